@@ -1,0 +1,27 @@
+"""`lenssim models`: the presets."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command(name="models")(models)
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="Print this preset as YAML, comments and all.")] = None,
+) -> None:
+    """List the presets, or print one as YAML to copy and change."""
+    from lenssim.simulate.preset import load_preset, preset_text, presets
+
+    if name is not None:
+        print(preset_text(name), end="")
+        return
+    for each in presets():
+        preset = load_preset(each)
+        print(f"{each:<16} {preset.summary}: {', '.join(preset.class_names)}")
+    print("\nnext: lenssim models III, or lenssim generate --model III --n 3000 --out data/III")

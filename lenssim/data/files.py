@@ -1,0 +1,90 @@
+"""Files that are either whole or absent: atomic writes, checksummed JSON, and removal of what the dead left behind."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from lenssim.errors import DataError
+
+__all__ = ["canonical_json", "read_json", "sweep", "write", "write_json"]
+
+_TEMPORARY = ".tmp-"
+_NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that after any crash it is whole or absent: temporary name, fsync, rename, fsync of the folder.
+
+    `DataError` names the path and the cause when the disk is full, read-only or gone; no part of the file remains.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells `sweep` that the owner lives
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+            os.replace(temporary, path)
+        finally:
+            os.close(descriptor)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        cause = _NO_ROOM.get(error.errno or 0, error.strerror or str(error))
+        raise DataError(f"cannot write {path}: {cause}; make room or choose another folder, then repeat") from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files whose writer is dead (nobody holds their lock)."""
+    for temporary in folder.glob(f"{_TEMPORARY}*"):
+        try:
+            descriptor = os.open(temporary, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink(missing_ok=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def canonical_json(document: Any) -> bytes:
+    """JSON as bytes that equal documents share: no spaces, keys in the order given (class order has meaning)."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON object atomically, with a checksum of itself under `sha256`."""
+    whole = {**document, "sha256": hashlib.sha256(canonical_json(document)).hexdigest()}
+    write(path, json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote; `DataError` if it is missing, not JSON, or does not match its checksum."""
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{path} is not JSON: it was damaged or is no file of lenssim's") from None
+    if not isinstance(document, dict):
+        raise DataError(f"{path} is not a JSON object: it is no file of lenssim's")
+    checksum = document.pop("sha256", None)
+    if checksum != hashlib.sha256(canonical_json(document)).hexdigest():
+        raise DataError(f"{path} does not match its own checksum: it was damaged or edited")
+    return document

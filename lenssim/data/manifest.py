@@ -1,0 +1,149 @@
+"""The plan that opens a data set's folder and the manifest that closes it."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lenssim.data.files import canonical_json, read_json, write_json
+from lenssim.errors import ConfigError, DataError
+
+__all__ = ["Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "shard_name"]
+
+PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
+_Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard, inside `shards/`."""
+    return f"{number:06d}.h5"
+
+
+class Plan(BaseModel):
+    """What a folder is to hold, written before the first shard.
+
+    `config` is everything its bits depend on (preset, seed, split, noise, engine, supersampling, versions of the
+    engine's libraries; for an import, where the files came from); `n` and `shard_size` are not part of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
+    n: int = Field(ge=1)
+    shard_size: int = Field(ge=1)
+    classes: tuple[str, ...] = Field(min_length=1)
+    config: dict[str, Any]
+
+    @property
+    def config_hash(self) -> str:
+        """sha256 of the config as canonical JSON."""
+        return hashlib.sha256(canonical_json(self.config)).hexdigest()
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.n // self.shard_size)
+
+    def rows(self, shard: int) -> range:
+        """Sample numbers of a shard."""
+        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.n))
+
+    def write(self, folder: Path) -> None:
+        """Write plan.json."""
+        write_json(folder / PLAN, self.model_dump(mode="json"))
+
+    def continues(self, earlier: "Plan", folder: Path) -> None:
+        """Check that this plan goes on with the one already in `folder`; `ConfigError` lists every difference."""
+        lines = differences(earlier.config, self.config)
+        if earlier.shard_size != self.shard_size:
+            lines.append(f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for")
+        if earlier.n > self.n:
+            lines.append(f"n: {earlier.n} there, {self.n} asked for (a data set can grow, not shrink)")
+        if lines:
+            raise ConfigError(
+                f"{folder} holds another data set:\n  " + "\n  ".join(lines) + "\n"
+                "choose another --out, or repeat the options it was made with"
+            )
+
+
+class ShardRecord(BaseModel):
+    """What is known of one shard once it is written: the content of its sidecar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(ge=1)
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+    bytes: int = Field(ge=1)
+    file_sha256: _Sha
+    content: _Sha
+    datasets: dict[str, _Sha]
+
+
+class Manifest(BaseModel):
+    """The seal of a complete data set: every shard's record and a fingerprint of all contents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
+    n: int = Field(ge=1)
+    classes: tuple[str, ...]
+    config_hash: _Sha
+    fingerprint: _Sha
+    image_shape: tuple[int, int, int]
+    class_counts: dict[str, int]
+    shards: tuple[ShardRecord, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write manifest.json: from here on the data set is complete."""
+        write_json(folder / MANIFEST, self.model_dump(mode="json"))
+
+
+def _parse(model: type[BaseModel], path: Path) -> Any:
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise DataError(f"{path} is not what lenssim writes: {where}: {problem['msg']}") from None
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a data set's folder; `DataError` if there is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; a data set is the folder given to --out")
+    if not (folder / PLAN).exists():
+        raise DataError(f"{folder} holds no data set (no {PLAN})")
+    return _parse(Plan, folder / PLAN)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a complete data set; `DataError` if it is missing, with what that means."""
+    plan = read_plan(folder)
+    if not (folder / MANIFEST).exists():
+        done = len(list((folder / SHARDS).glob("*.json")))
+        raise DataError(
+            f"{folder} is incomplete: {done} of {plan.shards} shards; repeat its generate command to continue"
+        )
+    return _parse(Manifest, folder / MANIFEST)
+
+
+def differences(there: Any, asked: Any, path: str = "") -> list[str]:
+    """Lines naming every field in which two JSON documents differ."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        keys = list(dict.fromkeys([*there, *asked]))
+        lines = [line for key in keys for line in differences(there.get(key), asked.get(key), f"{path}.{key}")]
+        if not lines and list(there) != list(asked):
+            lines = [f"{path.lstrip('.')}: order {', '.join(there)} there, {', '.join(asked)} asked for"]
+        return lines
+    if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
+        pairs = enumerate(zip(there, asked, strict=True))
+        return [line for i, pair in pairs for line in differences(*pair, f"{path}[{i}]")]
+    return [] if there == asked else [f"{path.lstrip('.')}: {_short(there)} there, {_short(asked)} asked for"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else re.sub(r"\s+", " ", str(value))
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,42 @@
+"""The one tree of errors: each message says what is wrong, where, and how to mend it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["ConfigError", "DataError", "IncompleteError", "LenssimError", "VerificationError", "unknown"]
+
+
+class LenssimError(Exception):
+    """Anything lenssim reports to its user; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class ConfigError(LenssimError):
+    """A value, name or file of the user's asks for something that cannot be done (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(LenssimError):
+    """Data on disk or from a file are not what they should be (exit code 1)."""
+
+
+class VerificationError(LenssimError):
+    """A data set does not hold the bytes it was written with (exit code 3)."""
+
+    exit_code = 3
+
+
+class IncompleteError(LenssimError):
+    """Work stopped before its end and can be continued by the same command (exit code 4)."""
+
+    exit_code = 4
+
+
+def unknown(what: str, name: str, known: Iterable[str], error: type[LenssimError] = ConfigError) -> LenssimError:
+    """An error for a `name` that is not among the `known` ones, with the nearest of them as a suggestion."""
+    known = sorted(known)
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return error(f"unknown {what} {name!r}: {hint}known are {', '.join(known) or 'none'}")

@@ -1,0 +1,51 @@
+"""Cold dark matter subhaloes as point masses: the population of DeepLense Models I-III."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.distributions import PowerLaw, Value, sample
+from lenssim.simulate.scenes import Perturbers
+
+__all__ = ["PointMassCDM"]
+
+
+class PointMassCDM(BaseModel):
+    """`number` point masses a lens: masses from a distribution (Msun), radius (arcsec) and angle about the centre.
+
+    As published (DeepLenseSim `make_cdm`): exactly 25, dN/dm ~ m^-0.9 from 1e6 to 1e10 Msun, radius uniform in
+    0.25-2.0", angle uniform; the scripts draw a Poisson number and do not use it, and state a slope of -1.9.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kinds: ClassVar[tuple[str, ...]] = ("point_mass",)
+    units: ClassVar[dict[str, str]] = {"n_subhaloes": "", "substructure_mass": "Msun"}
+
+    model: Literal["cdm_point_masses"]
+    number: Value = 25
+    mass: PowerLaw
+    radius: Value
+
+    def perturb(self, columns: Columns, solar_einstein_radius: np.ndarray) -> dict[str, Perturbers]:
+        """Subhaloes of n systems; `solar_einstein_radius` (n,) is that of one solar mass, in arcsec."""
+        number = columns.draw("n_subhaloes", self.number)
+        if (number < 0).any() or (number != np.round(number)).any():
+            raise ConfigError(f"n_subhaloes must be a whole number of at least 0, got {number.min():g}")
+        counts = number.astype(np.int64)
+        total = int(counts.sum())
+        owner = np.repeat(np.arange(columns.n), counts)
+        mass = self.mass.sample(columns.rng, total)
+        radius = sample(self.radius, columns.rng, total)
+        angle = columns.rng.uniform(0, 2 * np.pi, total)
+        columns.put("substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n))
+        return {
+            "point_mass": Perturbers.from_counts(
+                counts,
+                theta_E=solar_einstein_radius[owner] * np.sqrt(mass),
+                center_x=radius * np.sin(angle),
+                center_y=radius * np.cos(angle),
+            )
+        }

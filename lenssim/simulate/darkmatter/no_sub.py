@@ -1,0 +1,26 @@
+"""A smooth lens: no substructure."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.scenes import Perturbers
+
+__all__ = ["NoSubstructure"]
+
+
+class NoSubstructure(BaseModel):
+    """No perturbers: what every other class is compared with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kinds: ClassVar[tuple[str, ...]] = ()
+    units: ClassVar[dict[str, str]] = {"substructure_mass": "Msun"}
+
+    model: Literal["no_sub"] = "no_sub"
+
+    def perturb(self, columns: Columns, solar_einstein_radius: np.ndarray) -> dict[str, Perturbers]:
+        """No perturbers for any of the n systems."""
+        columns.put("substructure_mass", np.zeros(columns.n))
+        return {}

@@ -1,0 +1,107 @@
+"""Drawing: (preset, seed, split, sample numbers) to scenes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.preset import Preset
+from lenssim.simulate.scenes import Perturbers, Scenes
+from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
+
+__all__ = ["column_names", "draw", "labels"]
+
+
+def labels(preset: Preset, numbers: np.ndarray) -> np.ndarray:
+    """Class (N,) of each sample: its number modulo the number of classes, so that every prefix is balanced."""
+    return np.asarray(numbers, dtype=np.int64) % len(preset.classes)
+
+
+def draw(
+    preset: Preset,
+    numbers: Sequence[int] | np.ndarray,
+    *,
+    seed: int,
+    split: str = "train",
+    fixed: Mapping[str, float] | None = None,
+) -> Scenes:
+    """The scenes of the samples `numbers` (N,). They depend on preset, seed, split and numbers alone.
+
+    `fixed` sets columns by hand, by name; what follows from them (an Einstein radius from a mass, a vortex's length
+    from the axion's mass) follows. `ConfigError` for a name that is not drawn, or numbers below 0.
+    """
+    numbers = np.asarray(numbers, dtype=np.int64)
+    if numbers.ndim != 1 or len(numbers) == 0 or numbers.min() < 0:
+        raise ConfigError("sample numbers are a non-empty list of whole numbers of at least 0")
+    fixed = dict(fixed or {})
+    for name, value in fixed.items():
+        if name not in column_names(preset):
+            raise unknown("parameter", name, column_names(preset))
+        if not np.isfinite(value):
+            raise ConfigError(f"parameter {name!r} must be a finite number, got {value}")
+    parts, order = [], []
+    for block, positions, rows in blocks(numbers):
+        parts.append(_draw_block(preset, seed, split, block, fixed).take(rows))
+        order.append(positions)
+    scenes = Scenes.concatenate(parts) if len(parts) > 1 else parts[0]
+    order = np.argsort(np.concatenate(order), kind="stable")
+    return scenes if (np.diff(order) == 1).all() else scenes.take(order)
+
+
+def column_names(preset: Preset) -> list[str]:
+    """Names of all columns a preset draws: those of /params in its shards."""
+    return list(_draw_block(preset, 0, "train", 0, {}).params)
+
+
+def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
+    columns = Columns(BLOCK, generator(seed, split, MACRO, block), fixed)
+    for name in ("z_lens", "z_source", "z_source_convention", "exposure_time"):
+        if (value := getattr(preset, name)) is not None:
+            columns.draw(name, value)
+    for name, value in preset.parameters():
+        columns.draw(name, value)
+    z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
+    if (z_lens <= 0).any() or (z_source <= z_lens).any():
+        raise ConfigError("z_source must lie behind z_lens, and z_lens above 0")
+    solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
+    _einstein_radii(preset, columns, solar)
+    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, solar)
+    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units)
+
+
+def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None:
+    for component in preset.components():
+        mass = columns.values.get(component.prefix + "mass") if component.role == "lens" else None
+        if mass is not None:
+            if (mass <= 0).any():
+                raise ConfigError(f"{component.prefix}mass must be positive, got {mass.min():g} Msun")
+            columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
+
+
+def _draw_dark_matter(
+    preset: Preset, seed: int, split: str, block: int, columns: Columns, solar: np.ndarray
+) -> tuple[dict[str, Perturbers], dict[str, str]]:
+    """Each class draws for its own rows; columns it does not know stay NaN, kinds it does not have stay empty."""
+    label = labels(preset, np.arange(block * BLOCK, (block + 1) * BLOCK))
+    tables: dict[str, list[tuple[np.ndarray, Perturbers]]] = {}
+    units: dict[str, str] = {}
+    for k, model in enumerate(preset.classes.values()):
+        rows = np.flatnonzero(label == k)
+        own = Columns(len(rows), generator(seed, split, DARK_MATTER, block, k), columns.fixed)
+        drawn = model.perturb(own, solar[rows])
+        for kind in model.kinds:
+            tables.setdefault(kind, []).append((rows, drawn[kind]))
+        for name in model.units:
+            columns.values.setdefault(name, np.full(BLOCK, np.nan))[rows] = own.values[name]
+        units |= model.units
+    return {kind: _merge(parts) for kind, parts in tables.items()}, units
+
+
+def _merge(parts: list[tuple[np.ndarray, Perturbers]]) -> Perturbers:
+    """One table for the whole block from tables of some of its rows."""
+    together = Perturbers.concatenate([table for _, table in parts])
+    place = np.full(BLOCK, len(together))  # rows that no part owns point to an empty row at the end
+    place[np.concatenate([rows for rows, _ in parts])] = np.arange(len(together))
+    padded = Perturbers(np.append(together.offset, together.offset[-1]), together.columns)
+    return padded.take(place)

@@ -1,0 +1,82 @@
+"""Instruments: frozen numbers of cameras, one YAML file each, and what follows from them."""
+
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lenssim.errors import unknown
+
+__all__ = ["GaussianPSF", "Instrument", "instrument", "instruments"]
+
+
+class GaussianPSF(BaseModel):
+    """A Gaussian PSF: full width at half maximum in arcsec, cut at `truncation` standard deviations.
+
+    Applied as lenstronomy applies it: scipy's `gaussian_filter` on the stamp, edges continued (mode "nearest").
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fwhm: float = Field(gt=0)
+    truncation: float = Field(default=5.0, gt=0)
+
+
+class Instrument(BaseModel):
+    """One band of one camera, with the stamp it takes.
+
+    Fluxes are in e-/s. The background is either a sky (mag/arcsec^2) with read noise, or a fixed rms per pixel.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str = ""
+    source: str = ""
+    num_pix: int = Field(default=64, ge=4, le=4096)
+    pixel_scale: float = Field(gt=0)
+    zero_point: float | None = None
+    exposure_time: float = Field(gt=0)
+    num_exposures: int = Field(default=1, ge=1)
+    sky_brightness: float | None = None
+    read_noise: float = Field(default=0.0, ge=0)
+    gain: float = Field(default=1.0, gt=0)
+    background_rms: float | None = Field(default=None, ge=0)
+    psf: GaussianPSF
+
+    @model_validator(mode="after")
+    def _one_background(self) -> "Instrument":
+        if (self.sky_brightness is None) == (self.background_rms is None):
+            raise ValueError("give either sky_brightness (with a zero_point) or background_rms")
+        if self.sky_brightness is not None and self.zero_point is None:
+            raise ValueError("sky_brightness needs a zero_point")
+        return self
+
+    def total_exposure(self, exposure_time: np.ndarray | float | None = None) -> np.ndarray:
+        """Exposure in s, summed over exposures; `exposure_time` replaces the instrument's single exposure."""
+        single = self.exposure_time if exposure_time is None else exposure_time
+        return np.asarray(single, dtype=np.float64) * self.num_exposures
+
+    def background(self, exposure_time: np.ndarray | float | None = None) -> np.ndarray:
+        """Rms of the background in e-/s per pixel: sqrt(n read_noise^2 + sky pixel^2 T) / T, or the fixed one."""
+        total = self.total_exposure(exposure_time)
+        if self.background_rms is not None:
+            return np.full_like(total, self.background_rms)
+        sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
+        return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
+
+
+def instruments() -> list[str]:
+    """Names of the instruments that come with lenssim."""
+    files = resources.files(__name__).iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+@lru_cache
+def instrument(name: str) -> Instrument:
+    """The instrument of that name; `ConfigError` with a suggestion for an unknown one."""
+    if name not in instruments():
+        raise unknown("instrument", name, instruments())
+    return Instrument.model_validate(yaml.safe_load(resources.files(__name__).joinpath(f"{name}.yaml").read_text()))

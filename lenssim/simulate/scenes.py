@@ -1,0 +1,196 @@
+"""Scenes: a table of lens systems, the hinge between drawing and rendering.
+
+A scene is plain numbers: one column a parameter for what every system has (main lens, shear, source), and ragged
+tables for what systems have in differing numbers (perturbers). Engines render it; they draw nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.cosmology import Cosmology
+from lenssim.simulate.profiles import PROFILES, UNITS
+from lenssim.simulate.sources.sersic import sersic_amplitude
+
+__all__ = ["Component", "Perturbers", "Scenes"]
+
+Role = Literal["lens", "lens_light", "source"]
+_KIND = {"lens": "mass", "lens_light": "light", "source": "light"}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One profile that every scene has; its parameters are the columns `prefix + parameter`."""
+
+    role: Role
+    profile: str
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.role not in _KIND:
+            raise unknown("role", self.role, _KIND)
+        fitting = [name for name, profile in PROFILES.items() if profile.kind == _KIND[self.role]]
+        if self.profile not in fitting:
+            raise unknown(f"{_KIND[self.role]} profile", self.profile, fitting)
+
+
+@dataclass(frozen=True)
+class Perturbers:
+    """Ragged table of one kind of mass profile: system i owns rows `offset[i]:offset[i + 1]` of every column."""
+
+    offset: np.ndarray  # (N + 1,) int64
+    columns: dict[str, np.ndarray]  # each (M,) float64
+
+    @classmethod
+    def from_counts(cls, counts: np.ndarray, **columns: np.ndarray) -> "Perturbers":
+        """A table from the number of perturbers of each system, (N,), and flat columns in the order of systems."""
+        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), columns)
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of perturbers of each system, (N,)."""
+        return np.diff(self.offset)
+
+    def of(self, i: int) -> dict[str, np.ndarray]:
+        """The perturbers of system `i`: each column (n_i,)."""
+        return {name: column[self.offset[i] : self.offset[i + 1]] for name, column in self.columns.items()}
+
+    def take(self, rows: np.ndarray) -> "Perturbers":
+        """The table of the systems `rows` (K,), in that order."""
+        counts = self.counts[rows]
+        starts = np.repeat(self.offset[:-1][rows] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        flat = starts + np.arange(counts.sum())
+        return Perturbers.from_counts(counts, **{name: column[flat] for name, column in self.columns.items()})
+
+    @staticmethod
+    def concatenate(tables: "Iterable[Perturbers]") -> "Perturbers":
+        """Tables of consecutive systems as one."""
+        tables = list(tables)
+        names = tables[0].columns
+        return Perturbers.from_counts(
+            np.concatenate([table.counts for table in tables]),
+            **{name: np.concatenate([table.columns[name] for table in tables]) for name in names},
+        )
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """N lens systems of one structure: the same components, each with its own numbers.
+
+    `params` holds float64 columns (N,). Angles are in arcsec; ellipticities, shear and centres follow
+    lenstronomy's conventions. Every Einstein radius and shear is stated for a source at `z_source_convention`;
+    a source at `z_source` sees the deflections scaled by `deflection_scale()`. Columns that no component uses
+    (masses, the axion's mass) are truth that travels along, NaN where a system has no such number.
+    """
+
+    components: tuple[Component, ...]
+    params: dict[str, np.ndarray]
+    perturbers: dict[str, Perturbers] = field(default_factory=dict)
+    cosmology: Cosmology = Cosmology(H0=70, Om0=0.3, Ob0=0.05)
+    units: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in self.params.values()} | {len(t) for t in self.perturbers.values()}
+        if len(lengths) > 1:
+            raise ConfigError(f"the columns of a scene table have different lengths: {sorted(lengths)}")
+        for name in ("z_lens", "z_source"):
+            if name not in self.params:
+                raise ConfigError(f"a scene table needs the column {name!r}")
+        for component in self.components:
+            _check(component, self.params)
+        for kind, table in self.perturbers.items():
+            profile = PROFILES.get(kind)
+            if profile is None or profile.kind != "mass":
+                raise unknown("kind of perturber", kind, [p.name for p in PROFILES.values() if p.kind == "mass"])
+            if set(table.columns) != set(profile.parameters):
+                raise ConfigError(
+                    f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
+                    f"got {', '.join(sorted(table.columns)) or 'none'}"
+                )
+            if not all(np.isfinite(column).all() for column in table.columns.values()):
+                raise ConfigError(f"perturbers of kind {kind!r} hold NaN or infinite numbers")
+
+    def __len__(self) -> int:
+        return len(self.params["z_lens"])
+
+    def take(self, rows: np.ndarray | slice) -> "Scenes":
+        """The systems `rows`, in that order."""
+        rows = np.arange(len(self))[rows]
+        return replace(
+            self,
+            params={name: column[rows] for name, column in self.params.items()},
+            perturbers={kind: table.take(rows) for kind, table in self.perturbers.items()},
+        )
+
+    @staticmethod
+    def concatenate(tables: "Iterable[Scenes]") -> "Scenes":
+        """Tables of the same structure as one."""
+        tables = list(tables)
+        return replace(
+            tables[0],
+            params={name: np.concatenate([t.params[name] for t in tables]) for name in tables[0].params},
+            perturbers={
+                kind: Perturbers.concatenate([t.perturbers[kind] for t in tables]) for kind in tables[0].perturbers
+            },
+        )
+
+    def of(self, component: Component, zero_point: float | None = None) -> dict[str, np.ndarray]:
+        """The profile parameters (N,) of one component, ready for an engine.
+
+        A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass has become
+        an Einstein radius when the scene was drawn. `ConfigError` if a magnitude meets no zero point.
+        """
+        profile = PROFILES[component.profile]
+        names = [name for name in profile.parameters if component.prefix + name in self.params and name != "mass"]
+        values = {name: self.params[component.prefix + name] for name in names}
+        if "magnitude" in values:
+            magnitude = values.pop("magnitude")
+            if zero_point is None:
+                raise ConfigError(
+                    f"{component.prefix}magnitude needs an instrument with a zero point; "
+                    f"give {component.prefix}amp instead, or another instrument"
+                )
+            values["amp"] = sersic_amplitude(magnitude, zero_point, values["R_sersic"], values["n_sersic"])
+        return values
+
+    def deflection_scale(self) -> np.ndarray:
+        """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
+        convention = self.params.get("z_source_convention", self.params["z_source"])
+        return self.cosmology.deflection_scale(self.params["z_lens"], self.params["z_source"], convention)
+
+    def unit(self, name: str) -> str:
+        """Unit of a column, "" if it has none."""
+        if name in self.units:
+            return self.units[name]
+        stems = [name.removeprefix(c.prefix) for c in self.components if c.prefix and name.startswith(c.prefix)]
+        return next((UNITS[stem] for stem in [*stems, name] if stem in UNITS), "")
+
+
+def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
+    profile, prefix = PROFILES[component.profile], component.prefix
+    named = [*profile.required, *(name for name, _ in profile.defaults)]
+    for name in named:
+        if prefix + name not in params:
+            raise ConfigError(f"the {component.role} {component.profile!r} needs the column {prefix + name!r}")
+    given = [name for name in profile.one_of if prefix + name in params]
+    if profile.one_of and not given:
+        raise ConfigError(
+            f"the {component.role} {component.profile!r} needs one of the columns "
+            f"{', '.join(prefix + name for name in profile.one_of)}"
+        )
+    for name in (*named, *given):
+        if not np.isfinite(params[prefix + name]).all():
+            raise ConfigError(f"column {prefix + name!r} holds NaN or infinite numbers")
+    if "e1" in named:
+        e = np.hypot(params[prefix + "e1"], params[prefix + "e2"])
+        if (e >= 1).any():
+            raise ConfigError(f"{prefix}e1, {prefix}e2: an ellipticity of {e.max():g}; it must be below 1")
+    for name in ("theta_E", "R_sersic", "n_sersic"):
+        if prefix + name in params and name in profile.parameters and (params[prefix + name] <= 0).any():
+            raise ConfigError(f"column {prefix + name!r} must be positive, got {params[prefix + name].min():g}")

@@ -1,0 +1,1 @@
+"""What is lensed: the light profiles of sources."""
