@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would make --help three times slower
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Dark-matter models to strong-lensing training data, and training data to answers.\n\n"
     "Start with: lenssim generate --model III --n 3000 --out data/III",

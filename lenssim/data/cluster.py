@@ -1,57 +1,71 @@
 """Where shards are made: in this process, or by dask workers. Tasks carry numbers and names, never images."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from typing import Any
 
 __all__ = ["Runner", "local_runner", "run_on_dask"]
 
-Task = Callable[..., int]
-Runner = Callable[[Task, Iterable[tuple[Any, ...]]], Iterator[int]]
+Task = Callable[..., int]  # (folder, plan document, shard number) -> samples made
+Runner = Callable[[Task, list[tuple[Any, ...]]], Iterator[int]]
 
 _IN_FLIGHT = 2  # tasks a worker: one at work, one waiting
-_ONE_THREAD = dict.fromkeys(
+_ONE_THREAD = dict.fromkeys(  # a worker is one core; more threads only fight
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)  # a worker is one core; more threads only fight
+)
 
 
-def local_runner(workers: int) -> Runner:
-    """A runner on this machine: `workers` dask processes, or this process itself for 0."""
-    return _in_process if workers < 1 else lambda task, arguments: _on_local_cluster(task, arguments, workers)
+def local_runner(workers: int, preload: str | None = None) -> Runner:
+    """A runner on this machine: `workers` dask processes that start with `preload` imported, or this process for 0."""
+    return _in_process if workers < 1 else lambda task, arguments: _on_workers(task, arguments, workers, preload)
 
 
-def _in_process(task: Task, arguments: Iterable[tuple[Any, ...]]) -> Iterator[int]:
+def _in_process(task: Task, arguments: list[tuple[Any, ...]]) -> Iterator[int]:
     for one in arguments:
         yield task(*one)
 
 
-def _on_local_cluster(task: Task, arguments: Iterable[tuple[Any, ...]], workers: int) -> Iterator[int]:
+def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, preload: str | None) -> Iterator[int]:
+    if not arguments:
+        return
     from dask import config
     from distributed import Client, LocalCluster
 
     settings = {
-        "distributed.nanny.environ": _ONE_THREAD,
+        "distributed.worker.multiprocessing-method": "forkserver",
         "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
-        "distributed.admin.large-graph-warning-threshold": "1GB",
     }
+    _start_fork_server(["distributed", preload] if preload else ["distributed"])
     with (
         config.set(settings),
         LocalCluster(
-            n_workers=workers,
+            n_workers=min(workers, len(arguments)),
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
             silence_logs="CRITICAL",
-            local_directory=os.environ.get("DASK_TEMPORARY_DIRECTORY"),
         ) as cluster,
         Client(cluster) as client,
     ):
         yield from run_on_dask(client, task, arguments, workers)
 
 
-def run_on_dask(client: Any, task: Task, arguments: Iterable[tuple[Any, ...]], workers: int) -> Iterator[int]:
+def _start_fork_server(modules: list[str]) -> None:
+    """Import slow modules once, in the process that workers are forked from."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
+    try:
+        forkserver.set_forkserver_preload(modules)
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def run_on_dask(client: Any, task: Task, arguments: list[tuple[Any, ...]], workers: int) -> Iterator[int]:
     """Results of `task` in the order in which they come, with at most two tasks in flight a worker."""
     from distributed import as_completed
 

@@ -76,6 +76,8 @@ class ShardRecord(BaseModel):
     rows: int = Field(ge=1)
     first: int = Field(ge=0)
     last: int = Field(ge=0)
+    image_shape: tuple[int, int, int]
+    class_counts: tuple[int, ...]
     bytes: int = Field(ge=1)
     file_sha256: _Sha
     content: _Sha

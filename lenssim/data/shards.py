@@ -1,6 +1,7 @@
 """The shard: one HDF5 file of fixed-shape datasets that plain h5py opens (docs/data-format.md)."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+        return tuple(json.loads(self.attributes["classes"]))
 
     def datasets(self) -> Iterator[tuple[str, np.ndarray]]:
         """(path in the file, array) of everything that is stored, in the order of storage."""
@@ -88,7 +94,7 @@ def pack(samples: Samples) -> bytes:
 
 
 def summarise(samples: Samples, data: bytes) -> dict[str, Any]:
-    """The sidecar of a shard: rows, first and last number, hashes of the file and of each dataset, content sum."""
+    """What is recorded of a shard: its rows, shape and classes, hashes of the file and each dataset, content sum."""
     image_digests = [hashlib.sha256(image).digest() for image in np.ascontiguousarray(samples.images)]
     hashes = {
         name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
@@ -100,6 +106,8 @@ def summarise(samples: Samples, data: bytes) -> dict[str, Any]:
         "rows": len(samples),
         "first": int(samples.index[0]),
         "last": int(samples.index[-1]),
+        "image_shape": list(samples.images.shape[1:]),
+        "class_counts": np.bincount(samples.labels, minlength=len(samples.class_names)).tolist(),
         "bytes": len(data),
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "content": f"{_content_sum(samples, image_digests):064x}",
@@ -116,7 +124,9 @@ def _content_sum(samples: Samples, image_digests: list[bytes]) -> int:
     names = sorted(samples.params)
     params = np.stack([samples.params[name] for name in names], axis=1) if names else np.empty((len(samples), 0))
     head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
-    tables = [np.stack([t.columns[c] for c in sorted(t.columns)], axis=1) for _, t in sorted(samples.perturbers.items())]
+    tables = [
+        np.stack([t.columns[c] for c in sorted(t.columns)], axis=1) for _, t in sorted(samples.perturbers.items())
+    ]
     offsets = [table.offset for _, table in sorted(samples.perturbers.items())]
     preamble = "\0".join([*names, *sorted(samples.perturbers)]).encode()
     total = 0
@@ -145,8 +155,8 @@ def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
     return summarise(samples, data)
 
 
-def open_shard(path: Path) -> h5py.File:
-    """Open a shard that may come from a stranger.
+def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
+    """Open a shard that may come from a stranger; `data` are its bytes where they were read already.
 
     `DataError` if it is missing, truncated, of another schema, holds links out of the file, or its datasets do not
     have the shapes and types of a shard.
@@ -154,7 +164,7 @@ def open_shard(path: Path) -> h5py.File:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path if data is None else io.BytesIO(data), "r")
     except OSError as error:
         raise DataError(f"{path} cannot be opened as HDF5 (truncated or damaged): {error}") from None
     try:
@@ -193,9 +203,9 @@ def _check_structure(file: h5py.File, path: Path) -> None:
             raise DataError(f"{path}: {name} has {file[name].shape} entries for {n} images")
 
 
-def read_samples(path: Path) -> Samples:
-    """Everything a shard holds, as arrays."""
-    with open_shard(path) as file:
+def read_samples(path: Path, data: bytes | None = None) -> Samples:
+    """Everything a shard holds, as arrays; errors and `data` as in `open_shard`."""
+    with open_shard(path, data) as file:
         units = {}
         for group in (file.get("params", {}), *file.get("perturbers", {}).values()):
             units |= {name: str(d.attrs["units"]) for name, d in group.items() if "units" in d.attrs}

@@ -1,16 +1,16 @@
 """Distances, and what a mass and a redshift mean as angles on the sky."""
 
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from astropy import constants, units
-from astropy.cosmology import FlatLambdaCDM
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # astropy.cosmology takes seconds to import: only what computes distances pays for it
+    from astropy.cosmology import FlatLambdaCDM
 
 __all__ = ["Cosmology", "MassConvention"]
 
-_FOUR_G_MSUN_OVER_C2 = (4 * constants.G * units.M_sun / constants.c**2).to_value(units.Mpc)
 _ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts; the exact value is 206264.806
 
 
@@ -23,7 +23,7 @@ class Cosmology(BaseModel):
     Om0: float = Field(gt=0, le=1)
     Ob0: float = Field(ge=0, le=1)
 
-    def astropy(self) -> FlatLambdaCDM:
+    def astropy(self) -> "FlatLambdaCDM":
         """The same cosmology as an astropy object."""
         return _astropy(self)
 
@@ -61,7 +61,9 @@ class MassConvention(BaseModel):
 
 
 @lru_cache
-def _astropy(cosmology: Cosmology) -> FlatLambdaCDM:
+def _astropy(cosmology: Cosmology) -> "FlatLambdaCDM":
+    from astropy.cosmology import FlatLambdaCDM
+
     return FlatLambdaCDM(H0=cosmology.H0, Om0=cosmology.Om0, Ob0=cosmology.Ob0)
 
 
@@ -70,20 +72,20 @@ def _deflection_scale(cosmology: Cosmology, z_lens: float, z_source: float, z_co
     if z_source == z_convention:
         return 1.0
     flat = cosmology.astropy()
-    ratio = [
-        (flat.angular_diameter_distance_z1z2(z_lens, z) / flat.angular_diameter_distance(z)).to_value("")
-        for z in (z_source, z_convention)
-    ]
-    return float(ratio[0] / ratio[1])
+    lens, source, convention = (flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source, z_convention))
+    return float(((source - lens) / source) / ((convention - lens) / convention))  # flat: D_ls / D_s in comoving ones
 
 
 @lru_cache(maxsize=65536)
 def _solar_einstein_radius(cosmology: Cosmology, distances: str, z_lens: float, z_source: float) -> float:
+    from astropy import constants, units
+
     flat = cosmology.astropy()
+    four_g_msun = (4 * constants.G * units.M_sun / constants.c**2).to_value(units.Mpc)
     if distances == "luminosity":
         d_lens, d_source = (flat.luminosity_distance(z).to_value("Mpc") for z in (z_lens, z_source))
         d_between = d_source - d_lens
     else:
         d_lens, d_source = (flat.angular_diameter_distance(z).to_value("Mpc") for z in (z_lens, z_source))
-        d_between = flat.angular_diameter_distance_z1z2(z_lens, z_source).to_value("Mpc")
-    return float(_ARCSEC_PER_RADIAN * np.sqrt(_FOUR_G_MSUN_OVER_C2 * d_between / (d_lens * d_source)))
+        d_between = d_source - d_lens * (1 + z_lens) / (1 + z_source)  # flat
+    return float(_ARCSEC_PER_RADIAN * np.sqrt(four_g_msun * d_between / (d_lens * d_source)))

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainSerializer, PlainValidator, model_validator
 
 from lenssim.errors import unknown
 
@@ -42,7 +42,7 @@ class Uniform(_Interval):
     key = "uniform"
     uniform: tuple[FiniteFloat, FiniteFloat]
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return rng.uniform(*self.uniform, size=n)
 
 
@@ -52,7 +52,7 @@ class LogUniform(_Interval):
     key = "log10_uniform"
     log10_uniform: tuple[FiniteFloat, FiniteFloat]
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return 10.0 ** rng.uniform(*self.log10_uniform, size=n)
 
 
@@ -67,7 +67,7 @@ class Normal(Distribution):
             raise ValueError(f"the standard deviation {self.normal[1]:g} is negative")
         return self
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return rng.normal(*self.normal, size=n)
 
 
@@ -83,7 +83,7 @@ class PowerLaw(Distribution):
             raise ValueError(f"power_law is [slope, low, high] with 0 < low < high, got low {low:g} and high {high:g}")
         return self
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         slope, low, high = self.power_law
         u, k = rng.uniform(size=n), slope + 1.0
         if k == 0.0:
@@ -113,7 +113,11 @@ def _parse(value: Any) -> Any:
     return number
 
 
-Value = Annotated[float | Uniform | LogUniform | Normal | PowerLaw, PlainValidator(_parse)]
+def _write(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, Distribution) else value
+
+
+Value = Annotated[float | Uniform | LogUniform | Normal | PowerLaw, PlainValidator(_parse), PlainSerializer(_write)]
 
 
 def sample(value: Any, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -118,7 +118,9 @@ class Preset(BaseModel):
 
     def parameters(self) -> list[tuple[str, Any]]:
         """(column, value or distribution) of all component parameters, in the order in which they are drawn."""
-        return [(prefix + key, value) for prefix, choice in self._prefixed() for key, value in choice.parameters.items()]
+        return [
+            (prefix + key, value) for prefix, choice in self._prefixed() for key, value in choice.parameters.items()
+        ]
 
     @property
     def class_names(self) -> tuple[str, ...]:

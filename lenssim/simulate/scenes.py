@@ -92,7 +92,7 @@ class Scenes:
     components: tuple[Component, ...]
     params: dict[str, np.ndarray]
     perturbers: dict[str, Perturbers] = field(default_factory=dict)
-    cosmology: Cosmology = Cosmology(H0=70, Om0=0.3, Ob0=0.05)
+    cosmology: Cosmology = field(default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05))
     units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

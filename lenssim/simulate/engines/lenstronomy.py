@@ -1,7 +1,6 @@
 """The reference engine: lenstronomy itself, in double precision, one scene at a time."""
 
 from functools import lru_cache
-from importlib.metadata import version
 
 import numpy as np
 from lenstronomy.Conf import config_loader
@@ -29,18 +28,12 @@ class Lenstronomy:
     `deflection_scaling_list`; with one lens plane this is its multi-plane result, to rounding.
     """
 
-    name = "lenstronomy"
-
     def __init__(self) -> None:
         if config_loader.conventions_conf().get("sersic_major_axis", False):
             raise ConfigError(
                 "your lenstronomy configuration sets sersic_major_axis, which changes what R_sersic means; "
                 "switch it off in lenstronomy's conf_default.yaml to render with this engine"
             )
-
-    def versions(self) -> dict[str, str]:
-        """lenstronomy, scipy (convolution) and numpy."""
-        return {name: version(name) for name in ("lenstronomy", "numpy", "scipy")}
 
     def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
         """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""

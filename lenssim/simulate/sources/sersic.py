@@ -1,7 +1,6 @@
 """The Sersic profile's normalisation: from a magnitude to the brightness at R_sersic."""
 
 import numpy as np
-from scipy.special import gamma
 
 __all__ = ["b_n", "sersic_amplitude"]
 
@@ -18,6 +17,8 @@ def sersic_amplitude(
 
     The total flux of a unit amplitude is 2 pi n R^2 e^b b^(-2n) Gamma(2n); `zero_point` is the magnitude of 1 e-/s.
     """
+    from scipy.special import gamma
+
     b = b_n(n_sersic)
     unit_flux = 2 * np.pi * n_sersic * R_sersic**2 * np.exp(b) * b ** (-2 * n_sersic) * gamma(2 * n_sersic)
     return 10 ** (-0.4 * (magnitude - zero_point)) / unit_flux

@@ -1,0 +1,146 @@
+"""`lenssim info`, `verify`, `show`, `import` and `export`: data sets that exist."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["register"]
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a data set.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command()(info)
+    app.command()(verify)
+    app.command()(show)
+    imports = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Turn other people's layouts into a data set."
+    )
+    imports.command()(deeplense)
+    app.add_typer(imports, name="import")
+    app.command()(export)
+
+
+def info(folder: Folder, json: Json = False) -> None:
+    """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
+    from json import dumps
+
+    from lenssim.data.build import read_record
+    from lenssim.data.manifest import MANIFEST, read_manifest, read_plan
+
+    plan = read_plan(folder)
+    manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
+    records = [read_record(folder, plan, shard) for shard in range(plan.shards)]
+    config = plan.config
+    facts: dict[str, Any] = {
+        "folder": str(folder),
+        "complete": manifest is not None,
+        "images": f"{sum(record.rows for record in records if record)} of {plan.n}",
+        "classes": manifest.class_counts if manifest else list(plan.classes),
+        "image_shape": list(manifest.image_shape) if manifest else None,
+        "made_by": config.get("preset", {}).get("name") or f"import of {config.get('source')}",
+        **{key: config[key] for key in ("noise", "seed", "split", "engine", "supersampling") if key in config},
+        "shards": f"{sum(record is not None for record in records)} of {plan.shards}",
+        "bytes": sum(record.bytes for record in records if record),
+        "versions": config.get("versions", {}),
+        "config_hash": plan.config_hash,
+        "fingerprint": manifest.fingerprint if manifest else None,
+    }
+    if json:
+        print(dumps(facts))
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {item}" for key, item in value.items())
+        elif isinstance(value, list):
+            value = (" x " if name == "image_shape" else ", ").join(map(str, value))
+        elif isinstance(value, bool):
+            value = "yes" if value else "no: repeat the command that made it to continue"
+        if value is not None:
+            print(
+                f"{name.replace('_', ' '):<14} {value:,}"
+                if name == "bytes"
+                else f"{name.replace('_', ' '):<14} {value}"
+            )
+    print(f"next: lenssim verify {folder}, or lenssim show {folder}")
+
+
+def verify(
+    folder: Folder,
+    fast: Annotated[bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")] = False,
+    json: Json = False,
+) -> None:
+    """Check that a data set holds what was written; exit code 3 if it does not."""
+    from dataclasses import asdict
+    from json import dumps
+
+    from lenssim.data.verify import verify as run
+    from lenssim.errors import VerificationError
+
+    report = run(folder, fast=fast)
+    if json:
+        print(dumps({"ok": not report.problems, **asdict(report)}))
+        raise typer.Exit(VerificationError.exit_code if report.problems else 0)
+    for problem in report.problems:
+        print(problem)
+    if report.problems:
+        raise VerificationError(
+            f"{folder}: {len(report.problems)} problems; remove the shards named above and repeat the command that "
+            "made the data set to restore them bit for bit"
+        )
+    depth = "present, sizes right" if fast else "every hash right"
+    print(f"{folder}: {report.shards} shards, {report.samples} samples: {depth}\nfingerprint {report.fingerprint}")
+
+
+def show(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures.")]
+    = None,
+    count: Annotated[int, typer.Option(help="Images a class.")] = 25,
+) -> None:  # fmt: skip
+    """Draw a contact sheet of each class as PNG."""
+    from lenssim.data.contact import contact_sheets
+
+    for path in contact_sheets(folder, out or folder / "figures", count):
+        print(path)
+
+
+def deeplense(
+    source: Annotated[Path, typer.Argument(help="Folder that holds the class folders of .npy files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False,
+) -> None:
+    """Import the published DeepLense layout: class folders of .npy files, pickled [image, axion mass] included."""
+    from lenssim.cli.progress import samples_bar
+    from lenssim.data.convert import import_deeplense
+
+    with samples_bar("importing") as report:
+        manifest = import_deeplense(
+            source, out, skip_bad=skip_bad, report=report, warn=lambda text: print(text, file=sys.stderr)
+        )
+    counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
+    print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
+    print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
+
+
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    to: Annotated[str, typer.Option("--to", help="Layout: npy (the published DeepLense folders).")] = "npy",
+) -> None:
+    """Write a data set in another layout."""
+    from lenssim.cli.progress import samples_bar
+    from lenssim.data.convert import export_npy
+    from lenssim.errors import unknown
+
+    layouts = {"npy": export_npy}
+    if to not in layouts:
+        raise unknown("layout", to, layouts)
+    with samples_bar("exporting") as report:
+        places = layouts[to](folder, out, report=report)
+    for place in places:
+        print(place)

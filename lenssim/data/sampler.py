@@ -1,0 +1,93 @@
+"""The order of training: a pure function of seed and epoch, cut into batches, with a place that can be saved."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from lenssim.errors import ConfigError
+
+__all__ = ["BatchSampler"]
+
+_ORDER = 16  # spawn key of these streams, apart from those of the simulation
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Batches of `rows` (n,) for one of `world` processes; each row once an epoch.
+
+    `batch_size` counts over all processes; process `rank` gets every `world`-th row of each batch, so that the order
+    of training is the same for every world size that divides it. The state is (epoch, batches done) and belongs to
+    whoever trains: `advance` is called after a batch was used, not when it was fetched, so that batches read ahead
+    are read again after a resume. `ConfigError` for sizes that do not go together.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        fingerprint: str = "",
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch_size < 1 or world < 1 or batch_size % world or not 0 <= rank < world:
+            raise ConfigError(
+                f"a batch of {batch_size} cannot be shared by {world} processes; use a multiple of {world}"
+            )
+        if world > 1 and not drop_last and len(rows) % batch_size:
+            raise ConfigError(
+                f"{len(rows)} samples leave a part of a batch of {batch_size}, which {world} processes cannot share; "
+                "use drop_last"
+            )
+        self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
+        self.seed, self.fingerprint, self.rank, self.world = seed, fingerprint, rank, world
+        self.epoch = self.done = 0
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of the present epoch that are still to do."""
+        order = self.order(self.epoch)
+        for batch in range(self.done, len(self)):
+            start = batch * self.batch_size
+            yield order[start : start + self.batch_size][self.rank :: self.world].tolist()
+
+    def order(self, epoch: int) -> np.ndarray:
+        """All rows (n,) in the order of an epoch."""
+        if not self.shuffle:
+            return self.rows
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(_ORDER, epoch))
+        return np.random.Generator(np.random.SFC64(sequence)).permutation(self.rows)
+
+    def advance(self) -> None:
+        """Count a batch as done; after the last one the next epoch begins."""
+        self.done += 1
+        if self.done >= len(self):
+            self.epoch, self.done = self.epoch + 1, 0
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "samples": len(self.rows),
+            "batch_size": self.batch_size,
+            "drop_last": self.drop_last,
+            "fingerprint": self.fingerprint,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place reached, and what the order depends on."""
+        return {"epoch": self.epoch, "done": self.done, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved place; `ConfigError` lists what differs if it belongs to another order."""
+        own = self._identity()
+        if lines := [f"{key}: {state.get(key)} saved, {own[key]} now" for key in own if state.get(key) != own[key]]:
+            raise ConfigError("the saved place in the data belongs to another order:\n  " + "\n  ".join(lines))
+        self.epoch, self.done = int(state["epoch"]), int(state["done"])

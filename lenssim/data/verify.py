@@ -1,0 +1,90 @@
+"""Verification: does a data set still hold, byte for byte, what was written?"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lenssim.data.build import read_record
+from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_manifest, read_plan, shard_name
+from lenssim.data.shards import Samples, fingerprint_sum, read_samples, summarise
+from lenssim.errors import DataError
+
+__all__ = ["Report", "verify"]
+
+
+@dataclass
+class Report:
+    """What a verification looked at and what it found; empty `problems` means that all is well."""
+
+    shards: int = 0
+    samples: int = 0
+    fingerprint: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+def verify(folder: Path, *, fast: bool = False) -> Report:
+    """Check a data set against its manifest. `fast` looks at presence and sizes only.
+
+    The full check hashes every file and dataset, and looks for values that cannot be: NaN pixels, labels out of
+    range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named.
+    """
+    report = Report()
+    try:
+        plan, manifest = read_plan(folder), read_manifest(folder)
+    except DataError as error:
+        report.problems.append(str(error))
+        return report
+    report.fingerprint = manifest.fingerprint
+    if plan.config_hash != manifest.config_hash or plan.n != manifest.n:
+        report.problems.append("manifest.json does not belong to plan.json")
+    if fingerprint_sum([record.content for record in manifest.shards]) != manifest.fingerprint:
+        report.problems.append("manifest.json: the fingerprint is not that of the shards it lists")
+    for shard, record in enumerate(manifest.shards):
+        report.problems += _check_shard(folder, plan, shard, record, fast)
+        report.shards += 1
+        report.samples += record.rows
+    expected = {shard_name(shard) for shard in range(plan.shards)}
+    expected |= {name.replace(".h5", ".json") for name in expected}
+    strays = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in expected)
+    report.problems += [f"{SHARDS}/{name}: a file that no plan names" for name in strays]
+    return report
+
+
+def _check_shard(folder: Path, plan: Plan, shard: int, record: ShardRecord, fast: bool) -> list[str]:
+    path, name = folder / SHARDS / shard_name(shard), f"{SHARDS}/{shard_name(shard)}"
+    if not path.is_file():
+        return [f"{name}: the file is missing"]
+    size = path.stat().st_size
+    problems = []
+    if size != record.bytes:
+        problems.append(f"{name}: {size} bytes instead of {record.bytes} (truncated or overwritten)")
+    elif read_record(folder, plan, shard) != record:
+        problems.append(f"{name}: its sidecar {path.stem}.json is damaged or belongs to another run")
+    if fast:
+        return problems
+    try:
+        data = path.read_bytes().ljust(record.bytes, b"\0")  # what a truncated file lost then shows as wrong hashes
+        samples = read_samples(path, data)
+    except (DataError, OSError, ValueError) as error:
+        return [*problems, f"{name}: the HDF5 structure is damaged: {error}"]
+    found = summarise(samples, data)
+    differing = [
+        f"{name}: dataset {dataset} does not hold what was written (sha256 differs)"
+        for dataset in sorted({*record.datasets, *found["datasets"]})
+        if record.datasets.get(dataset) != found["datasets"].get(dataset)
+    ]
+    if not differing and found["file_sha256"] != record.file_sha256:
+        differing.append(f"{name}: the HDF5 structure (attributes or headers) does not hold what was written")
+    return [*problems, *differing, *(f"{name}: {line}" for line in _impossible(samples, plan, shard))]
+
+
+def _impossible(samples: Samples, plan: Plan, shard: int) -> list[str]:
+    lines = []
+    if bad := int((~np.isfinite(samples.images).all(axis=(1, 2, 3))).sum()):
+        lines.append(f"dataset images: {bad} images hold NaN or infinite pixels")
+    if not np.array_equal(samples.index, np.array(plan.rows(shard))):
+        lines.append("dataset index: the sample numbers are not those of this shard")
+    if ((samples.labels < 0) | (samples.labels >= len(plan.classes))).any():
+        lines.append(f"dataset labels: labels outside 0..{len(plan.classes) - 1}")
+    return lines
