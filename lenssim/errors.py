@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["ConfigError", "DataError", "IncompleteError", "LenssimError", "VerificationError", "unknown"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "IncompleteError",
+    "LenssimError",
+    "StorageError",
+    "VerificationError",
+    "unknown",
+]
 
 
 class LenssimError(Exception):
@@ -20,6 +28,10 @@ class ConfigError(LenssimError):
 
 class DataError(LenssimError):
     """Data on disk or from a file are not what they should be (exit code 1)."""
+
+
+class StorageError(DataError):
+    """A file could not be written: the disk is full, read-only or gone."""
 
 
 class VerificationError(LenssimError):

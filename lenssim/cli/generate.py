@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -63,8 +65,7 @@ def generate(
     if dry_run:
         print(plan.model_dump_json(indent=1))
         return
-    signal.signal(signal.SIGTERM, _terminate)
-    with samples_bar("generating") as report:
+    with _stoppable(), samples_bar("generating") as report:
         manifest = run(out, plan, workers=workers, report=report)
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
@@ -75,8 +76,19 @@ def generate(
     print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
 
 
-def _terminate(number: int, frame: object) -> None:
-    print("lenssim: terminated; finished shards are safe, repeat the command to continue", file=sys.stderr)
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGINT and SIGTERM end the work within, with a word on how to continue and the exit code 128 + signal."""
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: object) -> None:
+    print("lenssim: stopped; finished shards are safe, repeat the command to continue", file=sys.stderr)
     raise SystemExit(128 + number)
 
 

@@ -49,9 +49,6 @@ def main() -> None:
     except LenssimError as error:
         print(f"lenssim: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("lenssim: interrupted; what is finished is safe, repeat the command to continue", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output left (lenssim ... | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

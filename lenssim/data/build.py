@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lenssim.data.cluster import Runner, Task
-from lenssim.data.files import canonical_json, read_json, sweep, write_json
+from lenssim.data.files import canonical_json, is_temporary, read_json, sweep, write_json
 from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Manifest, Plan, ShardRecord, read_plan, shard_name
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
-from lenssim.errors import ConfigError, DataError, IncompleteError
+from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
 __all__ = ["Progress", "build", "finish_shard", "provenance", "read_record", "seal"]
 
@@ -85,7 +85,7 @@ def build(
             for rows in runner(task, [(str(folder), document, shard) for shard in todo]):
                 done += rows
                 report(Progress(done, plan.n, resumed))
-        except DataError as error:
+        except StorageError as error:
             raise IncompleteError(
                 f"{error}\n{done} of {plan.n} samples are done and safe; repeat the command to continue"
             ) from None
@@ -96,8 +96,8 @@ def build(
 def _prepared(folder: Path) -> Iterator[None]:
     """A folder ready to be written to, without what dead writers left, before and after."""
     try:
-        strangers = {path.name for path in folder.iterdir()} - {SHARDS} if folder.exists() else set()
-        if strangers and PLAN not in strangers:
+        found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if PLAN not in found and any(name != SHARDS and not is_temporary(name) for name in found):
             raise ConfigError(f"{folder} is not empty and holds no data set of lenssim's; choose another --out")
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:

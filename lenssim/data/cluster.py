@@ -45,7 +45,7 @@ def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, prel
             n_workers=min(workers, len(arguments)),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs="CRITICAL",
         ) as cluster,
         Client(cluster) as client,

@@ -84,8 +84,7 @@ def import_deeplense(
     `texts/file`. A bad file is an error that names it, or with `skip_bad` a call of `warn`.
     """
     classes, files = _listing(source)
-    if skip_bad:
-        files = [entry for entry in files if _readable(entry[1], warn)]
+    files = [(label, path) for label, path in files if _usable(path, warn if skip_bad else None)]
     if not files:
         raise DataError(f"{source}: none of its .npy files can be read")
     masses = _read_masses(source)
@@ -110,9 +109,9 @@ def import_deeplense(
 
 def _listing(source: Path) -> tuple[tuple[str, ...], list[tuple[int, Path]]]:
     """Class names and (label, file) of a published folder tree, classes taking turns."""
-    if not source.is_dir():
-        raise DataError(f"{source} is no folder; give the one that holds the class folders (no_sub, cdm, axion)")
     try:
+        if not source.is_dir():
+            raise DataError(f"{source} is no folder; give the one that holds the class folders (no_sub, cdm, axion)")
         found = {child.name: sorted(child.glob("*.npy")) for child in source.iterdir() if child.is_dir()}
     except OSError as error:
         raise DataError(f"cannot read {source}: {error.strerror}") from None
@@ -125,10 +124,13 @@ def _listing(source: Path) -> tuple[tuple[str, ...], list[tuple[int, Path]]]:
     return classes, [(label, path) for _, label, path in turns]
 
 
-def _readable(path: Path, warn: Callable[[str], None]) -> bool:
+def _usable(path: Path, warn: Callable[[str], None] | None) -> bool:
+    """Whether a file holds an image; without `warn` a file that does not is an error, before anything is written."""
     try:
         read_image_file(path)
     except DataError as error:
+        if warn is None:
+            raise
         warn(f"skipped: {error}")
         return False
     return True

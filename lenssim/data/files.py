@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from lenssim.errors import DataError
+from lenssim.errors import DataError, StorageError
 
-__all__ = ["canonical_json", "read_json", "sweep", "write", "write_json"]
+__all__ = ["canonical_json", "is_temporary", "read_json", "sweep", "write", "write_json"]
 
 _TEMPORARY = ".tmp-"
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
@@ -20,7 +20,7 @@ _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is u
 def write(path: Path, data: bytes) -> None:
     """Write a file so that after any crash it is whole or absent: temporary name, fsync, rename, fsync of the folder.
 
-    `DataError` names the path and the cause when the disk is full, read-only or gone; no part of the file remains.
+    `StorageError` names the path and the cause when the disk is full, read-only or gone; no part of the file remains.
     """
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
     try:
@@ -42,7 +42,12 @@ def write(path: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         cause = _NO_ROOM.get(error.errno or 0, error.strerror or str(error))
-        raise DataError(f"cannot write {path}: {cause}; make room or choose another folder, then repeat") from None
+        raise StorageError(f"cannot write {path}: {cause}; make room or choose another folder, then repeat") from None
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one being written."""
+    return name.startswith(_TEMPORARY)
 
 
 def sweep(folder: Path) -> None:

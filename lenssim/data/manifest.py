@@ -68,6 +68,16 @@ class Plan(BaseModel):
             )
 
 
+class DatasetRecord(BaseModel):
+    """Where a dataset's bytes lie in its file, and their hash (for images: of the images' own hashes)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offset: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: _Sha
+
+
 class ShardRecord(BaseModel):
     """What is known of one shard once it is written: the content of its sidecar."""
 
@@ -81,7 +91,7 @@ class ShardRecord(BaseModel):
     bytes: int = Field(ge=1)
     file_sha256: _Sha
     content: _Sha
-    datasets: dict[str, _Sha]
+    datasets: dict[str, DatasetRecord]
 
 
 class Manifest(BaseModel):

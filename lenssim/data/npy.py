@@ -22,9 +22,9 @@ class _Dtype:
 
     def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else str(code)
-        if text != "O" and (text[:1] not in _KINDS or not text[1:].isdigit()):
+        if text[:1] not in f"O{_KINDS}" or not text[1:].isdigit():
             raise DataError(f"the dtype {text!r}")
-        self.code, self.order = text, "="
+        self.code, self.order, self.objects = text, "=", text.startswith("O")
 
     def __setstate__(self, state: Any) -> None:
         order = state[1]
@@ -32,7 +32,7 @@ class _Dtype:
 
     def numpy(self) -> np.dtype:
         """The numpy dtype of numbers it stands for."""
-        if self.code == "O":
+        if self.objects:
             raise DataError("an object where numbers should be")
         return np.dtype(self.order.replace("|", "=") + self.code)
 
@@ -44,7 +44,7 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        if dtype.code == "O":
+        if dtype.objects:
             self.value = list(data)
             return
         raw = data.encode("latin1") if isinstance(data, str) else bytes(data)

@@ -16,7 +16,19 @@ from lenssim.errors import DataError
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.scenes import Component, Perturbers, Scenes
 
-__all__ = ["SCHEMA", "Samples", "fingerprint_sum", "open_shard", "pack", "read_samples", "summarise", "write_shard"]
+__all__ = [
+    "SCHEMA",
+    "Samples",
+    "content_sum",
+    "digest_at",
+    "fingerprint_sum",
+    "image_digests",
+    "open_shard",
+    "pack",
+    "read_samples",
+    "scene_attributes",
+    "write_shard",
+]
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
@@ -78,11 +90,15 @@ def scene_attributes(scenes: Scenes) -> dict[str, str]:
     return {"components": json.dumps(components), "cosmology": scenes.cosmology.model_dump_json()}
 
 
-def pack(samples: Samples) -> bytes:
-    """The bytes of the shard's file, built in memory; equal samples give equal bytes (no dates, no host names)."""
+def pack(samples: Samples) -> tuple[bytes, dict[str, tuple[int, int]]]:
+    """The bytes of the shard's file, built in memory, and where in them each dataset lies: (offset, bytes).
+
+    Equal samples give equal bytes: no dates, no host names.
+    """
+    places = {}
     with h5py.File("shard.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["schema"] = SCHEMA
-        for name, value in samples.attributes.items():
+        for name, value in sorted(samples.attributes.items()):
             file.attrs[name] = value
         for name, array in samples.datasets():
             dataset = file.create_dataset(name, data=array, track_times=False)
@@ -90,18 +106,33 @@ def pack(samples: Samples) -> bytes:
             if samples.units.get(stem):
                 dataset.attrs["units"] = samples.units[stem]
         file.flush()
-        return file.id.get_file_image()
+        for name, _ in samples.datasets():
+            places[name] = (file[name].id.get_offset() or 0, file[name].id.get_storage_size())
+        return file.id.get_file_image(), places
 
 
-def summarise(samples: Samples, data: bytes) -> dict[str, Any]:
-    """What is recorded of a shard: its rows, shape and classes, hashes of the file and each dataset, content sum."""
-    image_digests = [hashlib.sha256(image).digest() for image in np.ascontiguousarray(samples.images)]
-    hashes = {
-        name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-        for name, array in samples.datasets()
-        if name != "images"
-    }
-    hashes["images"] = hashlib.sha256(b"".join(image_digests)).hexdigest()
+def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
+    """sha256 of each of `rows` equally long images that lie one after another in `data`."""
+    size = len(data) // rows
+    return [hashlib.sha256(data[i * size : (i + 1) * size]).digest() for i in range(rows)]
+
+
+def digest_at(data: bytes, offset: int, size: int, rows_of_images: int = 0) -> str:
+    """Hex digest of a dataset's bytes in a file: sha256, for images that of the images' own digests."""
+    part = memoryview(data)[offset : offset + size]
+    if rows_of_images:
+        part = memoryview(b"".join(image_digests(part, rows_of_images)))
+    return hashlib.sha256(part).hexdigest()
+
+
+def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
+    """Write a shard atomically; returns what is recorded of it (`ShardRecord`): its shape, places and hashes."""
+    data, places = pack(samples)
+    write(path, data)
+    offset, size = places["images"]
+    digests = image_digests(memoryview(data)[offset : offset + size], len(samples))
+    hashes = {name: digest_at(data, *place) for name, place in places.items() if name != "images"}
+    hashes["images"] = hashlib.sha256(b"".join(digests)).hexdigest()
     return {
         "rows": len(samples),
         "first": int(samples.index[0]),
@@ -110,13 +141,16 @@ def summarise(samples: Samples, data: bytes) -> dict[str, Any]:
         "class_counts": np.bincount(samples.labels, minlength=len(samples.class_names)).tolist(),
         "bytes": len(data),
         "file_sha256": hashlib.sha256(data).hexdigest(),
-        "content": f"{_content_sum(samples, image_digests):064x}",
-        "datasets": dict(sorted(hashes.items())),
+        "content": f"{content_sum(samples, digests):064x}",
+        "datasets": {
+            name: {"offset": place[0], "bytes": place[1], "sha256": hashes[name]}
+            for name, place in sorted(places.items())
+        },
     }
 
 
-def _content_sum(samples: Samples, image_digests: list[bytes]) -> int:
-    """Sum modulo 2^256 of the sha256 of every sample.
+def content_sum(samples: Samples, digests: list[bytes]) -> int:
+    """Sum modulo 2^256 of the sha256 of every sample, given the `digests` of their images.
 
     A sum over samples rather than a hash over the shard, so that the fingerprint of a data set does not depend on
     how it is cut into shards (a multiset hash after Clarke et al. 2003; against damage, not against forgers).
@@ -130,7 +164,7 @@ def _content_sum(samples: Samples, image_digests: list[bytes]) -> int:
     offsets = [table.offset for _, table in sorted(samples.perturbers.items())]
     preamble = "\0".join([*names, *sorted(samples.perturbers)]).encode()
     total = 0
-    for i, digest in enumerate(image_digests):
+    for i, digest in enumerate(digests):
         hasher = hashlib.sha256(preamble)
         hasher.update(head[i])
         hasher.update(digest)
@@ -146,13 +180,6 @@ def _content_sum(samples: Samples, image_digests: list[bytes]) -> int:
 def fingerprint_sum(contents: list[str]) -> str:
     """The fingerprint of a data set, 64 hex digits, from the content sums of its shards."""
     return f"{sum(int(content, 16) for content in contents) % _MODULUS:064x}"
-
-
-def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
-    """Write a shard atomically; returns its sidecar."""
-    data = pack(samples)
-    write(path, data)
-    return summarise(samples, data)
 
 
 def open_shard(path: Path, data: bytes | None = None) -> h5py.File:

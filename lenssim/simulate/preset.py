@@ -97,7 +97,10 @@ class Preset(BaseModel):
         columns = [prefix + key for prefix, choice in self._prefixed() for key in choice.parameters]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise ValueError(f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`")
-        self.components()
+        try:
+            self.components()
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return self
 
     def _prefixed(self) -> list[tuple[str, ComponentChoice]]:

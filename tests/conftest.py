@@ -1,0 +1,45 @@
+"""What every test may rely on: seeded hypothesis, untouched global random states, real data where there are some."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
+
+settings.register_profile("lenssim", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("lenssim")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _global_random_state_stays(request):
+    """No test, and so no code under test, may move a global random state."""
+    before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    yield
+    assert (np.random.get_state()[1] == before[0]).all(), "the global numpy random state moved"  # noqa: NPY002
+    if request.node.get_closest_marker("dask") is None:
+        assert random.getstate() == before[1], "the global random state of `random` moved"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("real data are not beside this checkout (shared/data)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """A complete data set of 70 Model III images in shards of 32."""
+    from lenssim.data.generate import generate, make_plan
+    from lenssim.simulate.preset import load_preset
+
+    folder = tmp_path_factory.mktemp("data") / "III"
+    generate(folder, make_plan(load_preset("III"), 70, seed=5, shard_size=32))
+    return folder

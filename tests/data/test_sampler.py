@@ -1,0 +1,113 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lenssim.data.sampler import BatchSampler
+from lenssim.errors import ConfigError
+
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 12), st.integers(1, 5), st.booleans())
+
+
+def ranks(n, batch, world, drop_last, **options):
+    rows = np.arange(1000, 1000 + n)
+    return [
+        BatchSampler(rows, batch, drop_last=drop_last, rank=rank, world=world, **options) for rank in range(world)
+    ]
+
+
+@given(sizes)
+def test_every_row_comes_once_an_epoch(size):
+    n, share, world, drop_last = size
+    batch = share * world
+    drop_last = drop_last or (world > 1 and n % batch != 0)
+    samplers = ranks(n, batch, world, drop_last, seed=3)
+    seen = [[list(b) for b in sampler] for sampler in samplers]
+    assert [len(batches) for batches in seen] == [len(sampler) for sampler in samplers] == [len(samplers[0])] * world
+    counts = Counter(row for batches in seen for b in batches for row in b)
+    assert set(counts.values()) <= {1}
+    assert sum(counts.values()) == (n // batch * batch if drop_last else n)
+
+
+@given(sizes, st.integers(0, 3))
+def test_order_is_that_of_one_process_for_any_world_size(size, epoch):
+    n, share, world, _ = size
+    batch = share * world
+    alone = BatchSampler(np.arange(n), batch, drop_last=True, seed=1)
+    together = [BatchSampler(np.arange(n), batch, drop_last=True, seed=1, rank=r, world=world) for r in range(world)]
+    for sampler in (alone, *together):
+        sampler.epoch = epoch
+    merged = [np.stack(parts, axis=1).ravel().tolist() for parts in zip(*together, strict=True)]
+    assert merged == list(alone)
+
+
+@given(sizes, st.integers(0, 100))
+def test_resuming_gives_what_an_undisturbed_run_gives(size, stop):
+    n, batch, _, drop_last = size
+    options = {"seed": 7, "drop_last": drop_last and n >= batch}
+    whole = BatchSampler(np.arange(n), batch, **options)
+    expected = []
+    for _ in range(3):
+        for one in list(whole):
+            expected.append(one)
+            whole.advance()
+    first = BatchSampler(np.arange(n), batch, **options)
+    stop = min(stop, len(expected))
+    got = []
+    while len(got) < stop:
+        for one in list(first)[: stop - len(got)]:
+            got.append(one)
+            first.advance()
+    second = BatchSampler(np.arange(n), batch, **options)
+    second.load_state_dict(first.state_dict())
+    while len(got) < len(expected):
+        for one in list(second):
+            got.append(one)
+            second.advance()
+    assert got == expected
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    rows = np.arange(100)
+    orders = {(s, e): tuple(BatchSampler(rows, 10, seed=s).order(e)) for s in range(3) for e in range(3)}
+    assert len(set(orders.values())) == 9
+    assert all(sorted(order) == rows.tolist() for order in orders.values())
+    assert tuple(BatchSampler(rows, 25, seed=1).order(2)) == orders[1, 2]
+    assert list(BatchSampler(rows, 30, shuffle=False))[0] == rows[:30].tolist()
+
+
+def test_batches_fetched_but_not_used_come_again():
+    sampler = BatchSampler(np.arange(20), 4, seed=2)
+    ahead = iter(sampler)
+    used = [next(ahead) for _ in range(4)][0]
+    sampler.advance()
+    again = BatchSampler(np.arange(20), 4, seed=2)
+    again.load_state_dict(sampler.state_dict())
+    assert used not in list(again)
+    assert len(list(again)) == 4
+
+
+def test_a_place_of_another_order_is_refused():
+    sampler = BatchSampler(np.arange(20), 4, seed=2, fingerprint="aa")
+    other = BatchSampler(np.arange(24), 6, seed=3, fingerprint="bb")
+    with pytest.raises(ConfigError, match="seed: 2 saved, 3 now") as error:
+        other.load_state_dict(sampler.state_dict())
+    for words in ("samples: 20 saved, 24 now", "batch_size: 4 saved, 6 now", "fingerprint: aa saved, bb now"):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("batch", "options"),
+    [(0, {}), (5, {"world": 2}), (4, {"world": 2, "rank": 2}), (4, {"world": 0})],
+)
+def test_batches_that_cannot_be_shared_are_refused(batch, options):
+    with pytest.raises(ConfigError, match="cannot be shared"):
+        BatchSampler(np.arange(20), batch, **options)
+
+
+def test_a_part_of_a_batch_is_not_shared():
+    with pytest.raises(ConfigError, match="drop_last"):
+        BatchSampler(np.arange(21), 4, world=2)
+    assert len(BatchSampler(np.arange(21), 4, world=2, drop_last=True)) == 5

@@ -1,0 +1,151 @@
+"""Verification finds what is wrong and names it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from lenssim.data.manifest import read_manifest
+from lenssim.data.shards import open_shard, read_samples
+from lenssim.data.verify import verify
+from lenssim.errors import DataError
+
+
+@pytest.fixture
+def data(tmp_path, tiny_data) -> Path:
+    return Path(shutil.copytree(tiny_data, tmp_path / "D"))
+
+
+def flip(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 0x10]))
+
+
+def test_a_whole_data_set_is_whole(data):
+    for fast in (True, False):
+        report = verify(data, fast=fast)
+        assert report.problems == []
+        assert (report.shards, report.samples) == (3, 70)
+    assert report.fingerprint == read_manifest(data).fingerprint
+
+
+def test_a_flipped_byte_is_found_in_every_dataset(data):
+    path = data / "shards/000001.h5"
+    pristine = path.read_bytes()
+    with h5py.File(path) as file:
+        places: dict[str, tuple[int, int]] = {}
+        file.visititems(
+            lambda name, item: (
+                places.update({name: (item.id.get_offset(), item.id.get_storage_size())})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    assert {"images", "labels", "index", "params/theta_E", "perturbers/point_mass/offset"} <= set(places)
+    for name, (offset, size) in places.items():
+        path.write_bytes(pristine)
+        flip(path, offset + size // 2)
+        problems = verify(data).problems
+        assert any("shards/000001.h5" in line and f"dataset {name} " in line for line in problems), (name, problems)
+
+
+def test_a_flipped_byte_anywhere_is_found(data):
+    path = data / "shards/000000.h5"
+    pristine = path.read_bytes()
+    for position in np.random.default_rng(0).integers(0, len(pristine), 60):
+        path.write_bytes(pristine)
+        flip(path, int(position))
+        assert any("shards/000000.h5" in line for line in verify(data).problems), position
+
+
+@pytest.mark.parametrize("name", ["plan.json", "manifest.json", "shards/000001.json"])
+def test_a_flipped_byte_in_the_records_is_found(data, name):
+    size = (data / name).stat().st_size
+    pristine = (data / name).read_bytes()
+    for position in np.random.default_rng(1).integers(0, size - 1, 20):
+        (data / name).write_bytes(pristine)
+        if pristine[position : position + 1].isspace():
+            continue  # white space carries nothing
+        flip(data / name, int(position))
+        assert verify(data).problems, position
+
+
+def test_a_truncated_shard_names_what_was_lost(data):
+    path = data / "shards/000002.h5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert any("truncated" in line for line in verify(data, fast=True).problems)
+    assert any("000002.h5: dataset images " in line for line in verify(data).problems)
+
+
+def test_missing_and_stray_files(data):
+    (data / "shards/000000.h5").unlink()
+    (data / "shards/notes.txt").write_text("")
+    problems = verify(data, fast=True).problems
+    assert "shards/000000.h5: the file is missing" in problems
+    assert "shards/notes.txt: a file that no plan names" in problems
+
+
+def test_no_data_set_at_all(tmp_path):
+    assert "holds no data set" in verify(tmp_path).problems[0]
+    assert "is no folder" in verify(tmp_path / "absent").problems[0]
+
+
+def test_a_records_file_of_a_stranger_is_refused(data):
+    document = json.loads((data / "manifest.json").read_text())
+    document["n"] = 10**9
+    (data / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="does not match its own checksum"):
+        read_manifest(data)
+    (data / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="is not JSON"):
+        read_manifest(data)
+
+
+@pytest.mark.parametrize("link", ["external", "soft", "storage", "virtual"])
+def test_shards_that_reach_out_of_themselves_are_refused(data, tmp_path, link):
+    path = data / "shards/000000.h5"
+    with h5py.File(path, "r+") as file:
+        if link == "external":
+            file["outside"] = h5py.ExternalLink("/etc/passwd", "/")
+        elif link == "soft":
+            file["outside"] = h5py.SoftLink("/images")
+        elif link == "storage":
+            (tmp_path / "raw").write_bytes(b"\0" * 80)
+            file.create_dataset("outside", (10,), "f8", external=[(str(tmp_path / "raw"), 0, 80)])
+        else:
+            layout = h5py.VirtualLayout((2,), "f8")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (2,))
+            file.create_virtual_dataset("outside", layout)
+    with pytest.raises(DataError, match="a shard holds its own data only"):
+        open_shard(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f.attrs.__setitem__("schema", "other/1"), "its schema is 'other/1'"),
+        (lambda f: f.__delitem__("labels"), "labels is missing"),
+        (lambda f: (f.__delitem__("labels"), f.create_dataset("labels", data=np.zeros(3, int))), "labels has"),
+        (lambda f: (f.__delitem__("images"), f.create_dataset("images", data=np.zeros((32, 4)))), "images is missing"),
+    ],
+)
+def test_shards_of_wrong_structure_are_refused(data, spoil, message):
+    path = data / "shards/000000.h5"
+    with h5py.File(path, "r+") as file:
+        spoil(file)
+    with pytest.raises(DataError, match=message):
+        read_samples(path)
+
+
+def test_no_shard_at_all(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        open_shard(tmp_path / "absent.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(DataError, match="cannot be opened as HDF5"):
+        open_shard(tmp_path / "text.h5")

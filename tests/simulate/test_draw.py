@@ -1,0 +1,132 @@
+"""Identity of samples: their numbers depend on (preset, seed, split, sample number) and nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.draw import column_names, draw, labels
+from lenssim.simulate.preset import load_preset, presets
+from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.streams import BLOCK, SPLITS, blocks
+
+NUMBERS = st.lists(st.integers(0, 5 * BLOCK), min_size=1, max_size=12)
+
+
+def assert_same(a: Scenes, b: Scenes) -> None:
+    assert list(a.params) == list(b.params)
+    for name in a.params:
+        np.testing.assert_array_equal(a.params[name], b.params[name], err_msg=name)
+    for kind, table in a.perturbers.items():
+        np.testing.assert_array_equal(table.offset, b.perturbers[kind].offset)
+        for name, column in table.columns.items():
+            np.testing.assert_array_equal(column, b.perturbers[kind].columns[name], err_msg=f"{kind}/{name}")
+
+
+@pytest.mark.parametrize("model", presets())
+@given(numbers=NUMBERS, seed=st.integers(0, 2**63))
+def test_a_sample_is_the_same_however_it_is_asked_for(model, numbers, seed):
+    preset = load_preset(model)
+    together = draw(preset, numbers, seed=seed)
+    for i, number in enumerate(numbers):
+        assert_same(together.take(np.array([i])), draw(preset, [number], seed=seed))
+
+
+@given(numbers=NUMBERS)
+def test_blocks_cover_every_sample_once(numbers):
+    positions = np.concatenate([p for _, p, _ in blocks(np.array(numbers))])
+    assert sorted(positions) == list(range(len(numbers)))
+    for block, where, rows in blocks(np.array(numbers)):
+        np.testing.assert_array_equal(np.array(numbers)[where], block * BLOCK + rows)
+
+
+@pytest.mark.parametrize("model", presets())
+def test_seeds_and_splits_share_nothing(model):
+    preset, numbers = load_preset(model), np.arange(2 * BLOCK)
+    drawn = [draw(preset, numbers, seed=seed, split=split) for seed in (0, 1) for split in SPLITS]
+    positions = np.concatenate([scenes.params["source_center_x"] for scenes in drawn])
+    assert len(np.unique(positions)) == len(positions)
+
+
+@pytest.mark.parametrize("model", presets())
+def test_every_prefix_is_balanced(model):
+    preset = load_preset(model)
+    for n in (1, 2, 3, 50, 64, 100):
+        counts = np.bincount(labels(preset, np.arange(n)), minlength=3)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_published_distributions():
+    """The numbers that the published scripts draw from: physics of DeepLenseSim's `make_cdm` and `make_vortex`."""
+    preset = load_preset("III")
+    scenes = draw(preset, np.arange(6000), seed=0)
+    label = labels(preset, np.arange(6000))
+    assert scenes.params["theta_E"] == pytest.approx(1.281490567617296, rel=1e-14)
+    assert scenes.deflection_scale() == pytest.approx(0.6343147665739448, rel=1e-12)
+    counts = scenes.perturbers["point_mass"].counts
+    assert set(counts[label == 0]) == {0}
+    assert set(counts[label == 1]) == {25}
+    assert set(counts[label == 2]) == {100}
+    for axis in ("x", "y"):
+        centre = scenes.params[f"source_center_{axis}"]
+        assert -0.35 <= centre.min() < -0.345
+        assert 0.345 < centre.max() <= 0.35
+    solar = 1.281490567617296 / 1e6
+    cdm = scenes.take(np.flatnonzero(label == 1)).perturbers["point_mass"].columns
+    mass = (cdm["theta_E"] / solar) ** 2
+    cumulative = (mass**0.1 - 1e6**0.1) / (1e10**0.1 - 1e6**0.1)  # of dN/dm ~ m^-0.9
+    radius = np.hypot(cdm["center_x"], cdm["center_y"])
+    for uniform in (
+        cumulative,
+        (radius - 0.25) / 1.75,
+        np.arctan2(cdm["center_x"], cdm["center_y"]) / (2 * np.pi) + 0.5,
+    ):
+        deviation = np.abs(np.sort(uniform) - (np.arange(len(uniform)) + 0.5) / len(uniform)).max()
+        assert deviation < 1.63 / np.sqrt(len(uniform))  # Kolmogorov-Smirnov, 1 % level, fixed seed
+    axion = scenes.take(np.flatnonzero(label == 2))
+    beads = axion.perturbers["point_mass"]
+    assert (beads.columns["theta_E"] / solar) ** 2 == pytest.approx(3e8, rel=1e-12)
+    reach = np.hypot(beads.columns["center_x"], beads.columns["center_y"]).reshape(-1, 100)
+    half_length = 0.06 / 2 * 1e-22 / 10 ** axion.params["log10_m_axion"]
+    np.testing.assert_allclose(reach[:, 0], half_length, rtol=1e-12)
+    np.testing.assert_allclose(reach, half_length[:, None] * np.abs(np.linspace(-1, 1, 100)), rtol=1e-9, atol=1e-15)
+
+
+def test_fixed_parameters_carry_their_consequences():
+    preset = load_preset("III")
+    plain, set_by_hand = (
+        draw(preset, [2], seed=4, fixed=fixed) for fixed in ({}, {"mass": 4e12, "log10_m_axion": -23})
+    )
+    assert set_by_hand.params["theta_E"] == pytest.approx(2 * plain.params["theta_E"], rel=1e-14)
+    assert set_by_hand.params["vortex_half_length"] == pytest.approx(0.3, rel=1e-12)
+    assert set_by_hand.params["source_center_x"] == plain.params["source_center_x"]
+    assert set_by_hand.params["vortex_angle"] == plain.params["vortex_angle"]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"thetaE": 1.0}, "did you mean 'theta_E'"),
+        ({"theta_E": float("nan")}, "must be a finite number"),
+        ({"theta_E": -1.0}, "must be positive"),
+        ({"mass": -1.0}, "must be positive"),
+        ({"e1": 0.9, "e2": 0.9}, "must be below 1"),
+        ({"z_source": 0.4}, "behind z_lens"),
+        ({"n_subhaloes": 2.5}, "whole number"),
+    ],
+)
+def test_impossible_parameters_are_refused(fixed, message):
+    with pytest.raises(ConfigError, match=message):
+        draw(load_preset("III"), [1], seed=0, fixed=fixed)
+
+
+def test_impossible_sample_numbers_are_refused():
+    for numbers in ([], [-1], [[1]]):
+        with pytest.raises(ConfigError, match="sample numbers"):
+            draw(load_preset("III"), numbers, seed=0)
+
+
+def test_column_names_are_those_of_the_scenes():
+    preset = load_preset("I")
+    assert column_names(preset) == list(draw(preset, [7], seed=9).params)
