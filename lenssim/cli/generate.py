@@ -13,7 +13,9 @@ __all__ = ["register"]
 
 Model = Annotated[str, typer.Option("--model", "-m", help="Preset: I, II, III, or the path of a preset's YAML file.")]
 Noise = Annotated[str | None, typer.Option(help="nominal, none or published; default: the preset's first.")]
-Engine = Annotated[str, typer.Option(help="What renders the images: lenstronomy.")]
+Engine = Annotated[str, typer.Option(help="What renders: batched (fast), or lenstronomy (the reference).")]
+Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the engine's.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Supersampling = Annotated[int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")]
 
 
@@ -30,7 +32,9 @@ def generate(
     seed: Annotated[int, typer.Option(help="Seed; with preset, split and number it decides every sample.")] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test: disjoint random streams.")] = "train",
     noise: Noise = None,
-    engine: Engine = "lenstronomy",
+    engine: Engine = "batched",
+    precision: Precision = None,
+    device: Device = "auto",
     supersampling: Supersampling = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; 0 works in this one. Default: one a core.")
@@ -58,6 +62,8 @@ def generate(
         split=split,
         noise=noise,
         engine_name=engine,
+        precision=precision,
+        device=device,
         supersampling=supersampling,
         shard_size=shard_size,
         folder=out,
@@ -72,6 +78,11 @@ def generate(
         return
     counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
     print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
+    if manifest.audit:
+        print(
+            f"audit: {manifest.audit.samples} images rendered again with lenstronomy, worst pixel off by "
+            f"{manifest.audit.peak:.1e} of the peak, {manifest.audit.noise:.1e} of the noise"
+        )
     print(f"fingerprint {manifest.fingerprint}")
     print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
 
@@ -103,7 +114,9 @@ def render(
     number: Annotated[int, typer.Option(help="Which sample of the class, counted from 0.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of what is not set by hand.")] = 0,
     noise: Noise = None,
-    engine: Engine = "lenstronomy",
+    engine: Engine = "batched",
+    precision: Precision = None,
+    device: Device = "auto",
     supersampling: Supersampling = None,
     json: Annotated[bool, typer.Option("--json", help="Print the scene's parameters as JSON.")] = False,
 ) -> None:
@@ -116,6 +129,7 @@ def render(
     from lenssim.errors import ConfigError
     from lenssim.simulate.draw import draw
     from lenssim.simulate.engines import engine as get_engine
+    from lenssim.simulate.engines import engine_settings
     from lenssim.simulate.observe import observe
     from lenssim.simulate.preset import load_preset
 
@@ -127,7 +141,9 @@ def render(
     numbers = np.array([label + number * len(preset.classes)])
     scenes = draw(preset, numbers, seed=seed, fixed=_assignments(sets or []))
     rays = supersampling or preset.supersampling
-    expected = get_engine(engine).render(scenes, preset.instrument, supersampling=rays)
+    expected = get_engine(engine, **engine_settings(engine, precision, device)).render(
+        scenes, preset.instrument, supersampling=rays
+    )
     image = (
         expected if kind == "none" else observe(expected, scenes, preset.instrument, kind, numbers=numbers, seed=seed)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lenssim.data.cluster import Runner, Task
 from lenssim.data.files import canonical_json, is_temporary, read_json, sweep, write_json
-from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Manifest, Plan, ShardRecord, read_plan, shard_name
+from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Audit, Manifest, Plan, ShardRecord, read_plan, shard_name
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
@@ -32,11 +32,18 @@ def provenance(plan: Plan) -> dict[str, str]:
     }
 
 
-def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples) -> int:
+def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None) -> int:
     """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples."""
     path = folder / SHARDS / shard_name(shard)
     record = write_shard(path, samples)
-    write_json(path.with_suffix(".json"), {**record, "config_hash": plan.config_hash})
+    write_json(
+        path.with_suffix(".json"),
+        {
+            **record,
+            "audit": audit.model_dump() if audit else None,
+            "config_hash": plan.config_hash,
+        },
+    )
     return len(samples)
 
 
@@ -127,6 +134,7 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         fingerprint=fingerprint_sum([record.content for record in whole]),
         image_shape=whole[0].image_shape,
         class_counts=dict(zip(plan.classes, counts, strict=True)),
+        audit=Audit.worst(record.audit for record in whole),
         shards=tuple(whole),
     )
     manifest.write(folder)

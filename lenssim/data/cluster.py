@@ -1,7 +1,7 @@
 """Where shards are made: in this process, or by dask workers. Tasks carry numbers and names, never images."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from typing import Any
 
@@ -16,7 +16,7 @@ _ONE_THREAD = dict.fromkeys(  # a worker is one core; more threads only fight
 )
 
 
-def local_runner(workers: int, preload: str | None = None) -> Runner:
+def local_runner(workers: int, preload: Sequence[str] = ()) -> Runner:
     """A runner on this machine: `workers` dask processes that start with `preload` imported, or this process for 0."""
     return _in_process if workers < 1 else lambda task, arguments: _on_workers(task, arguments, workers, preload)
 
@@ -26,7 +26,7 @@ def _in_process(task: Task, arguments: list[tuple[Any, ...]]) -> Iterator[int]:
         yield task(*one)
 
 
-def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, preload: str | None) -> Iterator[int]:
+def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, preload: Sequence[str]) -> Iterator[int]:
     if not arguments:
         return
     from dask import config
@@ -38,7 +38,7 @@ def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, prel
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
     }
-    _start_fork_server(["distributed", preload] if preload else ["distributed"])
+    _start_fork_server(["distributed", *preload])
     with (
         config.set(settings),
         LocalCluster(

@@ -16,7 +16,7 @@ from lenssim.data.shards import open_shard
 from lenssim.errors import DataError, unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["Batch", "ShardDataset", "Stream", "split_of"]
+__all__ = ["Batch", "ShardDataset", "split_of", "stream"]
 
 Batch = dict[str, torch.Tensor]
 
@@ -141,32 +141,19 @@ class ShardDataset(Dataset[Batch]):
         return {**self.__dict__, "_maps": [None] * len(self._images)}  # a pickled memory map would be its content
 
 
-class Stream(DataLoader[Batch]):
-    """Batches of a data set in a sampler's order; saves and restores the place reached, as Lightning asks of loaders.
-
-    The order does not depend on `workers`. Whoever consumes the batches calls `sampler.advance()` after each.
-    """
-
-    def __init__(
-        self, dataset: ShardDataset, sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
-    ) -> None:
-        super().__init__(
-            dataset,
-            batch_sampler=sampler,
-            num_workers=workers,
-            collate_fn=_whole,
-            pin_memory=pin_memory,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # else every pass would draw from the global one
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """State of the sampler."""
-        return self.batch_sampler.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state of the sampler."""
-        self.batch_sampler.load_state_dict(state)
+def stream(
+    dataset: ShardDataset, sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place."""
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_whole,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else every pass would draw from the global one
+    )
 
 
 def _whole(batch: Batch) -> Batch:

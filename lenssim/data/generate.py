@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 import lenssim
+from lenssim.data.audit import REFERENCE, audit, audited
 from lenssim.data.build import Progress, build, finish_shard, provenance
 from lenssim.data.cluster import Runner, local_runner
-from lenssim.data.manifest import PLAN, Manifest, Plan, read_plan
+from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, read_plan
 from lenssim.data.shards import Samples, scene_attributes
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw, labels
-from lenssim.simulate.engines import engine, engine_module, engine_versions
+from lenssim.simulate.engines import engine, engine_module, engine_settings, engine_versions
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
 from lenssim.simulate.streams import BLOCK, split_code
@@ -38,7 +39,9 @@ def make_plan(
     seed: int = 0,
     split: str = "train",
     noise: str | None = None,
-    engine_name: str = "lenstronomy",
+    engine_name: str = "batched",
+    precision: str | None = None,
+    device: str | None = None,
     supersampling: int | None = None,
     shard_size: int | None = None,
     folder: Path | None = None,
@@ -60,6 +63,7 @@ def make_plan(
         "split": split,
         "noise": preset.noise_kind(noise),
         "engine": engine_name,
+        "engine_settings": engine_settings(engine_name, precision, device),
         "supersampling": supersampling or preset.supersampling,
         "versions": {"lenssim": lenssim.__version__, **engine_versions(engine_name)},
     }
@@ -81,37 +85,47 @@ def generate(
     `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work.
     """
     if runner is None:
-        runner = local_runner(min(workers, plan.shards), preload=engine_module(plan.config["engine"]))
+        modules = [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
+        runner = local_runner(min(workers, plan.shards), preload=modules)
     return build(folder, plan, make_shard, runner, report)
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
-    """The task of one worker: simulate and write one shard; returns the number of samples."""
+    """The task of one worker: simulate, audit and write one shard; returns the number of samples."""
     plan = Plan.model_validate(plan_document)
-    return finish_shard(Path(folder), plan, shard, make_samples(plan, plan.rows(shard)))
+    samples, report = make_samples(plan, plan.rows(shard))
+    return finish_shard(Path(folder), plan, shard, samples, report)
 
 
-def make_samples(plan: Plan, rows: range) -> Samples:
-    """Draw, render and observe the samples `rows` of a plan."""
+def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
+    """Draw, render and observe the samples `rows` of a plan; the second is the audit of engines that need one."""
     config = plan.config
     preset = parse_preset(config["preset"], "the plan's preset")
     numbers = np.arange(rows.start, rows.stop)
     scenes = draw(preset, numbers, seed=config["seed"], split=config["split"])
-    images = np.empty((len(numbers), 1, preset.instrument.num_pix, preset.instrument.num_pix), np.float32)
+    camera, rays = preset.instrument, config["supersampling"]
+    renderer = engine(config["engine"], **config["engine_settings"])
+    to_audit = audited(numbers) if config["engine"] != REFERENCE else np.array([], dtype=int)
+    audits = []
+    images = np.empty((len(numbers), 1, camera.num_pix, camera.num_pix), np.float32)
     for start in range(0, len(numbers), _BATCH):
         part = slice(start, start + _BATCH)
         batch = scenes.take(part)
+        expected = renderer.render(batch, camera, supersampling=rays)
+        if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
+            precision = config["engine_settings"]["precision"]
+            audits.append(audit(expected[own], batch.take(own), camera, rays, precision))
         images[part] = observe(
-            engine(config["engine"]).render(batch, preset.instrument, supersampling=config["supersampling"]),
+            expected,
             batch,
-            preset.instrument,
+            camera,
             config["noise"],
             numbers=numbers[part],
             seed=config["seed"],
             split=config["split"],
         )
     perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
-    return Samples(
+    samples = Samples(
         images=images,
         labels=labels(preset, numbers),
         index=numbers,
@@ -121,3 +135,4 @@ def make_samples(plan: Plan, rows: range) -> Samples:
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
     )
+    return samples, Audit.worst(audits)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lenssim.data.files import canonical_json, read_json, write_json
 from lenssim.errors import ConfigError, DataError
 
-__all__ = ["Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "shard_name"]
+__all__ = ["Audit", "Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "shard_name"]
 
 PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -78,6 +79,28 @@ class DatasetRecord(BaseModel):
     sha256: _Sha
 
 
+class Audit(BaseModel):
+    """How far the worst pixel of re-rendered samples is from the reference engine, by image peak and by noise rms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(ge=1)
+    peak: float = Field(ge=0)
+    noise: float = Field(ge=0)
+
+    @staticmethod
+    def worst(audits: "Iterable[Audit | None]") -> "Audit | None":
+        """All audits as one, None if there was none."""
+        found = [audit for audit in audits if audit is not None]
+        if not found:
+            return None
+        return Audit(
+            samples=sum(audit.samples for audit in found),
+            peak=max(audit.peak for audit in found),
+            noise=max(audit.noise for audit in found),
+        )
+
+
 class ShardRecord(BaseModel):
     """What is known of one shard once it is written: the content of its sidecar."""
 
@@ -92,6 +115,7 @@ class ShardRecord(BaseModel):
     file_sha256: _Sha
     content: _Sha
     datasets: dict[str, DatasetRecord]
+    audit: Audit | None = None
 
 
 class Manifest(BaseModel):
@@ -106,6 +130,7 @@ class Manifest(BaseModel):
     fingerprint: _Sha
     image_shape: tuple[int, int, int]
     class_counts: dict[str, int]
+    audit: Audit | None = None
     shards: tuple[ShardRecord, ...]
 
     def write(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lenssim.data.build import build, finish_shard, provenance
 from lenssim.data.cluster import local_runner
-from lenssim.data.dataset import ShardDataset, Stream, split_of
+from lenssim.data.dataset import ShardDataset, split_of, stream
 from lenssim.data.files import read_json, write_json
 from lenssim.data.manifest import Plan
 from lenssim.data.sampler import BatchSampler
@@ -119,33 +119,33 @@ def test_pickle_is_small_and_reads_the_same(folder):
 def test_stream_order_does_not_depend_on_workers(folder, workers):
     dataset = ShardDataset(folder)
     sampler = BatchSampler(dataset.rows("train"), 32, seed=4, fingerprint=dataset.fingerprint)
-    stream = Stream(dataset, sampler, workers)
+    loader = stream(dataset, sampler, workers)
     state = torch.get_rng_state()
     for _ in range(2):
         seen = []
-        for batch in stream:
+        for batch in loader:
             seen.append(batch["index"].tolist())
             expected = dataset.index[sampler.order(sampler.epoch)][32 * sampler.done :][: len(seen[-1])].tolist()
             assert seen[-1] == expected
             sampler.advance()
-        assert sorted(sum(seen, [])) == dataset.index[dataset.rows("train")].tolist()
+        assert sorted(number for batch in seen for number in batch) == dataset.index[dataset.rows("train")].tolist()
     assert torch.equal(state, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_stream_resumes_in_the_middle_of_an_epoch(folder, workers):
-    def stream():
+    def start():
         dataset = ShardDataset(folder)
-        return Stream(dataset, BatchSampler(dataset.rows("train"), 32, seed=4), workers)
+        return stream(dataset, BatchSampler(dataset.rows("train"), 32, seed=4), workers)
 
-    whole, first, second = stream(), stream(), stream()
+    whole, first, second = start(), start(), start()
     expected = [batch["index"].tolist() for batch in whole]
     batches = iter(first)
     got = []
     for _ in range(5):
         got.append(next(batches)["index"].tolist())
         first.batch_sampler.advance()
-    second.load_state_dict(first.state_dict())
+    second.batch_sampler.load_state_dict(first.batch_sampler.state_dict())
     assert len(second) == len(expected)
     assert got + [batch["index"].tolist() for batch in second] == expected
 
@@ -179,7 +179,7 @@ def test_a_shard_that_is_not_the_manifest_s_is_refused_by_name(copy, change, wor
     document = read_json(copy / "manifest.json")
     document["shards"][2]["bytes"] = (copy / "shards/000002.h5").stat().st_size
     write_json(copy / "manifest.json", document)
-    with pytest.raises(DataError, match="000002.h5") as error:
+    with pytest.raises(DataError, match=r"000002\.h5") as error:
         ShardDataset(copy)
     assert words in str(error.value)
 

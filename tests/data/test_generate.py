@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lenssim.data.audit import TOLERANCE
 from lenssim.data.files import sweep
 from lenssim.data.generate import generate, make_plan
 from lenssim.data.manifest import read_manifest, read_plan, shard_name
 from lenssim.data.shards import read_samples
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError, DataError, IncompleteError
+from lenssim.simulate.engines import ENGINES
 from lenssim.simulate.preset import load_preset, presets
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "datasets.json"
@@ -68,12 +70,13 @@ def test_seeds_splits_and_noise_make_other_data(tmp_path, undisturbed):
 
 
 @pytest.mark.parametrize(("model", "noise"), [(m, kind) for m in presets() for kind in load_preset(m).noise])
-def test_golden_data_sets(tmp_path, model, noise):
+@pytest.mark.parametrize("engine_name", sorted(ENGINES))
+def test_golden_data_sets(tmp_path, model, noise, engine_name):
     """Bits are promised per library versions and instruction set; numbers to single precision everywhere.
 
     To renew after a deliberate change: LENSSIM_RENEW_GOLDEN=1 pytest -n 0 -k golden
     """
-    fingerprint = make(tmp_path / "D", 6, model=model, noise=noise, seed=1)
+    fingerprint = make(tmp_path / "D", 6, model=model, noise=noise, seed=1, engine_name=engine_name)
     images = read_samples(tmp_path / "D/shards" / shard_name(0)).images.astype(np.float64)
     conditions = {
         "versions": {**read_plan(tmp_path / "D").config["versions"], "lenssim": ""},
@@ -86,7 +89,7 @@ def test_golden_data_sets(tmp_path, model, noise):
         **conditions,
     }
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-    key = f"{model} {noise}"
+    key = f"{model} {noise} {engine_name}"
     if os.environ.get("LENSSIM_RENEW_GOLDEN"):
         GOLDEN.write_text(json.dumps({**golden, key: found}, indent=1) + "\n")
         return
@@ -132,6 +135,9 @@ def test_a_strangers_folder_is_left_alone(tmp_path):
         ({"supersampling": 13}, "supersampling must lie in 1..12"),
         ({"split": "tarin"}, "did you mean 'train'"),
         ({"noise": "published"}, "noise of preset III"),
+        ({"precision": "float16"}, "precision must be one of"),
+        ({"device": "tpu"}, "device must be one of"),
+        ({"engine_name": "lenstronomy", "precision": "float32"}, "works in float64"),
         ({"engine_name": "lenstronmy"}, "did you mean 'lenstronomy'"),
     ],
 )
@@ -204,6 +210,33 @@ def test_signals_end_a_run_cleanly(tmp_path, undisturbed, number, code):
     assert "Traceback" not in errors
     assert leftovers(folder) == []
     assert make(folder) == undisturbed
+
+
+def test_the_audit_is_recorded_and_fails_loudly(tmp_path, monkeypatch):
+    make(tmp_path / "D", 70, shard_size=32)
+    manifest = read_manifest(tmp_path / "D")
+    assert all(record.audit.samples >= 1 for record in manifest.shards)
+    assert manifest.audit.samples == 3
+    assert 0 < manifest.audit.peak < 2e-5
+    make(tmp_path / "E", 3, engine_name="lenstronomy")
+    assert read_manifest(tmp_path / "E").audit is None
+    monkeypatch.setitem(TOLERANCE, "float32", 1e-9)
+    with pytest.raises(DataError, match="audit failed: an image differs from lenstronomy's"):
+        make(tmp_path / "F", 3)
+    assert not list((tmp_path / "F/shards").iterdir())
+
+
+def test_engines_make_the_same_data_to_their_precision(tmp_path):
+    images = {}
+    for name, options in {
+        "reference": {"engine_name": "lenstronomy"},
+        "double": {"precision": "float64"},
+        "single": {},
+    }.items():
+        make(tmp_path / name, 12, noise="none", **options)
+        images[name] = read_samples(tmp_path / name / "shards" / shard_name(0)).images
+    np.testing.assert_allclose(images["double"], images["reference"], rtol=1e-6, atol=1e-12)
+    assert np.abs(images["single"] - images["reference"]).max() < 1e-5 * images["reference"].max()
 
 
 def test_an_unfinished_data_set_says_so(tmp_path):

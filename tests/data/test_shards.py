@@ -29,7 +29,7 @@ def test_scenes_in_a_shard_are_those_that_were_drawn(tiny_data):
     assert kept.cosmology == drawn.cosmology
     for name, column in drawn.params.items():
         np.testing.assert_array_equal(kept.params[name], column)
-    images = [engine("lenstronomy").render(scenes.take(slice(0, 3)), preset.instrument) for scenes in (drawn, kept)]
+    images = [engine("batched").render(scenes.take(slice(0, 3)), preset.instrument) for scenes in (drawn, kept)]
     np.testing.assert_array_equal(*images)
 
 

@@ -3,18 +3,22 @@
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from lenssim.errors import unknown
+from lenssim.simulate.engines.settings import batched_settings, no_settings
 from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["ENGINES", "Engine", "engine", "engine_module", "engine_versions"]
+__all__ = ["ENGINES", "Engine", "engine", "engine_module", "engine_settings", "engine_versions"]
 
-# module of this package -> class in it, and the libraries that its bits depend on
-ENGINES = {"lenstronomy": ("Lenstronomy", ("lenstronomy", "numpy", "scipy"))}
+# module of this package, class in it, libraries that its bits depend on, and what its settings are
+ENGINES = {
+    "batched": ("batched.engine", "Batched", ("torch", "numpy", "scipy"), batched_settings),
+    "lenstronomy": ("lenstronomy", "Lenstronomy", ("lenstronomy", "numpy", "scipy"), no_settings),
+}
 
 
 class Engine(Protocol):
@@ -25,20 +29,33 @@ class Engine(Protocol):
         ...
 
 
+def engine(name: str, **settings: Any) -> Engine:
+    """The engine of that name, one a process and setting; `ConfigError` with a suggestion for an unknown one.
+
+    Without `settings` it is the engine's default, see `engine_settings`.
+    """
+    return _engine(name, tuple(sorted((settings or engine_settings(name)).items())))
+
+
 @lru_cache
-def engine(name: str) -> Engine:
-    """The engine of that name, one a process; `ConfigError` with a suggestion for an unknown one."""
-    return getattr(import_module(engine_module(name)), ENGINES[name][0])()
+def _engine(name: str, settings: tuple[tuple[str, Any], ...]) -> Engine:
+    return getattr(import_module(engine_module(name)), ENGINES[name][1])(**dict(settings))
 
 
 def engine_module(name: str) -> str:
     """Full name of the module that holds an engine, without importing it; errors as `engine`."""
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
-    return f"{__name__}.{name}"
+    return f"{__name__}.{ENGINES[name][0]}"
 
 
 def engine_versions(name: str) -> dict[str, str]:
     """Versions of the libraries that an engine's bits depend on, without importing it; errors as `engine`."""
     engine_module(name)
-    return {library: version(library) for library in ENGINES[name][1]}
+    return {library: version(library) for library in ENGINES[name][2]}
+
+
+def engine_settings(name: str, precision: str | None = None, device: str | None = None) -> dict[str, Any]:
+    """What an engine's bits depend on besides versions, as arguments of `engine`; `ConfigError` if it has no such."""
+    engine_module(name)
+    return ENGINES[name][3](precision, device)

@@ -1,0 +1,230 @@
+"""`lenssim train`, `evaluate`, `predict` and `run`: from a data set to a network and its answers."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["register"]
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a network on a data set.")
+    train.command()(classify)
+    train.callback()(lambda: None)  # keeps the name of the only task a word of the command
+    app.add_typer(train, name="train")
+    app.command()(evaluate)
+    app.command()(predict)
+    app.command(name="run")(run_recipe)
+
+
+def classify(
+    data: Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set.")],
+    net: Annotated[str | None, typer.Option(help="cnn or resnet18. Default: cnn.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images. Default: 12.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: 64.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adamw or adam. Default: adamw.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="onecycle or constant. Default: onecycle.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", "--lr", help="Default: 0.002.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights, order and augmentation. Default: 0.")] = None,
+    normalise: Annotated[
+        str | None, typer.Option(help="Scaling of each image: minmax, max, standard, asinh, none. Default: minmax.")
+    ] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="dihedral (flips and 90 degree rotations), flips or none. Default: dihedral.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better validation loss. Default: never.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only so many training images.")] = None,
+    checkpoint_steps: Annotated[
+        int | None, typer.Option(help="Save every so many steps too. Default: after each epoch only.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read images. Default: 0, this one.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32, bf16 or 16 bits. Default: 32.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. Default: auto.")] = None,
+    json: Json = False,
+) -> None:
+    """Train a network to tell the classes of a data set apart; test blocks are left for lenssim evaluate."""
+    given = {name: value for name, value in locals().items() if name not in ("out", "resume", "json", "data")}
+    settings = {name: value for name, value in given.items() if value is not None}
+    _train({**settings, "task": "classify", "data": str(data)}, out, resume, json)
+
+
+def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool) -> None:
+    from lenssim.learn.config import parse_config
+    from lenssim.learn.run import open_run
+
+    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{Path(settings['data']).resolve().name}"
+    kept = open_run(folder).record.config.model_dump() if resume else {}
+    config = parse_config({**kept, **settings}, "training")
+
+    from lenssim.learn.card import write_card  # from here on seconds of imports: bad settings are told before
+    from lenssim.learn.progress import progress
+    from lenssim.learn.train import train
+
+    with _stoppable(f"lenssim train {config.task} --data {config.data} --out {folder} --resume"):
+        run = train(config, folder, resume=resume, callbacks=[progress()])
+    write_card(run)
+    result = run.record.result
+    assert result is not None  # a training that returns has ended
+    if json:
+        print(run.record.model_dump_json())
+        return
+    print(
+        f"{folder}: {config.net}, {run.record.parameters:,} parameters, {result.epochs} epochs in "
+        f"{result.seconds / 60:.1f} minutes"
+        + (f", stopped early after {config.patience} epochs without progress" if result.stopped == "early" else "")
+    )
+    print(
+        f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, "
+        f"accuracy {result.val_accuracy:.4f}, macro AUC {result.val_auc:.4f}"
+    )
+    print(f"next: lenssim evaluate {folder} --data {config.data}")
+
+
+@contextmanager
+def _stoppable(command: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end with 130 and 143, and with the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        code, how = 130, "interrupted"
+    except SystemExit as end:
+        code, how = int(end.code or 0), "terminated"
+    else:
+        return
+    print(f"lenssim: {how}; what is finished is saved, go on with: {command}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set to judge the run on.")],
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
+
+    On the data it was trained on, or others of the same seed, only their test blocks are used; else all samples.
+    """
+    from json import dumps
+
+    from lenssim.data.dataset import ShardDataset
+    from lenssim.learn.card import interval_text, write_card
+    from lenssim.learn.evaluate import evaluate as judge
+    from lenssim.learn.evaluate import evaluation_folder, held_out
+    from lenssim.learn.run import open_run
+
+    trained, dataset = open_run(run), ShardDataset(data)
+    rows, which = held_out(trained, dataset)
+    print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
+    document = judge(trained, dataset, device=device)
+    write_card(trained)
+    folder, scores = evaluation_folder(trained, dataset), document["metrics"]
+    if json:
+        print(dumps({"folder": str(folder), **document}))
+        return
+    names = {"accuracy": "accuracy", "macro_auc": "macro AUC", "loss": "loss", "ece": "calibration error"}
+    for key, name in names.items():
+        print(f"{name:<18} {interval_text(scores[key])}")
+    for name, score in scores["auc"].items():
+        print(f"{'AUC of ' + name:<18} {interval_text(score)}")
+    print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
+    print(f"next: lenssim predict {run} FILE...")
+
+
+def predict(
+    run: RunFolder,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files or data sets.")],
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Say which class the images in files belong to, with probabilities."""
+    from dataclasses import asdict
+    from json import dumps
+
+    from lenssim.learn.predict import predict as ask
+    from lenssim.learn.run import open_run
+
+    trained = open_run(run)
+    predictions = list(ask(trained, files, device=device))
+    classes = trained.record.classes
+    if json:
+        print(dumps({"run": str(run), "classes": classes, "predictions": [asdict(p) for p in predictions]}))
+        return
+    single = len(predictions) == len(files)
+    head = ["file", *([] if single else ["image"]), "class", *classes]
+    lines = [
+        [p.file, *([] if single else [str(p.image)]), p.predicted, *(f"{x:.4f}" for x in p.probabilities.values())]
+        for p in predictions
+    ]
+    _print_table(head, lines)
+
+
+def _print_table(head: list[str], lines: list[list[str]]) -> None:
+    """A table on stdout, never folded where nobody looks at a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(*line)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 10_000, markup=False, highlight=False)
+
+
+def run_recipe(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that simulate. Default: one a core.")] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Generate, train, evaluate and report as a recipe says; repeating it does only what is left to do."""
+    import os
+    from dataclasses import asdict
+    from json import dumps
+
+    from lenssim.cli.progress import samples_bar
+    from lenssim.learn.recipe import load_recipe
+    from lenssim.learn.recipe import run_recipe as follow
+    from lenssim.learn.report import report_text
+
+    steps = load_recipe(recipe)
+    folder = out or Path("runs") / recipe.stem
+
+    def displays() -> list[Any]:
+        from lenssim.learn.progress import progress
+
+        return [progress()]
+
+    with _stoppable(f"lenssim run {recipe} --out {folder}"):
+        rows = follow(
+            steps,
+            folder,
+            workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+            device=device,
+            say=lambda text: print(text, file=sys.stderr, flush=True),
+            generating=samples_bar,
+            training=displays,
+        )
+    if json:
+        print(dumps([asdict(row) for row in rows]))
+        return
+    print(report_text(steps.title, rows))
+    print(f"next: look at {folder}/report.md and the figures in {folder}/runs/{rows[0].run}/")

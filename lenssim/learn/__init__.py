@@ -1,0 +1,1 @@
+"""What is learned from the data: nets, tasks, training, evaluation, prediction and reports."""

@@ -1,0 +1,121 @@
+"""What happens around the steps of a training: places kept, checkpoints written, epochs tabled."""
+
+import io
+import math
+import time
+from pathlib import Path
+from typing import Any, override
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from lenssim.data.files import write
+from lenssim.data.sampler import BatchSampler
+from lenssim.learn.epochs import read_epochs, write_epochs
+from lenssim.learn.model import read_checkpoint
+from lenssim.learn.run import Run
+
+__all__ = ["Checkpoints", "EpochTable", "Place", "WholeFiles"]
+
+
+class Place(Callback):
+    """Tells the sampler which batches have been used, and keeps its place in the checkpoints.
+
+    Lightning restores the state of a loader only within an epoch, that of a callback always.
+    """
+
+    def __init__(self, sampler: BatchSampler) -> None:
+        self.sampler = sampler
+
+    @override
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.sampler.advance()
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return self.sampler.state_dict()
+
+    @override
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.sampler.load_state_dict(state)
+
+
+class EpochTable(Callback):
+    """One line an epoch in metrics.csv; a resumed training drops the lines of epochs that it does again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    @override
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.rows = [row for row in read_epochs(self.path) if row["epoch"] <= trainer.current_epoch]
+        self.start = time.monotonic()
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        now = time.monotonic()
+        scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "train_loss": module.train_loss.compute().item(),
+                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+                "seconds": now - self.start,
+                **scores,
+            }
+        )
+        self.start = now
+        write_epochs(self.path, self.rows)
+
+
+class Checkpoints(Checkpoint):
+    """After every epoch last.ckpt, and best.ckpt if the validation loss fell; last.ckpt also every so many steps.
+
+    Lightning's own callback remembers an absolute folder; this one lets a run be moved and resumed.
+    """
+
+    def __init__(self, run: Run, every_steps: int | None) -> None:
+        self.run, self.every_steps = run, every_steps
+        self.best: dict[str, float] = {"val_loss": math.inf}
+
+    @override
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        if (due or trainer.received_sigterm) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            trainer.save_checkpoint(self.run.last)
+            if trainer.received_sigterm:
+                raise SIGTERMException
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if scores["val_loss"] < self.best["val_loss"]:
+            self.best = {"epoch": trainer.current_epoch + 1, **scores}
+            trainer.save_checkpoint(self.run.best)
+        trainer.save_checkpoint(self.run.last)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    @override
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that after any crash are whole or absent, and that are read without executing anything."""
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write(Path(path), buffer.getvalue())
+
+    @override
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path))

@@ -1,0 +1,90 @@
+"""The model card of a run: a page of markdown that says what it is, what it knows and what it is not for."""
+
+from pathlib import Path
+from typing import Any
+
+from lenssim.data.files import read_json, write
+from lenssim.errors import DataError
+from lenssim.learn.run import DataIdentity, Run
+
+__all__ = ["card_text", "interval_text", "write_card"]
+
+
+def write_card(run: Run) -> Path:
+    """Write card.md into the run's folder, with all of its finished evaluations; returns its path."""
+    path = run.folder / "card.md"
+    write(path, card_text(run, _evaluations(run)).encode())
+    return path
+
+
+def _evaluations(run: Run) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted(run.folder.glob("evaluation-*/metrics.json")):
+        try:
+            found.append(read_json(path))
+        except DataError:
+            continue
+    return found
+
+
+def interval_text(score: dict[str, Any], digits: int = 4) -> str:
+    """A score with its interval, as `0.9123 [0.9001, 0.9230]`."""
+    if score["value"] is None:
+        return "not defined"
+    value, low, high = (f"{score[end]:.{digits}f}" for end in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
+    """The card as markdown."""
+    record, config, data = run.record, run.record.config, run.record.data
+    shape = " x ".join(map(str, record.image_shape))
+    lines = [
+        f"# {config.net}: {config.task} {', '.join(record.classes)}",
+        "",
+        f"A network of {record.parameters:,} parameters that takes images of {shape} (bands x rows x columns), scaled "
+        f"by `{config.normalise}`, and gives the probability of each class.",
+        "",
+        "## Data",
+        "",
+        f"{data.title[0].upper() + data.title[1:]}: {data.n:,} samples ({record.samples['train']:,} for training, "
+        f"{record.samples['validation']:,} for validation), seed {data.seed}, split {data.split}, "
+        f"engine {data.engine}, fingerprint `{data.fingerprint}`.",
+        "",
+        "## Training",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in config.model_dump(exclude={"data", "task", "net"}).items()),
+        "",
+    ]
+    if record.result is not None:
+        result = record.result
+        lines += [
+            f"{result.epochs} epochs in {result.seconds / 60:.1f} minutes; the weights are those of epoch "
+            f"{result.best_epoch}, with a validation loss of {result.val_loss:.4f}.",
+            "",
+        ]
+    if evaluations:
+        lines += [
+            "## Scores on held-out images, with 95 % bootstrap intervals",
+            "",
+            "| data | images | accuracy | macro AUC | loss | calibration error |",
+            "|---|---|---|---|---|---|",
+        ]
+        for document in evaluations:
+            scores, about = document["metrics"], DataIdentity.model_validate(document["data"])
+            cells = [interval_text(scores[key]) for key in ("accuracy", "macro_auc", "loss", "ece")]
+            lines.append(f"| {about.title} (`{about.fingerprint[:8]}`) | {document['n']:,} | {' | '.join(cells)} |")
+        lines.append("")
+    lines += [
+        "## Use",
+        "",
+        "For images made, or observed, like the training data: same instrument, pixel scale, noise and kind of lens. "
+        "On anything else its probabilities mean nothing, and nothing warns of it. Scores on noise-free simulations "
+        "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
+        "",
+        "Versions: " + ", ".join(f"{name} {number}" for name, number in record.versions.items()) + ".",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""What one training is asked to do."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lenssim.errors import ConfigError, LenssimError, unknown
+from lenssim.learn.augment import augmentation
+from lenssim.learn.nets import NETS
+from lenssim.learn.normalise import normalisation
+from lenssim.learn.tasks import TASKS
+
+__all__ = ["TrainConfig", "parse_config"]
+
+
+class TrainConfig(BaseModel):
+    """The whole of a training's settings; every field has a default except the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(default="classify", description="the question asked")
+    net: str = Field(default="cnn", description="network, by its name in the registry")
+    data: str = Field(description="folder of the data set; its train and validation blocks are used")
+    epochs: int = Field(default=12, ge=1, description="passes over the training samples")
+    batch_size: int = Field(default=64, ge=2, description="images a step")
+    optimiser: Literal["adamw", "adam"] = Field(default="adamw", description="adam has no weight decay")
+    schedule: Literal["onecycle", "constant"] = Field(
+        default="onecycle", description="onecycle: up to the learning rate in 30 % of the steps, then down to nothing"
+    )
+    learning_rate: float = Field(default=2e-3, gt=0, le=10, description="of the optimiser; the peak with onecycle")
+    weight_decay: float = Field(default=1e-2, ge=0, description="of adamw")
+    seed: int = Field(default=0, ge=0, description="decides weights, order and augmentation")
+    normalise: str = Field(default="minmax", description="what is done to each image first")
+    augment: str = Field(default="dihedral", description="none, flips, or dihedral: flips and 90 degree rotations")
+    patience: int | None = Field(
+        default=None, ge=1, description="stop after so many epochs without a better validation loss; None: never"
+    )
+    limit: int | None = Field(default=None, ge=2, description="use only the first training samples, this many")
+    checkpoint_steps: int | None = Field(
+        default=None, ge=1, description="also save within an epoch, after so many steps; None: at its end only"
+    )
+    workers: int = Field(default=0, ge=0, le=256, description="processes that read; 0 is fastest for small stamps")
+    precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
+    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+
+    @field_validator("task", "net", "normalise", "augment")
+    @classmethod
+    def _known(cls, name: str, info: Any) -> str:
+        try:
+            if info.field_name in ("task", "net"):
+                known = TASKS if info.field_name == "task" else NETS
+                if name not in known:
+                    raise unknown(info.field_name, name, known)
+            else:
+                {"normalise": normalisation, "augment": augmentation}[info.field_name](name)
+        except LenssimError as error:
+            raise ValueError(str(error)) from None
+        return name
+
+    def changes(self, other: "TrainConfig") -> list[str]:
+        """Lines naming the settings in which `other` would not continue this training.
+
+        Where data are read and computed on may change; the number of epochs too, unless the schedule is laid out
+        over it.
+        """
+        free = {"data", "workers", "device", "checkpoint_steps"}
+        if self.schedule == "constant":
+            free.add("epochs")
+        mine, asked = self.model_dump(), other.model_dump()
+        return [f"{k}: {mine[k]} there, {asked[k]} asked for" for k in mine if k not in free and mine[k] != asked[k]]
+
+
+def parse_config(settings: dict[str, Any], where: str = "training") -> TrainConfig:
+    """A checked config; `ConfigError` lists all that is wrong with the settings, with a suggestion for unknown keys."""
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(dict(p)) for p in error.errors())) from None
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return str(unknown("setting", key, TrainConfig.model_fields))
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {problem['msg'].replace('Input should be', 'must be')}, got {problem['input']!r}"

@@ -1,0 +1,146 @@
+"""Evaluation: a run on samples it has not seen; numbers with intervals, a table of predictions, figures."""
+
+import csv
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.files import read_json, write, write_json
+from lenssim.errors import ConfigError, DataError
+from lenssim.learn.epochs import read_epochs
+from lenssim.learn.figures import calibration_figure, confusion_figure, curves_figure, roc_figure, save
+from lenssim.learn.metrics import as_document, bootstrap, classification_scores
+from lenssim.learn.model import answers, pick_device
+from lenssim.learn.run import Run, identify, versions
+
+__all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "held_out"]
+
+_METRICS = "metrics.json"
+_CHUNK = 1024
+
+
+def evaluation_folder(run: Run, dataset: ShardDataset) -> Path:
+    """Where the evaluation of a run on a data set is kept."""
+    return run.folder / f"evaluation-{dataset.fingerprint[:8]}"
+
+
+def held_out(run: Run, dataset: ShardDataset) -> tuple[np.ndarray, str]:
+    """Rows of a data set that the run can be judged by, and which they are in words.
+
+    The test blocks where the data set may share scenes with the one the run was trained on, all rows elsewhere.
+    """
+    if identify(dataset).shares_samples(run.record.data):
+        return dataset.rows("test"), "test blocks (the training data have the same seed or contents)"
+    return dataset.rows(), "all samples (none can be in the training data)"
+
+
+def finished_evaluation(run: Run, dataset: ShardDataset) -> dict[str, Any] | None:
+    """The metrics of an earlier evaluation with the same weights on the same data, if there is one."""
+    try:
+        document = read_json(evaluation_folder(run, dataset) / _METRICS)
+    except DataError:
+        return None
+    judged = document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]
+    return document if judged == (_digest(run), dataset.fingerprint) else None
+
+
+def evaluate(
+    run: Run, dataset: ShardDataset, *, device: str = "auto", resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Judge a run's best weights on the held-out samples of a data set; returns what metrics.json holds.
+
+    Writes metrics.json, predictions.csv and the figures into `evaluation_folder`. `DataError` if classes or image
+    shape are not the run's, or nothing is held out.
+    """
+    _check(run, dataset)
+    rows, which = held_out(run, dataset)
+    if not len(rows):
+        raise DataError(
+            f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
+            "generate a larger data set, or one with another --seed"
+        )
+    chunks = (dataset.images(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    outputs = answers(run.model(), chunks, pick_device(device))
+    probabilities, labels = run.task().answer(outputs).numpy().astype(np.float64), dataset.labels[rows]
+    if not np.isfinite(probabilities).all():
+        raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
+    scores = classification_scores(labels, probabilities)
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
+    intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
+    document = {
+        "format": "lenssim-evaluation/1",
+        "run": {
+            "net": run.record.config.net,
+            "parameters": run.record.parameters,
+            "checkpoint_sha256": _digest(run),
+            "trained_on": run.record.data.model_dump(mode="json"),
+        },
+        "data": identify(dataset).model_dump(mode="json"),
+        "samples": which,
+        "n": len(rows),
+        "class_counts": dict(zip(dataset.classes, counts, strict=True)),
+        "metrics": as_document(scores, intervals, dataset.classes),
+        "intervals": {"kind": "bootstrap percentile", "level": 0.95, "resamples": resamples, "seed": seed},
+        "versions": versions(),
+    }
+    folder = evaluation_folder(run, dataset)
+    folder.mkdir(exist_ok=True)
+    write(folder / "predictions.csv", _table(dataset, rows, probabilities).encode())
+    _draw(folder, run, dataset, labels, probabilities, document)
+    write_json(folder / _METRICS, document)  # last: its presence means complete
+    return document
+
+
+def _check(run: Run, dataset: ShardDataset) -> None:
+    there, here = run.record.classes, dataset.classes
+    if there != here:
+        raise DataError(
+            f"{dataset.folder} has the classes {', '.join(here)}; the run {run.folder} was trained on "
+            f"{', '.join(there)}, in this order: it can only be judged on the same"
+        )
+    if run.record.image_shape != dataset.image_shape:
+        raise DataError(
+            f"{dataset.folder} has images of {' x '.join(map(str, dataset.image_shape))}; the run {run.folder} takes "
+            f"{' x '.join(map(str, run.record.image_shape))} (bands x rows x columns)"
+        )
+
+
+def _digest(run: Run) -> str:
+    try:
+        return hashlib.sha256(run.best.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{run.best}: {error.strerror}; has the training finished an epoch?") from None
+
+
+def _table(dataset: ShardDataset, rows: np.ndarray, probabilities: np.ndarray) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("index", "label", "predicted", *dataset.classes))
+    names = dataset.classes
+    for row, p in zip(rows, probabilities, strict=True):
+        true, guess = names[dataset.labels[row]], names[p.argmax()]
+        writer.writerow((dataset.index[row], true, guess, *(f"{x:.7g}" for x in p)))
+    return text.getvalue()
+
+
+def _draw(
+    folder: Path,
+    run: Run,
+    dataset: ShardDataset,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    document: dict[str, Any],
+) -> None:
+    scores, classes = document["metrics"], dataset.classes
+    title = f"{run.record.config.net} on {identify(dataset).title}, {len(labels)} held-out images"
+    area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
+    save(roc_figure(labels, probabilities, classes, area, title), folder / "roc.png")
+    save(confusion_figure(np.asarray(scores["confusion"]["value"]), classes, title), folder / "confusion.png")
+    save(calibration_figure(labels, probabilities, scores["ece"]["value"], title), folder / "calibration.png")
+    if (epochs := read_epochs(run.metrics)) and run.record.result is not None:
+        training = f"{run.record.config.net} trained on {run.record.data.title}"
+        save(curves_figure(epochs, run.record.result.best_epoch, training), folder / "curves.png")

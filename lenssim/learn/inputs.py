@@ -1,0 +1,112 @@
+"""Images from a user's files, checked before a network sees them: .npy, .fits, .h5 shards and data set folders."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lenssim.data.convert import read_images
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.npy import load_npy
+from lenssim.data.shards import open_shard
+from lenssim.errors import DataError
+
+__all__ = ["Pictures", "read_pictures"]
+
+_CHUNK = 1024
+_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images (N, C, H, W) of one file or a part of it, and their numbers (N,) there."""
+
+    file: str
+    numbers: np.ndarray
+    images: np.ndarray
+
+
+def read_pictures(path: Path, image_shape: tuple[int, int, int]) -> Iterator[Pictures]:
+    """The images of a file or data set, a part at a time.
+
+    `DataError` names the file, the image and the mend for what cannot be read, has not `image_shape` (C, H, W), holds
+    NaN, or is flat.
+    """
+    for numbers, images in _read(Path(path), image_shape):
+        images = np.asarray(images, dtype=np.float32)
+        _check(images, numbers, path, image_shape)
+        yield Pictures(str(path), numbers, images)
+
+
+def _read(path: Path, image_shape: tuple[int, int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    name = path.name.lower()
+    if path.is_dir():
+        dataset = ShardDataset(path)
+        for start in range(0, len(dataset), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(dataset)))
+            yield dataset.index[rows], dataset.images(rows)
+    elif not path.is_file():
+        raise DataError(f"{path} does not exist")
+    elif name.endswith((".h5", ".hdf5")):
+        with open_shard(path) as file:
+            yield file["index"][...], file["images"][...]
+    elif name.endswith(".npy"):
+        single = image_shape[0] == 1  # else a 3-D array is one image of several bands
+        yield _numbered(_stack(read_images(path) if single else load_npy(path), image_shape, path))
+    elif name.endswith(_FITS):
+        yield _numbered(_stack(_read_fits(path), image_shape, path))
+    else:
+        raise DataError(f"{path}: give .npy, .fits or .h5 files, or the folder of a data set")
+
+
+def _numbered(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(images)), images
+
+
+def _stack(content: object, image_shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    """An array as (N, C, H, W), whichever of its axes are left out."""
+    array = np.asarray(content) if not isinstance(content, list) else np.empty(0)
+    if array.ndim == 2:
+        return array[None, None]
+    if array.ndim == 3:
+        return array[None] if array.shape == image_shape else array[:, None]
+    if array.ndim == 4:
+        return array
+    raise DataError(f"{path}: an image has 2 axes, or 3 with its bands first, and a stack one more; got {array.shape}")
+
+
+def _read_fits(path: Path) -> np.ndarray:
+    """The first image of a FITS file, float64, rows = y as stored."""
+    from astropy.io import fits
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a truncated file warns first and fails below
+            with fits.open(path, memmap=False) as units:
+                images = [unit.data for unit in units if unit.is_image and unit.data is not None]
+        if images:
+            return np.asarray(images[0], dtype=np.float64)  # native byte order
+    except Exception as error:  # astropy raises many kinds for a damaged file
+        raise DataError(f"{path} cannot be read as FITS (damaged, or another format): {error}") from None
+    raise DataError(f"{path} holds no image: neither its primary nor another unit has one")
+
+
+def _check(images: np.ndarray, numbers: np.ndarray, path: Path, image_shape: tuple[int, int, int]) -> None:
+    if images.shape[1:] != image_shape:
+        raise DataError(
+            f"{path}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
+            f"{' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample the stamps to the size and "
+            "pixel scale of the training data"
+        )
+    flat = images.reshape(len(images), -1)
+    for image, number in zip(flat, numbers, strict=True):
+        where = f"{path}, image {number}" if len(images) > 1 else f"{path}"
+        if not np.isfinite(image).all():
+            raise DataError(
+                f"{where}: {np.count_nonzero(~np.isfinite(image))} of its pixels are NaN or infinite; "
+                "replace them by the sky's level first"
+            )
+        if image.min() == image.max():
+            raise DataError(f"{where}: the image is flat (every pixel is {image[0]:g}): there is nothing to see")

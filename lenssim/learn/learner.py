@@ -1,0 +1,89 @@
+"""The steps of a training, as Lightning calls them."""
+
+from typing import Any, override
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+from torchmetrics import MeanMetric
+
+from lenssim.data.dataset import Batch
+from lenssim.errors import DataError
+from lenssim.learn.augment import augmentation, batch_seed
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.model import Model
+from lenssim.learn.tasks import Classify
+
+__all__ = ["Learner"]
+
+
+class Learner(LightningModule):
+    """A model that learns a task under a config, in `steps` steps in all.
+
+    Everything random in a step follows from (seed, epoch, batch), so that a resumed training repeats it.
+    """
+
+    def __init__(self, model: Model, task: Classify, config: TrainConfig, steps: int) -> None:
+        super().__init__()
+        self.model, self.task, self.config, self.steps = model, task, config, steps
+        self.augment = augmentation(config.augment)
+        self.scores = task.metrics()
+        self.train_loss = MeanMetric()
+        self.train_loss.persistent(True)  # the mean over an epoch that is resumed half-way
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        seed = batch_seed(self.config.seed, self.current_epoch, batch_idx)
+        torch.manual_seed(seed)  # for dropout; `train` keeps the caller's stream
+        images = self.augment(batch["image"], torch.Generator().manual_seed(seed))
+        loss = self.task.loss(self.model(images), batch)
+        _check(loss, batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
+        self.train_loss.update(loss.detach())
+        return loss
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        outputs = self.model(batch["image"])
+        loss = self.task.loss(outputs, batch)
+        _check(loss, batch, f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
+        self.scores.update(self.task.answer(outputs), batch["label"])
+        self.log("val_loss", loss, batch_size=len(outputs))
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()})
+        self.scores.reset()
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self.train_loss.reset()
+
+    @override
+    def configure_optimizers(self) -> Any:
+        config, weights = self.config, self.model.parameters()
+        optimiser: Optimizer = (
+            AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
+            if config.optimiser == "adamw"
+            else Adam(weights, lr=config.learning_rate)
+        )
+        if config.schedule == "constant":
+            return optimiser
+        schedule = OneCycleLR(optimiser, max_lr=config.learning_rate, total_steps=self.steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _check(loss: Tensor, batch: Batch, where: str) -> None:
+    """`DataError` naming the batch if its loss is not finite."""
+    if torch.isfinite(loss):
+        return
+    broken = ~torch.isfinite(batch["image"]).flatten(1).all(dim=1)
+    numbers = batch["index"][broken if broken.any() else slice(None)].tolist()
+    listed = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
+    cause, hint = (
+        (f"the images of samples {listed} hold NaN or infinite pixels", "mend or remake the data set")
+        if broken.any()
+        else (f"the batch holds samples {listed}", "try a lower learning rate")
+    )
+    raise DataError(f"the loss became {loss.item()} in {where}: {cause}; {hint}. Earlier checkpoints are kept")

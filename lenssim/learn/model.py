@@ -1,0 +1,96 @@
+"""A network and the normalisation it was trained with, as one: from raw images to answers."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, override
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.learn.nets import build_net
+from lenssim.learn.normalise import normalisation
+
+__all__ = ["Model", "answers", "load_weights", "pick_device", "read_checkpoint"]
+
+_PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
+_BATCH = 256
+
+
+class Model(nn.Module):
+    """Raw images (N, C, H, W) to the outputs (N, K) of the net called `net`."""
+
+    def __init__(
+        self, net: str, normalise: str, image_shape: tuple[int, int, int], outputs: int, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.name = net
+        self.normalise = normalisation(normalise)
+        self.net = build_net(net, image_shape, outputs, seed)
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(self.normalise(images))
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU where there is one. `ConfigError` for one this machine has not."""
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, here in present.items() if here))
+    if name not in present:
+        raise unknown("device", name, ["auto", *present])
+    if not present[name]:
+        raise ConfigError(f"this machine has no {name} device that torch can use; leave the device on auto")
+    return torch.device(name)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint that training wrote, its tensors on the CPU; nothing in it is executed.
+
+    `DataError` if it is missing, damaged, no checkpoint, or wants more than tensors and numbers.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: a training writes it at the end of its first epoch")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise DataError(f"{path} is no checkpoint of tensors and numbers alone; it was not read further") from None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise DataError(f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict")
+    return checkpoint
+
+
+def load_weights(model: Model, path: Path) -> None:
+    """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape."""
+    stored = read_checkpoint(path)["state_dict"]
+    weights = {key.removeprefix(_PREFIX): value for key, value in stored.items() if key.startswith(_PREFIX)}
+    own = model.state_dict()
+    wrong = sorted(set(own) ^ set(weights)) or [key for key in own if own[key].shape != weights[key].shape]
+    if wrong:
+        raise DataError(
+            f"{path} does not fit the net {model.name}: {len(wrong)} of its weights are missing, unknown or of another "
+            f"shape, such as {wrong[0]}; is it the checkpoint of another run?"
+        )
+    model.load_state_dict(weights)
+
+
+@torch.inference_mode()
+def answers(model: Model, batches: Iterator[np.ndarray], device: torch.device) -> Tensor:
+    """Outputs (N, K), on the CPU, for batches of images (n, C, H, W)."""
+    model = model.to(device).eval()
+    parts = [
+        model(torch.as_tensor(images[start : start + _BATCH], dtype=torch.float32, device=device)).float().cpu()
+        for images in batches
+        for start in range(0, len(images), _BATCH)
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,47 @@
+"""The quickstart's network: a plain batch-norm CNN of three blocks, small enough for two CPU cores."""
+
+from itertools import pairwise
+from typing import override
+
+import torch
+from torch import Tensor, nn
+
+from lenssim.errors import ConfigError
+
+__all__ = ["CNN", "build"]
+
+_WIDTHS = (16, 32, 96)
+_CONVOLUTIONS = (1, 2, 2)
+_SMALLEST = 2 ** (len(_WIDTHS) + 1)
+
+
+class CNN(nn.Sequential):
+    """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean over the stamp; linear.
+
+    Images (N, C, H, W) of any number of bands and any size from 16 pixels on, to (N, outputs).
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for (before, width), convolutions in zip(pairwise((channels, *_WIDTHS)), _CONVOLUTIONS, strict=True):
+            for k in range(convolutions):
+                layers += [
+                    nn.Conv2d(width if k else before, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(inplace=True),
+                ]
+            layers.append(nn.MaxPool2d(2))
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(_WIDTHS[-1], outputs))
+        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.contiguous(memory_format=torch.channels_last))
+
+
+def build(image_shape: tuple[int, int, int], outputs: int) -> nn.Module:
+    """`ConfigError` for stamps of less than 16 pixels."""
+    channels, height, width = image_shape
+    if min(height, width) < _SMALLEST:
+        raise ConfigError(f"the net cnn takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
+    return CNN(channels, outputs)

@@ -1,0 +1,83 @@
+"""How a training tells its progress, on stderr: a bar with rate and time left on a terminal, else a line an epoch."""
+
+import sys
+import time
+from typing import Any, override
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["Bar", "Lines", "progress"]
+
+
+def progress() -> Callback:
+    """The one that suits stderr."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def _scores(trainer: Trainer) -> str:
+    names = {"val_loss": "loss", "val_accuracy": "accuracy", "val_auc": "AUC"}
+    known = trainer.callback_metrics
+    return ", ".join(f"{names[name]} {known[name].item():.4f}" for name in names if name in known)
+
+
+class Lines(Callback):
+    """A line after each epoch."""
+
+    @override
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.start = time.monotonic()
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        start = getattr(self, "start", None)  # an epoch resumed half-way had no start here
+        took = f", {time.monotonic() - start:.0f} s" if start is not None else ""
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+            f"training loss {module.train_loss.compute().item():.4f}; validation {_scores(trainer)}{took}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class Bar(Callback):
+    """One bar over all batches of all epochs."""
+
+    @override
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[scores]}"),
+        )
+        self.bar = Progress(*columns, console=Console(stderr=True))
+        self.total = trainer.num_training_batches * (trainer.max_epochs or 1)
+        self.first, self.images, self.start = trainer.global_step, 0, time.monotonic()
+        self.task = self.bar.add_task("", total=self.total, completed=self.first, rate="", scores="")
+        self.bar.start()
+
+    @override
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.images += len(batch["label"])
+        self.bar.update(
+            self.task,
+            completed=trainer.global_step,
+            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            rate=f"{self.images / (time.monotonic() - self.start):,.0f} img/s,",
+        )
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.bar.update(self.task, scores=f"validation {_scores(trainer)}")
+
+    @override
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.bar.stop()
+
+    @override
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        self.bar.stop()

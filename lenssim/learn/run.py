@@ -1,0 +1,180 @@
+"""A run's folder: what was trained, on what, how, and where its files lie."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.files import read_json, write_json
+from lenssim.errors import ConfigError, DataError
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.model import Model, load_weights
+from lenssim.learn.tasks import Classify, task
+
+__all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "create_run", "identify", "open_run", "versions"]
+
+_RECORD = "run.json"
+
+
+class DataIdentity(BaseModel):
+    """Which data: enough to find them again, and to tell whether two data sets share samples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    config_hash: str
+    n: int
+    kind: str
+    preset: str | None = None
+    noise: str | None = None
+    seed: int | None = None
+    split: str | None = None
+    engine: str | None = None
+
+    @property
+    def title(self) -> str:
+        """A few words for tables and figures."""
+        return f"preset {self.preset}, noise {self.noise}" if self.preset else f"{self.kind} {self.fingerprint[:8]}"
+
+    def shares_samples(self, other: "DataIdentity") -> bool:
+        """Whether some scenes may be in both: the same contents or config, or the same seed and split of any preset.
+
+        Presets drawn with one seed use the same random numbers, so their lenses and sources are alike.
+        """
+        same = self.fingerprint == other.fingerprint or self.config_hash == other.config_hash
+        return same or (self.seed is not None and (self.seed, self.split) == (other.seed, other.split))
+
+
+class RunResult(BaseModel):
+    """How a training ended; validation scores are those of the best epoch, whose weights are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int
+    best_epoch: int
+    val_loss: float
+    val_accuracy: float
+    val_auc: float
+    seconds: float
+    stopped: str
+
+
+class RunRecord(BaseModel):
+    """The content of run.json; `result` is None until the training has ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(default="lenssim-run/1", pattern=r"^lenssim-run/1$")
+    config: TrainConfig
+    classes: tuple[str, ...] = Field(min_length=1)
+    image_shape: tuple[int, int, int]
+    parameters: int
+    samples: dict[str, int]
+    data: DataIdentity
+    versions: dict[str, str]
+    result: RunResult | None = None
+
+
+class Run:
+    """A run's folder and its record."""
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
+        self.folder, self.record = folder, record
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the epoch with the lowest validation loss."""
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Newest checkpoint, from which training resumes."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """Table of the epochs."""
+        return self.folder / "metrics.csv"
+
+    def task(self) -> Classify:
+        """The question asked, for this run's classes."""
+        return task(self.record.config.task, self.record.classes)
+
+    def fresh_model(self) -> Model:
+        """The model before training."""
+        config = self.record.config
+        return Model(config.net, config.normalise, self.record.image_shape, self.task().outputs, config.seed)
+
+    def model(self) -> Model:
+        """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""
+        model = self.fresh_model()
+        load_weights(model, self.best)
+        return model
+
+    def finish(self, result: RunResult) -> None:
+        """Note that the training has ended."""
+        self.record = self.record.model_copy(update={"result": result})
+        self.write()
+
+    def write(self) -> None:
+        """Write run.json."""
+        write_json(self.folder / _RECORD, self.record.model_dump(mode="json"))
+
+
+def identify(dataset: ShardDataset) -> DataIdentity:
+    """Which data a data set's folder holds."""
+    config: dict[str, Any] = dataset.config
+    return DataIdentity(
+        fingerprint=dataset.fingerprint,
+        config_hash=dataset.manifest.config_hash,
+        n=len(dataset),
+        kind=config.get("kind", "unknown"),
+        preset=config.get("preset", {}).get("name"),
+        **{key: config.get(key) for key in ("noise", "seed", "split", "engine")},
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    names = ("lenssim", "torch", "lightning", "timm", "torchmetrics", "scikit-learn", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def create_run(folder: Path, record: RunRecord) -> Run:
+    """Make a run's folder; `ConfigError` if it is not empty or cannot be made."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            hint = (
+                "continue it with --resume, or choose another --out"
+                if (folder / _RECORD).exists()
+                else ("choose another --out")
+            )
+            raise ConfigError(f"{folder} is not empty: {hint}")
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot use {folder} as the run's folder: {error.strerror}") from None
+    run = Run(folder, record)
+    run.write()
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """A run that exists; `DataError` if there is none in the folder, or its record is damaged."""
+    path = folder / _RECORD
+    if not path.is_file():
+        hint = (
+            "give the folder that lenssim train wrote"
+            if not os.fspath(folder).endswith(".ckpt")
+            else ("give the run's folder, not its checkpoint")
+        )
+        raise DataError(f"{folder} holds no run (no {_RECORD}); {hint}")
+    try:
+        return Run(folder, RunRecord.model_validate(read_json(path)))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise DataError(f"{path} is not what lenssim train writes: {where}: {problem['msg']}") from None

@@ -1,0 +1,161 @@
+"""Training: a config and a data set to a run's folder, by Lightning, resumable to the bit."""
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch.utils.data import DataLoader
+
+from lenssim.data.dataset import Batch, ShardDataset, stream
+from lenssim.data.sampler import BatchSampler
+from lenssim.errors import ConfigError
+from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, WholeFiles
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.learner import Learner
+from lenssim.learn.model import Model, pick_device
+from lenssim.learn.nets import parameter_count
+from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
+from lenssim.learn.tasks import task
+
+__all__ = ["train"]
+
+_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks: Iterable[Callback] = ()) -> Run:
+    """Train as the config says and write the run into `folder`; with `resume`, go on where it stopped.
+
+    On one device the result depends on config and data alone. `ConfigError` if the folder is not empty, or on
+    resume if it holds another training (the differences are listed); `DataError` if the data cannot be learned from
+    or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
+    """
+    dataset, folder = ShardDataset(config.data), Path(folder)
+    question = task(config.task, dataset.classes)
+    rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
+    for split, numbers in rows.items():
+        question.check(dataset, numbers, split)
+    if len(rows["train"]) < config.batch_size:
+        raise ConfigError(
+            f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
+        )
+    device = pick_device(config.device)
+    model = Model(config.net, config.normalise, dataset.image_shape, question.outputs, config.seed)
+    record = RunRecord(
+        config=config,
+        classes=dataset.classes,
+        image_shape=dataset.image_shape,
+        parameters=parameter_count(model),
+        samples={split: len(numbers) for split, numbers in rows.items()},
+        data=identify(dataset),
+        versions=versions(),
+    )
+    run = _continue(folder, record) if resume else create_run(folder, record)
+    if run.record.result is not None:
+        return run
+
+    sampler = BatchSampler(
+        rows["train"], config.batch_size, seed=config.seed, fingerprint=dataset.fingerprint, drop_last=True
+    )
+    pin = device.type == "cuda"
+    checkpoints, table = Checkpoints(run, config.checkpoint_steps), EpochTable(run.metrics)
+    extra: list[Callback] = []
+    if config.patience is not None:
+        extra = [EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True)]
+    with _quiet(), torch.random.fork_rng(range(torch.cuda.device_count())):
+        trainer = Trainer(
+            accelerator=device.type,
+            devices=1,
+            precision=_PRECISION[config.precision],
+            deterministic=device.type == "cpu",
+            max_epochs=config.epochs,
+            callbacks=[Place(sampler), table, *callbacks, *extra, checkpoints],
+            plugins=[WholeFiles()],
+            logger=False,
+            default_root_dir=folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        _fit(
+            trainer,
+            Learner(model, question, config, config.epochs * len(sampler)),
+            stream(dataset, sampler, config.workers, pin),
+            stream(dataset, BatchSampler(rows["validation"], 256, shuffle=False), config.workers, pin),
+            run.last if run.last.exists() else None,
+        )
+    best = checkpoints.best
+    run.finish(
+        RunResult(
+            epochs=len(table.rows),
+            best_epoch=int(best["epoch"]),
+            **{name: best[name] for name in ("val_loss", "val_accuracy", "val_auc")},
+            seconds=sum(row["seconds"] for row in table.rows),
+            stopped="end" if len(table.rows) >= config.epochs else "early",
+        )
+    )
+    return run
+
+
+def _continue(folder: Path, record: RunRecord) -> Run:
+    """The run in `folder`, if training it under `record` is to go on with it."""
+    run = open_run(folder)
+    there = run.record
+    lines = there.config.changes(record.config)
+    if there.data.fingerprint != record.data.fingerprint:
+        lines.append(f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given")
+    if there.classes != record.classes:
+        lines.append(f"classes: {', '.join(there.classes)} there, {', '.join(record.classes)} given")
+    if lines:
+        raise ConfigError(
+            f"{folder} holds another training:\n  " + "\n  ".join(lines) + "\n"
+            "repeat its options, or choose another --out"
+        )
+    done = there.result is not None and (there.result.stopped == "early" or there.result.epochs >= record.config.epochs)
+    if not done:
+        run = Run(folder, record)
+        run.write()
+    return run
+
+
+def _fit(
+    trainer: Trainer,
+    learner: Learner,
+    training: DataLoader[Batch],
+    validation: DataLoader[Batch],
+    checkpoint: Path | None,
+) -> None:
+    """Trainer.fit, with signals reported as the rest of lenssim reports them."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from None
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Lightning leaves it so
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its tips, banners and advice about workers; errors are still told."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,73 @@
+"""Compiled kernels, made once and kept: ahead-of-time compiled by torch where there is a C++ compiler, eager elsewhere.
+
+A kernel is a pure function of tensors of fixed shape. Its file in the cache is named by everything its bits depend on:
+the sources of this package, torch's version, the processor's instruction set, shapes and types.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.engines.settings import compiler
+
+__all__ = ["kernel"]
+
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on machines without one
+
+
+def kernel(module: nn.Module, example: tuple[Tensor, ...], name: str, *, compiled: bool) -> Callable[..., Tensor]:
+    """`module` as a fast function for tensors shaped like `example`; `name` tells kernels of this package apart."""
+    if not compiled:
+        return module
+    if example[0].device.type != "cpu":
+        return torch.compile(module, fullgraph=True, dynamic=False)
+    if compiler() is None:
+        raise ConfigError(
+            "this data set was begun with compiled kernels, but there is no C++ compiler here; install g++ to continue"
+        )
+    path = _cache() / f"{_key(example, name)}.pt2"
+    with (_cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
+        if not path.exists():
+            _compile(module, example, path)
+    return torch._inductor.aoti_load_package(str(path))
+
+
+def _compile(module: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        fresh = str(Path(folder) / path.name)
+        torch._inductor.aoti_compile_and_package(torch.export.export(module, example), package_path=fresh)
+        os.replace(fresh, path)
+
+
+@lru_cache
+def _cache() -> Path:
+    base = os.environ.get("LENSSIM_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lenssim"
+    )
+    path = Path(base) / "kernels"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _key(example: tuple[Tensor, ...], name: str) -> str:
+    digest = hashlib.sha256(_sources())
+    shapes = [f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in example]
+    facts = (name, torch.__version__, torch.backends.cpu.get_cpu_capability(), *shapes)
+    digest.update("\n".join(facts).encode())
+    return digest.hexdigest()[:32]
+
+
+@lru_cache
+def _sources() -> bytes:
+    here = Path(__file__).parent
+    return b"".join(path.read_bytes() for path in sorted(here.rglob("*.py")))

@@ -1,0 +1,16 @@
+"""Uniform sheet of mass, or external convergence."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["convergence", "deflection"]
+
+
+def deflection(x: Tensor, y: Tensor, kappa: Tensor) -> tuple[Tensor, Tensor]:
+    """Deflection kappa (x, y) [arcsec], none at (0, 0)."""
+    return kappa * x, kappa * y
+
+
+def convergence(x: Tensor, y: Tensor, kappa: Tensor) -> Tensor:
+    """kappa everywhere."""
+    return kappa + torch.zeros_like(x + y)

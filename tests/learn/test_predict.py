@@ -1,0 +1,128 @@
+import warnings
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.errors import DataError
+from lenssim.learn.inputs import read_pictures
+from lenssim.learn.predict import predict
+
+SHAPE = (1, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def images(other_dataset):
+    return ShardDataset(other_dataset).images(np.arange(96)).astype(np.float64)
+
+
+def probabilities(predictions):
+    return np.array([list(p.probabilities.values()) for p in predictions])
+
+
+def test_every_kind_of_file_gives_the_same_answers(tiny_run, other_dataset, images, tmp_path):
+    expected = list(predict(tiny_run, [other_dataset]))
+    assert [p.image for p in expected] == list(range(96))
+    assert all(p.predicted == max(p.probabilities, key=p.probabilities.get) for p in expected)
+    np.testing.assert_allclose(probabilities(expected).sum(axis=1), 1, rtol=1e-6)
+    np.save(tmp_path / "stack.npy", images[:, 0])
+    np.save(tmp_path / "bands.npy", images)
+    np.save(tmp_path / "flat.npy", images[7].ravel())
+    fits.writeto(tmp_path / "stack.fits", images[:, 0].astype(">f8"))
+    fits.writeto(tmp_path / "stack.fits.gz", images[:, 0].astype(np.float32))
+    for name in ("stack.npy", "bands.npy", "stack.fits", "stack.fits.gz"):
+        answers = list(predict(tiny_run, [tmp_path / name]))
+        np.testing.assert_allclose(probabilities(answers), probabilities(expected), atol=1e-5)
+        assert {p.file for p in answers} == {str(tmp_path / name)}
+    shard = list(predict(tiny_run, [other_dataset / "shards/000000.h5"]))
+    np.testing.assert_allclose(probabilities(shard), probabilities(expected)[: len(shard)], atol=1e-6)
+    for i in (7, 30):
+        np.save(tmp_path / "one.npy", images[i, 0])
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(images[i, 0])]).writeto(tmp_path / "one.fits", overwrite=True)
+        one = list(predict(tiny_run, [tmp_path / "one.npy", tmp_path / "one.fits"]))
+        np.testing.assert_allclose(probabilities(one), probabilities(expected)[[i, i]], atol=1e-5)
+    flat = list(predict(tiny_run, [tmp_path / "flat.npy"]))
+    np.testing.assert_allclose(probabilities(flat), probabilities(expected)[[7]], atol=1e-5)
+
+
+def test_units_do_not_matter_and_a_scaled_integer_fits_is_read(tiny_run, images, tmp_path):
+    np.save(tmp_path / "one.npy", images[3, 0])
+    np.save(tmp_path / "scaled.npy", 1e4 * images[3, 0])
+    unit = fits.PrimaryHDU(images[3, 0])
+    unit.scale("int32", bscale=images[3].max() / 2**30)
+    unit.writeto(tmp_path / "scaled.fits")
+    answers = probabilities(predict(tiny_run, [tmp_path / f for f in ("one.npy", "scaled.npy", "scaled.fits")]))
+    np.testing.assert_allclose(answers, answers[[0, 0, 0]], atol=1e-4)
+
+
+def test_bands_come_first(tmp_path):
+    image = np.random.default_rng(0).random((3, 8, 8))
+    np.save(tmp_path / "image.npy", image)
+    np.save(tmp_path / "stack.npy", np.stack([image, image + 1]))
+    fits.writeto(tmp_path / "image.fits", image)
+    for name, count in {"image.npy": 1, "image.fits": 1, "stack.npy": 2}.items():
+        (pictures,) = read_pictures(tmp_path / name, (3, 8, 8))
+        assert pictures.images.shape == (count, 3, 8, 8)
+        np.testing.assert_allclose(pictures.images[0], image, rtol=1e-6)
+
+
+def spoiled(image, change):
+    image = image.copy()
+    change(image)
+    return image
+
+
+def set_nan(image):
+    image[0, 2, 3] = np.nan
+
+
+def set_flat(image):
+    image[:] = 2.5
+
+
+@pytest.mark.parametrize("suffix", ["npy", "fits"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: spoiled(x, set_nan)[0], "1 of its pixels are NaN"),
+        (lambda x: spoiled(x, set_flat)[0], "the image is flat"),
+        (lambda x: x[0, :16, :16], "images of 1 x 16 x 16, but the run takes 1 x 32 x 32"),
+        (lambda x: np.stack([x[0], x[0], spoiled(x, set_nan)[0]]), "image 2: 1 of its pixels are NaN"),
+        (lambda x: np.zeros((2, 2, 32, 32)) + x, "32"),
+    ],
+)
+def test_images_no_net_should_see_are_refused_by_name(tiny_run, images, tmp_path, suffix, make, words):
+    path = tmp_path / f"bad.{suffix}"
+    array = make(images[0])
+    np.save(path, array) if suffix == "npy" else fits.writeto(path, array)
+    with pytest.raises(DataError, match=rf"bad\.{suffix}") as error:
+        list(predict(tiny_run, [path]))
+    assert words in str(error.value)
+
+
+def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_path):
+    fits.BinTableHDU.from_columns([fits.Column("a", "E", array=np.ones(3))]).writeto(tmp_path / "table.fits")
+    (tmp_path / "text.fits").write_text("no fits")
+    (tmp_path / "text.npy").write_text("no npy")
+    (tmp_path / "text.h5").write_text("no hdf5")
+    (tmp_path / "image.jpg").write_text("")
+    (tmp_path / "empty").mkdir()
+    fits.writeto(tmp_path / "whole.fits", np.random.default_rng(0).random((32, 32)))
+    (tmp_path / "cut.fits").write_bytes((tmp_path / "whole.fits").read_bytes()[:4000])
+    bad = {
+        "table.fits": "holds no image",
+        "text.fits": "cannot be read as FITS",
+        "cut.fits": "cannot be read as FITS",
+        "text.npy": "text.npy",
+        "text.h5": "cannot be opened as HDF5",
+        "image.jpg": r"give .npy, .fits or .h5 files",
+        "empty": "holds no data set",
+        "gone.npy": "does not exist",
+    }
+    for name, words in bad.items():
+        with warnings.catch_warnings(), pytest.raises(DataError, match=name.replace(".", r"\.")) as error:
+            list(predict(tiny_run, [tmp_path / name]))
+        assert words in str(error.value)
+    with pytest.raises(DataError, match="1 x 64 x 64, but the run takes 1 x 32 x 32"):
+        list(predict(tiny_run, [tiny_data]))

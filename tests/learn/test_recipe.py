@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lenssim
+from lenssim.data.files import read_json
+from lenssim.errors import ConfigError
+from lenssim.learn.nets import build_net, parameter_count
+from lenssim.learn.recipe import load_recipe, run_recipe
+
+PIPELINES = Path(lenssim.__file__).parents[1] / "pipelines"
+
+TINY = {
+    "title": "tiny",
+    "generate": {
+        "clean": {"model": "tiny.yaml", "n": 256, "noise": "none"},
+        "noisy": {"model": "tiny.yaml", "n": 256, "noise": "nominal"},
+    },
+    "settings": {"epochs": 1, "batch_size": 32},
+    "train": {"one": {"data": "clean"}, "two": {"data": "noisy", "seed": 1}},
+    "evaluate": [{"run": "one", "data": "clean"}, {"run": "one", "data": "noisy"}, {"run": "two", "data": "noisy"}],
+}
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a recipe, and beside it the preset that it names."""
+    from lenssim.simulate.preset import preset_text
+
+    monkeypatch.chdir(tmp_path)
+    document = yaml.safe_load(preset_text("III"))
+    document["instrument"]["num_pix"] = 16
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+
+    def write(**changes):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**TINY, **changes}))
+        return path
+
+    return write
+
+
+def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, tmp_path):
+    recipe, steps = load_recipe(write()), []
+    rows = run_recipe(recipe, tmp_path / "out", say=steps.append)
+    assert [step.split()[0] for step in steps] == [f"[{k}/7]" for k in range(1, 8)]
+    assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("one", "noisy"), ("two", "noisy")]
+    assert all(row.test_images == 64 and row.samples.startswith("test blocks") for row in rows)
+    report = read_json(tmp_path / "out/report.json")
+    assert [row["metrics"] for row in report["rows"]] == [row.metrics for row in rows]
+    text = (tmp_path / "out/report.md").read_text()
+    assert "| one | cnn (125,395) | preset III, noise none " in text
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.suffix in (".ckpt", ".h5", ".png")}
+    assert len(kept) > 10
+    assert run_recipe(recipe, tmp_path / "out") == rows
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+
+
+def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(write, tmp_path):
+    recipe = load_recipe(write(evaluate=[]))
+
+    def stop(text):
+        if text.startswith("[4/6]"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe, tmp_path / "out", say=stop)
+    done = (tmp_path / "out/runs/one/checkpoints/last.ckpt").read_bytes()
+    assert not (tmp_path / "out/runs/two").exists()
+    rows = run_recipe(recipe, tmp_path / "out")
+    assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("two", "noisy")]
+    assert (tmp_path / "out/runs/one/checkpoints/last.ckpt").read_bytes() == done
+    changed = load_recipe(write(settings={"epochs": 2, "batch_size": 32}))
+    with pytest.raises(ConfigError, match="epochs: 1 there, 2 asked for"):
+        run_recipe(changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trains": {}}, "unknown key 'trains': did you mean 'train'?"),
+        ({"title": None}, "title"),
+        ({"train": {}}, "train"),
+        ({"train": {"one": {"data": "cleen"}}}, "unknown data of the training 'one': data set 'cleen'"),
+        ({"train": {"one": {"data": "clean", "epoch": 2}}}, "did you mean 'epochs'?"),
+        ({"train": {"../one": {"data": "clean"}}}, "train.../one"),
+        ({"generate": {"clean": {"model": "tiny.yaml", "n": 0}}}, "generate.clean.n"),
+        ({"generate": {"clean": {"model": "tiny.yaml", "n": 9, "noises": "x"}}}, "did you mean 'noise'?"),
+        ({"generate": {"clean": {"model": "XI", "n": 9}}, "train": {"a": {"data": "clean"}}, "evaluate": []}, "XI"),
+        ({"evaluate": [{"run": "three", "data": "clean"}]}, "unknown run to evaluate 'three'"),
+        ({"evaluate": [{"run": "one", "data": "dirty"}]}, "unknown data set to evaluate on 'dirty'"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_done(write, changes, words):
+    with pytest.raises(ConfigError, match=r"recipe\.yaml") as error:
+        load_recipe(write(**changes))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [", "\x00"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, content):
+    (tmp_path / "r.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"r\.yaml"):
+        load_recipe(tmp_path / "r.yaml")
+    with pytest.raises(ConfigError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_that_are_shipped_are_sound(path):
+    recipe = load_recipe(path)
+    assert path.stem in path.read_text(), "the recipe says how to run it"
+    for name in recipe.train:
+        recipe.config(name, Path())
+
+
+def test_the_quickstart_is_what_it_promises():
+    recipe = load_recipe(PIPELINES / "quickstart.yaml")
+    config = recipe.config("cnn-noise-free", Path())
+    assert recipe.generate["noise-free"].n == 9000
+    count = parameter_count(build_net(config.net, (1, 64, 64), 3))
+    assert count < 200_000
+    assert f"{count:,} parameters" in (PIPELINES / "quickstart.yaml").read_text()
+
+
+def test_the_command_prints_the_report(write, lenssim, tmp_path):
+    path = write(evaluate=[], train={"one": {"data": "clean"}}, generate={"clean": TINY["generate"]["clean"]})
+    done = lenssim("run", path, "--workers", "0")
+    assert done.code == 0, done.err
+    assert "| one | cnn (125,395) |" in done.out
+    assert "[3/3] evaluation of one on clean" in done.err
+    assert (tmp_path / "runs/recipe/report.md").exists()
+    (row,) = json.loads(lenssim("run", path, "--workers", "0", "--json").out)
+    assert row["run"] == "one"
+    failed = lenssim("run", "gone.yaml")
+    assert (failed.code, failed.out) == (2, "")
