@@ -29,6 +29,7 @@ def _in_process(task: Task, arguments: list[tuple[Any, ...]]) -> Iterator[int]:
 def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, preload: Sequence[str]) -> Iterator[int]:
     if not arguments:
         return
+    _start_fork_server(["distributed", *preload])  # it imports while this process does
     from dask import config
     from distributed import Client, LocalCluster
 
@@ -38,7 +39,6 @@ def _on_workers(task: Task, arguments: list[tuple[Any, ...]], workers: int, prel
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.target": False,
     }
-    _start_fork_server(["distributed", *preload])
     with (
         config.set(settings),
         LocalCluster(

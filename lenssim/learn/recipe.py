@@ -32,7 +32,7 @@ class GenerateStep(BaseModel):
     seed: int = Field(default=0, ge=0)
     split: str = "train"
     noise: str | None = None
-    engine: str = "lenstronomy"
+    engine: str = "batched"
     supersampling: int | None = None
 
 

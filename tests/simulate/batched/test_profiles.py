@@ -300,14 +300,15 @@ def pixels(dtype: torch.dtype = torch.float64, count: int = 5) -> tuple[torch.Te
 @pytest.mark.parametrize(("case", "function"), of(FUNCTIONS, CASES))
 def test_gradients(case, function):
     """Of the field in positions and in every parameter, against finite differences."""
-    if function == "convergence" and case.profile in MASSLESS:
-        pytest.skip("zero everywhere")
     names = list(case.parameters)
     values = [*pixels(), *tensors(case.parameters).values()]
 
     def field(x, y, *parameters):
         return evaluate(case.profile, function, x, y, dict(zip(names, parameters, strict=True)))
 
+    if function == "convergence" and case.profile in MASSLESS:
+        assert not field(*values).any()
+        return
     inputs = [value.clone().requires_grad_() for value in values]
     assert torch.autograd.gradcheck(field, inputs, eps=1e-7, atol=1e-6, rtol=1e-4)
 

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -38,8 +39,9 @@ def kernel(module: nn.Module, example: tuple[Tensor, ...], name: str, *, compile
     with (_cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
         if not path.exists():
+            print(f"lenssim: compiling a kernel, once ({name.split()[0]}, kept in {path.parent})", file=sys.stderr)
             _compile(module, example, path)
-    return torch._inductor.aoti_load_package(str(path))
+    return _load(path)
 
 
 def _compile(module: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
@@ -47,6 +49,15 @@ def _compile(module: nn.Module, example: tuple[Tensor, ...], path: Path) -> None
         fresh = str(Path(folder) / path.name)
         torch._inductor.aoti_compile_and_package(torch.export.export(module, example), package_path=fresh)
         os.replace(fresh, path)
+
+
+def _load(path: Path) -> Callable[..., Tensor]:
+    """The kernel in a package. The loader under torch's own is used where it can be: that one imports for seconds."""
+    try:
+        runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
+    except (AttributeError, TypeError):  # not in this release of torch, or not like this
+        return torch._inductor.aoti_load_package(str(path))
+    return lambda *tensors: runner.boxed_run(list(tensors))[0]
 
 
 @lru_cache
@@ -70,4 +81,4 @@ def _key(example: tuple[Tensor, ...], name: str) -> str:
 @lru_cache
 def _sources() -> bytes:
     here = Path(__file__).parent
-    return b"".join(path.read_bytes() for path in sorted(here.rglob("*.py")))
+    return b"".join(path.read_bytes() for path in [here / "rays.py", *sorted((here / "profiles").glob("*.py"))])

@@ -29,7 +29,7 @@ def deflection(
 
     which is equations 13 and 23 of Tessore & Metcalf 2015 (arXiv:1507.01819) without the rotation to the
     axes. In double precision the fixed number of terms is good to 1e-13 for q > 0.2, 1e-9 for q > 0.1 and
-    1e-5 for q > 0.05; in single precision to rounding for q > 0.15 and to 1e-5 for q > 0.1.
+    1e-5 for q > 0.05; in single precision to 1e-6 for q > 0.15 and to 1e-5 for q > 0.1.
     """
     u, v, radius2, e1, e2 = _frame(x - center_x, y - center_y, e1, e2)
     square, cross = (u**2 - v**2) / radius2, 2 * u * v / radius2
@@ -60,7 +60,7 @@ def _frame(x: Tensor, y: Tensor, e1: Tensor, e2: Tensor) -> tuple[Tensor, Tensor
 
 
 def _power_law(radius2: Tensor, theta_E: Tensor, gamma: Tensor) -> Tensor:
-    log = torch.log(theta_E.clamp(min=torch.finfo(theta_E.dtype).tiny))
+    log = torch.log(theta_E.clamp(min=torch.finfo(theta_E.dtype).tiny))  # no mass: no deflection and no NaN
     return torch.exp((gamma - 1) * (log - 0.5 * torch.log(radius2)))
 
 

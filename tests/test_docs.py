@@ -1,0 +1,47 @@
+"""The documents' code runs: every block that follows `<!-- run -->` is executed as a reader would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lenssim.data.generate import generate, make_plan
+from lenssim.simulate.preset import load_preset
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"<!-- run -->\n```(\w*)\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.\w+)\)")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+RUNNABLE = [(path, *match.groups()) for path in DOCUMENTS for match in BLOCK.finditer(path.read_text())]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory) -> Path:
+    """A folder in which a reader of Getting started has made data/III."""
+    folder = tmp_path_factory.mktemp("reader")
+    generate(folder / "data" / "III", make_plan(load_preset("III"), 64))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "code"), RUNNABLE, ids=[f"{p.name}-{i}" for i, (p, *_) in enumerate(RUNNABLE)]
+)
+def test_code_in_documents_runs(reader, path, language, code):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-c", code] if language == "python" else ["bash", "-ec", code.replace("uv run ", "")]
+    done = subprocess.run(command, cwd=reader, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{path.name}:\n{code}\n{done.stderr}"
+    assert done.stdout
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path):
+    for target in LINK.findall(path.read_text()):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_there_is_something_to_run():
+    assert {path.name for path, *_ in RUNNABLE} >= {"data-format.md", "getting-started.md"}
