@@ -88,7 +88,10 @@ def evaluate(
         "versions": versions(),
     }
     folder = evaluation_folder(run, dataset)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write into the run's folder {run.folder}: {error.strerror}") from None
     write(folder / "predictions.csv", _table(dataset, rows, probabilities).encode())
     _draw(folder, run, dataset, labels, probabilities, document)
     write_json(folder / _METRICS, document)  # last: its presence means complete

@@ -1,12 +1,14 @@
 """Generation: the same bits however the work is cut, interrupted or repeated."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -173,12 +175,38 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(".tmp")]
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(0, 10), (2, 2), pytest.param(2, 20, marks=pytest.mark.slow)])
-def test_kills_at_random_moments_change_nothing(tmp_path, undisturbed, workers, kills):
-    """SIGKILL to the driver; its workers die with it. Then one run to the end, in this process."""
-    chance, folder = random.Random(workers), tmp_path / "D"
+@pytest.fixture(scope="module")
+def processes() -> Iterator[multiprocessing.context.BaseContext]:
+    """Real processes that start with everything imported, so that a kill meets them at work."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lenssim.simulate.engines.batched.engine", "lenssim.simulate.engines.lenstronomy"])
+    return context
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_change_nothing(tmp_path, undisturbed, processes, kills):
+    chance, folder = random.Random(kills), tmp_path / "D"
+    plan = make_plan(load_preset("III"), 50, seed=3, shard_size=5)
     for _ in range(kills):
-        process = start(folder, workers)
+        process = processes.Process(target=generate, args=(folder, plan))
+        process.start()
+        time.sleep(chance.uniform(0.1, 0.6))
+        process.kill()
+        process.join()
+        (folder / "manifest.json").unlink(missing_ok=True)
+        for record in sorted(folder.glob("shards/*.json"))[5:]:  # leave enough to do for those who follow
+            record.unlink()
+    assert make(folder) == undisturbed
+    assert leftovers(folder) == []
+    assert verify(folder).problems == []
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_of_a_driver_with_workers_change_nothing(tmp_path, undisturbed, kills):
+    """The workers of a killed driver die with it. Then one run to the end, in this process."""
+    chance, folder = random.Random(kills), tmp_path / "D"
+    for _ in range(kills):
+        process = start(folder, 2)
         before = len(list(folder.glob("shards/*")))
         while process.poll() is None and len(list(folder.glob("shards/*"))) == before:
             time.sleep(0.002)
@@ -186,7 +214,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path, undisturbed, workers, 
         process.kill()
         process.communicate()
         (folder / "manifest.json").unlink(missing_ok=True)
-        for record in sorted(folder.glob("shards/*.json"))[4:]:  # leave enough to do for those who follow
+        for record in sorted(folder.glob("shards/*.json"))[4:]:
             record.unlink()
     deadline = time.monotonic() + 30
     while leftovers(folder) and time.monotonic() < deadline:  # an orphaned worker may live for a moment

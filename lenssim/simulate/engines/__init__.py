@@ -7,17 +7,25 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lenssim.errors import unknown
-from lenssim.simulate.engines.settings import batched_settings, no_settings
+from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.engines.batched.settings import batched_settings
 from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["ENGINES", "Engine", "engine", "engine_module", "engine_settings", "engine_versions"]
 
+
+def double_precision(precision: str | None = None, device: str | None = None) -> dict[str, Any]:
+    """Settings of an engine that leaves no choice; `ConfigError` if another is made."""
+    if precision not in (None, "float64") or device not in (None, "cpu", "auto"):
+        raise ConfigError("this engine works in float64 on the CPU only; leave --precision and --device out")
+    return {}
+
+
 # module of this package, class in it, libraries that its bits depend on, and what its settings are
 ENGINES = {
     "batched": ("batched.engine", "Batched", ("torch", "numpy", "scipy"), batched_settings),
-    "lenstronomy": ("lenstronomy", "Lenstronomy", ("lenstronomy", "numpy", "scipy"), no_settings),
+    "lenstronomy": ("lenstronomy", "Lenstronomy", ("lenstronomy", "numpy", "scipy"), double_precision),
 }
 
 

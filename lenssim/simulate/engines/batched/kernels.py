@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.engines.settings import compiler
+from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["kernel"]
 

@@ -1,4 +1,4 @@
-"""Settings of engines that bits depend on, found out without importing an engine or torch."""
+"""Settings of the batched engine that bits depend on, found out without importing torch."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from typing import Any
 
 from lenssim.errors import ConfigError
 
-__all__ = ["DEVICES", "PRECISIONS", "batched_settings", "compiler", "no_settings"]
+__all__ = ["DEVICES", "PRECISIONS", "batched_settings", "compiler"]
 
 PRECISIONS = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "auto")
@@ -34,13 +34,6 @@ def batched_settings(precision: str | None = None, device: str | None = None) ->
         device = _cuda_or_cpu(device)
     eager = os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None
     return {"precision": precision, "device": device, "kernels": "eager" if eager else "compiled"}
-
-
-def no_settings(precision: str | None = None, device: str | None = None) -> dict[str, Any]:
-    """Settings of an engine that has none: double precision on the CPU."""
-    if precision not in (None, "float64") or device not in (None, "cpu", "auto"):
-        raise ConfigError("this engine works in float64 on the CPU only; leave --precision and --device out")
-    return {}
 
 
 def _cuda_or_cpu(device: str) -> str:
