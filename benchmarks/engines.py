@@ -25,12 +25,15 @@ import numpy as np
 MODEL = "III"
 
 
+def processor() -> str:
+    with open("/proc/cpuinfo") as info:
+        return next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
+
+
 def conditions(arguments: argparse.Namespace) -> str:
     libraries = ("lenssim", "torch", "lenstronomy", "caustics", "autolens", "numpy", "h5py", "dask")
-    with open("/proc/cpuinfo") as info:
-        processor = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
     return (
-        f"{processor}, {len(os.sched_getaffinity(0))} cores used, load {os.getloadavg()[0]:.1f} at the start; "
+        f"{processor()}, {len(os.sched_getaffinity(0))} cores used, load {os.getloadavg()[0]:.1f} at the start; "
         f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in libraries)}; "
         f"Model {MODEL}, nominal noise, {arguments.workers} worker processes of one thread"
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from typing import Any
 
+from lenssim.errors import IncompleteError
+
 __all__ = ["Runner", "local_runner", "run_on_dask"]
 
 Task = Callable[..., int]  # (folder, plan document, shard number) -> samples made
@@ -67,14 +69,20 @@ def _start_fork_server(modules: list[str]) -> None:
 
 def run_on_dask(client: Any, task: Task, arguments: list[tuple[Any, ...]], workers: int) -> Iterator[int]:
     """Results of `task` in the order in which they come, with at most two tasks in flight a worker."""
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     waiting = iter(arguments)
     running = as_completed()
     for _, one in zip(range(_IN_FLIGHT * workers), waiting, strict=False):
         running.add(client.submit(task, *one, pure=False))
     for future in running:
-        yield future.result()
+        try:
+            yield future.result()
+        except KilledWorker:
+            raise IncompleteError(
+                "workers died again and again on the same shard (out of memory?); "
+                "repeat the command with fewer --workers to continue"
+            ) from None
         one = next(waiting, None)
         if one is not None:
             running.add(client.submit(task, *one, pure=False))

@@ -16,7 +16,7 @@ from lenssim.data.shards import open_shard
 from lenssim.errors import DataError, unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["Batch", "ShardDataset", "split_of", "stream"]
+__all__ = ["Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
 
 Batch = dict[str, torch.Tensor]
 
@@ -32,6 +32,15 @@ def split_of(numbers: np.ndarray) -> np.ndarray:
     """
     table = np.array([SPLITS.index(_PLACES.get(place, "train")) for place in range(_CYCLE)])
     return table[np.asarray(numbers) // BLOCK % _CYCLE]
+
+
+def rows_of_split(index: np.ndarray, split: str | None) -> np.ndarray:
+    """Rows (K,) of the samples of a split in a column of sample numbers (n,); all rows for None."""
+    if split is None:
+        return np.arange(len(index))
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    return np.flatnonzero(split_of(index) == SPLITS.index(split))
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,11 @@ class ShardDataset(Dataset[Batch]):
         return self.manifest.classes
 
     @property
+    def config_hash(self) -> str:
+        """sha256 of the config."""
+        return self.manifest.config_hash
+
+    @property
     def fingerprint(self) -> str:
         """64 hex digits over all contents."""
         return self.manifest.fingerprint
@@ -100,11 +114,7 @@ class ShardDataset(Dataset[Batch]):
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Rows of a split, in the order of sample numbers; all rows for None. `ConfigError` for an unknown name."""
-        if split is None:
-            return np.arange(len(self))
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        return np.flatnonzero(split_of(self.index) == SPLITS.index(split))
+        return rows_of_split(self.index, split)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images float32 (N, C, H, W) of the rows (N,)."""

@@ -1,0 +1,71 @@
+"""How the cost of an image grows with pixels, perturbers and supersampling, on one core:
+
+uv run python benchmarks/scaling.py [--out docs/images/scaling.png]
+
+Rendering only, Model III's lens with point masses, fastest of several calls; prints its conditions and a table.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from engines import best, processor
+from matplotlib.figure import Figure
+
+from lenssim.simulate.draw import draw
+from lenssim.simulate.engines import engine
+from lenssim.simulate.preset import load_preset
+
+IMAGES = 64
+
+
+def seconds_an_image(name: str, *, num_pix: int = 64, perturbers: int = 25, supersampling: int = 1) -> float:
+    preset = load_preset("III")
+    camera = preset.instrument.model_copy(update={"num_pix": num_pix})
+    count = IMAGES if name == "batched" else 2
+    scenes = draw(preset, 1 + 3 * np.arange(count), seed=0, fixed={"n_subhaloes": perturbers})
+    repeats = 5 if name == "batched" else 2
+    return best(lambda: engine(name).render(scenes, camera, supersampling=supersampling), repeats) / count
+
+
+GROWTH: dict[str, tuple[str, list[int]]] = {
+    "pixels a side": ("num_pix", [32, 64, 128, 192]),
+    "point masses": ("perturbers", [0, 25, 100, 300, 1000]),
+    "supersampling": ("supersampling", [1, 2, 4, 8]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/images/scaling.png"))
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    print(f"{processor()}, one core, load {os.getloadavg()[0]:.1f} at the start; Model III, {IMAGES} images a call\n")
+    figure = Figure(figsize=(10, 3), layout="constrained", facecolor="white")
+    for axis, (label, (argument, values)) in zip(figure.subplots(1, 3, sharey=True), GROWTH.items(), strict=True):
+        print(f"| {label} | batched [ms] | lenstronomy [ms] | ratio |\n|---|---|---|---|")
+        cost: dict[str, list[float]] = {"batched": [], "lenstronomy": []}
+        for value in values:
+            for name in cost:
+                cost[name].append(1e3 * seconds_an_image(name, **{argument: value}))
+            ours, theirs = cost["batched"][-1], cost["lenstronomy"][-1]
+            print(f"| {value} | {ours:.3f} | {theirs:.2f} | {theirs / ours:.0f} |", flush=True)
+        for name, colour in (("lenstronomy", "#d55e00"), ("batched", "#0072b2")):
+            axis.plot(values, cost[name], "o-", color=colour, label=name)
+        axis.set(xlabel=label, yscale="log", xscale="symlog" if 0 in values else "log", xticks=values)
+        axis.set_xticklabels([str(value) for value in values])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        print()
+    figure.axes[0].set_ylabel("ms an image, one core")
+    figure.axes[0].legend(frameon=False)
+    figure.savefig(out, dpi=110)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""A data set that is nowhere: samples are drawn, rendered and observed when they are asked for."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from lenssim.data.dataset import Batch, rows_of_split
+from lenssim.data.files import canonical_json
+from lenssim.data.manifest import Plan
+from lenssim.simulate.draw import draw, labels
+from lenssim.simulate.engines import engine
+from lenssim.simulate.observe import observe
+from lenssim.simulate.preset import parse_preset
+
+__all__ = ["LiveDataset"]
+
+
+class LiveDataset(Dataset[Batch]):
+    """The samples of a plan without its shards: the same numbers give the same images, bit for bit on the CPU.
+
+    A row is a sample number. Rows beyond the plan's `n` are there as well: `n` only says what an epoch is.
+    Neighbouring rows cost least, because samples are drawn in blocks: read it in the order of
+    `BatchSampler(block=BLOCK)`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.config = plan, plan.config
+        self.preset = parse_preset(plan.config["preset"], "the plan's preset")
+        self.folder = Path(f"live:{self.preset.name}")
+        self.index = np.arange(plan.n)
+        self.labels = labels(self.preset, self.index)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+        return self.plan.classes
+
+    @property
+    def config_hash(self) -> str:
+        """sha256 of the config."""
+        return self.plan.config_hash
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits of what the samples follow from; no hash of contents, which nobody has seen."""
+        return hashlib.sha256(canonical_json([self.plan.config, self.plan.n])).hexdigest()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (1, self.preset.instrument.num_pix, self.preset.instrument.num_pix)
+
+    def rows(self, split: str | None = None) -> np.ndarray:
+        """Sample numbers of a split among the first `n`; all of them for None."""
+        return rows_of_split(self.index, split)
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Images float32 (N, C, H, W) of the sample numbers (N,)."""
+        config, camera = self.config, self.preset.instrument
+        numbers = np.asarray(rows, dtype=np.int64)
+        scenes = draw(self.preset, numbers, seed=config["seed"], split=config["split"])
+        renderer = engine(config["engine"], **config["engine_settings"])
+        expected = renderer.render(scenes, camera, supersampling=config["supersampling"])
+        return observe(
+            expected, scenes, camera, config["noise"], numbers=numbers, seed=config["seed"], split=config["split"]
+        )
+
+    def __len__(self) -> int:
+        return self.plan.n
+
+    def __getitem__(self, row: int) -> Batch:
+        if row < 0:
+            raise IndexError(f"sample number {row} is below 0")
+        return {name: column[0] for name, column in self.__getitems__([row]).items()}
+
+    def __getitems__(self, rows: list[int] | np.ndarray) -> Batch:
+        numbers = np.asarray(rows, dtype=np.int64)
+        return {
+            "image": torch.from_numpy(self.images(numbers)),
+            "label": torch.from_numpy(labels(self.preset, numbers)),
+            "index": torch.from_numpy(numbers),
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"plan": self.plan}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["plan"])  # type: ignore[misc]
