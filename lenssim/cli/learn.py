@@ -27,7 +27,13 @@ def register(app: typer.Typer) -> None:
 
 
 def classify(
-    data: Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set.")],
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of the data set.")] = None,
+    live: Annotated[
+        str | None, typer.Option(help="Instead of --data: a preset, simulated while training; nothing on disk.")
+    ] = None,
+    live_n: Annotated[int | None, typer.Option(help="Samples of an epoch of --live. Default: 9000.")] = None,
+    live_seed: Annotated[int | None, typer.Option(help="Seed of the samples of --live. Default: 0.")] = None,
+    live_noise: Annotated[str | None, typer.Option(help="Noise of --live. Default: the preset's first.")] = None,
     net: Annotated[str | None, typer.Option(help="cnn or resnet18. Default: cnn.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>.")
@@ -58,16 +64,22 @@ def classify(
     json: Json = False,
 ) -> None:
     """Train a network to tell the classes of a data set apart; test blocks are left for lenssim evaluate."""
-    given = {name: value for name, value in locals().items() if name not in ("out", "resume", "json", "data")}
-    settings = {name: value for name, value in given.items() if value is not None}
-    _train({**settings, "task": "classify", "data": str(data)}, out, resume, json)
+    given = {name: value for name, value in locals().items() if name not in ("out", "resume", "json")}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    own = {name.removeprefix("live_"): settings.pop(name) for name in list(settings) if name.startswith("live_")}
+    if live is not None:
+        settings["live"] = {"model": live, **own}
+    if data is not None:
+        settings["data"] = str(data)
+    _train({**settings, "task": "classify"}, out, resume, json)
 
 
 def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool) -> None:
     from lenssim.learn.config import parse_config
     from lenssim.learn.run import open_run
 
-    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{Path(settings['data']).resolve().name}"
+    source = Path(settings["data"]).resolve().name if "data" in settings else settings.get("live", {}).get("model")
+    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{source}"
     kept = open_run(folder).record.config.model_dump() if resume else {}
     config = parse_config({**kept, **settings}, "training")
 
@@ -75,7 +87,7 @@ def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool)
     from lenssim.learn.progress import progress
     from lenssim.learn.train import train
 
-    with _stoppable(f"lenssim train {config.task} --data {config.data} --out {folder} --resume"):
+    with _stoppable(f"lenssim train {config.task} --out {folder} --resume"):
         run = train(config, folder, resume=resume, callbacks=[progress()])
     write_card(run)
     result = run.record.result
@@ -92,7 +104,7 @@ def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool)
         f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, "
         f"accuracy {result.val_accuracy:.4f}, macro AUC {result.val_auc:.4f}"
     )
-    print(f"next: lenssim evaluate {folder} --data {config.data}")
+    print(f"next: lenssim evaluate {folder} --data {config.data or 'D'}")
 
 
 @contextmanager

@@ -152,7 +152,7 @@ class ShardDataset(Dataset[Batch]):
 
 
 def stream(
-    dataset: ShardDataset, sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
+    dataset: Dataset[Batch], sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Batch]:
     """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place."""
     return DataLoader(

@@ -19,7 +19,8 @@ class BatchSampler(Sampler[list[int]]):
     `batch_size` counts over all processes; process `rank` gets every `world`-th row of each batch, so that the order
     of training is the same for every world size that divides it. The state is (epoch, batches done) and belongs to
     whoever trains: `advance` is called after a batch was used, not when it was fetched, so that batches read ahead
-    are read again after a resume. `ConfigError` for sizes that do not go together.
+    are read again after a resume. With a `block` above 1, that many neighbouring rows stay neighbours in every order,
+    for data that are cheaper to have in blocks. `ConfigError` for sizes that do not go together.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class BatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
+        block: int = 1,
     ) -> None:
         if batch_size < 1 or world < 1 or batch_size % world or not 0 <= rank < world:
             raise ConfigError(
@@ -44,7 +46,7 @@ class BatchSampler(Sampler[list[int]]):
                 "use drop_last"
             )
         self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
-        self.seed, self.fingerprint, self.rank, self.world = seed, fingerprint, rank, world
+        self.seed, self.fingerprint, self.rank, self.world, self.block = seed, fingerprint, rank, world, block
         self.epoch = self.done = 0
 
     def __len__(self) -> int:
@@ -64,7 +66,11 @@ class BatchSampler(Sampler[list[int]]):
         if not self.shuffle:
             return self.rows
         sequence = np.random.SeedSequence(self.seed, spawn_key=(_ORDER, epoch))
-        return np.random.Generator(np.random.SFC64(sequence)).permutation(self.rows)
+        rng = np.random.Generator(np.random.SFC64(sequence))
+        if self.block == 1:
+            return rng.permutation(self.rows)
+        blocks = [self.rows[start : start + self.block] for start in range(0, len(self.rows), self.block)]
+        return np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
 
     def advance(self) -> None:
         """Count a batch as done; after the last one the next epoch begins."""
@@ -78,6 +84,7 @@ class BatchSampler(Sampler[list[int]]):
             "samples": len(self.rows),
             "batch_size": self.batch_size,
             "drop_last": self.drop_last,
+            "block": self.block,
             "fingerprint": self.fingerprint,
         }
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lenssim.errors import ConfigError, LenssimError, unknown
 from lenssim.learn.augment import augmentation
@@ -10,7 +10,18 @@ from lenssim.learn.nets import NETS
 from lenssim.learn.normalise import normalisation
 from lenssim.learn.tasks import TASKS
 
-__all__ = ["TrainConfig", "parse_config"]
+__all__ = ["LiveData", "TrainConfig", "parse_config"]
+
+
+class LiveData(BaseModel):
+    """Images that are simulated during training: the options of `lenssim generate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="preset, by name or by the path of its YAML file")
+    n: int = Field(default=9000, ge=1, description="samples of an epoch, of which 80 % are trained on")
+    seed: int = Field(default=0, ge=0, description="of the samples")
+    noise: str | None = Field(default=None, description="None: the preset's first")
 
 
 class TrainConfig(BaseModel):
@@ -20,7 +31,10 @@ class TrainConfig(BaseModel):
 
     task: str = Field(default="classify", description="the question asked")
     net: str = Field(default="cnn", description="network, by its name in the registry")
-    data: str = Field(description="folder of the data set; its train and validation blocks are used")
+    data: str | None = Field(
+        default=None, description="folder of the data set; its train and validation blocks are used"
+    )
+    live: LiveData | None = Field(default=None, description="in place of data: simulate while training")
     epochs: int = Field(default=12, ge=1, description="passes over the training samples")
     batch_size: int = Field(default=64, ge=2, description="images a step")
     optimiser: Literal["adamw", "adam"] = Field(default="adamw", description="adam has no weight decay")
@@ -42,6 +56,12 @@ class TrainConfig(BaseModel):
     workers: int = Field(default=0, ge=0, le=256, description="processes that read; 0 is fastest for small stamps")
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TrainConfig":
+        if (self.data is None) == (self.live is None):
+            raise ValueError("give either data, the folder of a data set, or live, a preset to simulate while training")
+        return self
 
     @field_validator("task", "net", "normalise", "augment")
     @classmethod

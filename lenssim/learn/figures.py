@@ -61,7 +61,7 @@ def roc_figure(
             continue
         false, true, _ = roc_curve(labels == k, probabilities[:, k])
         curves.append(np.interp(grid, false, true))
-        ax.step(false, true, where="post", label=f"{name}  AUC {auc[name]:.4f}", **_style(k))
+        ax.plot(false, true, label=f"{name}  AUC {auc[name]:.4f}", **_style(k))
     if curves:
         label = f"macro mean  AUC {auc['macro']:.4f}" if auc["macro"] is not None else "mean"
         ax.plot(grid, np.mean(curves, axis=0), color="black", linewidth=2.4, alpha=0.55, label=label, zorder=1)

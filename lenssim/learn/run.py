@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
+from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.model import Model, load_weights
@@ -125,12 +126,12 @@ class Run:
         write_json(self.folder / _RECORD, self.record.model_dump(mode="json"))
 
 
-def identify(dataset: ShardDataset) -> DataIdentity:
-    """Which data a data set's folder holds."""
+def identify(dataset: ShardDataset | LiveDataset) -> DataIdentity:
+    """Which data a data set holds, or makes."""
     config: dict[str, Any] = dataset.config
     return DataIdentity(
         fingerprint=dataset.fingerprint,
-        config_hash=dataset.manifest.config_hash,
+        config_hash=dataset.config_hash,
         n=len(dataset),
         kind=config.get("kind", "unknown"),
         preset=config.get("preset", {}).get("name"),

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
-from lenssim.data.dataset import Batch, ShardDataset, stream
+from lenssim.data.dataset import Batch, stream
 from lenssim.data.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, WholeFiles
@@ -22,7 +22,9 @@ from lenssim.learn.learner import Learner
 from lenssim.learn.model import Model, pick_device
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
+from lenssim.learn.source import open_source
 from lenssim.learn.tasks import task
+from lenssim.simulate.streams import BLOCK
 
 __all__ = ["train"]
 
@@ -36,7 +38,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     resume if it holds another training (the differences are listed); `DataError` if the data cannot be learned from
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """
-    dataset, folder = ShardDataset(config.data), Path(folder)
+    dataset, folder = open_source(config.data, config.live), Path(folder)
     question = task(config.task, dataset.classes)
     rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
     for split, numbers in rows.items():
@@ -61,7 +63,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         return run
 
     sampler = BatchSampler(
-        rows["train"], config.batch_size, seed=config.seed, fingerprint=dataset.fingerprint, drop_last=True
+        rows["train"],
+        config.batch_size,
+        seed=config.seed,
+        fingerprint=dataset.fingerprint,
+        drop_last=True,
+        block=1 if config.live is None else BLOCK,
     )
     pin = device.type == "cuda"
     checkpoints, table = Checkpoints(run, config.checkpoint_steps), EpochTable(run.metrics)

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lenssim.data.dataset import Batch, ShardDataset
+from lenssim.data.live import LiveDataset
 from lenssim.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Classify:
         scores = {"accuracy": MulticlassAccuracy(count, average="micro"), "auc": MulticlassAUROC(count)}
         return MetricCollection(scores, compute_groups=False)
 
-    def check(self, dataset: ShardDataset, rows: np.ndarray, split: str) -> None:
+    def check(self, dataset: ShardDataset | LiveDataset, rows: np.ndarray, split: str) -> None:
         """`DataError` if there are fewer than two classes, or one of them is not among these rows."""
         if len(self.classes) < 2:
             raise DataError(f"{dataset.folder} has one class only, {self.classes[0]}: there is nothing to tell apart")

@@ -47,7 +47,9 @@ def kernel(module: nn.Module, example: tuple[Tensor, ...], name: str, *, compile
 def _compile(module: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = str(Path(folder) / path.name)
-        torch._inductor.aoti_compile_and_package(torch.export.export(module, example), package_path=fresh)
+        one_thread = {"cpp.threads": 1}  # a worker is one core, whoever compiled the kernel
+        program = torch.export.export(module, example)
+        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=one_thread)
         os.replace(fresh, path)
 
 
