@@ -2,6 +2,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import lightning.pytorch  # noqa: F401 - now, because importing it draws from the global random state
 import pytest
 
 

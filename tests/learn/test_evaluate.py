@@ -129,6 +129,6 @@ def test_damaged_runs_are_refused(tiny_run, tiny_dataset, tmp_path):
 def test_the_card_says_what_the_run_is(judged, tiny_run):
     text = write_card(tiny_run).read_text()
     identity = identify(judged[0])
-    for words in ("125,395 parameters", "preset III, noise none", identity.fingerprint, "| epochs | 2 |", "## Use"):
+    for words in ("125,683 parameters", "preset III, noise none", identity.fingerprint, "| epochs | 2 |", "## Use"):
         assert words.lower() in text.lower()
     assert f"(`{identity.fingerprint[:8]}`) | 64 |" in text

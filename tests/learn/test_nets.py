@@ -5,7 +5,7 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.learn.model import Model, load_weights
 from lenssim.learn.nets import NETS, build_net, parameter_count
 
-COUNTS = {"cnn": 125_395, "resnet18": 11_171_779}  # one band, three classes
+COUNTS = {"cnn": 125_683, "resnet18": 11_171_779}  # one band, three classes
 
 
 def batch(shape, n=4, seed=0):

@@ -51,7 +51,7 @@ def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, 
     report = read_json(tmp_path / "out/report.json")
     assert [row["metrics"] for row in report["rows"]] == [row.metrics for row in rows]
     text = (tmp_path / "out/report.md").read_text()
-    assert "| one | cnn (125,395) | preset III, noise none " in text
+    assert "| one | cnn (125,683) | preset III, noise none " in text
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.suffix in (".ckpt", ".h5", ".png")}
     assert len(kept) > 10
     assert run_recipe(recipe, tmp_path / "out") == rows
@@ -129,7 +129,7 @@ def test_the_command_prints_the_report(write, lenssim, tmp_path):
     path = write(evaluate=[], train={"one": {"data": "clean"}}, generate={"clean": TINY["generate"]["clean"]})
     done = lenssim("run", path, "--workers", "0")
     assert done.code == 0, done.err
-    assert "| one | cnn (125,395) |" in done.out
+    assert "| one | cnn (125,683) |" in done.out
     assert "[3/3] evaluation of one on clean" in done.err
     assert (tmp_path / "runs/recipe/report.md").exists()
     (row,) = json.loads(lenssim("run", path, "--workers", "0", "--json").out)

@@ -15,8 +15,16 @@ _CONVOLUTIONS = (1, 2, 2)
 _SMALLEST = 2 ** (len(_WIDTHS) + 1)
 
 
+class _MeanAndMaximum(nn.Module):
+    """Mean and maximum over the stamp, (N, 2 C): the mean alone made validation jump while the rate was high."""
+
+    @override
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
+
+
 class CNN(nn.Sequential):
-    """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean over the stamp; linear.
+    """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean and maximum; linear.
 
     Images (N, C, H, W) of any number of bands and any size from 16 pixels on, to (N, outputs).
     """
@@ -31,7 +39,7 @@ class CNN(nn.Sequential):
                     nn.ReLU(inplace=True),
                 ]
             layers.append(nn.MaxPool2d(2))
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(_WIDTHS[-1], outputs))
+        super().__init__(*layers, _MeanAndMaximum(), nn.Linear(2 * _WIDTHS[-1], outputs))
         self.to(memory_format=torch.channels_last)  # a third faster on CPUs
 
     @override
