@@ -198,7 +198,7 @@ def test_data_without_all_splits_are_refused(make_data, tmp_path):
         ({"epochs": 0}, "epochs: must be greater than or equal to 1, got 0"),
         ({"optimiser": "sgd"}, "optimiser: must be 'adamw' or 'adam', got 'sgd'"),
         ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"data": None}, "data: must be a valid string, got None"),
+        ({"data": None}, "give either data, the folder of a data set, or live"),
     ],
 )
 def test_bad_settings_are_named(settings, words):
