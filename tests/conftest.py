@@ -2,6 +2,8 @@
 
 import os
 import random
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +45,29 @@ def tiny_data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "III"
     generate(folder, make_plan(load_preset("III"), 70, seed=5, shard_size=32))
     return folder
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def lenssim(tmp_path, monkeypatch, capfd):
+    """Runs the command line in this process, in `tmp_path`: importing everything anew for each would take minutes."""
+    from lenssim.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["lenssim", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Done(code, *capfd.readouterr())
+
+    return run

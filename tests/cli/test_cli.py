@@ -3,39 +3,13 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.cli.main import main
 from lenssim.simulate.preset import preset_text
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def lenssim(tmp_path, monkeypatch, capfd):
-    """Runs the command in this process, in `tmp_path`: importing everything anew for each would take minutes."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["lenssim", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Done(code, *capfd.readouterr())
-
-    return run
 
 
 def process(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
@@ -58,10 +32,10 @@ def test_help_imports_nothing_heavy():
 
 
 def test_version_and_models(lenssim):
-    assert lenssim("--version").stdout.startswith("lenssim ")
-    listed = lenssim("models").stdout
+    assert lenssim("--version").out.startswith("lenssim ")
+    listed = lenssim("models").out
     assert all(f"\n{name} " in f"\n{listed}" for name in ("I", "II", "III"))
-    assert lenssim("models", "III").stdout == preset_text("III")
+    assert lenssim("models", "III").out == preset_text("III")
 
 
 def test_the_main_road(tmp_path, lenssim):
@@ -71,21 +45,21 @@ def test_the_main_road(tmp_path, lenssim):
     assert "D: 12 images of 1 x 64 x 64 (no_sub 4, cdm 4, axion 4)" in made.stdout
     assert "next: lenssim show D" in made.stdout
     again = lenssim("generate", "--model", "III", "--n", 12, "--out", "D", "--workers", 0, "--json")
-    fingerprint = json.loads(again.stdout)["fingerprint"]
+    fingerprint = json.loads(again.out)["fingerprint"]
     assert fingerprint in made.stdout
-    about = json.loads(lenssim("info", "D", "--json").stdout)
+    about = json.loads(lenssim("info", "D", "--json").out)
     assert about["complete"] is True
     assert about["fingerprint"] == fingerprint
     assert about["made_by"] == "III"
-    assert "noise          nominal" in lenssim("info", "D").stdout
-    assert "every hash right" in lenssim("verify", "D").stdout
-    shown = lenssim("show", "D").stdout.split()
+    assert "noise          nominal" in lenssim("info", "D").out
+    assert "every hash right" in lenssim("verify", "D").out
+    shown = lenssim("show", "D").out.split()
     assert [Path(path).name for path in shown] == ["contact-no_sub.png", "contact-cdm.png", "contact-axion.png"]
     assert all((tmp_path / path).read_bytes().startswith(b"\x89PNG") for path in shown)
-    assert lenssim("export", "D", "--to", "npy", "--out", "npy").returncode == 0
+    assert lenssim("export", "D", "--to", "npy", "--out", "npy").code == 0
     back = lenssim("import", "deeplense", "npy", "--out", "E")
-    assert "E: 12 images of 1 x 64 x 64 (no_sub 4, cdm 4, axion 4)" in back.stdout
-    assert lenssim("verify", "E").returncode == 0
+    assert "E: 12 images of 1 x 64 x 64 (no_sub 4, cdm 4, axion 4)" in back.out
+    assert lenssim("verify", "E").code == 0
 
 
 def test_render_writes_what_is_asked_for(tmp_path, lenssim):
@@ -94,8 +68,8 @@ def test_render_writes_what_is_asked_for(tmp_path, lenssim):
     images = {}
     for suffix in ("npy", "fits", "png"):
         done = lenssim(*common, *centre, "--out", tmp_path / f"image.{suffix}", "--json")
-        assert done.returncode == 0, done.stderr
-        params = json.loads(done.stdout)["params"]
+        assert done.code == 0, done.err
+        params = json.loads(done.out)["params"]
         assert (params["source_center_x"], params["source_center_y"]) == (0.1, -0.2)
     images["npy"] = np.load(tmp_path / "image.npy")
     with fits.open(tmp_path / "image.fits") as hdus:
@@ -113,8 +87,8 @@ def test_render_writes_what_is_asked_for(tmp_path, lenssim):
         (("--noise", "published"), "noise of preset III"),
     ):
         done = lenssim(*common, "--out", tmp_path / "x.npy", *bad)
-        assert done.returncode == 2, done.stdout
-        assert message in done.stderr
+        assert done.code == 2, done.out
+        assert message in done.err
         assert not (tmp_path / "x.npy").exists()
 
 
@@ -135,7 +109,7 @@ def test_the_published_image_through_the_command_line(tmp_path, lenssim, shared_
         "--out",
         out,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     image = np.load(out)
     published = np.load(shared_data / "deeplense" / "no_sub.npy")
     assert np.abs(image / image.max() - published).max() < 1e-9
@@ -163,9 +137,9 @@ def test_mistakes_are_answered(tmp_path, lenssim, arguments, code, message):
     (tmp_path / "mine.yaml").write_text(preset_text("III").replace("z_lens:", "z_lense:"))
     (tmp_path / "file").write_text("")
     done = lenssim(*arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == code, done.err
+    assert message in done.err
+    assert "Traceback" not in done.err
     assert not (tmp_path / "D").exists()
 
 
@@ -176,12 +150,12 @@ def test_damage_ends_in_exit_code_3(tmp_path, lenssim):
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
     done = lenssim("verify", "D")
-    assert done.returncode == 3
-    assert "shards/000000.h5: dataset images" in done.stdout
-    assert json.loads(lenssim("verify", "D", "--json").stdout)["ok"] is False
+    assert done.code == 3
+    assert "shards/000000.h5: dataset images" in done.out
+    assert json.loads(lenssim("verify", "D", "--json").out)["ok"] is False
 
 
 def test_dry_run_writes_nothing(tmp_path, lenssim):
     done = lenssim("generate", "--model", "III", "--n", 6, "--out", "D", "--dry-run")
-    assert json.loads(done.stdout)["config"]["preset"]["name"] == "III"
+    assert json.loads(done.out)["config"]["preset"]["name"] == "III"
     assert not (tmp_path / "D").exists()

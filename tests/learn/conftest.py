@@ -1,5 +1,3 @@
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch  # noqa: F401 - now, because importing it draws from the global random state
@@ -44,29 +42,3 @@ def _make_data(folder: Path, n: int = 256, seed: int = 4, noise: str = "none") -
     document["instrument"]["num_pix"] = 32
     generate(folder, make_plan(parse_preset(document), n, seed=seed, noise=noise, shard_size=100))
     return folder
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def lenssim(tmp_path, monkeypatch, capfd):
-    """Runs the command line in this process, in `tmp_path`."""
-    from lenssim.cli.main import main
-
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["lenssim", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Done(code, *capfd.readouterr())
-
-    return run
