@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -176,7 +175,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[multiprocessing.context.BaseContext]:
+def processes() -> multiprocessing.context.BaseContext:
     """Real processes that start with everything imported, so that a kill meets them at work."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lenssim.simulate.engines.batched.engine", "lenssim.simulate.engines.lenstronomy"])
