@@ -15,6 +15,7 @@ from lenssim.data.shards import Samples, scene_attributes
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine, engine_module, engine_settings, engine_versions
+from lenssim.simulate.instruments import check_sampling
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
 from lenssim.simulate.streams import BLOCK, split_code
@@ -56,6 +57,7 @@ def make_plan(
     if supersampling is not None and not 1 <= supersampling <= 12:
         raise ConfigError(f"supersampling must lie in 1..12, got {supersampling}")
     split_code(split)
+    check_sampling(preset.instrument, supersampling or preset.supersampling)
     config = {
         "kind": "simulated",
         "preset": preset.model_dump(mode="json"),

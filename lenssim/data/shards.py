@@ -32,6 +32,7 @@ __all__ = [
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
+_LONGEST_ATTRIBUTE = 60_000  # bytes; HDF5 holds attributes of up to 64 KiB, longer texts are datasets
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ def pack(samples: Samples) -> tuple[bytes, dict[str, tuple[int, int]]]:
     with h5py.File("shard.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["schema"] = SCHEMA
         for name, value in sorted(samples.attributes.items()):
-            file.attrs[name] = value
+            if isinstance(value, str) and len(value.encode()) > _LONGEST_ATTRIBUTE:
+                file.create_dataset(f"attributes/{name}", data=np.void(value.encode()), track_times=False)
+            else:
+                file.attrs[name] = value
         for name, array in samples.datasets():
             dataset = file.create_dataset(name, data=array, track_times=False)
             stem = name.rpartition("/")[2]
@@ -246,6 +250,7 @@ def read_samples(path: Path, data: bytes | None = None) -> Samples:
                 for kind, table in file.get("perturbers", {}).items()
             },
             units=units,
-            attributes={name: value for name, value in file.attrs.items() if name != "schema"},
+            attributes={name: value for name, value in file.attrs.items() if name != "schema"}
+            | {name: bytes(text[()]).decode() for name, text in file.get("attributes", {}).items()},
             texts={name: [t.decode() for t in d[...]] for name, d in file.get("texts", {}).items()},
         )

@@ -164,25 +164,25 @@ def preset_text(model: str | Path) -> str:
 
 
 @lru_cache(maxsize=32)
-def _load_text(text: str, where: str) -> Preset:
+def _load_text(text: str, where: str, folder: Path) -> Preset:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {error}") from None
-    return parse_preset(data, where)
+    return parse_preset(data, where, folder)
 
 
 def load_preset(model: str | Path) -> Preset:
     """The preset of that name or file; `ConfigError` lists all that is wrong with it, key by key."""
-    return _load_text(preset_text(model), f"preset {model}")
+    return _load_text(preset_text(model), f"preset {model}", Path(model).parent)
 
 
-def parse_preset(data: Any, where: str = "preset") -> Preset:
-    """A preset from a parsed YAML or JSON document; `ConfigError` as `load_preset`."""
+def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:
+    """A preset from a parsed YAML or JSON document; files it names lie in `folder`. `ConfigError` as `load_preset`."""
     if not isinstance(data, dict):
         raise ConfigError(f"{where} must be a mapping of keys to values, got {type(data).__name__}")
     try:
-        return Preset.model_validate(data)
+        return Preset.model_validate(data, context={"folder": folder})
     except ValidationError as error:
         problems = error.errors()
         if len(problems) > 1:  # a list whose entries are wrong is also reported as too short

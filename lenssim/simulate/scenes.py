@@ -12,7 +12,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.profiles import PROFILES, UNITS
+from lenssim.simulate.profiles import PROFILES, UNITS, check_bounds
 from lenssim.simulate.sources.sersic import sersic_amplitude
 
 __all__ = ["Component", "Perturbers", "Scenes"]
@@ -83,10 +83,10 @@ class Perturbers:
 class Scenes:
     """N lens systems of one structure: the same components, each with its own numbers.
 
-    `params` holds float64 columns (N,). Angles are in arcsec; ellipticities, shear and centres follow
-    lenstronomy's conventions. Every Einstein radius and shear is stated for a source at `z_source_convention`;
-    a source at `z_source` sees the deflections scaled by `deflection_scale()`. Columns that no component uses
-    (masses, the axion's mass) are truth that travels along, NaN where a system has no such number.
+    `params` holds float64 columns (N,); `images` what interpolated sources show. Angles are in arcsec; ellipticities,
+    shear and centres follow lenstronomy's conventions. Every Einstein radius and shear is stated for a source at
+    `z_source_convention`; a source at `z_source` sees the deflections scaled by `deflection_scale()`. Columns that
+    no component uses (masses, the axion's mass) are truth that travels along, NaN where a system has no such number.
     """
 
     components: tuple[Component, ...]
@@ -94,6 +94,7 @@ class Scenes:
     perturbers: dict[str, Perturbers] = field(default_factory=dict)
     cosmology: Cosmology = field(default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05))
     units: dict[str, str] = field(default_factory=dict)
+    images: np.ndarray | None = None  # (K, H, W) float64 per arcsec^2: what the column `image` counts, from 0
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in self.params.values()} | {len(t) for t in self.perturbers.values()}
@@ -104,6 +105,8 @@ class Scenes:
                 raise ConfigError(f"a scene table needs the column {name!r}")
         for component in self.components:
             _check(component, self.params)
+            if component.profile == "interpolated":
+                _check_images(self.params[component.prefix + "image"], self.images)
         for kind, table in self.perturbers.items():
             profile = PROFILES.get(kind)
             if profile is None or profile.kind != "mass":
@@ -113,8 +116,7 @@ class Scenes:
                     f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
                     f"got {', '.join(sorted(table.columns)) or 'none'}"
                 )
-            if not all(np.isfinite(column).all() for column in table.columns.values()):
-                raise ConfigError(f"perturbers of kind {kind!r} hold NaN or infinite numbers")
+            check_bounds(table.columns, f"{kind} perturbers: ")
 
     def __len__(self) -> int:
         return len(self.params["z_lens"])
@@ -172,6 +174,15 @@ class Scenes:
         return next((UNITS[stem] for stem in [*stems, name] if stem in UNITS), "")
 
 
+def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
+    if images is None or images.ndim != 3 or not np.isfinite(images).all():
+        raise ConfigError("an interpolated source needs `images`, finite numbers of shape (K, H, W)")
+    if (index != np.round(index)).any() or (index < 0).any() or (index >= len(images)).any():
+        raise ConfigError(
+            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}"
+        )
+
+
 def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
     profile, prefix = PROFILES[component.profile], component.prefix
     named = [*profile.required, *(name for name, _ in profile.defaults)]
@@ -184,13 +195,4 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
             f"the {component.role} {component.profile!r} needs one of the columns "
             f"{', '.join(prefix + name for name in profile.one_of)}"
         )
-    for name in (*named, *given):
-        if not np.isfinite(params[prefix + name]).all():
-            raise ConfigError(f"column {prefix + name!r} holds NaN or infinite numbers")
-    if "e1" in named:
-        e = np.hypot(params[prefix + "e1"], params[prefix + "e2"])
-        if (e >= 1).any():
-            raise ConfigError(f"{prefix}e1, {prefix}e2: an ellipticity of {e.max():g}; it must be below 1")
-    for name in ("theta_E", "R_sersic", "n_sersic"):
-        if prefix + name in params and name in profile.parameters and (params[prefix + name] <= 0).any():
-            raise ConfigError(f"column {prefix + name!r} must be positive, got {params[prefix + name].min():g}")
+    check_bounds({name: params[prefix + name] for name in (*named, *given)}, prefix)

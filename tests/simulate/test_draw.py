@@ -109,7 +109,7 @@ def test_fixed_parameters_carry_their_consequences():
     [
         ({"thetaE": 1.0}, "did you mean 'theta_E'"),
         ({"theta_E": float("nan")}, "must be a finite number"),
-        ({"theta_E": -1.0}, "must be positive"),
+        ({"theta_E": -1.0}, "must not be negative"),
         ({"mass": -1.0}, "must be positive"),
         ({"e1": 0.9, "e2": 0.9}, "must be below 1"),
         ({"z_source": 0.4}, "behind z_lens"),

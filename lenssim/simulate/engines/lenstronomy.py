@@ -1,24 +1,36 @@
 """The reference engine: lenstronomy itself, in double precision, one scene at a time."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from lenstronomy.Conf import config_loader
 from lenstronomy.Data.imaging_data import ImageData
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
-from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
+from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
 from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["LENS_MODELS", "LIGHT_MODELS", "Lenstronomy"]
 
-LENS_MODELS = {"sie": "SIE", "shear": "SHEAR", "point_mass": "POINT_MASS"}
-LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE"}
+LENS_MODELS = {
+    "sie": "SIE",
+    "epl": "EPL",
+    "shear": "SHEAR",
+    "sheet": "CONVERGENCE",
+    "point_mass": "POINT_MASS",
+    "line_mass": LINE_MASS,
+    "nfw": "NFW",
+    "tnfw": "TNFW",
+    "cnfw": "CNFW",
+    "uldm": "ULDM",
+}
+LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "interpolated": "INTERPOL"}
 
 
 class Lenstronomy:
@@ -37,6 +49,7 @@ class Lenstronomy:
 
     def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
         """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
+        check_sampling(instrument, supersampling)
         images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
         values = [(component, scenes.of(component, instrument.zero_point)) for component in scenes.components]
         scale = scenes.deflection_scale()
@@ -53,17 +66,28 @@ class Lenstronomy:
                 for role in ("lens_light", "source")
             ]
             model = _image_model(instrument, supersampling, tuple(models), *lights, float(scale[i]))
-            source, lens_light = _kwargs(values, "source", i), _kwargs(values, "lens_light", i)
-            images[i, 0] = model.image(kwargs_lens=lens, kwargs_source=source, kwargs_lens_light=lens_light)
+            if scenes.images is not None:  # lenstronomy keeps the interpolation of the first image it is shown
+                model.SourceModel.delete_interpol_caches()
+                model.LensLightModel.delete_interpol_caches()
+            source, lens_light = (_kwargs(values, role, i, scenes.images) for role in ("source", "lens_light"))
+            image = model.image(kwargs_lens=lens, kwargs_source=source, kwargs_lens_light=lens_light)
+            fine = len(image) // instrument.num_pix
+            images[i, 0] = image.reshape(instrument.num_pix, fine, instrument.num_pix, fine).sum((1, 3))
         return images
 
 
-def _kwargs(values: list[tuple[Component, dict[str, np.ndarray]]], role: str, i: int) -> list[dict[str, float]]:
-    return [
+def _kwargs(
+    values: list[tuple[Component, dict[str, np.ndarray]]], role: str, i: int, images: np.ndarray | None = None
+) -> list[dict[str, Any]]:
+    kwargs: list[dict[str, Any]] = [
         {name: float(column[i]) for name, column in columns.items()}
         for component, columns in values
         if component.role == role
     ]
+    for own in kwargs:
+        if "image" in own:
+            own["image"] = images[int(own["image"])]
+    return kwargs
 
 
 @lru_cache(maxsize=64)
@@ -75,7 +99,8 @@ def _image_model(
     sources: tuple[str, ...],
     deflection_scale: float,
 ) -> ImageModel:
-    n, pixel = instrument.num_pix, instrument.pixel_scale
+    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    n, pixel = instrument.num_pix * fine, instrument.pixel_scale / fine  # the pixels that the PSF is sampled at
     _, _, ra_at_xy_0, dec_at_xy_0, _, _, pixel_to_angle, _ = make_grid_with_coordtransform(
         n, pixel, subgrid_res=1, left_lower=False, inverse=False
     )
@@ -85,13 +110,16 @@ def _image_model(
         dec_at_xy_0=dec_at_xy_0,
         transform_pix2angle=pixel_to_angle,
     )
-    psf = PSF("GAUSSIAN", fwhm=instrument.psf.fwhm, truncation=instrument.psf.truncation, pixel_size=pixel)
+    if isinstance(instrument.psf, PixelPSF):
+        psf = PSF("PIXEL", kernel_point_source=instrument.psf.array())
+    else:
+        psf = PSF("GAUSSIAN", fwhm=instrument.psf.fwhm, truncation=instrument.psf.truncation, pixel_size=pixel)
     scaling = None if deflection_scale == 1 else [deflection_scale] * len(sources)
     return ImageModel(
         data,
         psf,
-        lens_model_class=LensModel(list(lens_models)),
+        lens_model_class=lens_model(list(lens_models)),
         source_model_class=LightModel(list(sources), deflection_scaling_list=scaling),
         lens_light_model_class=LightModel(list(lens_lights)),
-        kwargs_numerics={"supersampling_factor": supersampling},
+        kwargs_numerics={"supersampling_factor": supersampling // fine},
     )

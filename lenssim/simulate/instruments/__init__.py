@@ -7,21 +7,10 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lenssim.errors import unknown
+from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.instruments.psf import PSF, GaussianPSF, PixelPSF
 
-__all__ = ["GaussianPSF", "Instrument", "instrument", "instruments"]
-
-
-class GaussianPSF(BaseModel):
-    """A Gaussian PSF: full width at half maximum in arcsec, cut at `truncation` standard deviations.
-
-    Applied as lenstronomy applies it: scipy's `gaussian_filter` on the stamp, edges continued (mode "nearest").
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fwhm: float = Field(gt=0)
-    truncation: float = Field(default=5.0, gt=0)
+__all__ = ["PSF", "GaussianPSF", "Instrument", "PixelPSF", "check_sampling", "instrument", "instruments"]
 
 
 class Instrument(BaseModel):
@@ -44,7 +33,7 @@ class Instrument(BaseModel):
     read_noise: float = Field(default=0.0, ge=0)
     gain: float = Field(default=1.0, gt=0)
     background_rms: float | None = Field(default=None, ge=0)
-    psf: GaussianPSF
+    psf: PSF
 
     @model_validator(mode="after")
     def _one_background(self) -> "Instrument":
@@ -66,6 +55,15 @@ class Instrument(BaseModel):
             return np.full_like(total, self.background_rms)
         sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
         return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
+
+
+def check_sampling(instrument: Instrument, supersampling: int) -> None:
+    """`ConfigError` if rays so fine cannot serve the instrument's PSF."""
+    if isinstance(instrument.psf, PixelPSF) and supersampling % instrument.psf.supersampling:
+        raise ConfigError(
+            f"the PSF of {instrument.name} is sampled {instrument.psf.supersampling} times finer than its pixels: "
+            f"supersampling must be a multiple of that, got {supersampling}"
+        )
 
 
 def instruments() -> list[str]:

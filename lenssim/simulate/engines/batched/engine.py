@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.kernels import kernel
-from lenssim.simulate.engines.batched.optics import blur, pixel_flux, ray_grid
-from lenssim.simulate.engines.batched.rays import LIGHT, MASS, Deflect, Shine, columns_of
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.engines.batched.optics import blur, pixel_flux, ray_grid, resolution
+from lenssim.simulate.engines.batched.rays import LIGHT, MASS, Deflect, Shine
+from lenssim.simulate.instruments import Instrument, check_sampling
+from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Perturbers, Scenes
 
 __all__ = ["Batched"]
@@ -35,6 +36,7 @@ class Batched:
     def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
         """Expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision."""
         _check_known(scenes)
+        check_sampling(instrument, supersampling)
         size = instrument.num_pix
         images = np.empty((len(scenes), 1, size, size), np.float32 if self.dtype == torch.float32 else np.float64)
         with torch.inference_mode():
@@ -52,7 +54,8 @@ class Batched:
         owner = torch.arange(len(scenes)).repeat_interleave(tiles)  # scene of each row
         light = self._brightness(scenes, instrument, rays, owner)
         light = light.reshape(len(scenes), -1)[:, : len(x)]
-        flux = pixel_flux(light, instrument.num_pix, instrument.pixel_scale, supersampling)
+        fine = resolution(instrument)
+        flux = pixel_flux(light, instrument.num_pix * fine, instrument.pixel_scale / fine, supersampling // fine)
         whole = torch.zeros(SCENES, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         whole[: len(flux)] = flux  # always the same shape, so that the matrix products are the same for every image
         return blur(whole, instrument)[: len(flux)]
@@ -62,15 +65,29 @@ class Batched:
         alpha = torch.zeros_like(rays)
         for kind, table in scenes.perturbers.items():
             self._add_perturbers(alpha, kind, table, rays, owner)
-        shine = _shine(scenes.components, self.dtype, self.device, self.compiled)
+        shape = None if scenes.images is None else scenes.images.shape[1:]
+        shine = _shine(scenes.components, shape, self.dtype, self.device, self.compiled)
         parameters = self._component_parameters(scenes, instrument)[owner]
-        return torch.cat([_in_rows(shine, rays[p], alpha[p], parameters[p]) for p in _parts(len(owner))])
+        images, places = self._images(scenes)
+        return torch.cat(
+            [
+                _in_rows(shine, rays[p], alpha[p], parameters[p], *(images[place[owner[p]]] for place in places))
+                for p in _parts(len(owner))
+            ]
+        )
+
+    def _images(self, scenes: Scenes) -> tuple[Tensor | None, list[Tensor]]:
+        """Images (K, H, W), and for each interpolated component which of them (N,) its scenes show."""
+        own = [component for component in scenes.components if component.profile == "interpolated"]
+        if not own:
+            return None, []
+        places = [torch.from_numpy(scenes.params[component.prefix + "image"].astype(np.int64)) for component in own]
+        return torch.from_numpy(scenes.images).to(self.dtype).to(self.device), places
 
     def _add_perturbers(self, alpha: Tensor, kind: str, table: Perturbers, rays: Tensor, owner: Tensor) -> None:
         deflect = _deflect(kind, self.dtype, self.device, self.compiled)
-        columns = np.stack([table.columns[name] for name in columns_of(kind)], axis=1)
-        nothing = np.zeros((1, columns.shape[1]))
-        flat = torch.from_numpy(np.concatenate([columns, nothing])).to(self.dtype)
+        columns = np.stack([table.columns[name] for name in PROFILES[kind].columns], axis=1)
+        flat = torch.from_numpy(np.concatenate([columns, [PROFILES[kind].idle]])).to(self.dtype)
         counts, starts = torch.from_numpy(table.counts), torch.from_numpy(table.offset[:-1])
         for chunk in range(0, int(table.counts.max(initial=0)), PERTURBERS):
             rows = torch.nonzero(counts[owner] > chunk)[:, 0]
@@ -86,7 +103,7 @@ class Batched:
         columns = [scenes.deflection_scale()]
         for component in scenes.components:
             values = scenes.of(component, instrument.zero_point)
-            columns += [values[name] for name in columns_of(component.profile)]
+            columns += [values[name] for name in PROFILES[component.profile].columns]
         return torch.from_numpy(np.stack(columns, axis=1)).to(self.dtype).to(self.device)
 
 
@@ -112,15 +129,22 @@ def _in_rows(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 @lru_cache
 def _deflect(kind: str, dtype: torch.dtype, device: torch.device, compiled: bool) -> Callable[..., Tensor]:
     rays = torch.zeros(ROWS, 2, RAYS, dtype=dtype, device=device)
-    parameters = torch.zeros(ROWS, PERTURBERS, len(columns_of(kind)), dtype=dtype, device=device)
+    parameters = torch.zeros(ROWS, PERTURBERS, len(PROFILES[kind].columns), dtype=dtype, device=device)
     return kernel(Deflect(kind), (rays, parameters), f"deflect {kind}", compiled=compiled)
 
 
 @lru_cache
 def _shine(
-    components: tuple[Component, ...], dtype: torch.dtype, device: torch.device, compiled: bool
+    components: tuple[Component, ...],
+    image_shape: tuple[int, int] | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    compiled: bool,
 ) -> Callable[..., Tensor]:
     rays = torch.zeros(ROWS, 2, RAYS, dtype=dtype, device=device)
-    count = 1 + sum(len(columns_of(component.profile)) for component in components)
+    count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     parameters = torch.ones(ROWS, count, dtype=dtype, device=device)
-    return kernel(Shine(components), (rays, rays.clone(), parameters), f"shine {components}", compiled=compiled)
+    shown = [component for component in components if component.profile == "interpolated"]
+    images = [torch.zeros(ROWS, *image_shape, dtype=dtype, device=device) for _ in shown]
+    example = (rays, rays.clone(), parameters, *images)
+    return kernel(Shine(components), example, f"shine {components}", compiled=compiled)

@@ -4,12 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import Instrument, PixelPSF
 
-__all__ = ["blur", "pixel_flux", "ray_grid"]
+__all__ = ["blur", "pixel_flux", "pixel_sum", "ray_grid", "resolution"]
 
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
@@ -29,10 +30,34 @@ def pixel_flux(brightness: Tensor, num_pix: int, pixel_scale: float, supersampli
     return rays.mean(dim=(2, 4)) * pixel_scale**2 if supersampling > 1 else rays[:, :, 0, :, 0] * pixel_scale**2
 
 
+def resolution(instrument: Instrument) -> int:
+    """How many times finer than the camera's pixels images are when the PSF is applied."""
+    return instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+
+
 def blur(images: Tensor, instrument: Instrument) -> Tensor:
-    """Images (N, H, W) convolved with the instrument's Gaussian PSF: one matrix product an axis."""
-    matrix = _blur_matrix(instrument).to(images)
+    """Images (N, H, W) as the camera takes them, of `images` at the PSF's own `resolution`."""
+    if isinstance(instrument.psf, PixelPSF):
+        return pixel_sum(_convolved(images, instrument.psf), instrument.psf.supersampling)
+    matrix = _blur_matrix(instrument).to(images)  # one matrix product an axis
     return matrix @ images @ matrix.T
+
+
+def pixel_sum(images: Tensor, factor: int) -> Tensor:
+    """Sums (N, H, W) of `factor` x `factor` fine pixels."""
+    if factor == 1:
+        return images
+    return images.unflatten(2, (-1, factor)).unflatten(1, (-1, factor)).sum(dim=(2, 4))
+
+
+def _convolved(images: Tensor, psf: PixelPSF) -> Tensor:
+    """Images convolved with a kernel, dark beyond their edges; one Fourier transform, padded so that nothing wraps."""
+    kernel = torch.from_numpy(psf.array()).to(images)
+    sizes = [next_fast_len(side + len(kernel) - 1, real=True) for side in images.shape[1:]]
+    product = torch.fft.rfft2(images, sizes) * torch.fft.rfft2(kernel, sizes)
+    margin = len(kernel) // 2
+    whole = torch.fft.irfft2(product, sizes)
+    return whole[:, margin : margin + images.shape[1], margin : margin + images.shape[2]].contiguous()
 
 
 @lru_cache(maxsize=8)

@@ -7,23 +7,39 @@ depend on its neighbours.
 import torch
 from torch import Tensor, nn
 
-from lenssim.simulate.engines.batched.profiles import point_mass, sersic, shear, sie
+from lenssim.simulate.engines.batched.profiles import (
+    cnfw,
+    epl,
+    interpolated,
+    line_mass,
+    nfw,
+    point_mass,
+    sersic,
+    shear,
+    sheet,
+    sie,
+    tnfw,
+    uldm,
+)
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component
 
-__all__ = ["LIGHT", "MASS", "Deflect", "Shine", "columns_of"]
+__all__ = ["LIGHT", "MASS", "Deflect", "Shine"]
 
 # Profiles of scenes -> functions of this engine. A new profile is a file in profiles/ and a line here.
-MASS = {"sie": sie.deflection, "shear": shear.deflection, "point_mass": point_mass.deflection}
-LIGHT = {"sersic": sersic.surface_brightness}
-
-
-def columns_of(profile: str) -> tuple[str, ...]:
-    """Names of the parameters that the functions of a profile take, in the order of their columns."""
-    spec = PROFILES[profile]
-    named = (*spec.required, *(name for name, _ in spec.defaults))
-    strength = {"sie": ("theta_E",), "sersic": ("amp",)}.get(profile, ())
-    return (*named, *strength)
+MASS = {
+    "sie": sie.deflection,
+    "epl": epl.deflection,
+    "shear": shear.deflection,
+    "sheet": sheet.deflection,
+    "point_mass": point_mass.deflection,
+    "line_mass": line_mass.deflection,
+    "nfw": nfw.deflection,
+    "tnfw": tnfw.deflection,
+    "cnfw": cnfw.deflection,
+    "uldm": uldm.deflection,
+}
+LIGHT = {"sersic": sersic.surface_brightness, "interpolated": interpolated.surface_brightness}
 
 
 class Deflect(nn.Module):
@@ -31,7 +47,7 @@ class Deflect(nn.Module):
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self.kind, self.columns = kind, columns_of(kind)
+        self.kind, self.columns = kind, PROFILES[kind].columns
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
         """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P); `parameters` (R, K, columns) of the perturbers."""
@@ -47,17 +63,19 @@ class Shine(nn.Module):
         super().__init__()
         self.components = components
 
-    def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor) -> Tensor:
+    def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, *images: Tensor) -> Tensor:
         """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R, 2, P) [arcsec].
 
         `alpha` (R, 2, P) is the deflection of the perturbers; `parameters` (R, 1 + columns) the deflection scale and
-        then the columns of each component in turn.
+        then the columns of each component in turn; `images` (R, H, W) those of each interpolated component in turn.
         """
-        scale, values, start = parameters[:, :1], [], 1
+        scale, values, start, images = parameters[:, :1], [], 1, list(images)
         for component in self.components:
-            names = columns_of(component.profile)
+            names = PROFILES[component.profile].columns
             values.append({name: parameters[:, start + i, None] for i, name in enumerate(names)})
             start += len(names)
+            if component.profile == "interpolated":
+                values[-1]["image"] = images.pop(0)
         (x, y), (alpha_x, alpha_y) = rays.unbind(1), alpha.unbind(1)
         for component, value in zip(self.components, values, strict=True):
             if component.role == "lens":

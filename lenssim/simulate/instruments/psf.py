@@ -1,0 +1,94 @@
+"""Point-spread functions: how a camera spreads the light of a point."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+__all__ = ["PSF", "GaussianPSF", "PixelPSF"]
+
+_NORMALISED = 1e-6  # how far from 1 a kernel may sum, for its last digits
+
+
+class GaussianPSF(BaseModel):
+    """A Gaussian PSF: full width at half maximum in arcsec, cut at `truncation` standard deviations.
+
+    Applied as lenstronomy applies it: scipy's `gaussian_filter` on the stamp, edges continued (mode "nearest").
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fwhm: float = Field(gt=0)
+    truncation: float = Field(default=5.0, gt=0)
+
+
+def _rows(kernel: Any, info: ValidationInfo) -> Any:
+    if isinstance(kernel, str):
+        kernel = _read(Path((info.context or {}).get("folder", "."), kernel))
+    return np.asarray(kernel, dtype=np.float64).tolist() if isinstance(kernel, np.ndarray) else kernel
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        if path.suffix in (".fits", ".fit"):
+            from astropy.io import fits
+
+            return np.asarray(fits.getdata(path), dtype=np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"cannot read the kernel {path}: {error}") from None
+    raise ValueError(f"a kernel is a .npy or .fits file or rows of numbers, got {str(path)!r}")
+
+
+class PixelPSF(BaseModel):
+    """A PSF given as an image: `kernel` (K, K), K odd, its pixels `supersampling` times finer than the camera's.
+
+    The kernel is given as rows of numbers, or as the path of a .npy or .fits file (relative to the preset's own
+    file) whose numbers are taken over. It must sum to 1; `normalise: true` divides it by its sum. Images are
+    convolved with it at its own sampling, no light coming in from beyond the stamp, and then binned.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kernel: Annotated[tuple[tuple[float, ...], ...], BeforeValidator(_rows)]
+    supersampling: int = Field(default=1, ge=1, le=12)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalise(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict) or "normalise" not in data:
+            return data
+        data = dict(data)
+        if data.pop("normalise") and "kernel" in data:
+            kernel = np.asarray(_rows(data["kernel"], info), dtype=np.float64)
+            if kernel.sum() > 0:
+                data["kernel"] = kernel / kernel.sum()
+        return data
+
+    @model_validator(mode="after")
+    def _usable(self) -> "PixelPSF":
+        shape = {len(row) for row in self.kernel}
+        if len(shape) != 1 or shape != {len(self.kernel)}:
+            raise ValueError(f"a PSF kernel must be square, got {len(self.kernel)} rows of {sorted(shape)} numbers")
+        if len(self.kernel) % 2 == 0:
+            raise ValueError(
+                f"a PSF kernel must have an odd number of pixels a side, so that it has a middle, "
+                f"got {len(self.kernel)}; resample or crop it"
+            )
+        array = self.array()
+        if not np.isfinite(array).all():
+            raise ValueError("a PSF kernel must hold finite numbers")
+        if abs(array.sum() - 1) > _NORMALISED:
+            raise ValueError(
+                f"a PSF kernel must sum to 1, got {array.sum():g}; divide it by its sum, or say normalise: true"
+            )
+        return self
+
+    def array(self) -> np.ndarray:
+        """The kernel, float64 (K, K)."""
+        return np.array(self.kernel)
+
+
+PSF = GaussianPSF | PixelPSF
