@@ -1,6 +1,7 @@
 """Compiled kernels, made once and kept: ahead-of-time compiled by torch where there is a C++ compiler, eager elsewhere.
 
-A kernel is a pure function of tensors of fixed shape. Its file in the cache is named by everything its bits depend on:
+A kernel is a pure function of tensors of fixed shape, but for the dimensions that say how much work there is. Its file
+in the cache is named by everything its bits depend on:
 the sources of this package, torch's version, the processor's instruction set, shapes and types.
 """
 
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,34 +24,47 @@ from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["kernel"]
 
+_INDUCTOR = {
+    "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
+    "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
+    # perturbers times rays never go to memory: everything is one loop
+    "realize_reads_threshold": 10_000,
+    "realize_opcount_threshold": 10_000,
+    "realize_acc_reads_threshold": 10_000,
+}
+
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on machines without one
 
 
-def kernel(module: nn.Module, example: tuple[Tensor, ...], name: str, *, compiled: bool) -> Callable[..., Tensor]:
-    """`module` as a fast function for tensors shaped like `example`; `name` tells kernels of this package apart."""
+def kernel(
+    module: nn.Module, example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...], *, compiled: bool
+) -> Callable[..., Tensor]:
+    """`module` as a fast function for tensors shaped like `example`, except in the dimensions that are `dynamic`.
+
+    `dynamic` is torch.export's `dynamic_shapes`; `name` tells kernels of this package apart.
+    """
     if not compiled:
         return module
     if example[0].device.type != "cpu":
-        return torch.compile(module, fullgraph=True, dynamic=False)
+        return torch.compile(module, fullgraph=True, dynamic=True)
     if compiler() is None:
         raise ConfigError(
             "this data set was begun with compiled kernels, but there is no C++ compiler here; install g++ to continue"
         )
-    path = _cache() / f"{_key(example, name)}.pt2"
+    path = _cache() / f"{_key(example, name, dynamic)}.pt2"
     with (_cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
         if not path.exists():
             print(f"lenssim: compiling a kernel, once ({name.split()[0]}, kept in {path.parent})", file=sys.stderr)
-            _compile(module, example, path)
+            _compile(module, example, dynamic, path)
     return _load(path)
 
 
-def _compile(module: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
+def _compile(module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = str(Path(folder) / path.name)
-        one_thread = {"cpp.threads": 1}  # a worker is one core, whoever compiled the kernel
-        program = torch.export.export(module, example)
-        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=one_thread)
+        program = torch.export.export(module, example, dynamic_shapes=dynamic)
+        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=_INDUCTOR)
         os.replace(fresh, path)
 
 
@@ -72,10 +87,10 @@ def _cache() -> Path:
     return path
 
 
-def _key(example: tuple[Tensor, ...], name: str) -> str:
+def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:
     digest = hashlib.sha256(_sources())
     shapes = [f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in example]
-    facts = (name, torch.__version__, torch.backends.cpu.get_cpu_capability(), *shapes)
+    facts = (name, torch.__version__, torch.backends.cpu.get_cpu_capability(), str(dynamic), *shapes)
     digest.update("\n".join(facts).encode())
     return digest.hexdigest()[:32]
 

@@ -10,24 +10,14 @@ from torch import Tensor
 
 from lenssim.simulate.instruments import Instrument, PixelPSF
 
-__all__ = ["blur", "pixel_flux", "pixel_sum", "ray_grid", "resolution"]
+__all__ = ["blur", "pixel_flux", "pixel_sum", "resolution"]
 
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 
-@lru_cache(maxsize=8)
-def ray_grid(num_pix: int, pixel_scale: float, supersampling: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (num_pix^2 supersampling^2,) float64 [arcsec] of a regular grid of rays, row by row."""
-    side, step = num_pix * supersampling, pixel_scale / supersampling
-    axis = (np.arange(side) - (side - 1) / 2) * step
-    x, y = np.meshgrid(axis, axis)
-    return x.ravel(), y.ravel()
-
-
-def pixel_flux(brightness: Tensor, num_pix: int, pixel_scale: float, supersampling: int) -> Tensor:
-    """Flux (N, H, W) [e-/s] of pixels from the brightness (N, rays) [e-/s/arcsec^2] of a regular grid of rays."""
-    rays = brightness.reshape(-1, num_pix, supersampling, num_pix, supersampling)
-    return rays.mean(dim=(2, 4)) * pixel_scale**2 if supersampling > 1 else rays[:, :, 0, :, 0] * pixel_scale**2
+def pixel_flux(brightness: Tensor, supersampling: int, pixel_scale: float) -> Tensor:
+    """Flux (N, H, W) [e-/s] of pixels from the brightness (N, s H, s W) [e-/s/arcsec^2] of a regular grid of rays."""
+    return pixel_sum(brightness, supersampling) * (pixel_scale / supersampling) ** 2
 
 
 def resolution(instrument: Instrument) -> int:

@@ -1,7 +1,7 @@
 """Rays: where light that reaches the camera came from, and how bright it is there. Pure batched torch functions.
 
-Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows, and a row's result does not
-depend on its neighbours.
+Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows, all with rays of their own
+or all with the same, and a row's result does not depend on its neighbours.
 """
 
 import torch
@@ -24,7 +24,7 @@ from lenssim.simulate.engines.batched.profiles import (
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component
 
-__all__ = ["LIGHT", "MASS", "Deflect", "Shine"]
+__all__ = ["FAR_FIELD", "LIGHT", "MASS", "POINT_COLUMNS", "Deflect", "Shine", "SummedPoints"]
 
 # Profiles of scenes -> functions of this engine. A new profile is a file in profiles/ and a line here.
 MASS = {
@@ -42,17 +42,37 @@ MASS = {
 LIGHT = {"sersic": sersic.surface_brightness, "interpolated": interpolated.surface_brightness}
 
 
-class Deflect(nn.Module):
-    """Summed deflection of K perturbers of one kind."""
+# Masses that are softened points from afar, and the functions that say so (arguments: columns and an error in arcsec).
+FAR_FIELD = {"tnfw": tnfw.far_field}
+POINT_COLUMNS = ("strength", "softening", "center_x", "center_y")  # of `point_mass.summed_deflection`
 
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind, self.columns = kind, PROFILES[kind].columns
+
+class SummedPoints(nn.Module):
+    """Summed deflection of softened points."""
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P); `parameters` (R, K, columns) of the perturbers."""
+        """Deflection (R, 2, P) [arcsec] at `rays` (R or 1, 2, P) of points (R, K, `POINT_COLUMNS`), K even."""
+        columns = (parameters[:, :, i, None] for i in range(len(POINT_COLUMNS)))
+        return torch.stack(point_mass.summed_deflection(rays[:, None, 0], rays[:, None, 1], *columns), dim=1)
+
+
+class Deflect(nn.Module):
+    """Summed deflection of perturbers of one kind; with `less_points`, less that of the points they are from afar."""
+
+    def __init__(self, kind: str, less_points: bool = False) -> None:
+        super().__init__()
+        self.kind, self.columns, self.less_points = kind, PROFILES[kind].columns, less_points
+
+    def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
+        """Deflection (R, 2, P) [arcsec] at `rays` (R or 1, 2, P) of perturbers (R, K, columns)."""
+        x, y = rays[:, None, 0], rays[:, None, 1]
         values = {name: parameters[:, :, i, None] for i, name in enumerate(self.columns)}
-        alpha_x, alpha_y = MASS[self.kind](rays[:, None, 0], rays[:, None, 1], **values)
+        alpha_x, alpha_y = MASS[self.kind](x, y, **values)
+        if self.less_points:
+            strength, softening = (parameters[:, :, len(self.columns) + i, None] for i in range(2))
+            x, y = x - values["center_x"], y - values["center_y"]
+            slope = strength / (x * x + (y * y + softening))
+            alpha_x, alpha_y = alpha_x - slope * x, alpha_y - slope * y
         return torch.stack([alpha_x.sum(1), alpha_y.sum(1)], dim=1)
 
 
@@ -64,7 +84,7 @@ class Shine(nn.Module):
         self.components = components
 
     def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, *images: Tensor) -> Tensor:
-        """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R, 2, P) [arcsec].
+        """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R or 1, 2, P) [arcsec].
 
         `alpha` (R, 2, P) is the deflection of the perturbers; `parameters` (R, 1 + columns) the deflection scale and
         then the columns of each component in turn; `images` (R, H, W) those of each interpolated component in turn.
@@ -82,7 +102,7 @@ class Shine(nn.Module):
                 own_x, own_y = MASS[component.profile](x, y, **value)
                 alpha_x, alpha_y = alpha_x + own_x, alpha_y + own_y
         source_x, source_y = x - scale * alpha_x, y - scale * alpha_y
-        light = torch.zeros_like(x)
+        light = torch.zeros_like(source_x)
         for component, value in zip(self.components, values, strict=True):
             if component.role == "source":
                 light = light + LIGHT[component.profile](source_x, source_y, **value)

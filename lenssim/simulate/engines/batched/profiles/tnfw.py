@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lenssim.simulate.engines.batched.profiles.projection import NFW_AT_RS, inner_and_local, inner_and_mean
 
-__all__ = ["convergence", "deflection"]
+__all__ = ["convergence", "deflection", "far_field"]
 
 MIN_X = 1e-3  # smallest R / Rs, lenstronomy's: the deflection is linear inside and the convergence constant
 
@@ -58,6 +58,26 @@ def convergence(
     logs = (tau**2 - 1) / (tau * root) * -torch.asinh(tau / scaled)
     bracket = (tau**2 + 1) * local + 2 * inner - math.pi / root + logs
     return alpha_Rs / (2 * NFW_AT_RS * Rs) * _truncation(tau) * bracket
+
+
+def far_field(Rs: Tensor, alpha_Rs: Tensor, r_trunc: Tensor, error: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The softened point mass that the halo is from afar: (theta_E^2, softening^2 [arcsec^2], reach [arcsec]).
+
+    Far out the mass within R is M (1 - s^2 / R^2 + ...). Here M / (4 pi rho_s Rs^3) is
+
+        m(tau) = tau^2 / (tau^2 + 1)^2 ((tau^2 - 1) ln tau + pi tau - tau^2 - 1)
+
+    (Baltz, Marshall & Oguri 2009, equation A.4); the density, rho_s tau^2 / x^5 (1 - 2 / x + (3 - tau^2) / x^2 ...),
+    makes s^2 = Rs^2 tau^2 / (3 m). The softened point theta_E^2 / (R^2 + s^2) has both terms; beyond `reach` the
+    next two leave it less than `error` [arcsec] off.
+    """
+    tau = r_trunc / Rs
+    mass = _truncation(tau) * ((tau**2 - 1) * torch.log(tau) + math.pi * tau - tau**2 - 1)
+    strength = alpha_Rs * Rs / NFW_AT_RS * mass
+    third = strength.abs() * math.pi / 8 * tau**2 / mass * Rs**3
+    fourth = strength.abs() * tau**2 / mass * (2 / 15 * (tau**2 + 3) + tau**2 / (9 * mass)) * Rs**4
+    reach = torch.maximum((2 * third / error) ** 0.25, (2 * fourth / error) ** 0.2)
+    return strength, Rs**2 * tau**2 / (3 * mass), torch.maximum(reach, 2 * r_trunc)
 
 
 def _scaled(x: Tensor, y: Tensor, Rs: Tensor, r_trunc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
