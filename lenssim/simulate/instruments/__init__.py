@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from importlib import resources
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -10,7 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.instruments.psf import PSF, GaussianPSF, PixelPSF
 
-__all__ = ["PSF", "GaussianPSF", "Instrument", "PixelPSF", "check_sampling", "instrument", "instruments"]
+__all__ = [
+    "ADAPTIVE",
+    "PSF",
+    "GaussianPSF",
+    "Instrument",
+    "PixelPSF",
+    "Supersampling",
+    "check_sampling",
+    "instrument",
+    "instruments",
+]
+
+ADAPTIVE = "adaptive"
+Supersampling = int | Literal["adaptive"]  # rays a pixel side, or as many as each pixel needs
 
 
 class Instrument(BaseModel):
@@ -57,8 +71,12 @@ class Instrument(BaseModel):
         return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
 
 
-def check_sampling(instrument: Instrument, supersampling: int) -> None:
-    """`ConfigError` if rays so fine cannot serve the instrument's PSF."""
+def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None:
+    """`ConfigError` if rays so fine cannot be, or cannot serve the instrument's PSF."""
+    if supersampling == ADAPTIVE:
+        return
+    if not isinstance(supersampling, int) or supersampling < 1:
+        raise ConfigError(f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}")
     if isinstance(instrument.psf, PixelPSF) and supersampling % instrument.psf.supersampling:
         raise ConfigError(
             f"the PSF of {instrument.name} is sampled {instrument.psf.supersampling} times finer than its pixels: "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import FAR_FIELD, POINT_COLUMNS, Deflect, SummedPoints
-from lenssim.simulate.engines.batched.tiles import RAYS, TILE, TILES, Rows
+from lenssim.simulate.engines.batched.tiles import TILE, Rows
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers, Scenes
 
@@ -28,8 +28,8 @@ class Deflections:
         self.dtype, self.device, self.compiled = dtype, device, compiled
 
     def __call__(self, scenes: Scenes, rows: Rows) -> Tensor:
-        """Deflection (R, 2, RAYS) [arcsec] at rows of rays, of all perturbers of their scenes."""
-        alpha = torch.zeros(len(rows), 2, RAYS, dtype=self.dtype, device=self.device)
+        """Deflection (R, 2, P) [arcsec] at rows of rays, of all perturbers of their scenes."""
+        alpha = torch.zeros(len(rows), 2, rows.rays.shape[2], dtype=self.dtype, device=self.device)
         for kind, table in scenes.perturbers.items():
             names = PROFILES[kind].columns
             columns = torch.from_numpy(np.stack([table.columns[name] for name in names], axis=1))
@@ -51,7 +51,7 @@ class Deflections:
 
     def _add(self, alpha: Tensor, rows: Rows, kind: str | None, columns: Tensor, table: Perturbers) -> None:
         """Add perturbers (M, c) of a kind, or softened points for None, at all rays of the rows."""
-        deflect = _deflect(kind, False, rows.shared, RAYS, self.dtype, self.device, self.compiled)
+        deflect = _deflect(kind, False, rows.shared, rows.rays.shape[2], self.dtype, self.device, self.compiled)
         flat = self._with_idle(kind, columns)
         counts = torch.from_numpy(table.counts)[rows.owner]
         starts = torch.from_numpy(table.offset[:-1])[rows.owner]
@@ -72,7 +72,7 @@ class Deflections:
             for own, index in self._batches(starts + first, (counts - first).clamp(0, NEAR), len(which) - 1):
                 own, index = own.to(self.device), which[index].to(self.device)
                 more[own] += deflect(rays[own % len(rays)], flat[index])
-        alpha += more.unflatten(0, (-1, TILES)).transpose(1, 2).flatten(2)
+        alpha += more.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
 
     def _with_idle(self, kind: str | None, columns: Tensor) -> Tensor:
         """Columns (M + 1, c) in the engine's precision, the last row being a perturber that does nothing."""

@@ -7,16 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lenssim.simulate.engines.batched.adaptive import MARGIN, Doubt, bordered, refined
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux, resolution
 from lenssim.simulate.engines.batched.rays import Shine
-from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
-from lenssim.simulate.instruments import Instrument, check_sampling
+from lenssim.simulate.engines.batched.tiles import Rows, grid_rows, scattered_rows, untiled
+from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-__all__ = ["Batched"]
+__all__ = ["SCENES", "Batched"]
 
 SCENES = 64  # scenes a step: bounds memory
 
@@ -32,8 +33,11 @@ class Batched:
         self.compiled = kernels == "compiled"
         self.deflections = Deflections(self.dtype, self.device, self.compiled)
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
-        """Expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision."""
+    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1) -> np.ndarray:
+        """Expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision.
+
+        `supersampling` "adaptive" spends rays where they are needed, see `adaptive`.
+        """
         check_sampling(instrument, supersampling)
         size = instrument.num_pix
         images = np.empty((len(scenes), 1, size, size), np.float32 if self.dtype == torch.float32 else np.float64)
@@ -43,9 +47,17 @@ class Batched:
                 images[part, 0] = self._render_step(scenes.take(part), instrument, supersampling).cpu().numpy()
         return images
 
-    def _render_step(self, scenes: Scenes, instrument: Instrument, supersampling: int) -> Tensor:
+    def _render_step(self, scenes: Scenes, instrument: Instrument, supersampling: Supersampling) -> Tensor:
         fine = resolution(instrument)
-        flux = self._grid_flux(scenes, instrument, supersampling, fine)
+        if supersampling == ADAPTIVE:
+            flux = self._adaptive_flux(scenes, instrument, fine)
+        else:
+            flux = self._grid_flux(scenes, instrument, supersampling, fine)
+        return self.blurred(flux, instrument)
+
+    @staticmethod
+    def blurred(flux: Tensor, instrument: Instrument) -> Tensor:
+        """Images (N, H, W) [e-/s] as the camera takes them, N at most `SCENES`, of `flux` at the PSF's resolution."""
         whole = torch.zeros(SCENES, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         whole[: len(flux)] = flux  # always the same shape, so that the matrix products are the same for every image
         return blur(whole, instrument)[: len(flux)]
@@ -53,21 +65,54 @@ class Batched:
     def _grid_flux(self, scenes: Scenes, instrument: Instrument, supersampling: int, fine: int) -> Tensor:
         """Flux (N, fine H, fine W) [e-/s] of pixels `fine` times finer than the camera's, of a regular grid of rays."""
         side = instrument.num_pix * supersampling
-        owner, brightness = torch.arange(len(scenes)), []
-        for rays in grid_rows(side, instrument.pixel_scale / supersampling):
-            rows = Rows(torch.from_numpy(rays)[None].to(self.dtype).to(self.device), owner)
-            brightness.append(self.brightness(scenes, instrument, rows))
-        light = untiled(torch.cat(brightness, dim=1) if len(brightness) > 1 else brightness[0], side)
-        return pixel_flux(light, supersampling // fine, instrument.pixel_scale / fine)
+        brightness, _ = self._on_grid(scenes, instrument, side, instrument.pixel_scale / supersampling)
+        return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
 
-    def brightness(self, scenes: Scenes, instrument: Instrument, rows: Rows) -> Tensor:
-        """Brightness (R, RAYS) [e-/s/arcsec^2] that rows of rays see."""
+    def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
+        """The same from rays spent where they are needed."""
+        side, step = instrument.num_pix * fine, instrument.pixel_scale / fine
+        brightness, alpha = self._on_grid(scenes, instrument, side, step)
+        like = {"dtype": self.dtype, "device": self.device}
+        scale = torch.as_tensor(scenes.deflection_scale() / step, **like)[:, None, None, None]
+        smooth = _doubt(side, self.dtype, self.device, self.compiled)
+        mean, doubt = smooth(bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1))
+
+        def look(points: Tensor, scene: Tensor) -> Tensor:
+            rows, place = scattered_rows(points, scene, len(scenes))
+            seen, _ = self.brightness(scenes, instrument, rows)
+            return seen.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[place]
+
+        sigma = self._noise(scenes, instrument, brightness, step)
+        return refined(look, mean, doubt, sigma, step) * step**2
+
+    def _noise(self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float) -> Tensor:
+        """Nominal noise (N, side, side) of the brightness of pixels of `step` arcsec, as in `observe.noise_sigma`."""
+        drawn = scenes.params.get("exposure_time", np.full(len(scenes), instrument.exposure_time))
+        part = (step / instrument.pixel_scale) ** 2  # of a pixel's background and time
+        variance = torch.from_numpy(instrument.background(drawn) ** 2 * part).to(brightness)[:, None, None]
+        time = torch.from_numpy(instrument.total_exposure(drawn)).to(brightness)[:, None, None]
+        return (variance + brightness.clamp(min=0) * step**2 / time).sqrt() / step**2
+
+    def _on_grid(self, scenes: Scenes, instrument: Instrument, side: int, step: float) -> tuple[Tensor, Tensor]:
+        """Brightness (N, side, side) and the perturbers' deflection (N, 2, side, side) on a regular grid of rays."""
+        owner, parts = torch.arange(len(scenes)), []
+        for rays in grid_rows(side, step):
+            rows = Rows(torch.from_numpy(rays)[None].to(self.dtype).to(self.device), owner)
+            parts.append(self.brightness(scenes, instrument, rows))
+        brightness, alpha = (
+            part[0] if len(part) == 1 else torch.cat(part, dim=-1) for part in zip(*parts, strict=True)
+        )
+        return untiled(brightness, side), untiled(alpha.flatten(0, 1), side).unflatten(0, (-1, 2))
+
+    def brightness(self, scenes: Scenes, instrument: Instrument, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Brightness (R, P) [e-/s/arcsec^2] that rows of rays see, and the perturbers' deflection (R, 2, P)."""
         shape = None if scenes.images is None else scenes.images.shape[1:]
-        shine = _shine(scenes.components, shape, rows.shared, self.dtype, self.device, self.compiled)
+        width = rows.rays.shape[2]
+        shine = _shine(scenes.components, shape, rows.shared, width, self.dtype, self.device, self.compiled)
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
-        images, places = self._images(scenes)
-        return shine(rows.rays, self.deflections(scenes, rows), parameters, *(images[p[owner]] for p in places))
+        alpha = self.deflections(scenes, rows)
+        return shine(rows.rays, alpha, parameters, *self.shown_images(scenes, rows.owner)), alpha
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
         """Parameters (N, 1 + columns) of `Shine`."""
@@ -77,14 +122,11 @@ class Batched:
             columns += [values[name] for name in PROFILES[component.profile].columns]
         return torch.from_numpy(np.stack(columns, axis=1)).to(self.dtype).to(self.device)
 
-    def _images(self, scenes: Scenes) -> tuple[Tensor | None, list[Tensor]]:
-        """Images (K, H, W), and for each interpolated component which of them (N,) its scenes show."""
+    def shown_images(self, scenes: Scenes, owner: Tensor) -> list[Tensor]:
+        """What each interpolated component shows: images (R, H, W) for rows of the scenes `owner` (R,)."""
         own = [component for component in scenes.components if component.profile == "interpolated"]
-        if not own:
-            return None, []
-        places = [scenes.params[component.prefix + "image"].astype(np.int64) for component in own]
-        images = torch.from_numpy(scenes.images).to(self.dtype).to(self.device)
-        return images, [torch.from_numpy(place).to(self.device) for place in places]
+        places = [scenes.params[component.prefix + "image"].astype(np.int64)[owner.numpy()] for component in own]
+        return [torch.from_numpy(scenes.images[place]).to(self.dtype).to(self.device) for place in places]
 
 
 @lru_cache
@@ -92,6 +134,7 @@ def _shine(
     components: tuple[Component, ...],
     image_shape: tuple[int, int] | None,
     shared: bool,
+    width: int,
     dtype: torch.dtype,
     device: torch.device,
     compiled: bool,
@@ -101,8 +144,8 @@ def _shine(
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     images = [torch.zeros(3, *image_shape, **like) for c in components if c.profile == "interpolated"]
     example = (
-        torch.zeros(1 if shared else 3, 2, RAYS, **like),
-        torch.zeros(3, 2, RAYS, **like),
+        torch.zeros(1 if shared else 3, 2, width, **like),
+        torch.zeros(3, 2, width, **like),
         torch.ones(3, count, **like),
         *images,
     )
@@ -113,3 +156,13 @@ def _shine(
         *([tuple({0: rows} for _ in images)] if images else []),
     )
     return kernel(Shine(components), example, f"shine {components}", dynamic, compiled=compiled)
+
+
+@lru_cache
+def _doubt(side: int, dtype: torch.dtype, device: torch.device, compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    rows = torch.export.Dim("rows")
+    example = (
+        torch.zeros(3, side + 2 * MARGIN, side + 2 * MARGIN, dtype=dtype, device=device),
+        torch.zeros(3, 2, side + 2 * MARGIN - 2, side + 2 * MARGIN - 2, dtype=dtype, device=device),
+    )
+    return kernel(Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled)

@@ -27,7 +27,8 @@ __all__ = ["kernel"]
 _INDUCTOR = {
     "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
     "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
-    # perturbers times rays never go to memory: everything is one loop
+}
+_ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_reads_threshold": 10_000,
     "realize_opcount_threshold": 10_000,
     "realize_acc_reads_threshold": 10_000,
@@ -37,11 +38,18 @@ logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it mis
 
 
 def kernel(
-    module: nn.Module, example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...], *, compiled: bool
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    name: str,
+    dynamic: tuple[Any, ...],
+    *,
+    compiled: bool,
+    one_loop: bool = True,
 ) -> Callable[..., Tensor]:
     """`module` as a fast function for tensors shaped like `example`, except in the dimensions that are `dynamic`.
 
-    `dynamic` is torch.export's `dynamic_shapes`; `name` tells kernels of this package apart.
+    `dynamic` is torch.export's `dynamic_shapes`; `name` tells kernels of this package apart. `one_loop` keeps
+    intermediate results in registers; long formulas compile in sensible time without it.
     """
     if not compiled:
         return module
@@ -56,15 +64,17 @@ def kernel(
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
         if not path.exists():
             print(f"lenssim: compiling a kernel, once ({name.split()[0]}, kept in {path.parent})", file=sys.stderr)
-            _compile(module, example, dynamic, path)
+            _compile(module, example, dynamic, path, _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR)
     return _load(path)
 
 
-def _compile(module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], path: Path) -> None:
+def _compile(
+    module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], path: Path, config: dict[str, Any]
+) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = str(Path(folder) / path.name)
         program = torch.export.export(module, example, dynamic_shapes=dynamic)
-        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=_INDUCTOR)
+        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=config)
         os.replace(fresh, path)
 
 
@@ -74,7 +84,12 @@ def _load(path: Path) -> Callable[..., Tensor]:
         runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
     except (AttributeError, TypeError):  # not in this release of torch, or not like this
         return torch._inductor.aoti_load_package(str(path))
-    return lambda *tensors: runner.boxed_run(list(tensors))[0]
+
+    def run(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        results = runner.boxed_run(list(tensors))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    return run
 
 
 @lru_cache
@@ -98,4 +113,7 @@ def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> st
 @lru_cache
 def _sources() -> bytes:
     here = Path(__file__).parent
-    return b"".join(path.read_bytes() for path in [here / "rays.py", *sorted((here / "profiles").glob("*.py"))])
+    return b"".join(
+        path.read_bytes()
+        for path in [here / "rays.py", here / "adaptive.py", *sorted((here / "profiles").glob("*.py"))]
+    )

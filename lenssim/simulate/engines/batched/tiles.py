@@ -1,23 +1,26 @@
-"""Rays in tiles: 64 neighbours on the sky, 64 tiles a row. What is near to a ray is near to its tile."""
+"""Rays in tiles: 64 neighbours on the sky, some tiles a row. What is near to a ray is near to its tile."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from torch import Tensor
 
-__all__ = ["RAYS", "TILE", "TILES", "Rows", "grid_rows", "untiled"]
+__all__ = ["FEW_RAYS", "RAYS", "TILE", "Rows", "grid_rows", "scattered_rows", "untiled"]
 
 SIDE = 8
 TILE = SIDE * SIDE  # rays a tile
-TILES = 64  # tiles a row
-RAYS = TILE * TILES  # rays a row: one 64 x 64 stamp
+RAYS = 64 * TILE  # rays a row of a grid: one 64 x 64 stamp
+FEW_RAYS = 16 * TILE  # rays a row where pixels are refined
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of rays: `rays` (R, 2, RAYS) [arcsec], or (1, 2, RAYS) where all rows have the same; `owner` (R,) int64
-    is the scene of each row."""
+    """Rows of P rays, whole tiles: `rays` (R, 2, P) [arcsec], or (1, 2, P) where all rows have the same.
+
+    `owner` (R,) int64 is the scene of each row.
+    """
 
     rays: Tensor
     owner: Tensor
@@ -31,12 +34,12 @@ class Rows:
         return len(self.rays) == 1 != len(self)
 
     def of(self, rows: Tensor) -> Tensor:
-        """The rays of `rows` (K,): (K, 2, RAYS), or (1, 2, RAYS) where they are shared."""
+        """The rays of `rows` (K,): (K, 2, P), or (1, 2, P) where they are shared."""
         return self.rays if self.shared else self.rays[rows]
 
     def tiles(self) -> Tensor:
-        """Rays (R or 1, TILES, 2, TILE) tile by tile."""
-        return self.rays.unflatten(2, (TILES, TILE)).transpose(1, 2)
+        """Rays (R or 1, tiles, 2, TILE) tile by tile."""
+        return self.rays.unflatten(2, (-1, TILE)).transpose(1, 2)
 
 
 @lru_cache(maxsize=8)
@@ -60,3 +63,26 @@ def untiled(values: Tensor, side: int) -> Tensor:
     across = -(-side // SIDE)
     tiles = values[:, : across * across * TILE].unflatten(1, (across, across, SIDE, SIDE))
     return tiles.transpose(2, 3).reshape(len(values), across * SIDE, across * SIDE)[:, :side, :side]
+
+
+def scattered_rows(points: Tensor, scene: Tensor, scenes: int) -> tuple[Rows, Tensor]:
+    """Rows of FEW_RAYS rays with `points` (F, 2, n), n a divisor of FEW_RAYS, of the scenes (F,), ascending.
+
+    The second is where each group of points went: (F,), counted in groups of n rays over all rows. A row has points of
+    one scene; what is left of it repeats its first ray.
+    """
+    room = FEW_RAYS // points.shape[2]  # groups a row
+    counts = torch.bincount(scene, minlength=scenes)
+    rows = (counts + room - 1) // room
+    first = torch.cumsum(counts, 0) - counts
+    rank = torch.arange(len(scene), device=scene.device) - first[scene]
+    place = (torch.cumsum(rows, 0) - rows)[scene] * room + rank
+    rays = points.new_empty(int(rows.sum()) * room, 2, points.shape[2])
+    rays[place] = points
+    rays = rays.unflatten(0, (-1, room))
+    used = torch.zeros(len(rays) * room, dtype=torch.bool, device=scene.device)
+    used[place] = True
+    empty = torch.nonzero(~used)[:, 0]
+    rays[empty // room, empty % room] = rays[empty // room, 0, :, :1]
+    owner = torch.repeat_interleave(torch.arange(scenes, device=rows.device), rows)
+    return Rows(rays.transpose(1, 2).flatten(2), owner.cpu()), place
