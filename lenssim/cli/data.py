@@ -29,8 +29,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
-    from lenssim.data.build import read_record
-    from lenssim.data.manifest import MANIFEST, read_manifest, read_plan
+    from lenssim.data.manifest import MANIFEST, read_manifest, read_plan, read_record
 
     plan = read_plan(folder)
     manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
@@ -72,6 +71,9 @@ def info(folder: Folder, json: Json = False) -> None:
 def verify(
     folder: Folder,
     fast: Annotated[bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")] = False,
+    resimulate: Annotated[
+        int, typer.Option("--resimulate", metavar="K", help="Also make K samples again and compare every bit.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Check that a data set holds what was written; exit code 3 if it does not."""
@@ -82,6 +84,11 @@ def verify(
     from lenssim.errors import VerificationError
 
     report = run(folder, fast=fast)
+    if resimulate and not report.problems:
+        from lenssim.data.resimulate import resimulate as again
+
+        numbers, problems = again(folder, resimulate)
+        report.resimulated, report.problems = len(numbers), problems
     if json:
         print(dumps({"ok": not report.problems, **asdict(report)}))
         raise typer.Exit(VerificationError.exit_code if report.problems else 0)
@@ -93,6 +100,8 @@ def verify(
             "made the data set to restore them bit for bit"
         )
     depth = "present, sizes right" if fast else "every hash right"
+    if report.resimulated:
+        depth += f", {report.resimulated} samples made again and equal to the bit"
     print(f"{folder}: {report.shards} shards, {report.samples} samples: {depth}\nfingerprint {report.fingerprint}")
 
 
@@ -130,14 +139,15 @@ def deeplense(
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
-    to: Annotated[str, typer.Option("--to", help="Layout: npy (the published DeepLense folders).")] = "npy",
+    to: Annotated[str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")] = "npy",
 ) -> None:
     """Write a data set in another layout."""
     from lenssim.cli.progress import samples_bar
     from lenssim.data.convert import export_npy
+    from lenssim.data.export import export_fits, export_webdataset
     from lenssim.errors import unknown
 
-    layouts = {"npy": export_npy}
+    layouts = {"npy": export_npy, "webdataset": export_webdataset, "fits": export_fits}
     if to not in layouts:
         raise unknown("layout", to, layouts)
     with samples_bar("exporting") as report:

@@ -1,22 +1,25 @@
 """`lenssim generate` and `lenssim render`: data sets and single images from a preset."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from lenssim.data.cluster import Runner
+    from lenssim.data.manifest import Manifest, Plan
+
+__all__ = ["print_manifest", "register"]
 
 Model = Annotated[str, typer.Option("--model", "-m", help="Preset: I, II, III, or the path of a preset's YAML file.")]
 Noise = Annotated[str | None, typer.Option(help="nominal, none or published; default: the preset's first.")]
-Engine = Annotated[str, typer.Option(help="What renders: batched (fast), or lenstronomy (the reference).")]
+Engine = Annotated[str, typer.Option(help="What renders: batched (fast), lenstronomy (the reference) or autolens.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the engine's.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Supersampling = Annotated[int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")]
+Supersampling = Annotated[
+    str | None, typer.Option(help="Rays a pixel side, 1 to 12, or adaptive; default: the preset's.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,18 +43,40 @@ def generate(
         int | None, typer.Option(help="Worker processes; 0 works in this one. Default: one a core.")
     ] = None,
     shard_size: Annotated[int | None, typer.Option(help="Samples a shard; changes no sample.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print the plan only.")] = False,
+    cluster: Annotated[
+        Path | None, typer.Option(help="YAML file of a batch queue: make shards there (pipelines/slurm/cluster.yaml).")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler that runs: make shards on its workers.")
+    ] = None,
+    shards: Annotated[
+        str | None, typer.Option(help="Make only these shards, such as 3::8; lenssim seal completes the set.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="float32, or with bounded error and less room: float16, int16.")
+    ] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan and any job script only.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Simulate a data set. Repeating the command continues what was interrupted."""
     import os
 
     from lenssim.cli.progress import samples_bar
+    from lenssim.cli.stop import stoppable
     from lenssim.data.generate import generate as run
-    from lenssim.data.generate import make_plan
+    from lenssim.data.generate import generate_share, make_plan, share
     from lenssim.errors import ConfigError
     from lenssim.simulate.preset import load_preset
 
+    if sum(way is not None for way in (workers, cluster, scheduler)) > 1:
+        raise ConfigError("give one of --workers, --cluster and --scheduler")
+    if shards is not None and (cluster or scheduler):
+        raise ConfigError("--shards is for shares without dask; leave --cluster and --scheduler out")
+    runner, script = _elsewhere(cluster, scheduler, dashboard)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if not 0 <= workers <= 1024:
         raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
@@ -66,13 +91,55 @@ def generate(
         device=device,
         supersampling=supersampling,
         shard_size=shard_size,
+        storage=storage,
+        compress=compress,
         folder=out,
     )
+    mine = None if shards is None else share(shards, plan.shards)
     if dry_run:
+        if script is not None:
+            print(f"# every job:\n{script}\n# the plan:")
         print(plan.model_dump_json(indent=1))
         return
-    with _stoppable(), samples_bar("generating") as report:
-        manifest = run(out, plan, workers=workers, report=report)
+    with stoppable() as stop, samples_bar("generating") as report:
+        if mine is not None:
+            made = generate_share(out, plan, mine, workers=workers, report=report, stop=stop)
+            print(f"{out}: {len(mine)} of {plan.shards} shards, {made} images")
+            print(f"next, when the other shares are there: lenssim seal {out}")
+            return
+        if runner is None:
+            runner = _here(plan, workers, dashboard)
+        manifest = run(out, plan, runner=runner, report=report, stop=stop)
+    print_manifest(out, manifest, json)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
+    from lenssim.data.cluster import local_runner
+    from lenssim.data.generate import modules
+
+    return local_runner(min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note)
+
+
+def _elsewhere(cluster: Path | None, scheduler: str | None, dashboard: bool) -> "tuple[Runner | None, str | None]":
+    """The runner of a cluster, if one is asked for, and the script of its jobs."""
+    if cluster is not None:
+        from lenssim.data.queue import job_script, queue_runner, read_queue
+
+        queue = read_queue(cluster)
+        return queue_runner(queue, dashboard=dashboard, note=_note), job_script(queue)
+    if scheduler is not None:
+        from lenssim.data.cluster import scheduler_runner
+
+        return scheduler_runner(scheduler, dashboard=dashboard, note=_note), None
+    return None, None
+
+
+def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
+    """Say what a finished data set is."""
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
         return
@@ -85,22 +152,6 @@ def generate(
         )
     print(f"fingerprint {manifest.fingerprint}")
     print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGINT and SIGTERM end the work within, with a word on how to continue and the exit code 128 + signal."""
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _stop(number: int, frame: object) -> None:
-    print("lenssim: stopped; finished shards are safe, repeat the command to continue", file=sys.stderr)
-    raise SystemExit(128 + number)
 
 
 def render(
@@ -128,8 +179,9 @@ def render(
     from lenssim.data.convert import write_image
     from lenssim.errors import ConfigError
     from lenssim.simulate.draw import draw
+    from lenssim.simulate.engines import check_adaptive, engine_settings
     from lenssim.simulate.engines import engine as get_engine
-    from lenssim.simulate.engines import engine_settings
+    from lenssim.simulate.instruments import parse_sampling
     from lenssim.simulate.observe import observe
     from lenssim.simulate.preset import load_preset
 
@@ -140,7 +192,8 @@ def render(
         raise ConfigError(f"--number must be at least 0, got {number}")
     numbers = np.array([label + number * len(preset.classes)])
     scenes = draw(preset, numbers, seed=seed, fixed=_assignments(sets or []))
-    rays = supersampling or preset.supersampling
+    rays = preset.supersampling if supersampling is None else parse_sampling(supersampling)
+    check_adaptive(engine, rays)
     expected = get_engine(engine, **engine_settings(engine, precision, device)).render(
         scenes, preset.instrument, supersampling=rays
     )

@@ -1,26 +1,42 @@
 """Building a data set's folder, wherever its samples come from: plan, shards with sidecars, manifest; and resuming."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
-from lenssim.data.cluster import Runner, Task
-from lenssim.data.files import canonical_json, is_temporary, read_json, sweep, write_json
-from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Audit, Manifest, Plan, ShardRecord, read_plan, shard_name
+from lenssim.data.cluster import Runner
+from lenssim.data.failures import FAILURES, Blame, Outcome, Task, attempt, keep
+from lenssim.data.files import canonical_json, cause, is_temporary, sweep, write_json
+from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Audit, Manifest, Plan, read_plan, read_record, shard_name
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
-from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
+from lenssim.errors import ConfigError, IncompleteError, StorageError
 
-__all__ = ["Progress", "build", "finish_shard", "provenance", "read_record", "seal"]
+__all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
+
+_HOPELESS = 8  # shards failed before any succeeded
+
+Stop = Callable[[], bool]  # whether to begin no further shard
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a display is told: samples done, samples in all, and samples that were there at the start."""
+    """What a display is told: samples done, samples in all, and samples that were there at the start.
+
+    Samples in shards that failed, shards that had to be tried again, and what each worker has in hand.
+    """
 
     done: int
     total: int
     resumed: int
+    failed: int = 0
+    retried: int = 0
+    workers: dict[str, str] = field(default_factory=dict)
+
+
+Report = Callable[[Progress], None]
 
 
 def provenance(plan: Plan) -> dict[str, str]:
@@ -47,74 +63,132 @@ def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples, audit: 
     return len(samples)
 
 
-def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
-    """The record of a finished shard of this plan; None if the shard has to be made (again)."""
-    path = folder / SHARDS / shard_name(shard)
-    try:
-        document = read_json(path.with_suffix(".json"))
-        if document.pop("config_hash", None) != plan.config_hash:
-            return None
-        record = ShardRecord.model_validate(document)
-        rows = plan.rows(shard)
-        fits = (record.rows, record.first, record.last) == (len(rows), rows[0], rows[-1])
-        return record if fits and path.stat().st_size == record.bytes else None
-    except (DataError, ValueError, OSError):
-        return None
-
-
 def build(
     folder: Path,
     plan: Plan,
     task: Task,
     runner: Runner,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
+    *,
+    blame: Blame | None = None,
+    stop: Stop = lambda: False,
 ) -> Manifest:
     """Make the data set of `plan` in `folder`, going on where an earlier run of the same plan stopped.
 
-    `task(folder, plan document, shard)` makes one shard; `runner` decides where. `ConfigError` if the folder holds
-    another data set; `IncompleteError` if a shard could not be written: what is done stays, the same call continues.
+    `task(folder, plan document, shard)` makes one shard; `runner` decides where; `blame` finds the samples at fault
+    where a shard fails; once `stop()` is true, what is in hand is finished and nothing else begun. `ConfigError` if
+    the folder holds another data set; `IncompleteError` if anything is left to do: what is done stays, the same call
+    continues.
     """
     folder = Path(folder)
-    with _prepared(folder):
-        earlier = read_plan(folder) if (folder / PLAN).exists() else None
-        if earlier is not None:
-            plan.continues(earlier, folder)
-        if earlier != plan:
-            (folder / MANIFEST).unlink(missing_ok=True)  # its presence means complete
-            plan.write(folder)
-        todo = [shard for shard in range(plan.shards) if read_record(folder, plan, shard) is None]
-        if todo:
-            (folder / MANIFEST).unlink(missing_ok=True)
-        resumed = done = plan.n - sum(len(plan.rows(shard)) for shard in todo)
-        report(Progress(done, plan.n, resumed))
-        document = plan.model_dump(mode="json")
-        try:
-            for rows in runner(task, [(str(folder), document, shard) for shard in todo]):
-                done += rows
-                report(Progress(done, plan.n, resumed))
-        except StorageError as error:
-            raise IncompleteError(
-                f"{error}\n{done} of {plan.n} samples are done and safe; repeat the command to continue"
-            ) from None
+    with _prepared(folder, plan):
+        _make(folder, plan, range(plan.shards), partial(attempt, task, blame, str(folder)), runner, report, stop)
         return seal(folder, plan)
 
 
+def build_share(
+    folder: Path,
+    plan: Plan,
+    shards: Iterable[int],
+    task: Task,
+    runner: Runner,
+    report: Report = lambda progress: None,
+    *,
+    blame: Blame | None = None,
+    stop: Stop = lambda: False,
+) -> int:
+    """Make some shards of a data set and leave the manifest to `seal`; returns their samples. Otherwise as `build`."""
+    folder, shards = Path(folder), list(shards)
+    with _prepared(folder, plan):
+        _make(folder, plan, shards, partial(attempt, task, blame, str(folder)), runner, report, stop)
+    return sum(len(plan.rows(shard)) for shard in shards)
+
+
+def _make(
+    folder: Path,
+    plan: Plan,
+    shards: Iterable[int],
+    job: Callable[..., Outcome],
+    runner: Runner,
+    report: Report,
+    stop: Stop,
+) -> None:
+    """Run `job` for those of the shards that are not there; `IncompleteError` unless all could be made."""
+    rows = {shard: len(plan.rows(shard)) for shard in shards}
+    todo = [shard for shard in rows if read_record(folder, plan, shard) is None]
+    total = sum(rows.values())
+    resumed = done = total - sum(rows[shard] for shard in todo)
+    failures: list[Outcome] = []
+    retried = 0
+
+    def hopeless() -> bool:  # a mistake that meets every sample need not be met a million times
+        return len(failures) >= _HOPELESS and done == resumed
+
+    report(Progress(done, total, resumed))
+    if not todo:
+        return
+    _unseal(folder)
+    safe = "{} of {} samples are done and safe; repeat the command to continue"
+    try:
+        job = partial(job, plan.model_dump(mode="json"))
+        for outcome in runner(job, takewhile(lambda _: not (stop() or hopeless()), todo)):
+            done += outcome.rows
+            retried += outcome.retries
+            if outcome.failure:
+                failures.append(outcome)
+                keep(folder, outcome)
+            failed = sum(rows[failure.shard] for failure in failures)
+            report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
+    except StorageError as error:
+        raise IncompleteError(f"{error}\n{safe.format(done, total)}") from None
+    if failures:
+        raise IncompleteError(
+            f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
+            f"seeds and tracebacks are in {folder / FAILURES}; {safe.format(done, total)}"
+        )
+    if done < total:
+        raise IncompleteError(f"stopped: {safe.format(done, total)}")
+
+
 @contextmanager
-def _prepared(folder: Path) -> Iterator[None]:
-    """A folder ready to be written to, without what dead writers left, before and after."""
+def _prepared(folder: Path, plan: Plan) -> Iterator[None]:
+    """A folder that holds the plan, without what dead writers left, before and after.
+
+    Whatever the file system refuses from then on is an `IncompleteError`.
+    """
     try:
         found = {path.name for path in folder.iterdir()} if folder.exists() else set()
         if PLAN not in found and any(name != SHARDS and not is_temporary(name) for name in found):
             raise ConfigError(f"{folder} is not empty and holds no data set of lenssim's; choose another --out")
+        earlier = read_plan(folder) if PLAN in found else None
+        if earlier is not None:
+            plan.continues(earlier, folder)
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot use {folder} as the data set's folder: {error.strerror}") from None
-    places = (folder, folder / SHARDS)
-    for place in places:
-        sweep(place)
-    yield
-    for place in places:
-        sweep(place)
+    try:
+        _sweep(folder)
+        if earlier != plan:
+            _unseal(folder)
+            plan.write(folder)
+        yield
+        _sweep(folder)
+    except StorageError as error:
+        raise IncompleteError(f"{error}\nfinished shards are safe; repeat the command to continue") from None
+
+
+def _sweep(folder: Path) -> None:
+    for place in (folder, folder / SHARDS, folder / FAILURES):
+        with suppress(OSError):  # leftovers harm nobody
+            sweep(place)
+
+
+def _unseal(folder: Path) -> None:
+    """Take the manifest away: its presence means complete."""
+    try:
+        (folder / MANIFEST).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot change {folder}: {cause(error)}") from None
 
 
 def seal(folder: Path, plan: Plan) -> Manifest:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lenssim.data.files import write
 from lenssim.data.manifest import SHARDS, read_manifest, shard_name
-from lenssim.data.shards import open_shard
+from lenssim.data.reading import decoded, open_shard
 from lenssim.errors import ConfigError
 
 __all__ = ["contact_sheet", "contact_sheets", "first_of_each_class"]
@@ -25,7 +25,7 @@ def first_of_each_class(folder: Path, count: int) -> dict[str, tuple[np.ndarray,
             labels, index = file["labels"][...], file["index"][...]
             for label, name in enumerate(manifest.classes):
                 for row in np.flatnonzero(labels == label)[: count - len(images[name])]:
-                    images[name].append(file["images"][row])
+                    images[name].append(decoded(file, int(row)))
                     numbers[name].append(int(index[row]))
     return {name: (np.stack(images[name]), np.array(numbers[name])) for name in images if images[name]}
 

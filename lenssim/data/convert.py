@@ -14,7 +14,8 @@ from lenssim.data.cluster import local_runner
 from lenssim.data.files import write
 from lenssim.data.manifest import SHARDS, Manifest, Plan, read_manifest, shard_name
 from lenssim.data.npy import load_npy
-from lenssim.data.shards import Samples, read_samples
+from lenssim.data.reading import read_samples
+from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError, DataError
 
 __all__ = ["check_image", "export_npy", "import_deeplense", "read_image_file", "read_images", "write_image"]
@@ -195,7 +196,7 @@ def export_npy(folder: Path, target: Path, *, report: Callable[[Progress], None]
     done = 0
     for samples in _shards(folder):
         masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
-        for image, label, number, mass in zip(samples.images, samples.labels, samples.index, masses, strict=True):
+        for image, label, number, mass in zip(samples.pixels, samples.labels, samples.index, masses, strict=True):
             name = manifest.classes[label]
             file = places[label] / f"{name}_{number:07d}.npy"
             np.save(file, image[0] if len(image) == 1 else image)

@@ -1,19 +1,19 @@
-"""A data set's folder as a torch data set: images memory-mapped, splits by blocks of sample numbers."""
+"""A data set as a torch data set: images memory-mapped or decompressed, splits by blocks of sample numbers."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lenssim.data.manifest import SHARDS, Manifest, ShardRecord, read_manifest, read_plan, shard_name
+from lenssim.data.manifest import Manifest, read_manifest
+from lenssim.data.places import Folder, locate
+from lenssim.data.reading import open_shard
 from lenssim.data.sampler import BatchSampler
-from lenssim.data.shards import open_shard
-from lenssim.errors import DataError, unknown
+from lenssim.data.stores import Store
+from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
 __all__ = ["Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
@@ -43,71 +43,63 @@ def rows_of_split(index: np.ndarray, split: str | None) -> np.ndarray:
     return np.flatnonzero(split_of(index) == SPLITS.index(split))
 
 
-@dataclass(frozen=True)
-class _Images:
-    """Where the images of one shard lie in its file."""
-
-    path: Path
-    offset: int
-    dtype: np.dtype
-    shape: tuple[int, int, int, int]
-
-    def map(self) -> np.memmap:
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-
-
 class ShardDataset(Dataset[Batch]):
-    """The samples of a complete data set, by row; the rows of all shards are numbered through.
+    """The samples of a data set, by row; the rows of all shards are numbered through.
 
-    An item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
+    `folder` is a folder, a URL that fsspec knows, or `follow:` and the folder of a generation that may still run. An
+    item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
     (`__getitems__`) give the same three with a leading N. `labels` and `index` (n,) are in memory, images stay on
     disk. Fit for forked and spawned workers. `DataError` names the shard that is missing, damaged or not of this
     data set.
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        plan, self.manifest = read_plan(self.folder), read_manifest(self.folder)
-        self.config: dict[str, Any] = plan.config
-        _check_manifest(self.manifest, self.folder)
-        parts = [_read_shard(self._path(i), record, self.manifest) for i, record in enumerate(self.manifest.shards)]
-        self._images = [images for images, _, _ in parts]
-        self.labels = np.concatenate([labels for _, labels, _ in parts])
-        self.index = np.concatenate([index for _, _, index in parts])
-        self._first = np.cumsum([0, *(len(labels) for _, labels, _ in parts)])[:-1]
-        self._maps: list[np.memmap | None] = [None] * len(parts)
-        if (np.diff(self.index) <= 0).any():
-            raise DataError(f"{self.folder}: sample numbers repeat or fall from one shard to the next; make it anew")
+        self.place = locate(folder)
+        self.folder = Path(folder) if self.place.manifest is not None else self.place.folder
+        self.facts = self.place.facts()
+        self.config: dict[str, Any] = self.facts.config
+        self.labels, self.index = self.facts.labels, self.facts.index
+        self._first = np.cumsum([0, *self.facts.sizes])[:-1]
+        self._stores: list[Store | None] = [None] * len(self.facts.sizes)
+        if isinstance(self.place, Folder):  # a file that is not a shard is to be found now, not in a week
+            self._stores = [self.place.store(shard) for shard in range(len(self.facts.sizes))]
 
-    def _path(self, shard: int) -> Path:
-        return self.folder / SHARDS / shard_name(shard)
+    @property
+    def manifest(self) -> Manifest:
+        """The seal of the data set; `DataError` while it grows."""
+        return self.place.manifest or read_manifest(self.place.folder)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by label."""
-        return self.manifest.classes
+        return self.facts.classes
 
     @property
     def config_hash(self) -> str:
         """sha256 of the config."""
-        return self.manifest.config_hash
+        return self.facts.config_hash
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits over all contents."""
-        return self.manifest.fingerprint
+        """64 hex digits over all contents; over the plan for one that is followed."""
+        return self.facts.fingerprint
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return self.manifest.image_shape
+        return self.facts.image_shape
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """Options of a `BatchSampler` that reads these images cheaply: blocks where they are compressed or far."""
+        return self.facts.order
 
     @cached_property
     def params(self) -> dict[str, np.ndarray]:
         """Columns (n,) of the true parameters, by name."""
         columns: dict[str, list[np.ndarray]] = {}
-        for shard in range(len(self._images)):
-            with open_shard(self._path(shard)) as file:
+        for shard in range(len(self._stores)):
+            with open_shard(self.place.path(shard)) as file:
                 for name, column in file.get("params", {}).items():
                     columns.setdefault(name, []).append(column[...])
         return {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -122,14 +114,14 @@ class ShardDataset(Dataset[Batch]):
         images = np.empty((len(rows), *self.image_shape), np.float32)
         for shard in np.unique(shards):
             here = shards == shard
-            images[here] = self._map(shard)[rows[here] - self._first[shard]]
+            images[here] = self._store(shard).images(rows[here] - self._first[shard])
         return images
 
-    def _map(self, shard: int) -> np.memmap:
-        mapped = self._maps[shard]
-        if mapped is None:
-            mapped = self._maps[shard] = self._images[shard].map()
-        return mapped
+    def _store(self, shard: int) -> Store:
+        store = self._stores[shard]
+        if store is None:
+            store = self._stores[shard] = self.place.store(int(shard))
+        return store
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -146,9 +138,6 @@ class ShardDataset(Dataset[Batch]):
             "label": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(self.index[rows]),
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": [None] * len(self._images)}  # a pickled memory map would be its content
 
 
 def stream(
@@ -168,37 +157,3 @@ def stream(
 
 def _whole(batch: Batch) -> Batch:
     return batch
-
-
-def _check_manifest(manifest: Manifest, folder: Path) -> None:
-    if sum(record.rows for record in manifest.shards) != manifest.n:
-        raise DataError(f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; make it anew")
-    if min(manifest.image_shape) < 1:
-        raise DataError(f"{folder}: its manifest states images of shape {manifest.image_shape}")
-
-
-def _read_shard(path: Path, record: ShardRecord, manifest: Manifest) -> tuple[_Images, np.ndarray, np.ndarray]:
-    """Place of the images, labels (n,) and sample numbers (n,) of a shard, checked against the manifest."""
-    with open_shard(path) as file:
-        size = path.stat().st_size
-        if size != record.bytes:
-            raise DataError(f"{path} has {size} bytes, the manifest states {record.bytes}: it was damaged or replaced")
-        shape = (record.rows, *manifest.image_shape)
-        images = _locate(file["images"], path, size, shape)
-        labels, index = file["labels"][...].astype(np.int64), file["index"][...].astype(np.int64)
-    if labels.min() < 0 or labels.max() >= len(manifest.classes):
-        raise DataError(f"{path}: labels lie in {labels.min()}..{labels.max()} for {len(manifest.classes)} classes")
-    if (index[0], index[-1]) != (record.first, record.last) or (np.diff(index) <= 0).any():
-        raise DataError(f"{path}: index is not the rising sample numbers {record.first}..{record.last}")
-    return images, labels, index
-
-
-def _locate(dataset: h5py.Dataset, path: Path, size: int, shape: tuple[int, int, int, int]) -> _Images:
-    if dataset.shape != shape:
-        raise DataError(f"{path}: images has shape {dataset.shape}, the manifest states {shape}")
-    offset = dataset.id.get_offset()
-    if dataset.chunks is not None or offset is None:
-        raise DataError(f"{path}: images is chunked or compressed; only contiguous images can be mapped into memory")
-    if offset + dataset.id.get_storage_size() > size or dataset.id.get_storage_size() != dataset.nbytes:
-        raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
-    return _Images(path, offset, dataset.dtype, shape)

@@ -5,16 +5,20 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lenssim.errors import DataError, StorageError
 
-__all__ = ["canonical_json", "is_temporary", "read_json", "sweep", "write", "write_json"]
+__all__ = ["canonical_json", "cause", "is_temporary", "read_json", "sweep", "write", "write_json"]
 
 _TEMPORARY = ".tmp-"
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # file systems mounted without flock
+_DAY = 86_400.0
 
 
 def write(path: Path, data: bytes) -> None:
@@ -24,9 +28,8 @@ def write(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = _create(temporary)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells `sweep` that the owner lives
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
@@ -40,9 +43,32 @@ def write(path: Path, data: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        cause = _NO_ROOM.get(error.errno or 0, error.strerror or str(error))
-        raise StorageError(f"cannot write {path}: {cause}; make room or choose another folder, then repeat") from None
+        with suppress(OSError):  # the disk may be gone altogether
+            temporary.unlink()
+        raise StorageError(
+            f"cannot write {path}: {cause(error)}; mend that or choose another folder, then repeat"
+        ) from None
+
+
+def cause(error: OSError) -> str:
+    """Why the system refused, in words."""
+    return _NO_ROOM.get(error.errno or 0, error.strerror or str(error))
+
+
+def _create(path: Path) -> int:
+    """Descriptor of a new, locked file; the lock tells `sweep` that its owner lives."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                os.close(descriptor)
+                raise
+            return descriptor
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # a sweeper was between the two calls and took it for dead
 
 
 def is_temporary(name: str) -> bool:
@@ -51,17 +77,21 @@ def is_temporary(name: str) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files whose writer is dead (nobody holds their lock)."""
+    """Remove temporary files whose writer is dead: nobody holds their lock.
+
+    Where a file system has no locks, files of the last day are left alone.
+    """
     for temporary in folder.glob(f"{_TEMPORARY}*"):
         try:
             descriptor = os.open(temporary, os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.unlink(missing_ok=True)
-        except BlockingIOError:
-            continue
+        except OSError as error:
+            if error.errno in _NO_LOCKS and time.time() - os.fstat(descriptor).st_mtime > _DAY:
+                temporary.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 

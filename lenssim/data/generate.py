@@ -1,6 +1,6 @@
 """Generation: from a preset to shards. The work of one shard is a pure function of the plan and its number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +8,37 @@ import numpy as np
 
 import lenssim
 from lenssim.data.audit import REFERENCE, audit, audited
-from lenssim.data.build import Progress, build, finish_shard, provenance
+from lenssim.data.build import Progress, Stop, build, build_share, finish_shard, provenance
 from lenssim.data.cluster import Runner, local_runner
+from lenssim.data.failures import SampleFailure, sample_failure
 from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, read_plan
 from lenssim.data.shards import Samples, scene_attributes
-from lenssim.errors import ConfigError
+from lenssim.data.storage import check_storage
+from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.draw import draw, labels
-from lenssim.simulate.engines import engine, engine_module, engine_settings, engine_versions
-from lenssim.simulate.instruments import check_sampling
+from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
+from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
 from lenssim.simulate.streams import BLOCK, split_code
 
-__all__ = ["default_shard_size", "generate", "make_plan", "make_samples", "make_shard"]
+__all__ = [
+    "culprits",
+    "default_shard_size",
+    "generate",
+    "generate_share",
+    "make_plan",
+    "make_samples",
+    "make_shard",
+    "modules",
+    "share",
+    "stored_config",
+    "versions",
+]
 
 _SHARD_BYTES = 64 * 2**20
 _BATCH = 4 * BLOCK  # samples rendered at a time: bounds memory, changes no bits
+_MOST_CULPRITS = 16
 
 
 def default_shard_size(n: int, preset: Preset) -> int:
@@ -43,8 +58,10 @@ def make_plan(
     engine_name: str = "batched",
     precision: str | None = None,
     device: str | None = None,
-    supersampling: int | None = None,
+    supersampling: Supersampling | None = None,
     shard_size: int | None = None,
+    storage: str | None = None,
+    compress: bool = False,
     folder: Path | None = None,
 ) -> Plan:
     """A checked plan; `ConfigError` for numbers and names that cannot be.
@@ -54,10 +71,10 @@ def make_plan(
     for name, value, least in (("n", n, 1), ("the seed", seed, 0), ("the shard size", shard_size, 1)):
         if value is not None and value < least:
             raise ConfigError(f"{name} must be at least {least}, got {value}")
-    if supersampling is not None and not 1 <= supersampling <= 12:
-        raise ConfigError(f"supersampling must lie in 1..12, got {supersampling}")
+    sampling = preset.supersampling if supersampling is None else parse_sampling(str(supersampling))
     split_code(split)
-    check_sampling(preset.instrument, supersampling or preset.supersampling)
+    check_sampling(preset.instrument, sampling)
+    check_adaptive(engine_name, sampling)
     config = {
         "kind": "simulated",
         "preset": preset.model_dump(mode="json"),
@@ -66,12 +83,19 @@ def make_plan(
         "noise": preset.noise_kind(noise),
         "engine": engine_name,
         "engine_settings": engine_settings(engine_name, precision, device),
-        "supersampling": supersampling or preset.supersampling,
-        "versions": {"lenssim": lenssim.__version__, **engine_versions(engine_name)},
+        "supersampling": sampling,
+        "versions": versions(engine_name),
     }
+    config |= stored_config(storage or "float32", compress)
     if shard_size is None and folder is not None and (folder / PLAN).exists():
         shard_size = read_plan(folder).shard_size
     return Plan(n=n, shard_size=shard_size or default_shard_size(n, preset), classes=preset.class_names, config=config)
+
+
+def stored_config(storage: str, compress: bool) -> dict[str, Any]:
+    """What the config says of a storage; nothing of the default, which is older than the choice."""
+    check_storage(storage, compress)
+    return ({"storage": storage} if storage != "float32" else {}) | ({"compress": "bitshuffle-lz4"} if compress else {})
 
 
 def generate(
@@ -81,22 +105,93 @@ def generate(
     workers: int = 0,
     runner: Runner | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    stop: Stop = lambda: False,
 ) -> Manifest:
-    """Simulate the data set of `plan` into `folder`, or go on with it; errors as `build`.
+    """Simulate the data set of `plan` into `folder`, or go on with it; errors and `stop` as `build`.
 
     `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work.
     """
     if runner is None:
-        modules = [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
-        runner = local_runner(min(workers, plan.shards), preload=modules)
-    return build(folder, plan, make_shard, runner, report)
+        runner = local_runner(min(workers, plan.shards), preload=modules(plan))
+    return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
+
+
+def generate_share(
+    folder: Path,
+    plan: Plan,
+    shards: Iterable[int],
+    *,
+    workers: int = 0,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Stop = lambda: False,
+) -> int:
+    """Simulate some shards of a plan, see `share`; returns their samples. Whoever comes last calls `seal`."""
+    shards = list(shards)
+    runner = local_runner(min(workers, len(shards)), preload=modules(plan))
+    return build_share(folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop)
+
+
+def share(text: str, shards: int) -> range:
+    """The shard numbers that `text` picks, a number or a slice as in Python: `7`, `0:100`, `3::8`."""
+    parts = text.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+        if len(parts) > 3 or any(number is not None and number < 0 for number in numbers):
+            raise ValueError
+        if len(parts) == 1:
+            return range(shards)[int(text) : int(text) + 1]
+        return range(shards)[slice(*numbers)]
+    except ValueError:
+        raise ConfigError(f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}") from None
+
+
+def modules(plan: Plan) -> list[str]:
+    """Modules that take long to import and that every worker of a plan needs."""
+    return [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
-    """The task of one worker: simulate, audit and write one shard; returns the number of samples."""
+    """The task of one worker: simulate, audit and write one shard; returns the number of samples.
+
+    `ConfigError` if this machine has other versions of the engine's libraries than the plan: its bits would differ.
+    """
     plan = Plan.model_validate(plan_document)
+    asked = plan.config["versions"]
+    here = {name: version for name, version in versions(plan.config["engine"]).items() if asked.get(name) != version}
+    if here:
+        raise ConfigError(
+            f"a worker has {here} where the plan states { {name: asked.get(name) for name in here} }: bits differ; "
+            "give every worker the same environment"
+        )
     samples, report = make_samples(plan, plan.rows(shard))
     return finish_shard(Path(folder), plan, shard, samples, report)
+
+
+def culprits(plan: Plan, shard: int) -> list[SampleFailure]:
+    """The first samples of a shard that cannot be made even alone, with their tracebacks."""
+    found: list[SampleFailure] = []
+    rows = plan.rows(shard)
+    for start in rows[::BLOCK]:
+        block = range(start, min(start + BLOCK, rows.stop))
+        if _failure(plan, block) is None:
+            continue
+        found += [failure for number in block if (failure := _failure(plan, range(number, number + 1)))]
+        if len(found) >= _MOST_CULPRITS:
+            break
+    return found[:_MOST_CULPRITS]
+
+
+def _failure(plan: Plan, rows: range) -> SampleFailure | None:
+    try:
+        make_samples(plan, rows)
+    except Exception as error:
+        return sample_failure(plan, rows.start, error)
+    return None
+
+
+def versions(engine_name: str) -> dict[str, str]:
+    """Versions, here, of all that a data set's bits depend on."""
+    return {"lenssim": lenssim.__version__, **engine_versions(engine_name)}
 
 
 def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
@@ -115,8 +210,8 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         batch = scenes.take(part)
         expected = renderer.render(batch, camera, supersampling=rays)
         if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
-            precision = config["engine_settings"]["precision"]
-            audits.append(audit(expected[own], batch.take(own), camera, rays, precision))
+            precision = config["engine_settings"].get("precision", config["engine"])
+            audits.append(audit(renderer, expected[own], batch.take(own), camera, rays, precision))
         images[part] = observe(
             expected,
             batch,
@@ -126,6 +221,8 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
             seed=config["seed"],
             split=config["split"],
         )
+        if not (whole := np.isfinite(images[part]).all(axis=(1, 2, 3))).all():
+            raise DataError(f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels")
     perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
     samples = Samples(
         images=images,
@@ -137,4 +234,6 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
     )
+    if config.get("storage") or config.get("compress"):
+        samples = samples.stored_as(config.get("storage", "float32"), bool(config.get("compress")))
     return samples, Audit.worst(audits)

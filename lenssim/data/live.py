@@ -15,6 +15,7 @@ from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import parse_preset
+from lenssim.simulate.streams import BLOCK
 
 __all__ = ["LiveDataset"]
 
@@ -53,6 +54,11 @@ class LiveDataset(Dataset[Batch]):
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return (1, self.preset.instrument.num_pix, self.preset.instrument.num_pix)
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """Options of a `BatchSampler` that asks for these samples cheaply: in the blocks that they are drawn in."""
+        return {"block": BLOCK}
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Sample numbers of a split among the first `n`; all of them for None."""

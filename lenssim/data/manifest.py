@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from lenssim.data.files import canonical_json, read_json, write_json
 from lenssim.errors import ConfigError, DataError
 
-__all__ = ["Audit", "Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "shard_name"]
+__all__ = ["Audit", "Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "read_record", "shard_name"]
 
 PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Side = Annotated[int, Field(ge=1, le=1 << 15)]
+_MOST = 1 << 40  # samples; numbers beyond are damage or malice
 
 
 def shard_name(number: int) -> str:
@@ -32,8 +34,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
-    n: int = Field(ge=1)
-    shard_size: int = Field(ge=1)
+    n: int = Field(ge=1, le=_MOST)
+    shard_size: int = Field(ge=1, le=_MOST)
     classes: tuple[str, ...] = Field(min_length=1)
     config: dict[str, Any]
 
@@ -70,13 +72,27 @@ class Plan(BaseModel):
 
 
 class DatasetRecord(BaseModel):
-    """Where a dataset's bytes lie in its file, and their hash (for images: of the images' own hashes)."""
+    """Where a dataset's bytes lie in its file, and their hash.
+
+    The hash of images in one piece is that of the images' own hashes. Compressed images lie in `chunks`, (offset,
+    bytes) each, and their hash is that of the chunks one after another.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     offset: int = Field(ge=0)
     bytes: int = Field(ge=0)
     sha256: _Sha
+    chunks: tuple[tuple[int, int], ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_chunks(self, write: Any) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if name != "chunks" or value is not None}
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(offset, bytes) of its pieces."""
+        return [(self.offset, self.bytes)] if self.chunks is None else list(self.chunks)
 
 
 class Audit(BaseModel):
@@ -109,7 +125,7 @@ class ShardRecord(BaseModel):
     rows: int = Field(ge=1)
     first: int = Field(ge=0)
     last: int = Field(ge=0)
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[_Side, _Side, _Side]
     class_counts: tuple[int, ...]
     bytes: int = Field(ge=1)
     file_sha256: _Sha
@@ -124,11 +140,11 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
-    n: int = Field(ge=1)
+    n: int = Field(ge=1, le=_MOST)
     classes: tuple[str, ...]
     config_hash: _Sha
     fingerprint: _Sha
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[_Side, _Side, _Side]
     class_counts: dict[str, int]
     audit: Audit | None = None
     shards: tuple[ShardRecord, ...]
@@ -164,7 +180,26 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(
             f"{folder} is incomplete: {done} of {plan.shards} shards; repeat its generate command to continue"
         )
-    return _parse(Manifest, folder / MANIFEST)
+    manifest: Manifest = _parse(Manifest, folder / MANIFEST)
+    if len(manifest.shards) != plan.shards:
+        found = f"{len(manifest.shards)} shards, its plan {plan.shards}"
+        raise DataError(f"{folder / MANIFEST} lists {found}; repeat the command that made the data set")
+    return manifest
+
+
+def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
+    """The record of a finished shard of this plan; None if the shard has to be made (again)."""
+    path = folder / SHARDS / shard_name(shard)
+    try:
+        document = read_json(path.with_suffix(".json"))
+        if document.pop("config_hash", None) != plan.config_hash:
+            return None
+        record = ShardRecord.model_validate(document)
+        rows = plan.rows(shard)
+        fits = (record.rows, record.first, record.last) == (len(rows), rows[0], rows[-1])
+        return record if fits and path.stat().st_size == record.bytes else None
+    except (DataError, ValueError, OSError):
+        return None
 
 
 def differences(there: Any, asked: Any, path: str = "") -> list[str]:

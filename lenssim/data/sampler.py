@@ -20,7 +20,9 @@ class BatchSampler(Sampler[list[int]]):
     of training is the same for every world size that divides it. The state is (epoch, batches done) and belongs to
     whoever trains: `advance` is called after a batch was used, not when it was fetched, so that batches read ahead
     are read again after a resume. With a `block` above 1, that many neighbouring rows stay neighbours in every order,
-    for data that are cheaper to have in blocks. `ConfigError` for sizes that do not go together.
+    for data that are cheaper to have in blocks; the rows of each `mix` such blocks that follow one another are mixed.
+    `rising`: in the first epoch the blocks come in their order, for data that are still being made. `ConfigError` for
+    sizes that do not go together.
     """
 
     def __init__(
@@ -35,6 +37,8 @@ class BatchSampler(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
         block: int = 1,
+        mix: int = 1,
+        rising: bool = False,
     ) -> None:
         if batch_size < 1 or world < 1 or batch_size % world or not 0 <= rank < world:
             raise ConfigError(
@@ -46,7 +50,8 @@ class BatchSampler(Sampler[list[int]]):
                 "use drop_last"
             )
         self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
-        self.seed, self.fingerprint, self.rank, self.world, self.block = seed, fingerprint, rank, world, block
+        self.seed, self.fingerprint, self.rank, self.world = seed, fingerprint, rank, world
+        self.block, self.mix, self.rising = block, mix, rising
         self.epoch = self.done = 0
 
     def __len__(self) -> int:
@@ -70,7 +75,11 @@ class BatchSampler(Sampler[list[int]]):
         if self.block == 1:
             return rng.permutation(self.rows)
         blocks = [self.rows[start : start + self.block] for start in range(0, len(self.rows), self.block)]
-        return np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
+        places = np.arange(len(blocks)) if self.rising and epoch == 0 else rng.permutation(len(blocks))
+        if self.mix == 1:
+            return np.concatenate([blocks[i] for i in places])
+        windows = [places[start : start + self.mix] for start in range(0, len(places), self.mix)]
+        return np.concatenate([rng.permutation(np.concatenate([blocks[i] for i in window])) for window in windows])
 
     def advance(self) -> None:
         """Count a batch as done; after the last one the next epoch begins."""
@@ -85,6 +94,8 @@ class BatchSampler(Sampler[list[int]]):
             "batch_size": self.batch_size,
             "drop_last": self.drop_last,
             "block": self.block,
+            "mix": self.mix,
+            "rising": self.rising,
             "fingerprint": self.fingerprint,
         }
 
@@ -94,7 +105,7 @@ class BatchSampler(Sampler[list[int]]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved place; `ConfigError` lists what differs if it belongs to another order."""
-        own = self._identity()
+        own, state = self._identity(), {"mix": 1, "rising": False, **state}  # older states do not have these
         if lines := [f"{key}: {state.get(key)} saved, {own[key]} now" for key in own if state.get(key) != own[key]]:
             raise ConfigError("the saved place in the data belongs to another order:\n  " + "\n  ".join(lines))
         self.epoch, self.done = int(state["epoch"]), int(state["done"])

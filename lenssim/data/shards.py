@@ -1,10 +1,10 @@
 """The shard: one HDF5 file of fixed-shape datasets that plain h5py opens (docs/data-format.md)."""
 
 import hashlib
-import io
 import json
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from lenssim.data.files import write
+from lenssim.data.storage import CHUNK_ROWS, compression, decode, encode
 from lenssim.errors import DataError
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.scenes import Component, Perturbers, Scenes
@@ -23,9 +24,7 @@ __all__ = [
     "digest_at",
     "fingerprint_sum",
     "image_digests",
-    "open_shard",
     "pack",
-    "read_samples",
     "scene_attributes",
     "write_shard",
 ]
@@ -39,7 +38,8 @@ _LONGEST_ATTRIBUTE = 60_000  # bytes; HDF5 holds attributes of up to 64 KiB, lon
 class Samples:
     """What one shard holds: n observed systems.
 
-    `images` float32 (n, C, H, W), `labels` int64 (n,), `index` int64 (n,) the sample numbers, `params` float64
+    `images` (n, C, H, W) as stored: float32, or with `scale` float32 (n, C) float16 or int16; `pixels` are theirs in
+    e-/s whatever the storage. `labels` int64 (n,), `index` int64 (n,) the sample numbers, `params` float64
     columns (n,), `perturbers` ragged tables, `texts` optional columns of strings (provenance of imported files),
     `units` of the columns, `attributes` the provenance of the whole.
     """
@@ -52,6 +52,8 @@ class Samples:
     units: dict[str, str]
     attributes: dict[str, Any]
     texts: dict[str, list[str]]
+    scale: np.ndarray | None = None
+    compress: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -61,11 +63,27 @@ class Samples:
         """Names of the classes, by label."""
         return tuple(json.loads(self.attributes["classes"]))
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """Images float32 (n, C, H, W)."""
+        return decode(self.images, self.scale)
+
+    def stored_as(self, storage: str, compress: bool) -> "Samples":
+        """These samples in another storage, their attributes unchanged."""
+        images, scale = encode(self.pixels, self.index, storage)
+        return replace(self, images=images, scale=scale, compress=compress)
+
+    def packed(self, compress: bool) -> "Samples":
+        """These samples in the same storage, compressed or not."""
+        return replace(self, compress=compress)
+
     def datasets(self) -> Iterator[tuple[str, np.ndarray]]:
         """(path in the file, array) of everything that is stored, in the order of storage."""
         yield "images", self.images
         yield "labels", self.labels
         yield "index", self.index
+        if self.scale is not None:
+            yield "scale", self.scale
         for name, column in sorted(self.params.items()):
             yield f"params/{name}", column
         for kind, table in sorted(self.perturbers.items()):
@@ -91,13 +109,13 @@ def scene_attributes(scenes: Scenes) -> dict[str, str]:
     return {"components": json.dumps(components), "cosmology": scenes.cosmology.model_dump_json()}
 
 
-def pack(samples: Samples) -> tuple[bytes, dict[str, tuple[int, int]]]:
-    """The bytes of the shard's file, built in memory, and where in them each dataset lies: (offset, bytes).
+def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
+    """The bytes of the shard's file, built in memory, and where in them each dataset lies: [(offset, bytes), ...].
 
     Equal samples give equal bytes: no dates, no host names.
     """
     places = {}
-    with h5py.File("shard.h5", "w", driver="core", backing_store=False) as file:
+    with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
         file.attrs["schema"] = SCHEMA
         for name, value in sorted(samples.attributes.items()):
             if isinstance(value, str) and len(value.encode()) > _LONGEST_ATTRIBUTE:
@@ -105,14 +123,24 @@ def pack(samples: Samples) -> tuple[bytes, dict[str, tuple[int, int]]]:
             else:
                 file.attrs[name] = value
         for name, array in samples.datasets():
-            dataset = file.create_dataset(name, data=array, track_times=False)
+            how = {}
+            if name == "images" and samples.compress:
+                how = {"chunks": (min(CHUNK_ROWS, len(array)), *array.shape[1:]), **compression()}
+            dataset = file.create_dataset(name, data=array, track_times=False, **how)
             stem = name.rpartition("/")[2]
             if samples.units.get(stem):
                 dataset.attrs["units"] = samples.units[stem]
         file.flush()
         for name, _ in samples.datasets():
-            places[name] = (file[name].id.get_offset() or 0, file[name].id.get_storage_size())
+            places[name] = _places(file[name])
         return file.id.get_file_image(), places
+
+
+def _places(dataset: h5py.Dataset) -> list[tuple[int, int]]:
+    if dataset.chunks is None:
+        return [(dataset.id.get_offset() or 0, dataset.id.get_storage_size())]
+    chunks = (dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks()))
+    return [(chunk.byte_offset, chunk.size) for chunk in chunks]
 
 
 def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
@@ -121,22 +149,29 @@ def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
     return [hashlib.sha256(data[i * size : (i + 1) * size]).digest() for i in range(rows)]
 
 
-def digest_at(data: bytes, offset: int, size: int, rows_of_images: int = 0) -> str:
-    """Hex digest of a dataset's bytes in a file: sha256, for images that of the images' own digests."""
-    part = memoryview(data)[offset : offset + size]
-    if rows_of_images:
-        part = memoryview(b"".join(image_digests(part, rows_of_images)))
-    return hashlib.sha256(part).hexdigest()
+def digest_at(data: bytes, places: list[tuple[int, int]], rows_of_images: int = 0) -> str:
+    """Hex digest of a dataset's bytes in a file: sha256; for images in one piece that of the images' own digests."""
+    view = memoryview(data)
+    parts = [view[offset : offset + size] for offset, size in places]
+    if rows_of_images and len(parts) == 1:
+        return hashlib.sha256(b"".join(image_digests(parts[0], rows_of_images))).hexdigest()
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return hasher.hexdigest()
 
 
 def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
     """Write a shard atomically; returns what is recorded of it (`ShardRecord`): its shape, places and hashes."""
     data, places = pack(samples)
     write(path, data)
-    offset, size = places["images"]
-    digests = image_digests(memoryview(data)[offset : offset + size], len(samples))
-    hashes = {name: digest_at(data, *place) for name, place in places.items() if name != "images"}
-    hashes["images"] = hashlib.sha256(b"".join(digests)).hexdigest()
+    stored = np.ascontiguousarray(samples.images)
+    digests = image_digests(memoryview(stored).cast("B"), len(samples))
+    hashes = {name: digest_at(data, place) for name, place in places.items() if name != "images"}
+    if samples.compress:
+        hashes["images"] = digest_at(data, places["images"])
+    else:
+        hashes["images"] = hashlib.sha256(b"".join(digests)).hexdigest()
     return {
         "rows": len(samples),
         "first": int(samples.index[0]),
@@ -147,7 +182,12 @@ def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "content": f"{content_sum(samples, digests):064x}",
         "datasets": {
-            name: {"offset": place[0], "bytes": place[1], "sha256": hashes[name]}
+            name: {
+                "offset": place[0][0],
+                "bytes": sum(size for _, size in place),
+                "sha256": hashes[name],
+                **({"chunks": place} if name == "images" and samples.compress else {}),
+            }
             for name, place in sorted(places.items())
         },
     }
@@ -172,6 +212,8 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
         hasher = hashlib.sha256(preamble)
         hasher.update(head[i])
         hasher.update(digest)
+        if samples.scale is not None:
+            hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
         hasher.update(np.ascontiguousarray(params[i], "<f8"))
         for offset, table in zip(offsets, tables, strict=True):
             hasher.update(table[offset[i] : offset[i + 1]])
@@ -184,73 +226,3 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
 def fingerprint_sum(contents: list[str]) -> str:
     """The fingerprint of a data set, 64 hex digits, from the content sums of its shards."""
     return f"{sum(int(content, 16) for content in contents) % _MODULUS:064x}"
-
-
-def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
-    """Open a shard that may come from a stranger; `data` are its bytes where they were read already.
-
-    `DataError` if it is missing, truncated, of another schema, holds links out of the file, or its datasets do not
-    have the shapes and types of a shard.
-    """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    try:
-        file = h5py.File(path if data is None else io.BytesIO(data), "r")
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened as HDF5 (truncated or damaged): {error}") from None
-    try:
-        _check_structure(file, path)
-    except DataError:
-        file.close()
-        raise
-    except Exception as error:  # h5py raises many kinds for a damaged structure
-        file.close()
-        raise DataError(f"{path} has a damaged HDF5 structure: {error}") from None
-    return file
-
-
-def _check_structure(file: h5py.File, path: Path) -> None:
-    schema = file.attrs.get("schema")
-    if schema != SCHEMA:
-        raise DataError(f"{path} is no shard of lenssim's: its schema is {schema!r}, not {SCHEMA!r}")
-    groups: list[h5py.Group] = [file]
-    for group in groups:
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"{path}: {group.name}/{name} is a link; a shard holds its own data only")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                groups.append(item)
-            elif item.external or item.is_virtual:
-                raise DataError(f"{path}: {item.name} keeps its data in other files; a shard holds its own data only")
-    wanted = {"images": ("f", 4), "labels": ("i", 1), "index": ("i", 1)}
-    for name, (kind, ndim) in wanted.items():
-        dataset = file.get(name)
-        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != kind or dataset.ndim != ndim:
-            raise DataError(f"{path}: the dataset {name} is missing or has a wrong type or shape")
-    n = len(file["images"])
-    for name in ("labels", "index", *(f"params/{p}" for p in file.get("params", ()))):
-        if file[name].shape != (n,):
-            raise DataError(f"{path}: {name} has {file[name].shape} entries for {n} images")
-
-
-def read_samples(path: Path, data: bytes | None = None) -> Samples:
-    """Everything a shard holds, as arrays; errors and `data` as in `open_shard`."""
-    with open_shard(path, data) as file:
-        units = {}
-        for group in (file.get("params", {}), *file.get("perturbers", {}).values()):
-            units |= {name: str(d.attrs["units"]) for name, d in group.items() if "units" in d.attrs}
-        return Samples(
-            images=file["images"][...],
-            labels=file["labels"][...],
-            index=file["index"][...],
-            params={name: dataset[...] for name, dataset in file.get("params", {}).items()},
-            perturbers={
-                kind: Perturbers(table["offset"][...], {c: d[...] for c, d in table.items() if c != "offset"})
-                for kind, table in file.get("perturbers", {}).items()
-            },
-            units=units,
-            attributes={name: value for name, value in file.attrs.items() if name != "schema"}
-            | {name: bytes(text[()]).decode() for name, text in file.get("attributes", {}).items()},
-            texts={name: [t.decode() for t in d[...]] for name, d in file.get("texts", {}).items()},
-        )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.build import read_record
-from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_manifest, read_plan, shard_name
-from lenssim.data.shards import Samples, digest_at, fingerprint_sum, read_samples
+from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_manifest, read_plan, read_record, shard_name
+from lenssim.data.reading import check_inside, read_samples
+from lenssim.data.shards import Samples, content_sum, digest_at, fingerprint_sum, image_digests
 from lenssim.errors import DataError
 
 __all__ = ["Report", "verify"]
@@ -20,6 +20,7 @@ class Report:
 
     shards: int = 0
     samples: int = 0
+    resimulated: int = 0
     fingerprint: str = ""
     problems: list[str] = field(default_factory=list)
 
@@ -27,8 +28,8 @@ class Report:
 def verify(folder: Path, *, fast: bool = False) -> Report:
     """Check a data set against its manifest. `fast` looks at presence and sizes only.
 
-    The full check hashes every file and dataset, and looks for values that cannot be: NaN pixels, labels out of
-    range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named.
+    The full check hashes every file, dataset and sample, and looks for values that cannot be: NaN pixels, labels out
+    of range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named.
     """
     report = Report()
     try:
@@ -41,8 +42,15 @@ def verify(folder: Path, *, fast: bool = False) -> Report:
         report.problems.append("manifest.json does not belong to plan.json")
     if fingerprint_sum([record.content for record in manifest.shards]) != manifest.fingerprint:
         report.problems.append("manifest.json: the fingerprint is not that of the shards it lists")
+    seen = 0  # the shards' sample numbers rise, so that a number twice shows as one that does not
     for shard, record in enumerate(manifest.shards):
-        report.problems += _check_shard(folder, plan, shard, record, fast)
+        try:
+            report.problems += _check_shard(folder, plan, shard, record, fast)
+        except DataError as error:
+            report.problems.append(f"{SHARDS}/{shard_name(shard)}: {error}")
+        if record.first < seen:
+            report.problems.append(f"{SHARDS}/{shard_name(shard)}: sample number {record.first} comes twice")
+        seen = record.last + 1
         report.shards += 1
         report.samples += record.rows
     expected = {shard_name(shard) for shard in range(plan.shards)}
@@ -54,6 +62,7 @@ def verify(folder: Path, *, fast: bool = False) -> Report:
 
 def _check_shard(folder: Path, plan: Plan, shard: int, record: ShardRecord, fast: bool) -> list[str]:
     path, name = folder / SHARDS / shard_name(shard), f"{SHARDS}/{shard_name(shard)}"
+    check_inside(path)
     if not path.is_file():
         return [f"{name}: the file is missing"]
     size = path.stat().st_size
@@ -66,22 +75,36 @@ def _check_shard(folder: Path, plan: Plan, shard: int, record: ShardRecord, fast
         return problems
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() == record.file_sha256:
-        return [*problems, *(f"{name}: {line}" for line in _impossible(read_samples(path, data), plan, shard))]
+        samples = read_samples(path, data)
+        return [*problems, *(f"{name}: {line}" for line in _impossible(samples, plan, shard, record))]
     lost = [
         f"{name}: dataset {dataset} does not hold what was written (sha256 differs)"
         for dataset, place in record.datasets.items()
-        if digest_at(data, place.offset, place.bytes, record.rows if dataset == "images" else 0) != place.sha256
+        if digest_at(data, place.places, record.rows if dataset == "images" and place.chunks is None else 0)
+        != place.sha256
     ]
     structure = f"{name}: the HDF5 structure (attributes or headers) does not hold what was written"
     return problems + (lost or [structure])
 
 
-def _impossible(samples: Samples, plan: Plan, shard: int) -> list[str]:
+def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -> list[str]:
+    """What is wrong in a shard whose bytes are those that were written."""
     lines = []
-    if bad := int((~np.isfinite(samples.images).all(axis=(1, 2, 3))).sum()):
+    if bad := int((~np.isfinite(samples.pixels).all(axis=(1, 2, 3))).sum()):
         lines.append(f"dataset images: {bad} images hold NaN or infinite pixels")
+    if samples.scale is not None and not (samples.scale > 0).all():
+        lines.append("dataset scale: a scale is not positive")
     if not np.array_equal(samples.index, np.array(plan.rows(shard))):
-        lines.append("dataset index: the sample numbers are not those of this shard")
+        lines.append("dataset index: the sample numbers are not those of this shard, each once")
     if ((samples.labels < 0) | (samples.labels >= len(plan.classes))).any():
         lines.append(f"dataset labels: labels outside 0..{len(plan.classes) - 1}")
+    elif np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(record.class_counts):
+        lines.append("dataset labels: the classes are not as many as its record states")
+    lines += [f"dataset params/{name}: infinite values" for name, c in samples.params.items() if np.isinf(c).any()]
+    for kind, table in samples.perturbers.items():
+        bad_columns = [name for name, column in table.columns.items() if not np.isfinite(column).all()]
+        lines += [f"dataset perturbers/{kind}/{name}: NaN or infinite values" for name in bad_columns]
+    stored = memoryview(np.ascontiguousarray(samples.images)).cast("B")
+    if not lines and f"{content_sum(samples, image_digests(stored, len(samples))):064x}" != record.content:
+        lines.append("its samples are not those that its record and the fingerprint stand for")
     return lines

@@ -10,7 +10,7 @@ import numpy as np
 from lenssim.data.convert import read_images
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.npy import load_npy
-from lenssim.data.shards import open_shard
+from lenssim.data.reading import decoded, open_shard
 from lenssim.errors import DataError
 
 __all__ = ["Pictures", "read_pictures"]
@@ -51,7 +51,7 @@ def _read(path: Path, image_shape: tuple[int, int, int]) -> Iterator[tuple[np.nd
         raise DataError(f"{path} does not exist")
     elif name.endswith((".h5", ".hdf5")):
         with open_shard(path) as file:
-            yield file["index"][...], file["images"][...]
+            yield file["index"][...], decoded(file)
     elif name.endswith(".npy"):
         single = image_shape[0] == 1  # else a 3-D array is one image of several bands
         yield _numbered(_stack(read_images(path) if single else load_npy(path), image_shape, path))

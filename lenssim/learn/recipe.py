@@ -14,6 +14,7 @@ from lenssim.data.generate import generate, make_plan
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.config import TrainConfig, parse_config
 from lenssim.learn.report import Row, write_report
+from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import load_preset
 
 __all__ = ["Recipe", "load_recipe", "run_recipe"]
@@ -33,7 +34,7 @@ class GenerateStep(BaseModel):
     split: str = "train"
     noise: str | None = None
     engine: str = "batched"
-    supersampling: int | None = None
+    supersampling: Supersampling | None = None
 
 
 class EvaluateStep(BaseModel):

@@ -1,7 +1,5 @@
 """Where a training's images come from: shards on disk, or a preset that is simulated as they are asked for."""
 
-from pathlib import Path
-
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.generate import make_plan
 from lenssim.data.live import LiveDataset
@@ -12,7 +10,9 @@ __all__ = ["open_source"]
 
 
 def open_source(data: str | None, live: LiveData | None) -> ShardDataset | LiveDataset:
-    """The data set that `data`, a folder, or else `live` stands for; errors as of those who open or plan it."""
+    """The data set that `data` (a folder, a URL, `follow:` and a folder) or else `live` stands for; errors as of those
+    who open or plan it.
+    """
     if live is None:
-        return ShardDataset(Path(data or ""))
+        return ShardDataset(data or "")
     return LiveDataset(make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise))

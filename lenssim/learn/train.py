@@ -24,7 +24,6 @@ from lenssim.learn.nets import parameter_count
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
 from lenssim.learn.tasks import task
-from lenssim.simulate.streams import BLOCK
 
 __all__ = ["train"]
 
@@ -68,7 +67,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         seed=config.seed,
         fingerprint=dataset.fingerprint,
         drop_last=True,
-        block=1 if config.live is None else BLOCK,
+        **dataset.order,
     )
     pin = device.type == "cuda"
     checkpoints, table = Checkpoints(run, config.checkpoint_steps), EpochTable(run.metrics)

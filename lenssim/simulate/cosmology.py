@@ -8,10 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:  # astropy.cosmology takes seconds to import: only what computes distances pays for it
     from astropy.cosmology import FlatLambdaCDM
+    from scipy.interpolate import CubicSpline
 
-__all__ = ["Cosmology", "MassConvention"]
+__all__ = ["ARCSEC_PER_RADIAN", "Cosmology", "G", "MassConvention", "critical_surface_density"]
 
-_ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts; the exact value is 206264.806
+_ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts
+ARCSEC_PER_RADIAN = 206264.80624709636
+G = 4.30091727e-6  # kpc (km/s)^2 / Msun
+C = 299792.458  # km/s
+_HUBBLE_GYR = 977.7922216807891  # Gyr of a Hubble time at H0 = 1 km/s/Mpc
 
 
 class Cosmology(BaseModel):
@@ -27,6 +32,27 @@ class Cosmology(BaseModel):
         """The same cosmology as an astropy object."""
         return _astropy(self)
 
+    def comoving_distance(self, z: np.ndarray) -> np.ndarray:
+        """Comoving distance in Mpc to redshifts `z` up to 25, same shape; astropy's, interpolated to 1e-9."""
+        return _distances(self)(np.log1p(z))
+
+    def kpc_per_arcsec(self, z: np.ndarray) -> np.ndarray:
+        """Physical kpc that one arcsec spans at redshifts `z`, same shape."""
+        return self.comoving_distance(z) / (1 + np.asarray(z)) * 1000 / ARCSEC_PER_RADIAN
+
+    def critical_density(self, z: np.ndarray) -> np.ndarray:
+        """Critical density 3 H(z)^2 / (8 pi G) in Msun / kpc^3, same shape as `z`."""
+        expansion = self.Om0 * (1 + np.asarray(z)) ** 3 + 1 - self.Om0
+        return 3 * (self.H0 / 1000) ** 2 * expansion / (8 * np.pi * G)
+
+    def age(self, z: np.ndarray) -> np.ndarray:
+        """Age of the universe in Gyr at redshifts `z`, without radiation, same shape."""
+        dark = 1 - self.Om0
+        if dark == 0:
+            return 2 / 3 * (1 + np.asarray(z)) ** -1.5 * _HUBBLE_GYR / self.H0
+        root = np.sqrt(dark / self.Om0) * (1 + np.asarray(z)) ** -1.5
+        return 2 / (3 * np.sqrt(dark)) * np.arcsinh(root) * _HUBBLE_GYR / self.H0
+
     def deflection_scale(self, z_lens: np.ndarray, z_source: np.ndarray, z_convention: np.ndarray) -> np.ndarray:
         """Factor (N,) from deflections stated for a source at `z_convention` to those of one at `z_source`.
 
@@ -36,6 +62,12 @@ class Cosmology(BaseModel):
         unique, inverse = np.unique(triples.reshape(-1, 3), axis=0, return_inverse=True)
         scales = np.array([_deflection_scale(self, *map(float, triple)) for triple in unique])
         return scales[inverse.ravel()].reshape(triples.shape[:-1])
+
+
+def critical_surface_density(cosmology: Cosmology, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
+    """c^2 D_s / (4 pi G D_l D_ls) in Msun / kpc^2 (physical, at the lens), for redshifts of the same shape."""
+    lens, source = (cosmology.comoving_distance(z) * 1000 for z in (z_lens, z_source))
+    return C**2 / (4 * np.pi * G) * source * (1 + np.asarray(z_lens)) / (lens * (source - lens))
 
 
 class MassConvention(BaseModel):
@@ -65,6 +97,14 @@ def _astropy(cosmology: Cosmology) -> "FlatLambdaCDM":
     from astropy.cosmology import FlatLambdaCDM
 
     return FlatLambdaCDM(H0=cosmology.H0, Om0=cosmology.Om0, Ob0=cosmology.Ob0)
+
+
+@lru_cache
+def _distances(cosmology: Cosmology) -> "CubicSpline":
+    from scipy.interpolate import CubicSpline
+
+    log_1z = np.linspace(0, np.log(26.0), 2000)
+    return CubicSpline(log_1z, cosmology.astropy().comoving_distance(np.expm1(log_1z)).to_value("Mpc"))
 
 
 @lru_cache(maxsize=65536)

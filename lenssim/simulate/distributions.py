@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainSerializer, PlainV
 
 from lenssim.errors import unknown
 
-__all__ = ["LogUniform", "Normal", "PowerLaw", "Uniform", "Value", "sample"]
+__all__ = ["LogNormal", "LogUniform", "Normal", "PowerLaw", "TruncatedNormal", "Uniform", "Value", "sample"]
 
 
 class Distribution(BaseModel, ABC):
@@ -71,6 +71,47 @@ class Normal(Distribution):
         return rng.normal(*self.normal, size=n)
 
 
+class TruncatedNormal(Distribution):
+    """Normal with a mean and a standard deviation, cut to an interval: [mean, deviation, low, high]; by inversion."""
+
+    truncated_normal: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "TruncatedNormal":
+        mean, deviation, low, high = self.truncated_normal
+        if deviation <= 0 or not low < high:
+            raise ValueError(
+                f"truncated_normal is [mean, deviation, low, high] with deviation above 0 and low < high, "
+                f"got {list(self.truncated_normal)}"
+            )
+        if max(low - mean, mean - high) > 5 * deviation:
+            raise ValueError(f"the interval {low:g}..{high:g} lies more than 5 deviations from the mean {mean:g}")
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        from scipy.special import ndtr, ndtri
+
+        mean, deviation, low, high = self.truncated_normal
+        first, last = ndtr((low - mean) / deviation), ndtr((high - mean) / deviation)
+        drawn = mean + deviation * ndtri(first + rng.uniform(size=n) * (last - first))
+        return np.clip(drawn, low, high)
+
+
+class LogNormal(Distribution):
+    """10**x with x normal: [mean, standard deviation] of log10, in dex."""
+
+    log10_normal: tuple[FiniteFloat, FiniteFloat]
+
+    @model_validator(mode="after")
+    def _positive(self) -> "LogNormal":
+        if self.log10_normal[1] < 0:
+            raise ValueError(f"the standard deviation {self.log10_normal[1]:g} is negative")
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        return 10.0 ** rng.normal(*self.log10_normal, size=n)
+
+
 class PowerLaw(Distribution):
     """dN/dm proportional to m**slope between two positive masses, by inversion of its cumulative distribution."""
 
@@ -91,7 +132,14 @@ class PowerLaw(Distribution):
         return (low**k + u * (high**k - low**k)) ** (1.0 / k)
 
 
-_BY_KEY = {"uniform": Uniform, "log10_uniform": LogUniform, "normal": Normal, "power_law": PowerLaw}
+_BY_KEY = {
+    "uniform": Uniform,
+    "log10_uniform": LogUniform,
+    "normal": Normal,
+    "truncated_normal": TruncatedNormal,
+    "log10_normal": LogNormal,
+    "power_law": PowerLaw,
+}
 
 
 def _parse(value: Any) -> Any:
@@ -117,7 +165,11 @@ def _write(value: Any) -> Any:
     return value.model_dump() if isinstance(value, Distribution) else value
 
 
-Value = Annotated[float | Uniform | LogUniform | Normal | PowerLaw, PlainValidator(_parse), PlainSerializer(_write)]
+Value = Annotated[
+    float | Uniform | LogUniform | Normal | TruncatedNormal | LogNormal | PowerLaw,
+    PlainValidator(_parse),
+    PlainSerializer(_write),
+]
 
 
 def sample(value: Any, rng: np.random.Generator, n: int) -> np.ndarray:

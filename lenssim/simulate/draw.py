@@ -6,6 +6,8 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter import TRUTHFUL
+from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.scenes import Perturbers, Scenes
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
@@ -66,7 +68,16 @@ def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mappin
         raise ConfigError("z_source must lie behind z_lens, and z_lens above 0")
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     _einstein_radii(preset, columns, solar)
-    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, solar)
+    plane = LensPlane(
+        z_lens,
+        columns.values.get("z_source_convention", z_source),
+        preset.cosmology,
+        solar,
+        preset.instrument.num_pix * preset.instrument.pixel_scale / 2,
+        dict(columns.values),
+        truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
+    )
+    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
     return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units)
 
 
@@ -80,7 +91,7 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
 
 
 def _draw_dark_matter(
-    preset: Preset, seed: int, split: str, block: int, columns: Columns, solar: np.ndarray
+    preset: Preset, seed: int, split: str, block: int, columns: Columns, plane: LensPlane
 ) -> tuple[dict[str, Perturbers], dict[str, str]]:
     """Each class draws for its own rows; columns it does not know stay NaN, kinds it does not have stay empty."""
     label = labels(preset, np.arange(block * BLOCK, (block + 1) * BLOCK))
@@ -89,12 +100,13 @@ def _draw_dark_matter(
     for k, model in enumerate(preset.classes.values()):
         rows = np.flatnonzero(label == k)
         own = Columns(len(rows), generator(seed, split, DARK_MATTER, block, k), columns.fixed)
-        drawn = model.perturb(own, solar[rows])
+        drawn = model.perturb(own, plane.take(rows))
         for kind in model.kinds:
             tables.setdefault(kind, []).append((rows, drawn[kind]))
-        for name in model.units:
+        told = {**model.units, **(TRUTH_UNITS if plane.truth else {})}
+        for name in told:
             columns.values.setdefault(name, np.full(BLOCK, np.nan))[rows] = own.values[name]
-        units |= model.units
+        units |= told
     return {kind: _merge(parts) for kind, parts in tables.items()}, units
 
 

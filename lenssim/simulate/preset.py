@@ -3,7 +3,7 @@
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -75,7 +75,7 @@ class Preset(BaseModel):
     reference: str = ""
     instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
     noise: tuple[str, ...] = ("nominal", "none")
-    supersampling: int = Field(default=1, ge=1, le=12)
+    supersampling: Annotated[int, Field(ge=1, le=12)] | Literal["adaptive"] = 1
     exposure_time: Value | None = None
     cosmology: Cosmology
     z_lens: Value
@@ -192,7 +192,9 @@ def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Pre
 
 
 def _explain(problem: dict[str, Any]) -> str:
-    path = [str(part) for part in problem["loc"] if str(part) not in _MODELS]
+    loc = problem["loc"]
+    tagged = len(loc) > 2 and loc[0] == "classes" and str(loc[2]) in _MODELS  # pydantic names the model chosen
+    path = [str(part) for i, part in enumerate(loc) if not (tagged and i == 2)]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
         return str(unknown(f"key in {'.'.join(path[:-1]) or 'the preset'}:", path[-1], _keys_at(problem["loc"])))

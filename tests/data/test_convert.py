@@ -10,7 +10,7 @@ import pytest
 from lenssim.data.convert import export_npy, import_deeplense, read_image_file, read_images
 from lenssim.data.manifest import read_manifest, shard_name
 from lenssim.data.npy import load_npy
-from lenssim.data.shards import read_samples
+from lenssim.data.reading import read_samples
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError, DataError
 

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.manifest import read_manifest
-from lenssim.data.shards import open_shard, read_samples
+from lenssim.data.manifest import read_manifest, read_plan, read_record
+from lenssim.data.reading import open_shard, read_samples
 from lenssim.data.verify import verify
 from lenssim.errors import DataError
 
@@ -55,13 +55,19 @@ def test_a_flipped_byte_is_found_in_every_dataset(data):
         assert any("shards/000001.h5" in line and f"dataset {name} " in line for line in problems), (name, problems)
 
 
-def test_a_flipped_byte_anywhere_is_found(data):
-    path = data / "shards/000000.h5"
+@pytest.mark.parametrize("storage", ["float32", "int16"])
+def test_a_flipped_byte_anywhere_is_found(tmp_path, pieces, storage):
+    """At 300 places in every storage, in datasets as well as between them."""
+    pieces.make(tmp_path / "D", 30, 10, storage=storage)
+    path = tmp_path / "D/shards/000001.h5"
     pristine = path.read_bytes()
-    for position in np.random.default_rng(0).integers(0, len(pristine), 60):
+    places = read_record(tmp_path / "D", read_plan(tmp_path / "D"), 1).datasets
+    for position in np.random.default_rng(0).integers(0, len(pristine), 300):
         path.write_bytes(pristine)
         flip(path, int(position))
-        assert any("shards/000000.h5" in line for line in verify(data).problems), position
+        hit = [name for name, p in places.items() if p.offset <= position < p.offset + p.bytes]
+        wanted = f"shards/000001.h5: dataset {hit[0]} does not" if hit else "shards/000001.h5: "
+        assert any(wanted in line for line in verify(tmp_path / "D").problems), position
 
 
 @pytest.mark.parametrize("name", ["plan.json", "manifest.json", "shards/000001.json"])

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from scipy.special import ndtr
+from scipy.stats import kstest
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.distributions import Value, sample
 from lenssim.simulate.draw import column_names, draw, labels
 from lenssim.simulate.preset import load_preset, presets
 from lenssim.simulate.scenes import Scenes
@@ -25,6 +29,7 @@ def assert_same(a: Scenes, b: Scenes) -> None:
 
 
 @pytest.mark.parametrize("model", presets())
+@settings(max_examples=8)
 @given(numbers=NUMBERS, seed=st.integers(0, 2**63))
 def test_a_sample_is_the_same_however_it_is_asked_for(model, numbers, seed):
     preset = load_preset(model)
@@ -53,7 +58,7 @@ def test_seeds_and_splits_share_nothing(model):
 def test_every_prefix_is_balanced(model):
     preset = load_preset(model)
     for n in (1, 2, 3, 50, 64, 100):
-        counts = np.bincount(labels(preset, np.arange(n)), minlength=3)
+        counts = np.bincount(labels(preset, np.arange(n)), minlength=len(preset.classes))
         assert counts.max() - counts.min() <= 1
 
 
@@ -130,3 +135,20 @@ def test_impossible_sample_numbers_are_refused():
 def test_column_names_are_those_of_the_scenes():
     preset = load_preset("I")
     assert column_names(preset) == list(draw(preset, [7], seed=9).params)
+
+
+@pytest.mark.parametrize(
+    ("document", "cumulative"),
+    [
+        ({"truncated_normal": [1.0, 0.5, 0.5, 2.0]}, lambda x: (ndtr(2 * (x - 1)) - ndtr(-1)) / (ndtr(2) - ndtr(-1))),
+        ({"log10_normal": [-0.7, 0.2]}, lambda x: ndtr((np.log10(x) + 0.7) / 0.2)),
+        ({"normal": [1.0, 2.0]}, lambda x: ndtr((x - 1) / 2)),
+        ({"log10_uniform": [-2, 1]}, lambda x: (np.log10(x) + 2) / 3),
+        ({"power_law": [-1.9, 1e6, 1e10]}, lambda x: (x**-0.9 - 1e6**-0.9) / (1e10**-0.9 - 1e6**-0.9)),
+    ],
+)
+def test_distributions_have_the_cumulative_they_state(document, cumulative):
+    value = TypeAdapter(Value).validate_python(document)
+    drawn = sample(value, np.random.default_rng(4), 4000)
+    assert kstest(drawn, cumulative).pvalue > 0.01
+    assert TypeAdapter(Value).validate_python(TypeAdapter(Value).dump_python(value, mode="json")) == value

@@ -9,7 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import ENGINES, engine
-from lenssim.simulate.preset import load_preset, presets
+from lenssim.simulate.preset import load_preset
 
 # Least squares in the two coordinates, from the published image (noise-free Model III no_sub); eight digits of it
 # are quoted in the literature of the data set, and give the image to 5e-8.
@@ -17,11 +17,13 @@ PUBLISHED_SOURCE = {"source_center_x": -0.061699574702876875, "source_center_y":
 QUOTED_SOURCE = {"source_center_x": -0.06169957, "source_center_y": 0.08446788}
 
 # Largest residual against a double-precision reference, in units of the peak: what each engine's precision allows.
-TOLERANCE = {"lenstronomy": 1e-12, "batched float64": 1e-12, "batched": 1e-5, "batched eager": 1e-5}
+# lenstronomy softens its SIE by 1e-10", which moves rays by as much and PyAutoLens's images by 1e-9 of their peak.
+TOLERANCE = {"lenstronomy": 1e-12, "batched float64": 1e-12, "batched": 1e-5, "batched eager": 1e-5, "autolens": 1e-8}
 
 
 SETTINGS = {
     "lenstronomy": {},
+    "autolens": {},
     "batched": {"precision": "float32", "device": "cpu", "kernels": "compiled"},
     "batched float64": {"precision": "float64", "device": "cpu", "kernels": "compiled"},
     "batched eager": {"precision": "float32", "device": "cpu", "kernels": "eager"},
@@ -101,7 +103,7 @@ def simapi_image(preset, scenes, i: int, supersampling: int) -> np.ndarray:
     return sim.image_model_class({"supersampling_factor": supersampling}).image(lens, [source])
 
 
-@pytest.mark.parametrize("model", presets())
+@pytest.mark.parametrize("model", ["I", "II", "III"])
 @pytest.mark.parametrize("supersampling", [1, 2])
 def test_parity_with_lenstronomys_own_interface(name, model, supersampling):
     preset = load_preset(model)

@@ -2,10 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import yaml
+from scipy.stats import ks_2samp
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.preset import load_preset, parse_preset, preset_text, presets
 
 BAD = [
@@ -27,6 +30,9 @@ BAD = [
     (lambda d: d.update(z_lens={"unifrom": [0, 1]}), "did you mean 'uniform'"),
     (lambda d: d.update(z_lens={"uniform": [2, 1]}), "lies above the upper end"),
     (lambda d: d.update(z_lens={"normal": [0, -1]}), "negative"),
+    (lambda d: d.update(z_lens={"truncated_normal": [0, 1, 2, 1]}), "low < high"),
+    (lambda d: d.update(z_lens={"truncated_normal": [0, 0.1, 2, 3]}), "more than 5 deviations"),
+    (lambda d: d.update(z_lens={"log10_normal": [0, -1]}), "negative"),
     (lambda d: d.update(z_lens="far"), "expected a finite number"),
     (lambda d: d.update(z_lens=True), "expected a finite number"),
     (lambda d: d["cosmology"].update(H0=-70), "cosmology.H0: must be greater than 0"),
@@ -42,7 +48,38 @@ BAD = [
 def test_presets_survive_a_round_trip_through_json(model):
     preset = load_preset(model)
     assert parse_preset(preset.model_dump(mode="json")) == preset
-    assert preset.class_names == ("no_sub", "cdm", "axion")
+    assert preset.class_names[:2] == ("no_sub", "cdm")
+
+
+@pytest.mark.parametrize("model", ["I", "II", "III"])
+def test_corrected_presets_keep_classes_and_explain_themselves(model):
+    """Every block that differs from the published preset says why, and camera and source are the same."""
+    published, corrected = load_preset(model), load_preset(f"{model}-corrected")
+    assert corrected.class_names == published.class_names == ("no_sub", "cdm", "axion")
+    assert (corrected.instrument, corrected.source) == (published.instrument, published.source)
+    assert corrected.supersampling >= 4
+    assert corrected.noise[0] == "nominal"
+    assert corrected.masses.distances == "angular_diameter"
+    assert corrected.z_source_convention is None
+    assert preset_text(f"{model}-corrected").count("# Corrected: ") >= 7
+
+
+@pytest.mark.parametrize("model", [name for name in presets() if name not in ("I", "II", "III")])
+def test_classes_differ_in_dark_matter_alone(model):
+    """All classes draw macro parameters from one distribution, and no class brings mass: sheets take it away."""
+    preset = load_preset(model)
+    assert all(getattr(own, "conserve_mass", True) for own in preset.classes.values())
+    scenes = draw(preset, np.arange(1536), seed=0)
+    label = labels(preset, np.arange(1536))
+    macro = [name for name, value in preset.parameters() if not isinstance(value, float)]
+    assert len(macro) >= 5
+    for name in macro:
+        first, *others = (scenes.params[name][label == k] for k in range(len(preset.classes)))
+        for other in others:
+            assert ks_2samp(first, other).pvalue > 1e-4, name
+    truth = [scenes.params["mass_near_ring"][label == k] for k in range(len(preset.classes))]
+    assert not truth[0].any()
+    assert truth[1].any()
 
 
 @pytest.mark.parametrize(("spoil", "message"), BAD)

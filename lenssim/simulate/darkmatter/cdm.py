@@ -1,4 +1,4 @@
-"""Cold dark matter subhaloes as point masses: the population of DeepLense Models I-III."""
+"""Cold dark matter: truncated NFW haloes, and the point masses of DeepLense Models I-III."""
 
 from typing import ClassVar, Literal
 
@@ -7,10 +7,18 @@ from pydantic import BaseModel, ConfigDict
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import PowerLaw, Value, sample
+from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
 
-__all__ = ["PointMassCDM"]
+__all__ = ["ColdDarkMatter", "PointMassCDM"]
+
+
+class ColdDarkMatter(HaloPopulation):
+    """Subhaloes and haloes of the field down to any mass: `HaloPopulation` with nothing changed."""
+
+    model: Literal["cdm"]
 
 
 class PointMassCDM(BaseModel):
@@ -29,8 +37,8 @@ class PointMassCDM(BaseModel):
     mass: PowerLaw
     radius: Value
 
-    def perturb(self, columns: Columns, solar_einstein_radius: np.ndarray) -> dict[str, Perturbers]:
-        """Subhaloes of n systems; `solar_einstein_radius` (n,) is that of one solar mass, in arcsec."""
+    def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
+        """Subhaloes of n systems, with the plane's own Einstein radius of one solar mass."""
         number = columns.draw("n_subhaloes", self.number)
         if (number < 0).any() or (number != np.round(number)).any():
             raise ConfigError(f"n_subhaloes must be a whole number of at least 0, got {number.min():g}")
@@ -41,11 +49,13 @@ class PointMassCDM(BaseModel):
         radius = sample(self.radius, columns.rng, total)
         angle = columns.rng.uniform(0, 2 * np.pi, total)
         columns.put("substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n))
+        x, y = radius * np.sin(angle), radius * np.cos(angle)
+        put_truth(columns, plane, owner, mass, x, y)
         return {
             "point_mass": Perturbers.from_counts(
                 counts,
-                theta_E=solar_einstein_radius[owner] * np.sqrt(mass),
-                center_x=radius * np.sin(angle),
-                center_y=radius * np.cos(angle),
+                theta_E=plane.solar_einstein_radius[owner] * np.sqrt(mass),
+                center_x=x,
+                center_y=y,
             )
         }

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["NoSubstructure"]
@@ -20,7 +21,9 @@ class NoSubstructure(BaseModel):
 
     model: Literal["no_sub"] = "no_sub"
 
-    def perturb(self, columns: Columns, solar_einstein_radius: np.ndarray) -> dict[str, Perturbers]:
+    def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """No perturbers for any of the n systems."""
         columns.put("substructure_mass", np.zeros(columns.n))
+        nobody, nothing = np.zeros(0, np.int64), np.zeros(0)
+        put_truth(columns, plane, nobody, nothing, nothing, nothing)
         return {}

@@ -1,15 +1,17 @@
-"""A vortex of an axion condensate, as a chain of point masses: the `axion` class of DeepLense Models I-III."""
+"""A vortex of an axion condensate: a line of mass, and the chain of point masses of DeepLense Models I-III."""
 
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.distributions import Value
+from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
 
-__all__ = ["BeadVortex"]
+__all__ = ["BeadVortex", "LineVortex"]
 
 
 class BeadVortex(BaseModel):
@@ -33,19 +35,76 @@ class BeadVortex(BaseModel):
     mass: Value
     log10_m_axion: Value
 
-    def perturb(self, columns: Columns, solar_einstein_radius: np.ndarray) -> dict[str, Perturbers]:
-        """Beads of n systems; `solar_einstein_radius` (n,) is that of one solar mass, in arcsec."""
+    def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
+        """Beads of n systems, with the plane's own Einstein radius of one solar mass."""
         log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
         mass = columns.draw("substructure_mass", self.mass)
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, columns.n))
         along = np.linspace(-1, 1, self.beads) * half_length[:, None]
-        bead = solar_einstein_radius * np.sqrt(mass / self.beads)
+        bead = plane.solar_einstein_radius * np.sqrt(mass / self.beads)
+        x, y = (along * np.cos(angle)[:, None]).ravel(), (along * np.sin(angle)[:, None]).ravel()
+        owner = np.repeat(np.arange(columns.n), self.beads)
+        put_truth(columns, plane, owner, (mass / self.beads)[owner], x, y)
         return {
             "point_mass": Perturbers.from_counts(
                 np.full(columns.n, self.beads),
                 theta_E=np.repeat(bead, self.beads),
-                center_x=(along * np.cos(angle)[:, None]).ravel(),
-                center_y=(along * np.sin(angle)[:, None]).ravel(),
+                center_x=x,
+                center_y=y,
             )
+        }
+
+
+class LineVortex(BaseModel):
+    """A line of `mass` (Msun) and half length L = 0.06" / 2 * (1e-22 eV / m), its centre and angle drawn.
+
+    It is what `vortex_beads` tend to as beads grow in number, and has no lumps of its own. Centres fill a disc of
+    `radius` arcsec evenly (default: the circle around the stamp). A sheet of minus the mean convergence of all the
+    lines that might have been drawn takes their mass from the host (`conserve_mass`): exact within `radius` less L.
+    Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256); their lensing: Alexander et al. 2020 (arXiv:1909.07346).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kinds: ClassVar[tuple[str, ...]] = ("line_mass", "sheet")
+    units: ClassVar[dict[str, str]] = {
+        **BeadVortex.units,
+        "vortex_x": "arcsec",
+        "vortex_y": "arcsec",
+        "kappa_sub": "",
+    }
+
+    model: Literal["vortex"]
+    mass: Value
+    log10_m_axion: Value
+    radius: float | None = Field(default=None, gt=0)
+    conserve_mass: bool = True
+
+    def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
+        """One line a system and its sheet; `ConfigError` for a mass below 0 or a line that does not fit the frame."""
+        n, disc = columns.n, self.radius or float(np.sqrt(2)) * plane.frame
+        log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
+        mass = columns.draw("substructure_mass", self.mass)
+        half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
+        if (mass < 0).any():
+            raise ConfigError(f"the mass of a vortex must not be negative, got {mass.min():g} Msun")
+        if (half_length > plane.frame).any():
+            raise ConfigError(
+                f"the vortex of an axion of 10^{log10_m.min():.3g} eV is {2 * half_length.max():.3g} arcsec long, more "
+                f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
+            )
+        angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, n))
+        place, turn = disc * np.sqrt(columns.rng.uniform(size=n)), columns.rng.uniform(0, 2 * np.pi, n)
+        x = columns.put("vortex_x", place * np.cos(turn))
+        y = columns.put("vortex_y", place * np.sin(turn))
+        theta_E = np.sqrt(mass / (np.pi * plane.sigma_crit_arcsec))
+        kappa = columns.put("kappa_sub", (theta_E / disc) ** 2)
+        put_truth(columns, plane, np.arange(n), mass, x, y)
+        one = np.ones(n, np.int64)
+        line = Perturbers.from_counts(
+            one, theta_E=theta_E, half_length=half_length, angle=angle, center_x=x, center_y=y
+        )
+        return {
+            "line_mass": line,
+            "sheet": Perturbers.from_counts(one, kappa=-kappa if self.conserve_mass else 0 * kappa),
         }

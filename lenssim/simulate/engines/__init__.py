@@ -9,10 +9,10 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.engines.batched.settings import batched_settings
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["ENGINES", "Engine", "engine", "engine_module", "engine_settings", "engine_versions"]
+__all__ = ["ENGINES", "Engine", "check_adaptive", "engine", "engine_module", "engine_settings", "engine_versions"]
 
 
 def double_precision(precision: str | None = None, device: str | None = None) -> dict[str, Any]:
@@ -24,15 +24,17 @@ def double_precision(precision: str | None = None, device: str | None = None) ->
 
 # module of this package, class in it, libraries that its bits depend on, and what its settings are
 ENGINES = {
+    "autolens": ("autolens", "Autolens", ("autolens", "autogalaxy", "autoarray", "numpy", "scipy"), double_precision),
     "batched": ("batched.engine", "Batched", ("torch", "numpy", "scipy"), batched_settings),
     "lenstronomy": ("lenstronomy", "Lenstronomy", ("lenstronomy", "numpy", "scipy"), double_precision),
 }
+ADAPTIVE_ENGINES = ("batched",)  # those that know `supersampling="adaptive"`
 
 
 class Engine(Protocol):
     """What renders scenes. An engine draws no random numbers, and an image depends on its own scene alone."""
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
+    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1) -> np.ndarray:
         """Expected images (N, bands, H, W) in e-/s per pixel: PSF applied, no noise; row 0 is the smallest y."""
         ...
 
@@ -55,6 +57,15 @@ def engine_module(name: str) -> str:
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
     return f"{__name__}.{ENGINES[name][0]}"
+
+
+def check_adaptive(name: str, supersampling: Supersampling) -> None:
+    """`ConfigError` if the engine renders regular grids of rays only and is asked for others."""
+    if supersampling == ADAPTIVE and name not in ADAPTIVE_ENGINES:
+        raise ConfigError(
+            f"the engine {name!r} cannot sample adaptively; give --supersampling a number (4 is close), "
+            f"or use --engine {' or '.join(ADAPTIVE_ENGINES)}"
+        )
 
 
 def engine_versions(name: str) -> dict[str, str]:

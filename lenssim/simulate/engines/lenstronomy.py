@@ -12,6 +12,7 @@ from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
 from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
 from lenssim.simulate.scenes import Component, Scenes
@@ -49,6 +50,7 @@ class Lenstronomy:
 
     def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
         """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
+        check_adaptive("lenstronomy", supersampling)
         check_sampling(instrument, supersampling)
         images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
         values = [(component, scenes.of(component, instrument.zero_point)) for component in scenes.components]

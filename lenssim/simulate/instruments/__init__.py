@@ -13,6 +13,7 @@ from lenssim.simulate.instruments.psf import PSF, GaussianPSF, PixelPSF
 
 __all__ = [
     "ADAPTIVE",
+    "FINEST",
     "PSF",
     "GaussianPSF",
     "Instrument",
@@ -21,9 +22,11 @@ __all__ = [
     "check_sampling",
     "instrument",
     "instruments",
+    "parse_sampling",
 ]
 
 ADAPTIVE = "adaptive"
+FINEST = 12  # rays a pixel side that are offered
 Supersampling = int | Literal["adaptive"]  # rays a pixel side, or as many as each pixel needs
 
 
@@ -69,6 +72,15 @@ class Instrument(BaseModel):
             return np.full_like(total, self.background_rms)
         sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
         return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
+
+
+def parse_sampling(text: str) -> Supersampling:
+    """Supersampling as written on a command line; `ConfigError` for what is neither a number nor "adaptive"."""
+    if text == ADAPTIVE:
+        return ADAPTIVE
+    if not text.isdecimal() or not 1 <= int(text) <= FINEST:
+        raise ConfigError(f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}")
+    return int(text)
 
 
 def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None:

@@ -51,18 +51,18 @@ class Deflections:
 
     def _add(self, alpha: Tensor, rows: Rows, kind: str | None, columns: Tensor, table: Perturbers) -> None:
         """Add perturbers (M, c) of a kind, or softened points for None, at all rays of the rows."""
-        deflect = _deflect(kind, False, rows.shared, rows.rays.shape[2], self.dtype, self.device, self.compiled)
+        deflect = _deflect(kind, False, self.dtype, self.device, self.compiled)
         flat = self._with_idle(kind, columns)
         counts = torch.from_numpy(table.counts)[rows.owner]
         starts = torch.from_numpy(table.offset[:-1])[rows.owner]
         for first in range(0, int(counts.max()), MOST):
             for own, index in self._batches(starts + first, (counts - first).clamp(0, MOST), len(columns)):
                 own, index = own.to(self.device), index.to(self.device)
-                alpha[own] += deflect(rows.of(own), flat[index])
+                alpha[own] += deflect(rows.rays[own], flat[index])
 
     def _add_near(self, alpha: Tensor, rows: Rows, kind: str, columns: Tensor, near: tuple[Tensor, Tensor]) -> None:
         """Add what perturbers are more than points where they are `near`: their places, and how many a tile."""
-        deflect = _deflect(kind, True, False, TILE, self.dtype, self.device, self.compiled)
+        deflect = _deflect(kind, True, self.dtype, self.device, self.compiled)
         flat, rays = self._with_idle(kind, columns), rows.tiles().flatten(0, 1)
         which, counts = near
         which = torch.cat([which, torch.tensor([len(columns)])])  # the idle one
@@ -71,7 +71,7 @@ class Deflections:
         for first in range(0, int(counts.max()), NEAR):
             for own, index in self._batches(starts + first, (counts - first).clamp(0, NEAR), len(which) - 1):
                 own, index = own.to(self.device), which[index].to(self.device)
-                more[own] += deflect(rays[own % len(rays)], flat[index])
+                more[own] += deflect(rays[own], flat[index])
         alpha += more.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
 
     def _with_idle(self, kind: str | None, columns: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _within(rows: Rows, places: Tensor, reach: Tensor, table: Perturbers) -> tup
     found, counts = [], []
     for row, scene in enumerate(rows.owner.tolist()):
         own = slice(table.offset[scene], table.offset[scene + 1])
-        (centre_x, centre_y), radius = centres[row % len(rays)].T, radii[row % len(rays)]
+        (centre_x, centre_y), radius = centres[row].T, radii[row]
         across, along = x[own] - centre_x[:, None], y[own] - centre_y[:, None]
         near = across**2 + along**2 < (far[own] + radius[:, None]) ** 2
         counts.append(near.sum(1))
@@ -115,20 +115,12 @@ def _within(rows: Rows, places: Tensor, reach: Tensor, table: Perturbers) -> tup
 
 @lru_cache
 def _deflect(
-    kind: str | None,
-    less_points: bool,
-    shared: bool,
-    rays: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    compiled: bool,
+    kind: str | None, less_points: bool, dtype: torch.dtype, device: torch.device, compiled: bool
 ) -> Callable[..., Tensor]:
     module = SummedPoints() if kind is None else Deflect(kind, less_points)
     columns = len(POINT_COLUMNS) if kind is None else len(PROFILES[kind].columns) + 2 * less_points
-    rows, pairs = torch.export.Dim("rows"), torch.export.Dim("pairs")
-    example = (
-        torch.zeros(1 if shared else 3, 2, rays, dtype=dtype, device=device),
-        torch.zeros(3, 4, columns, dtype=dtype, device=device),
-    )
-    dynamic = (None if shared else {0: rows}, {0: rows, 1: 2 * pairs})
+    rows, tiles, pairs = (torch.export.Dim(name) for name in ("rows", "tiles", "pairs"))
+    like = {"dtype": dtype, "device": device}
+    example = torch.zeros(3, 2, 3 * TILE, **like), torch.zeros(3, 4, columns, **like)
+    dynamic = ({0: rows, 2: TILE * tiles}, {0: rows, 1: 2 * pairs})
     return kernel(module, example, f"deflect {kind} {less_points}", dynamic, compiled=compiled)

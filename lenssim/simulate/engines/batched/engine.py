@@ -12,7 +12,7 @@ from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux, resolution
 from lenssim.simulate.engines.batched.rays import Shine
-from lenssim.simulate.engines.batched.tiles import Rows, grid_rows, scattered_rows, untiled
+from lenssim.simulate.engines.batched.tiles import TILE, Rows, grid_rows, scattered_rows, untiled
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
@@ -97,7 +97,7 @@ class Batched:
         """Brightness (N, side, side) and the perturbers' deflection (N, 2, side, side) on a regular grid of rays."""
         owner, parts = torch.arange(len(scenes)), []
         for rays in grid_rows(side, step):
-            rows = Rows(torch.from_numpy(rays)[None].to(self.dtype).to(self.device), owner)
+            rows = Rows(torch.from_numpy(rays).to(self.dtype).to(self.device).repeat(len(scenes), 1, 1), owner)
             parts.append(self.brightness(scenes, instrument, rows))
         brightness, alpha = (
             part[0] if len(part) == 1 else torch.cat(part, dim=-1) for part in zip(*parts, strict=True)
@@ -107,8 +107,7 @@ class Batched:
     def brightness(self, scenes: Scenes, instrument: Instrument, rows: Rows) -> tuple[Tensor, Tensor]:
         """Brightness (R, P) [e-/s/arcsec^2] that rows of rays see, and the perturbers' deflection (R, 2, P)."""
         shape = None if scenes.images is None else scenes.images.shape[1:]
-        width = rows.rays.shape[2]
-        shine = _shine(scenes.components, shape, rows.shared, width, self.dtype, self.device, self.compiled)
+        shine = _shine(scenes.components, shape, self.dtype, self.device, self.compiled)
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         alpha = self.deflections(scenes, rows)
@@ -133,29 +132,23 @@ class Batched:
 def _shine(
     components: tuple[Component, ...],
     image_shape: tuple[int, int] | None,
-    shared: bool,
-    width: int,
     dtype: torch.dtype,
     device: torch.device,
     compiled: bool,
 ) -> Callable[..., Tensor]:
-    rows = torch.export.Dim("rows")
+    rows, tiles = torch.export.Dim("rows"), torch.export.Dim("tiles")
     like = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     images = [torch.zeros(3, *image_shape, **like) for c in components if c.profile == "interpolated"]
     example = (
-        torch.zeros(1 if shared else 3, 2, width, **like),
-        torch.zeros(3, 2, width, **like),
+        torch.zeros(3, 2, 3 * TILE, **like),
+        torch.zeros(3, 2, 3 * TILE, **like),
         torch.ones(3, count, **like),
         *images,
     )
-    dynamic = (
-        None if shared else {0: rows},
-        {0: rows},
-        {0: rows},
-        *([tuple({0: rows} for _ in images)] if images else []),
-    )
-    return kernel(Shine(components), example, f"shine {components}", dynamic, compiled=compiled)
+    rays = {0: rows, 2: TILE * tiles}
+    dynamic = (rays, rays, {0: rows}, *([tuple({0: rows} for _ in images)] if images else []))
+    return kernel(Shine(components), example, f"shine {components}", dynamic, compiled=compiled, one_loop=False)
 
 
 @lru_cache
@@ -165,4 +158,4 @@ def _doubt(side: int, dtype: torch.dtype, device: torch.device, compiled: bool) 
         torch.zeros(3, side + 2 * MARGIN, side + 2 * MARGIN, dtype=dtype, device=device),
         torch.zeros(3, 2, side + 2 * MARGIN - 2, side + 2 * MARGIN - 2, dtype=dtype, device=device),
     )
-    return kernel(Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled)
+    return kernel(Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled, one_loop=False)

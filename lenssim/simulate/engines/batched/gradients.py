@@ -33,7 +33,7 @@ class Slope(nn.Module):
         self.shine = Shine(components)
 
     def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, tangent: Tensor, *images: Tensor) -> Tensor:
-        """Derivative (R, P) at `rays` (1, 2, P) along `tangent` (R, 1 + columns); the rest as in `Shine`."""
+        """Derivative (R, P) at `rays` (R, 2, P) along `tangent` (R, 1 + columns); the rest as in `Shine`."""
         return torch.func.jvp(lambda values: self.shine(rays, alpha, values, *images), (parameters,), (tangent,))[1]
 
 
@@ -81,7 +81,7 @@ def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequen
     parameters = engine.component_parameters(scenes, instrument)
     side, fine, seen = instrument.num_pix * supersampling, resolution(instrument), []
     for rays in grid_rows(side, instrument.pixel_scale / supersampling):
-        rows = Rows(torch.from_numpy(rays)[None].to(engine.dtype), torch.arange(len(scenes)))
+        rows = Rows(torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1), torch.arange(len(scenes)))
         alpha, images = engine.deflections(scenes, rows), engine.shown_images(scenes, rows.owner)
         brightness = []
         for name in names:
@@ -101,15 +101,15 @@ def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
         return module
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     example = (
-        torch.zeros(1, 2, RAYS, dtype=dtype),
+        torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         *(torch.ones(SCENES, count, dtype=dtype) for _ in range(2)),
     )
     of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
 
-    def slope(rays: Tensor, *tensors: Tensor) -> Tensor:
+    def slope(*tensors: Tensor) -> Tensor:
         """Torch traces derivatives for a fixed number of rows only: the last is repeated to fill them."""
         rows = torch.arange(SCENES).clamp(max=len(tensors[0]) - 1)
-        return of_all(rays, *(tensor[rows] for tensor in tensors))[: len(tensors[0])]
+        return of_all(*(tensor[rows] for tensor in tensors))[: len(tensors[0])]
 
     return slope

@@ -1,7 +1,7 @@
 """Rays: where light that reaches the camera came from, and how bright it is there. Pure batched torch functions.
 
-Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows, all with rays of their own
-or all with the same, and a row's result does not depend on its neighbours.
+Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows, and a
+row's result does not depend on its neighbours.
 """
 
 import torch
@@ -51,7 +51,7 @@ class SummedPoints(nn.Module):
     """Summed deflection of softened points."""
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at `rays` (R or 1, 2, P) of points (R, K, `POINT_COLUMNS`), K even."""
+        """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P) of points (R, K, `POINT_COLUMNS`), K even."""
         columns = (parameters[:, :, i, None] for i in range(len(POINT_COLUMNS)))
         return torch.stack(point_mass.summed_deflection(rays[:, None, 0], rays[:, None, 1], *columns), dim=1)
 
@@ -64,7 +64,7 @@ class Deflect(nn.Module):
         self.kind, self.columns, self.less_points = kind, PROFILES[kind].columns, less_points
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at `rays` (R or 1, 2, P) of perturbers (R, K, columns)."""
+        """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P) of perturbers (R, K, columns)."""
         x, y = rays[:, None, 0], rays[:, None, 1]
         values = {name: parameters[:, :, i, None] for i, name in enumerate(self.columns)}
         alpha_x, alpha_y = MASS[self.kind](x, y, **values)
@@ -84,7 +84,7 @@ class Shine(nn.Module):
         self.components = components
 
     def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, *images: Tensor) -> Tensor:
-        """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R or 1, 2, P) [arcsec].
+        """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R, 2, P) [arcsec].
 
         `alpha` (R, 2, P) is the deflection of the perturbers; `parameters` (R, 1 + columns) the deflection scale and
         then the columns of each component in turn; `images` (R, H, W) those of each interpolated component in turn.

@@ -17,10 +17,7 @@ FEW_RAYS = 16 * TILE  # rays a row where pixels are refined
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of P rays, whole tiles: `rays` (R, 2, P) [arcsec], or (1, 2, P) where all rows have the same.
-
-    `owner` (R,) int64 is the scene of each row.
-    """
+    """Rows of P rays, whole tiles: `rays` (R, 2, P) [arcsec], and the scene of each, `owner` (R,) int64."""
 
     rays: Tensor
     owner: Tensor
@@ -28,17 +25,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.owner)
 
-    @property
-    def shared(self) -> bool:
-        """Whether all rows have the same rays."""
-        return len(self.rays) == 1 != len(self)
-
-    def of(self, rows: Tensor) -> Tensor:
-        """The rays of `rows` (K,): (K, 2, P), or (1, 2, P) where they are shared."""
-        return self.rays if self.shared else self.rays[rows]
-
     def tiles(self) -> Tensor:
-        """Rays (R or 1, tiles, 2, TILE) tile by tile."""
+        """Rays (R, tiles, 2, TILE) tile by tile."""
         return self.rays.unflatten(2, (-1, TILE)).transpose(1, 2)
 
 

@@ -1,0 +1,61 @@
+"""Resimulation: samples are made again from their provenance and compared with what is stored, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lenssim.data.generate import make_samples, versions
+from lenssim.data.manifest import SHARDS, Plan, read_plan, shard_name
+from lenssim.data.reading import read_samples
+from lenssim.data.shards import Samples
+from lenssim.errors import ConfigError
+
+__all__ = ["resimulate"]
+
+
+def resimulate(folder: Path, count: int, seed: int = 0) -> tuple[list[int], list[str]]:
+    """Make `count` samples again, drawn with `seed`; returns their numbers, and what differs, by shard and dataset.
+
+    `ConfigError` for imported data, or where the libraries are not those that the data set was made with.
+    """
+    plan = read_plan(folder)
+    if plan.config.get("kind") != "simulated":
+        raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
+    if count < 1:
+        raise ConfigError(f"the number of samples to resimulate must be at least 1, got {count}")
+    asked, here = plan.config["versions"], versions(plan.config["engine"])
+    others = [name for name in here if asked.get(name) != here[name]]
+    if lines := [f"{name} {asked.get(name)} there, {here[name]} here" for name in others]:
+        raise ConfigError(f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}")
+    numbers = np.sort(np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False))
+    problems = []
+    for shard in np.unique(numbers // plan.shard_size):
+        own = numbers[numbers // plan.shard_size == shard]
+        stored = read_samples(folder / SHARDS / shard_name(int(shard)))
+        for number in own:
+            problems += _differences(plan, stored, int(shard), int(number))
+    return numbers.tolist(), problems
+
+
+def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[str]:
+    again, _ = make_samples(plan, range(number, number + 1))
+    row = number - plan.rows(shard)[0]
+    pairs = {
+        "images": (stored.images[row], again.images[0]),
+        "labels": (stored.labels[row], again.labels[0]),
+        "index": (stored.index[row], again.index[0]),
+    }
+    if stored.scale is not None and again.scale is not None:
+        pairs["scale"] = (stored.scale[row], again.scale[0])
+    for name, column in stored.params.items():  # a column may be there for another sample's sake
+        pairs[f"params/{name}"] = (column[row], again.params.get(name, np.array([np.nan]))[0])
+    for kind, table in stored.perturbers.items():
+        own = slice(table.offset[row], table.offset[row + 1])
+        for name, column in table.columns.items():
+            made = again.perturbers[kind].columns[name] if kind in again.perturbers else np.array([])
+            pairs[f"perturbers/{kind}/{name}"] = (column[own], made)
+    return [
+        f"{SHARDS}/{shard_name(shard)}: dataset {name} of sample {number} is not what its provenance makes"
+        for name, (one, two) in pairs.items()
+        if np.asarray(one).tobytes() != np.asarray(two).tobytes()
+    ]

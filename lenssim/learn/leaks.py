@@ -1,0 +1,164 @@
+"""Leak audit: can a classifier tell the classes apart by statistics that know nothing of substructure?"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import laplace
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from lenssim.errors import DataError
+
+__all__ = ["EDGE", "STATISTICS", "Leak", "leaks", "statistics"]
+
+FOLDS = 5
+BOOTSTRAPS = 500
+LEAST = 50  # images a class
+
+
+def _grid(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    axes = [np.arange(side) - (side - 1) / 2 for side in images.shape[-2:]]
+    y, x = np.meshgrid(*axes, indexing="ij")
+    return x, y
+
+
+def _flux(images: np.ndarray) -> np.ndarray:
+    return np.stack([images.sum((1, 2)), images.max((1, 2))], axis=1)
+
+
+def _ring(images: np.ndarray) -> np.ndarray:
+    """Radius of the light about the middle of the stamp, and its width, in pixels."""
+    radius = np.hypot(*_grid(images))
+    light = np.maximum(images, 0)
+    total = light.sum((1, 2)) + 1e-30
+    mean = (light * radius).sum((1, 2)) / total
+    return np.stack([mean, np.sqrt(np.maximum((light * radius**2).sum((1, 2)) / total - mean**2, 0))], axis=1)
+
+
+def _moments(images: np.ndarray) -> np.ndarray:
+    """Centroid and second moments of the light, in pixels."""
+    x, y = _grid(images)
+    light = np.maximum(images, 0)
+    total = light.sum((1, 2)) + 1e-30
+    middle_x, middle_y = (light * x).sum((1, 2)) / total, (light * y).sum((1, 2)) / total
+    second = [(light * a * b).sum((1, 2)) / total for a, b in ((x, x), (x, y), (y, y))]
+    return np.stack([middle_x, middle_y, *second], axis=1)
+
+
+def _noise(images: np.ndarray) -> np.ndarray:
+    """Noise of the corners, by the median absolute difference of neighbours, and their median."""
+    side = images.shape[-1] // 8
+    corners = np.concatenate(
+        [
+            images[:, rows, columns]
+            for rows in (slice(side), slice(-side, None))
+            for columns in (slice(side), slice(-side, None))
+        ],
+        axis=2,
+    )
+    difference = np.abs(np.diff(corners, axis=1)).reshape(len(images), -1)
+    return np.stack([np.median(difference, axis=1), np.median(corners, axis=(1, 2))], axis=1)
+
+
+def _layout(images: np.ndarray) -> np.ndarray:
+    """How numbers were written: share of exact zeros, of whole numbers, and the smallest and largest."""
+    flat = images.reshape(len(images), -1)
+    return np.stack(
+        [(flat == 0).mean(1), (flat == np.round(flat)).mean(1), flat.min(1), (flat == flat.max(1)[:, None]).mean(1)],
+        axis=1,
+    )
+
+
+def _edges(images: np.ndarray) -> np.ndarray:
+    """Sharpness: second differences against the image, which point masses raise."""
+    sharp = np.abs(np.stack([laplace(image) for image in images])).reshape(len(images), -1)
+    scale = images.max((1, 2)) + 1e-30
+    return np.stack([sharp.mean(1) / scale, np.quantile(sharp, 0.99, axis=1) / scale, sharp.max(1) / scale], axis=1)
+
+
+# What a network could use instead of substructure. Each takes images (N, H, W) and gives features (N, k).
+STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "flux": _flux,
+    "ring": _ring,
+    "moments": _moments,
+    "noise": _noise,
+    "layout": _layout,
+}
+EDGE = "edges"  # knows substructure, as a careless network would: told apart from the others
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How well one statistic tells two classes apart: AUC of cross-validated predictions, 95 % bootstrap interval.
+
+    `leaks` where even the interval's lower end, widened for the number of pairs and statistics, lies above 0.5.
+    """
+
+    statistic: str
+    classes: tuple[str, str]
+    auc: float
+    low: float
+    high: float
+    leaks: bool
+
+    def document(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Features (N, k) by name, of images (N, C, H, W); channels are averaged."""
+    grey = np.asarray(images, dtype=np.float64).mean(1)
+    return {name: function(grey) for name, function in {**STATISTICS, EDGE: _edges}.items()}
+
+
+def leaks(
+    features: dict[str, np.ndarray], labels: np.ndarray, classes: tuple[str, ...], *, seed: int = 0
+) -> Iterator[Leak]:
+    """Every statistic (N, k), and all but the edges together, on every pair of classes; `labels` (N,).
+
+    `DataError` where a class has too few images to judge.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        if count < LEAST:
+            raise DataError(f"class {name!r} has {count} images; a leak audit needs at least {LEAST} of each class")
+    together = np.concatenate([columns for name, columns in features.items() if name != EDGE], axis=1)
+    judged = {**features, "all but edges": together}
+    pairs = list(combinations(range(len(classes)), 2))
+    tail = 0.025 / (len(judged) * len(pairs))
+    for first, second in pairs:
+        own = np.flatnonzero((labels == first) | (labels == second))
+        truth = labels[own] == second
+        for name, columns in judged.items():
+            score = _scores(columns[own], truth, seed)
+            auc, (low, high, least) = _interval(truth, score, (0.025, 0.975, tail), seed)
+            yield Leak(name, (classes[first], classes[second]), auc, low, high, bool(least > 0.5))
+
+
+def _scores(features: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+    model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return cross_val_predict(model, features, truth, cv=folds, method="predict_proba")[:, 1]
+
+
+def _interval(
+    truth: np.ndarray, score: np.ndarray, quantiles: tuple[float, ...], seed: int
+) -> tuple[float, tuple[float, ...]]:
+    """AUC, and quantiles of its distribution: normal, with the variance of resampled images."""
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(seed)
+    auc = float(roc_auc_score(truth, score))
+    ranks = np.argsort(np.argsort(score, kind="stable"), kind="stable")
+    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
+    drawn = []
+    for _ in range(BOOTSTRAPS):
+        up, down = rng.choice(positive, len(positive)), rng.choice(negative, len(negative))
+        drawn.append(np.searchsorted(np.sort(ranks[down]), ranks[up], side="left").mean() / len(down))
+    spread = float(np.std(drawn))
+    return auc, tuple(auc + spread * float(norm.ppf(q)) for q in quantiles)

@@ -1,0 +1,104 @@
+"""Self-interacting dark matter: haloes with cores, and haloes whose cores have collapsed."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from scipy.special import gamma
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.cosmology import G
+from lenssim.simulate.darkmatter.population import HaloPopulation
+from lenssim.simulate.distributions import Value
+from lenssim.simulate.halos.halos import Halos, beside, tnfw_mass
+from lenssim.simulate.halos.soliton import soliton_mass
+from lenssim.simulate.plane import LensPlane
+from lenssim.simulate.scenes import Perturbers
+
+__all__ = ["SelfInteractingDarkMatter", "collapse_time", "core_evolution"]
+
+SLOPE = 2.5  # of the core's density, (1 + a (r / theta_c)^2)^-2.5: a Plummer sphere
+HOLLOW = 1.8  # radius that is hollowed out, in core radii: leaves the density of the NFW halo at the core radius
+FILL = 0.7  # radius of half density of what fills it, in radii hollowed out
+COLLAPSED_HOLLOW, COLLAPSED_CORE = 0.6, 0.03  # the same of collapsed haloes, in scale radii
+_CM2_PER_G = 2.08908e-10  # kpc^2 / Msun
+_KPC_S_PER_KM_GYR = 0.9777922  # Gyr of a kpc at 1 km/s
+_FORMATION = 10.0  # redshift
+
+
+class SelfInteractingDarkMatter(HaloPopulation):
+    """`HaloPopulation` in which particles scatter, with sigma / m = `cross_section` / (1 + (V_max / w)^2)^2 [cm^2/g].
+
+    A halo of age t since redshift 10 has gone tau = t / t_c towards collapse, with t_c of `collapse_time`. Up to
+    tau = 1 it has a core of radius r_s f(tau) (`core_evolution`); afterwards its core has collapsed. Either way mass
+    only moves within the halo: a truncated NFW halo less one of the same centre truncated at h, plus a Plummer sphere
+    of the same mass and of half-density radius theta_c. With a core, h = 1.8 r_c and theta_c = 0.7 h, which joins a
+    flat core of about the density that the halo had at r_c to the untouched outside. Collapsed, h = 0.6 r_s and
+    theta_c = 0.03 r_s: the mass of the inner halo in a compact core, as in simulations of collapsed subhaloes, whose
+    slope is steeper than isothermal. h stays below half the truncation radius. At cross section 0 haloes are those of
+    cold dark matter, one by one.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
+    units: ClassVar[dict[str, str]] = {
+        **HaloPopulation.units,
+        "cross_section": "cm^2/g",
+        "velocity_scale": "km/s",
+        "n_collapsed": "",
+    }
+
+    model: Literal["sidm"]
+    cross_section: Value
+    velocity_scale: Value = 30.0
+
+    def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
+        """The cross section; `ConfigError` if it or its velocity scale cannot be."""
+        if (columns.draw("cross_section", self.cross_section) < 0).any():
+            raise ConfigError(
+                f"cross_section must not be negative, got {columns.values['cross_section'].min():g} cm^2/g"
+            )
+        if (columns.draw("velocity_scale", self.velocity_scale) <= 0).any():
+            raise ConfigError(f"velocity_scale must be positive, got {columns.values['velocity_scale'].min():g} km/s")
+
+    def tables(self, columns: Columns, plane: LensPlane, halos: Halos) -> dict[str, Perturbers]:
+        """Haloes, what is taken out of them, and what becomes of it."""
+        n, owner = len(plane), halos.owner
+        v_max = 1.64 * np.sqrt(G * halos.rho_s) * halos.r_s
+        slowed = (1 + (v_max / columns.values["velocity_scale"][owner]) ** 2) ** -2
+        age = plane.cosmology.age(halos.z) - plane.cosmology.age(_FORMATION)
+        tau = age / collapse_time(columns.values["cross_section"][owner] * slowed, halos.rho_s, halos.r_s)
+        collapsed = tau > 1
+        columns.put("n_collapsed", np.bincount(owner[collapsed], minlength=n).astype(np.float64))
+        hollow = np.where(collapsed, COLLAPSED_HOLLOW, HOLLOW * core_evolution(np.minimum(tau, 1.0))) * halos.r_s
+        hollow = np.minimum(hollow, 0.5 * halos.r_trunc)
+        core = np.where(collapsed, COLLAPSED_CORE / COLLAPSED_HOLLOW, FILL) * hollow
+        touched = np.flatnonzero(hollow > 1e-3 * halos.r_s)
+        own, hollow, core = halos.take(touched), hollow[touched], core[touched]
+        central = tnfw_mass(own.rho_s, own.r_s, hollow) / soliton_mass(1.0, core, SLOPE)
+        surface = central * core * np.sqrt(np.pi / (2 ** (1 / SLOPE) - 1)) * gamma(SLOPE - 0.5) / gamma(SLOPE)
+        whole, taken = halos.tnfw(n), own.tnfw(n, -1.0)
+        taken.columns["r_trunc"] = hollow / own.kpc_per_arcsec
+        cores = Perturbers.from_counts(
+            np.bincount(own.owner, minlength=n),
+            kappa_0=surface * own.kpc_per_arcsec**2 / own.sigma_crit,
+            theta_c=core / own.kpc_per_arcsec,
+            slope=np.full(len(own), SLOPE),
+            center_x=own.x,
+            center_y=own.y,
+        )
+        return {"tnfw": beside(whole, taken), "uldm": cores}
+
+
+def collapse_time(cross_section: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray) -> np.ndarray:
+    """Gravothermal time [Gyr] of a halo [Msun / kpc^3, kpc], infinite at 0: Essig et al. 2019 (arXiv:1809.01144).
+
+    t_c = 150 / (0.75 sigma/m rho_s r_s) (4 pi G rho_s)^(-1/2).
+    """
+    rate = 0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)  # km/s/kpc
+    with np.errstate(divide="ignore"):
+        return 150 / rate * _KPC_S_PER_KM_GYR
+
+
+def core_evolution(tau: np.ndarray) -> np.ndarray:
+    """r_c / r_s at tau in 0..1 of a core like (r^4 + r_c^4)^(1/4): Yang et al. 2024 (arXiv:2305.16176)."""
+    return 2.555 * np.sqrt(tau) - 3.632 * tau + 2.131 * tau**2 - 1.415 * tau**3 + 0.4683 * tau**4

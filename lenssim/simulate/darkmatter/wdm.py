@@ -1,0 +1,47 @@
+"""Warm dark matter: fewer and fluffier small haloes."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.population import HaloPopulation
+from lenssim.simulate.distributions import Value
+from lenssim.simulate.halos.concentration import power_suppression
+from lenssim.simulate.halos.mass_function import suppression
+from lenssim.simulate.plane import LensPlane
+
+__all__ = ["WarmDarkMatter", "thermal_mass"]
+
+
+class WarmDarkMatter(HaloPopulation):
+    """`HaloPopulation` thinned below the half-mode mass m_hm [Msun], given as `log10_m_hm`.
+
+    n / n_CDM = (1 + (4.2 m_hm / m)^2.5)^-0.2 for subhaloes and (1 + (2.3 m_hm / m)^0.8)^-1 in the field: Lovell 2020
+    (arXiv:2003.01125, table 2). c / c_CDM = (1 + 60 m_hm / m)^-0.17: Bose et al. 2016 (arXiv:1507.01998, equation 17).
+    As m_hm goes to 0 the haloes become those of cold dark matter, one by one. Tides know of the mass at infall alone.
+    """
+
+    units: ClassVar[dict[str, str]] = {**HaloPopulation.units, "log10_m_hm": "dex(Msun)", "m_thermal": "keV"}
+
+    model: Literal["wdm"]
+    log10_m_hm: Value
+
+    def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
+        """The half-mode mass, and the mass of the thermal relic that it belongs to."""
+        m_hm = 10 ** columns.draw("log10_m_hm", self.log10_m_hm)
+        columns.put("m_thermal", thermal_mass(m_hm, plane.cosmology.Om0, plane.cosmology.H0 / 100))
+
+    def survival(self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool) -> np.ndarray:
+        """Lovell 2020, for subhaloes or the field."""
+        m_hm = 10 ** columns.values["log10_m_hm"][owner]
+        return suppression(mass, m_hm, 2.3**0.8, 0.8, -1.0) if field else suppression(mass, m_hm, 4.2**2.5, 2.5, -0.2)
+
+    def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
+        """Bose et al. 2016."""
+        return power_suppression(mass, 10 ** columns.values["log10_m_hm"][owner], 60.0, 1.0, -0.17)
+
+
+def thermal_mass(m_hm: np.ndarray, Om0: float, h: float) -> np.ndarray:
+    """Mass [keV] of the thermal relic of half-mode mass `m_hm` [Msun]: Schneider et al. 2012 (arXiv:1112.0330)."""
+    return 2.32 * (Om0 / 0.25) ** 0.4 * (h / 0.7) ** 0.8 * (m_hm / 1e9) ** -0.3

@@ -1,0 +1,160 @@
+"""The PyAutoLens engine: its profiles, tracer, over-sampling and convolver, in double precision."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.bridges.autolens_terms import profile_to_autolens
+from lenssim.simulate.conventions import flip_rows, gaussian_kernel, scaled
+from lenssim.simulate.engines import check_adaptive
+from lenssim.simulate.engines.autolens_profiles import (
+    CentredPowerLaw,
+    FlooredNFWTruncated,
+    FlooredSersic,
+    PointMasses,
+)
+from lenssim.simulate.engines.pyauto import aa, al, pinned
+from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.scenes import Scenes
+
+__all__ = ["Autolens", "grid", "kernel", "tracer"]
+
+# Classes of the engine in place of those that users know: the same but on their very centres, where they are finite.
+ENGINE_TYPES = {"epl": CentredPowerLaw, "tnfw": FlooredNFWTruncated, "sersic": FlooredSersic}
+
+
+class Autolens:
+    """Renders with PyAutoLens.
+
+    Its rays are traced once, to a single lens plane, with deflections already scaled to the source: exact whatever
+    either code's cosmology. The light is binned by its over-sampler and blurred by its convolver on an array that is
+    continued beyond the stamp as the instrument's PSF says.
+    """
+
+    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
+        """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
+        check_adaptive("autolens", supersampling)
+        check_sampling(instrument, supersampling)
+        images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+        with pinned():
+            camera = _camera(instrument, supersampling)
+            for i in range(len(scenes)):
+                images[i, 0] = camera.image(tracer(scenes.take(slice(i, i + 1)), instrument, together=True))
+        return images
+
+
+def tracer(scene: Scenes, instrument: Instrument, *, together: bool = False) -> Any:
+    """The Tracer of one scene: a lens galaxy, its substructure, and a source galaxy; call it within `pinned()`.
+
+    Profiles are attributes named `<prefix><profile>`, perturbers `<kind>_<number>`. `together` makes one profile of
+    all point masses, and takes the engine's own classes, which are finite on their centres.
+    """
+    z_lens, z_source = float(scene.params["z_lens"][0]), float(scene.params["z_source"][0])
+    if not 0 < z_lens < z_source:
+        raise ConfigError(
+            f"PyAutoLens traces to a source behind the lens; got z_lens {z_lens:g}, z_source {z_source:g}"
+        )
+    types = ENGINE_TYPES if together else None
+    factor, pixel = float(scene.deflection_scale()[0]), instrument.pixel_scale
+    lens: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+    for component in scene.components:
+        values = {name: float(column[0]) for name, column in scene.of(component, instrument.zero_point).items()}
+        if component.role == "lens":
+            values = scaled(component.profile, values, factor)
+        elif "image" in values:
+            values["image"] = scene.images[int(values["image"])]
+        owner = source if component.role == "source" else lens
+        owner[component.prefix + component.profile] = profile_to_autolens(component.profile, values, pixel, types)
+    substructure: dict[str, Any] = {}
+    for kind, table in scene.perturbers.items():
+        own = scaled(kind, table.of(0), factor)
+        if kind == "point_mass" and together:
+            centres = np.stack([own["center_y"], own["center_x"]], axis=-1)
+            substructure[kind] = PointMasses(centres, own["theta_E"])
+            continue
+        for k, row in enumerate(zip(*own.values(), strict=True)):
+            values = dict(zip(own, map(float, row), strict=True))
+            substructure[f"{kind}_{k}"] = profile_to_autolens(kind, values, pixel, types)
+    galaxies = [al.Galaxy(redshift=z_lens, **lens), al.Galaxy(redshift=z_source, **source)]
+    if substructure:
+        galaxies.insert(1, al.Galaxy(redshift=z_lens, **substructure))
+    flat = scene.cosmology
+    cosmology = al.cosmo.FlatLambdaCDM(H0=flat.H0, Om0=flat.Om0, Ob0=flat.Ob0, Tcmb0=0.0)
+    return al.Tracer(galaxies=galaxies, cosmology=cosmology)
+
+
+def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
+    """Grid2D of the stamp, its pixels `fine` times finer, `supersampling` rays a side of the camera's pixels."""
+    return al.Grid2D.uniform(
+        shape_native=(instrument.num_pix * fine,) * 2,
+        pixel_scales=instrument.pixel_scale / fine,
+        over_sample_size=supersampling // fine,
+    )
+
+
+def kernel(instrument: Instrument) -> np.ndarray:
+    """The PSF as a pixel kernel (K, K) in PyAutoLens's orientation, at the PSF's own sampling."""
+    psf = instrument.psf
+    if isinstance(psf, PixelPSF):
+        return flip_rows(psf.array()).copy()
+    return gaussian_kernel(psf.fwhm, psf.truncation, instrument.pixel_scale)
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """What all scenes of one instrument and supersampling share."""
+
+    grid: Any
+    convolver: Any  # None where the kernel is a single pixel
+    mask: Any  # of the stamp within its margin
+    blurring_mask: Any  # the margin
+    margin: int
+    fine: int  # pixels of the grid a side of the camera's
+    continued: bool  # whether the stamp's edge is continued into the margin, or it is dark
+
+    def image(self, own: Any) -> np.ndarray:
+        """Expected image (H, W) [e-/s per pixel] of a Tracer whose intensities are per camera pixel; row 0 first."""
+        light = own.image_2d_from(grid=self.grid.over_sampled)
+        binned = self.grid.over_sampler.binned_array_2d_from(light)
+        image = np.asarray(binned.native.array) / self.fine**2
+        if self.convolver is not None:
+            image = self._blurred(image)
+        size = len(image) // self.fine
+        return flip_rows(image.reshape(size, self.fine, size, self.fine).sum((1, 3)))
+
+    def _blurred(self, image: np.ndarray) -> np.ndarray:
+        whole = np.pad(image, self.margin, mode="edge" if self.continued else "constant")
+        blurred = self.convolver.convolved_image_from(
+            image=al.Array2D(values=whole[~np.array(self.mask)], mask=self.mask),
+            blurring_image=al.Array2D(values=whole[~np.array(self.blurring_mask)], mask=self.blurring_mask),
+        )
+        inside = slice(self.margin, self.margin + len(image))
+        return np.asarray(blurred.native.array)[inside, inside]
+
+
+@lru_cache(maxsize=8)
+def _camera(instrument: Instrument, supersampling: int) -> _Camera:
+    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    scale, weights = instrument.pixel_scale / fine, kernel(instrument)
+    margin, size = len(weights) // 2, instrument.num_pix * fine
+    inside = np.ones((size + 2 * margin,) * 2, dtype=bool)
+    inside[margin : margin + size, margin : margin + size] = False
+    mask = al.Mask2D(mask=inside, pixel_scales=scale)
+    convolver = None
+    if len(weights) > 1:
+        array = al.Array2D.no_mask(values=weights, pixel_scales=scale)
+        state = aa.operators.convolver.ConvolverState(kernel=array, mask=mask)
+        convolver = al.Convolver(kernel=array, state=state, use_fft=False)
+    return _Camera(
+        grid=grid(instrument, supersampling, fine),
+        convolver=convolver,
+        mask=mask,
+        blurring_mask=al.Mask2D(mask=~inside, pixel_scales=scale),
+        margin=margin,
+        fine=fine,
+        continued=not isinstance(instrument.psf, PixelPSF),
+    )

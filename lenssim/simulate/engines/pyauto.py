@@ -1,0 +1,76 @@
+"""PyAutoLens, imported and called so that no config folder and no variable of the environment changes what it computes.
+
+It reads `config/` of the working directory and `PYAUTO_*` variables: both can shrink grids, change over-sampling or
+stop the import. Here it is imported without them, and works within `pinned()`, under the configuration it comes with.
+Outside of `pinned()` a user's own configuration holds, as it would without lenssim.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["aa", "ag", "al", "pinned"]
+
+_SKIP_CHECK = "PYAUTO_SKIP_WORKSPACE_VERSION_CHECK"
+
+
+@contextmanager
+def _clean_environment(**extra: str) -> Iterator[None]:
+    theirs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYAUTO_")}
+    os.environ.update(extra)
+    try:
+        yield
+    finally:
+        for name in extra:
+            os.environ.pop(name, None)
+        os.environ.update(theirs)
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    state = np.random.get_state()  # noqa: NPY002 (jax moves the global state when imported)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+with warnings.catch_warnings(), _clean_environment(**{_SKIP_CHECK: "1"}), _random_state_kept():
+    warnings.simplefilter("ignore")  # its docstrings hold escape sequences that Python warns of, once, when compiled
+    from autonerves import conf
+
+    _users = conf.instance
+    conf.instance = conf.Config()  # the libraries register their own folders here
+    try:
+        import autofit as af
+        import autolens as al
+        import jax  # noqa: F401 (PyAutoLens would import it with the first image)
+
+        aa, ag = al.lens.tracer.aa, al.lens.tracer.ag
+        _OWN = conf.Config(*(Path(library.__file__).parent / "config" for library in (al, ag, aa, af)))
+        for library in (af, aa, ag, al):
+            with suppress(Exception):  # a broken config folder of the user's is told of when they use it
+                _users.register(library.__file__)
+    finally:
+        conf.instance = _users
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """PyAutoLens as it comes: its own configuration, no `PYAUTO_*` variables, and numpy's error state left alone.
+
+    It evaluates formulas outside their branches, so numpy is silent within.
+    """
+    theirs: Any = conf.instance
+    conf.instance = _OWN
+    try:
+        with warnings.catch_warnings(), _clean_environment(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", DeprecationWarning)  # of numpy's, by PyAutoLens's own calls
+            yield
+    finally:
+        conf.instance = theirs

@@ -1,0 +1,88 @@
+"""Cluster files and the job scripts made of them; a real queue is met in tests/slurm."""
+
+from pathlib import Path
+
+import pytest
+
+from lenssim.data.queue import Queue, job_script, read_queue
+from lenssim.errors import ConfigError
+
+pytest.importorskip("dask_jobqueue")
+PIPELINES = Path(__file__).resolve().parents[2] / "pipelines" / "slurm"
+HEADS = {
+    "slurm": ("#SBATCH -p long", "#SBATCH -A lensing", "#SBATCH -t 02:00:00"),
+    "pbs": ("#PBS -q long", "#PBS -A lensing", "#PBS -l walltime=02:00:00"),
+    "sge": ("#$ -q long", "#$ -P lensing", "#$ -l h_rt=02:00:00"),
+    "lsf": ("#BSUB -q long", '#BSUB -P "lensing"', "#BSUB -W 02:00"),
+    "htcondor": ("MY.DaskWorkerCores = 4", "MY.DaskWorkerDisk = 1000000000"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _lsf_here(monkeypatch):
+    """The class for LSF asks the queue for its unit of memory, which there is no queue here to tell."""
+    monkeypatch.setattr("dask_jobqueue.lsf.lsf_detect_units", lambda: "kb")
+
+
+@pytest.mark.parametrize("system", HEADS)
+def test_job_scripts_of_every_system(system):
+    queue = Queue(
+        system=system,
+        jobs=3,
+        workers=4,
+        memory="16GB",
+        walltime="02:00:00",
+        queue="long",
+        account="lensing",
+        prologue=("module load python",),
+        disk="1GB" if system == "htcondor" else None,
+    )
+    script = job_script(queue)
+    for line in HEADS[system]:
+        assert line in script, script
+    assert "--nworkers 4" in script
+    assert "--lifetime 6900s" in script  # five minutes before the queue's end
+    assert "export OMP_NUM_THREADS=1" in script
+    assert "module load python" in script
+
+
+@pytest.mark.parametrize(
+    ("walltime", "seconds", "lifetime"),
+    [("02:00:00", 7200, 6900), ("00:10:00", 600, 569), ("1-00:00:00", 86400, 86100), ("0:10:0", 600, 569)],
+)
+def test_workers_leave_before_the_queue_kills_them(walltime, seconds, lifetime):
+    queue = Queue(system="slurm", jobs=1, walltime=walltime)
+    assert (queue.seconds, queue.lifetime) == (seconds, lifetime)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("system: slum\njobs: 2", "system"),
+        ("system: slurm\njobs: 0", "jobs"),
+        ("system: slurm\njobs: 2\nwall_time: '1:00:00'", "wall_time"),
+        ("system: slurm\njobs: 2\nwalltime: 3600", "walltime"),
+        ("system: slurm\njobs: 2\nwalltime: '10:00'", "write it as hours:minutes:seconds"),
+        ("system: slurm\njobs: 2\nworkers: 8\nmemory: 4GB", "a worker needs 1.5 GB"),
+        ("system: [", "cannot read"),
+        ("!!python/object/apply:os.system ['true']", "cannot read"),
+    ],
+)
+def test_cluster_files_that_cannot_be(tmp_path, text, message):
+    (tmp_path / "cluster.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_queue(tmp_path / "cluster.yaml")
+
+
+def test_the_example_is_one(tmp_path, lenssim):
+    assert read_queue(PIPELINES / "cluster.yaml").jobs == 8
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_queue(tmp_path / "absent.yaml")
+    command = ("generate", "--model", "III", "--n", 100, "--out", "D")
+    dry = lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--dry-run")
+    assert dry.code == 0, dry.err
+    assert "#SBATCH -p standard" in dry.out
+    assert '"n": 100' in dry.out
+    assert not (tmp_path / "D").exists()
+    assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--workers", 2).code == 2
+    assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--shards", "0::2").code == 2

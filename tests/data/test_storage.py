@@ -1,0 +1,225 @@
+"""Storage: what rounding costs, what repacking keeps, and what others can read."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.export import export_fits, export_webdataset
+from lenssim.data.generate import generate, make_plan
+from lenssim.data.reading import decoded, open_shard, read_samples
+from lenssim.data.repack import repack
+from lenssim.data.resimulate import resimulate
+from lenssim.data.storage import STORAGES, decode, encode, error_bound, noise_level
+from lenssim.data.verify import verify
+from lenssim.errors import ConfigError, DataError
+from lenssim.simulate.preset import load_preset
+
+pytest.importorskip("hdf5plugin")
+KINDS = [(storage, compress) for storage in STORAGES for compress in (False, True)]
+pixels = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@given(arrays(np.float32, (2, 2, 4, 4), elements=pixels), st.integers(0, 2**40))
+def test_the_error_is_bounded(storage, images, number):
+    stored, scale = encode(images, np.array([number, number + 1]), storage)
+    again = decode(stored, scale)
+    assert stored.dtype == storage
+    assert again.dtype == np.float32
+    error = np.abs(again.astype(np.float64) - images)
+    assert (error <= error_bound(images.astype(np.float64), scale, storage)).all()
+
+
+def noisy(count: int, sigma: float = 0.01) -> np.ndarray:
+    x = np.linspace(-10, 10, 32)
+    blob = np.exp(-(x[:, None] ** 2) - x**2)
+    rng = np.random.default_rng(4)
+    return (blob + sigma * rng.standard_normal((count, 1, 32, 32))).astype(np.float32)
+
+
+def test_the_noise_is_found_among_the_objects():
+    np.testing.assert_allclose(noise_level(noisy(50)).mean(), 0.01, rtol=0.15)
+
+
+def test_int16_steps_are_an_eighth_of_the_noise():
+    """So that rounding with dither adds at most a part in 4 * 64 to the noise's variance."""
+    images = noisy(50)
+    stored, scale = encode(images, np.arange(50), "int16")
+    np.testing.assert_allclose(scale, noise_level(images) / 8, rtol=1e-6)
+    error = decode(stored, scale) - images
+    assert error.var() < 0.01**2 / (4 * 64)
+
+
+@pytest.mark.parametrize("storage", ["float16", "int16"])
+def test_dither_leaves_means_alone(storage):
+    """A value between two steps, stored under many numbers: the mean is the value, not a step."""
+    value = np.full((4000, 1, 2, 2), 0.12347, np.float32)
+    value[:, :, 0, 0] = 100.0  # the peak, which sets the scale
+    stored, scale = encode(value, np.arange(4000), storage)
+    values = decode(stored, scale)[:, 0, 1, 1].astype(np.float64)
+    step = np.ptp(values)
+    assert step > 0
+    assert abs(values.mean() - 0.12347) < 4 * step / np.sqrt(4000)
+
+
+def test_bits_depend_on_image_and_number_alone():
+    images = noisy(6)
+    whole, scale = encode(images, np.arange(6), "int16")
+    for start in range(6):
+        part, own = encode(images[start:], np.arange(start, 6), "int16")
+        np.testing.assert_array_equal(part, whole[start:])
+        np.testing.assert_array_equal(own, scale[start:])
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, 3.0, -5.0])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_flat_images_stay_flat_enough(storage, value):
+    images = np.full((1, 1, 4, 4), value, np.float32)
+    stored, scale = encode(images, np.array([0]), storage)
+    assert np.isfinite(decode(stored, scale)).all()
+    assert (np.abs(decode(stored, scale) - images) <= error_bound(images, scale, storage) + 2e-38).all()
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory) -> dict[tuple[str, bool], Path]:
+    """The same 150 samples in every storage."""
+    home, found = tmp_path_factory.mktemp("sets"), {}
+    for storage, compress in KINDS:
+        folder = found[storage, compress] = home / f"{storage}-{compress}"
+        options = {"seed": 5, "shard_size": 64, "storage": storage, "compress": compress}
+        generate(folder, make_plan(load_preset("III"), 150, **options))
+    return found
+
+
+@pytest.mark.parametrize(("storage", "compress"), KINDS)
+def test_every_storage_holds_the_same_sky(sets, storage, compress):
+    folder = sets[storage, compress]
+    assert verify(folder).problems == []
+    assert resimulate(folder, 5) == (resimulate(folder, 5)[0], [])
+    exact, stored = ShardDataset(sets["float32", False]), ShardDataset(folder)
+    assert stored.index.tolist() == exact.index.tolist()
+    rows = np.array([3, 149, 64, 63, 3, 100])
+    here, true = stored.images(rows), exact.images(rows)
+    assert here.dtype == np.float32
+    for i, row in enumerate(rows):
+        samples = read_samples(folder / "shards" / f"{row // 64:06d}.h5")
+        scale = None if samples.scale is None else samples.scale[row % 64][None]
+        bound = error_bound(true[i][None].astype(np.float64), scale, storage)
+        assert (np.abs(here[i] - true[i])[None] <= bound).all()
+    np.testing.assert_array_equal(stored.images(np.arange(150)[::-1])[::-1], stored.images(np.arange(150)))
+
+
+def test_fingerprints_tell_storages_apart_but_not_compression(sets):
+    prints = {kind: verify(folder).fingerprint for kind, folder in sets.items()}
+    for storage in STORAGES:
+        assert prints[storage, False] == prints[storage, True]
+    assert len(set(prints.values())) == len(STORAGES)
+
+
+def test_sizes(sets):
+    sizes = {kind: sum(path.stat().st_size for path in (f / "shards").glob("*.h5")) for kind, f in sets.items()}
+    assert sizes["float16", False] < 0.6 * sizes["float32", False]
+    assert sizes["int16", True] < 0.4 * sizes["float32", False]
+
+
+@pytest.mark.parametrize(("storage", "compress"), KINDS)
+def test_repacking_is_generating(sets, tmp_path, storage, compress):
+    repack(sets["float32", False], tmp_path / "D", storage, compress)
+    for path in sorted(sets[storage, compress].rglob("*.*")):
+        again = tmp_path / "D" / path.relative_to(sets[storage, compress])
+        assert again.read_bytes() == path.read_bytes(), path
+
+
+def test_what_was_rounded_stays_so(sets, tmp_path):
+    repack(sets["int16", True], tmp_path / "D", "int16", False)
+    assert verify(tmp_path / "D").fingerprint == verify(sets["int16", False]).fingerprint
+    for storage in ("float32", "float16"):
+        with pytest.raises(ConfigError, match="is stored as int16: it stays so"):
+            repack(sets["int16", True], tmp_path / "E", storage, False)
+
+
+def test_the_command_line_repacks_and_exports(sets, tmp_path, lenssim):
+    done = lenssim("repack", sets["float32", False], "--out", "D", "--storage", "int16", "--compress")
+    assert done.code == 0, done.err
+    assert verify(sets["int16", True]).fingerprint in done.out
+    assert lenssim("verify", "D", "--resimulate", 3).out.count("3 samples made again and equal to the bit") == 1
+    assert lenssim("repack", "D", "--out", "E", "--storage", "int8").code == 2
+    assert lenssim("export", "D", "--to", "fits", "--out", "F").code == 0
+    assert lenssim("export", "D", "--to", "webdataset", "--out", "F").code == 2
+    refused = lenssim("generate", "--model", "III", "--n", 150, "--seed", 5, "--out", "D", "--storage", "float16")
+    assert "storage: int16 there, float16 asked for" in refused.err
+
+
+def test_a_flipped_byte_in_a_compressed_shard_is_named(sets, tmp_path):
+    import shutil
+
+    folder = Path(shutil.copytree(sets["int16", True], tmp_path / "D"))
+    path = folder / "shards/000001.h5"
+    pristine = path.read_bytes()
+    with h5py.File(path) as file:
+        chunk = file["images"].id.get_chunk_info(0)
+        scale = file["scale"].id.get_offset()
+    for name, position in (("images", chunk.byte_offset + chunk.size // 2), ("scale", scale + 3)):
+        damaged = bytearray(pristine)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        assert any(f"shards/000001.h5: dataset {name} " in line for line in verify(folder).problems)
+
+
+def test_compression_bombs_and_other_filters_are_refused(tmp_path, sets):
+    import shutil
+
+    for name, options in {
+        "gzip": {"data": np.zeros((64, 1, 64, 64), np.float32), "chunks": True, "compression": "gzip"},
+        "absent": {"shape": (64, 1, 20_000, 20_000), "dtype": "f4", "chunks": (1, 1, 64, 64)},
+        "huge": {"shape": (64, 1, 30_000, 30_000), "dtype": "f4"},
+        "double": {"data": np.zeros((64, 1, 64, 64))},
+    }.items():
+        path = Path(shutil.copy(sets["float32", False] / "shards/000000.h5", tmp_path / f"{name}.h5"))
+        with h5py.File(path, "r+") as file:
+            del file["images"]
+            file.create_dataset("images", **options)
+        with pytest.raises(DataError, match=rf"{name}\.h5") as error:
+            open_shard(path)
+        assert "images" in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [("float32", False), ("int16", True)])
+def test_exports_hold_what_the_shards_hold(sets, tmp_path, kind):
+    dataset = ShardDataset(sets[kind])
+    for path in export_fits(sets[kind], tmp_path / "fits"):
+        with fits.open(path, checksum=True) as units:
+            rows = units["SAMPLES"].data["index"].astype(int)
+            np.testing.assert_array_equal(units[0].data, dataset.images(rows))
+            np.testing.assert_array_equal(units["SAMPLES"].data["label"], dataset.labels[rows])
+            np.testing.assert_array_equal(units["SAMPLES"].data["theta_E"], dataset.params["theta_E"][rows])
+            assert units["SAMPLES"].columns["theta_E"].unit == "arcsec"
+            assert units[0].header["BUNIT"] == "electron/s"
+    seen = []
+    for path in export_webdataset(sets[kind], tmp_path / "tar"):
+        with tarfile.open(path) as tar:
+            content = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
+        for name in sorted(name for name in content if name.endswith(".npy")):
+            number = int(name.removesuffix(".npy"))
+            image = np.load(io.BytesIO(content[name]))
+            np.testing.assert_array_equal(image, dataset.images(np.array([number]))[0])
+            assert int(content[f"{number:09d}.cls"]) == dataset.labels[number]
+            about = json.loads(content[f"{number:09d}.json"])
+            assert about["params"]["theta_E"] == dataset.params["theta_E"][number]
+            seen.append(number)
+    assert seen == dataset.index.tolist()
+
+
+def test_decoded_rows(sets):
+    with open_shard(sets["int16", True] / "shards/000000.h5") as file:
+        np.testing.assert_array_equal(decoded(file, 5), decoded(file)[5])
