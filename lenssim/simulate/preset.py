@@ -3,16 +3,25 @@
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS, DarkMatter
 from lenssim.simulate.distributions import Value
-from lenssim.simulate.instruments import Instrument, instrument, instruments
+from lenssim.simulate.instruments import Instrument, Supersampling, instrument, instruments, parse_sampling
 from lenssim.simulate.observe import NOISES
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component
@@ -55,6 +64,13 @@ class ComponentChoice(BaseModel):
         return {"profile": profile.name, "name": data.get("name"), "parameters": values}
 
 
+def _sampling(value: Any) -> Supersampling:
+    try:
+        return parse_sampling(str(value))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 def _resolve_instrument(data: Any) -> Any:
     if isinstance(data, str):
         data = {"name": data}
@@ -75,7 +91,7 @@ class Preset(BaseModel):
     reference: str = ""
     instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
     noise: tuple[str, ...] = ("nominal", "none")
-    supersampling: Annotated[int, Field(ge=1, le=12)] | Literal["adaptive"] = 1
+    supersampling: Annotated[Supersampling, PlainValidator(_sampling)] = 1
     exposure_time: Value | None = None
     cosmology: Cosmology
     z_lens: Value

@@ -408,7 +408,7 @@ def test_a_profile_without_a_counterpart_is_named_with_what_can_be_done():
 
 
 def test_rays_that_are_no_number_are_refused():
-    with pytest.raises(ConfigError, match="supersampling 'adaptive'"):
+    with pytest.raises(ConfigError, match="'autolens' cannot sample adaptively"):
         engine("autolens").render(scene(), CAMERA, supersampling="adaptive")
 
 

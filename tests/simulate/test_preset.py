@@ -39,7 +39,7 @@ BAD = [
     (lambda d: d["instrument"].update(name="hts_wfc3_f160w"), "did you mean 'hst_wfc3_f160w'"),
     (lambda d: d["instrument"].update(num_pix=0), "instrument.num_pix"),
     (lambda d: d.update(noise=["nominl"]), "did you mean 'nominal'"),
-    (lambda d: d.update(supersampling=0), "supersampling: must be greater"),
+    (lambda d: d.update(supersampling=0), "supersampling: supersampling must lie in 1..12 or be adaptive, got 0"),
     (lambda d: d.pop("lens"), "lens is missing"),
 ]
 
@@ -57,7 +57,7 @@ def test_corrected_presets_keep_classes_and_explain_themselves(model):
     published, corrected = load_preset(model), load_preset(f"{model}-corrected")
     assert corrected.class_names == published.class_names == ("no_sub", "cdm", "axion")
     assert (corrected.instrument, corrected.source) == (published.instrument, published.source)
-    assert corrected.supersampling >= 4
+    assert corrected.supersampling == "adaptive"
     assert corrected.noise[0] == "nominal"
     assert corrected.masses.distances == "angular_diameter"
     assert corrected.z_source_convention is None
