@@ -29,6 +29,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
+    from lenssim.cli.audit import known_verdict
     from lenssim.data.manifest import MANIFEST, read_manifest, read_plan, read_record
 
     plan = read_plan(folder)
@@ -48,6 +49,7 @@ def info(folder: Folder, json: Json = False) -> None:
         "versions": config.get("versions", {}),
         "config_hash": plan.config_hash,
         "fingerprint": manifest.fingerprint if manifest else None,
+        "leak_audit": known_verdict(folder, manifest.fingerprint) if manifest else None,
     }
     if json:
         print(dumps(facts))

@@ -56,6 +56,9 @@ def generate(
         str | None, typer.Option(help="float32, or with bounded error and less room: float16, int16.")
     ] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,
+    detectability: Annotated[
+        bool, typer.Option("--detectability", help="Store each sample's expected delta chi2 (batched engine, CPU).")
+    ] = False,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan and any job script only.")
@@ -93,6 +96,7 @@ def generate(
         shard_size=shard_size,
         storage=storage,
         compress=compress,
+        detectability=detectability,
         folder=out,
     )
     mine = None if shards is None else share(shards, plan.shards)

@@ -27,12 +27,15 @@ def register(app: typer.Typer) -> None:
 
 
 def classify(
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Folder of the data set.")] = None,
+    data: Annotated[str | None, typer.Option("--data", "-d", help="Folder or URL of the data set.")] = None,
     live: Annotated[
         str | None, typer.Option(help="Instead of --data: a preset, simulated while training; nothing on disk.")
     ] = None,
     live_n: Annotated[int | None, typer.Option(help="Samples of an epoch of --live. Default: 9000.")] = None,
     live_seed: Annotated[int | None, typer.Option(help="Seed of the samples of --live. Default: 0.")] = None,
+    live_endless: Annotated[
+        bool | None, typer.Option("--live-endless", help="Simulate other samples every epoch.")
+    ] = None,
     live_noise: Annotated[str | None, typer.Option(help="Noise of --live. Default: the preset's first.")] = None,
     net: Annotated[str | None, typer.Option(help="cnn or resnet18. Default: cnn.")] = None,
     out: Annotated[

@@ -16,11 +16,11 @@ from lenssim.data.stores import Store
 from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
+__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
 
 Batch = dict[str, torch.Tensor]
 
-_CYCLE = 10  # blocks
+SPLIT_PERIOD = 10  # blocks
 _PLACES = {1: "validation", 3: "test"}  # of a block in its cycle; 256 samples already fill one block of each
 
 
@@ -30,8 +30,8 @@ def split_of(numbers: np.ndarray) -> np.ndarray:
     A function of the number alone: a sample never changes sides when its data set grows. Blocks stay whole because
     the samples of a block are drawn from one generator.
     """
-    table = np.array([SPLITS.index(_PLACES.get(place, "train")) for place in range(_CYCLE)])
-    return table[np.asarray(numbers) // BLOCK % _CYCLE]
+    table = np.array([SPLITS.index(_PLACES.get(place, "train")) for place in range(SPLIT_PERIOD)])
+    return table[np.asarray(numbers) // BLOCK % SPLIT_PERIOD]
 
 
 def rows_of_split(index: np.ndarray, split: str | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from lenssim.simulate.engines import check_adaptive, engine, engine_module, engi
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
+from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.streams import BLOCK, split_code
 
 __all__ = [
@@ -37,8 +38,9 @@ __all__ = [
 ]
 
 _SHARD_BYTES = 64 * 2**20
-_BATCH = 4 * BLOCK  # samples rendered at a time: bounds memory, changes no bits
+_BATCH = BLOCK  # samples rendered at a time: bounds memory, changes no bits
 _MOST_CULPRITS = 16
+_DETECTABILITY = "lenssim.simulate.engines.batched.detectability"
 
 
 def default_shard_size(n: int, preset: Preset) -> int:
@@ -62,11 +64,13 @@ def make_plan(
     shard_size: int | None = None,
     storage: str | None = None,
     compress: bool = False,
+    detectability: bool = False,
     folder: Path | None = None,
 ) -> Plan:
     """A checked plan; `ConfigError` for numbers and names that cannot be.
 
-    Without a `shard_size`, a data set that already lies in `folder` keeps its own.
+    Without a `shard_size`, a data set that already lies in `folder` keeps its own. `detectability` stores each sample's
+    delta chi2 among its parameters, which takes the batched engine on the CPU.
     """
     for name, value, least in (("n", n, 1), ("the seed", seed, 0), ("the shard size", shard_size, 1)):
         if value is not None and value < least:
@@ -87,6 +91,13 @@ def make_plan(
         "versions": versions(engine_name),
     }
     config |= stored_config(storage or "float32", compress)
+    if detectability:
+        if engine_name != "batched" or config["engine_settings"]["device"] != "cpu":
+            raise ConfigError(
+                "detectability needs the derivatives of the batched engine on the CPU; "
+                "give --engine batched --device cpu, or leave --detectability out"
+            )
+        config["detectability"] = True  # only where asked for: the hashes of other data sets stay
     if shard_size is None and folder is not None and (folder / PLAN).exists():
         shard_size = read_plan(folder).shard_size
     return Plan(n=n, shard_size=shard_size or default_shard_size(n, preset), classes=preset.class_names, config=config)
@@ -147,7 +158,8 @@ def share(text: str, shards: int) -> range:
 
 def modules(plan: Plan) -> list[str]:
     """Modules that take long to import and that every worker of a plan needs."""
-    return [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
+    engines = [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
+    return engines + ([_DETECTABILITY] if plan.config.get("detectability") else [])
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
@@ -223,17 +235,31 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         )
         if not (whole := np.isfinite(images[part]).all(axis=(1, 2, 3))).all():
             raise DataError(f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels")
+    params = scenes.params | (_detectability(scenes, preset, config) if config.get("detectability") else {})
     perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
     samples = Samples(
         images=images,
         labels=labels(preset, numbers),
         index=numbers,
-        params=scenes.params,
+        params=params,
         perturbers=scenes.perturbers,
-        units={name: scenes.unit(name) for name in {*scenes.params, *perturber_columns}},
+        units={name: scenes.unit(name) for name in {*params, *perturber_columns}},
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
     )
     if config.get("storage") or config.get("compress"):
         samples = samples.stored_as(config.get("storage", "float32"), bool(config.get("compress")))
     return samples, Audit.worst(audits)
+
+
+def _detectability(scenes: Scenes, preset: Preset, config: dict[str, Any]) -> dict[str, np.ndarray]:
+    from lenssim.simulate.engines.batched.detectability import detectability  # only now: it imports torch
+
+    settings = config["engine_settings"]
+    return detectability(
+        scenes,
+        preset.instrument,
+        supersampling=config["supersampling"],
+        precision=settings["precision"],
+        kernels=settings["kernels"],
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from lenssim.data.dataset import Batch, rows_of_split
+from lenssim.data.dataset import SPLIT_PERIOD, Batch, rows_of_split
 from lenssim.data.files import canonical_json
 from lenssim.data.manifest import Plan
 from lenssim.simulate.draw import draw, labels
@@ -23,13 +23,13 @@ __all__ = ["LiveDataset"]
 class LiveDataset(Dataset[Batch]):
     """The samples of a plan without its shards: the same numbers give the same images, bit for bit on the CPU.
 
-    A row is a sample number. Rows beyond the plan's `n` are there as well: `n` only says what an epoch is.
-    Neighbouring rows cost least, because samples are drawn in blocks: read it in the order of
-    `BatchSampler(block=BLOCK)`.
+    A row is a sample number; `endless` sets ask for others every epoch, fixed ones for the same. Rows beyond the plan's
+    `n` are there as well: `n` only says what an epoch is. Neighbouring rows cost least, because samples are drawn in
+    blocks: read it in the order of `BatchSampler(**order)`.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.config = plan, plan.config
+    def __init__(self, plan: Plan, endless: bool = False) -> None:
+        self.plan, self.config, self.endless = plan, plan.config, endless
         self.preset = parse_preset(plan.config["preset"], "the plan's preset")
         self.folder = Path(f"live:{self.preset.name}")
         self.index = np.arange(plan.n)
@@ -58,7 +58,9 @@ class LiveDataset(Dataset[Batch]):
     @property
     def order(self) -> dict[str, Any]:
         """Options of a `BatchSampler` that asks for these samples cheaply: in the blocks that they are drawn in."""
-        return {"block": BLOCK}
+        # as many numbers further on as leaves every sample in its split
+        period = BLOCK * SPLIT_PERIOD
+        return {"block": BLOCK, "fresh": -(-self.plan.n // period) * period if self.endless else 0}
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Sample numbers of a split among the first `n`; all of them for None."""
@@ -92,7 +94,7 @@ class LiveDataset(Dataset[Batch]):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"plan": self.plan}
+        return {"plan": self.plan, "endless": self.endless}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["plan"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]

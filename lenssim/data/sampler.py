@@ -21,6 +21,7 @@ class BatchSampler(Sampler[list[int]]):
     whoever trains: `advance` is called after a batch was used, not when it was fetched, so that batches read ahead
     are read again after a resume. With a `block` above 1, that many neighbouring rows stay neighbours in every order,
     for data that are cheaper to have in blocks; the rows of each `mix` such blocks that follow one another are mixed.
+    `fresh`: every epoch's rows lie so many further on than the last's, for data without an end.
     `rising`: in the first epoch the blocks come in their order, for data that are still being made. `ConfigError` for
     sizes that do not go together.
     """
@@ -39,6 +40,7 @@ class BatchSampler(Sampler[list[int]]):
         block: int = 1,
         mix: int = 1,
         rising: bool = False,
+        fresh: int = 0,
     ) -> None:
         if batch_size < 1 or world < 1 or batch_size % world or not 0 <= rank < world:
             raise ConfigError(
@@ -51,7 +53,7 @@ class BatchSampler(Sampler[list[int]]):
             )
         self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
         self.seed, self.fingerprint, self.rank, self.world = seed, fingerprint, rank, world
-        self.block, self.mix, self.rising = block, mix, rising
+        self.block, self.mix, self.rising, self.fresh = block, mix, rising, fresh
         self.epoch = self.done = 0
 
     def __len__(self) -> int:
@@ -68,13 +70,14 @@ class BatchSampler(Sampler[list[int]]):
 
     def order(self, epoch: int) -> np.ndarray:
         """All rows (n,) in the order of an epoch."""
+        rows = self.rows + epoch * self.fresh
         if not self.shuffle:
-            return self.rows
+            return rows
         sequence = np.random.SeedSequence(self.seed, spawn_key=(_ORDER, epoch))
         rng = np.random.Generator(np.random.SFC64(sequence))
         if self.block == 1:
-            return rng.permutation(self.rows)
-        blocks = [self.rows[start : start + self.block] for start in range(0, len(self.rows), self.block)]
+            return rng.permutation(rows)
+        blocks = [rows[start : start + self.block] for start in range(0, len(rows), self.block)]
         places = np.arange(len(blocks)) if self.rising and epoch == 0 else rng.permutation(len(blocks))
         if self.mix == 1:
             return np.concatenate([blocks[i] for i in places])
@@ -96,6 +99,7 @@ class BatchSampler(Sampler[list[int]]):
             "block": self.block,
             "mix": self.mix,
             "rising": self.rising,
+            "fresh": self.fresh,
             "fingerprint": self.fingerprint,
         }
 
@@ -105,7 +109,7 @@ class BatchSampler(Sampler[list[int]]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved place; `ConfigError` lists what differs if it belongs to another order."""
-        own, state = self._identity(), {"mix": 1, "rising": False, **state}  # older states do not have these
+        own, state = self._identity(), {"mix": 1, "rising": False, "fresh": 0, **state}  # older ones have none
         if lines := [f"{key}: {state.get(key)} saved, {own[key]} now" for key in own if state.get(key) != own[key]]:
             raise ConfigError("the saved place in the data belongs to another order:\n  " + "\n  ".join(lines))
         self.epoch, self.done = int(state["epoch"]), int(state["done"])

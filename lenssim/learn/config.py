@@ -22,6 +22,7 @@ class LiveData(BaseModel):
     n: int = Field(default=9000, ge=1, description="samples of an epoch, of which 80 % are trained on")
     seed: int = Field(default=0, ge=0, description="of the samples")
     noise: str | None = Field(default=None, description="None: the preset's first")
+    endless: bool = Field(default=False, description="other samples every epoch")
 
 
 class TrainConfig(BaseModel):

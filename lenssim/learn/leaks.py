@@ -1,19 +1,20 @@
 """Leak audit: can a classifier tell the classes apart by statistics that know nothing of substructure?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import laplace
+from scipy.special import ndtri
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from lenssim.errors import DataError
 
-__all__ = ["EDGE", "STATISTICS", "Leak", "leaks", "statistics"]
+__all__ = ["EDGE", "STATISTICS", "Leak", "check_classes", "leaks", "statistics", "verdict"]
 
 FOLDS = 5
 BOOTSTRAPS = 500
@@ -51,7 +52,7 @@ def _moments(images: np.ndarray) -> np.ndarray:
 
 def _noise(images: np.ndarray) -> np.ndarray:
     """Noise of the corners, by the median absolute difference of neighbours, and their median."""
-    side = images.shape[-1] // 8
+    side = max(2, min(images.shape[1:]) // 8)
     corners = np.concatenate(
         [
             images[:, rows, columns]
@@ -74,10 +75,12 @@ def _layout(images: np.ndarray) -> np.ndarray:
 
 
 def _edges(images: np.ndarray) -> np.ndarray:
-    """Sharpness: second differences against the image, which point masses raise."""
-    sharp = np.abs(np.stack([laplace(image) for image in images])).reshape(len(images), -1)
-    scale = images.max((1, 2)) + 1e-30
-    return np.stack([sharp.mean(1) / scale, np.quantile(sharp, 0.99, axis=1) / scale, sharp.max(1) / scale], axis=1)
+    """Sharpness against the peak: tails of second and of fourth differences, which point masses and beads raise."""
+    second = np.stack([laplace(image) for image in images])
+    fourth = np.abs(np.stack([laplace(image) for image in second])).reshape(len(images), -1)
+    tails = np.quantile(second.reshape(len(images), -1), [0, 0.001, 0.01, 0.1, 0.9, 0.99, 0.999, 1], axis=1)
+    sharp = np.quantile(fourth, [0.5, 0.9, 0.99, 0.999, 1], axis=1)
+    return (np.concatenate([tails, sharp, fourth.mean(1)[None]]) / (images.max((1, 2)) + 1e-30)).T
 
 
 # What a network could use instead of substructure. Each takes images (N, H, W) and gives features (N, k).
@@ -111,9 +114,21 @@ class Leak:
 
 
 def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Features (N, k) by name, of images (N, C, H, W); channels are averaged."""
+    """Features (N, k) by name, of images (N, C, H, W), channels averaged; `DataError` for NaN or infinite pixels."""
     grey = np.asarray(images, dtype=np.float64).mean(1)
+    if bad := int((~np.isfinite(grey).all((1, 2))).sum()):
+        raise DataError(f"{bad} images hold NaN or infinite pixels; lenssim verify names their shards")
     return {name: function(grey) for name, function in {**STATISTICS, EDGE: _edges}.items()}
+
+
+def check_classes(labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """`DataError` where a class has too few of the labels (N,) to judge it, or is alone."""
+    if len(classes) < 2:
+        raise DataError(f"a leak audit compares classes; this data set has only {', '.join(classes) or 'none'}")
+    counts = np.bincount(labels, minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        if count < LEAST:
+            raise DataError(f"class {name!r} has {count} images; a leak audit needs at least {LEAST} of each class")
 
 
 def leaks(
@@ -121,12 +136,9 @@ def leaks(
 ) -> Iterator[Leak]:
     """Every statistic (N, k), and all but the edges together, on every pair of classes; `labels` (N,).
 
-    `DataError` where a class has too few images to judge.
+    Errors as `check_classes`.
     """
-    counts = np.bincount(labels, minlength=len(classes))
-    for name, count in zip(classes, counts, strict=True):
-        if count < LEAST:
-            raise DataError(f"class {name!r} has {count} images; a leak audit needs at least {LEAST} of each class")
+    check_classes(labels, classes)
     together = np.concatenate([columns for name, columns in features.items() if name != EDGE], axis=1)
     judged = {**features, "all but edges": together}
     pairs = list(combinations(range(len(classes)), 2))
@@ -137,7 +149,17 @@ def leaks(
         for name, columns in judged.items():
             score = _scores(columns[own], truth, seed)
             auc, (low, high, least) = _interval(truth, score, (0.025, 0.975, tail), seed)
-            yield Leak(name, (classes[first], classes[second]), auc, low, high, bool(least > 0.5))
+            yield Leak(name, (classes[first], classes[second]), auc, low, high, least > 0.5)
+
+
+def verdict(found: Iterable[Leak]) -> str:
+    """One line: each statistic that leaks with the pair that it tells apart best, or `no leak found`."""
+    worst: dict[str, Leak] = {}
+    for leak in found:
+        if leak.leaks and (leak.statistic not in worst or leak.auc > worst[leak.statistic].auc):
+            worst[leak.statistic] = leak
+    texts = [f"{name} (AUC {leak.auc:.3f}, {' / '.join(leak.classes)})" for name, leak in worst.items()]
+    return f"leaks: {', '.join(texts)}" if texts else "no leak found"
 
 
 def _scores(features: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
@@ -150,15 +172,13 @@ def _interval(
     truth: np.ndarray, score: np.ndarray, quantiles: tuple[float, ...], seed: int
 ) -> tuple[float, tuple[float, ...]]:
     """AUC, and quantiles of its distribution: normal, with the variance of resampled images."""
-    from scipy.stats import norm
-
     rng = np.random.default_rng(seed)
-    auc = float(roc_auc_score(truth, score))
-    ranks = np.argsort(np.argsort(score, kind="stable"), kind="stable")
-    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
+    ranks = np.unique(score, return_inverse=True)[1]  # equal scores stay equal
+    positive, negative = ranks[truth], ranks[~truth]
     drawn = []
     for _ in range(BOOTSTRAPS):
-        up, down = rng.choice(positive, len(positive)), rng.choice(negative, len(negative))
-        drawn.append(np.searchsorted(np.sort(ranks[down]), ranks[up], side="left").mean() / len(down))
-    spread = float(np.std(drawn))
-    return auc, tuple(auc + spread * float(norm.ppf(q)) for q in quantiles)
+        up, down = rng.choice(positive, len(positive)), np.sort(rng.choice(negative, len(negative)))
+        below = [np.searchsorted(down, up, side=side) for side in ("left", "right")]
+        drawn.append(np.mean(below) / len(down))
+    auc, spread = float(roc_auc_score(truth, score)), float(np.std(drawn))
+    return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)

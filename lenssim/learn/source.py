@@ -15,4 +15,4 @@ def open_source(data: str | None, live: LiveData | None) -> ShardDataset | LiveD
     """
     if live is None:
         return ShardDataset(data or "")
-    return LiveDataset(make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise))
+    return LiveDataset(make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise), live.endless)

@@ -18,8 +18,14 @@ def noise_sigma(expected: np.ndarray, scenes: Scenes, instrument: Instrument) ->
     sigma^2 = sigma_background^2 + max(expected, 0) / T: lenstronomy's `noise_for_model`, with the exposure drawn for
     the scene where there is one.
     """
-    total, background = _exposure(scenes, instrument, expected.dtype)
-    return np.sqrt(background**2 + np.maximum(expected, 0) / total)
+    return _sigma(expected, *_exposure(scenes, instrument, expected.dtype))
+
+
+def _sigma(expected: np.ndarray, total: np.ndarray, background: np.ndarray) -> np.ndarray:
+    variance = np.maximum(expected, 0)
+    variance /= total
+    variance += background**2
+    return np.sqrt(variance, out=variance)
 
 
 def _exposure(scenes: Scenes, instrument: Instrument, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -38,12 +44,14 @@ def _none(
 def _nominal(
     expected: np.ndarray, scenes: Scenes, instrument: Instrument, numbers: np.ndarray, seed: int, split: str
 ) -> np.ndarray:
-    normal = np.empty(expected.shape, np.float32)
-    for block, positions, rows in blocks(numbers):
+    noisy = np.empty_like(expected)
+    total, background = _exposure(scenes, instrument, expected.dtype)
+    for block, positions, rows in blocks(numbers):  # block by block, so that nothing leaves the cache
         rng = generator(seed, split, NOISE, block)
-        drawn = rng.standard_normal((rows.max() + 1, *expected.shape[1:]), dtype=np.float32)
-        normal[positions] = drawn[rows]
-    return expected + normal * noise_sigma(expected, scenes, instrument)
+        drawn = rng.standard_normal((rows.max() + 1, *expected.shape[1:]), dtype=np.float32)[rows]
+        own = expected[positions]
+        noisy[positions] = own + drawn * _sigma(own, total[positions], background[positions])
+    return noisy
 
 
 def _published(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.dataset import ShardDataset, rows_of_split
 from lenssim.data.generate import make_plan
 from lenssim.data.live import LiveDataset
+from lenssim.data.sampler import BatchSampler
 from lenssim.simulate.preset import load_preset
 
 
@@ -33,6 +34,19 @@ def test_it_has_no_end(live):
     assert live[10_000]["index"] == 10_000
     with pytest.raises(IndexError):
         live[-1]
+
+
+def test_an_endless_set_gives_other_samples_of_the_same_split_every_epoch():
+    plan = make_plan(load_preset("III"), 1300, seed=5)
+    endless, fixed = LiveDataset(plan, endless=True), LiveDataset(plan)
+    orders = [BatchSampler(live.rows("train"), 64, drop_last=True, **live.order) for live in (endless, fixed)]
+    first, second, third = (orders[0].order(epoch) for epoch in range(3))
+    assert not set(first) & set(second)
+    assert not set(second) & set(third)
+    for rows in (first, second, third):
+        np.testing.assert_array_equal(rows_of_split(rows, "train"), np.arange(len(rows)))
+    np.testing.assert_array_equal(np.sort(orders[1].order(0)), np.sort(orders[1].order(1)))
+    assert pickle.loads(pickle.dumps(endless)).endless
 
 
 def test_it_travels_to_workers(live):

@@ -9,6 +9,7 @@ import torch
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
+from lenssim.simulate.engines.batched.engine import SCENES, STEP_RAYS, scenes_a_step
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
@@ -109,3 +110,15 @@ def test_impossible_perturbers_are_refused(column, value, message):
     columns = {**table.columns, column: np.array([0.1, value])}
     with pytest.raises(ConfigError, match=message):
         replace(scenes_with("point_mass", [2]), perturbers={"point_mass": Perturbers.from_counts([2], **columns)})
+
+
+def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
+    preset = load_preset("III")
+    camera = preset.instrument.model_copy(update={"num_pix": 600})
+    assert scenes_a_step(camera, 1) == STEP_RAYS // 600**2
+    assert scenes_a_step(preset.instrument, 1) == SCENES
+    scenes, renderer = draw(preset, np.arange(13), seed=0), engine("batched", **SETTINGS[0])
+    whole = renderer.render(scenes, camera)
+    np.testing.assert_array_equal(renderer.render(scenes.take([12]), camera)[0], whole[12])
+    with pytest.raises(ConfigError, match="are kept in memory"):
+        renderer.render(scenes, camera.model_copy(update={"num_pix": 4096}), supersampling=4)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.adaptive import MARGIN, Doubt, bordered, refined
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
@@ -17,9 +18,11 @@ from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, ch
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-__all__ = ["SCENES", "Batched"]
+__all__ = ["SCENES", "Batched", "scenes_a_step"]
 
-SCENES = 64  # scenes a step: bounds memory
+SCENES = 64  # scenes a step, at most
+STEP_RAYS = 1 << 22  # rays a step, where more than one scene makes them: bounds memory
+MOST_RAYS = 1 << 26  # rays an image, some GiB
 
 
 class Batched:
@@ -39,11 +42,11 @@ class Batched:
         `supersampling` "adaptive" spends rays where they are needed, see `adaptive`.
         """
         check_sampling(instrument, supersampling)
-        size = instrument.num_pix
+        size, step = instrument.num_pix, scenes_a_step(instrument, supersampling)
         images = np.empty((len(scenes), 1, size, size), np.float32 if self.dtype == torch.float32 else np.float64)
         with torch.inference_mode():
-            for start in range(0, len(scenes), SCENES):
-                part = slice(start, min(start + SCENES, len(scenes)))
+            for start in range(0, len(scenes), step):
+                part = slice(start, min(start + step, len(scenes)))
                 images[part, 0] = self._render_step(scenes.take(part), instrument, supersampling).cpu().numpy()
         return images
 
@@ -53,12 +56,12 @@ class Batched:
             flux = self._adaptive_flux(scenes, instrument, fine)
         else:
             flux = self._grid_flux(scenes, instrument, supersampling, fine)
-        return self.blurred(flux, instrument)
+        return self.blurred(flux, instrument, scenes_a_step(instrument, supersampling))
 
     @staticmethod
-    def blurred(flux: Tensor, instrument: Instrument) -> Tensor:
-        """Images (N, H, W) [e-/s] as the camera takes them, N at most `SCENES`, of `flux` at the PSF's resolution."""
-        whole = torch.zeros(SCENES, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
+    def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
+        """Images (N, H, W) [e-/s] as the camera takes them, N at most `step`, of `flux` at the PSF's resolution."""
+        whole = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         whole[: len(flux)] = flux  # always the same shape, so that the matrix products are the same for every image
         return blur(whole, instrument)[: len(flux)]
 
@@ -126,6 +129,17 @@ class Batched:
         own = [component for component in scenes.components if component.profile == "interpolated"]
         places = [scenes.params[component.prefix + "image"].astype(np.int64)[owner.numpy()] for component in own]
         return [torch.from_numpy(scenes.images[place]).to(self.dtype).to(self.device) for place in places]
+
+
+def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
+    """Scenes rendered at a time; `ConfigError` if one image has more rays than fit into memory."""
+    side = instrument.num_pix * (resolution(instrument) if supersampling == ADAPTIVE else supersampling)
+    if side**2 > MOST_RAYS:
+        raise ConfigError(
+            f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} rays a side has "
+            f"{side**2:.2g} rays, more than the {MOST_RAYS:.2g} that are kept in memory; lower num_pix or supersampling"
+        )
+    return max(1, min(SCENES, STEP_RAYS // side**2))
 
 
 @lru_cache

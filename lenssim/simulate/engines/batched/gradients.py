@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.simulate.engines.batched.engine import SCENES, Batched
+from lenssim.simulate.engines.batched.engine import SCENES, Batched, scenes_a_step
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import pixel_flux, resolution
 from lenssim.simulate.engines.batched.rays import Shine
@@ -69,8 +69,9 @@ def jacobian(
     engine = Batched(precision, "cpu", kernels)
     derivatives = np.empty((len(scenes), len(names), instrument.num_pix, instrument.num_pix))
     with torch.no_grad():
-        for start in range(0, len(scenes), SCENES):
-            part = slice(start, min(start + SCENES, len(scenes)))
+        step = scenes_a_step(instrument, supersampling)
+        for start in range(0, len(scenes), step):
+            part = slice(start, min(start + step, len(scenes)))
             derivatives[part] = _step(engine, scenes.take(part), instrument, names, supersampling).numpy()
     return derivatives
 
@@ -91,7 +92,9 @@ def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequen
         seen.append(torch.stack(brightness, dim=1))
     light = untiled(torch.cat(seen, dim=2).flatten(0, 1), side)
     flux = pixel_flux(light, supersampling // fine, instrument.pixel_scale / fine)
-    return torch.cat([engine.blurred(part, instrument) for part in flux.split(SCENES)]).unflatten(0, (len(scenes), -1))
+    step = scenes_a_step(instrument, supersampling)
+    parts = [engine.blurred(part, instrument, step) for part in flux.split(step)]
+    return torch.cat(parts).unflatten(0, (len(scenes), -1))
 
 
 @lru_cache

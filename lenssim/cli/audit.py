@@ -1,0 +1,97 @@
+"""`lenssim audit`: could a network tell the classes of a data set apart without learning substructure?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["LEAK_AUDIT", "known_verdict", "register"]
+
+LEAK_AUDIT = "leak_audit.json"
+_BATCH = 512  # images in memory at a time
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(audit)
+
+
+def audit(
+    data: Annotated[str, typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads.")],
+    limit: Annotated[int | None, typer.Option(help="Judge only the first so many images of each class.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help=f"JSON file to write. Default: {LEAK_AUDIT} in the folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.
+
+    AUC of classifiers on a few numbers an image, with 95 % intervals. Only the edges know substructure at all: where
+    they alone succeed, substructure is seen too easily rather than given away by something else.
+    """
+    from json import dumps
+
+    import numpy as np
+
+    from lenssim.data.dataset import ShardDataset
+    from lenssim.data.files import write_json
+    from lenssim.data.places import Folder
+    from lenssim.errors import ConfigError
+    from lenssim.learn.leaks import check_classes, leaks, statistics, verdict
+
+    if limit is not None and limit < 1:
+        raise ConfigError(f"--limit must be at least 1, got {limit}")
+    if out is not None and out.suffix != ".json":
+        raise ConfigError(f"--out takes a .json file, got {out}")
+    dataset = ShardDataset(data)
+    rows = _first(dataset.labels, limit)
+    labels = dataset.labels[rows]
+    check_classes(labels, dataset.classes)  # before a long read
+    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
+    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found = list(leaks(features, labels, dataset.classes))
+    document = {
+        "fingerprint": dataset.fingerprint,
+        "images": dict(zip(dataset.classes, np.bincount(labels).tolist(), strict=True)),
+        "verdict": verdict(found),
+        "leaks": [leak.document() for leak in found],
+    }
+    if json:
+        print(dumps(document))
+    else:
+        width = max(len(" / ".join(leak.classes)) for leak in found)
+        print(f"{'classes':<{width}}  {'statistic':<14} {'AUC':>6}  95 % interval")
+        for leak in found:
+            mark = "  leaks" if leak.leaks else ""
+            pair = f"{' / '.join(leak.classes):<{width}}  {leak.statistic:<14}"
+            print(f"{pair} {leak.auc:>6.3f}  [{leak.low:.3f}, {leak.high:.3f}]{mark}")
+        print(document["verdict"])
+    if out is None and isinstance(dataset.place, Folder):
+        out = dataset.folder / LEAK_AUDIT
+    if out is not None:
+        write_json(out, document)
+    if not json:
+        print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
+
+
+def _first(labels: "np.ndarray", limit: int | None) -> "np.ndarray":
+    """Rows, in order, of the first `limit` images of each class; of all for None. Imports store class after class."""
+    import numpy as np
+
+    rows = [np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)]
+    return np.sort(np.concatenate(rows)) if rows else np.arange(0)
+
+
+def known_verdict(folder: Path, fingerprint: str) -> str | None:
+    """Verdict of the audit that lies in a data set's folder; None without one, or if it is of other contents."""
+    from lenssim.data.files import read_json
+    from lenssim.errors import DataError
+
+    try:
+        document = read_json(folder / LEAK_AUDIT)
+    except DataError:
+        return None
+    return document.get("verdict") if document.get("fingerprint") == fingerprint else None
