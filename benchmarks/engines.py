@@ -232,6 +232,7 @@ def main() -> None:
         ("batched, float32", "batched", None, arguments.n),
         ("batched, float64", "batched", "float64", arguments.n // 4),
         ("lenstronomy", "lenstronomy", None, few),
+        ("PyAutoLens (the autolens engine)", "autolens", None, few),
     ):
         rate, started = end_to_end(name, n, arguments.workers, precision)
         print(f"| {label} | {rate:,.0f} | {rate / loop:.1f} | {started:.1f} |", flush=True)

@@ -1,8 +1,9 @@
-"""How the cost of an image grows with pixels, perturbers and supersampling, on one core:
+"""How the cost of an image grows with images, pixels, perturbers, supersampling and workers:
 
 uv run python benchmarks/scaling.py [--out docs/images/scaling.png]
 
-Rendering only, Model III's lens with point masses, fastest of several calls; prints its conditions and a table.
+Model III's lens with point masses, rendering only and on one core, fastest of several calls; with workers end to end
+(draw, render, noise, hash, write). Prints its conditions and a table.
 """
 
 import argparse
@@ -13,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from engines import best, processor
+from engines import best, end_to_end, processor
 from matplotlib.figure import Figure
 
 from lenssim.simulate.draw import draw
@@ -23,19 +24,25 @@ from lenssim.simulate.preset import load_preset
 IMAGES = 64
 
 
-def seconds_an_image(name: str, *, num_pix: int = 64, perturbers: int = 25, supersampling: int = 1) -> float:
+def seconds_an_image(
+    name: str, *, images: int = 0, num_pix: int = 64, perturbers: int = 25, supersampling: int = 1, workers: int = 0
+) -> float:
+    if workers:
+        return 1 / end_to_end(name, 8192 if name == "batched" else 768, workers)[0]
     preset = load_preset("III")
     camera = preset.instrument.model_copy(update={"num_pix": num_pix})
-    count = IMAGES if name == "batched" else 2
+    count = images or (IMAGES if name == "batched" else 2)
     scenes = draw(preset, 1 + 3 * np.arange(count), seed=0, fixed={"n_subhaloes": perturbers})
     repeats = 5 if name == "batched" else 2
     return best(lambda: engine(name).render(scenes, camera, supersampling=supersampling), repeats) / count
 
 
 GROWTH: dict[str, tuple[str, list[int]]] = {
+    "images a call": ("images", [1, 4, 16, 64, 256]),
     "pixels a side": ("num_pix", [32, 64, 128, 192]),
     "point masses": ("perturbers", [0, 25, 100, 300, 1000]),
     "supersampling": ("supersampling", [1, 2, 4, 8]),
+    "workers, end to end": ("workers", [1, 2]),
 }
 
 
@@ -45,8 +52,10 @@ def main() -> None:
     out = parser.parse_args().out
     torch.set_num_threads(1)
     print(f"{processor()}, one core, load {os.getloadavg()[0]:.1f} at the start; Model III, {IMAGES} images a call\n")
-    figure = Figure(figsize=(10, 3), layout="constrained", facecolor="white")
-    for axis, (label, (argument, values)) in zip(figure.subplots(1, 3, sharey=True), GROWTH.items(), strict=True):
+    figure = Figure(figsize=(15, 3), layout="constrained", facecolor="white")
+    for axis, (label, (argument, values)) in zip(
+        figure.subplots(1, len(GROWTH), sharey=True), GROWTH.items(), strict=True
+    ):
         print(f"| {label} | batched [ms] | lenstronomy [ms] | ratio |\n|---|---|---|---|")
         cost: dict[str, list[float]] = {"batched": [], "lenstronomy": []}
         for value in values:
@@ -61,7 +70,7 @@ def main() -> None:
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         print()
-    figure.axes[0].set_ylabel("ms an image, one core")
+    figure.axes[0].set_ylabel("ms an image")
     figure.axes[0].legend(frameon=False)
     figure.savefig(out, dpi=110)
     print(out)

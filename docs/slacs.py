@@ -4,12 +4,15 @@ python docs/slacs.py FOLDER NAME     FOLDER holds published.csv and NAME/{image,
 """
 
 import csv
+import logging
+import os
 import sys
 import time
 import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from astropy.io import fits
@@ -116,7 +119,7 @@ def fit_lenstronomy(scenes: Scenes, camera: Instrument, image, noise, mask):
 
 
 def fit_autolens(scenes: Scenes, camera: Instrument, image, noise, mask):
-    """Best model image and scene of PyAutoLens's FitImaging: least squares of its residuals; intensities are free."""
+    """Best model image and scene of PyAutoLens: least squares of FitImaging's residuals, then autofit's Emcee."""
     tracer, _, psf = scenes.to_autolens(0, camera)
     with pinned():
         warnings.simplefilter("ignore", UserWarning)  # PyAutoLens tells of the margin it convolves
@@ -158,8 +161,55 @@ def fit_autolens(scenes: Scenes, camera: Instrument, image, noise, mask):
 
         found = least_squares(residuals, values, bounds=(low, high), x_scale="jac", max_nfev=200)
         apply(found.x)
+        tracer = sampled(tracer, names, found, al.AnalysisImaging(dataset=data, use_jax=False))
         model = flip_rows(np.asarray(al.FitImaging(dataset=data, tracer=tracer).model_data.native.array))
     return model, from_autolens(tracer, PIXEL)
+
+
+def sampled(tracer, names, found, analysis):
+    """The most probable tracer of autofit's Emcee, which starts in a ball of the errors about what was found."""
+    import autofit as af
+
+    errors = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
+    galaxies = {}
+    for k, galaxy in enumerate(tracer.galaxies):
+        profiles = {
+            key: one for key, one in vars(galaxy).items() if isinstance(one, al.mp.MassProfile | al.LightProfile)
+        }
+        parts = {key: af.Model(type(one)) for key, one in profiles.items()}
+        for key, one in profiles.items():
+            for name, value in vars(one).items():
+                if name in ("slope", "core_radius", "centre", "ell_comps") and hasattr(parts[key], name):
+                    setattr(parts[key], name, value)  # fixed, unless it is among the names below
+        galaxies[f"galaxy_{k}"] = af.Model(al.Galaxy, redshift=galaxy.redshift, **parts)
+    model, ball = af.Collection(galaxies=af.Collection(**galaxies)), {}
+    for (k, attribute, name, j), value, error in zip(names, found.x, errors, strict=True):
+        own, reach = getattr(getattr(model.galaxies, f"galaxy_{k}"), attribute), 10 * error
+        low, high = value - reach, value + reach
+        if name == "intensity":
+            prior = af.LogUniformPrior(lower_limit=float(np.exp(low)), upper_limit=float(np.exp(high)))
+            near = float(np.exp(value - error / 10)), float(np.exp(value + error / 10))
+        else:
+            prior = af.UniformPrior(lower_limit=float(low), upper_limit=float(high))
+            near = float(value - error / 10), float(value + error / 10)
+        if j is None:
+            setattr(own, name, prior)
+        else:
+            pair = getattr(own, name)
+            if isinstance(pair, tuple):
+                setattr(own, name, af.TuplePrior(**{f"{name}_{i}": each for i, each in enumerate(pair)}))
+            setattr(getattr(own, name), f"{name}_{j}", prior)
+        ball[prior] = near
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        here = os.getcwd()
+        os.chdir(folder)  # autofit writes its search beside the caller, and talks
+        logging.disable(logging.WARNING)
+        try:
+            search = af.Emcee(nwalkers=64, nsteps=25, initializer=af.InitializerParamBounds(ball))
+            return search.fit(model=model, analysis=analysis).max_log_likelihood_tracer
+        finally:
+            logging.disable(logging.NOTSET)
+            os.chdir(here)
 
 
 def main(folder: Path, name: str) -> None:
