@@ -5,7 +5,7 @@ import numpy as np
 from lenssim.data.manifest import Audit
 from lenssim.errors import DataError
 from lenssim.simulate.engines import Engine, engine
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, PixelPSF, Supersampling
+from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
 from lenssim.simulate.observe import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
@@ -38,7 +38,7 @@ def audit(
     regular grids of rays only: adaptive images are compared as the `renderer` makes them from the coarsest that serves.
     """
     if supersampling == ADAPTIVE:
-        supersampling = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+        supersampling = instrument.psf.supersampling
         expected = renderer.render(scenes, instrument, supersampling=supersampling)
     reference = engine(REFERENCE).render(scenes, instrument, supersampling=supersampling)
     residual = np.abs(expected - reference)

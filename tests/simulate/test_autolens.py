@@ -189,7 +189,6 @@ def residual(one: Scenes, camera: Instrument, supersampling: int, against: str =
 )
 @pytest.mark.parametrize("supersampling", [2, 4])
 @pytest.mark.parametrize("source", LIGHTS)
-@pytest.mark.filterwarnings("ignore:`axes` should not be:DeprecationWarning")  # lenstronomy's convolution
 def test_every_optic_agrees_with_lenstronomy(psf, supersampling, source):
     camera = CAMERA.model_copy(update={"psf": psf})
     assert residual(scene("sie", source, "point_mass"), camera, supersampling) < 1e-7
@@ -239,7 +238,6 @@ def test_the_tracer_that_users_get_gives_the_engines_pixels():
     np.testing.assert_allclose(image, rendered, rtol=0, atol=1e-13 * rendered.max())
 
 
-@pytest.mark.filterwarnings("ignore:`axes` should not be:DeprecationWarning")  # lenstronomy's convolution, in the audit
 def test_a_tracer_built_by_hand_gives_the_pixels_of_a_preset_with_the_same_numbers(lenssim, tmp_path):
     """What a user of PyAutoLens writes, and what `generate --engine autolens` makes of the same numbers."""
     import h5py

@@ -167,7 +167,6 @@ KERNEL = np.random.default_rng(1).random((5, 5))
 FINE = CAMERA.model_copy(update={"psf": PixelPSF(kernel=(KERNEL / KERNEL.sum()).tolist(), supersampling=3)})
 
 
-@pytest.mark.filterwarnings("ignore:`axes` should not be:DeprecationWarning")  # lenstronomy's convolution
 @pytest.mark.filterwarnings("ignore:Mask padded from:UserWarning")  # PyAutoLens's, of the margin it convolves
 def test_a_psf_finer_than_the_pixels_crosses_both_bridges():
     preset = load_preset("III")

@@ -11,7 +11,7 @@ from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.autolens import grid, kernel, tracer
 from lenssim.simulate.engines.pyauto import al, pinned
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.instruments import Instrument, check_sampling
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["AutolensScene", "from_autolens", "to_autolens"]
@@ -34,7 +34,7 @@ def to_autolens(scenes: Scenes, i: int, instrument: Instrument, supersampling: i
     `ConfigError` for a profile with no counterpart, |e| above 0.999, and a source that is not behind the lens.
     """
     check_sampling(instrument, supersampling)
-    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
             f"PyAutoLens over-samples as finely as its PSF, here {fine}; give supersampling {fine}, got {supersampling}"

@@ -63,7 +63,7 @@ def to_lenstronomy(scenes: Scenes, i: int, instrument: Instrument, supersampling
     supersampled likewise.
     """
     check_sampling(instrument, supersampling)
-    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
             f"lenstronomy convolves at the supersampling of its PSF, here {fine}; give supersampling {fine}, "

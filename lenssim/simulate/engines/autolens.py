@@ -138,7 +138,7 @@ class _Camera:
 
 @lru_cache(maxsize=8)
 def _camera(instrument: Instrument, supersampling: int) -> _Camera:
-    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    fine = instrument.psf.supersampling
     scale, weights = instrument.pixel_scale / fine, kernel(instrument)
     margin, size = len(weights) // 2, instrument.num_pix * fine
     inside = np.ones((size + 2 * margin,) * 2, dtype=bool)

@@ -101,7 +101,7 @@ def _image_model(
     sources: tuple[str, ...],
     deflection_scale: float,
 ) -> ImageModel:
-    fine = instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
+    fine = instrument.psf.supersampling
     n, pixel = instrument.num_pix * fine, instrument.pixel_scale / fine  # the pixels that the PSF is sampled at
     _, _, ra_at_xy_0, dec_at_xy_0, _, _, pixel_to_angle, _ = make_grid_with_coordtransform(
         n, pixel, subgrid_res=1, left_lower=False, inverse=False

@@ -89,7 +89,7 @@ def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None
         return
     if not isinstance(supersampling, int) or supersampling < 1:
         raise ConfigError(f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}")
-    if isinstance(instrument.psf, PixelPSF) and supersampling % instrument.psf.supersampling:
+    if supersampling % instrument.psf.supersampling:
         raise ConfigError(
             f"the PSF of {instrument.name} is sampled {instrument.psf.supersampling} times finer than its pixels: "
             f"supersampling must be a multiple of that, got {supersampling}"

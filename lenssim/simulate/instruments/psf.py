@@ -22,6 +22,11 @@ class GaussianPSF(BaseModel):
     fwhm: float = Field(gt=0)
     truncation: float = Field(default=5.0, gt=0)
 
+    @property
+    def supersampling(self) -> int:
+        """How many times finer than the camera's pixels it is applied: at the pixels themselves."""
+        return 1
+
 
 def _rows(kernel: Any, info: ValidationInfo) -> Any:
     if isinstance(kernel, str):

@@ -11,7 +11,7 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.adaptive import MARGIN, Doubt, bordered, refined
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
-from lenssim.simulate.engines.batched.optics import blur, pixel_flux, resolution
+from lenssim.simulate.engines.batched.optics import blur, pixel_flux
 from lenssim.simulate.engines.batched.rays import Shine
 from lenssim.simulate.engines.batched.tiles import TILE, Rows, grid_rows, scattered_rows, untiled
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
@@ -51,7 +51,7 @@ class Batched:
         return images
 
     def _render_step(self, scenes: Scenes, instrument: Instrument, supersampling: Supersampling) -> Tensor:
-        fine = resolution(instrument)
+        fine = instrument.psf.supersampling
         if supersampling == ADAPTIVE:
             flux = self._adaptive_flux(scenes, instrument, fine)
         else:
@@ -133,7 +133,7 @@ class Batched:
 
 def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
     """Scenes rendered at a time; `ConfigError` if one image has more rays than fit into memory."""
-    side = instrument.num_pix * (resolution(instrument) if supersampling == ADAPTIVE else supersampling)
+    side = instrument.num_pix * (instrument.psf.supersampling if supersampling == ADAPTIVE else supersampling)
     if side**2 > MOST_RAYS:
         raise ConfigError(
             f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} rays a side has "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.engines.batched.engine import SCENES, Batched, scenes_a_step
 from lenssim.simulate.engines.batched.kernels import kernel
-from lenssim.simulate.engines.batched.optics import pixel_flux, resolution
+from lenssim.simulate.engines.batched.optics import pixel_flux
 from lenssim.simulate.engines.batched.rays import Shine
 from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, check_sampling
@@ -80,7 +80,7 @@ def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequen
     columns = [c.prefix + name for c in scenes.components for name in PROFILES[c.profile].columns]
     slope = _slope(scenes.components, engine.dtype, engine.compiled)
     parameters = engine.component_parameters(scenes, instrument)
-    side, fine, seen = instrument.num_pix * supersampling, resolution(instrument), []
+    side, fine, seen = instrument.num_pix * supersampling, instrument.psf.supersampling, []
     for rays in grid_rows(side, instrument.pixel_scale / supersampling):
         rows = Rows(torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1), torch.arange(len(scenes)))
         alpha, images = engine.deflections(scenes, rows), engine.shown_images(scenes, rows.owner)

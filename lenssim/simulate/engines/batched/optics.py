@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lenssim.simulate.instruments import Instrument, PixelPSF
 
-__all__ = ["blur", "pixel_flux", "pixel_sum", "resolution"]
+__all__ = ["blur", "pixel_flux", "pixel_sum"]
 
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
@@ -20,13 +20,8 @@ def pixel_flux(brightness: Tensor, supersampling: int, pixel_scale: float) -> Te
     return pixel_sum(brightness, supersampling) * (pixel_scale / supersampling) ** 2
 
 
-def resolution(instrument: Instrument) -> int:
-    """How many times finer than the camera's pixels images are when the PSF is applied."""
-    return instrument.psf.supersampling if isinstance(instrument.psf, PixelPSF) else 1
-
-
 def blur(images: Tensor, instrument: Instrument) -> Tensor:
-    """Images (N, H, W) as the camera takes them, of `images` at the PSF's own `resolution`."""
+    """Images (N, H, W) as the camera takes them, of `images` at the PSF's own sampling."""
     if isinstance(instrument.psf, PixelPSF):
         return pixel_sum(_convolved(images, instrument.psf), instrument.psf.supersampling)
     matrix = _blur_matrix(instrument).to(images)  # one matrix product an axis
