@@ -4,7 +4,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.special import gamma
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
@@ -108,16 +107,8 @@ class FuzzyDarkMatter(HaloPopulation):
         rho_c = core_density(m, r_c, halos.z)
         share = np.minimum(1.0, soliton_mass(rho_c, r_c) / halos.bound_mass)
         central = share * halos.bound_mass / soliton_mass(1.0, r_c)  # of what fits, Msun / kpc^3
-        surface = central * r_c * np.sqrt(np.pi / (2 ** (1 / SLOPE) - 1)) * gamma(SLOPE - 0.5) / gamma(SLOPE)
         n = len(plane)
-        solitons = Perturbers.from_counts(
-            np.bincount(halos.owner, minlength=n),
-            kappa_0=surface * halos.kpc_per_arcsec**2 / halos.sigma_crit,
-            theta_c=r_c / halos.kpc_per_arcsec,
-            slope=np.full(len(halos), SLOPE),
-            center_x=halos.x,
-            center_y=halos.y,
-        )
+        solitons = halos.solitons(n, central, r_c, SLOPE)
         return {"tnfw": halos.tnfw(n, 1 - share), "uldm": beside(solitons, self._granules(columns, plane))}
 
     def _granules(self, columns: Columns, plane: LensPlane) -> Perturbers:

@@ -3,7 +3,6 @@
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import gamma
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
@@ -75,18 +74,9 @@ class SelfInteractingDarkMatter(HaloPopulation):
         touched = np.flatnonzero(hollow > 1e-3 * halos.r_s)
         own, hollow, core = halos.take(touched), hollow[touched], core[touched]
         central = tnfw_mass(own.rho_s, own.r_s, hollow) / soliton_mass(1.0, core, SLOPE)
-        surface = central * core * np.sqrt(np.pi / (2 ** (1 / SLOPE) - 1)) * gamma(SLOPE - 0.5) / gamma(SLOPE)
         whole, taken = halos.tnfw(n), own.tnfw(n, -1.0)
         taken.columns["r_trunc"] = hollow / own.kpc_per_arcsec
-        cores = Perturbers.from_counts(
-            np.bincount(own.owner, minlength=n),
-            kappa_0=surface * own.kpc_per_arcsec**2 / own.sigma_crit,
-            theta_c=core / own.kpc_per_arcsec,
-            slope=np.full(len(own), SLOPE),
-            center_x=own.x,
-            center_y=own.y,
-        )
-        return {"tnfw": beside(whole, taken), "uldm": cores}
+        return {"tnfw": beside(whole, taken), "uldm": own.solitons(n, central, core, SLOPE)}
 
 
 def collapse_time(cross_section: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray) -> np.ndarray:

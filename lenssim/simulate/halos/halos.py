@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy.special import gamma
 
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.halos.concentration import LOWEST
@@ -68,6 +69,18 @@ class Halos:
         middle = 0.5 * (edges[1:] + edges[:-1])
         cos = (middle**2 + distance**2 - disc**2) / (2 * middle * np.maximum(distance, 1e-9))
         return mass[0] + (np.diff(mass, axis=0) * np.arccos(np.clip(cos, -1, 1)) / np.pi).sum(0)
+
+    def solitons(self, n: int, central: np.ndarray, core: np.ndarray, slope: float) -> Perturbers:
+        """Cores `central` (1 + a (r / core)^2)^-slope of the haloes, Msun/kpc^3 and kpc, as `uldm` of n systems."""
+        surface = central * core * np.sqrt(np.pi / (2 ** (1 / slope) - 1)) * gamma(slope - 0.5) / gamma(slope)
+        return Perturbers.from_counts(
+            np.bincount(self.owner, minlength=n),
+            kappa_0=surface * self.kpc_per_arcsec**2 / self.sigma_crit,
+            theta_c=core / self.kpc_per_arcsec,
+            slope=np.full(len(self), slope),
+            center_x=self.x,
+            center_y=self.y,
+        )
 
     def tnfw(self, n: int, share: np.ndarray | float = 1.0) -> Perturbers:
         """Truncated NFW profiles of haloes in the order of `n` systems; `share` of each is left of its density."""
