@@ -78,8 +78,8 @@ def classify(
 
 
 def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool) -> None:
-    from lenssim.learn.config import parse_config
     from lenssim.learn.run import open_run
+    from lenssim.learn.tasks import parse_config
 
     source = Path(settings["data"]).resolve().name if "data" in settings else settings.get("live", {}).get("model")
     folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{source}"
@@ -103,10 +103,8 @@ def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool)
         f"{result.seconds / 60:.1f} minutes"
         + (f", stopped early after {config.patience} epochs without progress" if result.stopped == "early" else "")
     )
-    print(
-        f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, "
-        f"accuracy {result.val_accuracy:.4f}, macro AUC {result.val_auc:.4f}"
-    )
+    scores = ", ".join(f"{name} {result.scores[key]:.4f}" for key, name in run.record.task.progress.items())
+    print(f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, {scores}")
     print(f"next: lenssim evaluate {folder} --data {config.data or 'D'}")
 
 
@@ -152,11 +150,10 @@ def evaluate(
     if json:
         print(dumps({"folder": str(folder), **document}))
         return
-    names = {"accuracy": "accuracy", "macro_auc": "macro AUC", "loss": "loss", "ece": "calibration error"}
-    for key, name in names.items():
-        print(f"{name:<18} {interval_text(scores[key])}")
-    for name, score in scores["auc"].items():
-        print(f"{'AUC of ' + name:<18} {interval_text(score)}")
+    names = {name: scores[key] for key, name in trained.record.task.headlines.items()}
+    names |= {f"AUC of {name}": score for name, score in scores.get("auc", {}).items()}
+    for name, score in names.items():
+        print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
     print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
     print(f"next: lenssim predict {run} FILE...")
 
@@ -168,25 +165,21 @@ def predict(
     json: Json = False,
 ) -> None:
     """Say which class the images in files belong to, with probabilities."""
-    from dataclasses import asdict
     from json import dumps
 
     from lenssim.learn.predict import predict as ask
     from lenssim.learn.run import open_run
 
     trained = open_run(run)
-    predictions = list(ask(trained, files, device=device))
-    classes = trained.record.classes
+    task, predictions = trained.record.task, list(ask(trained, files, device=device))
     if json:
-        print(dumps({"run": str(run), "classes": classes, "predictions": [asdict(p) for p in predictions]}))
+        print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
         return
     single = len(predictions) == len(files)
-    head = ["file", *([] if single else ["image"]), "class", *classes]
     lines = [
-        [p.file, *([] if single else [str(p.image)]), p.predicted, *(f"{x:.4f}" for x in p.probabilities.values())]
-        for p in predictions
+        {"file": p.file, **({} if single else {"image": str(p.image)}), **task.cells(p.answer)} for p in predictions
     ]
-    _print_table(head, lines)
+    _print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
 def _print_table(head: list[str], lines: list[list[str]]) -> None:

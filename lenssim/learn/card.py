@@ -40,10 +40,10 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
     record, config, data = run.record, run.record.config, run.record.data
     shape = " x ".join(map(str, record.image_shape))
     lines = [
-        f"# {config.net}: {config.task} {', '.join(record.classes)}",
+        f"# {config.net}: {record.task.title}",
         "",
         f"A network of {record.parameters:,} parameters that takes images of {shape} (bands x rows x columns), scaled "
-        f"by `{config.normalise}`, and gives the probability of each class.",
+        f"by `{config.normalise}`, and gives {record.task.gives}.",
         "",
         "## Data",
         "",
@@ -69,12 +69,12 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         lines += [
             "## Scores on held-out images, with 95 % bootstrap intervals",
             "",
-            "| data | images | accuracy | macro AUC | loss | calibration error |",
-            "|---|---|---|---|---|---|",
+            f"| data | images | {' | '.join(record.task.headlines.values())} |",
+            "|---|---" + "|---" * len(record.task.headlines) + "|",
         ]
         for document in evaluations:
             scores, about = document["metrics"], DataIdentity.model_validate(document["data"])
-            cells = [interval_text(scores[key]) for key in ("accuracy", "macro_auc", "loss", "ece")]
+            cells = [interval_text(scores[key]) for key in record.task.headlines]
             lines.append(f"| {about.title} (`{about.fingerprint[:8]}`) | {document['n']:,} | {' | '.join(cells)} |")
         lines.append("")
     lines += [

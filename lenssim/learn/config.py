@@ -2,15 +2,14 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lenssim.errors import ConfigError, LenssimError, unknown
+from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
 from lenssim.learn.nets import NETS
 from lenssim.learn.normalise import normalisation
-from lenssim.learn.tasks import TASKS
 
-__all__ = ["LiveData", "TrainConfig", "parse_config"]
+__all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
 
 
 class LiveData(BaseModel):
@@ -26,11 +25,11 @@ class LiveData(BaseModel):
 
 
 class TrainConfig(BaseModel):
-    """The whole of a training's settings; every field has a default except the data."""
+    """The settings of every training; those of one task are a subclass. Every field has a default except the data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task: str = Field(default="classify", description="the question asked")
+    task: str = Field(description="the question asked")
     net: str = Field(default="cnn", description="network, by its name in the registry")
     data: str | None = Field(
         default=None, description="folder of the data set; its train and validation blocks are used"
@@ -64,14 +63,13 @@ class TrainConfig(BaseModel):
             raise ValueError("give either data, the folder of a data set, or live, a preset to simulate while training")
         return self
 
-    @field_validator("task", "net", "normalise", "augment")
+    @field_validator("net", "normalise", "augment")
     @classmethod
     def _known(cls, name: str, info: Any) -> str:
         try:
-            if info.field_name in ("task", "net"):
-                known = TASKS if info.field_name == "task" else NETS
-                if name not in known:
-                    raise unknown(info.field_name, name, known)
+            if info.field_name == "net":
+                if name not in NETS:
+                    raise unknown("net", name, NETS)
             else:
                 {"normalise": normalisation, "augment": augmentation}[info.field_name](name)
         except LenssimError as error:
@@ -88,21 +86,21 @@ class TrainConfig(BaseModel):
         if self.schedule == "constant":
             free.add("epochs")
         mine, asked = self.model_dump(), other.model_dump()
-        return [f"{k}: {mine[k]} there, {asked[k]} asked for" for k in mine if k not in free and mine[k] != asked[k]]
+        names = [name for name in {**mine, **asked} if name not in free and mine.get(name) != asked.get(name)]
+        return [f"{name}: {mine.get(name)} there, {asked.get(name)} asked for" for name in names]
 
 
-def parse_config(settings: dict[str, Any], where: str = "training") -> TrainConfig:
-    """A checked config; `ConfigError` lists all that is wrong with the settings, with a suggestion for unknown keys."""
-    try:
-        return TrainConfig.model_validate(settings)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_explain(dict(p)) for p in error.errors())) from None
+class ClassifyConfig(TrainConfig):
+    """A training of the task `classify`."""
+
+    task: Literal["classify"] = Field(default="classify", description="which class an image is of")
 
 
-def _explain(problem: dict[str, Any]) -> str:
+def explain(problem: dict[str, Any], kind: type[TrainConfig]) -> str:
+    """What pydantic found wrong with a setting, in our words."""
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return str(unknown("setting", key, TrainConfig.model_fields))
+        return str(unknown("setting", key, kind.model_fields))
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "value_error":

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import operator
 from pathlib import Path
 
 from lenssim.data.files import write
@@ -9,15 +10,16 @@ from lenssim.errors import DataError
 
 __all__ = ["COLUMNS", "read_epochs", "write_epochs"]
 
-COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_auc", "learning_rate", "seconds")
+COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
 
 
 def write_epochs(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the table, whole or not at all; epochs count from 1, losses are in nats."""
+    """Write the table, whole or not at all: `COLUMNS`, and `val_` scores of the task; epochs count from 1."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([f"{row[name]:.6g}" for name in COLUMNS] for row in rows)
+    names = [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)] if rows else COLUMNS
+    writer.writerow(names)
+    writer.writerows([f"{row[name]:.6g}" for name in names] for row in rows)
     write(path, text.getvalue().encode())
 
 
@@ -27,6 +29,9 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [{name: float(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        if rows:
+            operator.itemgetter(*COLUMNS)(rows[0])
+        return rows
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path} is no table of epochs as lenssim train writes it ({error!r})") from None

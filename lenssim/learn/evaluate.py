@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,13 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write, write_json
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.epochs import read_epochs
-from lenssim.learn.figures import calibration_figure, confusion_figure, curves_figure, roc_figure, save
-from lenssim.learn.metrics import as_document, bootstrap, classification_scores
-from lenssim.learn.model import answers, pick_device
+from lenssim.learn.figures import curves_figure, save
+from lenssim.learn.model import outputs, pick_device
 from lenssim.learn.run import Run, identify, versions
 
 __all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "held_out"]
 
 _METRICS = "metrics.json"
-_CHUNK = 1024
 
 
 def evaluation_folder(run: Run, dataset: ShardDataset) -> Path:
@@ -63,27 +62,24 @@ def evaluate(
             f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
             "generate a larger data set, or one with another --seed"
         )
-    chunks = (dataset.images(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
-    outputs = answers(run.model(), chunks, pick_device(device))
-    probabilities, labels = run.task().answer(outputs).numpy().astype(np.float64), dataset.labels[rows]
-    if not np.isfinite(probabilities).all():
-        raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
-    scores = classification_scores(labels, probabilities)
-    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
-    intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
+    record = run.record
+    title = f"{record.config.net} on {identify(dataset).title}, {len(rows)} held-out images"
+    found = record.task.judge(
+        outputs(run.model(), dataset, rows, pick_device(device)), dataset, rows, title, resamples, seed
+    )
     document = {
         "format": "lenssim-evaluation/1",
         "run": {
-            "net": run.record.config.net,
-            "parameters": run.record.parameters,
+            "net": record.config.net,
+            "parameters": record.parameters,
             "checkpoint_sha256": _digest(run),
-            "trained_on": run.record.data.model_dump(mode="json"),
+            "trained_on": record.data.model_dump(mode="json"),
         },
         "data": identify(dataset).model_dump(mode="json"),
         "samples": which,
         "n": len(rows),
-        "class_counts": dict(zip(dataset.classes, counts, strict=True)),
-        "metrics": as_document(scores, intervals, dataset.classes),
+        **found.facts,
+        "metrics": found.metrics,
         "intervals": {"kind": "bootstrap percentile", "level": 0.95, "resamples": resamples, "seed": seed},
         "versions": versions(),
     }
@@ -92,19 +88,19 @@ def evaluate(
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot write into the run's folder {run.folder}: {error.strerror}") from None
-    write(folder / "predictions.csv", _table(dataset, rows, probabilities).encode())
-    _draw(folder, run, dataset, labels, probabilities, document)
+    table = {"index": dataset.index[rows], **found.table}
+    write(folder / "predictions.csv", _csv(table).encode())
+    for name, figure in found.figures.items():
+        save(figure, folder / f"{name}.png")
+    if (epochs := read_epochs(run.metrics)) and record.result is not None:
+        training = f"{record.config.net} trained on {record.data.title}"
+        save(curves_figure(epochs, record.task.progress, record.result.best_epoch, training), folder / "curves.png")
     write_json(folder / _METRICS, document)  # last: its presence means complete
     return document
 
 
 def _check(run: Run, dataset: ShardDataset) -> None:
-    there, here = run.record.classes, dataset.classes
-    if there != here:
-        raise DataError(
-            f"{dataset.folder} has the classes {', '.join(here)}; the run {run.folder} was trained on "
-            f"{', '.join(there)}, in this order: it can only be judged on the same"
-        )
+    run.record.task.check(dataset)
     if run.record.image_shape != dataset.image_shape:
         raise DataError(
             f"{dataset.folder} has images of {' x '.join(map(str, dataset.image_shape))}; the run {run.folder} takes "
@@ -119,31 +115,10 @@ def _digest(run: Run) -> str:
         raise ConfigError(f"{run.best}: {error.strerror}; has the training finished an epoch?") from None
 
 
-def _table(dataset: ShardDataset, rows: np.ndarray, probabilities: np.ndarray) -> str:
+def _csv(table: Mapping[str, np.ndarray]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("index", "label", "predicted", *dataset.classes))
-    names = dataset.classes
-    for row, p in zip(rows, probabilities, strict=True):
-        true, guess = names[dataset.labels[row]], names[p.argmax()]
-        writer.writerow((dataset.index[row], true, guess, *(f"{x:.7g}" for x in p)))
+    writer.writerow(table)
+    for row in zip(*table.values(), strict=True):
+        writer.writerow(f"{cell:.7g}" if isinstance(cell, np.floating) else cell for cell in row)
     return text.getvalue()
-
-
-def _draw(
-    folder: Path,
-    run: Run,
-    dataset: ShardDataset,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    document: dict[str, Any],
-) -> None:
-    scores, classes = document["metrics"], dataset.classes
-    title = f"{run.record.config.net} on {identify(dataset).title}, {len(labels)} held-out images"
-    area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
-    save(roc_figure(labels, probabilities, classes, area, title), folder / "roc.png")
-    save(confusion_figure(np.asarray(scores["confusion"]["value"]), classes, title), folder / "confusion.png")
-    save(calibration_figure(labels, probabilities, scores["ece"]["value"], title), folder / "calibration.png")
-    if (epochs := read_epochs(run.metrics)) and run.record.result is not None:
-        training = f"{run.record.config.net} trained on {run.record.data.title}"
-        save(curves_figure(epochs, run.record.result.best_epoch, training), folder / "curves.png")

@@ -93,17 +93,18 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
     return figure
 
 
-def curves_figure(epochs: Sequence[Mapping[str, float]], best: int, title: str) -> Figure:
-    """Loss and validation scores by epoch; the dotted line marks the epoch whose weights are used."""
+def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str) -> Figure:
+    """Loss and validation `scores` (name by key) by epoch; the dotted line marks the epoch whose weights are used."""
     figure, (left, right) = _axes(title, "epoch", "", columns=2)
     x = [row["epoch"] for row in epochs]
     marker = "o" if len(x) < 30 else None
     for k, (name, label) in enumerate({"train_loss": "training", "val_loss": "validation"}.items()):
         left.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **_style(k))
-    left.set(ylabel="cross entropy [nats]", yscale="log")
-    for k, (name, label) in enumerate({"val_accuracy": "accuracy", "val_auc": "macro AUC"}.items()):
-        right.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **_style(k + 1))
-    right.set(ylabel="validation score", ylim=(None, 1.005))
+    losses = [row[name] for row in epochs for name in ("train_loss", "val_loss")]
+    left.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")
+    for k, (key, label) in enumerate(scores.items()):
+        right.plot(x, [row[f"val_{key}"] for row in epochs], marker=marker, markersize=4, label=label, **_style(k + 1))
+    right.set(ylabel="validation score")
     for ax in (left, right):
         ax.axvline(best, color=_GREY, linestyle=":", linewidth=1.2, label=f"best epoch: {best}")
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -14,7 +14,7 @@ from lenssim.errors import DataError
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.model import Model
-from lenssim.learn.tasks import Classify
+from lenssim.learn.tasks import Task
 
 __all__ = ["Learner"]
 
@@ -25,7 +25,7 @@ class Learner(LightningModule):
     Everything random in a step follows from (seed, epoch, batch), so that a resumed training repeats it.
     """
 
-    def __init__(self, model: Model, task: Classify, config: TrainConfig, steps: int) -> None:
+    def __init__(self, model: Model, task: Task, config: TrainConfig, steps: int) -> None:
         super().__init__()
         self.model, self.task, self.config, self.steps = model, task, config, steps
         self.augment = augmentation(config.augment)
@@ -48,7 +48,7 @@ class Learner(LightningModule):
         outputs = self.model(batch["image"])
         loss = self.task.loss(outputs, batch)
         _check(loss, batch, f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
-        self.scores.update(self.task.answer(outputs), batch["label"])
+        self.task.update(self.scores, outputs, batch)
         self.log("val_loss", loss, batch_size=len(outputs))
 
     @override

@@ -1,7 +1,6 @@
 """A network and the normalisation it was trained with, as one: from raw images to answers."""
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, override
 
@@ -9,14 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError, unknown
 from lenssim.learn.nets import build_net
 from lenssim.learn.normalise import normalisation
 
-__all__ = ["Model", "answers", "load_weights", "pick_device", "read_checkpoint"]
+__all__ = ["Model", "image_outputs", "load_weights", "outputs", "pick_device", "read_checkpoint"]
 
 _PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
+_CHUNK = 1024  # images in memory at a time
 
 
 class Model(nn.Module):
@@ -84,13 +86,18 @@ def load_weights(model: Model, path: Path) -> None:
     model.load_state_dict(weights)
 
 
+def outputs(model: Model, dataset: ShardDataset | LiveDataset, rows: np.ndarray, device: torch.device) -> Tensor:
+    """Outputs (1, N, K), on the CPU, for the rows (N,) of a data set."""
+    chunks = (dataset.images(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    return torch.cat([image_outputs(model, images, device) for images in chunks], dim=1)
+
+
 @torch.inference_mode()
-def answers(model: Model, batches: Iterator[np.ndarray], device: torch.device) -> Tensor:
-    """Outputs (N, K), on the CPU, for batches of images (n, C, H, W)."""
+def image_outputs(model: Model, images: np.ndarray, device: torch.device) -> Tensor:
+    """Outputs (1, N, K), on the CPU, for images (N, C, H, W)."""
     model = model.to(device).eval()
     parts = [
         model(torch.as_tensor(images[start : start + _BATCH], dtype=torch.float32, device=device)).float().cpu()
-        for images in batches
         for start in range(0, len(images), _BATCH)
     ]
-    return torch.cat(parts)
+    return torch.cat(parts)[None]

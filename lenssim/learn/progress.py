@@ -17,8 +17,8 @@ def progress() -> Callback:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def _scores(trainer: Trainer) -> str:
-    names = {"val_loss": "loss", "val_accuracy": "accuracy", "val_auc": "AUC"}
+def _scores(trainer: Trainer, module: Any) -> str:
+    names = {"val_loss": "loss", **{f"val_{key}": name for key, name in module.task.progress.items()}}
     known = trainer.callback_metrics
     return ", ".join(f"{names[name]} {known[name].item():.4f}" for name in names if name in known)
 
@@ -36,7 +36,7 @@ class Lines(Callback):
         took = f", {time.monotonic() - start:.0f} s" if start is not None else ""
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-            f"training loss {module.train_loss.compute().item():.4f}; validation {_scores(trainer)}{took}",
+            f"training loss {module.train_loss.compute().item():.4f}; validation {_scores(trainer, module)}{took}",
             file=sys.stderr,
             flush=True,
         )
@@ -62,7 +62,7 @@ class Bar(Callback):
 
     @override
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.images += len(batch["label"])
+        self.images += len(batch["index"])
         self.bar.update(
             self.task,
             completed=trainer.global_step,
@@ -72,7 +72,7 @@ class Bar(Callback):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.bar.update(self.task, scores=f"validation {_scores(trainer)}")
+        self.bar.update(self.task, scores=f"validation {_scores(trainer, module)}")
 
     @override
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -12,8 +12,9 @@ from lenssim.data.build import Progress
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.generate import generate, make_plan
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.config import TrainConfig, parse_config
+from lenssim.learn.config import TrainConfig
 from lenssim.learn.report import Row, write_report
+from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import load_preset
 

@@ -25,6 +25,7 @@ class Row:
     test_images: int
     samples: str
     minutes: float
+    headlines: dict[str, str]
     metrics: dict[str, Any]
 
     @classmethod
@@ -42,6 +43,7 @@ class Row:
             test_images=evaluation["n"],
             samples=evaluation["samples"],
             minutes=result.seconds / 60 if result is not None else 0.0,
+            headlines=dict(record.record.task.headlines),
             metrics=evaluation["metrics"],
         )
 
@@ -53,9 +55,7 @@ class Row:
             "net": f"{self.net} ({self.parameters:,})",
             "judged on": self.title,
             "images": f"{self.train_images:,} / {self.test_images:,}",
-            "accuracy": interval_text(self.metrics["accuracy"]),
-            "macro AUC": interval_text(self.metrics["macro_auc"]),
-            "loss": interval_text(self.metrics["loss"]),
+            **{name: interval_text(self.metrics[key]) for key, name in self.headlines.items()},
             "minutes": f"{self.minutes:.1f}",
         }
 

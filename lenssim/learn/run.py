@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
@@ -14,7 +14,7 @@ from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.model import Model, load_weights
-from lenssim.learn.tasks import Classify, task
+from lenssim.learn.tasks import Task, task_class
 
 __all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "create_run", "identify", "open_run", "versions"]
 
@@ -58,8 +58,7 @@ class RunResult(BaseModel):
     epochs: int
     best_epoch: int
     val_loss: float
-    val_accuracy: float
-    val_auc: float
+    scores: dict[str, float]
     seconds: float
     stopped: str
 
@@ -69,15 +68,26 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: str = Field(default="lenssim-run/1", pattern=r"^lenssim-run/1$")
-    config: TrainConfig
-    classes: tuple[str, ...] = Field(min_length=1)
+    format: str = Field(default="lenssim-run/2", pattern=r"^lenssim-run/2$")
+    config: SerializeAsAny[TrainConfig]
+    task: SerializeAsAny[Task]
     image_shape: tuple[int, int, int]
     parameters: int
     samples: dict[str, int]
     data: DataIdentity
     versions: dict[str, str]
     result: RunResult | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_their_kind(cls, document: Any) -> Any:
+        """Config and task as what the name of the task says they are."""
+        config = document.get("config")
+        if not isinstance(config, dict):
+            return document
+        kind = task_class(str(config.get("task")))
+        own = {"config": kind.settings.model_validate(config), "task": kind.model_validate(document.get("task"))}
+        return {**document, **own}
 
 
 class Run:
@@ -101,14 +111,10 @@ class Run:
         """Table of the epochs."""
         return self.folder / "metrics.csv"
 
-    def task(self) -> Classify:
-        """The question asked, for this run's classes."""
-        return task(self.record.config.task, self.record.classes)
-
     def fresh_model(self) -> Model:
         """The model before training."""
         config = self.record.config
-        return Model(config.net, config.normalise, self.record.image_shape, self.task().outputs, config.seed)
+        return Model(config.net, config.normalise, self.record.image_shape, self.record.task.outputs, config.seed)
 
     def model(self) -> Model:
         """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""
@@ -116,9 +122,9 @@ class Run:
         load_weights(model, self.best)
         return model
 
-    def finish(self, result: RunResult) -> None:
-        """Note that the training has ended."""
-        self.record = self.record.model_copy(update={"result": result})
+    def finish(self, result: RunResult, task: Task) -> None:
+        """Note that the training has ended, and with which calibration of its answers."""
+        self.record = self.record.model_copy(update={"result": result, "task": task})
         self.write()
 
     def write(self) -> None:

@@ -19,11 +19,11 @@ from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, WholeFiles
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.learner import Learner
-from lenssim.learn.model import Model, pick_device
+from lenssim.learn.model import Model, outputs, pick_device
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
-from lenssim.learn.tasks import task
+from lenssim.learn.tasks import task_class
 
 __all__ = ["train"]
 
@@ -38,19 +38,17 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """
     dataset, folder = open_source(config.data, config.live), Path(folder)
-    question = task(config.task, dataset.classes)
     rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
-    for split, numbers in rows.items():
-        question.check(dataset, numbers, split)
+    task = task_class(config.task).fit(config, dataset, rows)
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
         )
     device = pick_device(config.device)
-    model = Model(config.net, config.normalise, dataset.image_shape, question.outputs, config.seed)
+    model = Model(config.net, config.normalise, dataset.image_shape, task.outputs, config.seed)
     record = RunRecord(
         config=config,
-        classes=dataset.classes,
+        task=task,
         image_shape=dataset.image_shape,
         parameters=parameter_count(model),
         samples={split: len(numbers) for split, numbers in rows.items()},
@@ -92,7 +90,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         )
         _fit(
             trainer,
-            Learner(model, question, config, config.epochs * len(sampler)),
+            Learner(model, task, config, config.epochs * len(sampler)),
             stream(dataset, sampler, config.workers, pin),
             stream(dataset, BatchSampler(rows["validation"], 256, shuffle=False), config.workers, pin),
             run.last if run.last.exists() else None,
@@ -102,10 +100,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         RunResult(
             epochs=len(table.rows),
             best_epoch=int(best["epoch"]),
-            **{name: best[name] for name in ("val_loss", "val_accuracy", "val_auc")},
+            val_loss=best["val_loss"],
+            scores={name: best[f"val_{name}"] for name in task.progress},
             seconds=sum(row["seconds"] for row in table.rows),
             stopped="end" if len(table.rows) >= config.epochs else "early",
-        )
+        ),
+        task.calibrated(outputs(run.model(), dataset, rows["validation"], device), dataset, rows["validation"]),
     )
     return run
 
@@ -117,8 +117,8 @@ def _continue(folder: Path, record: RunRecord) -> Run:
     lines = there.config.changes(record.config)
     if there.data.fingerprint != record.data.fingerprint:
         lines.append(f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given")
-    if there.classes != record.classes:
-        lines.append(f"classes: {', '.join(there.classes)} there, {', '.join(record.classes)} given")
+    if there.task.title != record.task.title:
+        lines.append(f"task: {there.task.title} there, {record.task.title} given")
     if lines:
         raise ConfigError(
             f"{folder} holds another training:\n  " + "\n  ".join(lines) + "\n"

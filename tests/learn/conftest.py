@@ -25,7 +25,7 @@ def other_dataset(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_dataset):
     """The net `cnn`, trained on `tiny_dataset` for two epochs."""
-    from lenssim.learn.config import parse_config
+    from lenssim.learn.tasks import parse_config
     from lenssim.learn.train import train
 
     config = parse_config({"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "augment": "flips"})

@@ -30,7 +30,7 @@ def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
     assert head.split() == ["file", "class", "no_sub", "cdm", "axion"]
     assert line.split()[0] == "image.npy"
     document = json.loads(lenssim("predict", "runs/cnn-III", "image.npy", "image.npy", "--json").out)
-    assert document["classes"] == ["no_sub", "cdm", "axion"]
+    assert list(document["predictions"][0]["probabilities"]) == ["no_sub", "cdm", "axion"]
     assert [p["predicted"] for p in document["predictions"]] == [line.split()[1]] * 2
     assert (tmp_path / "runs/cnn-III/card.md").exists()
     assert json.loads(lenssim(*next_command, "--json").out)["metrics"]["accuracy"]["value"] >= 0

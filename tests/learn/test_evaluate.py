@@ -12,6 +12,7 @@ from lenssim.errors import DataError
 from lenssim.learn.card import write_card
 from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation, held_out
 from lenssim.learn.run import DataIdentity, Run, identify, open_run
+from lenssim.learn.tasks.classify import Classify
 
 FILES = {"metrics.json", "predictions.csv", "roc.png", "confusion.png", "calibration.png", "curves.png"}
 
@@ -101,7 +102,7 @@ def test_what_shares_samples():
 
 
 def test_other_classes_or_stamps_are_refused_naming_both(tiny_run, tiny_dataset, tiny_data):
-    record = tiny_run.record.model_copy(update={"classes": ("no_sub", "axion", "cdm")})
+    record = tiny_run.record.model_copy(update={"task": Classify(classes=("no_sub", "axion", "cdm"))})
     with pytest.raises(DataError, match="no_sub, cdm, axion") as error:
         evaluate(Run(tiny_run.folder, record), ShardDataset(tiny_dataset))
     assert "no_sub, axion, cdm" in str(error.value)

@@ -6,7 +6,7 @@ import torch
 
 from lenssim.data.sampler import BatchSampler
 from lenssim.errors import ConfigError
-from lenssim.learn.config import parse_config
+from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
 from lenssim.simulate.streams import BLOCK
 

@@ -18,13 +18,13 @@ def images(other_dataset):
 
 
 def probabilities(predictions):
-    return np.array([list(p.probabilities.values()) for p in predictions])
+    return np.array([list(p.answer["probabilities"].values()) for p in predictions])
 
 
 def test_every_kind_of_file_gives_the_same_answers(tiny_run, other_dataset, images, tmp_path):
     expected = list(predict(tiny_run, [other_dataset]))
     assert [p.image for p in expected] == list(range(96))
-    assert all(p.predicted == max(p.probabilities, key=p.probabilities.get) for p in expected)
+    assert all(p.answer["predicted"] == max(own := p.answer["probabilities"], key=own.get) for p in expected)
     np.testing.assert_allclose(probabilities(expected).sum(axis=1), 1, rtol=1e-6)
     np.save(tmp_path / "stack.npy", images[:, 0])
     np.save(tmp_path / "bands.npy", images)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lenssim.data.dataset import ShardDataset
-from lenssim.learn.config import parse_config
 from lenssim.learn.evaluate import evaluate
 from lenssim.learn.predict import predict
+from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
 
 
@@ -27,6 +27,7 @@ def test_a_small_training_tells_the_published_image(shared_data, tmp_path):
     run = train(parse_config(settings), tmp_path / "run")
     document = evaluate(run, ShardDataset(tmp_path / "III"))
     assert document["metrics"]["macro_auc"]["value"] > 0.97
-    (answer,) = predict(run, [published])
-    assert answer.predicted == "no_sub"
-    assert answer.probabilities["no_sub"] > 0.5
+    (prediction,) = predict(run, [published])
+    answer = prediction.answer
+    assert answer["predicted"] == "no_sub"
+    assert answer["probabilities"]["no_sub"] > 0.5

@@ -8,10 +8,11 @@ from lightning.pytorch.callbacks import Callback
 
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.callbacks import WholeFiles
-from lenssim.learn.config import TrainConfig, parse_config
+from lenssim.learn.config import TrainConfig
 from lenssim.learn.epochs import COLUMNS, read_epochs
 from lenssim.learn.model import read_checkpoint
 from lenssim.learn.run import open_run
+from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
 
 signals = (signal.SIGTERM, signal.SIGINT)
@@ -48,14 +49,14 @@ class Kill(Callback):
 
 def test_a_run_keeps_all_that_is_needed(tiny_run, tiny_dataset):
     record = open_run(tiny_run.folder).record
-    assert record.classes == ("no_sub", "cdm", "axion")
+    assert record.task.classes == ("no_sub", "cdm", "axion")
     assert record.image_shape == (1, 32, 32)
     assert record.samples == {"train": 128, "validation": 64}
     assert (record.data.preset, record.data.noise, record.data.seed, record.data.n) == ("III", "none", 4, 256)
     assert {"lenssim", "torch", "lightning", "python"} <= set(record.versions)
     rows = read_epochs(tiny_run.metrics)
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*COLUMNS, *(f"val_{name}" for name in record.task.progress))
     assert record.result.epochs == 2
     assert record.result.val_loss == pytest.approx(min(row["val_loss"] for row in rows), rel=1e-4)
     assert record.result.best_epoch == min(rows, key=lambda row: row["val_loss"])["epoch"]

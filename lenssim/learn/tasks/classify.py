@@ -1,42 +1,79 @@
 """The question "which class": cross entropy, class probabilities, accuracy and AUC."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from lenssim.data.dataset import Batch, ShardDataset
-from lenssim.data.live import LiveDataset
 from lenssim.errors import DataError
+from lenssim.learn.config import ClassifyConfig, TrainConfig
+from lenssim.learn.tasks.task import Data, Judgement, Task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 __all__ = ["Classify"]
 
+_TEMPERATURES = (0.05, 20.0)
 
-@dataclass(frozen=True)
-class Classify:
-    """One of K classes: a network gives logits (N, K)."""
+
+class Classify(Task):
+    """One of K classes: a network gives logits (N, K), which are divided by `temperature` before their softmax."""
+
+    settings = ClassifyConfig
+    headlines: ClassVar = {
+        "accuracy": "accuracy",
+        "macro_auc": "macro AUC",
+        "loss": "loss",
+        "ece": "calibration error",
+    }
+    progress: ClassVar = {"accuracy": "accuracy", "auc": "AUC"}
 
     classes: tuple[str, ...]
+    temperature: float = 1.0
+
+    @override
+    @classmethod
+    def fit(cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]) -> Self:
+        classes = dataset.classes
+        if len(classes) < 2:
+            raise DataError(f"{dataset.folder} has one class only, {classes[0]}: there is nothing to tell apart")
+        for split, numbers in rows.items():
+            counts = np.bincount(dataset.labels[numbers], minlength=len(classes))
+            if missing := [name for name, count in zip(classes, counts, strict=True) if not count]:
+                raise DataError(
+                    f"{dataset.folder}: the {split} split ({len(numbers)} of {len(dataset)} samples) has no "
+                    f"{', '.join(missing)}; splits are cut in blocks of 64 samples, so make at least 256"
+                )
+        return cls(classes=classes)
 
     @property
+    @override
     def outputs(self) -> int:
-        """Numbers a network has to give for an image."""
         return len(self.classes)
 
-    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+    @property
+    @override
+    def title(self) -> str:
+        return f"classify {', '.join(self.classes)}"
+
+    @property
+    @override
+    def gives(self) -> str:
+        return "the probability of each class"
+
+    @override
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean cross entropy, in nats."""
-        return nn.functional.cross_entropy(logits, batch["label"])
+        return nn.functional.cross_entropy(outputs, batch["label"])
 
-    def answer(self, logits: Tensor) -> Tensor:
-        """Probabilities (N, K) of the classes."""
-        return logits.float().softmax(dim=1)
-
+    @override
     def metrics(self) -> "MetricCollection":
-        """Running scores of (probabilities, labels) during training: accuracy, and the macro one-vs-rest AUC."""
+        """Accuracy, and the macro one-vs-rest AUC."""
         from torchmetrics import MetricCollection
         from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
@@ -44,13 +81,73 @@ class Classify:
         scores = {"accuracy": MulticlassAccuracy(count, average="micro"), "auc": MulticlassAUROC(count)}
         return MetricCollection(scores, compute_groups=False)
 
-    def check(self, dataset: ShardDataset | LiveDataset, rows: np.ndarray, split: str) -> None:
-        """`DataError` if there are fewer than two classes, or one of them is not among these rows."""
-        if len(self.classes) < 2:
-            raise DataError(f"{dataset.folder} has one class only, {self.classes[0]}: there is nothing to tell apart")
-        counts = np.bincount(dataset.labels[rows], minlength=len(self.classes))
-        if missing := [name for name, count in zip(self.classes, counts, strict=True) if not count]:
+    @override
+    def update(self, metrics: "MetricCollection", outputs: Tensor, batch: Batch) -> None:
+        metrics.update(outputs.float().softmax(dim=1), batch["label"])
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Probabilities (N, K) of the classes, the mean over the passes of outputs (P, N, K)."""
+        return (outputs.float() / self.temperature).softmax(dim=-1).mean(dim=0)
+
+    @override
+    def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
+        """With the temperature of least validation loss (Guo et al. 2017)."""
+        labels = torch.from_numpy(dataset.labels[rows])
+
+        def loss(log_temperature: float) -> float:
+            softened = self.model_copy(update={"temperature": float(np.exp(log_temperature))})
+            return nn.functional.nll_loss(softened.probabilities(outputs.double()).log(), labels).item()
+
+        found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
+        return self.model_copy(update={"temperature": float(np.exp(found.x))})
+
+    @override
+    def check(self, dataset: Data) -> None:
+        if dataset.classes != self.classes:
             raise DataError(
-                f"{dataset.folder}: the {split} split ({len(rows)} of {len(dataset)} samples) has no "
-                f"{', '.join(missing)}; splits are cut in blocks of 64 samples, so make at least 256"
+                f"{dataset.folder} has the classes {', '.join(dataset.classes)}; the run was trained on "
+                f"{', '.join(self.classes)}, in this order: it can only be judged on the same"
             )
+
+    @override
+    def judge(
+        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
+    ) -> Judgement:
+        from lenssim.learn.figures import calibration_figure, confusion_figure, roc_figure
+        from lenssim.learn.metrics import as_document, bootstrap, classification_scores
+
+        p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
+        if not np.isfinite(p).all():
+            raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
+        scores = as_document(
+            classification_scores(labels, p), bootstrap(labels, p, resamples=resamples, seed=seed), classes
+        )
+        counts = np.bincount(labels, minlength=len(classes)).tolist()
+        area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
+        names = np.array(classes)
+        return Judgement(
+            metrics=scores,
+            facts={"class_counts": dict(zip(classes, counts, strict=True)), "temperature": self.temperature},
+            table={
+                "label": names[labels],
+                "predicted": names[p.argmax(axis=1)],
+                **{name: p[:, k] for k, name in enumerate(classes)},
+            },
+            figures={
+                "roc": roc_figure(labels, p, classes, area, title),
+                "confusion": confusion_figure(np.asarray(scores["confusion"]["value"]), classes, title),
+                "calibration": calibration_figure(labels, p, scores["ece"]["value"], title),
+            },
+        )
+
+    @override
+    def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """The most probable class, `predicted`, and the `probabilities` of all."""
+        return [
+            {"predicted": self.classes[int(np.argmax(row))], "probabilities": dict(zip(self.classes, row, strict=True))}
+            for row in self.probabilities(outputs).tolist()
+        ]
+
+    @override
+    def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        return {"class": answer["predicted"], **{name: f"{p:.4f}" for name, p in answer["probabilities"].items()}}
