@@ -59,6 +59,12 @@ def generate(
     detectability: Annotated[
         bool, typer.Option("--detectability", help="Store each sample's expected delta chi2 (batched engine, CPU).")
     ] = False,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            help="Pictures to keep beside each image: clean (no noise), kappa (the perturbers'), or both: clean,kappa."
+        ),
+    ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan and any job script only.")
@@ -97,6 +103,7 @@ def generate(
         storage=storage,
         compress=compress,
         detectability=detectability,
+        truth=[name.strip() for name in truth.split(",")] if truth else (),
         folder=out,
     )
     mine = None if shards is None else share(shards, plan.shards)

@@ -1,5 +1,6 @@
 """A data set as a torch data set: images memory-mapped or decompressed, splits by blocks of sample numbers."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from lenssim.data.manifest import Manifest, read_manifest
 from lenssim.data.places import Folder, locate
 from lenssim.data.reading import open_shard
 from lenssim.data.sampler import BatchSampler
-from lenssim.data.stores import Store
-from lenssim.errors import unknown
+from lenssim.data.stores import Mapped, Store, picture_store
+from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
 __all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
@@ -49,16 +50,22 @@ class ShardDataset(Dataset[Batch]):
     `folder` is a folder, a URL that fsspec knows, or `follow:` and the folder of a generation that may still run. An
     item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
     (`__getitems__`) give the same three with a leading N. `labels` and `index` (n,) are in memory, images stay on
-    disk. Fit for forked and spawned workers. `DataError` names the shard that is missing, damaged or not of this
+    disk. `truth` names pictures that come along, `clean` and `kappa`, float32 (C, H, W), of sets that were made with
+    them. Fit for forked and spawned workers. `DataError` names the shard that is missing, damaged or not of this
     data set.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, truth: Sequence[str] = ()) -> None:
         self.place = locate(folder)
         self.folder = Path(folder) if self.place.manifest is not None else self.place.folder
         self.facts = self.place.facts()
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index
+        self.truth = tuple(truth)
+        for name in self.truth:
+            if name not in self.config.get("truth", ()):
+                raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
+        self._pictures: dict[tuple[str, int], Mapped] = {}
         self._first = np.cumsum([0, *self.facts.sizes])[:-1]
         self._stores: list[Store | None] = [None] * len(self.facts.sizes)
         if isinstance(self.place, Folder):  # a file that is not a shard is to be found now, not in a week
@@ -117,6 +124,21 @@ class ShardDataset(Dataset[Batch]):
             images[here] = self._store(shard).images(rows[here] - self._first[shard])
         return images
 
+    def pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Truth pictures float32 (N, C, H, W) of the rows (N,): `clean` [e-/s] or `kappa`. `DataError` without."""
+        shards = np.searchsorted(self._first, rows, side="right") - 1
+        parts = {int(shard): self._picture_store(name, int(shard)) for shard in np.unique(shards)}
+        found = np.empty((len(rows), *next(iter(parts.values())).shape[1:]), np.float32)
+        for shard, store in parts.items():
+            found[shards == shard] = store.images(rows[shards == shard] - self._first[shard])
+        return found
+
+    def _picture_store(self, name: str, shard: int) -> Mapped:
+        if (name, shard) not in self._pictures:
+            store = picture_store(self.place.path(shard), name, self.facts.sizes[shard])
+            self._pictures[name, shard] = store
+        return self._pictures[name, shard]
+
     def _store(self, shard: int) -> Store:
         store = self._stores[shard]
         if store is None:
@@ -137,6 +159,7 @@ class ShardDataset(Dataset[Batch]):
             "image": torch.from_numpy(self.images(rows)),
             "label": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(self.index[rows]),
+            **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
         }
 
 

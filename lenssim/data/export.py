@@ -23,6 +23,7 @@ Report = Callable[[Progress], None]
 def export_webdataset(folder: Path, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
 
+    Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`.
     Equal data give equal bytes. `ConfigError` if the target is not empty.
     """
     return _export(folder, target, "tar", _tar, report)
@@ -31,6 +32,7 @@ def export_webdataset(folder: Path, target: Path, *, report: Report = lambda pro
 def export_fits(folder: Path, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write FITS files: the images float32 (n, C, H, W) as primary unit, a table of numbers, labels and parameters.
 
+    Truth that is kept as pictures are units CLEAN and KAPPA.
     Units stand in the table, checksums in the headers (FITS 4.0, section 4.4.2.7). `ConfigError` as above.
     """
     return _export(folder, target, "fits", _fits, report)
@@ -57,15 +59,20 @@ def _tar(samples: Samples, manifest: Manifest) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for row, (image, label, number) in enumerate(zip(samples.pixels, samples.labels, samples.index, strict=True)):
-            array = io.BytesIO()
-            np.save(array, image)
             numbers = {name: float(column[row]) for name, column in samples.params.items() if np.isfinite(column[row])}
             about = {"class": manifest.classes[label], "params": numbers}
-            parts = {"npy": array.getvalue(), "cls": str(label).encode(), "json": json.dumps(about).encode()}
+            parts = {"npy": _npy(image), "cls": str(label).encode(), "json": json.dumps(about).encode()}
+            parts |= {f"{name}.npy": _npy(pictures[row]) for name, pictures in samples.truth.items()}
             for suffix, data in parts.items():
                 member = tarfile.TarInfo(f"{number:09d}.{suffix}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
     return buffer.getvalue()
 
 
@@ -82,8 +89,13 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     primary.header["CONFIG"] = str(samples.attributes.get("config_hash", ""))
     for label, name in enumerate(manifest.classes):
         table.header[f"CLASS{label}"] = name
-    for unit in (primary, table):
-        unit.add_checksum(when="")  # no dates: equal data give equal bytes
+    truth = [fits.ImageHDU(pictures, name=name.upper()) for name, pictures in samples.truth.items()]
+    for picture in truth:
+        if unit := samples.units.get(picture.name.lower()):
+            picture.header["BUNIT"] = unit.replace("e-", "electron")
+    units = fits.HDUList([primary, table, *truth])
+    for own in units:
+        own.add_checksum(when="")  # no dates: equal data give equal bytes
     buffer = io.BytesIO()
-    fits.HDUList([primary, table]).writeto(buffer)
+    units.writeto(buffer)
     return buffer.getvalue()

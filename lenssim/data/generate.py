@@ -1,6 +1,6 @@
 """Generation: from a preset to shards. The work of one shard is a pure function of the plan and its number."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from lenssim.data.failures import SampleFailure, sample_failure
 from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, read_plan
 from lenssim.data.shards import Samples, scene_attributes
 from lenssim.data.storage import check_storage
+from lenssim.data.truth import UNITS, pictures, scalars, truth_config, truth_modules
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
-from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.streams import BLOCK, split_code
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
 _SHARD_BYTES = 64 * 2**20
 _BATCH = BLOCK  # samples rendered at a time: bounds memory, changes no bits
 _MOST_CULPRITS = 16
-_DETECTABILITY = "lenssim.simulate.engines.batched.detectability"
 
 
 def default_shard_size(n: int, preset: Preset) -> int:
@@ -65,12 +64,14 @@ def make_plan(
     storage: str | None = None,
     compress: bool = False,
     detectability: bool = False,
+    truth: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Plan:
     """A checked plan; `ConfigError` for numbers and names that cannot be.
 
     Without a `shard_size`, a data set that already lies in `folder` keeps its own. `detectability` stores each sample's
-    delta chi2 among its parameters, which takes the batched engine on the CPU.
+    delta chi2 among its parameters, which takes the batched engine on the CPU; `truth` names pictures to keep beside
+    the images (`lenssim.data.truth`).
     """
     for name, value, least in (("n", n, 1), ("the seed", seed, 0), ("the shard size", shard_size, 1)):
         if value is not None and value < least:
@@ -91,13 +92,7 @@ def make_plan(
         "versions": versions(engine_name),
     }
     config |= stored_config(storage or "float32", compress)
-    if detectability:
-        if engine_name != "batched" or config["engine_settings"]["device"] != "cpu":
-            raise ConfigError(
-                "detectability needs the derivatives of the batched engine on the CPU; "
-                "give --engine batched --device cpu, or leave --detectability out"
-            )
-        config["detectability"] = True  # only where asked for: the hashes of other data sets stay
+    config |= truth_config(config, truth, detectability)
     if shard_size is None and folder is not None and (folder / PLAN).exists():
         shard_size = read_plan(folder).shard_size
     return Plan(n=n, shard_size=shard_size or default_shard_size(n, preset), classes=preset.class_names, config=config)
@@ -159,7 +154,7 @@ def share(text: str, shards: int) -> range:
 def modules(plan: Plan) -> list[str]:
     """Modules that take long to import and that every worker of a plan needs."""
     engines = [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
-    return engines + ([_DETECTABILITY] if plan.config.get("detectability") else [])
+    return engines + truth_modules(plan.config)
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
@@ -215,7 +210,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     camera, rays = preset.instrument, config["supersampling"]
     renderer = engine(config["engine"], **config["engine_settings"])
     to_audit = audited(numbers) if config["engine"] != REFERENCE else np.array([], dtype=int)
-    audits = []
+    audits, truths = [], []
     images = np.empty((len(numbers), 1, camera.num_pix, camera.num_pix), np.float32)
     for start in range(0, len(numbers), _BATCH):
         part = slice(start, start + _BATCH)
@@ -224,6 +219,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
             precision = config["engine_settings"].get("precision", config["engine"])
             audits.append(audit(renderer, expected[own], batch.take(own), camera, rays, precision))
+        truths.append(pictures(expected, batch, preset, config))
         images[part] = observe(
             expected,
             batch,
@@ -235,7 +231,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         )
         if not (whole := np.isfinite(images[part]).all(axis=(1, 2, 3))).all():
             raise DataError(f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels")
-    params = scenes.params | (_detectability(scenes, preset, config) if config.get("detectability") else {})
+    params = scenes.params | scalars(scenes, preset, config)
     perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
     samples = Samples(
         images=images,
@@ -243,23 +239,11 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         index=numbers,
         params=params,
         perturbers=scenes.perturbers,
-        units={name: scenes.unit(name) for name in {*params, *perturber_columns}},
+        units={name: scenes.unit(name) for name in {*params, *perturber_columns}} | UNITS,
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
+        truth={name: np.concatenate([each[name] for each in truths]) for name in truths[0]},
     )
     if config.get("storage") or config.get("compress"):
         samples = samples.stored_as(config.get("storage", "float32"), bool(config.get("compress")))
     return samples, Audit.worst(audits)
-
-
-def _detectability(scenes: Scenes, preset: Preset, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    from lenssim.simulate.engines.batched.detectability import detectability  # only now: it imports torch
-
-    settings = config["engine_settings"]
-    return detectability(
-        scenes,
-        preset.instrument,
-        supersampling=config["supersampling"],
-        precision=settings["precision"],
-        kernels=settings["kernels"],
-    )

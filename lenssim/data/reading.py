@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.data.shards import SCHEMA, Samples
 from lenssim.data.storage import FILTER, STORAGES, compression, decode
+from lenssim.data.truth import TRUTHS
 from lenssim.errors import DataError
 from lenssim.simulate.scenes import Perturbers
 
@@ -84,6 +85,7 @@ def _check_samples(file: h5py.File, path: Path) -> None:
     wanted = {"images": (STORAGES, 4), "labels": (("int64",), 1), "index": (("int64",), 1)}
     if "scale" in file or str(getattr(file.get("images"), "dtype", "")) in STORAGES[1:]:
         wanted["scale"] = (("float32",), 2)
+    wanted |= {name: (("float32",), 4) for name in TRUTHS if name in file}
     for name, (types, ndim) in wanted.items():
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != ndim:
@@ -95,7 +97,7 @@ def _check_samples(file: h5py.File, path: Path) -> None:
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if images.chunks is not None and filters != [FILTER]:
         raise DataError(f"{path}: images is chunked or compressed otherwise than lenssim does (filters {filters})")
-    n, bands = images.shape[:2]
+    n, bands, *side = images.shape
     if not n or min(images.shape) < 1 or max(images.shape[1:]) > _LONGEST_SIDE:
         raise DataError(f"{path}: dataset images has the absurd shape {images.shape}")
     for name in ("labels", "index", *(f"params/{p}" for p in file.get("params", ()))):
@@ -103,6 +105,9 @@ def _check_samples(file: h5py.File, path: Path) -> None:
             raise DataError(f"{path}: {name} has {file[name].shape} entries for {n} images")
     if "scale" in wanted and file["scale"].shape != (n, bands):
         raise DataError(f"{path}: scale has {file['scale'].shape} entries for {n} images of {bands} bands")
+    for name in TRUTHS:
+        if name in file and (file[name].chunks is not None or file[name].shape not in (images.shape, (n, 1, *side))):
+            raise DataError(f"{path}: {name} has the shape {file[name].shape} beside images of {images.shape}")
     columns = [f"params/{name}" for name in file.get("params", ())]
     for kind, table in file.get("perturbers", {}).items():
         columns += [f"perturbers/{kind}/{name}" for name in table if name != "offset"]
@@ -139,7 +144,7 @@ def read_samples(path: Path, data: bytes | None = None) -> Samples:
     """Everything a shard holds, as arrays; errors and `data` as in `open_shard`."""
     with open_shard(path, data) as file:
         units = {}
-        for group in (file.get("params", {}), *file.get("perturbers", {}).values()):
+        for group in (file, file.get("params", {}), *file.get("perturbers", {}).values()):
             units |= {name: str(d.attrs["units"]) for name, d in group.items() if "units" in d.attrs}
         if file["images"].chunks is not None:
             compression()
@@ -161,5 +166,6 @@ def read_samples(path: Path, data: bytes | None = None) -> Samples:
             | {name: bytes(text[()]).decode() for name, text in file.get("attributes", {}).items()},
             texts={name: [t.decode() for t in d[...]] for name, d in file.get("texts", {}).items()},
             scale=file["scale"][...] if "scale" in file else None,
+            truth={name: file[name][...] for name in TRUTHS if name in file},
             compress=file["images"].chunks is not None,
         )

@@ -47,6 +47,8 @@ def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[s
     }
     if stored.scale is not None and again.scale is not None:
         pairs["scale"] = (stored.scale[row], again.scale[0])
+    for name, pictures in stored.truth.items():
+        pairs[name] = (pictures[row], again.truth[name][0])
     for name, column in stored.params.items():  # a column may be there for another sample's sake
         pairs[f"params/{name}"] = (column[row], again.params.get(name, np.array([np.nan]))[0])
     for kind, table in stored.perturbers.items():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Samples:
     `images` (n, C, H, W) as stored: float32, or with `scale` float32 (n, C) float16 or int16; `pixels` are theirs in
     e-/s whatever the storage. `labels` int64 (n,), `index` int64 (n,) the sample numbers, `params` float64
     columns (n,), `perturbers` ragged tables, `texts` optional columns of strings (provenance of imported files),
-    `units` of the columns, `attributes` the provenance of the whole.
+    `units` of the columns, `attributes` the provenance of the whole, `truth` pictures float32 (n, C, H, W) by name.
     """
 
     images: np.ndarray
@@ -54,6 +54,7 @@ class Samples:
     texts: dict[str, list[str]]
     scale: np.ndarray | None = None
     compress: bool = False
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,6 +85,7 @@ class Samples:
         yield "index", self.index
         if self.scale is not None:
             yield "scale", self.scale
+        yield from sorted(self.truth.items())
         for name, column in sorted(self.params.items()):
             yield f"params/{name}", column
         for kind, table in sorted(self.perturbers.items()):
@@ -214,6 +216,8 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
         hasher.update(digest)
         if samples.scale is not None:
             hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
+        for name, pictures in sorted(samples.truth.items()):
+            hasher.update(name.encode() + np.ascontiguousarray(pictures[i], "<f4").tobytes())
         hasher.update(np.ascontiguousarray(params[i], "<f8"))
         for offset, table in zip(offsets, tables, strict=True):
             hasher.update(table[offset[i] : offset[i + 1]])

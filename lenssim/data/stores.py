@@ -14,7 +14,7 @@ from lenssim.data.reading import decoded, open_shard
 from lenssim.data.storage import decode
 from lenssim.errors import DataError
 
-__all__ = ["Chunks", "Mapped", "Packed", "Store", "check_columns", "read_columns", "store_of"]
+__all__ = ["Chunks", "Mapped", "Packed", "Store", "check_columns", "picture_store", "read_columns", "store_of"]
 
 _CHUNK_BYTES = 64 << 20  # decoded chunks kept by a process
 
@@ -121,6 +121,15 @@ def store_of(path: Path, record: ShardRecord, chunks: Chunks) -> Store:
             raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
         scale = file["scale"][...] if "scale" in file else None
         return Mapped(path, offset, dataset.dtype, shape, scale)
+
+
+def picture_store(path: Path, name: str, rows: int) -> Mapped:
+    """Truth pictures of a shard that `open_shard` accepts; `DataError` if it has none of this name."""
+    with open_shard(path) as file:
+        if name not in file:
+            raise DataError(f"{path} holds no {name}; make the data set with lenssim generate --truth {name}")
+        dataset = file[name]
+        return Mapped(path, dataset.id.get_offset(), dataset.dtype, (rows, *dataset.shape[1:]))
 
 
 def read_columns(path: Path, record: ShardRecord, classes: int) -> tuple[np.ndarray, np.ndarray]:

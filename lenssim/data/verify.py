@@ -92,6 +92,11 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
     lines = []
     if bad := int((~np.isfinite(samples.pixels).all(axis=(1, 2, 3))).sum()):
         lines.append(f"dataset images: {bad} images hold NaN or infinite pixels")
+    for name, pictures in samples.truth.items():
+        if bad := int((~np.isfinite(pictures).all(axis=(1, 2, 3))).sum()):
+            lines.append(f"dataset {name}: {bad} pictures hold NaN or infinite pixels")
+    if asked := set(plan.config.get("truth", ())) ^ set(samples.truth):
+        lines.append(f"dataset {', '.join(sorted(asked))}: the plan and the shard do not hold the same pictures")
     if samples.scale is not None and not (samples.scale > 0).all():
         lines.append("dataset scale: a scale is not positive")
     if not np.array_equal(samples.index, np.array(plan.rows(shard))):

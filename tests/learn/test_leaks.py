@@ -66,6 +66,17 @@ def test_classes_of_one_distribution_are_at_chance():
     assert verdict(found.values()) == "no leak found"
 
 
+def test_without_a_leak_the_auc_scatters_as_its_interval_says():
+    """Sixty data sets of nothing but noise. Predictions of cross-validation would scatter by a third more."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1], 200)
+    found = [next(iter(leaks({"nothing": rng.normal(size=(400, 2))}, labels, CLASSES))) for _ in range(60)]
+    scatter = np.std([leak.auc for leak in found])
+    stated = np.mean([leak.high - leak.low for leak in found]) / (2 * 1.96)
+    assert scatter == pytest.approx(stated, rel=0.2)
+    assert np.mean([leak.auc for leak in found]) == pytest.approx(0.5, abs=4 * scatter / np.sqrt(60))
+
+
 def test_sharp_spots_of_no_flux_are_left_to_the_edges():
     """What substructure does: light moves, and nothing but second differences tells."""
     found = audited(rings(150, 1), rings(150, 2, beads=4))

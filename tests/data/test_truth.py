@@ -1,0 +1,158 @@
+"""Truth as pictures: kept, identified, verified, read, repacked and exported like the images."""
+
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.export import export_fits, export_webdataset
+from lenssim.data.generate import generate, make_plan
+from lenssim.data.manifest import SHARDS, shard_name
+from lenssim.data.reading import read_samples
+from lenssim.data.repack import repack
+from lenssim.data.resimulate import resimulate
+from lenssim.data.shards import pack
+from lenssim.data.verify import verify
+from lenssim.errors import ConfigError, DataError
+from lenssim.simulate.engines.batched.convergence import convergence
+from lenssim.simulate.preset import parse_preset, preset_text
+
+BOTH = ("clean", "kappa")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LENSSIM_KERNELS", "eager")
+        yield
+
+
+def plan(**options):
+    document = yaml.safe_load(preset_text("III"))
+    document["instrument"]["num_pix"] = 24
+    return make_plan(parse_preset(document), 70, seed=5, device="cpu", **{"shard_size": 32, **options})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("truth") / "D"
+    generate(place, plan(truth=BOTH))
+    return place
+
+
+def test_pictures_are_what_they_say(folder):
+    samples = read_samples(folder / SHARDS / shard_name(1))
+    clean, kappa = samples.truth["clean"], samples.truth["kappa"]
+    assert {clean.shape, kappa.shape, samples.images.shape} == {(32, 1, 24, 24)}
+    again = convergence(samples.scenes(), parse_preset(plan().config["preset"]).instrument, kernels="eager")
+    np.testing.assert_array_equal(kappa, again)
+    assert not kappa[samples.labels == 0].any()
+    assert (kappa[samples.labels > 0].max((1, 2, 3)) > 0.1).all()
+    noise = samples.images - clean
+    assert 0 < np.abs(noise.mean()) < 0.1 * noise.std()
+
+
+def test_without_noise_images_are_clean(tmp_path):
+    generate(tmp_path / "D", plan(noise="none", truth=["clean"]))
+    samples = read_samples(tmp_path / "D" / SHARDS / shard_name(0))
+    assert list(samples.truth) == ["clean"]
+    np.testing.assert_array_equal(samples.images, samples.truth["clean"])
+
+
+@pytest.mark.parametrize(("workers", "shard_size"), [pytest.param(2, 32, marks=pytest.mark.dask), (0, 64)])
+def test_bits_do_not_depend_on_workers_or_shards(folder, tmp_path, workers, shard_size):
+    manifest = generate(tmp_path / "D", plan(truth=("kappa", "clean"), shard_size=shard_size), workers=workers)
+    assert manifest.fingerprint == ShardDataset(folder).fingerprint
+
+
+def test_they_are_part_of_the_config_only_where_asked_for(folder):
+    assert "truth" not in plan().config
+    assert plan(truth=["kappa", "clean"]).config == plan().config | {"truth": list(BOTH)}
+    with pytest.raises(ConfigError, match=r"truth: \['clean', 'kappa'\] there, nothing asked for"):
+        generate(folder, plan())
+    with pytest.raises(ConfigError, match=r"truth\[0\]|truth: \['clean', 'kappa'\] there, \['clean'\] asked for"):
+        generate(folder, plan(truth=["clean"]))
+
+
+def test_what_cannot_be_is_refused(folder, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown truth 'kapa'.*kappa"):
+        plan(truth=["kapa"])
+    with pytest.raises(ConfigError, match="kappa needs the deflections of the batched engine"):
+        plan(truth=["kappa"], engine_name="lenstronomy")
+    assert plan(truth=["clean"], engine_name="lenstronomy").config["truth"] == ["clean"]
+    generate(tmp_path / "plain", plan())
+    with pytest.raises(ConfigError, match="keeps no 'kappa'; pictures are kept by lenssim generate --truth kappa"):
+        ShardDataset(tmp_path / "plain", truth=["kappa"])
+
+
+def test_verification_and_resimulation_know_them(folder, tmp_path):
+    assert verify(folder).problems == []
+    assert resimulate(folder, 5)[1] == []
+    data = shutil.copytree(folder, tmp_path / "D")
+    path = data / SHARDS / shard_name(1)
+    samples = read_samples(path)
+    samples.truth["kappa"][3, 0, 2, 2] += 1
+    path.write_bytes(pack(samples)[0])
+    assert any("dataset kappa does not hold what was written" in line for line in verify(data).problems)
+    assert any("dataset kappa of sample 35" in line for line in resimulate(data, 70)[1])
+
+
+def test_a_picture_of_another_shape_is_refused(folder, tmp_path):
+    data = shutil.copytree(folder, tmp_path / "D")
+    path = data / SHARDS / shard_name(0)
+    samples = read_samples(path)
+    samples.truth["clean"] = samples.truth["clean"][:, :, :-1]
+    path.write_bytes(pack(samples)[0])
+    with pytest.raises(DataError, match="clean has the shape"):
+        read_samples(path)
+
+
+def test_a_data_set_gives_them_on_request(folder):
+    plain, mine = ShardDataset(folder), ShardDataset(folder, truth=BOTH)
+    rows = np.array([40, 3, 69, 41])
+    assert set(plain[3]) == {"image", "label", "index"}
+    batch = mine.__getitems__(rows)
+    assert set(batch) == {"image", "label", "index", *BOTH}
+    stored = [read_samples(folder / SHARDS / shard_name(shard)).truth for shard in range(3)]
+    for name in BOTH:
+        whole = np.concatenate([truth[name] for truth in stored])
+        np.testing.assert_array_equal(batch[name], whole[rows])
+        assert mine[40][name].shape == (1, 24, 24)
+
+
+def test_repacking_is_generating(folder, tmp_path):
+    made = generate(tmp_path / "made", plan(truth=BOTH, storage="int16"))
+    packed = repack(folder, tmp_path / "packed", "int16", False)
+    assert packed.fingerprint == made.fingerprint
+    assert verify(tmp_path / "packed").problems == []
+    truth = [read_samples(place / SHARDS / shard_name(2)).truth["kappa"] for place in (folder, tmp_path / "packed")]
+    np.testing.assert_array_equal(*truth)
+
+
+def test_exports_hold_them(folder, tmp_path):
+    import io
+    import tarfile
+
+    from astropy.io import fits
+
+    samples = read_samples(folder / SHARDS / shard_name(0))
+    first = export_webdataset(folder, tmp_path / "tar")[0]
+    with tarfile.open(first) as tar:
+        for name in BOTH:
+            member = tar.extractfile(f"000000004.{name}.npy")
+            np.testing.assert_array_equal(np.load(io.BytesIO(member.read())), samples.truth[name][4])
+    with fits.open(export_fits(folder, tmp_path / "fits")[0], checksum=True) as units:
+        assert units["CLEAN"].header["BUNIT"] == "electron/s"
+        for name in BOTH:
+            np.testing.assert_array_equal(units[name.upper()].data, samples.truth[name])
+
+
+def test_the_command_line_keeps_them(lenssim, tmp_path, monkeypatch):
+    common = ("generate", "-m", "III", "-n", 3, "--workers", 0, "--out", "D")
+    assert lenssim(*common, "--truth", "clean, kappa").code == 0
+    assert ShardDataset(tmp_path / "D").config["truth"] == list(BOTH)
+    done = lenssim(*common)
+    assert done.code == 2
+    assert "truth: ['clean', 'kappa'] there, nothing asked for" in done.err
