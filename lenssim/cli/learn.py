@@ -44,8 +44,11 @@ def classify(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. Default: 12.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: 64.")] = None,
-    optimiser: Annotated[str | None, typer.Option(help="adamw or adam. Default: adamw.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="onecycle or constant. Default: onecycle.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adamw, adam, nadam or sgd. Default: adamw.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="onecycle, cosine, exponential, constant, as_run or as_written. Default: onecycle."),
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", "--lr", help="Default: 0.002.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, order and augmentation. Default: 0.")] = None,
     normalise: Annotated[
@@ -62,7 +65,12 @@ def classify(
         int | None, typer.Option(help="Save every so many steps too. Default: after each epoch only.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read images. Default: 0, this one.")] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="In the loss: balanced, or such as no_sub=1,cdm=2. Default: all alike.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16 or 16 bits. Default: 32.")] = None,
+    compile: Annotated[bool | None, typer.Option("--compile", help="Compile the network by torch.compile.")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs that share each batch. Default: 1.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. Default: auto.")] = None,
     json: Json = False,
 ) -> None:
@@ -72,9 +80,16 @@ def classify(
     own = {name.removeprefix("live_"): settings.pop(name) for name in list(settings) if name.startswith("live_")}
     if live is not None:
         settings["live"] = {"model": live, **own}
+    if class_weights is not None:
+        settings["class_weights"] = _weights(class_weights)
     if data is not None:
         settings["data"] = str(data)
     _train({**settings, "task": "classify"}, out, resume, json)
+
+
+def _weights(text: str) -> Any:
+    """`balanced`, or weights by class of text such as `no_sub=1,cdm=2`."""
+    return dict(part.split("=", 1) for part in text.split(",")) if "=" in text else text
 
 
 def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool) -> None:

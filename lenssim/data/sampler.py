@@ -42,19 +42,24 @@ class BatchSampler(Sampler[list[int]]):
         rising: bool = False,
         fresh: int = 0,
     ) -> None:
-        if batch_size < 1 or world < 1 or batch_size % world or not 0 <= rank < world:
-            raise ConfigError(
-                f"a batch of {batch_size} cannot be shared by {world} processes; use a multiple of {world}"
-            )
-        if world > 1 and not drop_last and len(rows) % batch_size:
-            raise ConfigError(
-                f"{len(rows)} samples leave a part of a batch of {batch_size}, which {world} processes cannot share; "
-                "use drop_last"
-            )
         self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
-        self.seed, self.fingerprint, self.rank, self.world = seed, fingerprint, rank, world
+        self.seed, self.fingerprint = seed, fingerprint
+        self.share(rank, world)
         self.block, self.mix, self.rising, self.fresh = block, mix, rising, fresh
         self.epoch = self.done = 0
+
+    def share(self, rank: int, world: int) -> None:
+        """Be process `rank` of `world`; `ConfigError` if they cannot share the batches equally."""
+        if self.batch_size < 1 or world < 1 or self.batch_size % world or not 0 <= rank < world:
+            raise ConfigError(
+                f"a batch of {self.batch_size} cannot be shared by {world} processes; use a multiple of {world}"
+            )
+        if world > 1 and not self.drop_last and len(self.rows) % self.batch_size:
+            raise ConfigError(
+                f"{len(self.rows)} samples leave a part of a batch of {self.batch_size}, which {world} processes "
+                "cannot share; use drop_last"
+            )
+        self.rank, self.world = rank, world
 
     def __len__(self) -> int:
         """Batches an epoch."""

@@ -15,9 +15,10 @@ _BATCH = 17  # spawn key of these streams, apart from those of the order and the
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
-def batch_seed(seed: int, epoch: int, batch: int) -> int:
-    """Seed of all that is random in one training step, a pure function of its place: resuming repeats it."""
-    state = np.random.SeedSequence(seed, spawn_key=(_BATCH, epoch, batch)).generate_state(1, np.uint64)
+def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
+    """Seed of all that is random in one process's training step, a function of its place: resuming repeats it."""
+    place = (_BATCH, epoch, batch, *([rank] if rank else []))
+    state = np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 

@@ -18,7 +18,7 @@ from lenssim.learn.epochs import read_epochs, write_epochs
 from lenssim.learn.model import read_checkpoint
 from lenssim.learn.run import Run
 
-__all__ = ["Checkpoints", "EpochTable", "Place", "WholeFiles"]
+__all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles"]
 
 
 class Place(Callback):
@@ -41,6 +41,19 @@ class Place(Callback):
     @override
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.sampler.load_state_dict(state)
+
+
+class Shares(Callback):
+    """Gives each process its share of every training batch, and of the validation samples."""
+
+    def __init__(self, sampler: BatchSampler, validation: BatchSampler) -> None:
+        self.sampler, self.validation = sampler, validation
+
+    @override
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        rank, world = trainer.global_rank, trainer.world_size
+        self.sampler.share(rank, world)
+        self.validation.rows = self.validation.rows[rank::world]
 
 
 class EpochTable(Callback):
@@ -69,7 +82,8 @@ class EpochTable(Callback):
             }
         )
         self.start = now
-        write_epochs(self.path, self.rows)
+        if trainer.is_global_zero:
+            write_epochs(self.path, self.rows)
 
 
 class Checkpoints(Checkpoint):

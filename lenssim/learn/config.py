@@ -1,6 +1,7 @@
 """What one training is asked to do."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -8,8 +9,16 @@ from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
 from lenssim.learn.nets import NETS
 from lenssim.learn.normalise import normalisation
+from lenssim.learn.optimise import optimiser, schedule
 
 __all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
+
+_REGISTRIES: dict[str, Callable[[str], Any]] = {
+    "normalise": normalisation,
+    "augment": augmentation,
+    "optimiser": optimiser,
+    "schedule": schedule,
+}
 
 
 class LiveData(BaseModel):
@@ -37,12 +46,10 @@ class TrainConfig(BaseModel):
     live: LiveData | None = Field(default=None, description="in place of data: simulate while training")
     epochs: int = Field(default=12, ge=1, description="passes over the training samples")
     batch_size: int = Field(default=64, ge=2, description="images a step")
-    optimiser: Literal["adamw", "adam"] = Field(default="adamw", description="adam has no weight decay")
-    schedule: Literal["onecycle", "constant"] = Field(
-        default="onecycle", description="onecycle: up to the learning rate in 30 % of the steps, then down to nothing"
-    )
-    learning_rate: float = Field(default=2e-3, gt=0, le=10, description="of the optimiser; the peak with onecycle")
-    weight_decay: float = Field(default=1e-2, ge=0, description="of adamw")
+    optimiser: str = Field(default="adamw", description="by its name in the registry; adam has no weight decay")
+    schedule: str = Field(default="onecycle", description="of the learning rate, by its name in the registry")
+    learning_rate: float = Field(default=2e-3, gt=0, le=10, description="at the start; at the peak with onecycle")
+    weight_decay: float = Field(default=1e-2, ge=0, description="of all optimisers but adam")
     seed: int = Field(default=0, ge=0, description="decides weights, order and augmentation")
     normalise: str = Field(default="minmax", description="what is done to each image first")
     augment: str = Field(default="dihedral", description="none, flips, or dihedral: flips and 90 degree rotations")
@@ -55,6 +62,8 @@ class TrainConfig(BaseModel):
     )
     workers: int = Field(default=0, ge=0, le=256, description="processes that read; 0 is fastest for small stamps")
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
+    compile: bool = Field(default=False, description="the network, by torch.compile: minutes first, then faster steps")
+    devices: int = Field(default=1, ge=1, description="how many share each batch, a process each")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
 
     @model_validator(mode="after")
@@ -63,7 +72,7 @@ class TrainConfig(BaseModel):
             raise ValueError("give either data, the folder of a data set, or live, a preset to simulate while training")
         return self
 
-    @field_validator("net", "normalise", "augment")
+    @field_validator("net", *_REGISTRIES)
     @classmethod
     def _known(cls, name: str, info: Any) -> str:
         try:
@@ -71,7 +80,7 @@ class TrainConfig(BaseModel):
                 if name not in NETS:
                     raise unknown("net", name, NETS)
             else:
-                {"normalise": normalisation, "augment": augmentation}[info.field_name](name)
+                _REGISTRIES[info.field_name](name)
         except LenssimError as error:
             raise ValueError(str(error)) from None
         return name
@@ -82,8 +91,8 @@ class TrainConfig(BaseModel):
         Where data are read and computed on may change; the number of epochs too, unless the schedule is laid out
         over it.
         """
-        free = {"data", "workers", "device", "checkpoint_steps"}
-        if self.schedule == "constant":
+        free = {"data", "workers", "device", "devices", "checkpoint_steps"}
+        if not schedule(self.schedule).laid_out:
             free.add("epochs")
         mine, asked = self.model_dump(), other.model_dump()
         names = [name for name in {**mine, **asked} if name not in free and mine.get(name) != asked.get(name)]
@@ -94,6 +103,9 @@ class ClassifyConfig(TrainConfig):
     """A training of the task `classify`."""
 
     task: Literal["classify"] = Field(default="classify", description="which class an image is of")
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, description="in the loss, by class; balanced: as much for each class however many it has"
+    )
 
 
 def explain(problem: dict[str, Any], kind: type[TrainConfig]) -> str:

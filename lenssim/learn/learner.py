@@ -5,8 +5,6 @@ from typing import Any, override
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MeanMetric
 
 from lenssim.data.dataset import Batch
@@ -14,6 +12,7 @@ from lenssim.errors import DataError
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.model import Model
+from lenssim.learn.optimise import optimiser, schedule
 from lenssim.learn.tasks import Task
 
 __all__ = ["Learner"]
@@ -22,7 +21,7 @@ __all__ = ["Learner"]
 class Learner(LightningModule):
     """A model that learns a task under a config, in `steps` steps in all.
 
-    Everything random in a step follows from (seed, epoch, batch), so that a resumed training repeats it.
+    Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed training repeats it.
     """
 
     def __init__(self, model: Model, task: Task, config: TrainConfig, steps: int) -> None:
@@ -35,7 +34,7 @@ class Learner(LightningModule):
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        seed = batch_seed(self.config.seed, self.current_epoch, batch_idx)
+        seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)  # for dropout; `train` keeps the caller's stream
         images = self.augment(batch["image"], torch.Generator().manual_seed(seed))
         loss = self.task.loss(self.model(images), batch)
@@ -49,7 +48,7 @@ class Learner(LightningModule):
         loss = self.task.loss(outputs, batch)
         _check(loss, batch, f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         self.task.update(self.scores, outputs, batch)
-        self.log("val_loss", loss, batch_size=len(outputs))
+        self.log("val_loss", loss, batch_size=len(outputs), sync_dist=self.trainer.world_size > 1)
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -62,16 +61,10 @@ class Learner(LightningModule):
 
     @override
     def configure_optimizers(self) -> Any:
-        config, weights = self.config, self.model.parameters()
-        optimiser: Optimizer = (
-            AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
-            if config.optimiser == "adamw"
-            else Adam(weights, lr=config.learning_rate)
-        )
-        if config.schedule == "constant":
-            return optimiser
-        schedule = OneCycleLR(optimiser, max_lr=config.learning_rate, total_steps=self.steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        config, own = self.config, schedule(self.config.schedule)
+        made = optimiser(config.optimiser)(self.model.parameters(), config.learning_rate, config.weight_decay)
+        rates = own.make(made, config.learning_rate, self.steps)
+        return {"optimizer": made, "lr_scheduler": {"scheduler": rates, "interval": own.interval}}
 
 
 def _check(loss: Tensor, batch: Batch, where: str) -> None:

@@ -33,10 +33,13 @@ class Lines(Callback):
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         start = getattr(self, "start", None)  # an epoch resumed half-way had no start here
+        loss = module.train_loss.compute().item()  # of all processes: each has to take part
+        if not trainer.is_global_zero:
+            return
         took = f", {time.monotonic() - start:.0f} s" if start is not None else ""
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-            f"training loss {module.train_loss.compute().item():.4f}; validation {_scores(trainer, module)}{took}",
+            f"training loss {loss:.4f}; validation {_scores(trainer, module)}{took}",
             file=sys.stderr,
             flush=True,
         )
@@ -54,7 +57,7 @@ class Bar(Callback):
             TimeRemainingColumn(),
             TextColumn("{task.fields[scores]}"),
         )
-        self.bar = Progress(*columns, console=Console(stderr=True))
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=not trainer.is_global_zero)
         self.total = trainer.num_training_batches * (trainer.max_epochs or 1)
         self.first, self.images, self.start = trainer.global_step, 0, time.monotonic()
         self.task = self.bar.add_task("", total=self.total, completed=self.first, rate="", scores="")
@@ -62,7 +65,7 @@ class Bar(Callback):
 
     @override
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.images += len(batch["index"])
+        self.images += len(batch["index"]) * trainer.world_size
         self.bar.update(
             self.task,
             completed=trainer.global_step,

@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader
 from lenssim.data.dataset import Batch, stream
 from lenssim.data.sampler import BatchSampler
 from lenssim.errors import ConfigError
-from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, WholeFiles
+from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.epochs import read_epochs
 from lenssim.learn.learner import Learner
-from lenssim.learn.model import Model, outputs, pick_device
+from lenssim.learn.model import Model, outputs, pick_device, read_checkpoint
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
@@ -45,7 +46,18 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
         )
     device = pick_device(config.device)
+    if device.type == "cuda" and config.devices > torch.cuda.device_count():
+        raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
     model = Model(config.net, config.normalise, dataset.image_shape, task.outputs, config.seed)
+    sampler = BatchSampler(
+        rows["train"],
+        config.batch_size,
+        seed=config.seed,
+        fingerprint=dataset.fingerprint,
+        drop_last=True,
+        **dataset.order,
+    )
+    sampler.share(0, config.devices)
     record = RunRecord(
         config=config,
         task=task,
@@ -59,14 +71,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     if run.record.result is not None:
         return run
 
-    sampler = BatchSampler(
-        rows["train"],
-        config.batch_size,
-        seed=config.seed,
-        fingerprint=dataset.fingerprint,
-        drop_last=True,
-        **dataset.order,
-    )
+    judged = BatchSampler(rows["validation"], 256, shuffle=False)
     pin = device.type == "cuda"
     checkpoints, table = Checkpoints(run, config.checkpoint_steps), EpochTable(run.metrics)
     extra: list[Callback] = []
@@ -75,11 +80,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     with _quiet(), torch.random.fork_rng(range(torch.cuda.device_count())):
         trainer = Trainer(
             accelerator=device.type,
-            devices=1,
+            devices=config.devices,
+            strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
             precision=_PRECISION[config.precision],
             deterministic=device.type == "cpu",
             max_epochs=config.epochs,
-            callbacks=[Place(sampler), table, *callbacks, *extra, checkpoints],
+            callbacks=[Place(sampler), Shares(sampler, judged), table, *callbacks, *extra, checkpoints],
             plugins=[WholeFiles()],
             logger=False,
             default_root_dir=folder,
@@ -88,22 +94,24 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+        if config.compile:
+            model.net.compile()
         _fit(
             trainer,
             Learner(model, task, config, config.epochs * len(sampler)),
             stream(dataset, sampler, config.workers, pin),
-            stream(dataset, BatchSampler(rows["validation"], 256, shuffle=False), config.workers, pin),
+            stream(dataset, judged, config.workers, pin),
             run.last if run.last.exists() else None,
         )
-    best = checkpoints.best
+    best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], read_epochs(run.metrics)
     run.finish(
         RunResult(
-            epochs=len(table.rows),
+            epochs=len(epochs),
             best_epoch=int(best["epoch"]),
             val_loss=best["val_loss"],
             scores={name: best[f"val_{name}"] for name in task.progress},
-            seconds=sum(row["seconds"] for row in table.rows),
-            stopped="end" if len(table.rows) >= config.epochs else "early",
+            seconds=sum(row["seconds"] for row in epochs),
+            stopped="end" if len(epochs) >= config.epochs else "early",
         ),
         task.calibrated(outputs(run.model(), dataset, rows["validation"], device), dataset, rows["validation"]),
     )

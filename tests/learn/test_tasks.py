@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.classify import Classify
 
 CLASSES = ("a", "b", "c")
@@ -9,7 +10,7 @@ CLASSES = ("a", "b", "c")
 
 class Labelled:
     def __init__(self, labels):
-        self.labels = labels
+        self.labels, self.classes, self.folder = labels, CLASSES, "labelled"
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
@@ -31,3 +32,21 @@ def test_passes_are_averaged_as_probabilities():
     torch.testing.assert_close(task.probabilities(outputs), (outputs / 2).softmax(-1).mean(0))
     answers = task.answers(outputs)
     assert [a["predicted"] for a in answers] == [CLASSES[k] for k in task.probabilities(outputs).argmax(1)]
+
+
+def test_balanced_weights_count_every_class_alike():
+    """Where one class has nine samples of ten, the loss is the mean of the classes' own losses."""
+    labels = np.repeat([0, 1, 2], [90, 6, 4])
+    config = parse_config({"data": "d", "class_weights": "balanced"})
+    own = Labelled(labels)
+    task = Classify.fit(config, own, {"train": np.arange(100)})
+    outputs = torch.randn(100, 3, generator=torch.Generator().manual_seed(1))
+    mean = torch.stack(
+        [
+            torch.nn.functional.cross_entropy(outputs[labels == k], torch.full(((labels == k).sum(),), k))
+            for k in (0, 1, 2)
+        ]
+    ).mean()
+    torch.testing.assert_close(task.loss(outputs, {"label": torch.from_numpy(labels)}), mean)
+    given = Classify.fit(parse_config({"data": "d", "class_weights": {"b": 3}}), own, {"train": np.arange(100)})
+    assert given.weights == (1.0, 3.0, 1.0)

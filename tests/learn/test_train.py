@@ -197,7 +197,10 @@ def test_data_without_all_splits_are_refused(make_data, tmp_path):
         ({"augment": "rotations"}, "unknown augmentation"),
         ({"task": "classfy"}, "unknown task 'classfy': did you mean 'classify'?"),
         ({"epochs": 0}, "epochs: must be greater than or equal to 1, got 0"),
-        ({"optimiser": "sgd"}, "optimiser: must be 'adamw' or 'adam', got 'sgd'"),
+        ({"optimiser": "adamm"}, "unknown optimiser 'adamm': did you mean 'adam'?"),
+        ({"schedule": "as_wrote"}, "unknown schedule 'as_wrote': did you mean 'as_written'?"),
+        ({"class_weights": {"cdm": 0}}, "class_weights"),
+        ({"devices": 0}, "devices"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"data": None}, "give either data, the folder of a data set, or live"),
     ],
@@ -206,6 +209,33 @@ def test_bad_settings_are_named(settings, words):
     with pytest.raises(ConfigError) as error:
         parse_config({"data": "d", **settings})
     assert words in str(error.value)
+
+
+def test_weights_of_classes_that_are_not_there_and_batches_that_cannot_be_shared_are_refused(tiny_dataset, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown class in class_weights 'cmd': did you mean 'cdm'"):
+        train(config(tiny_dataset, class_weights={"cmd": 2}), tmp_path / "run")
+    with pytest.raises(ConfigError, match="a batch of 32 cannot be shared by 3 processes"):
+        train(config(tiny_dataset, devices=3, device="cpu"), tmp_path / "other")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tiny_dataset, tmp_path):
+    """Same batches, same gradients up to rounding: without batch norm, dropout and augmentation."""
+    settings = {"net": "vit", "augment": "none", "optimiser": "sgd", "learning_rate": 1e-3, "schedule": "cosine"}
+    one = train(config(tiny_dataset, **settings), tmp_path / "one")
+    two = train(config(tiny_dataset, **settings, devices=2, device="cpu"), tmp_path / "two")
+    assert two.record.result.val_loss == pytest.approx(one.record.result.val_loss, rel=1e-4)
+    assert two.record.result.scores == pytest.approx(one.record.result.scores, abs=0.02)
+    for key, value in weights(one).items():
+        torch.testing.assert_close(weights(two)[key], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same(tiny_run, tiny_dataset, tmp_path):
+    run = train(config(tiny_dataset, augment="flips", compile=True), tmp_path / "run")
+    assert weights(run).keys() == weights(tiny_run).keys()
+    assert run.record.result.val_loss == pytest.approx(tiny_run.record.result.val_loss, rel=1e-3)
 
 
 def test_a_device_that_is_not_there_is_refused(tiny_dataset, tmp_path):

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from lenssim.data.dataset import Batch, ShardDataset
-from lenssim.errors import DataError
+from lenssim.errors import DataError, unknown
 from lenssim.learn.config import ClassifyConfig, TrainConfig
 from lenssim.learn.tasks.task import Data, Judgement, Task
 
@@ -35,6 +35,8 @@ class Classify(Task):
 
     classes: tuple[str, ...]
     temperature: float = 1.0
+    weights: tuple[float, ...] | None = None
+    """Of the classes in the loss; None: all alike."""
 
     @override
     @classmethod
@@ -49,7 +51,7 @@ class Classify(Task):
                     f"{dataset.folder}: the {split} split ({len(numbers)} of {len(dataset)} samples) has no "
                     f"{', '.join(missing)}; splits are cut in blocks of 64 samples, so make at least 256"
                 )
-        return cls(classes=classes)
+        return cls(classes=classes, weights=_weights(config, classes, dataset.labels[rows["train"]]))
 
     @property
     @override
@@ -68,8 +70,9 @@ class Classify(Task):
 
     @override
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean cross entropy, in nats."""
-        return nn.functional.cross_entropy(outputs, batch["label"])
+        """Mean cross entropy, in nats, of the classes by their weights."""
+        weights = None if self.weights is None else outputs.new_tensor(self.weights)
+        return nn.functional.cross_entropy(outputs, batch["label"], weights)
 
     @override
     def metrics(self) -> "MetricCollection":
@@ -151,3 +154,17 @@ class Classify(Task):
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
         return {"class": answer["predicted"], **{name: f"{p:.4f}" for name, p in answer["probabilities"].items()}}
+
+
+def _weights(config: TrainConfig, classes: tuple[str, ...], labels: np.ndarray) -> tuple[float, ...] | None:
+    """Weights of the classes, their mean over the samples 1 if balanced; `ConfigError` for classes that are not."""
+    asked = config.class_weights if isinstance(config, ClassifyConfig) else None
+    if asked is None:
+        return None
+    if asked == "balanced":
+        counts = np.bincount(labels, minlength=len(classes))
+        return tuple((len(labels) / (len(classes) * counts)).tolist())
+    for name in asked:
+        if name not in classes:
+            raise unknown("class in class_weights", name, classes)
+    return tuple(asked.get(name, 1.0) for name in classes)
