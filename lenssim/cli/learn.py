@@ -37,7 +37,9 @@ def classify(
         bool | None, typer.Option("--live-endless", help="Simulate other samples every epoch.")
     ] = None,
     live_noise: Annotated[str | None, typer.Option(help="Noise of --live. Default: the preset's first.")] = None,
-    net: Annotated[str | None, typer.Option(help="cnn or resnet18. Default: cnn.")] = None,
+    net: Annotated[
+        str | None, typer.Option(help="compact, resnet18, vit, timm:NAME ...: docs/training.md. Default: cnn.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>.")
     ] = None,

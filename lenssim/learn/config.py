@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
-from lenssim.learn.nets import NETS
+from lenssim.learn.nets import check_net
 from lenssim.learn.normalise import normalisation
 from lenssim.learn.optimise import optimiser, schedule
 
@@ -39,7 +39,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = Field(description="the question asked")
-    net: str = Field(default="cnn", description="network, by its name in the registry")
+    net: str = Field(default="cnn", description="network, by its name, or timm:NAME for any model of timm")
     data: str | None = Field(
         default=None, description="folder of the data set; its train and validation blocks are used"
     )
@@ -77,8 +77,7 @@ class TrainConfig(BaseModel):
     def _known(cls, name: str, info: Any) -> str:
         try:
             if info.field_name == "net":
-                if name not in NETS:
-                    raise unknown("net", name, NETS)
+                check_net(name)
             else:
                 _REGISTRIES[info.field_name](name)
         except LenssimError as error:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net
 from lenssim.learn.normalise import normalisation
 
@@ -24,13 +25,11 @@ _CHUNK = 1024  # images in memory at a time
 class Model(nn.Module):
     """Raw images (N, C, H, W) to the outputs (N, K) of the net called `net`."""
 
-    def __init__(
-        self, net: str, normalise: str, image_shape: tuple[int, int, int], outputs: int, seed: int = 0
-    ) -> None:
+    def __init__(self, net: str, normalise: str, images: Images, outputs: int, seed: int = 0) -> None:
         super().__init__()
         self.name = net
         self.normalise = normalisation(normalise)
-        self.net = build_net(net, image_shape, outputs, seed)
+        self.net = build_net(net, images, outputs, seed)
 
     @override
     def forward(self, images: Tensor) -> Tensor:

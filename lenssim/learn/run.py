@@ -13,6 +13,7 @@ from lenssim.data.files import read_json, write_json
 from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.images import Images
 from lenssim.learn.model import Model, load_weights
 from lenssim.learn.tasks import Task, task_class
 
@@ -71,7 +72,7 @@ class RunRecord(BaseModel):
     format: str = Field(default="lenssim-run/2", pattern=r"^lenssim-run/2$")
     config: SerializeAsAny[TrainConfig]
     task: SerializeAsAny[Task]
-    image_shape: tuple[int, int, int]
+    images: Images
     parameters: int
     samples: dict[str, int]
     data: DataIdentity
@@ -88,6 +89,11 @@ class RunRecord(BaseModel):
         kind = task_class(str(config.get("task")))
         own = {"config": kind.settings.model_validate(config), "task": kind.model_validate(document.get("task"))}
         return {**document, **own}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.images.shape
 
 
 class Run:
@@ -114,7 +120,7 @@ class Run:
     def fresh_model(self) -> Model:
         """The model before training."""
         config = self.record.config
-        return Model(config.net, config.normalise, self.record.image_shape, self.record.task.outputs, config.seed)
+        return Model(config.net, config.normalise, self.record.images, self.record.task.outputs, config.seed)
 
     def model(self) -> Model:
         """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""

@@ -19,6 +19,7 @@ from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.epochs import read_epochs
+from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
 from lenssim.learn.model import Model, outputs, pick_device, read_checkpoint
 from lenssim.learn.nets import parameter_count
@@ -48,7 +49,8 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     device = pick_device(config.device)
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
-    model = Model(config.net, config.normalise, dataset.image_shape, task.outputs, config.seed)
+    images = describe(dataset)
+    model = Model(config.net, config.normalise, images, task.outputs, config.seed)
     sampler = BatchSampler(
         rows["train"],
         config.batch_size,
@@ -61,7 +63,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     record = RunRecord(
         config=config,
         task=task,
-        image_shape=dataset.image_shape,
+        images=images,
         parameters=parameter_count(model),
         samples={split: len(numbers) for split, numbers in rows.items()},
         data=identify(dataset),

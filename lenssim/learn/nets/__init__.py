@@ -1,4 +1,4 @@
-"""Networks, one a file: a new one is a module with `build(image_shape, outputs)` and its name in `NETS`."""
+"""Networks, one a file: a new one is a module with `build(images, outputs)` and its line in `NETS`."""
 
 from importlib import import_module
 
@@ -6,23 +6,46 @@ import torch
 from torch import nn
 
 from lenssim.errors import unknown
+from lenssim.learn.images import Images
 
-__all__ = ["NETS", "build_net", "parameter_count"]
+__all__ = ["NETS", "build_net", "check_net", "parameter_count"]
 
-NETS = ("cnn", "resnet18")
+NETS = {  # name: its module, and what else `build` is told where the module builds a family
+    "cnn": "cnn",
+    "compact": "compact",
+    "deeplense_cnn": "deeplense_cnn",
+    "resnet18": "timm:resnet18",
+    "efficientnet_b0": "timm:efficientnet_b0",
+    "swin": "timm:swin_tiny_patch4_window7_224",
+    "vit": "vit",
+    "cvt": "cvt",
+    "lensformer": "lensformer",
+    "equivariant_c4": "equivariant:C4",
+    "equivariant_d4": "equivariant:D4",
+    "equivariant_c8": "equivariant:C8",
+}
+_OPEN = "timm:"  # a family whose every member is a net
 
 
-def build_net(name: str, image_shape: tuple[int, int, int], outputs: int, seed: int = 0) -> nn.Module:
+def check_net(name: str) -> None:
+    """`ConfigError` with a suggestion for a name that is neither in `NETS` nor `timm:` and a model of timm's."""
+    if name.startswith(_OPEN):
+        import_module(f"{__name__}.timm").check(name.removeprefix(_OPEN))
+    elif name not in NETS:
+        raise unknown("net", name, [*NETS, f"{_OPEN}NAME"])
+
+
+def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Module:
     """A fresh network from images (N, C, H, W) to (N, outputs), its weights drawn from `seed` alone.
 
     `ConfigError` for an unknown name, or images the net cannot take.
     """
-    if name not in NETS:
-        raise unknown("net", name, NETS)
-    module = import_module(f"{__name__}.{name}")
+    check_net(name)
+    module, _, member = NETS.get(name, name).partition(":")
+    build = import_module(f"{__name__}.{module}").build
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return module.build(image_shape, outputs)
+        return build(images, outputs, *filter(None, [member]))
 
 
 def parameter_count(net: nn.Module) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
+from lenssim.learn.images import Images
 
 __all__ = ["CNN", "build"]
 
@@ -47,9 +48,9 @@ class CNN(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(image_shape: tuple[int, int, int], outputs: int) -> nn.Module:
+def build(images: Images, outputs: int) -> nn.Module:
     """`ConfigError` for stamps of less than 16 pixels."""
-    channels, height, width = image_shape
+    channels, height, width = images.shape
     if min(height, width) < _SMALLEST:
         raise ConfigError(f"the net cnn takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
     return CNN(channels, outputs)

@@ -1,0 +1,73 @@
+"""A small residual network for substructure: small perturbers show at the scale of pixels, and are read there."""
+
+from typing import override
+
+import torch
+from torch import Tensor, nn
+
+from lenssim.errors import ConfigError
+from lenssim.learn.images import Images
+
+__all__ = ["Compact", "build"]
+
+_WIDTHS = (24, 32, 64, 96)  # at the stamp's resolution, half, a quarter, an eighth
+_BLOCKS = (0, 1, 1, 1)
+_SMALLEST = 2 ** (len(_WIDTHS) - 1)
+
+
+def _convolution(before: int, width: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+
+
+class _Block(nn.Module):
+    """x + two convolutions of x (He et al. 2016); the second starts at zero, so that the net begins shallow."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_convolution(width, width), nn.ReLU(inplace=True), *_convolution(width, width))
+        nn.init.zeros_(self.layers[-1].weight)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.layers(x))
+
+
+class Compact(nn.Module):
+    """Convolutions at four resolutions; mean and maximum over the stamp at each of them; linear.
+
+    Images (N, C, H, W) of any number of bands and any size from 8 pixels on, to (N, outputs).
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        stages = []
+        for width, blocks in zip(_WIDTHS, _BLOCKS, strict=True):
+            pool = [nn.MaxPool2d(2)] if stages else []
+            stages.append(
+                nn.Sequential(
+                    *pool,
+                    *_convolution(channels, width),
+                    nn.ReLU(inplace=True),
+                    *(_Block(width) for _ in range(blocks)),
+                )
+            )
+            channels = width
+        self.stages = nn.ModuleList(stages)
+        self.head = nn.Linear(2 * sum(_WIDTHS), outputs)
+        self.to(memory_format=torch.channels_last)
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        features, seen = images.contiguous(memory_format=torch.channels_last), []
+        for stage in self.stages:
+            features = stage(features)
+            seen += [features.mean((2, 3)), features.amax((2, 3))]
+        return self.head(torch.cat(seen, dim=1))
+
+
+def build(images: Images, outputs: int) -> nn.Module:
+    """`ConfigError` for stamps of less than 8 pixels."""
+    channels, height, width = images.shape
+    if min(height, width) < _SMALLEST:
+        raise ConfigError(f"the net compact takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
+    return Compact(channels, outputs)

@@ -1,0 +1,80 @@
+"""Convolutional vision Transformer (Wu et al. 2021), as large as the DeepLense Model III benchmark's: 13.09 million."""
+
+from typing import override
+
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from lenssim.errors import ConfigError
+from lenssim.learn.images import Images
+from lenssim.learn.nets.attention import Residual, join_heads, split_heads
+
+__all__ = ["CvT", "build"]
+
+_STAGES = ((54, 7, 4, 1, 1), (162, 3, 2, 2, 3), (324, 3, 2, 10, 4))  # width, kernel, stride, depth, heads
+_HEAD_DIM = 64
+_MLP = 4
+_SMALLEST = 16
+
+
+class _ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every pixel of (N, C, H, W)."""
+
+    @override
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features.movedim(1, -1)).movedim(-1, 1)
+
+
+def _projection(width: int, out: int, stride: int) -> nn.Sequential:
+    """Depthwise 3 x 3 convolution, batch norm, pointwise convolution."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=width, bias=False),
+        nn.BatchNorm2d(width),
+        nn.Conv2d(width, out, 1, bias=False),
+    )
+
+
+class _Attention(nn.Module):
+    """Attention whose keys and values have half the resolution of the queries."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, inner = heads, heads * _HEAD_DIM
+        self.queries = _projection(width, inner, 1)
+        self.keys_values = _projection(width, 2 * inner, 2)
+        self.out = nn.Conv2d(inner, width, 1)
+
+    @override
+    def forward(self, features: Tensor) -> Tensor:
+        parts = self.queries(features), *self.keys_values(features).chunk(2, dim=1)
+        q, k, v = (split_heads(part.flatten(2).transpose(1, 2), self.heads) for part in parts)
+        attended = join_heads(scaled_dot_product_attention(q, k, v))
+        return self.out(attended.transpose(1, 2).unflatten(-1, features.shape[2:]))
+
+
+class CvT(nn.Sequential):
+    """Three stages of convolutional embedding and attention layers; mean over the stamp; linear.
+
+    Images (N, C, H, W) of any size from 16 pixels on, to (N, outputs).
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for width, kernel, stride, depth, heads in _STAGES:
+            layers += [nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2), _ChannelNorm(width)]
+            for _ in range(depth):
+                mlp = nn.Conv2d(width, _MLP * width, 1), nn.GELU(), nn.Conv2d(_MLP * width, width, 1)
+                layers += [
+                    Residual(_ChannelNorm(width), _Attention(width, heads)),
+                    Residual(_ChannelNorm(width), *mlp),
+                ]
+            channels = width
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
+
+
+def build(images: Images, outputs: int) -> nn.Module:
+    """`ConfigError` for stamps of less than 16 pixels."""
+    channels, height, width = images.shape
+    if min(height, width) < _SMALLEST:
+        raise ConfigError(f"the net cvt takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
+    return CvT(channels, outputs)

@@ -1,0 +1,50 @@
+"""The plain CNN of the DeepLense Model III benchmark: 509,955 parameters for stamps of 64 x 64 and three classes."""
+
+from torch import nn
+
+from lenssim.errors import ConfigError
+from lenssim.learn.images import Images
+
+__all__ = ["build"]
+
+_SMALLEST = 5
+_WIDTH = 128
+
+
+def build(images: Images, outputs: int) -> nn.Module:
+    """Four convolutions, two poolings, three linear layers; the first of these is as large as the stamp makes it.
+
+    `ConfigError` for stamps of less than 5 pixels.
+    """
+    channels, *sides = images.shape
+    if min(sides) < _SMALLEST:
+        raise ConfigError(
+            f"the net deeplense_cnn takes stamps of {_SMALLEST} pixels and more, got {sides[0]} x {sides[1]}"
+        )
+    rows, columns = map(_remaining, sides)
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 7, stride=2, padding=3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 7, stride=2, padding=3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(64, _WIDTH, 3, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(_WIDTH * rows * columns, 64),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(32, outputs),
+    )
+
+
+def _remaining(side: int) -> int:
+    """Pixels a side after the convolutions: two strides, a pooling, two paddings by 2, a pooling."""
+    halved = -(-side // 2)
+    return (-(-halved // 2) // 2 + 4) // 2
