@@ -12,6 +12,11 @@ __all__ = ["register"]
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN", help="Another run: their answers are averaged. Repeatable."),
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Average over the flips and turns that the run was trained with.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -143,6 +148,8 @@ def _stoppable(command: str) -> Iterator[None]:
 def evaluate(
     run: RunFolder,
     data: Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set to judge the run on.")],
+    others: With = None,
+    tta: Tta = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -158,12 +165,12 @@ def evaluate(
     from lenssim.learn.evaluate import evaluation_folder, held_out
     from lenssim.learn.run import open_run
 
-    trained, dataset = open_run(run), ShardDataset(data)
-    rows, which = held_out(trained, dataset)
+    trained, more, dataset = open_run(run), [open_run(each) for each in others or []], ShardDataset(data)
+    rows, which = held_out(trained, dataset, more)
     print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
-    document = judge(trained, dataset, device=device)
+    document = judge(trained, dataset, others=more, tta=tta, device=device)
     write_card(trained)
-    folder, scores = evaluation_folder(trained, dataset), document["metrics"]
+    folder, scores = evaluation_folder(trained, dataset, more, tta), document["metrics"]
     if json:
         print(dumps({"folder": str(folder), **document}))
         return
@@ -171,6 +178,12 @@ def evaluate(
     names |= {f"AUC of {name}": score for name, score in scores.get("auc", {}).items()}
     for name, score in names.items():
         print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
+    if "before_calibration" in document:
+        before = document["before_calibration"]
+        print(f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}")
+    if "unlike_training_data" in document:
+        look = document["unlike_training_data"]
+        print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
     print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
     print(f"next: lenssim predict {run} FILE...")
 
@@ -178,25 +191,42 @@ def evaluate(
 def predict(
     run: RunFolder,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files or data sets.")],
+    others: With = None,
+    tta: Tta = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Say which class the images in files belong to, with probabilities."""
+    """Answer for the images in files, and say which of them look unlike the training data.
+
+    A classifier's probabilities are calibrated on its validation images.
+    """
     from json import dumps
 
     from lenssim.learn.predict import predict as ask
     from lenssim.learn.run import open_run
 
     trained = open_run(run)
-    task, predictions = trained.record.task, list(ask(trained, files, device=device))
+    more = [open_run(each) for each in others or []]
+    task, predictions = trained.record.task, list(ask(trained, files, others=more, tta=tta, device=device))
     if json:
         print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
         return
     single = len(predictions) == len(files)
     lines = [
-        {"file": p.file, **({} if single else {"image": str(p.image)}), **task.cells(p.answer)} for p in predictions
+        {
+            "file": p.file,
+            **({} if single else {"image": str(p.image)}),
+            **task.cells(p.answer),
+            **_look(p.novelty, p.unlike),
+        }
+        for p in predictions
     ]
     _print_table(list(lines[0]), [list(line.values()) for line in lines])
+
+
+def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
+    """The last cell of a prediction's line; none for a run that cannot tell."""
+    return {} if novelty is None else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
 
 
 def _print_table(head: list[str], lines: list[list[str]]) -> None:

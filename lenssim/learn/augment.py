@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lenssim.errors import unknown
 
-__all__ = ["AUGMENTATIONS", "augmentation", "batch_seed", "dihedral", "flips", "none"]
+__all__ = ["AUGMENTATIONS", "augmentation", "batch_seed", "dihedral", "flips", "none", "symmetries"]
 
 _BATCH = 17  # spawn key of these streams, apart from those of the order and the simulation
 
@@ -54,3 +54,25 @@ def augmentation(name: str) -> Augmentation:
     if name not in AUGMENTATIONS:
         raise unknown("augmentation", name, AUGMENTATIONS)
     return AUGMENTATIONS[name]
+
+
+def _flipped(images: Tensor) -> tuple[Tensor, ...]:
+    return images, images.flip(-1), images.flip(-2), images.flip((-1, -2))
+
+
+def _views(number: int) -> Callable[[Tensor], Tensor]:
+    """View `number` of a square image among its eight: the four flips, and those of its transpose."""
+    return lambda images: _flipped(images.transpose(-1, -2) if number >= 4 else images)[number % 4]
+
+
+_VIEWS = {"none": 1, "flips": 4, "dihedral": 8}
+
+
+def symmetries(name: str) -> list[Callable[[Tensor], Tensor]]:
+    """Every change of images (N, C, H, W) that the augmentation of that name may make; the first makes none.
+
+    `ConfigError` for an augmentation that is not a choice among a few.
+    """
+    if name not in _VIEWS:
+        raise unknown("augmentation with few symmetries", name, _VIEWS)
+    return [_views(number) for number in range(_VIEWS[name])]

@@ -62,11 +62,25 @@ class EpochTable(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self.start = self.ready = time.monotonic()
+        self.waited = 0.0  # seconds, for images; an epoch resumed half-way has no start
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.rows = [row for row in read_epochs(self.path) if row["epoch"] <= trainer.current_epoch]
         self.start = time.monotonic()
+
+    @override
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.waited, self.ready = 0.0, time.monotonic()
+
+    @override
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.waited += time.monotonic() - self.ready
+
+    @override
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.ready = time.monotonic()
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
@@ -78,6 +92,7 @@ class EpochTable(Callback):
                 "train_loss": module.train_loss.compute().item(),
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
                 "seconds": now - self.start,
+                "waiting": self.waited,
                 **scores,
             }
         )

@@ -10,7 +10,7 @@ from lenssim.errors import DataError
 
 __all__ = ["COLUMNS", "read_epochs", "write_epochs"]
 
-COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
+COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds", "waiting")
 
 
 def write_epochs(path: Path, rows: list[dict[str, float]]) -> None:

@@ -13,6 +13,7 @@ from lenssim.data.files import read_json, write_json
 from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.cost import Cost
 from lenssim.learn.images import Images
 from lenssim.learn.model import Model, load_weights
 from lenssim.learn.tasks import Task, task_class
@@ -62,6 +63,7 @@ class RunResult(BaseModel):
     scores: dict[str, float]
     seconds: float
     stopped: str
+    cost: Cost | None = None
 
 
 class RunRecord(BaseModel):

@@ -18,17 +18,21 @@ from lenssim.data.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.cost import Cost, inference_milliseconds, peak_memory, reset_peak_memory
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
 from lenssim.learn.model import Model, outputs, pick_device, read_checkpoint
 from lenssim.learn.nets import parameter_count
+from lenssim.learn.novelty import Novelty
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
 from lenssim.learn.tasks import task_class
 
 __all__ = ["train"]
 
+_TIMED = 256  # images that an answer's time is measured by
+_FAMILIAR = 2048  # images of each split that later ones are compared with
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -98,6 +102,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         )
         if config.compile:
             model.net.compile()
+        reset_peak_memory(device)
         _fit(
             trainer,
             Learner(model, task, config, config.epochs * len(sampler)),
@@ -105,17 +110,31 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             stream(dataset, judged, config.workers, pin),
             run.last if run.last.exists() else None,
         )
+    memory = peak_memory(device)  # before the calibration
     best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], read_epochs(run.metrics)
+    seconds, trained = sum(row["seconds"] for row in epochs), run.model()
+    some = dataset.images(rows["validation"][:_TIMED])
+    cost = Cost(
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        threads=torch.get_num_threads(),
+        images_per_second=len(epochs) * len(sampler) * config.batch_size / seconds,
+        waiting=sum(row["waiting"] for row in epochs) / seconds,
+        peak_mib=memory,
+        inference_ms=inference_milliseconds(trained, some, device),
+    )
+    known = {split: dataset.images(numbers[:_FAMILIAR]) for split, numbers in rows.items()}
+    Novelty.fit(config.normalise, known["train"], known["validation"]).write(folder)
     run.finish(
         RunResult(
             epochs=len(epochs),
             best_epoch=int(best["epoch"]),
             val_loss=best["val_loss"],
             scores={name: best[f"val_{name}"] for name in task.progress},
-            seconds=sum(row["seconds"] for row in epochs),
+            seconds=seconds,
             stopped="end" if len(epochs) >= config.epochs else "early",
+            cost=cost,
         ),
-        task.calibrated(outputs(run.model(), dataset, rows["validation"], device), dataset, rows["validation"]),
+        task.calibrated(outputs(trained, dataset, rows["validation"], device), dataset, rows["validation"]),
     )
     return run
 

@@ -27,13 +27,18 @@ def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
     asked = lenssim("predict", "runs/cnn-III", "image.npy")
     assert asked.code == 0, asked.err
     head, line = asked.out.splitlines()
-    assert head.split() == ["file", "class", "no_sub", "cdm", "axion"]
+    assert head.split() == ["file", "class", "no_sub", "cdm", "axion", "unlike", "training", "data"]
     assert line.split()[0] == "image.npy"
     document = json.loads(lenssim("predict", "runs/cnn-III", "image.npy", "image.npy", "--json").out)
     assert list(document["predictions"][0]["probabilities"]) == ["no_sub", "cdm", "axion"]
     assert [p["predicted"] for p in document["predictions"]] == [line.split()[1]] * 2
     assert (tmp_path / "runs/cnn-III/card.md").exists()
     assert json.loads(lenssim(*next_command, "--json").out)["metrics"]["accuracy"]["value"] >= 0
+    both = lenssim(*next_command, "--with", "runs/cnn-III", "--tta", "--json")
+    assert json.loads(both.out)["passes"] == {"runs": 2, "answers": 16}
+    rng = np.random.default_rng(0)
+    np.save("noise.npy", rng.normal(size=(32, 32)))
+    assert "YES" in lenssim("predict", "runs/cnn-III", "noise.npy", "--tta", "--with", "runs/cnn-III").out
     many = lenssim("predict", "runs/cnn-III", tiny_dataset / "shards/000002.h5").out.splitlines()
     assert len(many) == 57
     assert many[0].split()[:2] == ["file", "image"]

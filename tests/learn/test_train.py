@@ -33,7 +33,10 @@ def assert_same_weights(one, other):
 
 
 def without_seconds(run):
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in read_epochs(run.metrics)]
+    return [
+        {name: value for name, value in row.items() if name not in ("seconds", "waiting")}
+        for row in read_epochs(run.metrics)
+    ]
 
 
 class Kill(Callback):
@@ -58,6 +61,10 @@ def test_a_run_keeps_all_that_is_needed(tiny_run, tiny_dataset):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert tuple(rows[0]) == (*COLUMNS, *(f"val_{name}" for name in record.task.progress))
     assert record.result.epochs == 2
+    cost = record.result.cost
+    assert 0 <= cost.waiting < 1
+    assert min(cost.images_per_second, cost.inference_ms) > 0
+    assert 50 < cost.peak_mib < 1e5
     assert record.result.val_loss == pytest.approx(min(row["val_loss"] for row in rows), rel=1e-4)
     assert record.result.best_epoch == min(rows, key=lambda row: row["val_loss"])["epoch"]
     assert {path.name for path in tiny_run.folder.iterdir()} >= {"run.json", "metrics.csv", "checkpoints"}
@@ -90,7 +97,7 @@ def test_resuming_gives_what_an_undisturbed_training_gives(tiny_run, tiny_datase
     assert_same_weights(weights(run, "best"), weights(tiny_run, "best"))
     assert without_seconds(run) == without_seconds(tiny_run)
     result, expected = run.record.result, tiny_run.record.result
-    assert result.model_copy(update={"seconds": 0}) == expected.model_copy(update={"seconds": 0})
+    assert result.model_copy(update=(free := {"seconds": 0, "cost": None})) == expected.model_copy(update=free)
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])

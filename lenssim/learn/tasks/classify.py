@@ -1,6 +1,6 @@
 """The question "which class": cross entropy, class probabilities, accuracy and AUC."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
@@ -32,6 +32,8 @@ class Classify(Task):
         "ece": "calibration error",
     }
     progress: ClassVar = {"accuracy": "accuracy", "auc": "AUC"}
+
+    invariant: ClassVar = True
 
     classes: tuple[str, ...]
     temperature: float = 1.0
@@ -105,6 +107,14 @@ class Classify(Task):
         return self.model_copy(update={"temperature": float(np.exp(found.x))})
 
     @override
+    def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
+        """Each network's logits are divided by its own temperature."""
+        if not others:
+            return self, outputs[0]
+        scaled = [each / task.temperature for each, task in zip(outputs, [self, *others], strict=True)]
+        return self.model_copy(update={"temperature": 1.0}), torch.cat(scaled)
+
+    @override
     def check(self, dataset: Data) -> None:
         if dataset.classes != self.classes:
             raise DataError(
@@ -125,12 +135,18 @@ class Classify(Task):
         scores = as_document(
             classification_scores(labels, p), bootstrap(labels, p, resamples=resamples, seed=seed), classes
         )
+        raw = self.model_copy(update={"temperature": 1.0}).probabilities(outputs).double().numpy()
+        bare = classification_scores(labels, raw)
         counts = np.bincount(labels, minlength=len(classes)).tolist()
         area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
         names = np.array(classes)
         return Judgement(
             metrics=scores,
-            facts={"class_counts": dict(zip(classes, counts, strict=True)), "temperature": self.temperature},
+            facts={
+                "class_counts": dict(zip(classes, counts, strict=True)),
+                "temperature": self.temperature,
+                "before_calibration": {name: float(bare[name]) for name in ("loss", "ece")},
+            },
             table={
                 "label": names[labels],
                 "predicted": names[p.argmax(axis=1)],

@@ -1,16 +1,18 @@
 """What a task is: a question with all that was fitted to ask it, so that a run's record holds the whole of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.live import LiveDataset
+from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Task(BaseModel, ABC):
     """Scores of an evaluation to print and to put in tables: their key in its metrics, and their name."""
     progress: ClassVar[Mapping[str, str]]
     """Scores of a validation: their key in `metrics()`, and their name."""
+    invariant: ClassVar[bool] = False
+    """Whether the answer stays what it is when the image is turned or mirrored."""
     columns: tuple[str, ...] = ()
     """True parameters wanted in every batch, as `target` float32 (N, T)."""
 
@@ -87,6 +91,15 @@ class Task(BaseModel, ABC):
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
         """The task, its answers put right by outputs (P, N, K) for the validation rows (N,); by default as it is."""
         return self
+
+    def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
+        """One task, and outputs (P, N, K), for those of this task's network and then of the others' networks.
+
+        `ConfigError` if their outputs mean different things.
+        """
+        if any(other != self for other in others):
+            raise ConfigError(f"these runs cannot be averaged: {self.title}, but fitted to different data")
+        return self, torch.cat(list(outputs))
 
     @abstractmethod
     def check(self, dataset: Data) -> None:

@@ -1,0 +1,62 @@
+"""What a training took and an answer takes: rate, waiting, memory, time."""
+
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from lenssim.learn.model import Model, image_outputs
+
+__all__ = ["Cost", "inference_milliseconds", "peak_memory", "reset_peak_memory"]
+
+_MIB = 2**20
+
+
+class Cost(BaseModel):
+    """Of one training, on the machine that ran it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    threads: int
+    images_per_second: float
+    """Trained on, with the validations between."""
+    waiting: float
+    """Share of the time that steps waited for images."""
+    peak_mib: float
+    """Most memory: of the GPU, or of the whole process where the CPU computes."""
+    inference_ms: float
+    """An image, in batches of 256."""
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin to watch the memory; where the system forbids it the process's whole life counts."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set begins anew
+    except OSError:
+        return
+
+
+def peak_memory(device: torch.device) -> float:
+    """Most memory since `reset_peak_memory`, in MiB: allocated on a GPU, else resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / _MIB
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def inference_milliseconds(model: Model, images: np.ndarray, device: torch.device) -> float:
+    """Time an image takes, of images (N, C, H, W) in memory, after a first pass that does not count."""
+    image_outputs(model, images, device)
+    start = time.perf_counter()
+    image_outputs(model, images, device)
+    return 1000 * (time.perf_counter() - start) / len(images)

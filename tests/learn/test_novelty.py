@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.errors import DataError
+from lenssim.learn.novelty import ALARM_RATE, Novelty, image_features, read_novelty
+from lenssim.learn.predict import predict
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, make_data):
+    """1,280 nominal images of 32 x 32 pixels; none is in the other data sets of these tests."""
+    dataset = ShardDataset(make_data(tmp_path_factory.mktemp("novelty") / "many", n=1280, seed=21, noise="nominal"))
+    return dataset.images(np.arange(1280))
+
+
+@pytest.fixture(scope="module")
+def novelty(images):
+    return Novelty.fit("minmax", images[:640], images[640:960])
+
+
+def flagged(novelty, images):
+    return float((novelty.p_values(images) <= novelty.threshold).mean())
+
+
+def test_images_like_the_training_data_are_flagged_as_seldom_as_promised(novelty, images):
+    """320 images: three expected at 1 %, more than ten once in three thousand."""
+    assert novelty.threshold == ALARM_RATE
+    assert flagged(novelty, images[960:]) <= 10 / 320
+
+
+def test_strange_images_are_flagged(novelty, images, make_data, tmp_path):
+    seen, rng = images[960:], np.random.default_rng(0)
+    clean = ShardDataset(make_data(tmp_path / "clean", n=128, seed=3)).images(np.arange(128))
+    strange = {
+        "pure noise": rng.normal(size=seen.shape),
+        "without noise": clean,
+        "another pixel scale": np.repeat(np.repeat(seen[..., 8:24, 8:24], 2, -1), 2, -2),
+        "smoothed": (seen + np.roll(seen, 1, -1) + np.roll(seen, 1, -2) + np.roll(seen, (1, 1), (-1, -2))) / 4,
+        "a hot pixel": np.where(np.arange(32 * 32).reshape(32, 32) == 40, 3 * seen.max(), seen),
+        "upside down in flux": -seen,
+    }
+    caught = {name: flagged(novelty, other.astype(np.float32)) for name, other in strange.items()}
+    assert min(caught.values()) > 0.9, caught
+
+
+@given(st.integers(2, 400), st.integers(0, 5))
+def test_p_values_of_exchangeable_distances_are_valid(count, seed):
+    """The rank of a new distance among n + 1 alike ones is uniform, whatever their distribution."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.standard_cauchy((200, count + 1))
+    p = [1 - np.searchsorted(np.sort(row[:-1]), row[-1]) / (count + 1) for row in drawn]
+    own = Novelty(normalise="none", mean=(), precision=(), distances=tuple(np.sort(drawn[0, :-1])))
+    assert own.threshold >= 1 / (count + 1)
+    assert np.mean(np.array(p) <= 0.5) < 0.5 + 5 * 0.5 / np.sqrt(200)
+
+
+def test_units_do_not_matter_and_bands_count_each(images):
+    own = Novelty.fit("minmax", images[:200], images[200:400])
+    np.testing.assert_allclose(own.p_values(1e4 * images[400:420]), own.p_values(images[400:420]), atol=0.02)
+    two = np.concatenate([images[:5], 2 * images[:5]], axis=1)
+    features = image_features(two)
+    assert features.shape == (5, 2 * image_features(images[:5]).shape[1])
+    np.testing.assert_allclose(features[:, : features.shape[1] // 2], image_features(images[:5]))
+
+
+def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
+    kept = read_novelty(tiny_run.folder)
+    assert len(kept.distances) == 64
+    alike = list(predict(tiny_run, [other_dataset]))
+    assert np.mean([p.unlike for p in alike]) < 0.15
+    np.save(tmp_path / "noise.npy", np.random.default_rng(1).normal(size=(32, 32)))
+    (noise,) = predict(tiny_run, [tmp_path / "noise.npy"])
+    assert noise.unlike
+    assert noise.document()["as_unlike_in_validation"] == pytest.approx(1 / 65)
+    assert read_novelty(tmp_path) is None
+    (tmp_path / "novelty.json").write_text("{}")
+    with pytest.raises(DataError, match=r"novelty\.json"):
+        read_novelty(tmp_path)
