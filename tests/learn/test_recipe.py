@@ -7,6 +7,7 @@ import yaml
 import lenssim
 from lenssim.data.files import read_json
 from lenssim.errors import ConfigError
+from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net, parameter_count
 from lenssim.learn.recipe import load_recipe, run_recipe
 
@@ -108,7 +109,10 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, content):
         load_recipe(tmp_path / "gone.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(PIPELINES.glob("*.yaml")), ids=lambda path: path.stem)
+RECIPES = [path for path in sorted(PIPELINES.glob("*.yaml")) if "\ntrain:" in path.read_text()]  # beside presets
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_that_are_shipped_are_sound(path):
     recipe = load_recipe(path)
     assert path.stem in path.read_text(), "the recipe says how to run it"
@@ -120,7 +124,7 @@ def test_the_quickstart_is_what_it_promises():
     recipe = load_recipe(PIPELINES / "quickstart.yaml")
     config = recipe.config("cnn-noise-free", Path())
     assert recipe.generate["noise-free"].n == 9000
-    count = parameter_count(build_net(config.net, (1, 64, 64), 3))
+    count = parameter_count(build_net(config.net, Images((1, 64, 64)), 3))
     assert count < 200_000
     assert f"{count:,} parameters" in (PIPELINES / "quickstart.yaml").read_text()
 
