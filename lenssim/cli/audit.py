@@ -8,9 +8,8 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LEAK_AUDIT", "known_verdict", "register"]
+__all__ = ["register"]
 
-LEAK_AUDIT = "leak_audit.json"
 _BATCH = 512  # images in memory at a time
 
 
@@ -23,7 +22,7 @@ def audit(
     data: Annotated[str, typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads.")],
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many images of each class.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"JSON file to write. Default: {LEAK_AUDIT} in the folder.")
+        Path | None, typer.Option("--out", "-o", help="JSON file to write. Default: leak_audit.json in the folder.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -36,8 +35,10 @@ def audit(
 
     import numpy as np
 
+    from lenssim.data.card import LEAK_AUDIT, write_card
     from lenssim.data.dataset import ShardDataset
     from lenssim.data.files import write_json
+    from lenssim.data.manifest import read_manifest, read_plan
     from lenssim.data.places import Folder
     from lenssim.errors import ConfigError
     from lenssim.learn.leaks import check_classes, leaks, statistics, verdict
@@ -73,6 +74,8 @@ def audit(
         out = dataset.folder / LEAK_AUDIT
     if out is not None:
         write_json(out, document)
+    if isinstance(dataset.place, Folder):
+        write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
     if not json:
         print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
 
@@ -83,15 +86,3 @@ def _first(labels: "np.ndarray", limit: int | None) -> "np.ndarray":
 
     rows = [np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)]
     return np.sort(np.concatenate(rows)) if rows else np.arange(0)
-
-
-def known_verdict(folder: Path, fingerprint: str) -> str | None:
-    """Verdict of the audit that lies in a data set's folder; None without one, or if it is of other contents."""
-    from lenssim.data.files import read_json
-    from lenssim.errors import DataError
-
-    try:
-        document = read_json(folder / LEAK_AUDIT)
-    except DataError:
-        return None
-    return document.get("verdict") if document.get("fingerprint") == fingerprint else None
