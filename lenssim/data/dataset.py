@@ -62,6 +62,7 @@ class ShardDataset(Dataset[Batch]):
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index
         self.truth = tuple(truth)
+        self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
         for name in self.truth:
             if name not in self.config.get("truth", ()):
                 raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
@@ -110,6 +111,13 @@ class ShardDataset(Dataset[Batch]):
                 for name, column in file.get("params", {}).items():
                     columns.setdefault(name, []).append(column[...])
         return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+    def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """True parameters (N, T) of the rows (N,); `KeyError` of a name that is not known, and those that are."""
+        for name in names:
+            if name not in self.params:
+                raise KeyError(name, tuple(self.params))
+        return np.stack([self.params[name][rows] for name in names], axis=1).astype(np.float64)
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Rows of a split, in the order of sample numbers; all rows for None. `ConfigError` for an unknown name."""
@@ -160,6 +168,7 @@ class ShardDataset(Dataset[Batch]):
             "label": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(self.index[rows]),
             **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
+            **({"target": torch.from_numpy(self.targets(self.columns, rows))} if self.columns else {}),
         }
 
 

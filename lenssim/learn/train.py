@@ -46,6 +46,8 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     dataset, folder = open_source(config.data, config.live), Path(folder)
     rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
     task = task_class(config.task).fit(config, dataset, rows)
+    rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
+    dataset.columns = task.columns
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
