@@ -162,3 +162,17 @@ def test_one_class_alone(folder, tmp_path):
     axion = dataset.labels[dataset.rows("train")] == dataset.classes.index("axion")
     assert run.record.samples["train"] == axion.sum()
     assert evaluate(run, dataset, resamples=20)["n"] == (dataset.labels[dataset.rows("test")] == 2).sum()
+
+
+def test_data_without_a_target_are_not_judged(run, folder):
+    """A run without --only meets classes that do not have its target."""
+    task, dataset = run.record.task.model_copy(update={"columns": ("theta_E", "log10_m_axion")}), ShardDataset(folder)
+    rows = dataset.rows("test")
+    with pytest.raises(DataError, match=f"of {len(rows)} samples have no log10_m_axion"):
+        task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, "", 20, 0)
+
+
+def test_too_few_samples_for_a_validation_are_refused(plan, tmp_path):
+    generate(tmp_path / "few", plan.model_copy(update={"n": 64}))
+    with pytest.raises(DataError, match="validation split has no sample; splits are cut in blocks of 64"):
+        train(config(tmp_path / "few"), tmp_path / "run")

@@ -53,13 +53,13 @@ class Regress(Task):
             kept = _of_class(dataset, numbers, config.only)
             values = _values(dataset, config.targets, kept)
             if not len(kept):
-                raise DataError(f"{dataset.folder}: the {split} split has no sample of the class {config.only}")
-            for name, column in zip(config.targets, values.T, strict=True):
-                if missing := int((~np.isfinite(column)).sum()):
-                    hint = f"; --only takes one of {', '.join(dataset.classes)}" if config.only is None else ""
-                    raise DataError(
-                        f"{dataset.folder}: {missing} of {len(kept)} samples of the {split} split have no {name}{hint}"
-                    )
+                of_class = f" of the class {config.only}" if config.only is not None else ""
+                raise DataError(
+                    f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut in blocks of 64 "
+                    "samples, so make at least 256"
+                )
+            hint = f"; --only takes one of {', '.join(dataset.classes)}" if config.only is None else ""
+            _all_known(values, config.targets, f"{dataset.folder}, {split} split", hint)
             if split == "train":
                 trained = values
         if constant := [name for name, column in zip(config.targets, trained.T, strict=True) if not np.ptp(column)]:
@@ -162,6 +162,8 @@ class Regress(Task):
         if not np.isfinite(mean).all():
             raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
         truth = _values(dataset, self.columns, rows)
+        hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
+        _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")
         sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         error, spread = mean - truth, np.array(self.spread)
         distance = _chi2(mean, covariance, truth)
@@ -252,6 +254,13 @@ def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarr
         return dataset.targets(names, rows)
     except KeyError as error:
         raise unknown(f"target in {dataset.folder}", str(error.args[0]), error.args[1]) from None
+
+
+def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) -> None:
+    """`DataError` that names the first target of values (N, T) which some samples have not."""
+    for name, column in zip(names, values.T, strict=True):
+        if missing := int((~np.isfinite(column)).sum()):
+            raise DataError(f"{where}: {missing} of {len(column)} samples have no {name}{hint}")
 
 
 def _of_class(dataset: Data, rows: np.ndarray, only: str | None) -> np.ndarray:
