@@ -72,7 +72,9 @@ def classify(
     checkpoint_steps: Annotated[
         int | None, typer.Option(help="Save every so many steps too. Default: after each epoch only.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read images. Default: 0, this one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that read ahead; processes with --live. Default: 0.")
+    ] = None,
     class_weights: Annotated[
         str | None, typer.Option(help="In the loss: balanced, or such as no_sub=1,cdm=2. Default: all alike.")
     ] = None,

@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
 
 from lenssim.data.dataset import Batch, stream
 from lenssim.data.sampler import BatchSampler
@@ -165,8 +164,8 @@ def _continue(folder: Path, record: RunRecord) -> Run:
 def _fit(
     trainer: Trainer,
     learner: Learner,
-    training: DataLoader[Batch],
-    validation: DataLoader[Batch],
+    training: Iterable[Batch],
+    validation: Iterable[Batch],
     checkpoint: Path | None,
 ) -> None:
     """Trainer.fit, with signals reported as the rest of lenssim reports them."""
