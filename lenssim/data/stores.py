@@ -69,7 +69,7 @@ class Kept:
 class Plain:
     """Images in one piece of a file, each read into its place; `scale` (n, C) unless they are float32.
 
-    Read rather than mapped: as fast, memory stays what it is however much was read, and a disk that goes away is an
+    Read rather than mapped: memory stays what it is however much was read, and a disk that goes away is an
     error instead of a signal that kills.
     """
 

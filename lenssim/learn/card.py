@@ -81,7 +81,8 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "## Use",
         "",
         "For images made, or observed, like the training data: same instrument, pixel scale, noise and kind of lens. "
-        "On anything else its probabilities mean nothing, and nothing warns of it. Scores on noise-free simulations "
+        "On anything else its answers mean nothing; lenssim predict warns of some such images, not of all. "
+        "Scores on noise-free simulations "
         "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
         "",
         "Versions: " + ", ".join(f"{name} {number}" for name, number in record.versions.items()) + ".",

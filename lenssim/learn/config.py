@@ -16,6 +16,8 @@ from lenssim.learn.optimise import optimiser, schedule
 __all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
 
 _REGISTRIES: dict[str, Callable[[str], Any]] = {
+    "net": check_net,
+    "head": lambda name: head(name, 1),
     "normalise": normalisation,
     "augment": augmentation,
     "optimiser": optimiser,
@@ -65,7 +67,7 @@ class TrainConfig(BaseModel):
     checkpoint_steps: int | None = Field(
         default=None, ge=1, description="also save within an epoch, after so many steps; None: at its end only"
     )
-    workers: int = Field(default=0, ge=0, le=256, description="processes that read; 0 is fastest for small stamps")
+    workers: int = Field(default=0, ge=0, le=256, description="threads that read ahead; processes for live data")
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
     compile: bool = Field(default=False, description="the network, by torch.compile: minutes first, then faster steps")
     devices: int = Field(default=1, ge=1, description="how many share each batch, a process each")
@@ -77,14 +79,11 @@ class TrainConfig(BaseModel):
             raise ValueError("give either data, the folder of a data set, or live, a preset to simulate while training")
         return self
 
-    @field_validator("net", *_REGISTRIES)
+    @field_validator(*_REGISTRIES, check_fields=False)  # some are settings of one task
     @classmethod
     def _known(cls, name: str, info: Any) -> str:
         try:
-            if info.field_name == "net":
-                check_net(name)
-            else:
-                _REGISTRIES[info.field_name](name)
+            _REGISTRIES[info.field_name](name)
         except LenssimError as error:
             raise ValueError(str(error)) from None
         return name
@@ -120,15 +119,6 @@ class RegressConfig(TrainConfig):
     head: str = Field(default="full", description="point, diagonal, or full: with the whole covariance")
     only: str | None = Field(default=None, description="samples of one class only")
     augment: str = Field(default="none", description="dihedral and flips only where no target moves with the image")
-
-    @field_validator("head")
-    @classmethod
-    def _known_head(cls, name: str) -> str:
-        try:
-            head(name, 1)
-        except LenssimError as error:
-            raise ValueError(str(error)) from None
-        return name
 
     @field_validator("targets")
     @classmethod
