@@ -2,6 +2,7 @@
 
 import os
 import signal
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import forkserver
@@ -124,38 +125,57 @@ def _on_scheduler(job: Job, shards: Iterable[int], address: str, note: Note | No
 def run_on_dask(client: Any, job: Job, shards: Iterable[int], workers: Callable[[], int]) -> Iterator[Outcome]:
     """Outcomes in the order in which they come, with at most two tasks in flight for each of `workers()`.
 
-    Workers that die are replaced by whoever started them, and dask gives their shards to others. `IncompleteError`
-    if the scheduler itself is lost.
+    Workers that die are replaced by whoever started them, and dask gives their shards to others. A shard that was there
+    each time may only have waited beside the one that kills, so such shards are tried again at the end, one by one.
+    `IncompleteError` if the scheduler itself is lost.
     """
-    from distributed import CancelledError, KilledWorker, as_completed
+    from distributed import CancelledError
 
-    waiting, running, shard_of = iter(shards), as_completed(), {}
-
-    def fill() -> None:
-        while len(shard_of) < _IN_FLIGHT * max(1, workers()):
-            shard = next(waiting, None)
-            if shard is None:
-                return
-            future = client.submit(_labelled, job, shard, key=f"shard-{shard}-{client.id}", pure=False)
-            shard_of[future.key] = shard
-            running.add(future)
-
+    suspects = []
     try:
-        fill()
-        while shard_of:
-            future = next(running)
-            shard = shard_of.pop(future.key)
-            try:
-                outcome = future.result()
-            except KilledWorker as error:
-                outcome = Outcome(shard, 0, failure=f"shard {shard}: workers died on it again and again: {error}")
-            yield replace(outcome, states=_states(client, shard_of))
-            fill()
+        for outcome, killed in _outcomes(client, job, shards, lambda: _IN_FLIGHT * max(1, workers())):
+            if killed:
+                suspects.append(outcome.shard)
+            else:
+                yield outcome
+        for outcome, _ in _outcomes(client, job, suspects, lambda: 1):
+            yield outcome
     except (CancelledError, OSError, StopIteration) as error:  # what dask raises when its scheduler is gone
         raise IncompleteError(
             f"the connection to dask's scheduler was lost ({type(error).__name__}); finished shards are safe, repeat "
             "the command to continue"
         ) from None
+
+
+def _outcomes(
+    client: Any, job: Job, shards: Iterable[int], at_once: Callable[[], int]
+) -> Iterator[tuple[Outcome, bool]]:
+    """Outcomes, and whether the shard was given up because workers died on it again and again."""
+    from distributed import KilledWorker, as_completed
+
+    waiting, running, shard_of = iter(shards), as_completed(), {}
+
+    def fill() -> None:
+        while len(shard_of) < at_once():
+            shard = next(waiting, None)
+            if shard is None:
+                return
+            future = client.submit(_labelled, job, shard, key=f"shard-{shard}-{uuid.uuid4().hex}", pure=False)
+            shard_of[future.key] = shard
+            running.add(future)
+
+    fill()
+    while shard_of:
+        future = next(running)
+        shard = shard_of.pop(future.key)
+        killed = False
+        try:
+            outcome = future.result()
+        except KilledWorker as error:
+            killed = True
+            outcome = Outcome(shard, 0, failure=f"shard {shard}: workers died on it again and again: {error}")
+        yield replace(outcome, states=_states(client, shard_of)), killed
+        fill()
 
 
 def _labelled(job: Job, shard: int) -> Outcome:
