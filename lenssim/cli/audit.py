@@ -1,17 +1,13 @@
 """`lenssim audit`: could a network tell the classes of a data set apart without learning substructure?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = ["LEAK_AUDIT", "known_verdict", "register"]
 
 LEAK_AUDIT = "leak_audit.json"
-_BATCH = 512  # images in memory at a time
 
 
 def register(app: typer.Typer) -> None:
@@ -34,31 +30,18 @@ def audit(
     """
     from json import dumps
 
-    import numpy as np
-
     from lenssim.data.dataset import ShardDataset
     from lenssim.data.files import write_json
     from lenssim.data.places import Folder
     from lenssim.errors import ConfigError
-    from lenssim.learn.leaks import check_classes, leaks, statistics, verdict
+    from lenssim.learn.leaks import audit as judge
 
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit must be at least 1, got {limit}")
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
-    rows = _first(dataset.labels, limit)
-    labels = dataset.labels[rows]
-    check_classes(labels, dataset.classes)  # before a long read
-    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
-    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    found = list(leaks(features, labels, dataset.classes))
-    document = {
-        "fingerprint": dataset.fingerprint,
-        "images": dict(zip(dataset.classes, np.bincount(labels).tolist(), strict=True)),
-        "verdict": verdict(found),
-        "leaks": [leak.document() for leak in found],
-    }
+    document, found = judge(dataset, limit)
     if json:
         print(dumps(document))
     else:
@@ -75,14 +58,6 @@ def audit(
         write_json(out, document)
     if not json:
         print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
-
-
-def _first(labels: "np.ndarray", limit: int | None) -> "np.ndarray":
-    """Rows, in order, of the first `limit` images of each class; of all for None. Imports store class after class."""
-    import numpy as np
-
-    rows = [np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)]
-    return np.sort(np.concatenate(rows)) if rows else np.arange(0)
 
 
 def known_verdict(folder: Path, fingerprint: str) -> str | None:
