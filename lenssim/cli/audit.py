@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["LEAK_AUDIT", "known_verdict", "register"]
-
-LEAK_AUDIT = "leak_audit.json"
+__all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +17,7 @@ def audit(
     data: Annotated[str, typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads.")],
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many images of each class.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"JSON file to write. Default: {LEAK_AUDIT} in the folder.")
+        Path | None, typer.Option("--out", "-o", help="JSON file to write. Default: leak_audit.json in the folder.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -30,8 +28,10 @@ def audit(
     """
     from json import dumps
 
+    from lenssim.data.card import LEAK_AUDIT, write_card
     from lenssim.data.dataset import ShardDataset
     from lenssim.data.files import write_json
+    from lenssim.data.manifest import read_manifest, read_plan
     from lenssim.data.places import Folder
     from lenssim.errors import ConfigError
     from lenssim.learn.leaks import audit as judge
@@ -56,17 +56,7 @@ def audit(
         out = dataset.folder / LEAK_AUDIT
     if out is not None:
         write_json(out, document)
+    if isinstance(dataset.place, Folder):
+        write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
     if not json:
         print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
-
-
-def known_verdict(folder: Path, fingerprint: str) -> str | None:
-    """Verdict of the audit that lies in a data set's folder; None without one, or if it is of other contents."""
-    from lenssim.data.files import read_json
-    from lenssim.errors import DataError
-
-    try:
-        document = read_json(folder / LEAK_AUDIT)
-    except DataError:
-        return None
-    return document.get("verdict") if document.get("fingerprint") == fingerprint else None

@@ -29,7 +29,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
-    from lenssim.cli.audit import known_verdict
+    from lenssim.data.card import known_verdict
     from lenssim.data.manifest import MANIFEST, read_manifest, read_plan, read_record
 
     plan = read_plan(folder)

@@ -1,8 +1,9 @@
 """`lenssim train`, `evaluate`, `predict` and `run`: from a data set to a network and its answers."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a network on a data set.")
     train.command()(classify)
-    train.callback()(lambda: None)  # keeps the name of the only task a word of the command
+    train.command()(regress)
     app.add_typer(train, name="train")
     app.command()(evaluate)
     app.command()(predict)
@@ -71,7 +72,9 @@ def classify(
     checkpoint_steps: Annotated[
         int | None, typer.Option(help="Save every so many steps too. Default: after each epoch only.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read images. Default: 0, this one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that read ahead; processes with --live. Default: 0.")
+    ] = None,
     class_weights: Annotated[
         str | None, typer.Option(help="In the loss: balanced, or such as no_sub=1,cdm=2. Default: all alike.")
     ] = None,
@@ -82,16 +85,43 @@ def classify(
     json: Json = False,
 ) -> None:
     """Train a network to tell the classes of a data set apart; test blocks are left for lenssim evaluate."""
-    given = {name: value for name, value in locals().items() if name not in ("out", "resume", "json")}
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    own = {name.removeprefix("live_"): settings.pop(name) for name in list(settings) if name.startswith("live_")}
-    if live is not None:
-        settings["live"] = {"model": live, **own}
+    given = locals()
     if class_weights is not None:
-        settings["class_weights"] = _weights(class_weights)
-    if data is not None:
-        settings["data"] = str(data)
-    _train({**settings, "task": "classify"}, out, resume, json)
+        given["class_weights"] = _weights(class_weights)
+    _train("classify", **given)
+
+
+def _with_options_of(
+    command: Callable[..., None], *without: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Lets a command that takes `**given` be given all options of another one, but some."""
+
+    def widen(own: Callable[..., None]) -> Callable[..., None]:
+        parameters = list(signature(own).parameters.values())[:-1]
+        shared = [p for name, p in signature(command).parameters.items() if name not in without]
+        shared = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in shared]
+        own.__signature__ = Signature(parameters + shared)  # type: ignore[attr-defined]
+        return own
+
+    return widen
+
+
+@_with_options_of(classify, "class_weights", "augment")
+def regress(
+    *,
+    targets: Annotated[
+        str | None, typer.Option(help="True parameters to measure, such as theta_E,e1,e2.  [required to start]")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="point, diagonal or full covariance. Default: full.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only samples of this class.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="dihedral or flips, where no target moves with the image. Default: none.")
+    ] = None,
+    **given: Any,
+) -> None:
+    """Train a network to measure true parameters, with errors; test blocks are left for lenssim evaluate."""
+    names = tuple(name.strip() for name in targets.split(",")) if targets is not None else None
+    _train("regress", targets=names, head=head, only=only, augment=augment, **given)
 
 
 def _weights(text: str) -> Any:
@@ -99,7 +129,13 @@ def _weights(text: str) -> Any:
     return dict(part.split("=", 1) for part in text.split(",")) if "=" in text else text
 
 
-def _train(settings: dict[str, Any], out: Path | None, resume: bool, json: bool) -> None:
+def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: Any) -> None:
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    own = {name.removeprefix("live_"): settings.pop(name) for name in list(settings) if name.startswith("live_")}
+    if given["live"] is not None:
+        settings["live"] = {"model": given["live"], **own}
+    settings["task"] = task
+
     from lenssim.learn.run import open_run
     from lenssim.learn.tasks import parse_config
 
@@ -176,6 +212,8 @@ def evaluate(
         return
     names = {name: scores[key] for key, name in trained.record.task.headlines.items()}
     names |= {f"AUC of {name}": score for name, score in scores.get("auc", {}).items()}
+    for name, own in scores.get("targets", {}).items():
+        names |= {f"MAE of {name}": own["mae"], "    of the mean": own["mae_of_the_mean"]}
     for name, score in names.items():
         print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
     if "before_calibration" in document:

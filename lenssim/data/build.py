@@ -7,6 +7,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
+from lenssim.data.card import CARD, write_card
 from lenssim.data.cluster import Runner
 from lenssim.data.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.files import canonical_json, cause, is_temporary, sweep, write_json
@@ -184,15 +185,16 @@ def _sweep(folder: Path) -> None:
 
 
 def _unseal(folder: Path) -> None:
-    """Take the manifest away: its presence means complete."""
+    """Take the manifest away, whose presence means complete, and the card, which speaks of the whole."""
     try:
-        (folder / MANIFEST).unlink(missing_ok=True)
+        for name in (MANIFEST, CARD):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot change {folder}: {cause(error)}") from None
 
 
 def seal(folder: Path, plan: Plan) -> Manifest:
-    """Write the manifest over finished shards; `IncompleteError` names those that are missing."""
+    """Write the card and the manifest of finished shards; `IncompleteError` names those that are missing."""
     records = [read_record(folder, plan, shard) for shard in range(plan.shards)]
     if missing := [shard for shard, record in enumerate(records) if record is None]:
         raise IncompleteError(
@@ -211,5 +213,6 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         audit=Audit.worst(record.audit for record in whole),
         shards=tuple(whole),
     )
+    write_card(folder, plan, manifest)
     manifest.write(folder)
     return manifest

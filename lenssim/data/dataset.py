@@ -1,4 +1,4 @@
-"""A data set as a torch data set: images memory-mapped or decompressed, splits by blocks of sample numbers."""
+"""A data set as a torch data set: images read or decompressed, splits by blocks of sample numbers."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lenssim.data.ahead import Ahead
 from lenssim.data.manifest import Manifest, read_manifest
 from lenssim.data.places import Folder, locate
 from lenssim.data.reading import open_shard
 from lenssim.data.sampler import BatchSampler
-from lenssim.data.stores import Mapped, Store, picture_store
+from lenssim.data.stores import Plain, Store, picture_store
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
@@ -51,8 +52,8 @@ class ShardDataset(Dataset[Batch]):
     item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
     (`__getitems__`) give the same three with a leading N. `labels` and `index` (n,) are in memory, images stay on
     disk. `truth` names pictures that come along, `clean` and `kappa`, float32 (C, H, W), of sets that were made with
-    them. Fit for forked and spawned workers. `DataError` names the shard that is missing, damaged or not of this
-    data set.
+    them. Fit for threads, and for forked and spawned workers. `DataError` names the shard that is missing, damaged or
+    not of this data set.
     """
 
     def __init__(self, folder: Path | str, truth: Sequence[str] = ()) -> None:
@@ -62,10 +63,11 @@ class ShardDataset(Dataset[Batch]):
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index
         self.truth = tuple(truth)
+        self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
         for name in self.truth:
             if name not in self.config.get("truth", ()):
                 raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
-        self._pictures: dict[tuple[str, int], Mapped] = {}
+        self._pictures: dict[tuple[str, int], Plain] = {}
         self._first = np.cumsum([0, *self.facts.sizes])[:-1]
         self._stores: list[Store | None] = [None] * len(self.facts.sizes)
         if isinstance(self.place, Folder):  # a file that is not a shard is to be found now, not in a week
@@ -111,31 +113,44 @@ class ShardDataset(Dataset[Batch]):
                     columns.setdefault(name, []).append(column[...])
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
+    def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """True parameters (N, T) of the rows (N,); `KeyError` of a name that is not known, and those that are."""
+        for name in names:
+            if name not in self.params:
+                raise KeyError(name, tuple(self.params))
+        return np.stack([self.params[name][rows] for name in names], axis=1).astype(np.float64)
+
     def rows(self, split: str | None = None) -> np.ndarray:
         """Rows of a split, in the order of sample numbers; all rows for None. `ConfigError` for an unknown name."""
         return rows_of_split(self.index, split)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images float32 (N, C, H, W) of the rows (N,)."""
-        shards = np.searchsorted(self._first, rows, side="right") - 1
         images = np.empty((len(rows), *self.image_shape), np.float32)
-        for shard in np.unique(shards):
-            here = shards == shard
-            images[here] = self._store(shard).images(rows[here] - self._first[shard])
+        for image, (shard, row) in zip(images, self._found(rows), strict=True):
+            self._store(shard).read(row, image)
         return images
 
     def pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Truth pictures float32 (N, C, H, W) of the rows (N,): `clean` [e-/s] or `kappa`. `DataError` without."""
-        shards = np.searchsorted(self._first, rows, side="right") - 1
-        parts = {int(shard): self._picture_store(name, int(shard)) for shard in np.unique(shards)}
-        found = np.empty((len(rows), *next(iter(parts.values())).shape[1:]), np.float32)
-        for shard, store in parts.items():
-            found[shards == shard] = store.images(rows[shards == shard] - self._first[shard])
-        return found
+        found = self._found(rows)
+        shape = self._picture_store(name, found[0][0] if found else 0).shape[1:]
+        pictures = np.empty((len(rows), *shape), np.float32)
+        for picture, (shard, row) in zip(pictures, found, strict=True):
+            self._picture_store(name, shard).read(row, picture)
+        return pictures
 
-    def _picture_store(self, name: str, shard: int) -> Mapped:
+    def _found(self, rows: np.ndarray) -> list[tuple[int, int]]:
+        """Shard of each row (N,) of the data set, and its row there."""
+        rows = np.asarray(rows, dtype=np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples")
+        shards = np.searchsorted(self._first, rows, side="right") - 1
+        return list(zip(shards.tolist(), (rows - self._first[shards]).tolist(), strict=True))
+
+    def _picture_store(self, name: str, shard: int) -> Plain:
         if (name, shard) not in self._pictures:
-            store = picture_store(self.place.path(shard), name, self.facts.sizes[shard])
+            store = picture_store(self.place.path(shard), name, self.facts.sizes[shard], self.place.kept)
             self._pictures[name, shard] = store
         return self._pictures[name, shard]
 
@@ -160,13 +175,19 @@ class ShardDataset(Dataset[Batch]):
             "label": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(self.index[rows]),
             **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
+            **({"target": torch.from_numpy(self.targets(self.columns, rows))} if self.columns else {}),
         }
 
 
 def stream(
     dataset: Dataset[Batch], sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
-) -> DataLoader[Batch]:
-    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place."""
+) -> DataLoader[Batch] | Ahead:
+    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place.
+
+    Workers are threads where samples are read, and processes where they are made.
+    """
+    if workers and isinstance(dataset, ShardDataset):
+        return Ahead(dataset, sampler, workers, pin_memory)
     return DataLoader(
         dataset,
         batch_sampler=sampler,

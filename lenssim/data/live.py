@@ -1,6 +1,7 @@
 """A data set that is nowhere: samples are drawn, rendered and observed when they are asked for."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class LiveDataset(Dataset[Batch]):
         self.folder = Path(f"live:{self.preset.name}")
         self.index = np.arange(plan.n)
         self.labels = labels(self.preset, self.index)
+        self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -66,6 +68,14 @@ class LiveDataset(Dataset[Batch]):
         """Sample numbers of a split among the first `n`; all of them for None."""
         return rows_of_split(self.index, split)
 
+    def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """True parameters (N, T) of the sample numbers (N,); `KeyError` of an unknown name, and the known."""
+        scenes = draw(self.preset, np.asarray(rows), seed=self.config["seed"], split=self.config["split"])
+        for name in names:
+            if name not in scenes.params:
+                raise KeyError(name, tuple(scenes.params))
+        return np.stack([scenes.params[name] for name in names], axis=1).astype(np.float64)
+
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images float32 (N, C, H, W) of the sample numbers (N,)."""
         config, camera = self.config, self.preset.instrument
@@ -91,10 +101,12 @@ class LiveDataset(Dataset[Batch]):
             "image": torch.from_numpy(self.images(numbers)),
             "label": torch.from_numpy(labels(self.preset, numbers)),
             "index": torch.from_numpy(numbers),
+            **({"target": torch.from_numpy(self.targets(self.columns, numbers))} if self.columns else {}),
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"plan": self.plan, "endless": self.endless}
+        return {"plan": self.plan, "endless": self.endless, "columns": self.columns}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.__init__(state["plan"], state["endless"])  # type: ignore[misc]
+        self.columns = state["columns"]

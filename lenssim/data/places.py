@@ -22,7 +22,7 @@ from lenssim.data.manifest import (
     read_record,
     shard_name,
 )
-from lenssim.data.stores import Chunks, Store, check_columns, read_columns, store_of
+from lenssim.data.stores import Kept, Store, check_columns, read_columns, store_of
 from lenssim.errors import ConfigError, DataError
 
 __all__ = ["FOLLOW", "Facts", "Folder", "Growing", "Remote", "locate"]
@@ -55,7 +55,7 @@ class Folder:
     """A complete data set on this machine."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.manifest, self.chunks = folder, read_manifest(folder), Chunks()
+        self.folder, self.manifest, self.kept = folder, read_manifest(folder), Kept()
         check_manifest(self.manifest, folder)
 
     def facts(self) -> Facts:
@@ -75,7 +75,7 @@ class Folder:
 
     def store(self, shard: int) -> Store:
         """The images of a shard."""
-        return store_of(self.path(shard), self.manifest.shards[shard], self.chunks)
+        return store_of(self.path(shard), self.manifest.shards[shard], self.kept)
 
 
 class Remote:
@@ -86,7 +86,7 @@ class Remote:
     """
 
     def __init__(self, url: str) -> None:
-        self.url, self.chunks = url.rstrip("/"), Chunks()
+        self.url, self.kept = url.rstrip("/"), Kept()
         base = Path(os.environ.get("LENSSIM_CACHE") or Path.home() / ".cache" / "lenssim") / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
@@ -146,7 +146,7 @@ class Remote:
 
     def store(self, shard: int) -> Store:
         """The images of a shard."""
-        return store_of(self.path(shard), self.manifest.shards[shard], self.chunks)
+        return store_of(self.path(shard), self.manifest.shards[shard], self.kept)
 
 
 class Growing:
@@ -159,7 +159,7 @@ class Growing:
     manifest: Manifest | None = None
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.plan, self.chunks = folder, read_plan(folder), Chunks()
+        self.folder, self.plan, self.kept = folder, read_plan(folder), Kept()
         if self.plan.config.get("kind") != "simulated":
             raise ConfigError(f"{folder} is no simulated data set: only a simulation can be followed")
 
@@ -202,7 +202,7 @@ class Growing:
 
     def store(self, shard: int) -> Store:
         """The images of a shard, once it is there."""
-        return store_of(self.path(shard), self._record(shard), self.chunks)
+        return store_of(self.path(shard), self._record(shard), self.kept)
 
 
 def locate(place: Path | str) -> Folder | Remote | Growing:

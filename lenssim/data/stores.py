@@ -1,7 +1,9 @@
-"""The images of one shard, wherever they come from: mapped into memory, or decompressed a chunk at a time."""
+"""The images of one shard, wherever they come from: read row by row, or decompressed a chunk at a time."""
 
 import os
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,59 +11,92 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lenssim.data.files import cause
 from lenssim.data.manifest import ShardRecord
 from lenssim.data.reading import decoded, open_shard
-from lenssim.data.storage import decode
 from lenssim.errors import DataError
 
-__all__ = ["Chunks", "Mapped", "Packed", "Store", "check_columns", "picture_store", "read_columns", "store_of"]
+__all__ = ["Kept", "Packed", "Plain", "Store", "check_columns", "picture_store", "read_columns", "store_of"]
 
 _CHUNK_BYTES = 64 << 20  # decoded chunks kept by a process
+_MOST_OPEN = 512  # files; half of what systems commonly allow
 
 
-class Chunks:
-    """The decoded chunks used last, shared by the shards of a data set, up to a number of bytes."""
+class _Recent[Key, Value]:
+    """The values used last, up to a room that each takes `nbytes` of, or 1; for many threads. Pickled it is empty."""
 
-    def __init__(self) -> None:
-        self.kept: OrderedDict[tuple[Path, int], np.ndarray] = OrderedDict()
-        self.bytes = 0
+    def __init__(self, room: int) -> None:
+        self.room, self.taken = room, 0
+        self.values: OrderedDict[Key, Value] = OrderedDict()
+        self.lock = threading.Lock()
 
-    def get(self, key: tuple[Path, int]) -> np.ndarray | None:
-        """A chunk (k, C, H, W) float32, if it is kept."""
-        if key in self.kept:
-            self.kept.move_to_end(key)
-        return self.kept.get(key)
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """The value of a key, made if it is not kept."""
+        with self.lock:
+            if key in self.values:
+                self.values.move_to_end(key)
+                return self.values[key]
+            value = self.values[key] = make()
+            self.taken += getattr(value, "nbytes", 1)
+            while self.taken > self.room and len(self.values) > 1:
+                self.taken -= getattr(self.values.popitem(last=False)[1], "nbytes", 1)
+            return value
 
-    def put(self, key: tuple[Path, int], images: np.ndarray) -> None:
-        """Keep a chunk, and let go of those not used for longest."""
-        self.kept[key] = images
-        self.bytes += images.nbytes
-        while self.bytes > _CHUNK_BYTES and len(self.kept) > 1:
-            self.bytes -= self.kept.popitem(last=False)[1].nbytes
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.room,)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"kept": OrderedDict(), "bytes": 0}
+
+class _Descriptor:
+    """A file open for reading until nobody refers to it; reads at a place, so that threads and forks may share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
 
 
 @dataclass
-class Mapped:
-    """Images in one piece of a file, which is mapped into memory; `scale` (n, C) unless they are float32."""
+class Kept:
+    """What the shards of a data set share: open files, and decoded chunks (k, C, H, W) by file and number."""
+
+    files: _Recent[Path, _Descriptor] = field(default_factory=lambda: _Recent(_MOST_OPEN))
+    chunks: _Recent[tuple[Path, int], np.ndarray] = field(default_factory=lambda: _Recent(_CHUNK_BYTES))
+
+
+@dataclass
+class Plain:
+    """Images in one piece of a file, each read into its place; `scale` (n, C) unless they are float32.
+
+    Read rather than mapped: memory stays what it is however much was read, and a disk that goes away is an
+    error instead of a signal that kills.
+    """
 
     path: Path
     offset: int
     dtype: np.dtype
     shape: tuple[int, int, int, int]
+    kept: Kept
     scale: np.ndarray | None = None
-    _map: np.memmap | None = None
 
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """Images float32 (k, C, H, W) of rows (k,) of the shard."""
-        if self._map is None:
-            self._map = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-        return decode(self._map[rows], None if self.scale is None else self.scale[rows])
+    def read(self, row: int, image: np.ndarray) -> None:
+        """Fill `image` (C, H, W) float32 with a row of the shard."""
+        if self.scale is None:
+            self._read(row, image)
+            return
+        stored = np.empty(self.shape[1:], self.dtype)
+        self._read(row, stored)
+        np.multiply(stored, self.scale[row, :, None, None], out=image, dtype=np.float32)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_map": None}  # a pickled memory map would be its content
+    def _read(self, row: int, target: np.ndarray) -> None:
+        try:
+            file = self.kept.files.get(self.path, lambda: _Descriptor(self.path))
+            got = os.preadv(file.number, [target], self.offset + row * target.nbytes)
+        except OSError as error:
+            raise DataError(f"cannot read {self.path}: {cause(error)}") from None
+        if got != target.nbytes:
+            raise DataError(f"{self.path} ends within its images: it was truncated after it was opened")
 
 
 @dataclass
@@ -71,41 +106,31 @@ class Packed:
     path: Path
     chunk: int
     shape: tuple[int, int, int, int]
-    chunks: Chunks
+    kept: Kept
     _file: h5py.File | None = field(default=None, repr=False)
     _owner: int = 0
 
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """Images float32 (k, C, H, W) of rows (k,) of the shard."""
-        images = np.empty((len(rows), *self.shape[1:]), np.float32)
-        which = rows // self.chunk
-        for number in np.unique(which):
-            here = which == number
-            images[here] = self._decoded(int(number))[rows[here] - number * self.chunk]
-        return images
+    def read(self, row: int, image: np.ndarray) -> None:
+        """Fill `image` (C, H, W) float32 with a row of the shard."""
+        number, place = divmod(row, self.chunk)
+        image[...] = self.kept.chunks.get((self.path, number), lambda: self._decoded(number))[place]
 
     def _decoded(self, number: int) -> np.ndarray:
-        key = (self.path, number)
-        kept = self.chunks.get(key)
-        if kept is None:
-            part = slice(number * self.chunk, (number + 1) * self.chunk)
-            if self._file is None or self._owner != os.getpid():  # a forked worker opens its own
-                self._file, self._owner = open_shard(self.path), os.getpid()
-            try:
-                kept = decoded(self._file, part)
-            except OSError as error:
-                raise DataError(f"{self.path}: dataset images cannot be decompressed: {error}") from None
-            self.chunks.put(key, kept)
-        return kept
+        if self._file is None or self._owner != os.getpid():  # a forked worker opens its own
+            self._file, self._owner = open_shard(self.path), os.getpid()
+        try:
+            return decoded(self._file, slice(number * self.chunk, (number + 1) * self.chunk))
+        except OSError as error:
+            raise DataError(f"{self.path}: dataset images cannot be decompressed: {error}") from None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
 
 
-Store = Mapped | Packed
+Store = Plain | Packed
 
 
-def store_of(path: Path, record: ShardRecord, chunks: Chunks) -> Store:
+def store_of(path: Path, record: ShardRecord, kept: Kept) -> Store:
     """The images of a shard, checked against its record; `DataError` names what does not fit."""
     with open_shard(path) as file:
         size = path.stat().st_size
@@ -115,21 +140,21 @@ def store_of(path: Path, record: ShardRecord, chunks: Chunks) -> Store:
         if dataset.shape != shape:
             raise DataError(f"{path}: images has shape {dataset.shape}, the manifest states {shape}")
         if dataset.chunks is not None:
-            return Packed(path, dataset.chunks[0], shape, chunks)
+            return Packed(path, dataset.chunks[0], shape, kept)
         offset = dataset.id.get_offset()
         if offset is None or offset + dataset.nbytes > size:
             raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
         scale = file["scale"][...] if "scale" in file else None
-        return Mapped(path, offset, dataset.dtype, shape, scale)
+        return Plain(path, offset, dataset.dtype, shape, kept, scale)
 
 
-def picture_store(path: Path, name: str, rows: int) -> Mapped:
+def picture_store(path: Path, name: str, rows: int, kept: Kept) -> Plain:
     """Truth pictures of a shard that `open_shard` accepts; `DataError` if it has none of this name."""
     with open_shard(path) as file:
         if name not in file:
             raise DataError(f"{path} holds no {name}; make the data set with lenssim generate --truth {name}")
         dataset = file[name]
-        return Mapped(path, dataset.id.get_offset(), dataset.dtype, (rows, *dataset.shape[1:]))
+        return Plain(path, dataset.id.get_offset(), dataset.dtype, (rows, *dataset.shape[1:]), kept)
 
 
 def read_columns(path: Path, record: ShardRecord, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -89,9 +89,8 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "## Use",
         "",
         "For images made, or observed, like the training data: same instrument, pixel scale, noise and kind of lens. "
-        "On anything else its answers mean nothing; `lenssim predict` names images that look unlike the training data, "
-        "as far as plain statistics of the pixels show it. Not for naming the dark matter of a real lens. "
-        "Scores on noise-free simulations "
+        "On anything else its answers mean nothing; `lenssim predict` names some images that look unlike the "
+        "training data, not all. Not for naming the dark matter of a real lens. Scores on noise-free simulations "
         "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
         "",
         "Versions: " + ", ".join(f"{name} {number}" for name, number in record.versions.items()) + ".",

@@ -1,5 +1,6 @@
 """What one training is asked to do."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
+from lenssim.learn.heads import head
 from lenssim.learn.nets import check_net
 from lenssim.learn.normalise import normalisation
 from lenssim.learn.optimise import optimiser, schedule
@@ -14,11 +16,16 @@ from lenssim.learn.optimise import optimiser, schedule
 __all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
 
 _REGISTRIES: dict[str, Callable[[str], Any]] = {
+    "net": check_net,
+    "head": lambda name: head(name, 1),
     "normalise": normalisation,
     "augment": augmentation,
     "optimiser": optimiser,
     "schedule": schedule,
 }
+
+
+_MOVING = re.compile(r"(^|_)(e[12]|gamma[12]|[xy]|phi|angle)$")  # parameters that turn with the sky
 
 
 class LiveData(BaseModel):
@@ -60,7 +67,7 @@ class TrainConfig(BaseModel):
     checkpoint_steps: int | None = Field(
         default=None, ge=1, description="also save within an epoch, after so many steps; None: at its end only"
     )
-    workers: int = Field(default=0, ge=0, le=256, description="processes that read; 0 is fastest for small stamps")
+    workers: int = Field(default=0, ge=0, le=256, description="threads that read ahead; processes for live data")
     precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
     compile: bool = Field(default=False, description="the network, by torch.compile: minutes first, then faster steps")
     devices: int = Field(default=1, ge=1, description="how many share each batch, a process each")
@@ -72,14 +79,11 @@ class TrainConfig(BaseModel):
             raise ValueError("give either data, the folder of a data set, or live, a preset to simulate while training")
         return self
 
-    @field_validator("net", *_REGISTRIES)
+    @field_validator(*_REGISTRIES, check_fields=False)  # some are settings of one task
     @classmethod
     def _known(cls, name: str, info: Any) -> str:
         try:
-            if info.field_name == "net":
-                check_net(name)
-            else:
-                _REGISTRIES[info.field_name](name)
+            _REGISTRIES[info.field_name](name)
         except LenssimError as error:
             raise ValueError(str(error)) from None
         return name
@@ -105,6 +109,30 @@ class ClassifyConfig(TrainConfig):
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
         default=None, description="in the loss, by class; balanced: as much for each class however many it has"
     )
+
+
+class RegressConfig(TrainConfig):
+    """A training of the task `regress`."""
+
+    task: Literal["regress"] = Field(description="how large true parameters are")
+    targets: tuple[str, ...] = Field(min_length=1, description="names of the parameters, columns of the data set")
+    head: str = Field(default="full", description="point, diagonal, or full: with the whole covariance")
+    only: str | None = Field(default=None, description="samples of one class only")
+    augment: str = Field(default="none", description="dihedral and flips only where no target moves with the image")
+
+    @field_validator("targets")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"targets: {', '.join(names)}: give each once")
+        return names
+
+    @model_validator(mode="after")
+    def _targets_stay(self) -> "RegressConfig":
+        moving = [name for name in self.targets if _MOVING.search(name)]
+        if moving and self.augment != "none":
+            raise ValueError(f"augment: {self.augment} turns and mirrors the image, and {', '.join(moving)}: give none")
+        return self
 
 
 def explain(problem: dict[str, Any], kind: type[TrainConfig]) -> str:

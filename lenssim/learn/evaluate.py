@@ -71,6 +71,7 @@ def evaluate(
     """
     _check(run, dataset)
     rows, which = held_out(run, dataset, others)
+    rows = run.record.task.usable(dataset, rows)
     if not len(rows):
         raise DataError(
             f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "

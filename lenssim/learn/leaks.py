@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
+from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.errors import DataError
@@ -199,8 +200,8 @@ def audit(dataset: ShardDataset, limit: int | None = None) -> tuple[dict[str, An
     Errors as `check_classes` and `statistics`.
     """
     labels = dataset.labels
-    rows = np.sort(np.concatenate([np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)] or [[]]))
-    rows = rows.astype(np.int64)
+    first = [np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))]  # imports are in order
+    rows = np.sort(np.concatenate([*first, np.arange(0)]))
     check_classes(labels[rows], dataset.classes)  # before a long read
     parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
     features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -217,7 +218,7 @@ def audit(dataset: ShardDataset, limit: int | None = None) -> tuple[dict[str, An
 
 def kept_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
     """The audit that lies in a data set's folder, made and kept there if there is none of these contents."""
-    path = dataset.folder / "leak_audit.json"
+    path = dataset.folder / LEAK_AUDIT
     try:
         document = read_json(path)
         if document["fingerprint"] == dataset.fingerprint:

@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
 
 from lenssim.data.dataset import Batch, stream
 from lenssim.data.sampler import BatchSampler
@@ -46,6 +45,8 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     dataset, folder = open_source(config.data, config.live), Path(folder)
     rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
     task = task_class(config.task).fit(config, dataset, rows)
+    rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
+    dataset.columns = task.columns
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
@@ -163,8 +164,8 @@ def _continue(folder: Path, record: RunRecord) -> Run:
 def _fit(
     trainer: Trainer,
     learner: Learner,
-    training: DataLoader[Batch],
-    validation: DataLoader[Batch],
+    training: Iterable[Batch],
+    validation: Iterable[Batch],
     checkpoint: Path | None,
 ) -> None:
     """Trainer.fit, with signals reported as the rest of lenssim reports them."""

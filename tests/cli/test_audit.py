@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.cli.audit import known_verdict
+from lenssim.data.card import known_verdict
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.generate import generate, make_plan
@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
 
 def test_edges_of_noise_free_point_masses_leak_and_info_says_so(lenssim, folder):
     assert "leak audit" not in lenssim("info", folder).out
+    assert "lenssim audit" in (folder / "card.md").read_text()
     before = verify(folder)
     done = lenssim("audit", folder)
     assert done.code == 0, done.err
@@ -53,6 +54,7 @@ def test_edges_of_noise_free_point_masses_leak_and_info_says_so(lenssim, folder)
     assert kept["verdict"] == line
     assert kept["fingerprint"] == before.fingerprint
     assert kept["images"] == {"no_sub": 60, "cdm": 60, "axion": 60}
+    assert f"| leak audit | {line} |" in (folder / "card.md").read_text()
     assert verify(folder) == before
     assert before.problems == []
     assert f"leak audit     {line}" in lenssim("info", folder).out

@@ -7,11 +7,12 @@ from pydantic import ValidationError
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.tasks.classify import Classify
+from lenssim.learn.tasks.regress import Regress
 from lenssim.learn.tasks.task import Data, Judgement, Task
 
 __all__ = ["TASKS", "Data", "Judgement", "Task", "parse_config", "task_class"]
 
-TASKS: dict[str, type[Task]] = {"classify": Classify}
+TASKS: dict[str, type[Task]] = {"classify": Classify, "regress": Regress}
 
 
 def task_class(name: str) -> type[Task]:

@@ -52,7 +52,7 @@ class Task(BaseModel, ABC):
     invariant: ClassVar[bool] = False
     """Whether the answer stays what it is when the image is turned or mirrored."""
     columns: tuple[str, ...] = ()
-    """True parameters wanted in every batch, as `target` float32 (N, T)."""
+    """True parameters wanted in every batch, as `target` float64 (N, T)."""
 
     @classmethod
     @abstractmethod
@@ -60,6 +60,10 @@ class Task(BaseModel, ABC):
         """The task for a data set and the rows of its splits `train` and `validation`; `DataError` if it cannot be
         asked of them.
         """
+
+    def usable(self, dataset: Data, rows: np.ndarray) -> np.ndarray:
+        """Those of the rows (N,) that the task is asked of; by default all."""
+        return rows
 
     @property
     @abstractmethod

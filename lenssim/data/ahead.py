@@ -1,0 +1,61 @@
+"""Reading ahead: batches are read by threads while whoever trains is at work on the last one."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from lenssim.data.sampler import BatchSampler
+
+if TYPE_CHECKING:
+    from lenssim.data.dataset import Batch, ShardDataset
+
+__all__ = ["Ahead"]
+
+_BATCHES = 2  # read ahead by each thread
+
+
+class Ahead:
+    """Batches of a data set in a sampler's order, read by `threads`; iterated and resumed like a DataLoader.
+
+    Threads, because reading needs none of Python: a batch need not be copied from process to process, which takes
+    several times as long as to read it. What reading raises is raised where its batch is asked for.
+    """
+
+    def __init__(self, dataset: "ShardDataset", sampler: BatchSampler, threads: int, pin_memory: bool = False) -> None:
+        self.dataset, self.batch_sampler, self.threads, self.pin_memory = dataset, sampler, threads, pin_memory
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> "Iterator[Batch]":
+        asked: SimpleQueue[tuple[list[int], Future[Any]] | None] = SimpleQueue()
+        coming: deque[Future[Any]] = deque()
+        for _ in range(self.threads):
+            threading.Thread(target=self._work, args=(asked,), daemon=True).start()
+        try:
+            for rows in self.batch_sampler:
+                coming.append(Future())
+                asked.put((rows, coming[-1]))
+                if len(coming) > _BATCHES * self.threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()
+            for _ in range(self.threads):
+                asked.put(None)
+
+    def _work(self, asked: "SimpleQueue[tuple[list[int], Future[Any]] | None]") -> None:
+        while (item := asked.get()) is not None:
+            rows, future = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                batch = self.dataset.__getitems__(rows)
+                future.set_result({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
+            except BaseException as error:
+                future.set_exception(error)

@@ -1,0 +1,75 @@
+"""The card of a data set: what it is, how to make it again, and whether its classes give themselves away."""
+
+from pathlib import Path
+from typing import Any
+
+from lenssim.data.files import read_json, write
+from lenssim.data.manifest import Manifest, Plan
+from lenssim.errors import DataError
+
+__all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
+
+CARD, LEAK_AUDIT = "card.md", "leak_audit.json"
+
+
+def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
+    """Write card.md into a data set's folder, with the verdict of its leak audit if there is one."""
+    write(folder / CARD, card_text(plan, manifest, known_verdict(folder, manifest.fingerprint)).encode())
+
+
+def known_verdict(folder: Path, fingerprint: str) -> str | None:
+    """Verdict of the audit that lies in a data set's folder; None without one, or if it is of other contents."""
+    try:
+        document = read_json(folder / LEAK_AUDIT)
+    except DataError:
+        return None
+    return document.get("verdict") if document.get("fingerprint") == fingerprint else None
+
+
+def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
+    """The card as markdown; the same for the same contents and verdict."""
+    config = plan.config
+    preset, truth = config.get("preset", {}), list(config.get("truth", []))
+    facts = {
+        "about": preset.get("summary"),
+        "images": f"{manifest.n:,} of {' x '.join(map(str, manifest.image_shape))} (bands x rows x columns)",
+        "classes": ", ".join(f"{name} {count:,}" for name, count in manifest.class_counts.items()),
+        "instrument": preset.get("instrument", {}).get("summary"),
+        **{name: config.get(name) for name in ("noise", "seed", "split", "engine", "supersampling")},
+        "storage": " ".join([config.get("storage", "float32"), *filter(None, [config.get("compress")])]),
+        "beside the images": ", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None,
+        "leak audit": verdict or "not made yet; `lenssim audit` on this folder makes it",
+        "fingerprint": f"`{manifest.fingerprint}`",
+        "versions": ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items()) or None,
+    }
+    return "\n".join(
+        [
+            f"# {preset.get('name') or 'import of ' + str(config.get('source'))}",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {_cell(value)} |" for name, value in facts.items() if value is not None),
+            "",
+            "The command that makes it again, into a folder D; what it depends on lies whole in plan.json:",
+            "",
+            f"    {_command(plan)}",
+            "",
+        ]
+    )
+
+
+def _command(plan: Plan) -> str:
+    config = plan.config
+    if "preset" not in config:
+        return f"lenssim import {config.get('layout')} {config.get('source')} --out D"
+    options: dict[str, Any] = {"model": config["preset"].get("name"), "n": plan.n, "out": "D"}
+    options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
+    options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
+    options["truth"] = ",".join(config.get("truth", [])) or None
+    words = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
+    return " ".join(["lenssim generate", *words])
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,0 +1,65 @@
+"""Reading ahead by threads: what is read, what goes wrong, and what is left running."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from lenssim.data import stores
+from lenssim.data.ahead import Ahead
+from lenssim.data.dataset import ShardDataset, stream
+from lenssim.data.sampler import BatchSampler
+from lenssim.errors import DataError
+
+
+@pytest.fixture
+def dataset(tmp_path, pieces) -> ShardDataset:
+    pieces.make(tmp_path / "D", 120, 8)
+    return ShardDataset(tmp_path / "D")
+
+
+def test_leaving_in_the_middle_of_an_epoch_ends_the_threads(dataset):
+    before = set(threading.enumerate())
+    batches = iter(stream(dataset, BatchSampler(dataset.rows(), 4), 3))
+    assert isinstance(stream(dataset, BatchSampler(dataset.rows(), 4), 3), Ahead)
+    next(batches)
+    own = set(threading.enumerate()) - before
+    assert len(own) == 3
+    batches.close()
+    for thread in own:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_what_reading_raises_is_raised_by_name(dataset):
+    """A shard that loses its end while it is read: batches before it come, then the error names it."""
+    path = dataset.place.path(14)
+    os.truncate(path, dataset.manifest.shards[14].datasets["images"].offset + 40)
+    sampler = BatchSampler(dataset.rows(), 4, shuffle=False)
+    seen: list[int] = []
+    with pytest.raises(DataError, match=r"000014\.h5 ends within its images"):
+        seen.extend(number for batch in stream(dataset, sampler, 2) for number in batch["index"].tolist())
+    assert seen == list(range(112))
+
+
+def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
+    monkeypatch.setattr(stores, "_MOST_OPEN", 3)
+    pieces.make(tmp_path / "D", 120, 8)
+    dataset = ShardDataset(tmp_path / "D")
+
+    def open_shards() -> int:
+        links = (os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd"))
+        return sum(link.startswith(str(tmp_path)) for link in links)
+
+    rows = np.random.default_rng(0).permutation(120)
+    np.testing.assert_array_equal(dataset.images(rows)[:, 0, 0, 0], rows)
+    assert open_shards() == 3
+    del dataset
+    assert open_shards() == 0
+
+
+def test_no_row_is_read_that_is_none(dataset):
+    for rows in ([120], [-1], [5, 120]):
+        with pytest.raises(IndexError, match="of a data set of 120 samples"):
+            dataset.images(np.array(rows))

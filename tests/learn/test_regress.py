@@ -1,0 +1,178 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.generate import generate, make_plan
+from lenssim.data.live import LiveDataset
+from lenssim.errors import ConfigError, DataError
+from lenssim.learn.evaluate import evaluate, evaluation_folder
+from lenssim.learn.heads import HEADS
+from lenssim.learn.predict import predict
+from lenssim.learn.run import open_run
+from lenssim.learn.tasks import parse_config
+from lenssim.learn.tasks.regress import Regress
+from lenssim.learn.train import train
+from lenssim.simulate.preset import parse_preset, preset_text
+
+
+@pytest.fixture(scope="module")
+def plan():
+    document = yaml.safe_load(preset_text("III-corrected"))
+    document["instrument"] |= {"num_pix": 32, "pixel_scale": 0.2}
+    return make_plan(parse_preset(document), 512, seed=4, noise="none", supersampling=1)
+
+
+@pytest.fixture(scope="module")
+def folder(plan, tmp_path_factory):
+    path = tmp_path_factory.mktemp("regress") / "data"
+    generate(path, plan)
+    return path
+
+
+def config(data, **settings):
+    given = {"task": "regress", "data": str(data), "targets": ["theta_E", "gamma1"], "batch_size": 32}
+    return parse_config({**given, "epochs": 2, **settings})
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    return train(config(folder), tmp_path_factory.mktemp("runs") / "run")
+
+
+def pretend(task, truth, errors, seed=0):
+    """Outputs (1, N, K) of a full head whose means are off by normal errors of the stated size, and say that size."""
+    rng = np.random.default_rng(seed)
+    white = (truth - task.mean) / task.spread
+    stated = np.log(1 / np.broadcast_to(errors, white.shape))
+    outputs = np.concatenate([white + errors * rng.normal(size=white.shape), stated, np.zeros((len(white), 1))], axis=1)
+    return torch.from_numpy(outputs)[None]
+
+
+def test_batches_carry_true_parameters_on_disk_and_live(folder, plan):
+    names = ("theta_E", "e1")
+    stored, live = ShardDataset(folder), LiveDataset(plan)
+    stored.columns = live.columns = names
+    rows = np.array([5, 300, 7])
+    for dataset in (stored, live):
+        batch = dataset.__getitems__(rows)
+        expected = np.stack([stored.params[name][rows] for name in names], axis=1)
+        np.testing.assert_array_equal(batch["target"].numpy(), expected)
+
+
+def test_a_regression_is_trained_kept_judged_and_asked(run, folder):
+    again, dataset = open_run(run.folder), ShardDataset(folder)
+    assert again.record.task == run.record.task
+    assert isinstance(again.record.task, Regress)
+    document = evaluate(again, dataset, resamples=50)
+    held = evaluation_folder(again, dataset)
+    assert {"truth.png", "coverage.png", "chi2.png", "predictions.csv"} <= {path.name for path in held.iterdir()}
+    with (held / "predictions.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    rows = dataset.rows("test")
+    assert [int(line["index"]) for line in table] == dataset.index[rows].tolist()
+    truth, found = (np.array([float(line[key]) for line in table]) for key in ("theta_E_true", "theta_E"))
+    np.testing.assert_allclose(truth, dataset.params["theta_E"][rows], rtol=1e-6)
+    scores = document["metrics"]["targets"]["theta_E"]
+    assert scores["mae"]["value"] == pytest.approx(np.abs(found - truth).mean(), rel=1e-4)
+    assert scores["mae_of_the_mean"]["value"] == pytest.approx(np.abs(truth - run.record.task.mean[0]).mean(), rel=1e-4)
+    assert sum(part["n"] for part in scores["by_bin"]) == len(rows)
+    answer = next(iter(predict(again, [folder]))).answer
+    assert answer["targets"].keys() == {"theta_E", "gamma1"}
+    assert answer["sigma"]["theta_E"] ** 2 == pytest.approx(answer["covariance"][0][0])
+
+
+def test_calibration_puts_stated_errors_right(run, folder):
+    """Errors stated three times too small are found so, and then cover what they should."""
+    task, dataset = run.record.task, ShardDataset(folder)
+    rows = np.arange(512)
+    truth = dataset.targets(task.columns, rows)
+    outputs = pretend(task, truth, np.array([0.2, 0.5]))
+    outputs[..., 2:4] += np.log(3)
+    right = task.calibrated(outputs, dataset, rows)
+    assert right.inflation == pytest.approx(9, rel=0.1)
+    judged = right.judge(outputs, dataset, rows, "", 50, 0)
+    for scores in judged.metrics["targets"].values():
+        for n, share in {1: 0.683, 2: 0.954, 3: 0.997}.items():
+            assert scores[f"within_{n}"]["value"] == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / 512))
+    assert judged.facts["chi2_ks"]["p_value"] > 0.01
+
+
+def test_passes_are_a_mixture(run):
+    task = run.record.task.model_copy(update={"inflation": 1.0})
+    outputs = torch.randn(4, 3, task.outputs, generator=torch.Generator().manual_seed(1)).double()
+    mean, covariance = task.posterior(outputs)
+    each = [task.posterior(one[None]) for one in outputs]
+    np.testing.assert_allclose(mean, np.mean([m for m, _ in each], axis=0))
+    apart = np.stack([m for m, _ in each]) - mean
+    between = np.einsum("pni,pnj->nij", apart, apart) / 4
+    np.testing.assert_allclose(covariance, np.mean([c for _, c in each], axis=0) + between)
+
+
+def test_whitening_and_its_inverse(run):
+    task = run.record.task
+    values = torch.randn(100, 2, dtype=torch.float64) * 3 + 7
+    outputs = torch.cat([task.whiten(values), torch.zeros(100, 3, dtype=torch.float64)], dim=1)
+    torch.testing.assert_close(torch.from_numpy(task.posterior(outputs[None])[0]), values, rtol=1e-12, atol=1e-12)
+
+
+def test_an_answer_outside_the_training_range_says_so(run):
+    task = run.record.task
+    outputs = torch.zeros(1, 2, task.outputs)
+    outputs[0, 1, 0] = 50
+    inside, outside = task.answers(outputs)
+    assert (inside["outside"], outside["outside"]) == ([], ["theta_E"])
+    assert task.cells(outside)["outside the training range"] == "theta_E"
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head_learns(name, folder, tmp_path):
+    run = train(config(folder, head=name, epochs=1), tmp_path / "run")
+    assert np.isfinite(run.record.result.val_loss)
+    assert run.record.task.inflation > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"targets": ["theta_e"]}, ConfigError, "unknown target in .*: did you mean 'theta_E'"),
+        ({"targets": ["z_lens"]}, DataError, "z_lens is the same in all samples: nothing to learn"),
+        ({"targets": ["log10_m_axion"]}, DataError, "have no log10_m_axion; --only takes one of no_sub, cdm, axion"),
+        ({"targets": ["log10_m_axion"], "only": "axoin"}, ConfigError, "did you mean 'axion'"),
+        ({"targets": ["theta_E", "theta_E"]}, ConfigError, "give each once"),
+        ({"targets": []}, ConfigError, "targets"),
+        ({"head": "ful"}, ConfigError, "did you mean 'full'"),
+        ({"targets": ["theta_E", "e1"], "augment": "dihedral"}, ConfigError, "turns and mirrors the image, and e1"),
+        ({"class_weights": "balanced"}, ConfigError, "unknown setting 'class_weights'"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(settings, error, message, folder, tmp_path):
+    with pytest.raises(error, match=message):
+        train(config(folder, **settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_alone(folder, tmp_path):
+    asked = config(folder, targets=["log10_m_axion"], only="axion", augment="dihedral", epochs=1)
+    run = train(asked, tmp_path / "run")
+    dataset = ShardDataset(folder)
+    axion = dataset.labels[dataset.rows("train")] == dataset.classes.index("axion")
+    assert run.record.samples["train"] == axion.sum()
+    assert evaluate(run, dataset, resamples=20)["n"] == (dataset.labels[dataset.rows("test")] == 2).sum()
+
+
+def test_data_without_a_target_are_not_judged(run, folder):
+    """A run without --only meets classes that do not have its target."""
+    task, dataset = run.record.task.model_copy(update={"columns": ("theta_E", "log10_m_axion")}), ShardDataset(folder)
+    rows = dataset.rows("test")
+    with pytest.raises(DataError, match=f"of {len(rows)} samples have no log10_m_axion"):
+        task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, "", 20, 0)
+
+
+def test_too_few_samples_for_a_validation_are_refused(plan, tmp_path):
+    generate(tmp_path / "few", plan.model_copy(update={"n": 64}))
+    with pytest.raises(DataError, match="validation split has no sample; splits are cut in blocks of 64"):
+        train(config(tmp_path / "few"), tmp_path / "run")
