@@ -1,16 +1,11 @@
 """`lenssim audit`: could a network tell the classes of a data set apart without learning substructure?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import numpy as np
-
 __all__ = ["register"]
-
-_BATCH = 512  # images in memory at a time
 
 
 def register(app: typer.Typer) -> None:
@@ -33,33 +28,20 @@ def audit(
     """
     from json import dumps
 
-    import numpy as np
-
     from lenssim.data.card import LEAK_AUDIT, write_card
     from lenssim.data.dataset import ShardDataset
     from lenssim.data.files import write_json
     from lenssim.data.manifest import read_manifest, read_plan
     from lenssim.data.places import Folder
     from lenssim.errors import ConfigError
-    from lenssim.learn.leaks import check_classes, leaks, statistics, verdict
+    from lenssim.learn.leaks import audit as judge
 
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit must be at least 1, got {limit}")
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
-    rows = _first(dataset.labels, limit)
-    labels = dataset.labels[rows]
-    check_classes(labels, dataset.classes)  # before a long read
-    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
-    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    found = list(leaks(features, labels, dataset.classes))
-    document = {
-        "fingerprint": dataset.fingerprint,
-        "images": dict(zip(dataset.classes, np.bincount(labels).tolist(), strict=True)),
-        "verdict": verdict(found),
-        "leaks": [leak.document() for leak in found],
-    }
+    document, found = judge(dataset, limit)
     if json:
         print(dumps(document))
     else:
@@ -78,11 +60,3 @@ def audit(
         write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
     if not json:
         print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
-
-
-def _first(labels: "np.ndarray", limit: int | None) -> "np.ndarray":
-    """Rows, in order, of the first `limit` images of each class; of all for None. Imports store class after class."""
-    import numpy as np
-
-    rows = [np.flatnonzero(labels == label)[:limit] for label in np.unique(labels)]
-    return np.sort(np.concatenate(rows)) if rows else np.arange(0)

@@ -51,6 +51,8 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         f"{record.samples['validation']:,} for validation), seed {data.seed}, split {data.split}, "
         f"engine {data.engine}, fingerprint `{data.fingerprint}`.",
         "",
+        f"Leak audit, whether the classes can be told apart without substructure: {_audited(run)}.",
+        "",
         "## Training",
         "",
         "| setting | value |",
@@ -78,14 +80,57 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
             lines.append(f"| {about.title} (`{about.fingerprint[:8]}`) | {document['n']:,} | {' | '.join(cells)} |")
         lines.append("")
     lines += [
+        "## To repeat it",
+        "",
+        "```bash",
+        _command(run),
+        "```",
+        "",
         "## Use",
         "",
         "For images made, or observed, like the training data: same instrument, pixel scale, noise and kind of lens. "
-        "On anything else its answers mean nothing; lenssim predict warns of some such images, not of all. "
-        "Scores on noise-free simulations "
+        "On anything else its answers mean nothing; `lenssim predict` names some images that look unlike the "
+        "training data, not all. Not for naming the dark matter of a real lens. Scores on noise-free simulations "
         "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
         "",
         "Versions: " + ", ".join(f"{name} {number}" for name, number in record.versions.items()) + ".",
         "",
     ]
     return "\n".join(lines)
+
+
+def _audited(run: Run) -> str:
+    """Verdict of the leak audit that lies with the training data, if it is of them, with its largest AUC."""
+    try:
+        document = read_json(Path(run.record.config.data or "") / "leak_audit.json")
+        if document["fingerprint"] != run.record.data.fingerprint:
+            return "not made of these contents"
+        worst = max(document["leaks"], key=lambda leak: leak["auc"] if leak["statistic"] == "all but edges" else 0)
+        interval = f"AUC {worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]"
+        return f"{document['verdict']}; all statistics but edges reach {interval}"
+    except (DataError, KeyError, ValueError):
+        return "not made (`lenssim audit`)"
+
+
+def _command(run: Run) -> str:
+    """The command that trains this run again."""
+    config, words = run.record.config, []
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if name in ("task", "device") or value == field.default or value is None:
+            continue
+        if name == "live":
+            words += [f"--live {value.model}", f"--live-n {value.n}", f"--live-seed {value.seed}"]
+            words += [f"--live-noise {value.noise}"] if value.noise else []
+            words += ["--live-endless"] if value.endless else []
+            continue
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option)
+        elif isinstance(value, dict):
+            words.append(option + " " + ",".join(f"{key}={number:g}" for key, number in value.items()))
+        elif isinstance(value, (list, tuple)):
+            words.append(option + " " + ",".join(map(str, value)))
+        else:
+            words.append(f"{option} {value}")
+    return " ".join([f"lenssim train {config.task}", *words, f"--out {run.folder}"])

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_curve
 from lenssim.data.files import write
 from lenssim.learn.metrics import calibration_bins
 
-__all__ = ["calibration_figure", "confusion_figure", "curves_figure", "roc_figure", "save"]
+__all__ = ["axes_of", "calibration_figure", "confusion_figure", "curves_figure", "roc_figure", "save", "style_of"]
 
 # Okabe & Ito (2008): told apart by colour-blind readers; told apart again by line style in grey
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,7 +30,8 @@ def save(figure: Figure, path: Path) -> None:
     write(path, buffer.getvalue())
 
 
-def _axes(title: str, x: str, y: str, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def axes_of(title: str, x: str, y: str, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure of our looks, and its axes."""
     figure = Figure(figsize=(5.2 * columns, 4.6), dpi=150, layout="constrained")
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     figure.suptitle(title, **_TITLE)
@@ -41,7 +42,8 @@ def _axes(title: str, x: str, y: str, columns: int = 1) -> tuple[Figure, list[Ax
     return figure, axes
 
 
-def _style(k: int) -> dict[str, Any]:
+def style_of(k: int) -> dict[str, Any]:
+    """Colour and line of the k-th curve."""
     return {"color": _COLOURS[k % len(_COLOURS)], "linestyle": _STYLES[k % len(_STYLES)], "linewidth": 1.6}
 
 
@@ -53,7 +55,7 @@ def roc_figure(
     The false-positive axis is logarithmic below 0.1, where good classifiers differ. `auc` names the area by class
     and under "macro".
     """
-    figure, (ax,) = _axes(title, "false-positive rate", "true-positive rate")
+    figure, (ax,) = axes_of(title, "false-positive rate", "true-positive rate")
     grid = np.concatenate([[0], np.geomspace(1e-4, 1, 400)])
     curves = []
     for k, name in enumerate(classes):
@@ -61,7 +63,7 @@ def roc_figure(
             continue
         false, true, _ = roc_curve(labels == k, probabilities[:, k])
         curves.append(np.interp(grid, false, true))
-        ax.plot(false, true, label=f"{name}  AUC {auc[name]:.4f}", **_style(k))
+        ax.plot(false, true, label=f"{name}  AUC {auc[name]:.4f}", **style_of(k))
     if curves:
         label = f"macro mean  AUC {auc['macro']:.4f}" if auc["macro"] is not None else "mean"
         ax.plot(grid, np.mean(curves, axis=0), color="black", linewidth=2.4, alpha=0.55, label=label, zorder=1)
@@ -95,15 +97,17 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
 
 def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str) -> Figure:
     """Loss and validation `scores` (name by key) by epoch; the dotted line marks the epoch whose weights are used."""
-    figure, (left, right) = _axes(title, "epoch", "", columns=2)
+    figure, (left, right) = axes_of(title, "epoch", "", columns=2)
     x = [row["epoch"] for row in epochs]
     marker = "o" if len(x) < 30 else None
     for k, (name, label) in enumerate({"train_loss": "training", "val_loss": "validation"}.items()):
-        left.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **_style(k))
+        left.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k))
     losses = [row[name] for row in epochs for name in ("train_loss", "val_loss")]
     left.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")
     for k, (key, label) in enumerate(scores.items()):
-        right.plot(x, [row[f"val_{key}"] for row in epochs], marker=marker, markersize=4, label=label, **_style(k + 1))
+        right.plot(
+            x, [row[f"val_{key}"] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k + 1)
+        )
     right.set(ylabel="validation score")
     for ax in (left, right):
         ax.axvline(best, color=_GREY, linestyle=":", linewidth=1.2, label=f"best epoch: {best}")

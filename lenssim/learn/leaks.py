@@ -12,11 +12,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
+from lenssim.data.card import LEAK_AUDIT
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.files import read_json, write_json
 from lenssim.errors import DataError
 
-__all__ = ["EDGE", "STATISTICS", "Leak", "check_classes", "leaks", "statistics", "verdict"]
+__all__ = ["EDGE", "STATISTICS", "Leak", "audit", "check_classes", "kept_audit", "leaks", "statistics", "verdict"]
 
 BOOTSTRAPS = 500
+_BATCH = 512  # images in memory at a time
 LEAST = 50  # images a class
 
 
@@ -188,3 +192,39 @@ def _interval(
         drawn.append(np.mean(below) / len(down))
     auc, spread = float(roc_auc_score(truth, score)), float(np.std(drawn))
     return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)
+
+
+def audit(dataset: ShardDataset, limit: int | None = None) -> tuple[dict[str, Any], list[Leak]]:
+    """The leak audit of a data set by the first `limit` images of each class: as JSON, and what was found.
+
+    Errors as `check_classes` and `statistics`.
+    """
+    labels = dataset.labels
+    first = [np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))]  # imports are in order
+    rows = np.sort(np.concatenate([*first, np.arange(0)]))
+    check_classes(labels[rows], dataset.classes)  # before a long read
+    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
+    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found = list(leaks(features, labels[rows], dataset.classes))
+    counts = np.bincount(labels[rows], minlength=len(dataset.classes)).tolist()
+    document = {
+        "fingerprint": dataset.fingerprint,
+        "images": dict(zip(dataset.classes, counts, strict=True)),
+        "verdict": verdict(found),
+        "leaks": [leak.document() for leak in found],
+    }
+    return document, found
+
+
+def kept_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
+    """The audit that lies in a data set's folder, made and kept there if there is none of these contents."""
+    path = dataset.folder / LEAK_AUDIT
+    try:
+        document = read_json(path)
+        if document["fingerprint"] == dataset.fingerprint:
+            return document
+    except (DataError, KeyError):
+        pass
+    document, _ = audit(dataset, limit)
+    write_json(path, document)
+    return document

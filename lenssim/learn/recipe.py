@@ -1,7 +1,10 @@
 """Recipes: generate, train, evaluate and report from one YAML file; repeating it does only what is left to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +16,15 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.generate import generate, make_plan
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.nets import check_net
 from lenssim.learn.report import Row, write_report
 from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import load_preset
 
-__all__ = ["Recipe", "load_recipe", "run_recipe"]
+__all__ = ["Recipe", "Training", "load_recipe", "run_recipe"]
 
+_LISTS = ("data", "net", "limit", "seed")
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of folders, inside the recipe's own
 Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
@@ -39,7 +44,7 @@ class GenerateStep(BaseModel):
 
 
 class EvaluateStep(BaseModel):
-    """A run, by name, to be judged on a data set, by name."""
+    """A run, or all runs of a line of `train`, by name, to be judged on a data set, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,29 +52,73 @@ class EvaluateStep(BaseModel):
     data: str
 
 
+@dataclass(frozen=True)
+class Training:
+    """One run of a recipe, the line of `train` that it comes from, and its name but for the seed."""
+
+    name: str
+    line: str
+    group: str
+    settings: dict[str, Any]
+
+
 class Recipe(BaseModel):
-    """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on."""
+    """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
+
+    In a line of `train`, a list for `data`, `net`, `limit` or `seed` stands for a run with each of its values. Runs
+    that differ in their seed alone are judged together too, by the mean of their answers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     generate: dict[_Name, GenerateStep] = Field(min_length=1)
+    audit: int | None = Field(default=None, ge=1, description="leak audit of every data set, by so many images a class")
     settings: dict[str, Any] = Field(default={}, description="of every training, where it does not say otherwise")
+    nets: dict[str, dict[str, Any]] = Field(default={}, description="settings by net, over those of every training")
     train: dict[_Name, dict[str, Any]] = Field(min_length=1)
     evaluate: tuple[EvaluateStep, ...] = ()
 
+    @cached_property
+    def trainings(self) -> dict[str, Training]:
+        """All runs, by name."""
+        found = {}
+        for line, asked in self.train.items():
+            lists = {key: asked[key] for key in _LISTS if isinstance(asked.get(key), list)}
+            for values in product(*lists.values()):
+                own = dict(zip(lists, values, strict=True))
+                words = {
+                    key: f"-{key}{value}" if key in ("limit", "seed") else f"-{value}" for key, value in own.items()
+                }
+                name = (line + "".join(words.values())).replace(":", "-")
+                group = (line + "".join(word for key, word in words.items() if key != "seed")).replace(":", "-")
+                net = {**self.settings, **asked, **own}.get("net", "cnn")
+                settings = {**self.settings, **self.nets.get(str(net), {}), **asked, **own}
+                found[name] = Training(name, line, group, settings)
+        return found
+
+    def groups(self, step: EvaluateStep) -> dict[str, list[Training]]:
+        """Runs to be judged by a step: those with its name, or of the line or the group of its name; by group."""
+        found: dict[str, list[Training]] = {}
+        for training in self.trainings.values():
+            if step.run in (training.name, training.line, training.group):
+                found.setdefault(training.group, []).append(training)
+        return found
+
     def evaluations(self) -> tuple[EvaluateStep, ...]:
         """What is judged on what."""
-        own = tuple(EvaluateStep(run=name, data=settings.get("data", "")) for name, settings in self.train.items())
-        return self.evaluate or own
+        own = list(dict.fromkeys((t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()))
+        return self.evaluate or tuple(EvaluateStep(run=run, data=data) for run, data in own)
 
     def config(self, name: str, folder: Path) -> TrainConfig:
         """The config of a training whose data sets lie in `folder`."""
-        settings = {**self.settings, **self.train[name]}
-        data = str(settings.get("data"))
-        if data not in self.generate:
-            raise unknown(f"data of the training {name!r}: data set", data, self.generate)
-        return parse_config({**settings, "data": str(folder / data)}, f"the training {name!r}")
+        settings = self.trainings[name].settings
+        if "live" not in settings:
+            data = str(settings.get("data"))
+            if data not in self.generate:
+                raise unknown(f"data of the training {name!r}: data set", data, self.generate)
+            settings = {**settings, "data": str(folder / data)}
+        return parse_config(settings, f"the training {name!r}")
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -84,11 +133,13 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError(f"{path} must be a mapping of steps, got {type(document).__name__}")
     try:
         recipe = Recipe.model_validate(document)
-        for name in recipe.train:
+        for net in recipe.nets:
+            check_net(net)
+        for name in recipe.trainings:
             recipe.config(name, Path())
         for step in recipe.evaluations():
-            if step.run not in recipe.train:
-                raise unknown("run to evaluate", step.run, recipe.train)
+            if not recipe.groups(step):
+                raise unknown("run to evaluate", step.run, recipe.trainings)
             if step.data not in recipe.generate:
                 raise unknown("data set to evaluate on", step.data, recipe.generate)
         for step in recipe.generate.values():
@@ -124,11 +175,16 @@ def run_recipe(
     `say` is told each step, `generating` and `training` make the displays of long ones.
     """
     from lenssim.learn.card import write_card
-    from lenssim.learn.evaluate import evaluate, finished_evaluation
-    from lenssim.learn.run import open_run
+    from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
+    from lenssim.learn.leaks import kept_audit
+    from lenssim.learn.page import Judged, write_page
+    from lenssim.learn.run import Run, open_run
     from lenssim.learn.train import train
 
-    count = _counter(len(recipe.generate) + len(recipe.train) + len(recipe.evaluations()))
+    evaluations = [(step, group, own) for step in recipe.evaluations() for group, own in recipe.groups(step).items()]
+    judgements = sum(len(own) + (len(own) > 1) for _, _, own in evaluations)
+    audits = len(recipe.generate) if recipe.audit else 0
+    count = _counter(len(recipe.generate) + audits + len(recipe.trainings) + judgements)
     data, runs = folder / "data", folder / "runs"
     for name, step in recipe.generate.items():
         preset = load_preset(step.model)
@@ -145,18 +201,34 @@ def run_recipe(
         )
         with generating("generating") as report:
             generate(data / name, plan, workers=workers, report=report)
-    for name in recipe.train:
+    leaks = {}
+    for name in recipe.generate if recipe.audit else ():
+        say(f"{next(count)} leak audit of {name}: {recipe.audit} images a class")
+        leaks[name] = kept_audit(ShardDataset(data / name), recipe.audit)
+    for name in recipe.trainings:
         config = recipe.config(name, data).model_copy(update={"device": device})
-        say(f"{next(count)} run {name}: {config.net} on {Path(config.data).name}, {config.epochs} epochs")
+        source = Path(config.data).name if config.data else f"live {config.live.model}"
+        say(f"{next(count)} run {name}: {config.net} on {source}, {config.epochs} epochs")
         write_card(train(config, runs / name, resume=(runs / name / "run.json").exists(), callbacks=training()))
-    rows = []
-    for step in recipe.evaluations():
-        run, dataset = open_run(runs / step.run), ShardDataset(data / step.data)
-        say(f"{next(count)} evaluation of {step.run} on {step.data}")
-        document = finished_evaluation(run, dataset) or evaluate(run, dataset, device=device)
+    judged: list[Judged] = []
+
+    def judge(name: str, step: EvaluateStep, group: str, run: Run, others: Sequence[Run]) -> None:
+        say(f"{next(count)} evaluation of {name} on {step.data}")
+        dataset = ShardDataset(data / step.data)
+        document = finished_evaluation(run, dataset, others) or evaluate(run, dataset, others=others, device=device)
         write_card(run)
-        rows.append(Row.of(step.run, step.data, run, document))
+        row = Row.of(name, step.data, run, document, group=group, leaks=leaks.get(step.data))
+        judged.append(Judged(row, run, dataset, evaluation_folder(run, dataset, others)))
+
+    for step, group, own in evaluations:
+        members = [open_run(runs / each.name) for each in own]
+        for each, run in zip(own, members, strict=True):
+            judge(each.name, step, group, run, ())
+        if len(own) > 1:
+            judge(f"{group} (mean of {len(own)})", step, group, members[0], members[1:])
+    rows = [each.row for each in judged]
     write_report(folder, recipe.title, rows)
+    write_page(folder, recipe.title, judged)
     return rows
 
 

@@ -1,4 +1,6 @@
+import csv
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net, parameter_count
 from lenssim.learn.recipe import load_recipe, run_recipe
 
+SUFFIXES = (".ckpt", ".h5", ".png")  # of what takes long to make
 PIPELINES = Path(lenssim.__file__).parents[1] / "pipelines"
 
 TINY = {
@@ -53,10 +56,69 @@ def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, 
     assert [row["metrics"] for row in report["rows"]] == [row.metrics for row in rows]
     text = (tmp_path / "out/report.md").read_text()
     assert "| one | cnn (125,683) | preset III, noise none " in text
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.suffix in (".ckpt", ".h5", ".png")}
+    kept = {
+        p: p.stat().st_mtime_ns
+        for f in ("data", "runs")
+        for p in (tmp_path / "out" / f).rglob("*")
+        if p.suffix in SUFFIXES
+    }
     assert len(kept) > 10
     assert run_recipe(recipe, tmp_path / "out") == rows
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
+
+
+class Page(HTMLParser):
+    """Collects what a page asks for, and its text."""
+
+    def __init__(self):
+        super().__init__()
+        self.sources, self.text, self.stack = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href", "data", "srcset", "action")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_file(write, tmp_path):
+    path = write(
+        generate={"clean": {"model": "tiny.yaml", "n": 512, "noise": "none"}},
+        audit=50,
+        settings={"epochs": 1, "batch_size": 32},
+        nets={"deeplense_cnn": {"learning_rate": 1e-4, "schedule": "as_run", "optimiser": "adam"}},
+        train={
+            "seeds": {"data": "clean", "seed": [0, 1], "limit": [64, 128]},
+            "live": {"live": {"model": "tiny.yaml", "n": 256, "seed": 8}},
+        },
+        evaluate=[{"run": "seeds", "data": "clean"}, {"run": "live", "data": "clean"}],
+    )
+    recipe, steps = load_recipe(path), []
+    assert set(recipe.trainings) == {"live", *(f"seeds-limit{n}-seed{k}" for n in (64, 128) for k in (0, 1))}
+    rows = run_recipe(recipe, tmp_path / "out", say=steps.append)
+    assert steps[-1].startswith(f"[{len(steps)}/{len(steps)}]")
+    assert [row.members for row in rows] == [1, 1, 2, 1, 1, 2, 1]
+    assert "Over seeds" in (tmp_path / "out/report.md").read_text()
+    page = Page()
+    page.feed((tmp_path / "out/report.html").read_text())
+    assert page.sources
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    text = " ".join(page.text)
+    for words in ("macro AUC", "leak audit", "Training-set size", "first convolution", "integrated gradients", "snr"):
+        assert words in text
+    assert len(list((tmp_path / "out/figures").glob("*.png"))) > 10
+    with (tmp_path / "out/report.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+    card = (tmp_path / "out/runs/seeds-limit64-seed0/card.md").read_text()
+    assert "lenssim train classify" in card
+    assert "all statistics but edges reach AUC" in card
+
+
+def test_settings_of_a_net_lie_between_those_of_all_and_of_a_line(write):
+    train = {"a": {"data": "clean", "net": ["cnn", "vit"]}, "b": {"data": "clean", "net": "vit", "epochs": 5}}
+    path = write(nets={"vit": {"epochs": 3}}, train=train, evaluate=[])
+    recipe = load_recipe(path)
+    assert {name: recipe.config(name, Path()).epochs for name in recipe.trainings} == {"a-cnn": 1, "a-vit": 3, "b": 5}
 
 
 def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(write, tmp_path):
@@ -116,7 +178,7 @@ RECIPES = [path for path in sorted(PIPELINES.glob("*.yaml")) if "\ntrain:" in pa
 def test_the_recipes_that_are_shipped_are_sound(path):
     recipe = load_recipe(path)
     assert path.stem in path.read_text(), "the recipe says how to run it"
-    for name in recipe.train:
+    for name in recipe.trainings:
         recipe.config(name, Path())
 
 

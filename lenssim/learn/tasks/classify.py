@@ -14,10 +14,16 @@ from lenssim.learn.config import ClassifyConfig, TrainConfig
 from lenssim.learn.tasks.task import Data, Judgement, Task
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torchmetrics import MetricCollection
 
 __all__ = ["Classify"]
 
+_DEPENDS = {
+    "snr": "signal to noise of the image",
+    "delta_chi2_fixed": "expected delta chi2 of the substructure, macro fixed",
+    "delta_chi2": "expected delta chi2 of the substructure, macro free",
+}
 _TEMPERATURES = (0.05, 20.0)
 
 
@@ -158,6 +164,17 @@ class Classify(Task):
                 "calibration": calibration_figure(labels, p, scores["ece"]["value"], title),
             },
         )
+
+    @override
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
+        """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
+        from lenssim.learn.comparisons import accuracy_figure, macro_roc_figure
+
+        figures = {"roc": macro_roc_figure(tables, self.classes, title)}
+        for column, name in _DEPENDS.items():
+            if all(column in table for table in tables.values()):
+                figures[f"accuracy-{column}"] = accuracy_figure(tables, column, name, title)
+        return figures
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:

@@ -115,6 +115,13 @@ class Task(BaseModel, ABC):
     ) -> Judgement:
         """Scores with intervals of the outputs (P, N, K) for rows (N,), tables and figures; `DataError` for NaN."""
 
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
+        """Figures that set runs side by side, by name, of their tables of `judge` on the same data; none by default.
+
+        A table may hold `snr`, the signal to noise of an image, and its true parameters too.
+        """
+        return {}
+
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """What is said of each image: as JSON takes it, of outputs (P, N, K)."""
