@@ -3,6 +3,7 @@
 import io
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, override
 
@@ -104,20 +105,22 @@ class EpochTable(Callback):
 class Checkpoints(Checkpoint):
     """After every epoch last.ckpt, and best.ckpt if the validation loss fell; last.ckpt also every so many steps.
 
-    Lightning's own callback remembers an absolute folder; this one lets a run be moved and resumed.
+    Lightning's own callback remembers an absolute folder; this one lets a run be moved and resumed. Once there is
+    something in `interrupts`, the step in hand is finished and kept, then `KeyboardInterrupt` raised.
     """
 
-    def __init__(self, run: Run, every_steps: int | None) -> None:
-        self.run, self.every_steps = run, every_steps
+    def __init__(self, run: Run, every_steps: int | None, interrupts: Sequence[int] = ()) -> None:
+        self.run, self.every_steps, self.interrupts = run, every_steps, interrupts
         self.best: dict[str, float] = {"val_loss": math.inf}
 
     @override
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
-        if (due or trainer.received_sigterm) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        stop = trainer.received_sigterm or self.interrupts
+        if (due or stop) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             trainer.save_checkpoint(self.run.last)
-            if trainer.received_sigterm:
-                raise SIGTERMException
+            if stop:
+                raise SIGTERMException if trainer.received_sigterm else KeyboardInterrupt
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -126,6 +129,8 @@ class Checkpoints(Checkpoint):
             self.best = {"epoch": trainer.current_epoch + 1, **scores}
             trainer.save_checkpoint(self.run.best)
         trainer.save_checkpoint(self.run.last)
+        if self.interrupts:
+            raise KeyboardInterrupt
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -80,11 +81,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
 
     judged = BatchSampler(rows["validation"], 256, shuffle=False)
     pin = device.type == "cuda"
-    checkpoints, table = Checkpoints(run, config.checkpoint_steps), EpochTable(run.metrics)
+    table = EpochTable(run.metrics)
     extra: list[Callback] = []
     if config.patience is not None:
         extra = [EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True)]
-    with _quiet(), torch.random.fork_rng(range(torch.cuda.device_count())):
+    with _quiet(), _interruptible() as interrupts, torch.random.fork_rng(range(torch.cuda.device_count())):
+        checkpoints = Checkpoints(run, config.checkpoint_steps, interrupts)
         trainer = Trainer(
             accelerator=device.type,
             devices=config.devices,
@@ -169,16 +171,32 @@ def _fit(
     checkpoint: Path | None,
 ) -> None:
     """Trainer.fit, with signals reported as the rest of lenssim reports them."""
-    handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SIGTERMException:
         raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """The SIGINTs that came. The first is only noted, for an exception at any place may get lost; a second raises."""
+    came: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
+        yield came
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield came
     finally:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Lightning leaves it so
-            signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
 
 
 @contextmanager
