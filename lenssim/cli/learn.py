@@ -112,7 +112,9 @@ def regress(
     targets: Annotated[
         str | None, typer.Option(help="True parameters to measure, such as theta_E,e1,e2.  [required to start]")
     ] = None,
-    head: Annotated[str | None, typer.Option(help="point, diagonal or full covariance. Default: full.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="point, diagonal, full (covariance), mixture or flow. Default: full.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Only samples of this class.")] = None,
     augment: Annotated[
         str | None, typer.Option(help="dihedral or flips, where no target moves with the image. Default: none.")

@@ -116,7 +116,7 @@ class RegressConfig(TrainConfig):
 
     task: Literal["regress"] = Field(description="how large true parameters are")
     targets: tuple[str, ...] = Field(min_length=1, description="names of the parameters, columns of the data set")
-    head: str = Field(default="full", description="point, diagonal, or full: with the whole covariance")
+    head: str = Field(default="full", description="point, diagonal, full (the whole covariance), mixture or flow")
     only: str | None = Field(default=None, description="samples of one class only")
     augment: str = Field(default="none", description="dihedral and flips only where no target moves with the image")
 

@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal
+from scipy.special import logsumexp
+from scipy.stats import cramervonmises, multivariate_normal, norm
 
 from lenssim.errors import ConfigError
 from lenssim.learn.heads import HEADS, head
+from lenssim.learn.heads.gaussian import Gaussian
 
+GAUSSIANS = [name for name, kind in HEADS.items() if issubclass(kind, Gaussian)]
 every_head = pytest.mark.parametrize("name", HEADS)
+every_gaussian = pytest.mark.parametrize("name", GAUSSIANS)
 
 
 def drawn(name, targets, n=64, scale=1.0, dtype=torch.float64):
@@ -16,8 +20,35 @@ def drawn(name, targets, n=64, scale=1.0, dtype=torch.float64):
     return own, outputs, torch.randn((n, targets), generator=draw, dtype=dtype)
 
 
+def normal(own, outputs, values):
+    """Densities by scipy of a Gaussian head's mean and covariance."""
+    each = zip(own.mean(outputs).numpy(), own.covariance(outputs).numpy(), values.numpy(), strict=True)
+    return np.array([multivariate_normal(m, c).logpdf(y) for m, c, y in each])
+
+
+def mixed(own, outputs, values):
+    """Densities by scipy of three Gaussians, their outputs after the weights."""
+    weights = outputs[:, :3].numpy() - logsumexp(outputs[:, :3].numpy(), axis=1, keepdims=True)
+    part = head("full", own.targets)
+    return logsumexp(weights + np.stack([normal(part, p, values) for p in outputs[:, 3:].chunk(3, 1)], 1), axis=1)
+
+
+def flowed(own, outputs, values):
+    """Densities by scipy of z, and the determinant of the whole Jacobian that autograd finds."""
+
+    def one(parameters, value):
+        jacobian = torch.autograd.functional.jacobian(lambda y: own.normalised(parameters, y)[0], value)
+        return norm.logpdf(own.normalised(parameters, value)[0].numpy()).sum() + np.linalg.slogdet(jacobian.numpy())[1]
+
+    return np.array([one(parameters, value) for parameters, value in zip(outputs, values, strict=True)])
+
+
+WITNESS = {**dict.fromkeys(GAUSSIANS, normal), "mixture": mixed, "flow": flowed}
+
+
 def test_numbers_of_outputs():
-    assert {name: head(name, 6).outputs for name in HEADS} == {"point": 6, "diagonal": 12, "full": 27}
+    counts = {"point": 6, "diagonal": 12, "full": 27, "mixture": 84, "flow": 318}
+    assert {name: head(name, 6).outputs for name in HEADS} == counts
     with pytest.raises(ConfigError, match="did you mean 'diagonal'"):
         head("diagnal", 6)
 
@@ -26,8 +57,7 @@ def test_numbers_of_outputs():
 @pytest.mark.parametrize("targets", [1, 2, 6])
 def test_densities_are_scipy_s(name, targets):
     own, outputs, values = drawn(name, targets)
-    mean, covariance = own.mean(outputs).numpy(), own.covariance(outputs).numpy()
-    expected = [multivariate_normal(m, c).logpdf(y) for m, c, y in zip(mean, covariance, values.numpy(), strict=True)]
+    expected = WITNESS[name](own, outputs, values)
     np.testing.assert_allclose(own.log_prob(outputs, values).numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -36,34 +66,72 @@ def test_gradients_are_those_of_scipy_s_density(name):
     own, outputs, values = drawn(name, 3, n=4)
     outputs.requires_grad_(True)
     own.log_prob(outputs, values).sum().backward()
-    step = 1e-5
-
-    def density(shifted):
-        pairs = zip(own.mean(shifted).numpy(), own.covariance(shifted).numpy(), values.numpy(), strict=True)
-        return np.array([multivariate_normal(m, c).logpdf(y) for m, c, y in pairs])
-
-    for k in range(own.outputs):
+    step, start = 1e-5, outputs.detach()
+    for k in range(0, own.outputs, max(1, own.outputs // 40)):
         shift = torch.zeros(own.outputs, dtype=torch.float64)
         shift[k] = step
-        start = outputs.detach()
-        slope = (density(start + shift) - density(start - shift)) / (2 * step)
-        np.testing.assert_allclose(outputs.grad[:, k].numpy(), slope, rtol=1e-6, atol=1e-6)
+        ahead, behind = (WITNESS[name](own, start + sign * shift, values) for sign in (1, -1))
+        np.testing.assert_allclose(outputs.grad[:, k].numpy(), (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-6)
 
 
 @every_head
 def test_single_precision_never_gives_nan(name):
-    own, outputs, values = drawn(name, 6, n=1_000_000, scale=30, dtype=torch.float32)
-    outputs.requires_grad_(True)
-    loss = -own.log_prob(outputs, values)
-    loss.sum().backward()
-    assert torch.isfinite(loss).all()
-    assert torch.isfinite(outputs.grad).all()
+    """A million random outputs; of two targets for the flow, whose splines take long."""
+    for part in range(10):
+        draw = torch.Generator().manual_seed(part)
+        own = head(name, 2 if name == "flow" else 6)
+        outputs = (30 * torch.randn((100_000, own.outputs), generator=draw)).requires_grad_(True)
+        loss = -own.log_prob(outputs, torch.randn((100_000, own.targets), generator=draw))
+        loss.sum().backward()
+        assert torch.isfinite(loss).all()
+        assert torch.isfinite(outputs.grad).all()
 
 
 @every_head
+def test_answers_to_wild_outputs_are_finite(name):
+    own, outputs, _ = drawn(name, 6, n=2000, scale=30, dtype=torch.float32)
+    draws = own.sample(outputs, 8, torch.Generator().manual_seed(0))
+    assert all(torch.isfinite(each).all() for each in (own.mean(outputs), own.covariance(outputs), draws))
+
+
+@every_head
+def test_draws_follow_the_density(name):
+    """In one dimension, by the distribution function that integrating the density gives (Cramer-von Mises)."""
+    own, outputs, _ = drawn(name, 1, n=4, scale=0.7)
+    axis = torch.linspace(-60, 60, 60_001, dtype=torch.float64)
+    draws = own.sample(outputs, 2000, torch.Generator().manual_seed(1))
+    for k, each in enumerate(outputs):
+        density = own.log_prob(each.expand(len(axis), -1), axis[:, None]).exp()
+        below = torch.cumulative_trapezoid(density, axis).numpy()
+        assert cramervonmises(draws[:, k, 0].numpy(), lambda x, b=below: np.interp(x, axis[1:], b)).pvalue > 1e-3
+
+
+@every_head
+def test_moments_are_those_of_the_draws(name):
+    own, outputs, _ = drawn(name, 3, n=6, scale=0.4)
+    draws = own.sample(outputs, 40_000, torch.Generator().manual_seed(2))
+    assert draws.shape == (40_000, 6, 3)
+    mean, covariance = own.mean(outputs), own.covariance(outputs)
+    sigma = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    torch.testing.assert_close((draws.mean(0) - mean) / sigma, torch.zeros_like(mean), rtol=0, atol=0.03)
+    apart = (draws - draws.mean(0)) / sigma
+    found = torch.einsum("dni,dnj->nij", apart, apart) / len(draws)
+    torch.testing.assert_close(found, covariance / (sigma[..., None] * sigma[..., None, :]), rtol=0, atol=0.06)
+
+
+@every_gaussian
 def test_the_root_is_that_of_the_inverse_covariance(name):
     own, outputs, _ = drawn(name, 4)
     root = own.root(outputs)
     unit = torch.eye(4, dtype=torch.float64).expand(len(root), 4, 4)
     torch.testing.assert_close(own.covariance(outputs) @ (root @ root.mT), unit, rtol=0, atol=1e-6)
     assert torch.equal(root, root.tril())
+
+
+def test_a_flow_of_zeros_is_normal_and_its_inverse_is_one():
+    own, outputs, values = drawn("flow", 3)
+    zeros = torch.zeros_like(outputs)
+    expected = torch.distributions.Normal(0.0, 1.0).log_prob(values).sum(1)
+    torch.testing.assert_close(own.log_prob(zeros, values), expected)
+    z, _ = own.normalised(outputs, values)
+    torch.testing.assert_close(own.denormalised(outputs, z), values, rtol=0, atol=1e-8)

@@ -2,13 +2,15 @@
 
 from lenssim.errors import unknown
 from lenssim.learn.heads.diagonal import Diagonal
+from lenssim.learn.heads.flow import Flow
 from lenssim.learn.heads.full import Full
 from lenssim.learn.heads.head import Head
+from lenssim.learn.heads.mixture import Mixture
 from lenssim.learn.heads.point import Point
 
 __all__ = ["HEADS", "Head", "head"]
 
-HEADS: dict[str, type[Head]] = {"point": Point, "diagonal": Diagonal, "full": Full}
+HEADS: dict[str, type[Head]] = {"point": Point, "diagonal": Diagonal, "full": Full, "mixture": Mixture, "flow": Flow}
 
 
 def head(name: str, targets: int) -> Head:

@@ -5,12 +5,13 @@ from typing import override
 import torch
 from torch import Tensor
 
-from lenssim.learn.heads.head import LARGEST, Head
+from lenssim.learn.heads.gaussian import Gaussian
+from lenssim.learn.heads.head import LARGEST
 
 __all__ = ["Diagonal"]
 
 
-class Diagonal(Head):
+class Diagonal(Gaussian):
     """2 k outputs: means, and the logarithms of the inverse errors."""
 
     @property

@@ -8,12 +8,15 @@ from typing import override
 import torch
 from torch import Tensor
 
-from lenssim.learn.heads.head import LARGEST, Head
+from lenssim.learn.heads.gaussian import Gaussian
+from lenssim.learn.heads.head import LARGEST
 
 __all__ = ["Full"]
 
+_BELOW = 1e5  # about the largest of the diagonal
 
-class Full(Head):
+
+class Full(Gaussian):
     """k + k (k + 1) / 2 outputs: means, logarithms of the factor's diagonal, and what is below it, row by row."""
 
     @property
@@ -27,5 +30,5 @@ class Full(Head):
         diagonal = outputs[..., k : 2 * k].clamp(-LARGEST, LARGEST).exp()
         rows, columns = torch.tril_indices(k, k, offset=-1, device=outputs.device)
         below = outputs.new_zeros(*outputs.shape[:-1], k, k)
-        below[..., rows, columns] = outputs[..., 2 * k :]
+        below[..., rows, columns] = outputs[..., 2 * k : self.outputs].clamp(-_BELOW, _BELOW)
         return torch.diag_embed(diagonal) + below

@@ -1,9 +1,9 @@
-"""What a head is: a network's outputs read as a Gaussian over k whitened targets."""
+"""What a head is: a network's outputs read as a probability of k whitened targets."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["LARGEST", "Head"]
@@ -14,7 +14,10 @@ LARGEST = 12.0
 
 @dataclass(frozen=True)
 class Head(ABC):
-    """A Gaussian of k `targets`, N(mean, (L L^T)^-1), with L lower triangular: what outputs (..., K) stand for."""
+    """A probability of k `targets`: what outputs (..., K) stand for.
+
+    Densities are worked out in the outputs' precision; moments and draws in double precision.
+    """
 
     targets: int
 
@@ -24,21 +27,17 @@ class Head(ABC):
         """K."""
 
     @abstractmethod
-    def root(self, outputs: Tensor) -> Tensor:
-        """L (..., k, k), the Cholesky factor of the precision."""
+    def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Logarithm (...) of the density at targets (..., k)."""
 
+    @abstractmethod
     def mean(self, outputs: Tensor) -> Tensor:
         """(..., k)."""
-        return outputs[..., : self.targets]
 
+    @abstractmethod
     def covariance(self, outputs: Tensor) -> Tensor:
-        """(..., k, k), in double precision."""
-        inverse = self.root(outputs.double()).inverse()
-        return inverse.mT @ inverse
+        """(..., k, k)."""
 
-    def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """log N (...) of targets (..., k)."""
-        root = self.root(outputs)
-        pulls = (root.mT @ (targets - self.mean(outputs))[..., None])[..., 0]
-        log_determinant = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return log_determinant - 0.5 * pulls.square().sum(-1) - 0.5 * self.targets * math.log(2 * math.pi)
+    @abstractmethod
+    def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+        """Random targets (draws, ..., k)."""

@@ -5,12 +5,12 @@ from typing import override
 import torch
 from torch import Tensor
 
-from lenssim.learn.heads.head import Head
+from lenssim.learn.heads.gaussian import Gaussian
 
 __all__ = ["Point"]
 
 
-class Point(Head):
+class Point(Gaussian):
     """k outputs; the size of the errors is learned on the validation samples alone."""
 
     @property

@@ -79,14 +79,14 @@ class Regress(Task):
         return _of_class(dataset, rows, self.only)
 
     @property
-    def gaussian(self) -> Head:
+    def probability(self) -> Head:
         """How outputs are read."""
         return head(self.head, len(self.columns))
 
     @property
     @override
     def outputs(self) -> int:
-        return self.gaussian.outputs
+        return self.probability.outputs
 
     @property
     @override
@@ -106,7 +106,7 @@ class Regress(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean of -log N of the whitened targets, in nats."""
         whitened = self.whiten(batch["target"].double()).to(outputs.dtype)
-        return -self.gaussian.log_prob(outputs.float(), whitened.float()).mean()
+        return -self.probability.log_prob(outputs.float(), whitened.float()).mean()
 
     @override
     def metrics(self) -> "MetricCollection":
@@ -118,14 +118,14 @@ class Regress(Task):
     @override
     def update(self, metrics: "MetricCollection", outputs: Tensor, batch: Batch) -> None:
         whitened = self.whiten(batch["target"].double()).float()
-        metrics.update(self.gaussian.mean(outputs).float().flatten(), whitened.flatten())
+        metrics.update(self.probability.mean(outputs).float().flatten(), whitened.flatten())
 
     def posterior(self, outputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Mean (N, T) and covariance (N, T, T) in the targets' own units, of outputs (P, N, K)."""
-        means = self.gaussian.mean(outputs.double())
+        means = self.probability.mean(outputs.double())
         centre = means.mean(0)
         apart = means - centre
-        within = self.gaussian.covariance(outputs).mean(0)
+        within = self.probability.covariance(outputs).mean(0)
         between = (apart[..., None] * apart[..., None, :]).mean(0)
         spread = torch.tensor(self.spread, dtype=torch.float64)
         covariance = self.inflation * (within + between) * spread[:, None] * spread
