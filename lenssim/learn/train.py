@@ -44,9 +44,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """
     dataset, folder = open_source(config.data, config.live), Path(folder)
-    rows = {"train": dataset.rows("train")[: config.limit], "validation": dataset.rows("validation")}
-    task = task_class(config.task).fit(config, dataset, rows)
+    fit, rows = task_class(config.task).fit, {split: dataset.rows(split) for split in ("train", "validation")}
+    task = fit(config, dataset, rows)
     rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
+    if config.limit is not None:
+        rows["train"] = rows["train"][: config.limit]
+        task = fit(config, dataset, rows)
     dataset.columns = task.columns
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(

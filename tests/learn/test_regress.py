@@ -164,6 +164,14 @@ def test_one_class_alone(folder, tmp_path):
     assert evaluate(run, dataset, resamples=20)["n"] == (dataset.labels[dataset.rows("test")] == 2).sum()
 
 
+def test_a_limit_counts_the_samples_of_that_class(folder, tmp_path):
+    asked = config(folder, targets=["log10_m_axion"], only="axion", limit=32, batch_size=16, epochs=1)
+    run, dataset = train(asked, tmp_path / "run"), ShardDataset(folder)
+    rows = run.record.task.usable(dataset, dataset.rows("train"))[:32]
+    assert run.record.samples["train"] == 32
+    assert run.record.task.mean == (pytest.approx(dataset.targets(["log10_m_axion"], rows).mean()),)
+
+
 def test_data_without_a_target_are_not_judged(run, folder):
     """A run without --only meets classes that do not have its target."""
     task, dataset = run.record.task.model_copy(update={"columns": ("theta_E", "log10_m_axion")}), ShardDataset(folder)
