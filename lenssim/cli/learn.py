@@ -65,6 +65,11 @@ def classify(
     augment: Annotated[
         str | None, typer.Option(help="dihedral (flips and 90 degree rotations), flips or none. Default: dihedral.")
     ] = None,
+    dropout: Annotated[
+        str | None,
+        typer.Option(help="Rate before every layer, or concrete: learned. Drawn in answers too. Default: 0."),
+    ] = None,
+    draws: Annotated[int | None, typer.Option(help="Passes of an answer, with --dropout. Default: 16.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without a better validation loss. Default: never.")
     ] = None,

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
+from lenssim.learn.dropout import parse_dropout
 from lenssim.learn.heads import head
 from lenssim.learn.nets import check_net
 from lenssim.learn.normalise import normalisation
@@ -22,6 +23,7 @@ _REGISTRIES: dict[str, Callable[[str], Any]] = {
     "augment": augmentation,
     "optimiser": optimiser,
     "schedule": schedule,
+    "dropout": parse_dropout,
 }
 
 
@@ -60,6 +62,10 @@ class TrainConfig(BaseModel):
     seed: int = Field(default=0, ge=0, description="decides weights, order and augmentation")
     normalise: str = Field(default="minmax", description="what is done to each image first")
     augment: str = Field(default="dihedral", description="none, flips, or dihedral: flips and 90 degree rotations")
+    dropout: Annotated[str, BeforeValidator(str)] = Field(
+        default="0", description="rate before every layer but the first, or concrete: learned; drawn in answers too"
+    )
+    draws: int = Field(default=16, ge=1, description="passes of an answer, each with another draw of the dropout")
     patience: int | None = Field(
         default=None, ge=1, description="stop after so many epochs without a better validation loss; None: never"
     )

@@ -46,7 +46,7 @@ class Ensemble:
     @property
     def passes(self) -> int:
         """How many answers an image has."""
-        return sum(map(len, self.views))
+        return sum(model.draws * len(views) for model, views in zip(self.models, self.views, strict=True))
 
     def __call__(self, images: np.ndarray) -> tuple[Task, Tensor]:
         """The task, and its outputs (P, N, K) for images (N, C, H, W)."""

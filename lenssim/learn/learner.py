@@ -11,6 +11,7 @@ from lenssim.data.dataset import Batch
 from lenssim.errors import DataError
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.dropout import Concrete, penalty
 from lenssim.learn.model import Model
 from lenssim.learn.optimise import optimiser, schedule
 from lenssim.learn.tasks import Task
@@ -19,14 +20,15 @@ __all__ = ["Learner"]
 
 
 class Learner(LightningModule):
-    """A model that learns a task under a config, in `steps` steps in all.
+    """A model that learns a task under a config from `samples` images, in `steps` steps in all.
 
     Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed training repeats it.
     """
 
-    def __init__(self, model: Model, task: Task, config: TrainConfig, steps: int) -> None:
+    def __init__(self, model: Model, task: Task, config: TrainConfig, steps: int, samples: int) -> None:
         super().__init__()
-        self.model, self.task, self.config, self.steps = model, task, config, steps
+        self.model, self.task, self.config = model, task, config
+        self.steps, self.samples = steps, samples
         self.augment = augmentation(config.augment)
         self.scores = task.metrics()
         self.train_loss = MeanMetric()
@@ -37,7 +39,7 @@ class Learner(LightningModule):
         seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)  # for dropout; `train` keeps the caller's stream
         images = self.augment(batch["image"], torch.Generator().manual_seed(seed))
-        loss = self.task.loss(self.model(images), batch)
+        loss = self.task.loss(self.model(images), batch) + penalty(self.model.net) / self.samples
         _check(loss, batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         self.train_loss.update(loss.detach())
         return loss
@@ -62,9 +64,19 @@ class Learner(LightningModule):
     @override
     def configure_optimizers(self) -> Any:
         config, own = self.config, schedule(self.config.schedule)
-        made = optimiser(config.optimiser)(self.model.parameters(), config.learning_rate, config.weight_decay)
+        made = optimiser(config.optimiser)(_groups(self.model), config.learning_rate, config.weight_decay)
         rates = own.make(made, config.learning_rate, self.steps)
         return {"optimizer": made, "lr_scheduler": {"scheduler": rates, "interval": own.interval}}
+
+
+def _groups(model: Model) -> Any:
+    """The weights; learned rates apart from them, since no decay is to pull them to a half."""
+    rates = [module.logit for module in model.modules() if isinstance(module, Concrete)]
+    if not rates:
+        return model.parameters()
+    known = set(map(id, rates))
+    weights = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [{"params": weights}, {"params": rates, "weight_decay": 0.0}]
 
 
 def _check(loss: Tensor, batch: Batch, where: str) -> None:

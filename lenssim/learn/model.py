@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.dropout import add_dropout, dropouts, thinned
 from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net
 from lenssim.learn.normalise import normalisation
 
-__all__ = ["Model", "image_outputs", "load_weights", "outputs", "pick_device", "read_checkpoint"]
+__all__ = ["Model", "fresh_model", "image_outputs", "load_weights", "outputs", "pick_device", "read_checkpoint"]
 
 _PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
@@ -23,17 +25,49 @@ _CHUNK = 1024  # images in memory at a time
 
 
 class Model(nn.Module):
-    """Raw images (N, C, H, W) to the outputs (N, K) of the net called `net`."""
+    """Raw images (N, C, H, W) to the outputs (N, K) of the net called `net`.
 
-    def __init__(self, net: str, normalise: str, images: Images, outputs: int, seed: int = 0) -> None:
+    With `dropout`, an answer is `draws` passes, each by another draw of the weights; a draw is the same for all images.
+    """
+
+    def __init__(
+        self,
+        net: str,
+        normalise: str,
+        images: Images,
+        outputs: int,
+        seed: int = 0,
+        *,
+        dropout: str = "0",
+        draws: int = 1,
+    ) -> None:
         super().__init__()
-        self.name = net
+        self.name, self.seed = net, seed
         self.normalise = normalisation(normalise)
         self.net = build_net(net, images, outputs, seed)
+        add_dropout(self.net, dropout)
+        self.draws = draws if dropouts(self.net) else 1
 
     @override
     def forward(self, images: Tensor) -> Tensor:
         return self.net(self.normalise(images))
+
+    def passes(self, images: Tensor) -> Tensor:
+        """Outputs (P, N, K) of the draws for images (N, C, H, W)."""
+        seen = self.normalise(images)
+        if not dropouts(self.net):
+            return self.net(seen)[None]
+        given = []
+        for draw in range(self.draws):
+            with thinned(self.net, int(np.random.SeedSequence((self.seed, draw)).generate_state(1)[0])):
+                given.append(self.net(seen))
+        return torch.stack(given)
+
+
+def fresh_model(config: TrainConfig, images: Images, outputs: int) -> Model:
+    """The model that a training begins with."""
+    options = {"dropout": config.dropout, "draws": config.draws}
+    return Model(config.net, config.normalise, images, outputs, config.seed, **options)
 
 
 def pick_device(name: str) -> torch.device:
@@ -86,17 +120,17 @@ def load_weights(model: Model, path: Path) -> None:
 
 
 def outputs(model: Model, dataset: ShardDataset | LiveDataset, rows: np.ndarray, device: torch.device) -> Tensor:
-    """Outputs (1, N, K), on the CPU, for the rows (N,) of a data set."""
+    """Outputs (P, N, K), on the CPU, for the rows (N,) of a data set."""
     chunks = (dataset.images(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
     return torch.cat([image_outputs(model, images, device) for images in chunks], dim=1)
 
 
 @torch.inference_mode()
 def image_outputs(model: Model, images: np.ndarray, device: torch.device) -> Tensor:
-    """Outputs (1, N, K), on the CPU, for images (N, C, H, W)."""
+    """Outputs (P, N, K), on the CPU, for images (N, C, H, W)."""
     model = model.to(device).eval()
     parts = [
-        model(torch.as_tensor(images[start : start + _BATCH], dtype=torch.float32, device=device)).float().cpu()
+        model.passes(torch.as_tensor(images[start : start + _BATCH], dtype=torch.float32, device=device)).float().cpu()
         for start in range(0, len(images), _BATCH)
     ]
-    return torch.cat(parts)[None]
+    return torch.cat(parts, dim=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer
@@ -15,7 +15,7 @@ __all__ = ["OPTIMISERS", "SCHEDULES", "Schedule", "optimiser", "schedule"]
 _PUBLISHED_DECAY = 0.8  # an epoch, as the text of the published six-network benchmark has it
 _LEFT = 0.01  # of the rate, at the end of an exponential schedule
 
-Weights = Iterable[Parameter]
+Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 # Each takes weights, learning rate and weight decay.
 OPTIMISERS: dict[str, Callable[[Weights, float, float], Optimizer]] = {

@@ -24,7 +24,8 @@ from lenssim.simulate.preset import load_preset
 
 __all__ = ["Recipe", "Training", "load_recipe", "run_recipe"]
 
-_LISTS = ("data", "net", "limit", "seed")
+_NUMBERS = ("limit", "dropout", "seed")
+_LISTS = ("data", "net", *_NUMBERS)
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of folders, inside the recipe's own
 Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
@@ -65,8 +66,8 @@ class Training:
 class Recipe(BaseModel):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
-    In a line of `train`, a list for `data`, `net`, `limit` or `seed` stands for a run with each of its values. Runs
-    that differ in their seed alone are judged together too, by the mean of their answers.
+    In a line of `train`, a list for `data`, `net`, `limit`, `dropout` or `seed` stands for a run with each of its
+    values. Runs that differ in their seed alone are judged together too, by the mean of their answers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,9 +88,7 @@ class Recipe(BaseModel):
             lists = {key: asked[key] for key in _LISTS if isinstance(asked.get(key), list)}
             for values in product(*lists.values()):
                 own = dict(zip(lists, values, strict=True))
-                words = {
-                    key: f"-{key}{value}" if key in ("limit", "seed") else f"-{value}" for key, value in own.items()
-                }
+                words = {key: f"-{key if key in _NUMBERS else ''}{value}" for key, value in own.items()}
                 name = (line + "".join(words.values())).replace(":", "-")
                 group = (line + "".join(word for key, word in words.items() if key != "seed")).replace(":", "-")
                 net = {**self.settings, **asked, **own}.get("net", "cnn")

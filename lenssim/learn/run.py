@@ -15,7 +15,7 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost
 from lenssim.learn.images import Images
-from lenssim.learn.model import Model, load_weights
+from lenssim.learn.model import Model, fresh_model, load_weights
 from lenssim.learn.tasks import Task, task_class
 
 __all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "create_run", "identify", "open_run", "versions"]
@@ -121,8 +121,7 @@ class Run:
 
     def fresh_model(self) -> Model:
         """The model before training."""
-        config = self.record.config
-        return Model(config.net, config.normalise, self.record.images, self.record.task.outputs, config.seed)
+        return fresh_model(self.record.config, self.record.images, self.record.task.outputs)
 
     def model(self) -> Model:
         """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""

@@ -22,7 +22,7 @@ from lenssim.learn.cost import Cost, inference_milliseconds, peak_memory, reset_
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
-from lenssim.learn.model import Model, outputs, pick_device, read_checkpoint
+from lenssim.learn.model import fresh_model, outputs, pick_device, read_checkpoint
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.novelty import Novelty
 from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
@@ -59,7 +59,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
     images = describe(dataset)
-    model = Model(config.net, config.normalise, images, task.outputs, config.seed)
+    model = fresh_model(config, images, task.outputs)
     sampler = BatchSampler(
         rows["train"],
         config.batch_size,
@@ -111,7 +111,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         reset_peak_memory(device)
         _fit(
             trainer,
-            Learner(model, task, config, config.epochs * len(sampler)),
+            Learner(model, task, config, config.epochs * len(sampler), len(rows["train"])),
             stream(dataset, sampler, config.workers, pin),
             stream(dataset, judged, config.workers, pin),
             run.last if run.last.exists() else None,
