@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.files import read_json, write
-from lenssim.data.manifest import Manifest, Plan
+from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
+from lenssim.simulate.preset import load_preset, presets
 
 __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
 
 CARD, LEAK_AUDIT = "card.md", "leak_audit.json"
+_BEFORE = {
+    True: "The command, given in this folder, that makes it again into a folder D; plan.json holds all it depends on:",
+    False: "The command that made it, given where its files were:",
+}
 
 
 def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
@@ -50,7 +55,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
             "|---|---|",
             *(f"| {name} | {_cell(value)} |" for name, value in facts.items() if value is not None),
             "",
-            "The command that makes it again, into a folder D; what it depends on lies whole in plan.json:",
+            _BEFORE[config.get("kind") == "simulated"],
             "",
             f"    {_command(plan)}",
             "",
@@ -62,13 +67,19 @@ def _command(plan: Plan) -> str:
     config = plan.config
     if "preset" not in config:
         return f"lenssim import {config.get('layout')} {config.get('source')} --out D"
-    options: dict[str, Any] = {"model": config["preset"].get("name"), "n": plan.n, "out": "D"}
+    options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
     options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
     options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
     options["truth"] = ",".join(config.get("truth", [])) or None
     words = [f"--{name} {value}" for name, value in options.items() if value is not None]
     words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
     return " ".join(["lenssim generate", *words])
+
+
+def _model(preset: dict[str, Any]) -> str:
+    """The preset's name if it comes with lenssim as it is; else the file beside the card that holds it."""
+    name = str(preset.get("name"))
+    return name if name in presets() and load_preset(name).model_dump(mode="json") == preset else PLAN
 
 
 def _cell(value: Any) -> str:

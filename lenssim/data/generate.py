@@ -69,7 +69,8 @@ def make_plan(
 ) -> Plan:
     """A checked plan; `ConfigError` for numbers and names that cannot be.
 
-    Without a `shard_size`, a data set that already lies in `folder` keeps its own. `detectability` stores each sample's
+    Without a `shard_size`, a data set that already lies in `folder` keeps its own; where there is none yet, a first
+    sample is drawn, so that physics that cannot be leaves no folder behind. `detectability` stores each sample's
     delta chi2 among its parameters, which takes the batched engine on the CPU; `truth` names pictures to keep beside
     the images (`lenssim.data.truth`).
     """
@@ -93,7 +94,9 @@ def make_plan(
     }
     config |= stored_config(storage or "float32", compress)
     config |= truth_config(config, truth, detectability)
-    if shard_size is None and folder is not None and (folder / PLAN).exists():
+    if folder is not None and not (folder / PLAN).exists():
+        draw(preset, [0], seed=seed, split=split)
+    elif folder is not None and shard_size is None:
         shard_size = read_plan(folder).shard_size
     return Plan(n=n, shard_size=shard_size or default_shard_size(n, preset), classes=preset.class_names, config=config)
 

@@ -64,8 +64,12 @@ def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mappin
     for name, value in preset.parameters():
         columns.draw(name, value)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
-    if (z_lens <= 0).any() or (z_source <= z_lens).any():
-        raise ConfigError("z_source must lie behind z_lens, and z_lens above 0")
+    if (wrong := (z_lens <= 0) | (z_source <= z_lens)).any():
+        k = np.argmax(wrong)
+        raise ConfigError(
+            f"z_source must lie behind z_lens, and z_lens above 0; got z_lens {z_lens[k]:.4g} and z_source "
+            f"{z_source[k]:.4g}: give them ranges that do not overlap"
+        )
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     _einstein_radii(preset, columns, solar)
     plane = LensPlane(

@@ -168,8 +168,8 @@ def presets() -> list[str]:
 
 
 def preset_text(model: str | Path) -> str:
-    """The YAML of a preset, by name or by the path of a .yaml file."""
-    if str(model).endswith((".yaml", ".yml")):
+    """The text of a preset, by name or by the path of a .yaml file, or of a data set's plan.json."""
+    if str(model).endswith((".yaml", ".yml", ".json")):
         try:
             return Path(model).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -185,11 +185,15 @@ def _load_text(text: str, where: str, folder: Path) -> Preset:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {error}") from None
+    if where.endswith(".json"):
+        if not isinstance(data, dict) or "preset" not in (data.get("config") or {}):
+            raise ConfigError(f"{where} is not the plan.json of a simulated data set")
+        data = data["config"]["preset"]
     return parse_preset(data, where, folder)
 
 
 def load_preset(model: str | Path) -> Preset:
-    """The preset of that name or file; `ConfigError` lists all that is wrong with it, key by key."""
+    """The preset of that name or file, or that a plan.json holds; `ConfigError` lists what is wrong, key by key."""
     return _load_text(preset_text(model), f"preset {model}", Path(model).parent)
 
 

@@ -143,6 +143,25 @@ def test_mistakes_are_answered(tmp_path, lenssim, arguments, code, message):
     assert not (tmp_path / "D").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong", "message"),
+    [
+        ("mass: [1.0e+7, 1.0e+10]", "mass: [1.0e+10, 1.0e+7]", "low < high"),
+        ("mass: [1.0e+7, 1.0e+10]", "mass: [0, 1.0e+10]", "1e3 <= low"),
+        ("slope: -1.9", "slope: -3.5", "must lie in -3..0"),
+        ("z_source: 1.0", "z_source: 0.3", "got z_lens 0.5 and z_source 0.3"),
+        ("log10_m_axion: {uniform: [-23.8, -22.5]}", "log10_m_axion: -26", "more than the frame's"),
+    ],
+)
+def test_impossible_physics_leaves_no_folder(tmp_path, lenssim, line, wrong, message):
+    text = preset_text("III-corrected")
+    assert line in text
+    (tmp_path / "mine.yaml").write_text(text.replace(line, wrong))
+    done = lenssim("generate", "--model", "mine.yaml", "--n", 3, "--out", "D")
+    assert (done.code, "Traceback" in done.err, (tmp_path / "D").exists()) == (2, False, False)
+    assert message in done.err
+
+
 def test_damage_ends_in_exit_code_3(tmp_path, lenssim):
     lenssim("generate", "--model", "III", "--n", 6, "--out", "D", "--workers", 0)
     shard = tmp_path / "D/shards/000000.h5"

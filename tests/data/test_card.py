@@ -8,7 +8,8 @@ from lenssim.data.card import card_text
 from lenssim.data.generate import generate, make_plan
 from lenssim.data.manifest import read_manifest, read_plan
 from lenssim.data.verify import verify
-from lenssim.simulate.preset import load_preset
+from lenssim.errors import ConfigError
+from lenssim.simulate.preset import load_preset, preset_text
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,27 @@ def test_its_command_makes_the_data_again(lenssim, folder, tmp_path, monkeypatch
     assert done.code == 0, done.err
     assert read_manifest(tmp_path / "D").fingerprint == read_manifest(folder).fingerprint
     assert (tmp_path / "D" / "card.md").read_bytes() == (folder / "card.md").read_bytes()
+
+
+@pytest.mark.dask
+def test_a_preset_of_ones_own_is_made_again_from_the_plan_beside_the_card(lenssim, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSIM_KERNELS", "eager")
+    (tmp_path / "mine.yaml").write_text(preset_text("III").replace("magnitude: 20.0", "magnitude: 21.0"))
+    made = lenssim("generate", "--model", tmp_path / "mine.yaml", "--n", 3, "--out", tmp_path / "A", "--workers", 0)
+    assert made.code == 0, made.err
+    (line,) = (line for line in (tmp_path / "A" / "card.md").read_text().splitlines() if "lenssim generate" in line)
+    monkeypatch.chdir(tmp_path / "A")
+    words = [str(tmp_path / "D") if word == "D" else word for word in shlex.split(line)[1:]]
+    assert words[words.index("--model") + 1] == "plan.json"
+    assert (done := lenssim(*words)).code == 0, done.err
+    assert read_manifest(tmp_path / "D").fingerprint == read_manifest(tmp_path / "A").fingerprint
+
+
+@pytest.mark.parametrize("content", ["[]", '{"config": {"kind": "imported"}}', '{"name": "III"}'])
+def test_a_json_file_that_is_no_plan_is_refused(content, tmp_path):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(ConfigError, match="of a simulated data set"):
+        load_preset(tmp_path / "plan.json")
 
 
 def test_an_unfinished_data_set_has_no_card(folder, tmp_path):

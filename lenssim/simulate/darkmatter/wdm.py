@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
@@ -12,6 +13,8 @@ from lenssim.simulate.halos.mass_function import suppression
 from lenssim.simulate.plane import LensPlane
 
 __all__ = ["WarmDarkMatter", "thermal_mass"]
+
+_WARMEST = 15  # log10 Msun: a half-mode mass beyond the largest haloes leaves none
 
 
 class WarmDarkMatter(HaloPopulation):
@@ -28,8 +31,11 @@ class WarmDarkMatter(HaloPopulation):
     log10_m_hm: Value
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
-        """The half-mode mass, and the mass of the thermal relic that it belongs to."""
-        m_hm = 10 ** columns.draw("log10_m_hm", self.log10_m_hm)
+        """The half-mode mass, `ConfigError` where no halo is left, and the mass of the thermal relic it belongs to."""
+        log10_m_hm = columns.draw("log10_m_hm", self.log10_m_hm)
+        if (log10_m_hm > _WARMEST).any():
+            raise ConfigError(f"log10_m_hm must be at most {_WARMEST}, the largest haloes; got {log10_m_hm.max():g}")
+        m_hm = 10**log10_m_hm
         columns.put("m_thermal", thermal_mass(m_hm, plane.cosmology.Om0, plane.cosmology.H0 / 100))
 
     def survival(self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool) -> np.ndarray:

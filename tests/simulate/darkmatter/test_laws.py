@@ -170,6 +170,7 @@ def radial_deflection(tables, n: int, radii: np.ndarray) -> np.ndarray:
         ({"model": "cdm", "f_sub": 0.01, "slope": -2.1}, "the mass in subhaloes diverges"),
         ({"model": "cdm", "Sigma_sub": 0.01, "mass": [1e6, 1e12], "host_mass": 1e11}, "host_mass must exceed"),
         ({"model": "cdm", "Sigma_sub": 0.01, "line_of_sight": -1}, "line_of_sight"),
+        ({"model": "wdm", "Sigma_sub": 0.01, "log10_m_hm": 300}, "log10_m_hm must be at most"),
         ({"model": "axion", "Sigma_sub": 0.01, "log10_m_axion": -24.5}, "de Broglie length"),
         ({"model": "axion", "Sigma_sub": 0.01, "log10_m_axion": -22, "velocity_dispersion": 0}, "velocity_dispersion"),
         ({"model": "sidm", "Sigma_sub": 0.01, "cross_section": -1}, "cross_section must not be negative"),
