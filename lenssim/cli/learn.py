@@ -217,15 +217,12 @@ def evaluate(
     if json:
         print(dumps({"folder": str(folder), **document}))
         return
-    names = {name: scores[key] for key, name in trained.record.task.headlines.items()}
-    names |= {f"AUC of {name}": score for name, score in scores.get("auc", {}).items()}
-    for name, own in scores.get("targets", {}).items():
-        names |= {f"MAE of {name}": own["mae"], "    of the mean": own["mae_of_the_mean"]}
+    task = trained.record.task
+    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(scores)
     for name, score in names.items():
         print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
-    if "before_calibration" in document:
-        before = document["before_calibration"]
-        print(f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}")
+    for line in task.remarks(document):
+        print(line)
     if "unlike_training_data" in document:
         look = document["unlike_training_data"]
         print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
@@ -327,4 +324,4 @@ def run_recipe(
         print(dumps([asdict(row) for row in rows]))
         return
     print(report_text(steps.title, rows))
-    print(f"next: look at {folder}/report.md and the figures in {folder}/runs/{rows[0].run}/")
+    print(f"next: open {folder}/report.html")

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
-from lenssim.learn.figures import axes_of, style_of
+from lenssim.learn.figures import axes_of, log_axis, rates_axis, style_of
 
-__all__ = ["accuracy_figure", "histories_figure", "macro_roc_figure", "sizes_figure"]
+__all__ = ["accuracy_figure", "histories_figure", "roc_figure", "sizes_figure"]
 
 _GROUPS = 8
+_FEW = 3  # curves whose names find a place among them
 Table = Mapping[str, np.ndarray]
 
 
@@ -20,30 +22,49 @@ def histories_figure(histories: Mapping[str, Sequence[Mapping[str, float]]], key
     for k, (run, epochs) in enumerate(histories.items()):
         x, y = [row["epoch"] for row in epochs], [row[key] for row in epochs]
         ax.plot(x, y, marker="o" if len(x) < 30 else None, markersize=3, label=run, **style_of(k))
-    lowest = min((row[key] for epochs in histories.values() for row in epochs), default=0)
-    ax.set_yscale("log" if "loss" in key and lowest > 0 else "linear")
+    if "loss" in key:
+        log_axis(ax, "y")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False, fontsize=7)
+    return _named(figure, ax)
+
+
+def _named(figure: Figure, ax: Axes) -> Figure:
+    """The figure with the names of the curves of `ax`: inside if few, else below, where they hide none."""
+    lines, names = ax.get_legend_handles_labels()
+    if len(names) <= _FEW:
+        ax.legend(frameon=False, fontsize=8)
+        return figure
+    columns = max(1, round(figure.get_figwidth() / 2.6))
+    height = 0.18 * -(-len(names) // columns)
+    figure.set_figheight(figure.get_figheight() + height)
+    figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
-def macro_roc_figure(tables: Mapping[str, Table], classes: Sequence[str], title: str) -> Figure:
-    """Receiver operating characteristics of several runs, each the mean over classes against the rest."""
-    figure, (ax,) = axes_of(title, "false-positive rate", "true-positive rate")
+def roc_figure(tables: Mapping[str, Table], classes: Sequence[str], title: str) -> Figure:
+    """Receiver operating characteristics of several runs: of each class against the rest, and their mean."""
+    figure = Figure(figsize=(3.1 * (len(classes) + 1), 3.5), dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=10, color="#777777")
+    axes = figure.subplots(1, len(classes) + 1, sharey=True)
     grid = np.concatenate([[0], np.geomspace(1e-4, 1, 300)])
     for k, (run, table) in enumerate(tables.items()):
         curves = []
-        for name in classes:
+        for ax, name in zip(axes, classes, strict=False):
             own = table["label"] == name
             if 0 < own.sum() < len(own):
                 false, true, _ = roc_curve(own, table[name].astype(float))
                 curves.append(np.interp(grid, false, true))
+                ax.plot(false, true, label=run, **style_of(k))
         if curves:
-            ax.plot(grid, np.mean(curves, axis=0), label=run, **style_of(k))
-    ax.set_xscale("symlog", linthresh=0.01, linscale=0.6)
-    ax.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", "0.01", "0.1", "1"])
-    ax.legend(loc="lower right", frameon=False, fontsize=7)
-    return figure
+            axes[-1].plot(grid, np.mean(curves, axis=0), label=run, **style_of(k))
+    for ax, name in zip(axes, [*classes, "mean of the classes"], strict=True):
+        rates_axis(ax)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel("false-positive rate")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(alpha=0.25, linewidth=0.6)
+    axes[0].set_ylabel("true-positive rate")
+    return _named(figure, axes[-1])
 
 
 def accuracy_figure(tables: Mapping[str, Table], column: str, name: str, title: str) -> Figure:
@@ -60,10 +81,9 @@ def accuracy_figure(tables: Mapping[str, Table], column: str, name: str, title: 
         y = np.array([right[group].mean() for group in groups])
         error = np.sqrt(y * (1 - y) / [len(group) for group in groups])
         ax.errorbar(x, y, error, marker="o", markersize=3, capsize=2, label=run, **style_of(k))
-    ax.set_xscale("log")
+    log_axis(ax, "x")
     ax.set_ylim(top=1.02)
-    ax.legend(frameon=False, fontsize=7)
-    return figure
+    return _named(figure, ax)
 
 
 def sizes_figure(sizes: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]], name: str, title: str) -> Figure:
@@ -75,6 +95,5 @@ def sizes_figure(sizes: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]],
         ends = np.array([(score["low"], score["high"]) for _, score in points]).T
         error = np.maximum([y - ends[0], ends[1] - y], 0)
         ax.errorbar(x, y, error, marker="o", markersize=4, capsize=2, label=label, **style_of(k))
-    ax.set_xscale("log")
-    ax.legend(frameon=False, fontsize=7)
-    return figure
+    log_axis(ax, "x")
+    return _named(figure, ax)

@@ -3,18 +3,29 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 from lenssim.data.files import write
 from lenssim.learn.metrics import calibration_bins
 
-__all__ = ["axes_of", "calibration_figure", "confusion_figure", "curves_figure", "roc_figure", "save", "style_of"]
+__all__ = [
+    "axes_of",
+    "calibration_figure",
+    "confusion_figure",
+    "curves_figure",
+    "log_axis",
+    "rates_axis",
+    "roc_figure",
+    "save",
+    "style_of",
+]
 
 # Okabe & Ito (2008): told apart by colour-blind readers; told apart again by line style in grey
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -40,6 +51,24 @@ def axes_of(title: str, x: str, y: str, columns: int = 1) -> tuple[Figure, list[
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25, linewidth=0.6)
     return figure, axes
+
+
+def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic scale with plain numbers; a linear one where the data span less than a factor of three."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = axis.get_data_interval()
+    if not 0 < 3 * low < high:
+        return
+    ax.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def rates_axis(ax: Axes) -> None:
+    """False-positive rates, logarithmic from 0.01 on, where good classifiers differ, and true-positive rates."""
+    ax.set_xscale("symlog", linthresh=0.01, linscale=0.6)
+    ax.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", "0.01", "0.1", "1"])
 
 
 def style_of(k: int) -> dict[str, Any]:
@@ -68,9 +97,8 @@ def roc_figure(
         label = f"macro mean  AUC {auc['macro']:.4f}" if auc["macro"] is not None else "mean"
         ax.plot(grid, np.mean(curves, axis=0), color="black", linewidth=2.4, alpha=0.55, label=label, zorder=1)
     ax.plot(grid, grid, color=_GREY, linewidth=0.8, linestyle=(0, (2, 3)), label="chance")
-    ax.set_xscale("symlog", linthresh=0.01, linscale=0.6)
-    ax.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", "0.01", "0.1", "1"])
-    ax.legend(loc="lower right", frameon=False, fontsize=9)
+    rates_axis(ax)
+    ax.legend(loc="best", frameon=False, fontsize=9)
     return figure
 
 
@@ -102,8 +130,8 @@ def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, st
     marker = "o" if len(x) < 30 else None
     for k, (name, label) in enumerate({"train_loss": "training", "val_loss": "validation"}.items()):
         left.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k))
-    losses = [row[name] for row in epochs for name in ("train_loss", "val_loss")]
-    left.set(ylabel="loss", yscale="log" if min(losses) > 0 else "linear")
+    left.set(ylabel="loss")
+    log_axis(left, "y")
     for k, (key, label) in enumerate(scores.items()):
         right.plot(
             x, [row[f"val_{key}"] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k + 1)

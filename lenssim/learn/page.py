@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -36,7 +37,8 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1r
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ccc}h3{font-size:1rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
 th,td{border-bottom:1px solid #ddd;padding:.25rem .6rem .25rem 0;text-align:left;vertical-align:top;white-space:nowrap}
-.figures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 20rem;max-width:38rem}
+.figures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 20rem;max-width:34rem}
+figure.broad{flex-basis:100%;max-width:100%}
 img{max-width:100%;height:auto}figcaption,.note{font-size:.85rem;color:#555}
 @media print{body{max-width:none;font-size:10pt}.wide{overflow:visible}td,th{white-space:normal}
 figure,tr{break-inside:avoid}}
@@ -74,15 +76,16 @@ def write_page(folder: Path, title: str, judged: Sequence[Judged]) -> None:
         by_data.setdefault(each.row.data, []).append(each)
     for name, own in by_data.items():
         parts.append(_section(shown(f"examples-{name}", _examples(own[0]), "examples, with their labels")))
-    parts += ["<h2>All runs</h2>", _section(*_histories(judged, shown))]
+    parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
     for name, own in by_data.items():
+        parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
         alike: dict[str, list[Judged]] = {}
         for each in own:
             alike.setdefault(each.run.record.task.title, []).append(each)
         for group in alike.values():
             tables = {each.row.run: _with_truth(_read(each.folder / "predictions.csv"), each) for each in group}
             compared = group[0].run.record.task.compare(tables, f"on {group[0].row.title}")
-            drawn = [shown(f"{kind}-{name}", figure, f"{kind}, {name}") for kind, figure in compared.items()]
+            drawn = [shown(f"{kind}-{name}".replace(" ", "-"), figure, kind) for kind, figure in compared.items()]
             parts.append(_section(*drawn))
     if sizes := _sizes(judged):
         parts += ["<h2>Training-set size</h2>", _section(shown("sizes", sizes, "score against images trained on"))]
@@ -90,7 +93,8 @@ def write_page(folder: Path, title: str, judged: Sequence[Judged]) -> None:
     for each in judged:
         parts.append(f"<h3>{escape(each.row.run)} on {escape(each.row.data)}</h3>")
         own = [_figure(path, path.stem) for path in sorted(each.folder.glob("*.png"))]
-        inside = [shown(f"{n}-{each.row.run}-{each.row.data}", f, c) for n, f, c in _inside(each)]
+        looked = _inside(each) if each.row.members == 1 else ()
+        inside = [shown(f"{n}-{each.row.run}-{each.row.data}", f, c) for n, f, c in looked]
         parts.append(_section(*own, *inside))
     head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
     body = "\n".join(parts)
@@ -103,9 +107,11 @@ def _section(*figures: str) -> str:
 
 
 def _figure(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    text = escape(caption)
-    return f"<figure><img alt='{text}' src='data:image/png;base64,{data}'><figcaption>{text}</figcaption></figure>"
+    content, text = path.read_bytes(), escape(caption)
+    width, height = struct.unpack(">II", content[16:24])  # where PNG has them
+    data = base64.b64encode(content).decode()
+    image = f"<img alt='{text}' src='data:image/png;base64,{data}'>"
+    return f"<figure{' class=broad' if width > 2 * height else ''}>{image}<figcaption>{text}</figcaption></figure>"
 
 
 def _table(cells: Sequence[Mapping[str, str]]) -> str:
@@ -176,31 +182,36 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
     return {**truth, **table}
 
 
-def _some(each: Judged, count: int) -> np.ndarray:
-    """Rows of the judged samples, the classes in turn."""
+def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
+    """Rows of judged samples, the classes in turn, and the names of their classes."""
     index = _read(each.folder / "predictions.csv")["index"].astype(int)
     rows = np.flatnonzero(np.isin(each.dataset.index, index))
     labels = each.dataset.labels[rows]
     turns = [rows[labels == label] for label in np.unique(labels)]
-    return np.array([own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)])[:count]
+    rows = np.array([own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)])[:count]
+    return rows, [each.dataset.classes[label] for label in each.dataset.labels[rows]]
 
 
 def _examples(each: Judged) -> Figure:
-    rows = _some(each, _EXAMPLES)
-    names = [each.dataset.classes[label] for label in each.dataset.labels[rows]]
+    rows, names = _some(each, _EXAMPLES)
     return examples_figure(each.dataset.images(rows), names, each.row.title)
 
 
 def _inside(each: Judged) -> Iterator[tuple[str, Figure, str]]:
     """Figures of what the net sees, with their names and captions."""
-    model, rows = each.run.model(), _some(each, _EXPLAINED)
+    model, (rows, names) = each.run.model(), _some(each, _EXPLAINED)
     images = torch.from_numpy(each.dataset.images(rows))
     features = first_features(model, images[0])
     if features is not None:
-        yield "features", features_figure(features, each.row.run), "features after the first convolution, first image"
+        caption = f"features after the first convolution, of the first image below ({names[0]})"
+        yield "features", features_figure(features, each.row.run), caption
     with torch.inference_mode():
-        chosen = model.eval()(images).argmax(dim=1)
-    shares = integrated_gradients(model, images, chosen.clone()).numpy()
-    names = [each.dataset.classes[label] for label in each.dataset.labels[rows]]
-    caption = "integrated gradients of the largest output: red pixels speak for it"
+        outputs = model.eval()(images)
+    shares = integrated_gradients(model, images, outputs.argmax(dim=1).clone()).numpy()
+    table = _read(each.folder / "predictions.csv")
+    if "predicted" in table:
+        said = dict(zip(table["index"].astype(int), table["predicted"], strict=True))
+        pairs = zip(names, each.dataset.index[rows].tolist(), strict=True)
+        names = [name if said[number] == name else f"{name}, said {said[number]}" for name, number in pairs]
+    caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it"
     yield "gradients", attributions_figure(images.numpy(), shares, names, each.row.run), caption

@@ -42,6 +42,7 @@ class GenerateStep(BaseModel):
     noise: str | None = None
     engine: str = "batched"
     supersampling: Supersampling | None = None
+    detectability: bool = False
 
 
 class EvaluateStep(BaseModel):
@@ -196,6 +197,7 @@ def run_recipe(
             noise=step.noise,
             engine_name=step.engine,
             supersampling=step.supersampling,
+            detectability=step.detectability,
             folder=data / name,
         )
         with generating("generating") as report:
@@ -224,7 +226,7 @@ def run_recipe(
         for each, run in zip(own, members, strict=True):
             judge(each.name, step, group, run, ())
         if len(own) > 1:
-            judge(f"{group} (mean of {len(own)})", step, group, members[0], members[1:])
+            judge(f"{group}-mean-of-{len(own)}", step, group, members[0], members[1:])
     rows = [each.row for each in judged]
     write_report(folder, recipe.title, rows)
     write_page(folder, recipe.title, judged)

@@ -16,9 +16,9 @@ __all__ = ["NOTE", "Row", "report_text", "seed_cells", "write_report"]
 
 NOTE = (
     "Net: parameters in brackets. Images: trained on / judged on. In square brackets: 95 % bootstrap intervals over "
-    "the images judged on. Leaks: the largest AUC, over pairs of classes, of the leak audit of the same data: all "
-    "statistics but edges / edges. Minutes, images a second, memory and ms an image: of the training and of an "
-    "answer, on the machine that ran it."
+    "the images judged on. Audit's AUC: the largest, over pairs of classes, that the leak audit of the same data "
+    "reaches without a network: all statistics but edges / edges. Minutes, images a second (validations included) and "
+    "memory (on a CPU: of the whole process) of the training; ms an image of an answer; on the machine that ran it."
 )
 
 
@@ -85,7 +85,7 @@ class Row:
             "judged on": self.title,
             "images": f"{self.train_images:,} / {self.test_images:,}",
             **{name: interval_text(self.metrics[key]) for key, name in self.headlines.items()},
-            "leaks": _worst_leaks(self.leaks),
+            "audit's AUC": _worst_leaks(self.leaks),
             "minutes": f"{self.minutes:.1f}",
             "images/s": f"{cost['images_per_second']:,.0f}" if cost else "",
             "memory": f"{cost['peak_mib']:,.0f} MiB" if cost else "",

@@ -168,13 +168,22 @@ class Classify(Task):
     @override
     def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
         """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
-        from lenssim.learn.comparisons import accuracy_figure, macro_roc_figure
+        from lenssim.learn.comparisons import accuracy_figure, roc_figure
 
-        figures = {"roc": macro_roc_figure(tables, self.classes, title)}
+        figures = {"roc": roc_figure(tables, self.classes, title)}
         for column, name in _DEPENDS.items():
             if all(column in table for table in tables.values()):
-                figures[f"accuracy-{column}"] = accuracy_figure(tables, column, name, title)
+                figures[f"accuracy against {column}"] = accuracy_figure(tables, column, name, title)
         return figures
+
+    @override
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        return {f"AUC of {name}": score for name, score in metrics["auc"].items()}
+
+    @override
+    def remarks(self, document: Mapping[str, Any]) -> list[str]:
+        before = document["before_calibration"]
+        return [f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"]
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:

@@ -225,6 +225,14 @@ class Regress(Task):
         )
 
     @override
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
+            label: own[key]
+            for name, own in metrics["targets"].items()
+            for label, key in ((f"MAE of {name}", "mae"), (f"    of the mean {name}", "mae_of_the_mean"))
+        }
+
+    @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Each target with its `sigma`, their covariance, and which lie `outside` what was trained on."""
         means, covariances = self.posterior(outputs)

@@ -122,6 +122,14 @@ class Task(BaseModel, ABC):
         """
         return {}
 
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Scores of an evaluation to print below its headlines, by name; none by default."""
+        return {}
+
+    def remarks(self, document: Mapping[str, Any]) -> list[str]:
+        """What else there is to say of an evaluation, of what its metrics.json holds, in lines; nothing by default."""
+        return []
+
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """What is said of each image: as JSON takes it, of outputs (P, N, K)."""
