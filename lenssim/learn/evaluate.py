@@ -97,6 +97,7 @@ def evaluate(
         "n": len(rows),
         **_unlike(run, dataset, rows),
         **found.facts,
+        "tables": dict(found.tables),
         "metrics": found.metrics,
         "intervals": {"kind": "bootstrap percentile", "level": 0.95, "resamples": resamples, "seed": seed},
         "versions": versions(),

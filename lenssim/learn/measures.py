@@ -1,15 +1,23 @@
-"""Scores and figures of measurements: intervals, truth against answer, coverage, chi2."""
+"""Scores of measurements: errors, coverage and calibration ranks of posteriors, with intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from scipy.special import erf
-from scipy.stats import chi2
+from scipy.stats import chi2, chisquare, kstest
 
-__all__ = ["coverage_figure", "distance_figure", "interval", "truth_figure"]
+from lenssim.learn.posterior import LEVELS, Posterior, chi2_distances
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"
+__all__ = ["DRAWS", "Measured", "interval", "middle", "uniformity"]
+
+DRAWS = 255
+"""Of each posterior, among which the truth is ranked."""
+
+_RANKED = 2048  # samples whose ranks are found
+_GROUPS = 16  # of equal numbers of ranks
+_BINS = 5  # of a target, by its quantiles
 _CHUNK = 2**22  # values that are resampled at a time
 
 
@@ -25,54 +33,128 @@ def interval(
     return {"value": float(statistic(values)), "low": float(low), "high": float(high)}
 
 
-def truth_figure(names: Sequence[str], truth: np.ndarray, mean: np.ndarray, sigma: np.ndarray, title: str) -> Figure:
-    """Answer against truth (N, T), coloured by the sigma that the network gives."""
-    columns = min(len(names), 3)
-    lines = -(-len(names) // columns)
-    figure = Figure(figsize=(4.6 * columns, 4.2 * lines), dpi=150, layout="constrained")
-    figure.suptitle(title, fontsize=10, color=_GREY)
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
-    for k, (ax, name) in enumerate(zip(axes, names, strict=False)):
-        order = np.argsort(-sigma[:, k])  # the certain ones on top
-        dots = ax.scatter(truth[order, k], mean[order, k], c=sigma[order, k], s=6, cmap="viridis_r", linewidths=0)
-        ends = [truth[:, k].min(), truth[:, k].max()]
-        ax.plot(ends, ends, color=_GREY, linewidth=0.8, linestyle=(0, (2, 3)))
-        ax.set(xlabel=f"true {name}", ylabel=f"{name} of the network")
-        ax.spines[["top", "right"]].set_visible(False)
-        figure.colorbar(dots, ax=ax, label="sigma")
-    return figure
+def middle(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """What 68.3 % of the values lie below."""
+    return np.quantile(values, LEVELS[1], axis=axis)
 
 
-def coverage_figure(names: Sequence[str], pulls: np.ndarray, title: str) -> Figure:
-    """Share of truths within n sigma against n, by target, of pulls (N, T); dotted: of a Gaussian."""
-    figure = Figure(figsize=(5.2, 4.6), dpi=150, layout="constrained")
-    ax = figure.subplots()
-    ax.set_title(title, fontsize=10, color=_GREY)
-    level = np.linspace(0, 3.5, 141)
-    for k, name in enumerate(names):
-        ax.plot(level, np.searchsorted(np.sort(np.abs(pulls[:, k])), level, side="right") / len(pulls), label=name)
-    ax.plot(level, erf(level / np.sqrt(2)), color="black", linestyle=":", label="as it should be")
-    ax.set(xlabel="sigma", ylabel="share of truths within", xlim=(0, 3.5), ylim=(0, 1.01))
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=9)
-    return figure
+def _root(squares: np.ndarray, axis: int | None = None) -> np.ndarray:
+    return np.sqrt(np.mean(squares, axis=axis))
 
 
-def distance_figure(distance: np.ndarray, targets: int, title: str) -> Figure:
-    """Histogram of chi2 (N,) over all targets, with the distribution that right errors give."""
-    figure = Figure(figsize=(5.2, 4.6), dpi=150, layout="constrained")
-    ax = figure.subplots()
-    ax.set_title(title, fontsize=10, color=_GREY)
-    edge = chi2(targets).ppf(0.999)
-    grid = np.linspace(edge / 400, edge, 400)
-    ax.hist(np.minimum(distance, edge), bins=40, range=(0, edge), density=True, color=_BLUE, alpha=0.6, label="judged")
-    ax.plot(grid, chi2(targets).pdf(grid), color=_ORANGE, label=f"chi2 of {targets}")
-    ax.set(xlabel="chi2 of a sample (the last bin: and above)", ylabel="density", ylim=(0, None))
-    if targets == 1:
-        ax.set_yscale("log")
-        ax.set_ylim(1e-4, None)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=9)
-    return figure
+def uniformity(ranks: np.ndarray) -> float:
+    """p-value of ranks in 0 ... `DRAWS` being uniform, by chi2 over sixteen groups of ranks."""
+    counts = np.bincount(ranks * _GROUPS // (DRAWS + 1), minlength=_GROUPS)
+    return float(chisquare(counts).pvalue)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A posterior and the truth (N, T) of targets by `names`; `reference` (T,) is what who knows nothing would say."""
+
+    names: tuple[str, ...]
+    posterior: Posterior
+    truth: np.ndarray
+    reference: np.ndarray
+    seed: int = 0
+
+    @cached_property
+    def error(self) -> np.ndarray:
+        """Answer less truth, (N, T)."""
+        return self.posterior.mean - self.truth
+
+    @cached_property
+    def sigma(self) -> np.ndarray:
+        """(N, T)."""
+        return self.posterior.sigma
+
+    @cached_property
+    def distance(self) -> np.ndarray:
+        """chi2 (N,) of all targets together."""
+        return chi2_distances(self.error, self.posterior.covariance)
+
+    @cached_property
+    def ranks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of truths among draws (n, T), and of their densities (n,), for the first 2,048 samples."""
+        some = slice(_RANKED)
+        return self.posterior.of(some).ranks(self.truth[some], DRAWS, self.seed)
+
+    @property
+    def table(self) -> dict[str, np.ndarray]:
+        """Truth, answer and errors of each sample, by column."""
+        parts = {
+            "": self.posterior.covariance,
+            "_aleatoric": self.posterior.aleatoric,
+            "_epistemic": self.posterior.epistemic,
+        }
+        sigma = {part: np.sqrt(np.diagonal(own, axis1=1, axis2=2)) for part, own in parts.items()}
+        return {
+            column: values
+            for k, name in enumerate(self.names)
+            for column, values in {
+                f"{name}_true": self.truth[:, k],
+                name: self.posterior.mean[:, k],
+                **{f"{name}_sigma{part}": own[:, k] for part, own in sigma.items()},
+            }.items()
+        }
+
+    def scores(self, resamples: int) -> dict[str, Any]:
+        """Each with its interval: over all targets, and by target, also in bins of its truth."""
+
+        def score(values: np.ndarray, statistic: Any = np.mean) -> dict[str, float]:
+            return interval(values, statistic, resamples, self.seed)
+
+        size, spread = np.abs(self.error), self.posterior.spread
+        targets = {}
+        for k, name in enumerate(self.names):
+            ignorant = self.truth[:, k] - self.reference[k]
+            targets[name] = {
+                "mae": score(size[:, k]),
+                "mae_of_the_mean": score(np.abs(ignorant)),
+                "rmse": score(size[:, k] ** 2, _root),
+                "rmse_of_the_mean": score(ignorant**2, _root),
+                "bias": score(self.error[:, k]),
+                "error_68": score(size[:, k], middle),
+                **{f"within_{n}": score(size[:, k] <= n * self.sigma[:, k]) for n in LEVELS},
+                "ranks_p": uniformity(self.ranks[0][:, k]),
+                "by_bin": self._bins(k),
+            }
+        shares = chi2(len(self.names)).cdf(self.distance)
+        return {
+            "error": score((size / spread).mean(1), middle),
+            "within_1": score((size <= self.sigma).mean(1)),
+            **{f"joint_{n}": score(shares <= level) for n, level in LEVELS.items()},
+            "loss": score(-self.posterior.log_density(self.truth) - np.log(spread).sum()),
+            "targets": targets,
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """What has no interval: tests of the errors against their distributions."""
+        test = kstest(self.distance, chi2(len(self.names)).cdf)
+        return {
+            "chi2_ks": {"distance": float(test.statistic), "p_value": float(test.pvalue)},
+            "density_ranks_p": uniformity(self.ranks[1]),
+            "ranked": {"samples": len(self.ranks[1]), "draws": DRAWS},
+        }
+
+    def _bins(self, k: int) -> list[Mapping[str, float]]:
+        truth, error = self.truth[:, k], self.error[:, k]
+        ignorant = truth - self.reference[k]
+        edges = np.unique(np.quantile(truth, np.linspace(0, 1, _BINS + 1)))
+        place = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, max(len(edges) - 2, 0))
+        found = []
+        for b in range(len(edges) - 1):
+            if (own := place == b).any():
+                found.append(
+                    {
+                        "from": float(edges[b]),
+                        "to": float(edges[b + 1]),
+                        "n": int(own.sum()),
+                        "mae": float(np.abs(error[own]).mean()),
+                        "mae_of_the_mean": float(np.abs(ignorant[own]).mean()),
+                        "rmse": float(_root(error[own] ** 2)),
+                        "rmse_of_the_mean": float(_root(ignorant[own] ** 2)),
+                        "sigma": float(self.sigma[own, k].mean()),
+                    }
+                )
+        return found

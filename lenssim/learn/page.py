@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import write
+from lenssim.data.files import read_json, write
 from lenssim.learn.comparisons import histories_figure, sizes_figure
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.figures import save
@@ -95,11 +95,16 @@ def write_page(folder: Path, title: str, judged: Sequence[Judged]) -> None:
         own = [_figure(path, path.stem) for path in sorted(each.folder.glob("*.png"))]
         looked = _inside(each) if each.row.members == 1 else ()
         inside = [shown(f"{n}-{each.row.run}-{each.row.data}", f, c) for n, f, c in looked]
+        parts += [f"<h4>{escape(name)}</h4>{_table(lines)}" for name, lines in _tables(each).items()]
         parts.append(_section(*own, *inside))
     head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
     body = "\n".join(parts)
     page = f"<!doctype html><html lang=en><head>{head}<title>{escape(title)}</title><style>{_STYLE}</style></head>"
     write(folder / "report.html", f"{page}<body>{body}</body></html>\n".encode())
+
+
+def _tables(each: Judged) -> dict[str, list[dict[str, str]]]:
+    return read_json(each.folder / "metrics.json").get("tables", {})
 
 
 def _section(*figures: str) -> str:

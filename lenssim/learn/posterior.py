@@ -1,12 +1,13 @@
 """What a regressor's outputs say of targets in their own units, and whether the truth agrees."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import gammainc
 from torch import Tensor
 
 from lenssim.learn.heads import Head
@@ -34,6 +35,10 @@ class Posterior:
     centre: np.ndarray
     spread: np.ndarray
     widths: np.ndarray
+
+    def of(self, rows: slice | np.ndarray) -> "Posterior":
+        """Those of some of the N."""
+        return replace(self, outputs=self.outputs[:, rows])
 
     @cached_property
     def _means(self) -> np.ndarray:
@@ -99,7 +104,7 @@ class Posterior:
         step = max(1, _CHUNK // (draws * self.outputs.shape[-1]))
         for start in range(0, len(truth), step):
             part = slice(start, start + step)
-            own = Posterior(self.head, self.outputs[:, part], self.centre, self.spread, self.widths)
+            own = self.of(part)
             drawn = own.sample(draws, seed + start)
             below.append((drawn < truth[part]).sum(0))
             likelier.append((own.log_density(drawn) > own.log_density(truth[part])).sum(0))
@@ -124,8 +129,6 @@ def fitted_widths(error: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     Closest in the sum of Cramer and von Mises' statistics of each target's pulls against the normal distribution, and
     of chi2 of all targets. Unlike the mean of chi2, which the likelihood would have, a few outliers do not move it.
     """
-    from scipy.special import gammainc
-
     sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     values, axes = np.linalg.eigh(covariance / (sigma[:, :, None] * sigma[:, None, :]))
     values, pulls = np.maximum(values, _LEAST), np.abs(error / sigma)

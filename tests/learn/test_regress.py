@@ -11,6 +11,7 @@ from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.evaluate import evaluate, evaluation_folder
 from lenssim.learn.heads import HEADS
+from lenssim.learn.posterior import LEVELS
 from lenssim.learn.predict import predict
 from lenssim.learn.run import open_run
 from lenssim.learn.tasks import parse_config
@@ -69,7 +70,11 @@ def test_a_regression_is_trained_kept_judged_and_asked(run, folder):
     assert isinstance(again.record.task, Regress)
     document = evaluate(again, dataset, resamples=50)
     held = evaluation_folder(again, dataset)
-    assert {"truth.png", "coverage.png", "chi2.png", "predictions.csv"} <= {path.name for path in held.iterdir()}
+    drawn = ("errors", "truth", "coverage", "chi2", "ranks", "bins", "certain", "uncertain", "corner")
+    assert {*(f"{name}.png" for name in drawn), "predictions.csv"} <= {path.name for path in held.iterdir()}
+    table = document["tables"]["68 % errors"]
+    assert [line[""] for line in table] == ["this run", "Hezaveh et al. 2017", "Sorscher & Wagner-Carena"]
+    assert table[2]["theta_E"] == "0.07"
     with (held / "predictions.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     rows = dataset.rows("test")
@@ -86,37 +91,59 @@ def test_a_regression_is_trained_kept_judged_and_asked(run, folder):
 
 
 def test_calibration_puts_stated_errors_right(run, folder):
-    """Errors stated three times too small are found so, and then cover what they should."""
+    """Errors stated too small or too large, by target, are found so, and then cover what they should."""
     task, dataset = run.record.task, ShardDataset(folder)
     rows = np.arange(512)
     truth = dataset.targets(task.columns, rows)
     outputs = pretend(task, truth, np.array([0.2, 0.5]))
-    outputs[..., 2:4] += np.log(3)
+    outputs[..., 2:4] += torch.log(torch.tensor([3.0, 0.5]))
     right = task.calibrated(outputs, dataset, rows)
-    assert right.inflation == pytest.approx(9, rel=0.1)
+    assert right.widths == pytest.approx((3, 0.5), rel=0.12)  # three standard errors
     judged = right.judge(outputs, dataset, rows, "", 50, 0)
+    spread = {n: 3 * np.sqrt(share * (1 - share) / 512) for n, share in LEVELS.items()}
     for scores in judged.metrics["targets"].values():
-        for n, share in {1: 0.683, 2: 0.954, 3: 0.997}.items():
-            assert scores[f"within_{n}"]["value"] == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / 512))
+        for n, share in LEVELS.items():
+            assert scores[f"within_{n}"]["value"] == pytest.approx(share, abs=spread[n])
+        assert scores["ranks_p"] > 0.001
+    for n, share in LEVELS.items():
+        assert judged.metrics[f"joint_{n}"]["value"] == pytest.approx(share, abs=spread[n])
     assert judged.facts["chi2_ks"]["p_value"] > 0.01
+    assert judged.facts["density_ranks_p"] > 0.001
+    before = judged.facts["before_calibration"]
+    assert before["chi2"] == pytest.approx((9 + 0.25) / 2, rel=0.1)
+
+
+def test_a_few_outliers_do_not_widen_the_errors_of_the_others(run, folder):
+    task, dataset = run.record.task, ShardDataset(folder)
+    rows = np.arange(512)
+    truth = dataset.targets(task.columns, rows)
+    outputs = pretend(task, truth, np.array([0.2, 0.5]))
+    outputs[:, :5, :2] += 100
+    assert task.calibrated(outputs, dataset, rows).widths == pytest.approx((1, 1), rel=0.12)
 
 
 def test_passes_are_a_mixture(run):
-    task = run.record.task.model_copy(update={"inflation": 1.0})
+    task = run.record.task.model_copy(update={"widths": ()})
     outputs = torch.randn(4, 3, task.outputs, generator=torch.Generator().manual_seed(1)).double()
-    mean, covariance = task.posterior(outputs)
-    each = [task.posterior(one[None]) for one in outputs]
-    np.testing.assert_allclose(mean, np.mean([m for m, _ in each], axis=0))
-    apart = np.stack([m for m, _ in each]) - mean
-    between = np.einsum("pni,pnj->nij", apart, apart) / 4
-    np.testing.assert_allclose(covariance, np.mean([c for _, c in each], axis=0) + between)
+    together, each = task.posterior(outputs), [task.posterior(one[None]) for one in outputs]
+    np.testing.assert_allclose(together.mean, np.mean([one.mean for one in each], axis=0))
+    apart = np.stack([one.mean for one in each]) - together.mean
+    np.testing.assert_allclose(together.epistemic, np.einsum("pni,pnj->nij", apart, apart) / 4)
+    np.testing.assert_allclose(together.aleatoric, np.mean([one.covariance for one in each], axis=0))
+    np.testing.assert_allclose(together.covariance, together.aleatoric + together.epistemic)
+    assert not each[0].epistemic.any()
+    densities = [one.log_density(together.mean) for one in each]
+    np.testing.assert_allclose(together.log_density(together.mean), np.log(np.mean(np.exp(densities), axis=0)))
+    (answer, *_) = task.answers(outputs)
+    parts = answer["sigma_aleatoric"]["gamma1"] ** 2 + answer["sigma_epistemic"]["gamma1"] ** 2
+    assert answer["sigma"]["gamma1"] ** 2 == pytest.approx(parts)
 
 
 def test_whitening_and_its_inverse(run):
     task = run.record.task
     values = torch.randn(100, 2, dtype=torch.float64) * 3 + 7
     outputs = torch.cat([task.whiten(values), torch.zeros(100, 3, dtype=torch.float64)], dim=1)
-    torch.testing.assert_close(torch.from_numpy(task.posterior(outputs[None])[0]), values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(task.posterior(outputs[None]).mean, values.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def test_an_answer_outside_the_training_range_says_so(run):
@@ -132,7 +159,9 @@ def test_an_answer_outside_the_training_range_says_so(run):
 def test_every_head_learns(name, folder, tmp_path):
     run = train(config(folder, head=name, epochs=1), tmp_path / "run")
     assert np.isfinite(run.record.result.val_loss)
-    assert run.record.task.inflation > 0
+    assert min(run.record.task.widths) > 0
+    answer = next(iter(predict(run, [folder]))).answer
+    assert np.isfinite([*answer["targets"].values(), *answer["sigma"].values()]).all()
 
 
 @pytest.mark.parametrize(

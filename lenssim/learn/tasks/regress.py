@@ -1,38 +1,40 @@
 """The question "how much": true parameters of the scenes, as a Gaussian with errors that are put right."""
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
-import torch
-from scipy.stats import chi2, kstest
 from torch import Tensor
 
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
 from lenssim.learn.heads import Head, head
+from lenssim.learn.posterior import Posterior, fitted_widths
 from lenssim.learn.tasks.task import Data, Judgement, Task
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torchmetrics import MetricCollection
 
 __all__ = ["Regress"]
-
-_LEVELS = {k: math.erf(k / math.sqrt(2)) for k in (1, 2, 3)}  # 68.3, 95.4, 99.7 %
-_BINS = 5  # of a target, by its quantiles
 
 
 class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
-    `inflation` multiplies the covariance; it is fitted to the validation samples. Several passes are a mixture of
-    Gaussians: its covariance is the mean of theirs, and that of their means.
+    `widths` multiply the errors of each target; they are fitted to the validation samples. Several passes are a
+    mixture: its covariance is the mean of theirs (aleatoric), and that of their means (epistemic).
     """
 
     settings = RegressConfig
-    headlines: ClassVar = {"error": "68 % error / spread", "within_1": "within 1 sigma", "loss": "loss"}
+    headlines: ClassVar = {
+        "error": "68 % error / spread",
+        "within_1": "within 1 sigma",
+        "joint_1": "jointly",
+        "loss": "loss",
+    }
     progress: ClassVar = {"rmse": "rms error / spread"}
 
     head: str
@@ -41,7 +43,7 @@ class Regress(Task):
     spread: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    inflation: float = 1.0
+    widths: tuple[float, ...] = ()
 
     @override
     @classmethod
@@ -120,31 +122,30 @@ class Regress(Task):
         whitened = self.whiten(batch["target"].double()).float()
         metrics.update(self.probability.mean(outputs).float().flatten(), whitened.flatten())
 
-    def posterior(self, outputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (N, T) and covariance (N, T, T) in the targets' own units, of outputs (P, N, K)."""
-        means = self.probability.mean(outputs.double())
-        centre = means.mean(0)
-        apart = means - centre
-        within = self.probability.covariance(outputs).mean(0)
-        between = (apart[..., None] * apart[..., None, :]).mean(0)
-        spread = torch.tensor(self.spread, dtype=torch.float64)
-        covariance = self.inflation * (within + between) * spread[:, None] * spread
-        return (centre * spread + torch.tensor(self.mean, dtype=torch.float64)).numpy(), covariance.numpy()
+    def posterior(self, outputs: Tensor) -> Posterior:
+        """What outputs (P, N, K) say, in the targets' own units."""
+        return Posterior(
+            self.probability,
+            outputs,
+            np.array(self.mean),
+            np.array(self.spread),
+            np.array(self.widths or (1.0,) * len(self.columns)),
+        )
 
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """With the covariance of the greatest validation likelihood: chi2 is then T on average."""
-        plain = self.model_copy(update={"inflation": 1.0})
-        distance = _chi2(*plain.posterior(outputs), _values(dataset, self.columns, rows))
-        return self.model_copy(update={"inflation": float(distance.mean() / len(self.columns))})
+        """With the widths that bring pulls and chi2 of the validation samples closest to their distributions."""
+        plain = self.model_copy(update={"widths": ()}).posterior(outputs)
+        widths = fitted_widths(plain.mean - _values(dataset, self.columns, rows), plain.covariance)
+        return self.model_copy(update={"widths": tuple(widths.tolist())})
 
     @override
     def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
-        """The mean of their inflations is taken, which without the scatter of their means errs on the wide side."""
-        inflations = [each.inflation for each in (self, *others)]
-        alike = [each.model_copy(update={"inflation": self.inflation}) for each in others]
+        """The mean of their widths is taken, which without the scatter of their means errs on the wide side."""
+        widths = [each.widths or (1.0,) * len(self.columns) for each in (self, *others)]
+        alike = [each.model_copy(update={"widths": self.widths}) for each in others]
         task, together = super().joined(alike, outputs)
-        return task.model_copy(update={"inflation": float(np.mean(inflations))}), together
+        return task.model_copy(update={"widths": tuple(np.mean(widths, axis=0).tolist())}), together
 
     @override
     def check(self, dataset: Data) -> None:
@@ -156,72 +157,32 @@ class Regress(Task):
     def judge(
         self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
     ) -> Judgement:
-        from lenssim.learn.measures import coverage_figure, distance_figure, interval, truth_figure
+        from lenssim.learn.measure_report import measure_figures, measure_tables
+        from lenssim.learn.measures import Measured
 
-        mean, covariance = self.posterior(outputs)
-        if not np.isfinite(mean).all():
+        posterior = self.posterior(outputs)
+        if not np.isfinite(posterior.mean).all():
             raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
         truth = _values(dataset, self.columns, rows)
         hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
         _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")
-        sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        error, spread = mean - truth, np.array(self.spread)
-        distance = _chi2(mean, covariance, truth)
-        density = -0.5 * (distance + np.linalg.slogdet(2 * np.pi * covariance)[1]) + np.log(spread).sum()
-
-        def score(values: np.ndarray, statistic: Any = np.mean) -> dict[str, float]:
-            return interval(values, statistic, resamples, seed)
-
-        def middle(values: np.ndarray, axis: Any = None) -> np.ndarray:
-            return np.quantile(values, _LEVELS[1], axis=axis)
-
-        targets = {}
-        for k, name in enumerate(self.columns):
-            edges = np.unique(np.quantile(truth[:, k], np.linspace(0, 1, _BINS + 1)))
-            place = np.clip(np.searchsorted(edges, truth[:, k], side="right") - 1, 0, max(len(edges) - 2, 0))
-            targets[name] = {
-                "mae": score(np.abs(error[:, k])),
-                "mae_of_the_mean": score(np.abs(truth[:, k] - self.mean[k])),
-                "rmse": score(error[:, k] ** 2, lambda x, axis=None: np.sqrt(np.mean(x, axis=axis))),
-                "bias": score(error[:, k]),
-                "error_68": score(np.abs(error[:, k]), middle),
-                **{f"within_{n}": score(np.abs(error[:, k]) <= n * sigma[:, k]) for n in _LEVELS},
-                "by_bin": [
-                    {
-                        "from": float(edges[b]),
-                        "to": float(edges[b + 1]),
-                        "n": int((place == b).sum()),
-                        "mae": float(np.abs(error[place == b, k]).mean()),
-                        "mae_of_the_mean": float(np.abs(truth[place == b, k] - self.mean[k]).mean()),
-                    }
-                    for b in range(len(edges) - 1)
-                    if (place == b).any()
-                ],
-            }
-        metrics = {
-            "error": score((np.abs(error) / spread).mean(1), middle),
-            "within_1": score((np.abs(error) <= sigma).mean(1)),
-            "loss": score(-density),
-            "targets": targets,
-        }
-        test = kstest(distance, chi2(len(self.columns)).cdf)
+        found = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
+        bare = Measured(self.columns, replace(posterior, widths=np.ones(len(truth.T))), truth, found.reference, seed)
+        scores = found.scores(resamples)
+        preset = dataset.config.get("preset", {}).get("name")
         return Judgement(
-            metrics=metrics,
-            facts={"inflation": self.inflation, "chi2_ks": {"distance": test.statistic, "p_value": test.pvalue}},
-            table={
-                column: values
-                for k, name in enumerate(self.columns)
-                for column, values in (
-                    (f"{name}_true", truth[:, k]),
-                    (name, mean[:, k]),
-                    (f"{name}_sigma", sigma[:, k]),
-                )
+            metrics=scores,
+            facts={
+                "widths": dict(zip(self.columns, posterior.widths.tolist(), strict=True)),
+                **found.facts(),
+                "before_calibration": {
+                    "within_1": float((np.abs(bare.error) <= bare.sigma).mean()),
+                    "chi2": float(bare.distance.mean() / len(self.columns)),
+                },
             },
-            figures={
-                "truth": truth_figure(self.columns, truth, mean, sigma, title),
-                "coverage": coverage_figure(self.columns, error / sigma, title),
-                "chi2": distance_figure(distance, len(self.columns), title),
-            },
+            table=found.table,
+            tables=measure_tables(scores["targets"], preset),
+            figures=measure_figures(found, scores, dataset, rows, preset, title),
         )
 
     @override
@@ -233,13 +194,27 @@ class Regress(Task):
         }
 
     @override
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
+        """68 % errors of all runs, beside published ones."""
+        from lenssim.learn.measure_report import compared_errors
+
+        return compared_errors(self.columns, tables, title)
+
+    @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Each target with its `sigma`, their covariance, and which lie `outside` what was trained on."""
-        means, covariances = self.posterior(outputs)
+        posterior = self.posterior(outputs)
+        lines = zip(posterior.mean, posterior.covariance, posterior.aleatoric, posterior.epistemic, strict=True)
+
+        def named(values: np.ndarray) -> dict[str, float]:
+            return dict(zip(self.columns, values.tolist(), strict=True))
+
         return [
             {
-                "targets": dict(zip(self.columns, mean.tolist(), strict=True)),
-                "sigma": dict(zip(self.columns, np.sqrt(np.diagonal(covariance)).tolist(), strict=True)),
+                "targets": named(mean),
+                "sigma": named(np.sqrt(np.diagonal(covariance))),
+                "sigma_aleatoric": named(np.sqrt(np.diagonal(aleatoric))),
+                "sigma_epistemic": named(np.sqrt(np.diagonal(epistemic))),
                 "covariance": covariance.tolist(),
                 "outside": [
                     name
@@ -247,7 +222,7 @@ class Regress(Task):
                     if not low <= x <= high
                 ],
             }
-            for mean, covariance in zip(means, covariances, strict=True)
+            for mean, covariance, aleatoric, epistemic in lines
         ]
 
     @override
@@ -273,9 +248,3 @@ def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) 
 
 def _of_class(dataset: Data, rows: np.ndarray, only: str | None) -> np.ndarray:
     return rows if only is None else rows[dataset.labels[rows] == dataset.classes.index(only)]
-
-
-def _chi2(mean: np.ndarray, covariance: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Squared Mahalanobis distances (N,) of truths (N, T)."""
-    error = mean - truth
-    return np.einsum("ni,ni->n", error, np.linalg.solve(covariance, error[..., None])[..., 0])

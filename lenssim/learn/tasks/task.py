@@ -26,12 +26,15 @@ Data = ShardDataset | LiveDataset
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an evaluation found: scores for metrics.json, more facts beside them, a table by sample, figures by name."""
+    """What an evaluation found: scores for metrics.json, more facts beside them, a table by sample; by name, figures
+    and smaller tables to be shown.
+    """
 
     metrics: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
     table: Mapping[str, np.ndarray] = field(default_factory=dict)
     figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
 
 class Task(BaseModel, ABC):

@@ -1,0 +1,104 @@
+"""What an evaluation shows of measurements: figures, and tables beside published errors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.learn.card import interval_text
+from lenssim.learn.insight import examples_figure
+from lenssim.learn.measure_figures import (
+    bins_figure,
+    corner_figure,
+    coverage_figure,
+    distance_figure,
+    errors_figure,
+    ranks_figure,
+    truth_figure,
+)
+from lenssim.learn.measures import DRAWS, Measured, interval, middle
+from lenssim.learn.published import published
+
+__all__ = ["compared_errors", "measure_figures", "measure_tables"]
+
+_SHOWN = 16  # images of a gallery
+_POINTS = 20_000  # of a corner plot
+_RESAMPLES = 200
+Table = Mapping[str, np.ndarray]
+
+
+def measure_figures(
+    found: Measured, scores: Mapping[str, Any], dataset: ShardDataset, rows: np.ndarray, preset: str | None, title: str
+) -> dict[str, Figure]:
+    """Figures of an evaluation, by name, of the rows (N,) of its data set."""
+    names, facts = found.names, found.facts()
+    below, likelier = found.ranks
+    errors = {
+        name: (own["error_68"]["value"], own["error_68"]["low"], own["error_68"]["high"])
+        for name, own in scores["targets"].items()
+    }
+    certainty = np.linalg.slogdet(
+        found.posterior.covariance / np.outer(found.posterior.spread, found.posterior.spread)
+    )[1]
+    order = np.argsort(certainty)
+    one = order[len(order) // 2]
+    drawn = found.posterior.of(np.array([one])).sample(_POINTS, found.seed)[:, 0]
+
+    def gallery(chosen: np.ndarray, which: str) -> Figure:
+        labels = [
+            f"{found.posterior.mean[k, 0]:.3g} ± {found.sigma[k, 0]:.2g}\n({found.truth[k, 0]:.3g})" for k in chosen
+        ]
+        return examples_figure(
+            dataset.images(rows[chosen]), labels, f"{which}: {names[0]}, and the truth below. {title}"
+        )
+
+    return {
+        "errors": errors_figure({"this run": errors}, _others("error_68", names, preset), title),
+        "truth": truth_figure(names, found.truth, found.posterior.mean, found.sigma, title),
+        "coverage": coverage_figure(names, found.error / found.sigma, found.distance, title),
+        "chi2": distance_figure(found.distance, len(names), facts["chi2_ks"]["p_value"], title),
+        "ranks": ranks_figure(names, below, likelier, DRAWS, title),
+        "bins": bins_figure(scores["targets"], title),
+        "certain": gallery(order[:_SHOWN], "most certain"),
+        "uncertain": gallery(order[::-1][:_SHOWN], "least certain"),
+        "corner": corner_figure(names, drawn, found.truth[one], f"the image of middling certainty. {title}"),
+    }
+
+
+def measure_tables(scores: Mapping[str, Any], preset: str | None) -> dict[str, list[dict[str, str]]]:
+    """68 % errors, and mean absolute errors, by target, with published ones; bins of each target."""
+    tables = {}
+    for statistic, title in {"error_68": "68 % errors", "mae": "Mean absolute errors"}.items():
+        own = {"": "this run"} | {name: interval_text(target[statistic]) for name, target in scores.items()}
+        others = _others(statistic, tuple(scores), preset)
+        lines = [
+            {"": source} | {name: f"{values[name]:g}" for name in scores if name in values}
+            for source, values in others.items()
+        ]
+        mean = {"": "the mean of the training samples"} | {
+            name: interval_text(target["mae_of_the_mean"]) for name, target in scores.items()
+        }
+        tables[title] = [own, *([mean] if statistic == "mae" else []), *lines]
+    for name, target in scores.items():
+        tables[f"{name} by its true value"] = [
+            {key: f"{value:.4g}" for key, value in each.items()} for each in target["by_bin"]
+        ]
+    return tables
+
+
+def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: str) -> dict[str, Figure]:
+    """68 % errors of all runs by their tables of answers, beside published ones."""
+    runs = {}
+    for run, table in tables.items():
+        runs[run] = {}
+        for name in names:
+            off = np.abs(table[name].astype(float) - table[f"{name}_true"].astype(float))
+            score = interval(off, middle, _RESAMPLES, 0)
+            runs[run][name] = (score["value"], score["low"], score["high"])
+    return {"errors": errors_figure(runs, _others("error_68", tuple(names), None), title)}
+
+
+def _others(statistic: str, names: tuple[str, ...], preset: str | None) -> dict[str, Mapping[str, float]]:
+    return {each.source: each.values for each in published(statistic, names, preset)}
