@@ -16,6 +16,13 @@ def register(app: typer.Typer) -> None:
 def audit(
     data: Annotated[str, typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads.")],
     limit: Annotated[int | None, typer.Option(help="Judge only the first so many images of each class.")] = None,
+    judged_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D2",
+            help="Learn from all of D and judge by this one: other samples of the same preset, as of another seed.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file to write. Default: leak_audit.json in the folder.")
     ] = None,
@@ -23,7 +30,8 @@ def audit(
 ) -> None:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.
 
-    AUC of classifiers on a few numbers an image, with 95 % intervals. Only the edges know substructure at all: where
+    AUC of classifiers on a few numbers an image, learned from one half of D and judged by the other, with 95 %
+    intervals. Only the edges know substructure at all: where
     they alone succeed, substructure is seen too easily rather than given away by something else.
     """
     from json import dumps
@@ -41,7 +49,7 @@ def audit(
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
-    document, found = judge(dataset, limit)
+    document, found = judge(dataset, limit, None if judged_by is None else ShardDataset(judged_by))
     if json:
         print(dumps(document))
     else:

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
-from lenssim.errors import DataError
+from lenssim.errors import ConfigError, DataError
 
 __all__ = ["EDGE", "STATISTICS", "Leak", "audit", "check_classes", "kept_audit", "leaks", "statistics", "verdict"]
 
@@ -99,7 +99,7 @@ EDGE = "edges"  # knows substructure, as a careless network would: told apart fr
 
 @dataclass(frozen=True)
 class Leak:
-    """How well one statistic, learned from one half of the images, tells two classes apart in the other half.
+    """How well one statistic, learned from some images, tells two classes apart in others.
 
     AUC with 95 % bootstrap interval.
 
@@ -137,25 +137,44 @@ def check_classes(labels: np.ndarray, classes: tuple[str, ...]) -> None:
 
 
 def leaks(
-    features: dict[str, np.ndarray], labels: np.ndarray, classes: tuple[str, ...], *, seed: int = 0
+    features: dict[str, np.ndarray],
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    *,
+    judges: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
+    seed: int = 0,
 ) -> Iterator[Leak]:
     """Every statistic (N, k), and all but the edges together, on every pair of classes; `labels` (N,).
 
-    Errors as `check_classes`.
+    Learned from one half of each pair's images and judged by the other, or learned from all of them and judged by
+    `judges`, the features and labels of other images. Errors as `check_classes`.
     """
-    check_classes(labels, classes)
-    together = np.concatenate([columns for name, columns in features.items() if name != EDGE], axis=1)
-    judged = {**features, "all but edges": together}
+    for each in (labels, *([judges[1]] if judges else [])):
+        check_classes(each, classes)
     pairs = list(combinations(range(len(classes)), 2))
-    tail = 0.025 / (len(judged) * len(pairs))
+    tail = 0.025 / ((len(features) + 1) * len(pairs))
     for first, second in pairs:
-        own = np.flatnonzero((labels == first) | (labels == second))
-        truth = labels[own] == second
-        learn, judge = train_test_split(np.arange(len(own)), test_size=0.5, stratify=truth, random_state=seed)
-        for name, columns in judged.items():
-            score = _scores(columns[own], truth, learn, judge, seed)
-            auc, (low, high, least) = _interval(truth[judge], score, (0.025, 0.975, tail), seed)
+        known, truth = _pair(features, labels, first, second)
+        if judges is None:
+            learn, judge = train_test_split(np.arange(len(truth)), test_size=0.5, stratify=truth, random_state=seed)
+            others, answer = {name: columns[judge] for name, columns in known.items()}, truth[judge]
+            known, truth = {name: columns[learn] for name, columns in known.items()}, truth[learn]
+        else:
+            others, answer = _pair(*judges, first, second)
+        for name, columns in known.items():
+            score = _scores(columns, truth, others[name], seed)
+            auc, (low, high, least) = _interval(answer, score, (0.025, 0.975, tail), seed)
             yield Leak(name, (classes[first], classes[second]), auc, low, high, least > 0.5)
+
+
+def _pair(
+    features: dict[str, np.ndarray], labels: np.ndarray, first: int, second: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Features of the images of two classes, all but the edges together among them, and whether each is the second."""
+    together = np.concatenate([columns for name, columns in features.items() if name != EDGE], axis=1)
+    own = (labels == first) | (labels == second)
+    judged = {**features, "all but edges": together}
+    return {name: columns[own] for name, columns in judged.items()}, labels[own] == second
 
 
 def verdict(found: Iterable[Leak]) -> str:
@@ -168,14 +187,14 @@ def verdict(found: Iterable[Leak]) -> str:
     return f"leaks: {', '.join(texts)}" if texts else "no leak found"
 
 
-def _scores(features: np.ndarray, truth: np.ndarray, learn: np.ndarray, judge: np.ndarray, seed: int) -> np.ndarray:
-    """Scores of the rows `judge` by a classifier that learned from the rows `learn`.
+def _scores(features: np.ndarray, truth: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray:
+    """Scores of `others` by a classifier that learned from `features`, images of which none is among the others.
 
     Two halves rather than folds: predictions of folds share what they learned from, and the AUC of all of them scatters
     by up to the square root of two more than a bootstrap of them says.
     """
     model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed)
-    return model.fit(features[learn], truth[learn]).predict_proba(features[judge])[:, 1]
+    return model.fit(features, truth).predict_proba(others)[:, 1]
 
 
 def _interval(
@@ -194,26 +213,42 @@ def _interval(
     return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)
 
 
-def audit(dataset: ShardDataset, limit: int | None = None) -> tuple[dict[str, Any], list[Leak]]:
+def audit(
+    dataset: ShardDataset, limit: int | None = None, judge: ShardDataset | None = None
+) -> tuple[dict[str, Any], list[Leak]]:
     """The leak audit of a data set by the first `limit` images of each class: as JSON, and what was found.
 
-    Errors as `check_classes` and `statistics`.
+    With `judge`, a data set of other samples of the same classes, all images teach and all of `judge`'s are judged.
+    Errors as `check_classes` and `statistics`, and `ConfigError` for a judge that is none.
     """
-    labels = dataset.labels
-    first = [np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))]  # imports are in order
-    rows = np.sort(np.concatenate([*first, np.arange(0)]))
-    check_classes(labels[rows], dataset.classes)  # before a long read
-    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
-    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    found = list(leaks(features, labels[rows], dataset.classes))
-    counts = np.bincount(labels[rows], minlength=len(dataset.classes)).tolist()
+    if judge is not None and (judge.classes != dataset.classes or judge.fingerprint == dataset.fingerprint):
+        raise ConfigError(
+            f"a data set is judged by other samples of its classes ({', '.join(dataset.classes)}), such as those of "
+            f"another seed; {judge.folder} holds {', '.join(judge.classes)}"
+            + (", and the same samples" if judge.fingerprint == dataset.fingerprint else "")
+        )
+    features, labels = _measured(dataset, limit)
+    judges = None if judge is None else _measured(judge, limit)
+    found = list(leaks(features, labels, dataset.classes, judges=judges))
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
     document = {
         "fingerprint": dataset.fingerprint,
+        **({} if judge is None else {"judged_by": judge.fingerprint}),
         "images": dict(zip(dataset.classes, counts, strict=True)),
         "verdict": verdict(found),
         "leaks": [leak.document() for leak in found],
     }
     return document, found
+
+
+def _measured(dataset: ShardDataset, limit: int | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Features and labels of the first `limit` images of each class."""
+    labels = dataset.labels
+    first = [np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))]  # imports are in order
+    rows = np.sort(np.concatenate([*first, np.arange(0)]))
+    check_classes(labels[rows], dataset.classes)  # before a long read
+    parts = [statistics(dataset.images(rows[start : start + _BATCH])) for start in range(0, len(rows), _BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, labels[rows]
 
 
 def kept_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.generate import generate, make_plan
 from lenssim.data.live import LiveDataset
+from lenssim.data.manifest import read_manifest
 from lenssim.data.resimulate import resimulate
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError
@@ -69,6 +70,16 @@ def test_json_and_limit_and_another_file(lenssim, folder, tmp_path):
     assert read_json(tmp_path / "elsewhere.json") == document
 
 
+def test_another_data_set_judges(lenssim, folder, tmp_path):
+    generate(tmp_path / "other", make_plan(small(64), 180, seed=6, noise="none", engine_name="lenstronomy"))
+    done = lenssim("audit", folder, "--judged-by", tmp_path / "other", "--json", "--out", "judged.json")
+    document = json.loads(done.out)
+    assert document["judged_by"] == read_manifest(tmp_path / "other").fingerprint
+    assert "edges (AUC" in document["verdict"]
+    done = lenssim("audit", folder, "--judged-by", folder)
+    assert (done.code, "and the same samples" in done.err) == (2, True)
+
+
 def test_a_verdict_of_other_contents_is_not_shown(tmp_path):
     assert known_verdict(tmp_path, "1" * 64) is None
     write_json(tmp_path / "leak_audit.json", {"fingerprint": "1" * 64, "verdict": "no leak found"})
@@ -84,6 +95,7 @@ def test_a_verdict_of_other_contents_is_not_shown(tmp_path):
         (["--limit", 49], 1, "class 'no_sub' has 49 images; a leak audit needs at least 50"),
         (["--limit", 0], 2, "--limit must be at least 1, got 0"),
         (["--out", "audit.txt"], 2, "--out takes a .json file"),
+        (["--judged-by", "."], 1, "holds no data set"),
     ],
 )
 def test_what_cannot_be_is_refused(lenssim, folder, arguments, code, message):

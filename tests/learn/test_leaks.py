@@ -8,6 +8,7 @@ from lenssim.learn.leaks import EDGE, STATISTICS, leaks, statistics, verdict
 
 SIDE = 24
 CLASSES = ("first", "second")
+BOTH = ((200, 1), (300, 11))  # images a class and seed of what is learned from, and of what judges
 
 
 def rings(count: int, seed: int, *, radius=6.0, flux=1.0, shift=0.0, noise=0.02, beads=0) -> np.ndarray:
@@ -64,6 +65,21 @@ def test_classes_of_one_distribution_are_at_chance():
         assert abs(leak.auc - 0.5) < 0.1  # three standard deviations of 200 images a class
         assert 0 <= leak.low < leak.auc < leak.high <= 1
     assert verdict(found.values()) == "no leak found"
+
+
+@pytest.mark.parametrize("radius", [6.0, 7.5])
+def test_other_images_judge_what_was_learned_from_all(radius):
+    images = [np.concatenate([rings(count, seed), rings(count, seed + 1, radius=radius)]) for count, seed in BOTH]
+    learned, judges = ((statistics(own), np.repeat([0, 1], len(own) // 2)) for own in images)
+    found = {leak.statistic: leak for leak in leaks(*learned, CLASSES, judges=judges)}
+    assert found["ring"].leaks == (radius != 6)
+    assert abs(found["ring"].auc - (0.5 if radius == 6 else 1.0)) < 0.1
+    halves = {leak.statistic: leak for leak in leaks(*judges, CLASSES)}
+    if radius == 6:  # all of them are judged, not half: the intervals are narrower by the root of two
+        wide, narrow = (np.median([leak.high - leak.low for leak in own.values()]) for own in (halves, found))
+        assert narrow / wide == pytest.approx(0.5**0.5, rel=0.1)
+    with pytest.raises(DataError, match="a leak audit needs at least"):
+        list(leaks(*learned, CLASSES, judges=(statistics(images[1][:60]), judges[1][:60])))
 
 
 def test_without_a_leak_the_auc_scatters_as_its_interval_says():
