@@ -103,14 +103,22 @@ def canonical_json(document: Any) -> bytes:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a JSON object atomically, with a checksum of itself under `sha256`."""
+    write(path, _signed(document))
+
+
+def _signed(document: dict[str, Any]) -> bytes:
     whole = {**document, "sha256": hashlib.sha256(canonical_json(document)).hexdigest()}
-    write(path, json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote; `DataError` if it is missing, not JSON, or does not match its checksum."""
+    """Read what `write_json` wrote; `DataError` if it is missing, not JSON, or does not match its checksum.
+
+    Every byte counts: one in white space, or that makes 1e-05 of 1E-05, is damage too.
+    """
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        document = json.loads(data)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
@@ -119,7 +127,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not JSON: it was damaged or is no file of lenssim's") from None
     if not isinstance(document, dict):
         raise DataError(f"{path} is not a JSON object: it is no file of lenssim's")
-    checksum = document.pop("sha256", None)
-    if checksum != hashlib.sha256(canonical_json(document)).hexdigest():
+    document.pop("sha256", None)
+    try:
+        untouched = data == _signed(document)
+    except ValueError:  # NaN, half of a surrogate pair
+        untouched = False
+    if not untouched:
         raise DataError(f"{path} does not match its own checksum: it was damaged or edited")
     return document

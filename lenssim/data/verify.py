@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lenssim.data.card import LEAK_AUDIT
+from lenssim.data.files import read_json
 from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_manifest, read_plan, read_record, shard_name
 from lenssim.data.reading import check_inside, read_samples
 from lenssim.data.shards import Samples, content_sum, digest_at, fingerprint_sum, image_digests
@@ -42,6 +44,11 @@ def verify(folder: Path, *, fast: bool = False) -> Report:
         report.problems.append("manifest.json does not belong to plan.json")
     if fingerprint_sum([record.content for record in manifest.shards]) != manifest.fingerprint:
         report.problems.append("manifest.json: the fingerprint is not that of the shards it lists")
+    if (folder / LEAK_AUDIT).exists():
+        try:
+            read_json(folder / LEAK_AUDIT)
+        except DataError as error:
+            report.problems.append(f"{LEAK_AUDIT}: {error}; lenssim audit makes it anew")
     seen = 0  # the shards' sample numbers rise, so that a number twice shows as one that does not
     for shard, record in enumerate(manifest.shards):
         try:

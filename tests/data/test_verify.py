@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lenssim.data.files import write_json
 from lenssim.data.manifest import read_manifest, read_plan, read_record
 from lenssim.data.reading import open_shard, read_samples
 from lenssim.data.verify import verify
@@ -19,12 +20,12 @@ def data(tmp_path, tiny_data) -> Path:
     return Path(shutil.copytree(tiny_data, tmp_path / "D"))
 
 
-def flip(path: Path, position: int) -> None:
+def flip(path: Path, position: int, bits: int = 0x10) -> None:
     with path.open("r+b") as file:
         file.seek(position)
         byte = file.read(1)[0]
         file.seek(position)
-        file.write(bytes([byte ^ 0x10]))
+        file.write(bytes([byte ^ bits]))
 
 
 def test_a_whole_data_set_is_whole(data):
@@ -55,31 +56,40 @@ def test_a_flipped_byte_is_found_in_every_dataset(data):
         assert any("shards/000001.h5" in line and f"dataset {name} " in line for line in problems), (name, problems)
 
 
-@pytest.mark.parametrize("storage", ["float32", "int16"])
-def test_a_flipped_byte_anywhere_is_found(tmp_path, pieces, storage):
-    """At 300 places in every storage, in datasets as well as between them."""
-    pieces.make(tmp_path / "D", 30, 10, storage=storage)
-    path = tmp_path / "D/shards/000001.h5"
-    pristine = path.read_bytes()
-    places = read_record(tmp_path / "D", read_plan(tmp_path / "D"), 1).datasets
-    for position in np.random.default_rng(0).integers(0, len(pristine), 300):
-        path.write_bytes(pristine)
-        flip(path, int(position))
-        hit = [name for name, p in places.items() if p.offset <= position < p.offset + p.bytes]
-        wanted = f"shards/000001.h5: dataset {hit[0]} does not" if hit else "shards/000001.h5: "
-        assert any(wanted in line for line in verify(tmp_path / "D").problems), position
+STORED = {
+    "float32": {},
+    "float16": {"storage": "float16"},
+    "int16": {"storage": "int16"},
+    "packed": {"storage": "int16", "compress": "bitshuffle-lz4"},
+}
 
 
-@pytest.mark.parametrize("name", ["plan.json", "manifest.json", "shards/000001.json"])
-def test_a_flipped_byte_in_the_records_is_found(data, name):
-    size = (data / name).stat().st_size
-    pristine = (data / name).read_bytes()
-    for position in np.random.default_rng(1).integers(0, size - 1, 20):
-        (data / name).write_bytes(pristine)
-        if pristine[position : position + 1].isspace():
-            continue  # white space carries nothing
-        flip(data / name, int(position))
-        assert verify(data).problems, position
+@pytest.mark.parametrize("way", STORED)
+def test_a_flipped_byte_anywhere_is_found(tmp_path, pieces, way):
+    """In datasets and between them; in records, also in white space."""
+    if way == "packed":
+        pytest.importorskip("hdf5plugin")
+    folder = tmp_path / "D"
+    pieces.make(folder, 20, 10, **STORED[way])
+    write_json(folder / "leak_audit.json", {"fingerprint": read_manifest(folder).fingerprint, "auc": 1e-05})
+    assert verify(folder).problems == []
+    places = read_record(folder, read_plan(folder), 1).datasets
+    rng = np.random.default_rng(0)
+    for name in ("shards/000001.h5", "shards/000001.json", "plan.json", "manifest.json", "leak_audit.json"):
+        pristine = (folder / name).read_bytes()
+        for position in rng.integers(0, len(pristine), 200 if name.endswith(".h5") else 25).tolist():
+            bits = int(rng.integers(1, 256))
+            flip(folder / name, position, bits)
+            wanted = {"shards/000001.json": "shards/000001.h5: its sidecar 000001.json"}.get(name, name)
+            if name.endswith(".h5"):
+                hit = [
+                    dataset
+                    for dataset, record in places.items()
+                    if any(start <= position < start + size for start, size in record.places)
+                ]
+                wanted += f": dataset {hit[0]} does not" if hit else ": the HDF5 structure"
+            assert any(wanted in line for line in verify(folder).problems), (name, position, bits)
+            (folder / name).write_bytes(pristine)
 
 
 def test_a_truncated_shard_names_what_was_lost(data):
