@@ -6,13 +6,17 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.darkmatter import TRUTHFUL
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
+from lenssim.simulate.profiles import POLAR
 from lenssim.simulate.scenes import Perturbers, Scenes
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
 
 __all__ = ["column_names", "draw", "labels"]
+
+_MOST_DRAWS = 1000  # of a system that a placement refuses
 
 
 def labels(preset: Preset, numbers: np.ndarray) -> np.ndarray:
@@ -57,7 +61,54 @@ def column_names(preset: Preset) -> list[str]:
 
 
 def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
-    columns = Columns(BLOCK, generator(seed, split, MACRO, block), fixed)
+    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed)
+    z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
+    solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
+    plane = LensPlane(
+        z_lens,
+        columns.values.get("z_source_convention", z_source),
+        preset.cosmology,
+        solar,
+        _half_frame(preset),
+        dict(columns.values),
+        truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
+    )
+    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
+    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units)
+
+
+def _half_frame(preset: Preset) -> float:
+    return preset.instrument.num_pix * preset.instrument.pixel_scale / 2
+
+
+def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float]) -> Columns:
+    """Lens and source of a block; what the preset's placement does not keep is drawn again."""
+    columns = _draw_once(preset, rng, fixed)
+    if preset.placement is None:
+        return columns
+    left, again = np.arange(BLOCK), columns
+    for _ in range(_MOST_DRAWS):
+        own = Columns(len(left), rng, fixed, {name: column[left] for name, column in again.values.items()})
+        z_lens, z_source = own.values["z_lens"], own.values["z_source"]
+        convention = own.values.get("z_source_convention", z_source)
+        scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
+        kept = preset.placement.place(own, preset.components(), scale, _half_frame(preset))
+        for name, column in own.values.items():
+            columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[kept]
+        left = left[~kept]
+        if not len(left):
+            return columns
+        again = _draw_once(preset, rng, fixed)
+    raise ConfigError(
+        f"{len(left)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
+        f"{preset.placement.magnification:g} with {preset.placement.in_frame:.0%} of their light in the frame; "
+        "lower these numbers in `placement`, make sources smaller or the stamp larger"
+    )
+
+
+def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float]) -> Columns:
+    """All that does not depend on where the lens puts things; `ConfigError` for what no lens can be."""
+    columns = Columns(BLOCK, rng, fixed)
     for name in ("z_lens", "z_source", "z_source_convention", "exposure_time"):
         if (value := getattr(preset, name)) is not None:
             columns.draw(name, value)
@@ -70,19 +121,9 @@ def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mappin
             f"z_source must lie behind z_lens, and z_lens above 0; got z_lens {z_lens[k]:.4g} and z_source "
             f"{z_source[k]:.4g}: give them ranges that do not overlap"
         )
-    solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
-    _einstein_radii(preset, columns, solar)
-    plane = LensPlane(
-        z_lens,
-        columns.values.get("z_source_convention", z_source),
-        preset.cosmology,
-        solar,
-        preset.instrument.num_pix * preset.instrument.pixel_scale / 2,
-        dict(columns.values),
-        truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
-    )
-    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
-    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units)
+    _einstein_radii(preset, columns, preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology))
+    _ellipticities(preset, columns)
+    return columns
 
 
 def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None:
@@ -92,6 +133,16 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
             if (mass <= 0).any():
                 raise ConfigError(f"{component.prefix}mass must be positive, got {mass.min():g} Msun")
             columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
+
+
+def _ellipticities(preset: Preset, columns: Columns) -> None:
+    for component in preset.components():
+        q, phi = (columns.values.get(component.prefix + name) for name in POLAR)
+        if q is not None and phi is not None:
+            if (q <= 0).any() or (q > 1).any():
+                raise ConfigError(f"{component.prefix}q must lie above 0 and not above 1, got {q.min():g}..{q.max():g}")
+            for name, column in zip(("e1", "e2"), ellipticity(q, phi), strict=True):
+                columns.put(component.prefix + name, column)
 
 
 def _draw_dark_matter(

@@ -23,7 +23,8 @@ from lenssim.simulate.darkmatter import DARK_MATTER_MODELS, DarkMatter
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.instruments import Instrument, Supersampling, instrument, instruments, parse_sampling
 from lenssim.simulate.observe import NOISES
-from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.placement import Placement
+from lenssim.simulate.profiles import POLAR, PROFILES
 from lenssim.simulate.scenes import Component
 
 __all__ = ["ComponentChoice", "Preset", "load_preset", "parse_preset", "preset_text", "presets"]
@@ -35,7 +36,8 @@ _MODELS = {model.model_fields["model"].annotation.__args__[0]: model for model i
 class ComponentChoice(BaseModel):
     """One profile of the lens or source and the value or distribution of each of its parameters.
 
-    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns.
+    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns. Axis ratio and position
+    angle, `q` and `phi` [rad], may stand for e1 and e2.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,11 +55,15 @@ class ComponentChoice(BaseModel):
         profile = PROFILES.get(str(data.get("profile")))
         if profile is None:
             raise ValueError(str(unknown("profile", str(data.get("profile")), PROFILES)))
+        polar = any(key in numbers for key in POLAR) and "e1" in profile.required
+        shape = ("e1", "e2")
+        known = [key for key in profile.parameters if not (polar and key in shape)] + list(POLAR) * polar
         for key in numbers:
-            if key not in profile.parameters:
-                raise ValueError(str(unknown(f"parameter of {profile.name}", key, profile.parameters)))
+            if key not in known:
+                raise ValueError(str(unknown(f"parameter of {profile.name}", key, known)))
         values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
-        if missing := [key for key in profile.required if key not in values]:
+        needed = [key for key in profile.required if key in known] + list(POLAR) * polar
+        if missing := [key for key in needed if key not in values]:
             raise ValueError(f"{profile.name} needs {', '.join(missing)}")
         if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
             raise ValueError(f"{profile.name} needs exactly one of {', '.join(profile.one_of)}")
@@ -101,6 +107,7 @@ class Preset(BaseModel):
     lens: tuple[ComponentChoice, ...] = Field(min_length=1)
     lens_light: tuple[ComponentChoice, ...] = ()
     source: tuple[ComponentChoice, ...] = Field(min_length=1)
+    placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -114,7 +121,9 @@ class Preset(BaseModel):
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise ValueError(f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`")
         try:
-            self.components()
+            components = self.components()
+            if self.placement is not None:
+                self.placement.check(components)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
@@ -229,7 +238,12 @@ def _explain(problem: dict[str, Any]) -> str:
 
 def _keys_at(loc: tuple[Any, ...]) -> list[str]:
     """Keys that a mapping at the parent of `loc` may have, for a suggestion."""
-    owners: dict[str, type[BaseModel]] = {"instrument": Instrument, "cosmology": Cosmology, "masses": MassConvention}
+    owners: dict[str, type[BaseModel]] = {
+        "instrument": Instrument,
+        "cosmology": Cosmology,
+        "masses": MassConvention,
+        "placement": Placement,
+    }
     for part in reversed(loc[:-1]):
         if str(part) in _MODELS:
             return list(_MODELS[str(part)].model_fields)

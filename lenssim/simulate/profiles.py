@@ -11,13 +11,15 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 
-__all__ = ["PROFILES", "UNITS", "Profile", "check_bounds"]
+__all__ = ["POLAR", "PROFILES", "UNITS", "Profile", "check_bounds"]
 
 UNITS = {
     "theta_E": "arcsec",
     "gamma": "",
     "e1": "",
     "e2": "",
+    "q": "",
+    "phi": "rad",
     "center_x": "arcsec",
     "center_y": "arcsec",
     "gamma1": "",
@@ -46,6 +48,7 @@ UNITS = {
     "exposure_time": "s",
 }
 
+POLAR = ("q", "phi")  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
 _POSITIVE = ("R_sersic", "n_sersic", "Rs", "r_trunc", "r_core", "theta_c", "half_length", "scale", "mass")
 _SHAPES = {"gamma": 2.0, "slope": 8.0}
 _NOT_NEGATIVE = ("theta_E", "amp")

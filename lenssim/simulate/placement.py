@@ -1,0 +1,82 @@
+"""Placement: sources inside the caustics of their lens; kept is what it magnifies and what the frame holds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.isothermal import Isothermal, SersicLight
+from lenssim.simulate.scenes import Component
+from lenssim.simulate.sources.sersic import unit_flux
+
+__all__ = ["Placement"]
+
+
+class Placement(BaseModel):
+    """Where sources lie: a point even over the area inside the caustics of a sie, with or without shear.
+
+    Centres of the source's components are relative to it. Systems whose magnification is below `magnification`, or
+    with less than `in_frame` of the images' flux inside the stamp, are drawn again. As in the training sets of Hezaveh,
+    Perreault Levasseur & Marshall 2017 (arXiv:1708.08842).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    magnification: float = Field(default=1.0, ge=0)
+    in_frame: float = Field(default=0.0, ge=0, le=1)
+
+    def check(self, components: Sequence[Component]) -> None:
+        """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics."""
+        of = {role: [own.profile for own in components if own.role == role] for role in ("lens", "source")}
+        if of["lens"].count("sie") != 1 or set(of["lens"]) - {"sie", "shear"} or set(of["source"]) != {"sersic"}:
+            raise ConfigError(
+                "placement knows the caustics of one sie with or without shear, and the light of sersics; "
+                f"got lens {', '.join(of['lens'])} and source {', '.join(of['source'])}"
+            )
+
+    def place(self, columns: Columns, components: Sequence[Component], scale: np.ndarray, frame: float) -> np.ndarray:
+        """Put the sources and the column `magnification`, of the smooth lens; returns which systems (n,) to keep.
+
+        `scale` (n,) is what the source sees of the stated deflections, `frame` [arcsec] half the side of the stamp.
+        """
+        values = columns.values
+        sources = [own.prefix for own in components if own.role == "source"]
+        lens = _lens(columns, components, scale)
+        x, y = lens.place(columns.rng)
+        for prefix in sources:
+            columns.put(f"{prefix}center_x", values[f"{prefix}center_x"] + x)
+            columns.put(f"{prefix}center_y", values[f"{prefix}center_y"] + y)
+        magnification, inside = lens.magnification(_light(columns, sources), frame)
+        columns.put("magnification", magnification)
+        return (magnification >= self.magnification) & (inside >= self.in_frame)
+
+
+def _lens(columns: Columns, components: Sequence[Component], scale: np.ndarray) -> Isothermal:
+    (sie,) = (own.prefix for own in components if own.profile == "sie")
+    shears = [own.prefix for own in components if own.profile == "shear"]
+    gamma1, gamma2 = (
+        sum((columns.values[prefix + name] for prefix in shears), np.zeros(columns.n)) * scale
+        for name in ("gamma1", "gamma2")
+    )
+    theta_E, *shape = (columns.values[sie + name] for name in ("theta_E", "e1", "e2", "center_x", "center_y"))
+    return Isothermal(theta_E * scale, *shape, gamma1, gamma2)
+
+
+def _light(columns: Columns, sources: Sequence[str]) -> list[SersicLight]:
+    """Sersics of a source of unit flux in all."""
+    own = [
+        {name.removeprefix(prefix): column for name, column in columns.values.items() if name.startswith(prefix)}
+        for prefix in sources
+    ]
+    fluxes = [
+        10 ** (-0.4 * each["magnitude"])
+        if "magnitude" in each
+        else each["amp"] * unit_flux(each["R_sersic"], each["n_sersic"])
+        for each in own
+    ]
+    names = ("R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
+    return [
+        SersicLight(flux / sum(fluxes), *(each[name] for name in names)) for each, flux in zip(own, fluxes, strict=True)
+    ]
