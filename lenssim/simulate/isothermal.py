@@ -1,6 +1,6 @@
 """Isothermal ellipsoids with shear, many at once, along rays from their centres: caustics, images, magnifications.
 
-An isothermal ellipsoid deflects alike all along such a ray, which so sees a straight line of the source: with theta = r e
+An isothermal ellipsoid deflects alike all along such a ray, which sees a straight line of the source: with theta = r e
 in the direction e, beta = r w - alpha, w = (1 - Gamma) e. Questions about a lens become questions about lines.
 """
 
@@ -125,7 +125,7 @@ class Isothermal:
         return Isothermal(*(getattr(self, own.name)[rows] for own in fields(self)))
 
     def magnification(self, source: Sequence[SersicLight], frame: float) -> tuple[np.ndarray, np.ndarray]:
-        """Flux (n,) of the images over that of the source, and the part of it within `frame` arcsec of (0, 0) in x and y.
+        """Flux (n,) of the images over that of the source, and the part within `frame` arcsec of (0, 0) in x and y.
 
         The integral of r S(r w - alpha) over rays, with nodes about the point of each ray that is next to the source.
         """
