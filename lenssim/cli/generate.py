@@ -162,7 +162,8 @@ def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
             f"{manifest.audit.peak:.1e} of the peak, {manifest.audit.noise:.1e} of the noise"
         )
     print(f"fingerprint {manifest.fingerprint}")
-    print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
+    question = "classify" if len(manifest.class_counts) > 1 else "regress --targets NAME,..."
+    print(f"next: lenssim show {out}, or lenssim train {question} --net cnn --data {out}")
 
 
 def render(

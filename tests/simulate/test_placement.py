@@ -1,10 +1,9 @@
-"""Sources inside caustics: curves, images and magnifications are lenstronomy's, and draws are even and kept to what is asked."""
+"""Sources inside caustics: curves, images and magnifications are lenstronomy's, and draws are what is asked."""
 
 import numpy as np
 import pytest
 import yaml
 from lenstronomy.LensModel.lens_model import LensModel
-from lenstronomy.LensModel.Solver.epl_shear_solver import caustics_epl_shear
 from lenstronomy.LensModel.Solver.lens_equation_solver import LensEquationSolver
 from lenstronomy.LightModel.light_model import LightModel
 from scipy.stats import kstest
@@ -43,31 +42,46 @@ def distance(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return np.sqrt(((away - along * step) ** 2).sum(0)).min(0)
 
 
-@pytest.mark.parametrize(("which", "name"), [(0, "cut"), (1, "caustic")])
-def test_caustics_are_those_of_lenstronomy(which, name):
+def test_caustics_are_those_of_lenstronomy():
+    """Rays see straight lines, from the cut on; where they meet the caustic the Jacobian is singular."""
     lens = lenses()
-    for i in range(12):
-        (expected,) = caustics_epl_shear(
-            [{**kwargs(lens, i)[0], "gamma": 2.0}, kwargs(lens, i)[1]], return_which=[name]
-        )
-        own = lens.caustics[which][:, i] + lens.origin[:, i, None]
-        assert distance(expected, own).max() < 2e-3 * lens.theta_E[i]  # chords of 1.4 degrees
+    cut, caustic = lens.caustics
+    radius = ((caustic - cut) * lens.speed).sum(0) / (lens.speed**2).sum(0)
+    for i in range(len(lens.theta_E)):
+        own, origin = kwargs(lens, i), lens.origin[:, i, None]
+        for r, curve in ((0.01, cut[:, i] + 0.01 * lens.speed[:, i]), (radius[i], caustic[:, i])):
+            at = r * lens.ray + np.array([[lens.center_x[i]], [lens.center_y[i]]])
+            np.testing.assert_allclose(np.stack(MODELS.ray_shooting(*at, own)), curve + origin, atol=1e-7)
+        f_xx, f_xy, _, f_yy = MODELS.hessian(*at, own)
+        determinant = (1 - f_xx) * (1 - f_yy) - f_xy**2
+        np.testing.assert_allclose(determinant, 0, atol=1e-4)  # of differences 1e-10 apart, six digits each
 
 
+@pytest.fixture
+def global_stream():
+    """numpy's global state, which lenstronomy's solver moves."""
+    state = np.random.get_state()  # noqa: NPY002
+    yield
+    np.random.set_state(state)  # noqa: NPY002
+
+
+@pytest.mark.usefixtures("global_stream")
 def test_images_are_counted_as_lenstronomy_finds_them():
     lens, rng = lenses(), np.random.default_rng(1)
     reach = np.abs(lens.caustics[0]).max(-1)
-    points = 1.2 * reach[:, :, None] * rng.uniform(-1, 1, (2, 12, 12))
+    points = reach[:, :, None] * rng.uniform(-1, 1, (2, len(lens.theta_E), 3))
     counted = lens.images(*points)
-    solver, compared = LensEquationSolver(MODELS), set()
-    for i in range(12):
+    solver, compared = LensEquationSolver(MODELS), []
+    for i in range(len(lens.theta_E)):
         near = np.minimum(*(distance(points[:, i], curve[:, i]) for curve in lens.caustics))
-        for k in np.flatnonzero(near > 0.02 * lens.theta_E[i]):
+        for k in np.flatnonzero(near > 0.03 * lens.theta_E[i]):
             x, y = points[:, i, k] + lens.origin[:, i]
-            found, _ = solver.image_position_from_source(x, y, kwargs(lens, i), solver="analytical")
+            found, _ = solver.image_position_from_source(
+                x, y, kwargs(lens, i), min_distance=0.02, search_window=8, magnification_limit=1e-3
+            )
             assert len(found) == counted[i, k]
-            compared.add(len(found))
-    assert compared >= {1, 2, 4}
+            compared.append(len(found))
+    assert set(compared) >= {1, 2, 4}
 
 
 def test_magnification_is_that_of_rays_shot_by_lenstronomy():
@@ -154,6 +168,6 @@ def test_placements_that_cannot_be_are_refused(spoil, message):
     ],
 )
 def test_systems_that_cannot_be_kept_are_refused(fixed, message, monkeypatch):
-    monkeypatch.setattr("lenssim.simulate.draw._MOST_DRAWS", 3)
+    monkeypatch.setattr("lenssim.simulate.draw._MOST_DRAWS", 20)
     with pytest.raises(ConfigError, match=message):
         draw(parse_preset(document()), [0], seed=0, fixed=fixed)
