@@ -1,10 +1,12 @@
 """Figures of measurements: answer against truth, errors, coverage, chi2, calibration ranks, and single posteriors."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.special import erf, erfinv
 from scipy.stats import binom, chi2
 
@@ -75,8 +77,7 @@ def coverage_figure(names: Sequence[str], pulls: np.ndarray, distance: np.ndarra
 
 def distance_figure(distance: np.ndarray, targets: int, p_value: float, title: str) -> Figure:
     """Histogram of chi2 (N,) over all targets, with the distribution that right errors give."""
-    label = f"chi2 of a sample (the last bin: and above); Kolmogorov-Smirnov p = {p_value:.2g}"
-    figure, (ax,) = axes_of(title, label, "density")
+    figure, (ax,) = axes_of(title, "chi2 of an image (last bin: and above)", "density")
     edge = chi2(targets).ppf(0.999)
     grid = np.linspace(edge / 400, edge, 400)
     ax.hist(np.minimum(distance, edge), bins=40, range=(0, edge), density=True, color=_BLUE, alpha=0.6, label="judged")
@@ -85,7 +86,7 @@ def distance_figure(distance: np.ndarray, targets: int, p_value: float, title: s
     if targets == 1:
         ax.set_yscale("log")
         ax.set_ylim(1e-4, None)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, fontsize=9, title=f"Kolmogorov-Smirnov p = {p_value:.2g}", title_fontsize=9)
     return figure
 
 
@@ -129,16 +130,20 @@ def bins_figure(scores: Mapping[str, Mapping[str, Any]], title: str) -> Figure:
                     label=f"{label} of the mean",
                 )
         ax.set(xlabel=f"true {name}", ylabel=f"error of {name}", ylim=(0, None))
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.legend(frameon=False, fontsize=7)
     return figure
 
 
 def errors_figure(
-    runs: Mapping[str, Mapping[str, tuple[float, float, float]]], others: Mapping[str, Mapping[str, float]], title: str
+    kind: str,
+    runs: Mapping[str, Mapping[str, tuple[float, float, float]]],
+    others: Mapping[str, Mapping[str, float]],
+    title: str,
 ) -> Figure:
-    """68 % errors (value, low, high) by run and target, beside published ones by source and target."""
+    """Errors of a kind (value, low, high) by run and target, beside published ones by source and target."""
     names = list(dict.fromkeys(name for own in runs.values() for name in own))
-    figure, axes = _panels(len(names), title, (2.6, 3.6), 6)
+    figure, axes = _panels(len(names), title, (2.6 if len(names) > 1 else 5.2, 3.6), 6)
     for ax, name in zip(axes, names, strict=True):
         for k, (run, own) in enumerate(runs.items()):
             value, low, high = own[name]
@@ -150,7 +155,7 @@ def errors_figure(
                 ax.plot([len(runs) + k], [own[name]], label=source, **style)
         ax.set(title=name, xticks=[], ylim=(0, None), xlim=(-0.7, len(runs) + len(others) - 0.3))
         ax.grid(axis="y", alpha=0.25, linewidth=0.6)
-    axes[0].set_ylabel("68 % error")
+    axes[0].set_ylabel(kind)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
@@ -159,8 +164,9 @@ def errors_figure(
 def corner_figure(names: Sequence[str], draws: np.ndarray, truth: np.ndarray, title: str) -> Figure:
     """One posterior by draws (D, T): histograms, and contours of 68 and 95 % of each pair; lines: truth (T,)."""
     count = len(names)
-    figure = Figure(figsize=(1.9 * count + 1.2, 1.9 * count + 1.2), dpi=130, layout="constrained")
-    figure.suptitle(title, fontsize=9, color=_GREY)
+    side = max(1.9 * count + 1.2, 4.6)
+    figure = Figure(figsize=(side, side), dpi=130, layout="constrained")
+    figure.suptitle(fill(title, int(13 * side)), fontsize=9, color=_GREY)
     axes = figure.subplots(count, count, squeeze=False)
     edges = [np.linspace(*np.quantile(draws[:, k], [0.001, 0.999]), _CELLS + 1) for k in range(count)]
     for row, column in np.ndindex(count, count):

@@ -26,6 +26,7 @@ __all__ = ["compared_errors", "measure_figures", "measure_tables"]
 _SHOWN = 16  # images of a gallery
 _POINTS = 20_000  # of a corner plot
 _RESAMPLES = 200
+_KINDS = {"error_68": "68 % error", "mae": "Mean absolute error"}
 Table = Mapping[str, np.ndarray]
 
 
@@ -35,9 +36,9 @@ def measure_figures(
     """Figures of an evaluation, by name, of the rows (N,) of its data set."""
     names, facts = found.names, found.facts()
     below, likelier = found.ranks
+    kind = _compared(names, preset)
     errors = {
-        name: (own["error_68"]["value"], own["error_68"]["low"], own["error_68"]["high"])
-        for name, own in scores["targets"].items()
+        name: (own[kind]["value"], own[kind]["low"], own[kind]["high"]) for name, own in scores["targets"].items()
     }
     certainty = np.linalg.slogdet(
         found.posterior.covariance / np.outer(found.posterior.spread, found.posterior.spread)
@@ -55,7 +56,7 @@ def measure_figures(
         )
 
     return {
-        "errors": errors_figure({"this run": errors}, _others("error_68", names, preset), title),
+        "errors": errors_figure(_KINDS[kind], {"this run": errors}, _others(kind, names, preset), title),
         "truth": truth_figure(names, found.truth, found.posterior.mean, found.sigma, title),
         "coverage": coverage_figure(names, found.error / found.sigma, found.distance, title),
         "chi2": distance_figure(found.distance, len(names), facts["chi2_ks"]["p_value"], title),
@@ -70,7 +71,7 @@ def measure_figures(
 def measure_tables(scores: Mapping[str, Any], preset: str | None) -> dict[str, list[dict[str, str]]]:
     """68 % errors, and mean absolute errors, by target, with published ones; bins of each target."""
     tables = {}
-    for statistic, title in {"error_68": "68 % errors", "mae": "Mean absolute errors"}.items():
+    for statistic, kind in _KINDS.items():
         own = {"": "this run"} | {name: interval_text(target[statistic]) for name, target in scores.items()}
         others = _others(statistic, tuple(scores), preset)
         lines = [
@@ -80,7 +81,7 @@ def measure_tables(scores: Mapping[str, Any], preset: str | None) -> dict[str, l
         mean = {"": "the mean of the training samples"} | {
             name: interval_text(target["mae_of_the_mean"]) for name, target in scores.items()
         }
-        tables[title] = [own, *([mean] if statistic == "mae" else []), *lines]
+        tables[f"{kind}s"] = [own, *([mean] if statistic == "mae" else []), *lines]
     for name, target in scores.items():
         tables[f"{name} by its true value"] = [
             {key: f"{value:.4g}" for key, value in each.items()} for each in target["by_bin"]
@@ -97,7 +98,12 @@ def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: st
             off = np.abs(table[name].astype(float) - table[f"{name}_true"].astype(float))
             score = interval(off, middle, _RESAMPLES, 0)
             runs[run][name] = (score["value"], score["low"], score["high"])
-    return {"errors": errors_figure(runs, _others("error_68", tuple(names), None), title)}
+    return {"errors": errors_figure(_KINDS["error_68"], runs, _others("error_68", tuple(names), None), title)}
+
+
+def _compared(names: tuple[str, ...], preset: str | None) -> str:
+    """The statistic that others have published of the targets; 68 % errors where nobody has."""
+    return next((kind for kind in _KINDS if published(kind, names, preset)), "error_68")
 
 
 def _others(statistic: str, names: tuple[str, ...], preset: str | None) -> dict[str, Mapping[str, float]]:

@@ -42,9 +42,13 @@ ERRORS: list[Published] = [
 
 
 def published(statistic: str, targets: tuple[str, ...], preset: str | None) -> list[Published]:
-    """Results of that statistic that have one of the targets, for any data or those of the preset."""
+    """Results of that statistic that have one of the targets, for any data or those of the preset.
+
+    Such as III-axion counts as III: it is taken for the same preset without its other classes.
+    """
+    own = preset and preset.removesuffix("-axion")
     return [
         each
         for each in ERRORS
-        if each.statistic == statistic and each.preset in (None, preset) and set(targets) & set(each.values)
+        if each.statistic == statistic and each.preset in (None, own) and set(targets) & set(each.values)
     ]

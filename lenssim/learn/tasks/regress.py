@@ -190,7 +190,7 @@ class Regress(Task):
         return {
             label: own[key]
             for name, own in metrics["targets"].items()
-            for label, key in ((f"MAE of {name}", "mae"), (f"    of the mean {name}", "mae_of_the_mean"))
+            for label, key in ((f"MAE of {name}", "mae"), (f"  of always answering the mean {name}", "mae_of_the_mean"))
         }
 
     @override
