@@ -77,7 +77,8 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         for document in evaluations:
             scores, about = document["metrics"], DataIdentity.model_validate(document["data"])
             cells = [interval_text(scores[key]) for key in record.task.headlines]
-            lines.append(f"| {about.title} (`{about.fingerprint[:8]}`) | {document['n']:,} | {' | '.join(cells)} |")
+            judged = f"{about.title} (`{about.fingerprint[:8]}`){_passes(document)}"
+            lines.append(f"| {judged} | {document['n']:,} | {' | '.join(cells)} |")
         lines.append("")
     lines += [
         "## To repeat it",
@@ -97,6 +98,13 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _passes(document: dict[str, Any]) -> str:
+    """What was averaged, in words: nothing for one answer of one run."""
+    runs, answers = (document.get("passes", {}).get(key, 1) for key in ("runs", "answers"))
+    several = f", {runs} runs averaged" if runs > 1 else ""
+    return several + (f", {answers // runs} answers of each averaged" if answers > runs else "")
 
 
 def _audited(run: Run) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "roc_figure",
     "save",
     "style_of",
+    "wilson",
 ]
 
 # Okabe & Ito (2008): told apart by colour-blind readers; told apart again by line style in grey
@@ -144,7 +145,7 @@ def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, st
     return figure
 
 
-def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval of one sigma for a share of `count` (honest near 0 and 1, where the normal one vanishes)."""
     centre = (share + 0.5 / count) / (1 + 1 / count)
     half = np.sqrt(share * (1 - share) / count + 0.25 / count**2) / (1 + 1 / count)
@@ -157,7 +158,7 @@ def calibration_figure(labels: np.ndarray, probabilities: np.ndarray, ece: float
     figure = Figure(figsize=(5.2, 5.4), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     upper.set_title(title, **_TITLE)
-    low, high = _wilson(bins["accuracy"], bins["count"])
+    low, high = wilson(bins["accuracy"], bins["count"])
     upper.plot([0, 1], [0, 1], color=_GREY, linestyle=(0, (2, 3)), linewidth=0.8, label="perfectly calibrated")
     label = f"this run, ECE {ece:.4f}"
     style = {"fmt": "o-", "markersize": 4, "capsize": 2, "color": _COLOURS[0], "linewidth": 1.4}

@@ -1,18 +1,23 @@
 """What a network looks at: examples of the data, its first features, and the pixels that speak for a class."""
 
 from collections.abc import Sequence
+from typing import Any, override
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from lenssim.learn.model import Model
 
 __all__ = ["attributions_figure", "examples_figure", "features_figure", "first_features", "integrated_gradients"]
 
 _STEPS = 32
-_MAPS = 16
+_MAPS = 15
+_FINEST = 4  # pixels a side, below which a map of features shows nothing
+_BLUR = 1.0  # pixels
 _GREY = "#777777"
 
 
@@ -42,27 +47,39 @@ def examples_figure(images: np.ndarray, names: Sequence[str], title: str) -> Fig
     return figure
 
 
+class _FirstConvolution(TorchFunctionMode):
+    """Keeps what the first convolution gives, whichever module asks for it."""
+
+    features: Tensor | None = None
+
+    @override
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        if func is nn.functional.conv2d and self.features is None:
+            self.features = given
+        return given
+
+
 def first_features(model: Model, image: Tensor) -> Tensor | None:
-    """Features (K, h, w) behind the first convolution for an image (C, H, W); None for a net without one."""
-    first = next((module for module in model.net.modules() if isinstance(module, nn.Conv2d)), None)
-    if first is None:
-        return None
-    kept: list[Tensor] = []
-    handle = first.register_forward_hook(lambda _, __, features: kept.append(features))
-    try:
-        with torch.inference_mode():
-            model.eval()(image[None])
-    finally:
-        handle.remove()
-    return kept[0][0] if kept and kept[0].ndim == 4 else None
+    """Features (K, h, w) behind the first convolution for an image (C, H, W).
+
+    None for a net without one, or whose first convolution cuts the image into less than four by four patches.
+    """
+    with torch.inference_mode(), _FirstConvolution() as first:
+        model.eval()(image[None])
+    found = first.features
+    return None if found is None or min(found.shape[-2:]) < _FINEST else found[0]
 
 
-def features_figure(features: Tensor, title: str) -> Figure:
-    """The first sixteen of features (K, h, w)."""
-    figure, axes = _panels(min(len(features), _MAPS), 8, title)
-    for k, ax in enumerate(axes):
-        ax.imshow(features[k].float().cpu().numpy(), cmap="viridis", origin="lower")
-        ax.set_title(str(k), fontsize=7)
+def features_figure(image: np.ndarray, features: Tensor, title: str) -> Figure:
+    """An image (C, H, W) and the first fifteen of its features (K, h, w), each on its own scale."""
+    shown = features[:_MAPS].float().cpu().numpy()
+    figure, axes = _panels(1 + len(shown), 8, title)
+    axes[0].imshow(_shown(image), cmap="gray", origin="lower")
+    axes[0].set_title("image", fontsize=8)
+    for k, one in enumerate(shown):
+        axes[k + 1].imshow(one, cmap="viridis", origin="lower")
+        axes[k + 1].set_title(str(k), fontsize=8)
     return figure
 
 
@@ -82,12 +99,17 @@ def integrated_gradients(model: Model, images: Tensor, outputs: Tensor) -> Tenso
 
 
 def attributions_figure(images: np.ndarray, shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """Images (N, C, H, W) above what each pixel adds (N, C, H, W): red speaks for the output, blue against it."""
+    """Images (N, C, H, W) above what each pixel adds (N, C, H, W): red speaks for the output, blue against it.
+
+    What pixels add is shown smoothed by a Gaussian of one pixel: from one to the next its sign often changes.
+    """
     figure, axes = _panels(2 * len(images), len(images), title)
     for k, (image, share, name) in enumerate(zip(images, shares, names, strict=True)):
         axes[k].imshow(_shown(image), cmap="gray", origin="lower")
-        axes[k].set_title(name, fontsize=7)
-        added = share.sum(axis=0)
+        axes[k].set_title(name, fontsize=8)
+        added = gaussian_filter(share.sum(axis=0), _BLUR)
         end = np.quantile(np.abs(added), 0.995) or 1
-        axes[len(images) + k].imshow(added, cmap="RdBu_r", origin="lower", vmin=-end, vmax=end)
+        below = axes[len(images) + k]
+        below.imshow(added, cmap="RdBu_r", origin="lower", vmin=-end, vmax=end)
+        below.contour(_shown(image), levels=2, colors=_GREY, linewidths=0.5)
     return figure

@@ -150,7 +150,7 @@ def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
         keys |= {f"val_{key}": f"validation {name}" for key, name in run.record.task.progress.items()}
     for key, name in keys.items():
         if own := {run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]}:
-            yield shown(f"curves-{key}", histories_figure(own, key, name, name), f"{name} by epoch")
+            yield shown(f"curves-{key}", histories_figure(own, key, name, "all trainings"), f"{name} by epoch")
 
 
 def _sizes(judged: Sequence[Judged]) -> Figure | None:
@@ -161,7 +161,7 @@ def _sizes(judged: Sequence[Judged]) -> Figure | None:
             label = f"{each.row.net} on {each.row.data}"
             points.setdefault(label, []).append((each.row.train_images, each.row.metrics[key]))
     several = {label: own for label, own in points.items() if len({size for size, _ in own}) > 1}
-    return sizes_figure(several, name, name) if several else None
+    return sizes_figure(several, name, "the same net, from more images") if several else None
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -208,8 +208,9 @@ def _inside(each: Judged) -> Iterator[tuple[str, Figure, str]]:
     images = torch.from_numpy(each.dataset.images(rows))
     features = first_features(model, images[0])
     if features is not None:
-        caption = f"features after the first convolution, of the first image below ({names[0]})"
-        yield "features", features_figure(features, each.row.run), caption
+        caption = f"an image of {names[0]} and its features after the first convolution"
+        figure = features_figure(images[0].numpy(), features, f"{each.row.run}: after the first convolution")
+        yield "features", figure, caption
     with torch.inference_mode():
         outputs = model.eval()(images)
     shares = integrated_gradients(model, images, outputs.argmax(dim=1).clone()).numpy()
@@ -218,5 +219,9 @@ def _inside(each: Judged) -> Iterator[tuple[str, Figure, str]]:
         said = dict(zip(table["index"].astype(int), table["predicted"], strict=True))
         pairs = zip(names, each.dataset.index[rows].tolist(), strict=True)
         names = [name if said[number] == name else f"{name}, said {said[number]}" for name, number in pairs]
-    caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it"
-    yield "gradients", attributions_figure(images.numpy(), shares, names, each.row.run), caption
+    caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it; smoothed"
+    yield (
+        "gradients",
+        attributions_figure(images.numpy(), shares, names, f"{each.row.run}: what speaks for its answer"),
+        caption,
+    )

@@ -173,7 +173,7 @@ class Classify(Task):
         figures = {"roc": roc_figure(tables, self.classes, title)}
         for column, name in _DEPENDS.items():
             if all(column in table for table in tables.values()):
-                figures[f"accuracy against {column}"] = accuracy_figure(tables, column, name, title)
+                figures[f"accuracy against {column}"] = accuracy_figure(tables, self.classes, column, name, title)
         return figures
 
     @override
