@@ -15,6 +15,7 @@ from lenssim.learn.tasks import parse_config
 COUNTS = {
     "cnn": 125_683,
     "compact": 341_403,
+    "compact_grid": 598_451,
     "deeplense_cnn": 509_955,
     "resnet18": 11_171_779,
     "efficientnet_b0": 4_010_815,
@@ -26,7 +27,7 @@ COUNTS = {
     "equivariant_d4": 60_071,
     "equivariant_c8": 60_071,
 }
-SMALLEST = {"cnn": 16, "compact": 8, "deeplense_cnn": 5, "cvt": 16, "lensformer": 2}
+SMALLEST = {"cnn": 16, "compact": 8, "compact_grid": 16, "deeplense_cnn": 5, "cvt": 16, "lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
 ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
 every_net = pytest.mark.parametrize("name", ALL)

@@ -13,6 +13,7 @@ __all__ = ["NETS", "build_net", "check_net", "parameter_count"]
 NETS = {  # name: its module, and what else `build` is told where the module builds a family
     "cnn": "cnn",
     "compact": "compact",
+    "compact_grid": "compact_grid",
     "deeplense_cnn": "deeplense_cnn",
     "resnet18": "timm:resnet18",
     "efficientnet_b0": "timm:efficientnet_b0",

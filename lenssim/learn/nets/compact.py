@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["Compact", "build"]
+__all__ = ["Block", "Compact", "build"]
 
 _WIDTHS = (24, 32, 64, 96)  # at the stamp's resolution, half, a quarter, an eighth
 _BLOCKS = (0, 1, 1, 1)
@@ -19,7 +19,7 @@ def _convolution(before: int, width: int) -> list[nn.Module]:
     return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """x + two convolutions of x (He et al. 2016); the second starts at zero, so that the net begins shallow."""
 
     def __init__(self, width: int) -> None:
@@ -48,7 +48,7 @@ class Compact(nn.Module):
                     *pool,
                     *_convolution(channels, width),
                     nn.ReLU(inplace=True),
-                    *(_Block(width) for _ in range(blocks)),
+                    *(Block(width) for _ in range(blocks)),
                 )
             )
             channels = width
