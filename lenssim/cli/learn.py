@@ -63,7 +63,7 @@ def classify(
         str | None, typer.Option(help="Scaling of each image: minmax, max, standard, asinh, none. Default: minmax.")
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="dihedral (flips and 90 degree rotations), flips or none. Default: dihedral.")
+        str | None, typer.Option(help="Such as dihedral+recentre=2+psf; see docs/training.md. Default: dihedral.")
     ] = None,
     dropout: Annotated[
         str | None,
@@ -122,7 +122,7 @@ def regress(
     ] = None,
     only: Annotated[str | None, typer.Option(help="Only samples of this class.")] = None,
     augment: Annotated[
-        str | None, typer.Option(help="dihedral or flips, where no target moves with the image. Default: none.")
+        str | None, typer.Option(help="As of classify: targets move along with the image. Default: none.")
     ] = None,
     **given: Any,
 ) -> None:

@@ -1,6 +1,5 @@
 """What one training is asked to do."""
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -25,9 +24,6 @@ _REGISTRIES: dict[str, Callable[[str], Any]] = {
     "schedule": schedule,
     "dropout": parse_dropout,
 }
-
-
-_MOVING = re.compile(r"(^|_)(e[12]|gamma[12]|[xy]|phi|angle)$")  # parameters that turn with the sky
 
 
 class LiveData(BaseModel):
@@ -61,7 +57,7 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(default=1e-2, ge=0, description="of all optimisers but adam")
     seed: int = Field(default=0, ge=0, description="decides weights, order and augmentation")
     normalise: str = Field(default="minmax", description="what is done to each image first")
-    augment: str = Field(default="dihedral", description="none, flips, or dihedral: flips and 90 degree rotations")
+    augment: str = Field(default="dihedral", description="names joined by +, see docs/training.md")
     dropout: Annotated[str, BeforeValidator(str)] = Field(
         default="0", description="rate before every layer but the first, or concrete: learned; drawn in answers too"
     )
@@ -124,7 +120,7 @@ class RegressConfig(TrainConfig):
     targets: tuple[str, ...] = Field(min_length=1, description="names of the parameters, columns of the data set")
     head: str = Field(default="full", description="point, diagonal, full (the whole covariance), mixture or flow")
     only: str | None = Field(default=None, description="samples of one class only")
-    augment: str = Field(default="none", description="dihedral and flips only where no target moves with the image")
+    augment: str = Field(default="none", description="as of every training; targets move along")
 
     @field_validator("targets")
     @classmethod
@@ -134,10 +130,11 @@ class RegressConfig(TrainConfig):
         return names
 
     @model_validator(mode="after")
-    def _targets_stay(self) -> "RegressConfig":
-        moving = [name for name in self.targets if _MOVING.search(name)]
-        if moving and self.augment != "none":
-            raise ValueError(f"augment: {self.augment} turns and mirrors the image, and {', '.join(moving)}: give none")
+    def _targets_follow(self) -> "RegressConfig":
+        try:
+            augmentation(self.augment, self.targets)
+        except LenssimError as error:
+            raise ValueError(str(error)) from None
         return self
 
 

@@ -12,6 +12,7 @@ from lenssim.errors import DataError
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.dropout import Concrete, penalty
+from lenssim.learn.images import Images
 from lenssim.learn.model import Model
 from lenssim.learn.optimise import optimiser, schedule
 from lenssim.learn.tasks import Task
@@ -20,16 +21,16 @@ __all__ = ["Learner"]
 
 
 class Learner(LightningModule):
-    """A model that learns a task under a config from `samples` images, in `steps` steps in all.
+    """A model that learns a task under a config from `samples` of the `images`, in `steps` steps in all.
 
     Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed training repeats it.
     """
 
-    def __init__(self, model: Model, task: Task, config: TrainConfig, steps: int, samples: int) -> None:
+    def __init__(self, model: Model, task: Task, config: TrainConfig, images: Images, steps: int, samples: int) -> None:
         super().__init__()
         self.model, self.task, self.config = model, task, config
         self.steps, self.samples = steps, samples
-        self.augment = augmentation(config.augment)
+        self.augment = augmentation(config.augment, task.columns, images)
         self.scores = task.metrics()
         self.train_loss = MeanMetric()
         self.train_loss.persistent(True)  # the mean over an epoch that is resumed half-way
@@ -38,8 +39,9 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)  # for dropout; `train` keeps the caller's stream
-        images = self.augment(batch["image"], torch.Generator().manual_seed(seed))
-        loss = self.task.loss(self.model(images), batch) + penalty(self.model.net) / self.samples
+        generator = torch.Generator().manual_seed(seed)
+        images, targets = self.augment(batch["image"], generator, batch.get("target"))
+        loss = self.task.loss(self.model(images), {**batch, "target": targets}) + penalty(self.model.net) / self.samples
         _check(loss, batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         self.train_loss.update(loss.detach())
         return loss

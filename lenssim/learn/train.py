@@ -69,6 +69,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         **dataset.order,
     )
     sampler.share(0, config.devices)
+    learner = Learner(model, task, config, images, config.epochs * len(sampler), len(rows["train"]))
     record = RunRecord(
         config=config,
         task=task,
@@ -111,7 +112,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         reset_peak_memory(device)
         _fit(
             trainer,
-            Learner(model, task, config, config.epochs * len(sampler), len(rows["train"])),
+            learner,
             stream(dataset, sampler, config.workers, pin),
             stream(dataset, judged, config.workers, pin),
             run.last if run.last.exists() else None,

@@ -32,7 +32,7 @@ class Classifier(LightningModule):
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> torch.Tensor:
         """One batch: this process's share of the global one."""
         seed = batch_seed(self.seed, self.current_epoch, number * self.trainer.world_size + self.global_rank)
-        images = self.augment(batch["image"], torch.Generator().manual_seed(seed))
+        images, _ = self.augment(batch["image"], torch.Generator().manual_seed(seed))
         return torch.nn.functional.cross_entropy(self.model(images), batch["label"])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

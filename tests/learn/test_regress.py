@@ -174,7 +174,11 @@ def test_every_head_learns(name, folder, tmp_path):
         ({"targets": ["theta_E", "theta_E"]}, ConfigError, "give each once"),
         ({"targets": []}, ConfigError, "targets"),
         ({"head": "ful"}, ConfigError, "did you mean 'full'"),
-        ({"targets": ["theta_E", "e1"], "augment": "dihedral"}, ConfigError, "turns and mirrors the image, and e1"),
+        (
+            {"targets": ["theta_E", "center_x"], "augment": "dihedral"},
+            ConfigError,
+            "center_x is measured without the other",
+        ),
         ({"class_weights": "balanced"}, ConfigError, "unknown setting 'class_weights'"),
     ],
 )
