@@ -19,16 +19,17 @@ __all__ = ["ALARM_RATE", "Novelty", "image_features", "read_novelty"]
 
 ALARM_RATE = 0.01
 _FILE = "novelty.json"
+_FORMAT = "lenssim-novelty/2"
 _RINGS = 8  # in radius, and in spatial frequency
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-_QUIET = 0.2  # quantile of the steps between neighbours
+_NOISE = (0.2, 0.5, 1.0)
 _FLOOR = 1e-12  # of a power spectrum: below it there is rounding
 _CHUNK = 1024
 
 
 def image_features(images: np.ndarray) -> np.ndarray:
-    """Statistics float64 (N, F) of images (N, C, H, W), by band: power spectrum, light by radius, quantiles, and the
-    noise, as steps between neighbours show it where the image is quiet.
+    """Statistics float64 (N, F) of images (N, C, H, W), at least 3 x 3, by band: power spectrum, light by radius,
+    quantiles, and quantiles of what differs from all smooth images, which are of the noise, and the largest.
     """
     images = np.asarray(images, dtype=np.float64)
     count, height, width = len(images), *images.shape[-2:]
@@ -37,8 +38,9 @@ def image_features(images: np.ndarray) -> np.ndarray:
     power = np.abs(np.fft.rfft2(images - images.mean((-2, -1), keepdims=True))) ** 2 / (height * width)
     light = _by_ring(images, np.hypot(x, y))
     levels = np.moveaxis(np.quantile(images, _QUANTILES, axis=(-2, -1)), 0, -1)
-    quiet = np.quantile(np.abs(np.diff(images, axis=-1)), [_QUIET], axis=(-2, -1))[0][..., None]
-    parts = [np.log(_by_ring(power, waves) + _FLOOR), light, levels, np.log(quiet + _FLOOR)]
+    rough = np.diff(np.diff(images, 2, axis=-1), 2, axis=-2)  # Immerkaer (1996): zero where an image is quadratic
+    noise = np.moveaxis(np.quantile(np.abs(rough), _NOISE, axis=(-2, -1)), 0, -1)
+    parts = [np.log(_by_ring(power, waves) + _FLOOR), light, levels, np.log(noise + _FLOOR)]
     return np.concatenate(parts, axis=-1).reshape(count, -1)
 
 
@@ -52,9 +54,10 @@ def _by_ring(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
 class Novelty(BaseModel):
     """Distances of images from the training data, and those of validation images to judge them by.
 
-    Mahalanobis distances of `image_features` of the normalised images, with the shrunk covariance of Ledoit & Wolf
-    (2004). The share of validation images at least as far out is a conformal p-value (Vovk et al. 2005): whatever the
-    distribution, images like the training data have p <= a with a probability of at most a.
+    Mahalanobis distances of `image_features` of the normalised images, with the shrunk correlations of Ledoit & Wolf
+    (2004): of standardised features, or else shrinkage would drown those that hardly vary. The share of validation
+    images at least as far out is a conformal p-value (Vovk et al. 2005): whatever the distribution, images like the
+    training data have p <= a with a probability of at most a.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,9 +71,11 @@ class Novelty(BaseModel):
     @classmethod
     def fit(cls, normalise: str, training: np.ndarray, validation: np.ndarray) -> Self:
         """From training and validation images (N, C, H, W), scaled by the normalisation of that name."""
-        fitted = LedoitWolf().fit(_features(normalise, training))
-        mean, precision = fitted.location_.tolist(), fitted.precision_.tolist()
-        bare = cls(normalise=normalise, mean=mean, precision=precision, distances=())
+        seen = _features(normalise, training)
+        mean, spread = seen.mean(axis=0), seen.std(axis=0)
+        spread[spread == 0] = 1
+        precision = LedoitWolf(assume_centered=True).fit((seen - mean) / spread).precision_ / np.outer(spread, spread)
+        bare = cls(normalise=normalise, mean=mean.tolist(), precision=precision.tolist(), distances=())
         return bare.model_copy(update={"distances": tuple(np.sort(bare.distance(validation)).tolist())})
 
     @property
@@ -90,15 +95,18 @@ class Novelty(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Keep it in a run's folder."""
-        write_json(folder / _FILE, self.model_dump(mode="json"))
+        write_json(folder / _FILE, {"format": _FORMAT, **self.model_dump(mode="json")})
 
 
 def read_novelty(folder: Path) -> Novelty | None:
-    """What a run's folder keeps of it, None for nothing; `DataError` if it is damaged."""
+    """What a run's folder keeps of it, None for nothing or other statistics than today's; `DataError` if damaged."""
     if not (folder / _FILE).is_file():
         return None
+    document = read_json(folder / _FILE)
+    if document.pop("format", None) != _FORMAT:
+        return None
     try:
-        return Novelty.model_validate(read_json(folder / _FILE))
+        return Novelty.model_validate(document)
     except ValidationError as error:
         raise DataError(f"{folder / _FILE} is not what lenssim train writes: {error.errors()[0]['msg']}") from None
 

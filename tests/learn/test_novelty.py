@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenssim.data.dataset import ShardDataset
+from lenssim.data.files import write_json
 from lenssim.errors import DataError
 from lenssim.learn.novelty import ALARM_RATE, Novelty, image_features, read_novelty
 from lenssim.learn.predict import predict
@@ -39,9 +40,28 @@ def test_strange_images_are_flagged(novelty, images):
         "smoothed": (seen + np.roll(seen, 1, -1) + np.roll(seen, 1, -2) + np.roll(seen, (1, 1), (-1, -2))) / 4,
         "a hot pixel": np.where(np.arange(32 * 32).reshape(32, 32) == 40, 3 * seen.max(), seen),
         "upside down in flux": -seen,
+        "moved by a quarter of the stamp": np.roll(seen, 8, -1),
+        "noise of 0.3 % of the peak": seen + 0.003 * seen.max((-2, -1), keepdims=True) * rng.normal(size=seen.shape),
     }
     caught = {name: flagged(novelty, other.astype(np.float32)) for name, other in strange.items()}
     assert min(caught.values()) > 0.9, caught
+
+
+def test_noise_that_was_never_seen_is_flagged_and_so_is_its_absence(tmp_path, images, novelty, make_data):
+    bare = ShardDataset(make_data(tmp_path / "bare", n=960, seed=22))
+    clean = bare.images(np.arange(960))
+    own = Novelty.fit("minmax", clean[:640], clean[640:])
+    assert flagged(novelty, clean[:200]) > 0.95
+    assert flagged(own, images[:200]) > 0.95
+
+
+def test_the_unit_of_a_feature_does_not_matter(images, monkeypatch):
+    """Shrinkage towards a multiple of the unit matrix would make it matter, as it did."""
+    plain = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
+    units = 10.0 ** np.random.default_rng(0).integers(-6, 7, image_features(images[:1]).shape[1])
+    monkeypatch.setattr("lenssim.learn.novelty.image_features", lambda pixels: units * image_features(pixels))
+    scaled = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
+    np.testing.assert_allclose(scaled, plain, atol=0.01)
 
 
 @given(st.integers(2, 400), st.integers(0, 5))
@@ -74,6 +94,8 @@ def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
     assert noise.unlike
     assert noise.document()["as_unlike_in_validation"] == pytest.approx(1 / 65)
     assert read_novelty(tmp_path) is None
-    (tmp_path / "novelty.json").write_text("{}")
+    write_json(tmp_path / "novelty.json", {"normalise": "minmax", "mean": [0.0]})  # of an earlier kind
+    assert read_novelty(tmp_path) is None
+    write_json(tmp_path / "novelty.json", {"format": "lenssim-novelty/2"})
     with pytest.raises(DataError, match=r"novelty\.json"):
         read_novelty(tmp_path)
