@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from lenstronomy.LensModel.Profiles.cnfw import CNFW
 from lenstronomy.LensModel.Profiles.convergence import Convergence
@@ -285,6 +285,10 @@ PRIORS = {
 @given(data=st.data())
 def test_lenstronomy_over_priors(profile, data):
     parameters = {**data.draw(st.fixed_dictionaries(PRIORS[profile])), **CENTER}
+    if "Rs" in parameters:  # lenstronomy cancels near R = Rs too: by 3e-8 at a relative distance of 1e-5, 0.4 at 1e-9
+        x, y = grid(tensors(parameters))
+        radii = np.hypot(x - parameters["center_x"], y - parameters["center_y"]) / parameters["Rs"]
+        assume(np.abs(radii - 1).min() > 3e-4)
     for function in FUNCTIONS:
         if hasattr(module(profile), function):
             for dtype, tolerance in TOLERANCE.items():
