@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["print_manifest", "register"]
 
-Model = Annotated[str, typer.Option("--model", "-m", help="Preset: I, II, III, or the path of a preset's YAML file.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Preset (lenssim models lists them), or the path of a YAML file.")
+]
 Noise = Annotated[str | None, typer.Option(help="nominal, none or published; default: the preset's first.")]
 Engine = Annotated[str, typer.Option(help="What renders: batched (fast), lenstronomy (the reference) or autolens.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the engine's.")]
@@ -35,6 +37,9 @@ def generate(
     seed: Annotated[int, typer.Option(help="Seed; with preset, split and number it decides every sample.")] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test: disjoint random streams.")] = "train",
     noise: Noise = None,
+    galaxies: Annotated[
+        Path | None, typer.Option(help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder.")
+    ] = None,
     engine: Engine = "batched",
     precision: Precision = None,
     device: Device = "auto",
@@ -89,8 +94,9 @@ def generate(
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if not 0 <= workers <= 1024:
         raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
+    preset = load_preset(model)
     plan = make_plan(
-        load_preset(model),
+        preset if galaxies is None else preset.with_galaxies(galaxies.resolve()),
         n,
         seed=seed,
         split=split,

@@ -12,6 +12,7 @@ from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import POLAR
 from lenssim.simulate.scenes import Perturbers, Scenes
+from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
 
 __all__ = ["column_names", "draw", "labels"]
@@ -61,7 +62,7 @@ def column_names(preset: Preset) -> list[str]:
 
 
 def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
-    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed)
+    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed, split)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     plane = LensPlane(
@@ -74,16 +75,20 @@ def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mappin
         truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
     )
     perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
-    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units)
+    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
+
+
+def _images(preset: Preset) -> np.ndarray | None:
+    return preset.galaxies.images() if preset.galaxies is not None else None
 
 
 def _half_frame(preset: Preset) -> float:
     return preset.instrument.num_pix * preset.instrument.pixel_scale / 2
 
 
-def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float]) -> Columns:
+def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str) -> Columns:
     """Lens and source of a block; what the preset's placement does not keep is drawn again."""
-    columns = _draw_once(preset, rng, fixed)
+    columns = _draw_once(preset, rng, fixed, split)
     if preset.placement is None:
         return columns
     left, again = np.arange(BLOCK), columns
@@ -92,13 +97,13 @@ def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, fl
         z_lens, z_source = own.values["z_lens"], own.values["z_source"]
         convention = own.values.get("z_source_convention", z_source)
         scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
-        kept = preset.placement.place(own, preset.components(), scale, _half_frame(preset))
+        kept = preset.placement.place(own, preset.components(), scale, _half_frame(preset), _images(preset))
         for name, column in own.values.items():
             columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[kept]
         left = left[~kept]
         if not len(left):
             return columns
-        again = _draw_once(preset, rng, fixed)
+        again = _draw_once(preset, rng, fixed, split)
     raise ConfigError(
         f"{len(left)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
         f"{preset.placement.magnification:g} with {preset.placement.in_frame:.0%} of their light in the frame; "
@@ -106,7 +111,7 @@ def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, fl
     )
 
 
-def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float]) -> Columns:
+def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str) -> Columns:
     """All that does not depend on where the lens puts things; `ConfigError` for what no lens can be."""
     columns = Columns(BLOCK, rng, fixed)
     for name in ("z_lens", "z_source", "z_source_convention", "exposure_time"):
@@ -123,6 +128,8 @@ def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, flo
         )
     _einstein_radii(preset, columns, preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology))
     _ellipticities(preset, columns)
+    if preset.galaxies is not None:
+        _choose_galaxies(preset, columns, preset.galaxies.of(split))
     return columns
 
 
@@ -143,6 +150,12 @@ def _ellipticities(preset: Preset, columns: Columns) -> None:
                 raise ConfigError(f"{component.prefix}q must lie above 0 and not above 1, got {q.min():g}..{q.max():g}")
             for name, column in zip(("e1", "e2"), ellipticity(q, phi), strict=True):
                 columns.put(component.prefix + name, column)
+
+
+def _choose_galaxies(preset: Preset, columns: Columns, own: np.ndarray) -> None:
+    for prefix in (c.prefix for c in preset.components() if c.role == "source" and c.profile == "interpolated"):
+        columns.put(prefix + "image", own[columns.rng.integers(len(own), size=columns.n)].astype(np.float64))
+        columns.put(prefix + "scale", columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE)
 
 
 def _draw_dark_matter(

@@ -6,32 +6,17 @@ in the direction e, beta = r w - alpha, w = (1 - Gamma) e. Questions about a len
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from lenssim.simulate.sources.sersic import b_n, unit_flux
+from lenssim.simulate.sources.light import Light
 
-__all__ = ["Isothermal", "SersicLight"]
+__all__ = ["Isothermal"]
 
 _DIRECTIONS = 256
-_NODES = 48  # along a ray
-_DARK = 16.0  # e-foldings below its middle at which a source ends
 _TRIES = 30  # of eight points a lens: the area inside is above a tenth of what they are drawn from
 _ROUND = 1e-6  # sqrt(1 - q^2) below which an ellipsoid is a sphere to rounding
-
-
-@dataclass(frozen=True)
-class SersicLight:
-    """Elliptical Sersic profiles, one a lens: columns (n,) as in `profiles`, and the part of the source's flux."""
-
-    part: np.ndarray
-    R_sersic: np.ndarray
-    n_sersic: np.ndarray
-    e1: np.ndarray
-    e2: np.ndarray
-    center_x: np.ndarray
-    center_y: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -127,42 +112,38 @@ class Isothermal:
         """The lenses `rows`."""
         return Isothermal(*(getattr(self, own.name)[rows] for own in fields(self)))
 
-    def magnification(self, source: Sequence[SersicLight], frame: float) -> tuple[np.ndarray, np.ndarray]:
+    def magnification(self, source: Sequence[Light], frame: float) -> tuple[np.ndarray, np.ndarray]:
         """Flux (n,) of the images over that of the source, and the part within `frame` arcsec of (0, 0) in x and y.
 
         The integral of r S(r w - alpha) over rays, with nodes about the point of each ray that is next to the source.
         """
         total, inside = np.zeros(len(self.theta_E)), np.zeros(len(self.theta_E))
-        even = np.linspace(-1, 1, _NODES)
         w = self.speed
         for light in source:
-            a, b, c = _metric(light)
+            a, b, c = light.metric
             x, y = self.alpha + (np.stack([light.center_x, light.center_y]) - self.origin)[..., None]
             pace = a * w[0] ** 2 + 2 * b * w[0] * w[1] + c * w[1] ** 2
             nearest = (a * w[0] * x + b * (w[0] * y + w[1] * x) + c * w[1] * y) / pace
-            missed = (
-                np.maximum(a * x**2 + 2 * b * x * y + c * y**2 - pace * nearest**2, 0) / light.R_sersic[:, None] ** 2
-            )
-            fade, power = b_n(light.n_sersic), 0.5 / light.n_sersic
-            dark = (_DARK / fade) ** light.n_sersic  # half-light radii
-            t = np.arcsinh(dark)[:, None] * even
-            steps, widths = np.sinh(t), np.cosh(t) * (t[:, 1:2] - t[:, :1])
-            own, ray = np.nonzero(missed < dark[:, None] ** 2)
-            scale = light.R_sersic[own] / np.sqrt(pace[own, ray])
+            missed = np.maximum(a * x**2 + 2 * b * x * y + c * y**2 - pace * nearest**2, 0) / light.size[:, None] ** 2
+            own, ray = np.nonzero(missed < light.reach[:, None] ** 2)
+            steps, widths = light.nodes()
+            scale = light.size[own] / np.sqrt(pace[own, ray])
             r = nearest[own, ray, None] + scale[:, None] * steps[own]
-            shape = (missed[own, ray, None] + steps[own] ** 2) ** power[own, None]
-            flux = np.maximum(r, 0) * np.exp(fade[own, None] * (1 - shape)) * widths[own]
+            seen = light.brightness(
+                own,
+                missed[own, ray, None] + steps[own] ** 2,
+                partial(_points, r, w[:, own, ray], x[own, ray], y[own, ray]),
+            )
+            flux = np.maximum(r, 0) * seen * widths[own]
             seen_x = self.center_x[own, None] + r * self.ray[0][ray, None]
             seen_y = self.center_y[own, None] + r * self.ray[1][ray, None]
             held = flux * (np.maximum(np.abs(seen_x), np.abs(seen_y)) < frame)
-            weight = scale * (light.part / unit_flux(light.R_sersic, light.n_sersic))[own] * 2 * np.pi / _DIRECTIONS
+            weight = scale * (light.part / light.unit_flux)[own] * 2 * np.pi / _DIRECTIONS
             total += np.bincount(own, flux.sum(1) * weight, minlength=len(total))
             inside += np.bincount(own, held.sum(1) * weight, minlength=len(total))
         return total, inside / np.where(total > 0, total, 1)
 
 
-def _metric(light: SersicLight) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """a, b, c (n, 1) of the elliptical radius R^2 = a x^2 + 2 b x y + c y^2: q along the major axis, 1 / q across."""
-    e1, e2 = light.e1[:, None], light.e2[:, None]
-    squared = e1**2 + e2**2
-    return (1 + squared - 2 * e1) / (1 - squared), -2 * e2 / (1 - squared), (1 + squared + 2 * e1) / (1 - squared)
+def _points(r: np.ndarray, w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where rays meet the source plane, from the source's centre."""
+    return r * w[0][:, None] - x[:, None], r * w[1][:, None] - y[:, None]

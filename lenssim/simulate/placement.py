@@ -1,14 +1,15 @@
 """Placement: sources inside the caustics of their lens; kept is what it magnifies and what the frame holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
-from lenssim.simulate.isothermal import Isothermal, SersicLight
+from lenssim.simulate.isothermal import Isothermal
 from lenssim.simulate.scenes import Component
+from lenssim.simulate.sources.light import GalaxyLight, Light, SersicLight
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["Placement"]
@@ -28,27 +29,35 @@ class Placement(BaseModel):
     in_frame: float = Field(default=0.0, ge=0, le=1)
 
     def check(self, components: Sequence[Component]) -> None:
-        """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics."""
+        """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics or galaxies."""
         of = {role: [own.profile for own in components if own.role == role] for role in ("lens", "source")}
-        if of["lens"].count("sie") != 1 or set(of["lens"]) - {"sie", "shear"} or set(of["source"]) != {"sersic"}:
+        if of["lens"].count("sie") != 1 or set(of["lens"]) - {"sie", "shear"} or set(of["source"]) - set(_LIGHTS):
             raise ConfigError(
-                "placement knows the caustics of one sie with or without shear, and the light of sersics; "
+                "placement knows the caustics of one sie with or without shear, and sersic or interpolated light; "
                 f"got lens {', '.join(of['lens'])} and source {', '.join(of['source'])}"
             )
 
-    def place(self, columns: Columns, components: Sequence[Component], scale: np.ndarray, frame: float) -> np.ndarray:
+    def place(
+        self,
+        columns: Columns,
+        components: Sequence[Component],
+        scale: np.ndarray,
+        frame: float,
+        galaxies: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Put the sources and the column `magnification`, of the smooth lens; returns which systems (n,) to keep.
 
-        `scale` (n,) is what the source sees of the stated deflections, `frame` [arcsec] half the side of the stamp.
+        `scale` (n,) is what the source sees of the stated deflections, `frame` [arcsec] half the side of the stamp,
+        `galaxies` (K, H, W) what interpolated sources show.
         """
         values = columns.values
-        sources = [own.prefix for own in components if own.role == "source"]
+        sources = [own for own in components if own.role == "source"]
         lens = _lens(columns, components, scale)
         x, y = lens.place(columns.rng)
-        for prefix in sources:
-            columns.put(f"{prefix}center_x", values[f"{prefix}center_x"] + x)
-            columns.put(f"{prefix}center_y", values[f"{prefix}center_y"] + y)
-        magnification, inside = lens.magnification(_light(columns, sources), frame)
+        for own in sources:
+            columns.put(f"{own.prefix}center_x", values[f"{own.prefix}center_x"] + x)
+            columns.put(f"{own.prefix}center_y", values[f"{own.prefix}center_y"] + y)
+        magnification, inside = lens.magnification(_light(columns, sources, galaxies), frame)
         columns.put("magnification", magnification)
         return (magnification >= self.magnification) & (inside >= self.in_frame)
 
@@ -64,11 +73,15 @@ def _lens(columns: Columns, components: Sequence[Component], scale: np.ndarray) 
     return Isothermal(theta_E * scale, *shape, gamma1, gamma2)
 
 
-def _light(columns: Columns, sources: Sequence[str]) -> list[SersicLight]:
-    """Sersics of a source of unit flux in all."""
+def _light(columns: Columns, sources: Sequence[Component], galaxies: np.ndarray | None) -> list[Light]:
+    """The components of a source of unit flux in all."""
     own = [
-        {name.removeprefix(prefix): column for name, column in columns.values.items() if name.startswith(prefix)}
-        for prefix in sources
+        {
+            name.removeprefix(each.prefix): column
+            for name, column in columns.values.items()
+            if name.startswith(each.prefix)
+        }
+        for each in sources
     ]
     fluxes = [
         10 ** (-0.4 * each["magnitude"])
@@ -76,7 +89,21 @@ def _light(columns: Columns, sources: Sequence[str]) -> list[SersicLight]:
         else each["amp"] * unit_flux(each["R_sersic"], each["n_sersic"])
         for each in own
     ]
-    names = ("R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
     return [
-        SersicLight(flux / sum(fluxes), *(each[name] for name in names)) for each, flux in zip(own, fluxes, strict=True)
+        _LIGHTS[component.profile](flux / sum(fluxes), each, galaxies)
+        for component, each, flux in zip(sources, own, fluxes, strict=True)
     ]
+
+
+def _sersic(part: np.ndarray, values: Mapping[str, np.ndarray], _: np.ndarray | None) -> Light:
+    names = ("R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
+    return SersicLight(part, *(values[name] for name in names))
+
+
+def _galaxy(part: np.ndarray, values: Mapping[str, np.ndarray], galaxies: np.ndarray | None) -> Light:
+    assert galaxies is not None
+    names = ("image", "R_half", "phi_G", "center_x", "center_y")
+    return GalaxyLight(part, galaxies, *(values[name] for name in names))
+
+
+_LIGHTS = {"sersic": _sersic, "interpolated": _galaxy}

@@ -1,5 +1,6 @@
 """What a preset may say: the whole recipe of a data set's sky and camera, checked before anything is drawn."""
 
+import math
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -24,8 +25,9 @@ from lenssim.simulate.distributions import Value
 from lenssim.simulate.instruments import Instrument, Supersampling, instrument, instruments, parse_sampling
 from lenssim.simulate.observe import NOISES
 from lenssim.simulate.placement import Placement
-from lenssim.simulate.profiles import POLAR, PROFILES
+from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES
 from lenssim.simulate.scenes import Component
+from lenssim.simulate.sources.galaxies import Galaxies
 
 __all__ = ["ComponentChoice", "Preset", "load_preset", "parse_preset", "preset_text", "presets"]
 
@@ -37,7 +39,8 @@ class ComponentChoice(BaseModel):
     """One profile of the lens or source and the value or distribution of each of its parameters.
 
     In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns. Axis ratio and position
-    angle, `q` and `phi` [rad], may stand for e1 and e2.
+    angle, `q` and `phi` [rad], may stand for e1 and e2. An `interpolated` source shows one of the preset's galaxies, of
+    the half-light radius `R_half` [arcsec].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,14 +58,18 @@ class ComponentChoice(BaseModel):
         profile = PROFILES.get(str(data.get("profile")))
         if profile is None:
             raise ValueError(str(unknown("profile", str(data.get("profile")), PROFILES)))
-        polar = any(key in numbers for key in POLAR) and "e1" in profile.required
-        shape = ("e1", "e2")
-        known = [key for key in profile.parameters if not (polar and key in shape)] + list(POLAR) * polar
+        given = [
+            (own, told)
+            for own, told in ((("e1", "e2"), POLAR), (("image", "scale"), GALAXY))
+            if own[0] in profile.required and (told == GALAXY or any(key in numbers for key in told))
+        ]
+        hidden, told = ([key for pair in given for key in pair[i]] for i in range(2))
+        known = [key for key in profile.parameters if key not in hidden] + told
         for key in numbers:
             if key not in known:
                 raise ValueError(str(unknown(f"parameter of {profile.name}", key, known)))
         values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
-        needed = [key for key in profile.required if key in known] + list(POLAR) * polar
+        needed = [key for key in profile.required if key in known] + told
         if missing := [key for key in needed if key not in values]:
             raise ValueError(f"{profile.name} needs {', '.join(missing)}")
         if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
@@ -107,6 +114,7 @@ class Preset(BaseModel):
     lens: tuple[ComponentChoice, ...] = Field(min_length=1)
     lens_light: tuple[ComponentChoice, ...] = ()
     source: tuple[ComponentChoice, ...] = Field(min_length=1)
+    galaxies: Galaxies | None = None
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1)
 
@@ -120,6 +128,9 @@ class Preset(BaseModel):
         columns = [prefix + key for prefix, choice in self._prefixed() for key in choice.parameters]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise ValueError(f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`")
+        shown = [choice for choice in self.source if choice.profile == "interpolated"]
+        if (self.galaxies is None) == bool(shown) or any("amp" in choice.parameters for choice in shown):
+            raise ValueError("`galaxies` go with a source of profile interpolated that has R_half and magnitude")
         try:
             components = self.components()
             if self.placement is not None:
@@ -160,6 +171,22 @@ class Preset(BaseModel):
         if name not in self.classes:
             raise unknown("class", name, self.classes)
         return self.class_names.index(name)
+
+    def with_galaxies(self, path: str | Path) -> "Preset":
+        """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
+
+        `ConfigError` for sources without a magnitude, and for files that are none.
+        """
+        sources = []
+        for choice in self.source:
+            values = choice.parameters
+            if choice.profile != "sersic" or "magnitude" not in values:
+                raise ConfigError(f"preset {self.name}: galaxies stand for sersic sources that have a magnitude")
+            kept = {name: values[name] for name in ("magnitude", "center_x", "center_y") if name in values}
+            turned = {"R_half": values["R_sersic"], "phi_G": {"uniform": [0.0, 2 * math.pi]}}
+            sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
+        document = self.model_dump(mode="json", exclude={"source"})
+        return parse_preset(document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}")
 
     def noise_kind(self, kind: str | None) -> str:
         """The noise asked for, or this preset's default; `ConfigError` if it does not offer that kind."""
@@ -243,6 +270,7 @@ def _keys_at(loc: tuple[Any, ...]) -> list[str]:
         "cosmology": Cosmology,
         "masses": MassConvention,
         "placement": Placement,
+        "galaxies": Galaxies,
     }
     for part in reversed(loc[:-1]):
         if str(part) in _MODELS:

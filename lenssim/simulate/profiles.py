@@ -11,7 +11,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 
-__all__ = ["POLAR", "PROFILES", "UNITS", "Profile", "check_bounds"]
+__all__ = ["GALAXY", "POLAR", "PROFILES", "UNITS", "Profile", "check_bounds"]
 
 UNITS = {
     "theta_E": "arcsec",
@@ -41,6 +41,7 @@ UNITS = {
     "image": "",
     "phi_G": "rad",
     "scale": "arcsec",
+    "R_half": "arcsec",
     "mass": "Msun",
     "z_lens": "",
     "z_source": "",
@@ -49,6 +50,7 @@ UNITS = {
 }
 
 POLAR = ("q", "phi")  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
+GALAXY = ("R_half",)  # half-light radius: what a preset states of a galaxy instead of image and scale
 _POSITIVE = ("R_sersic", "n_sersic", "Rs", "r_trunc", "r_core", "theta_c", "half_length", "scale", "mass")
 _SHAPES = {"gamma": 2.0, "slope": 8.0}
 _NOT_NEGATIVE = ("theta_E", "amp")
@@ -97,7 +99,7 @@ PROFILES = {
         Profile("cnfw", "mass", ("Rs", "alpha_Rs", "r_core"), _CENTRED),
         Profile("uldm", "mass", ("kappa_0", "theta_c"), (*_CENTRED, ("slope", 8.0))),
         Profile("sersic", "light", ("R_sersic", "n_sersic", "e1", "e2"), _CENTRED, ("amp", "magnitude")),
-        Profile("interpolated", "light", ("image", "scale", "amp"), (*_CENTRED, ("phi_G", 0.0))),
+        Profile("interpolated", "light", ("image", "scale"), (*_CENTRED, ("phi_G", 0.0)), ("amp", "magnitude")),
     )
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.profiles import PROFILES, UNITS, check_bounds
-from lenssim.simulate.sources.sersic import sersic_amplitude
+from lenssim.simulate.sources.sersic import unit_flux
 
 if TYPE_CHECKING:
     from lenssim.simulate.bridges.autolens import AutolensScene
@@ -99,7 +99,7 @@ class Scenes:
     perturbers: dict[str, Perturbers] = field(default_factory=dict)
     cosmology: Cosmology = field(default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05))
     units: dict[str, str] = field(default_factory=dict)
-    images: np.ndarray | None = None  # (K, H, W) float64 per arcsec^2: what the column `image` counts, from 0
+    images: np.ndarray | None = None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in self.params.values()} | {len(t) for t in self.perturbers.values()}
@@ -163,8 +163,15 @@ class Scenes:
                     f"{component.prefix}magnitude needs an instrument with a zero point; "
                     f"give {component.prefix}amp instead, or another instrument"
                 )
-            values["amp"] = sersic_amplitude(magnitude, zero_point, values["R_sersic"], values["n_sersic"])
+            values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self._unit_flux(component, values)
         return values
+
+    def _unit_flux(self, component: Component, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Flux (N,) [arcsec^2] of a component's light of amplitude 1."""
+        if component.profile == "sersic":
+            return unit_flux(values["R_sersic"], values["n_sersic"])
+        assert self.images is not None
+        return values["scale"] ** 2 * self.images[values["image"].astype(np.int64)].sum((1, 2), dtype=np.float64)
 
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
@@ -198,12 +205,14 @@ class Scenes:
 
 
 def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
-    if images is None or images.ndim != 3 or not np.isfinite(images).all():
-        raise ConfigError("an interpolated source needs `images`, finite numbers of shape (K, H, W)")
+    if images is None or images.ndim != 3:
+        raise ConfigError("an interpolated source needs `images` of shape (K, H, W)")
     if (index != np.round(index)).any() or (index < 0).any() or (index >= len(images)).any():
         raise ConfigError(
             f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}"
         )
+    if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
+        raise ConfigError("the `images` of an interpolated source hold NaN or infinite numbers")
 
 
 def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:

@@ -11,8 +11,9 @@ from scipy.stats import kstest
 from lenssim.errors import ConfigError
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.draw import draw
-from lenssim.simulate.isothermal import Isothermal, SersicLight
+from lenssim.simulate.isothermal import Isothermal
 from lenssim.simulate.preset import parse_preset, preset_text
+from lenssim.simulate.sources.light import SersicLight
 
 MODELS = LensModel(["SIE", "SHEAR"])
 

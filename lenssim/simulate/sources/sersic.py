@@ -1,8 +1,8 @@
-"""The Sersic profile's normalisation: from a magnitude to the brightness at R_sersic."""
+"""The Sersic profile's normalisation: its flux for a brightness of 1 at R_sersic."""
 
 import numpy as np
 
-__all__ = ["b_n", "sersic_amplitude", "unit_flux"]
+__all__ = ["b_n", "unit_flux"]
 
 
 def b_n(n_sersic: np.ndarray) -> np.ndarray:
@@ -16,13 +16,3 @@ def unit_flux(R_sersic: np.ndarray, n_sersic: np.ndarray) -> np.ndarray:
 
     b = b_n(n_sersic)
     return 2 * np.pi * n_sersic * R_sersic**2 * np.exp(b) * b ** (-2 * n_sersic) * gamma(2 * n_sersic)
-
-
-def sersic_amplitude(
-    magnitude: np.ndarray, zero_point: float, R_sersic: np.ndarray, n_sersic: np.ndarray
-) -> np.ndarray:
-    """Surface brightness (N,) at R_sersic, in e-/s/arcsec^2, of a Sersic source of a given total magnitude.
-
-    `zero_point` is the magnitude of 1 e-/s.
-    """
-    return 10 ** (-0.4 * (magnitude - zero_point)) / unit_flux(R_sersic, n_sersic)
