@@ -203,9 +203,10 @@ def evaluate(
     from json import dumps
 
     from lenssim.data.dataset import ShardDataset
-    from lenssim.learn.card import interval_text, write_card
+    from lenssim.learn.card import write_card
     from lenssim.learn.evaluate import evaluate as judge
     from lenssim.learn.evaluate import evaluation_folder, held_out
+    from lenssim.learn.metrics import interval_text
     from lenssim.learn.run import open_run
 
     trained, more, dataset = open_run(run), [open_run(each) for each in others or []], ShardDataset(data)

@@ -5,9 +5,10 @@ from typing import Any
 
 from lenssim.data.files import read_json, write
 from lenssim.errors import DataError
+from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run
 
-__all__ = ["card_text", "interval_text", "write_card"]
+__all__ = ["card_text", "write_card"]
 
 
 def write_card(run: Run) -> Path:
@@ -25,14 +26,6 @@ def _evaluations(run: Run) -> list[dict[str, Any]]:
         except DataError:
             continue
     return found
-
-
-def interval_text(score: dict[str, Any], digits: int = 4) -> str:
-    """A score with its interval, as `0.9123 [0.9001, 0.9230]`."""
-    if score["value"] is None:
-        return "not defined"
-    value, low, high = (f"{score[end]:.{digits}f}" for end in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
 
 
 def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:

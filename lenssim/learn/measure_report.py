@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lenssim.data.dataset import ShardDataset
-from lenssim.learn.card import interval_text
 from lenssim.learn.insight import examples_figure
 from lenssim.learn.measure_figures import (
     bins_figure,
@@ -19,6 +18,7 @@ from lenssim.learn.measure_figures import (
     truth_figure,
 )
 from lenssim.learn.measures import DRAWS, Measured, interval, middle
+from lenssim.learn.metrics import interval_text
 from lenssim.learn.published import published
 
 __all__ = ["compared_errors", "measure_figures", "measure_tables"]

@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
-__all__ = ["as_document", "bootstrap", "calibration_bins", "classification_scores", "resampled_scores"]
+__all__ = [
+    "as_document",
+    "bootstrap",
+    "calibration_bins",
+    "classification_scores",
+    "interval_text",
+    "resampled_scores",
+]
 
 _BINS = 15
 _CHUNK = 2**22  # entries of the weight table that are worked on at a time
@@ -123,6 +130,14 @@ def as_document(scores: dict[str, Any], intervals: dict[str, Any], classes: tupl
         else:
             document[name] = {end: _plain(v) for end, v in ends.items()}
     return document
+
+
+def interval_text(score: dict[str, Any], digits: int = 4) -> str:
+    """A score with its interval, as `0.9123 [0.9001, 0.9230]`."""
+    if score["value"] is None:
+        return "not defined"
+    value, low, high = (f"{score[end]:.{digits}f}" for end in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _plain(value: Any) -> Any:

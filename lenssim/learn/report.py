@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.files import write, write_json
-from lenssim.learn.card import interval_text
+from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run
 
 __all__ = ["NOTE", "Row", "report_text", "seed_cells", "write_report"]
