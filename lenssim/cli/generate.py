@@ -40,6 +40,10 @@ def generate(
     galaxies: Annotated[
         Path | None, typer.Option(help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder.")
     ] = None,
+    shared: Annotated[
+        str | None,
+        typer.Option(help="Populations: draw numbers of dark matter, such as f_sub,slope, once for each 64 images."),
+    ] = None,
     engine: Engine = "batched",
     precision: Precision = None,
     device: Device = "auto",
@@ -95,8 +99,9 @@ def generate(
     if not 0 <= workers <= 1024:
         raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
     preset = load_preset(model)
+    preset = preset if galaxies is None else preset.with_galaxies(galaxies.resolve())
     plan = make_plan(
-        preset if galaxies is None else preset.with_galaxies(galaxies.resolve()),
+        preset if shared is None else preset.with_shared([name.strip() for name in shared.split(",")]),
         n,
         seed=seed,
         split=split,

@@ -1,5 +1,6 @@
 """Distributions a preset may draw a number from, written in YAML as `{uniform: [-0.35, 0.35]}` and the like."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar
 
@@ -8,7 +9,18 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainSerializer, PlainV
 
 from lenssim.errors import unknown
 
-__all__ = ["LogNormal", "LogUniform", "Normal", "PowerLaw", "TruncatedNormal", "Uniform", "Value", "sample"]
+__all__ = [
+    "LogNormal",
+    "LogUniform",
+    "Normal",
+    "PowerLaw",
+    "Shared",
+    "TruncatedNormal",
+    "Uniform",
+    "Value",
+    "log_density",
+    "sample",
+]
 
 
 class Distribution(BaseModel, ABC):
@@ -18,7 +30,11 @@ class Distribution(BaseModel, ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """`n` independent draws, float64 (n,)."""
+        """`n` draws, float64 (n,); independent, but for those of `Shared`."""
+
+    @abstractmethod
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        """Logarithm of the density at x, of the same shape; -inf where nothing is drawn."""
 
 
 class _Interval(Distribution):
@@ -45,6 +61,12 @@ class Uniform(_Interval):
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return rng.uniform(*self.uniform, size=n)
 
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        low, high = self.uniform
+        return stats.uniform.logpdf(x, low, high - low)
+
 
 class LogUniform(_Interval):
     """10**u with u uniform between two exponents."""
@@ -54,6 +76,11 @@ class LogUniform(_Interval):
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return 10.0 ** rng.uniform(*self.log10_uniform, size=n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        return stats.loguniform.logpdf(x, *(10.0**end for end in self.log10_uniform))
 
 
 class Normal(Distribution):
@@ -69,6 +96,11 @@ class Normal(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return rng.normal(*self.normal, size=n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        return stats.norm.logpdf(x, *self.normal)
 
 
 class TruncatedNormal(Distribution):
@@ -96,6 +128,12 @@ class TruncatedNormal(Distribution):
         drawn = mean + deviation * ndtri(first + rng.uniform(size=n) * (last - first))
         return np.clip(drawn, low, high)
 
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        mean, deviation, low, high = self.truncated_normal
+        return stats.truncnorm.logpdf(x, (low - mean) / deviation, (high - mean) / deviation, mean, deviation)
+
 
 class LogNormal(Distribution):
     """10**x with x normal: [mean, standard deviation] of log10, in dex."""
@@ -110,6 +148,12 @@ class LogNormal(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         return 10.0 ** rng.normal(*self.log10_normal, size=n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        mean, deviation = self.log10_normal
+        return stats.lognorm.logpdf(x, deviation * math.log(10), scale=10.0**mean)
 
 
 class PowerLaw(Distribution):
@@ -131,6 +175,28 @@ class PowerLaw(Distribution):
             return low * (high / low) ** u
         return (low**k + u * (high**k - low**k)) ** (1.0 / k)
 
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        slope, low, high = self.power_law
+        k = slope + 1.0
+        whole = math.log(high / low) if k == 0.0 else (high**k - low**k) / k
+        inside = np.clip(x, low, high)
+        return np.where(inside == x, slope * np.log(inside) - math.log(whole), -np.inf)
+
+
+class Shared(Distribution):
+    """One draw of another distribution for all systems of a block of 64 sample numbers: a population.
+
+    As many random numbers are spent as if each had its own, so that nothing else moves.
+    """
+
+    shared: "Value"
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        return np.repeat(sample(self.shared, rng, n)[:1], n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        return log_density(self.shared, x)
+
 
 _BY_KEY = {
     "uniform": Uniform,
@@ -139,6 +205,7 @@ _BY_KEY = {
     "truncated_normal": TruncatedNormal,
     "log10_normal": LogNormal,
     "power_law": PowerLaw,
+    "shared": Shared,
 }
 
 
@@ -166,7 +233,7 @@ def _write(value: Any) -> Any:
 
 
 Value = Annotated[
-    float | Uniform | LogUniform | Normal | TruncatedNormal | LogNormal | PowerLaw,
+    float | Uniform | LogUniform | Normal | TruncatedNormal | LogNormal | PowerLaw | Shared,
     PlainValidator(_parse),
     PlainSerializer(_write),
 ]
@@ -175,3 +242,11 @@ Value = Annotated[
 def sample(value: Any, rng: np.random.Generator, n: int) -> np.ndarray:
     """`n` draws (n,) of a `Value`: a plain number is drawn as itself."""
     return value.sample(rng, n) if isinstance(value, Distribution) else np.full(n, float(value))
+
+
+def log_density(value: Any, x: np.ndarray) -> np.ndarray:
+    """Logarithm of the density of a `Value` at x, of the same shape; infinite at a plain number, -inf elsewhere."""
+    return value.log_density(x) if isinstance(value, Distribution) else np.where(x == value, np.inf, -np.inf)
+
+
+Shared.model_rebuild()

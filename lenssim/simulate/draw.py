@@ -1,6 +1,7 @@
 """Drawing: (preset, seed, split, sample numbers) to scenes."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from lenssim.simulate.scenes import Perturbers, Scenes
 from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
 
-__all__ = ["column_names", "draw", "labels"]
+__all__ = ["column_names", "draw", "labels", "laws"]
 
 _MOST_DRAWS = 1000  # of a system that a placement refuses
 
@@ -61,7 +62,28 @@ def column_names(preset: Preset) -> list[str]:
     return list(_draw_block(preset, 0, "train", 0, {}).params)
 
 
+def laws(preset: Preset, name: str | None = None) -> dict[str, Any]:
+    """What each column of the class `name`, or of all classes, is drawn from: a number or distribution, by column.
+
+    Columns that follow from others are left out, those that classes draw differently, and lens and source of a preset
+    whose placement chooses among them.
+    """
+    found: list[dict[str, Any]] = []
+    for own in preset.class_names if name is None else (preset.class_names[preset.label(name)],):
+        alone = preset.model_copy(update={"classes": {own: preset.classes[own]}})
+        found.append(_draw_columns(alone, 0, "train", 0, {})[0].laws)
+    return {column: law for column, law in found[0].items() if all(each.get(column) == law for each in found)}
+
+
 def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
+    columns, perturbers, units = _draw_columns(preset, seed, split, block, fixed)
+    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
+
+
+def _draw_columns(
+    preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
+) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
+    """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
     columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed, split)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
@@ -74,8 +96,7 @@ def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mappin
         dict(columns.values),
         truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
     )
-    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
-    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
+    return columns, *_draw_dark_matter(preset, seed, split, block, columns, plane)
 
 
 def _images(preset: Preset) -> np.ndarray | None:
@@ -102,6 +123,7 @@ def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, fl
             columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[kept]
         left = left[~kept]
         if not len(left):
+            columns.laws.clear()  # what is kept is not distributed as it was drawn
             return columns
         again = _draw_once(preset, rng, fixed, split)
     raise ConfigError(
@@ -175,6 +197,7 @@ def _draw_dark_matter(
         for name in told:
             columns.values.setdefault(name, np.full(BLOCK, np.nan))[rows] = own.values[name]
         units |= told
+        columns.laws |= own.laws
     return {kind: _merge(parts) for kind, parts in tables.items()}, units
 
 

@@ -1,6 +1,7 @@
 """What a preset may say: the whole recipe of a data set's sky and camera, checked before anything is drawn."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -187,6 +188,21 @@ class Preset(BaseModel):
             sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}")
+
+    def with_shared(self, names: Sequence[str]) -> "Preset":
+        """This preset with numbers of its dark matter, by their keys, the same in each block of 64 sample numbers.
+
+        `ConfigError` for a key that no class has, or that no class draws.
+        """
+        document = self.model_dump(mode="json")
+        for name in names:
+            own = [model for model in document["classes"].values() if isinstance(model.get(name), dict)]
+            if not own:
+                drawn = {key for model in document["classes"].values() for key in model if isinstance(model[key], dict)}
+                raise unknown(f"number that dark matter of preset {self.name} draws", name, sorted(drawn))
+            for model in own:
+                model[name] = {"shared": model[name]}
+        return parse_preset(document, f"preset {self.name}")
 
     def noise_kind(self, kind: str | None) -> str:
         """The noise asked for, or this preset's default; `ConfigError` if it does not offer that kind."""

@@ -53,6 +53,13 @@ def pretend(task, truth, errors, seed=0):
     return torch.from_numpy(outputs)[None]
 
 
+def test_a_run_keeps_what_its_targets_were_drawn_from(folder, run):
+    kept = open_run(run.folder).record.task.prior
+    assert set(kept) == {"gamma1"}  # theta_E follows from the mass that is drawn
+    (gamma1,) = (own["parameters"]["gamma1"] for own in ShardDataset(folder).config["preset"]["lens"][1:])
+    assert kept["gamma1"].model_dump(mode="json") == gamma1
+
+
 def test_batches_carry_true_parameters_on_disk_and_live(folder, plan):
     names = ("theta_E", "e1")
     stored, live = ShardDataset(folder), LiveDataset(plan)

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from scipy.integrate import cumulative_trapezoid
 from scipy.special import ndtr
 from scipy.stats import kstest
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.distributions import Value, sample
-from lenssim.simulate.draw import column_names, draw, labels
+from lenssim.simulate.distributions import Value, log_density, sample
+from lenssim.simulate.draw import column_names, draw, labels, laws
 from lenssim.simulate.preset import load_preset, presets
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.streams import BLOCK, SPLITS, blocks
@@ -143,6 +144,7 @@ def test_column_names_are_those_of_the_scenes():
         ({"truncated_normal": [1.0, 0.5, 0.5, 2.0]}, lambda x: (ndtr(2 * (x - 1)) - ndtr(-1)) / (ndtr(2) - ndtr(-1))),
         ({"log10_normal": [-0.7, 0.2]}, lambda x: ndtr((np.log10(x) + 0.7) / 0.2)),
         ({"normal": [1.0, 2.0]}, lambda x: ndtr((x - 1) / 2)),
+        ({"uniform": [-2.0, 3.0]}, lambda x: (x + 2) / 5),
         ({"log10_uniform": [-2, 1]}, lambda x: (np.log10(x) + 2) / 3),
         ({"power_law": [-1.9, 1e6, 1e10]}, lambda x: (x**-0.9 - 1e6**-0.9) / (1e10**-0.9 - 1e6**-0.9)),
     ],
@@ -151,4 +153,40 @@ def test_distributions_have_the_cumulative_they_state(document, cumulative):
     value = TypeAdapter(Value).validate_python(document)
     drawn = sample(value, np.random.default_rng(4), 4000)
     assert kstest(drawn, cumulative).pvalue > 0.01
+    grid = np.geomspace(*np.quantile(drawn, [0.1, 0.9]), 4001) if drawn.min() > 0 else np.linspace(-2, 3, 4001)
+    density = np.exp(log_density(value, grid))
+    np.testing.assert_allclose(
+        cumulative_trapezoid(density, grid, initial=0), cumulative(grid) - cumulative(grid[0]), atol=1e-6
+    )
+    assert log_density(value, np.array([-1e6]))[0] < -1e5
     assert TypeAdapter(Value).validate_python(TypeAdapter(Value).dump_python(value, mode="json")) == value
+
+
+def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():
+    alone, names = load_preset("hst-wdm"), ("f_sub", "slope", "log10_m_hm")
+    numbers, columns = np.arange(0, 192, 7), ("f_sub", "shmf_slope", "log10_m_hm")
+    plain, together = (draw(preset, numbers, seed=2).params for preset in (alone, alone.with_shared(names)))
+    for name, column in together.items():
+        if name in columns:
+            assert [len(np.unique(column[numbers // 64 == block])) for block in range(3)] == [1, 1, 1]
+            assert len(np.unique(column)) == 3
+    for name in ("theta_E", "z_lens", "source_magnitude", "host_mass"):
+        np.testing.assert_array_equal(together[name], plain[name])
+    assert laws(alone.with_shared(names))["f_sub"].shared == laws(alone)["f_sub"]
+    with pytest.raises(ConfigError, match="log10_m_hm"):
+        alone.with_shared(["log10_m_hn"])
+
+
+def test_laws_are_what_columns_were_drawn_from():
+    preset = load_preset("hst")
+    known = laws(preset, "wdm")
+    drawn = draw(preset, np.arange(2, 1200, 6), seed=0).params  # the class wdm
+    for name in ("theta_E", "Sigma_sub", "shmf_slope", "log10_m_hm", "z_lens"):
+        own = np.sort(drawn[name])
+        assert np.isfinite(log_density(known[name], own)).all()
+        grid = np.linspace(own[0], own[-1], 4001)
+        cumulative = cumulative_trapezoid(np.exp(log_density(known[name], grid)), grid, initial=0)
+        assert kstest(own, lambda x, g=grid, c=cumulative: np.interp(x, g, c / c[-1])).pvalue > 0.01, name
+    assert "f_sub" not in known  # it follows
+    assert "Sigma_sub" not in laws(preset)  # not all classes have one
+    assert laws(load_preset("sie")) == {}  # its placement chooses

@@ -5,14 +5,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
+from pydantic import Field
 from torch import Tensor
 
 from lenssim.data.dataset import Batch, ShardDataset
-from lenssim.errors import DataError, unknown
+from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
 from lenssim.learn.heads import Head, head
 from lenssim.learn.posterior import Posterior, fitted_widths
 from lenssim.learn.tasks.task import Data, Judgement, Task
+from lenssim.simulate.distributions import Value
+from lenssim.simulate.draw import laws
+from lenssim.simulate.preset import parse_preset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +29,8 @@ class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
     `widths` multiply the errors of each target; they are fitted to the validation samples. Several passes are a
-    mixture: its covariance is the mean of theirs (aleatoric), and that of their means (epistemic).
+    mixture: its covariance is the mean of theirs (aleatoric), and that of their means (epistemic). `prior` is what
+    targets of the training samples were drawn from, where that is known.
     """
 
     settings = RegressConfig
@@ -44,6 +49,7 @@ class Regress(Task):
     low: tuple[float, ...]
     high: tuple[float, ...]
     widths: tuple[float, ...] = ()
+    prior: dict[str, Value] = Field(default={})
 
     @override
     @classmethod
@@ -74,6 +80,7 @@ class Regress(Task):
             spread=tuple(trained.std(0).tolist()),
             low=tuple(trained.min(0).tolist()),
             high=tuple(trained.max(0).tolist()),
+            prior=_prior(dataset, config),
         )
 
     @override
@@ -237,6 +244,15 @@ def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarr
         return dataset.targets(names, rows)
     except KeyError as error:
         raise unknown(f"target in {dataset.folder}", str(error.args[0]), error.args[1]) from None
+
+
+def _prior(dataset: Data, config: RegressConfig) -> dict[str, Value]:
+    """What targets were drawn from, by name: nothing of imported data, nor without the galaxies that a preset shows."""
+    try:
+        known = laws(parse_preset(dataset.config["preset"]), config.only) if "preset" in dataset.config else {}
+    except LenssimError:
+        return {}
+    return {name: known[name] for name in config.targets if name in known}
 
 
 def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) -> None:
