@@ -153,7 +153,7 @@ def errors_figure(
             if name in own:
                 style = {"color": "black", "markerfacecolor": "white", "linestyle": "none", "marker": _MARKS[k % 6]}
                 ax.plot([len(runs) + k], [own[name]], label=source, **style)
-        ax.set(title=name, xticks=[], ylim=(0, None), xlim=(-0.7, len(runs) + len(others) - 0.3))
+        ax.set(title=name, xticks=[], ylim=(0, 1.1 * ax.dataLim.y1), xlim=(-0.7, len(runs) + len(others) - 0.3))
         ax.grid(axis="y", alpha=0.25, linewidth=0.6)
     axes[0].set_ylabel(kind)
     handles = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
