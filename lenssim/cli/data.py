@@ -8,7 +8,7 @@ import typer
 
 __all__ = ["register"]
 
-Folder = Annotated[Path, typer.Argument(help="Folder of a data set.")]
+Folder = Annotated[str, typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -30,11 +30,20 @@ def info(folder: Folder, json: Json = False) -> None:
     from json import dumps
 
     from lenssim.data.card import known_verdict
-    from lenssim.data.manifest import MANIFEST, read_manifest, read_plan, read_record
+    from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_record
+    from lenssim.data.places import complete, is_url
 
-    plan = read_plan(folder)
-    manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
-    records = [read_record(folder, plan, shard) for shard in range(plan.shards)]
+    manifest: Manifest | None
+    records: list[ShardRecord | None]
+    if is_url(folder):  # whole, or refused; its shards are not looked at
+        place = complete(folder)
+        here, manifest = place.folder, place.manifest
+        plan, records = read_plan(here), list(manifest.shards)
+    else:
+        here = Path(folder)
+        plan = read_plan(here)
+        manifest = read_manifest(here) if (here / MANIFEST).exists() else None
+        records = [read_record(here, plan, shard) for shard in range(plan.shards)]
     config = plan.config
     facts: dict[str, Any] = {
         "folder": str(folder),
@@ -49,7 +58,7 @@ def info(folder: Folder, json: Json = False) -> None:
         "versions": config.get("versions", {}),
         "config_hash": plan.config_hash,
         "fingerprint": manifest.fingerprint if manifest else None,
-        "leak_audit": known_verdict(folder, manifest.fingerprint) if manifest else None,
+        "leak_audit": known_verdict(here, manifest.fingerprint) if manifest else None,
     }
     if json:
         print(dumps(facts))
@@ -115,8 +124,12 @@ def show(
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
     from lenssim.data.contact import contact_sheets
+    from lenssim.data.places import is_url
+    from lenssim.errors import ConfigError
 
-    for path in contact_sheets(folder, out or folder / "figures", count):
+    if out is None and is_url(folder):
+        raise ConfigError(f"say by --out where the pictures of {folder} go")
+    for path in contact_sheets(folder, out or Path(folder) / "figures", count):
         print(path)
 
 

@@ -27,7 +27,7 @@ def seal(
 
 
 def repack(
-    source: Annotated[Path, typer.Argument(help="Folder of a complete data set.")],
+    source: Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to write.")],
     storage: Annotated[str, typer.Option(help="float32, float16 or int16.")] = "float32",
     compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,

@@ -190,7 +190,7 @@ def _stoppable(command: str) -> Iterator[None]:
 
 def evaluate(
     run: RunFolder,
-    data: Annotated[Path, typer.Option("--data", "-d", help="Folder of the data set to judge the run on.")],
+    data: Annotated[str, typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on.")],
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
@@ -233,7 +233,9 @@ def evaluate(
 
 def predict(
     run: RunFolder,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files or data sets.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, or data sets; URLs too.")
+    ],
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",

@@ -6,22 +6,23 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.files import write
-from lenssim.data.manifest import SHARDS, read_manifest, shard_name
+from lenssim.data.places import complete, path_of
 from lenssim.data.reading import decoded, open_shard
 from lenssim.errors import ConfigError
 
 __all__ = ["contact_sheet", "contact_sheets", "first_of_each_class"]
 
 
-def first_of_each_class(folder: Path, count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def first_of_each_class(folder: Path | str, count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """For each class the first `count` images (k, C, H, W) and their sample numbers (k,), in order of number."""
-    manifest = read_manifest(folder)
+    place = complete(folder)
+    manifest = place.manifest
     images: dict[str, list[np.ndarray]] = {name: [] for name in manifest.classes}
     numbers: dict[str, list[int]] = {name: [] for name in manifest.classes}
     for shard in range(len(manifest.shards)):
         if all(len(found) >= count for found in images.values()):
             break
-        with open_shard(folder / SHARDS / shard_name(shard)) as file:
+        with open_shard(place.path(shard)) as file:
             labels, index = file["labels"][...], file["index"][...]
             for label, name in enumerate(manifest.classes):
                 for row in np.flatnonzero(labels == label)[: count - len(images[name])]:
@@ -51,7 +52,7 @@ def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str) -> bytes:
     return buffer.getvalue()
 
 
-def contact_sheets(folder: Path, target: Path, count: int = 25) -> list[Path]:
+def contact_sheets(folder: Path | str, target: Path, count: int = 25) -> list[Path]:
     """Write `contact-<class>.png` for every class into `target`; returns the files."""
     if not 1 <= count <= 400:
         raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
@@ -59,6 +60,6 @@ def contact_sheets(folder: Path, target: Path, count: int = 25) -> list[Path]:
     paths = []
     for name, (images, numbers) in first_of_each_class(folder, count).items():
         path = target / f"contact-{name}.png"
-        write(path, contact_sheet(images, numbers, f"{folder.name}: {name}"))
+        write(path, contact_sheet(images, numbers, f"{path_of(folder).name}: {name}"))
         paths.append(path)
     return paths

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import lenssim
 from lenssim.data.build import Progress, build, finish_shard, provenance
 from lenssim.data.cluster import local_runner
 from lenssim.data.files import write
-from lenssim.data.manifest import SHARDS, Manifest, Plan, read_manifest, shard_name
+from lenssim.data.manifest import Manifest, Plan
 from lenssim.data.npy import load_npy
+from lenssim.data.places import complete
 from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError, DataError
@@ -174,31 +175,29 @@ def _import_rows(
     )
 
 
-def _shards(folder: Path) -> Iterator[Samples]:
-    manifest = read_manifest(folder)
-    for shard in range(len(manifest.shards)):
-        yield read_samples(folder / SHARDS / shard_name(shard))
-
-
-def export_npy(folder: Path, target: Path, *, report: Callable[[Progress], None] = lambda progress: None) -> list[Path]:
+def export_npy(
+    folder: Path | str, target: Path, *, report: Callable[[Progress], None] = lambda progress: None
+) -> list[Path]:
     """Write a data set in the published layout: `<class>/<class>_<number>.npy`, and the axion masses as a table.
 
     Arrays are plain (H, W), or (C, H, W) for several bands. Returns the class folders. `ConfigError` if the target
     is not empty.
     """
-    manifest = read_manifest(folder)
+    place = complete(folder)
+    manifest = place.manifest
     if target.exists() and any(target.iterdir()):
         raise ConfigError(f"{target} is not empty; choose another --out")
-    places = [target / name for name in manifest.classes]
-    for place in places:
-        place.mkdir(parents=True, exist_ok=True)
+    homes = [target / name for name in manifest.classes]
+    for home in homes:
+        home.mkdir(parents=True, exist_ok=True)
     table: list[tuple[str, int, str, float]] = []
     done = 0
-    for samples in _shards(folder):
+    for shard in range(len(manifest.shards)):
+        samples = read_samples(place.path(shard))
         masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
         for image, label, number, mass in zip(samples.pixels, samples.labels, samples.index, masses, strict=True):
             name = manifest.classes[label]
-            file = places[label] / f"{name}_{number:07d}.npy"
+            file = homes[label] / f"{name}_{number:07d}.npy"
             np.save(file, image[0] if len(image) == 1 else image)
             if np.isfinite(mass):
                 table.append((f"{name}/{file.name}", int(number), name, float(mass)))
@@ -208,7 +207,7 @@ def export_npy(folder: Path, target: Path, *, report: Callable[[Progress], None]
         writer = csv.writer(out)
         writer.writerow(("file", "index", "class", "log10_m_axion"))
         writer.writerows((file, number, name, repr(mass)) for file, number, name, mass in table)
-    return places
+    return homes
 
 
 def write_image(path: Path, image: np.ndarray, header: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lenssim.data.ahead import Ahead
 from lenssim.data.manifest import Manifest, read_manifest
-from lenssim.data.places import Folder, locate
+from lenssim.data.places import Folder, locate, path_of
 from lenssim.data.reading import open_shard
 from lenssim.data.sampler import BatchSampler
 from lenssim.data.stores import Plain, Store, picture_store
@@ -58,7 +58,7 @@ class ShardDataset(Dataset[Batch]):
 
     def __init__(self, folder: Path | str, truth: Sequence[str] = ()) -> None:
         self.place = locate(folder)
-        self.folder = Path(folder) if self.place.manifest is not None else self.place.folder
+        self.folder = path_of(folder) if self.place.manifest is not None else self.place.folder
         self.facts = self.place.facts()
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index

@@ -10,7 +10,8 @@ import numpy as np
 
 from lenssim.data.build import Progress
 from lenssim.data.files import write
-from lenssim.data.manifest import SHARDS, Manifest, read_manifest, shard_name
+from lenssim.data.manifest import Manifest, shard_name
+from lenssim.data.places import complete
 from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError
@@ -20,7 +21,7 @@ __all__ = ["export_fits", "export_webdataset"]
 Report = Callable[[Progress], None]
 
 
-def export_webdataset(folder: Path, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+def export_webdataset(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
 
     Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`.
@@ -29,7 +30,7 @@ def export_webdataset(folder: Path, target: Path, *, report: Report = lambda pro
     return _export(folder, target, "tar", _tar, report)
 
 
-def export_fits(folder: Path, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+def export_fits(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write FITS files: the images float32 (n, C, H, W) as primary unit, a table of numbers, labels and parameters.
 
     Truth that is kept as pictures are units CLEAN and KAPPA.
@@ -39,15 +40,16 @@ def export_fits(folder: Path, target: Path, *, report: Report = lambda progress:
 
 
 def _export(
-    folder: Path, target: Path, suffix: str, pack: Callable[[Samples, Manifest], bytes], report: Report
+    folder: Path | str, target: Path, suffix: str, pack: Callable[[Samples, Manifest], bytes], report: Report
 ) -> list[Path]:
-    manifest = read_manifest(folder)
+    place = complete(folder)
+    manifest = place.manifest
     if target.exists() and any(target.iterdir()):
         raise ConfigError(f"{target} is not empty; choose another --out")
     target.mkdir(parents=True, exist_ok=True)
     paths, done = [], 0
     for shard in range(len(manifest.shards)):
-        samples = read_samples(folder / SHARDS / shard_name(shard))
+        samples = read_samples(place.path(shard))
         paths.append((target / shard_name(shard)).with_suffix(f".{suffix}"))
         write(paths[-1], pack(samples, manifest))
         done += len(samples)

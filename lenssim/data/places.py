@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,9 @@ from lenssim.data.manifest import (
     shard_name,
 )
 from lenssim.data.stores import Kept, Store, check_columns, read_columns, store_of
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, LenssimError
 
-__all__ = ["FOLLOW", "Facts", "Folder", "Growing", "Remote", "locate"]
+__all__ = ["FOLLOW", "Facts", "Folder", "Growing", "Remote", "complete", "is_url", "locate", "path_of", "reading"]
 
 FOLLOW = "follow:"
 _WINDOW = 8  # blocks whose rows are mixed
@@ -52,10 +54,11 @@ class Facts:
 
 
 class Folder:
-    """A complete data set on this machine."""
+    """A complete data set on this machine; `origin` is where it really lies, and is `folder` here."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.manifest, self.kept = folder, read_manifest(folder), Kept()
+        self.folder = self.origin = folder
+        self.manifest, self.kept = read_manifest(folder), Kept()
         check_manifest(self.manifest, folder)
 
     def facts(self) -> Facts:
@@ -87,27 +90,26 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         self.url, self.kept = url.rstrip("/"), Kept()
+        self.origin = path_of(self.url)
         base = Path(os.environ.get("LENSSIM_CACHE") or Path.home() / ".cache" / "lenssim") / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
         (self.folder / SHARDS).mkdir(parents=True, exist_ok=True)
         for name, data in documents.items():
             write(self.folder / name, data)
-        self.manifest = read_manifest(self.folder)
-        check_manifest(self.manifest, Path(self.url))
+        try:
+            self.manifest = read_manifest(self.folder)
+        except DataError as error:
+            raise DataError(str(error).replace(str(self.folder), self.url)) from None
+        check_manifest(self.manifest, self.origin)
 
     def _fetch(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
-        import fsspec
-
+        path = self.origin / name
         try:
-            system, path = fsspec.core.url_to_fs(self.url)
-            data: bytes = system.cat_file(f"{path.rstrip('/')}/{name}", start=start, end=end)
+            with reading(path):
+                data: bytes = path.fs.cat_file(path.path, start=start, end=end)
         except FileNotFoundError:
             raise DataError(f"{self.url} holds no {name}: it is no complete data set of lenssim's") from None
-        except ImportError as error:
-            raise ConfigError(f"{self.url} needs another package: {error}") from None
-        except Exception as error:  # every kind of store raises its own
-            raise DataError(f"cannot read {self.url}/{name}: {type(error).__name__}: {error}") from None
         if start is not None and end is not None and len(data) > end - start:
             data = data[start:end]  # a server that knows no ranges sends all
         return data
@@ -205,12 +207,48 @@ class Growing:
         return store_of(self.path(shard), self._record(shard), self.kept)
 
 
+def is_url(place: Path | str) -> bool:
+    """Whether `place` is written as a URL."""
+    return isinstance(place, str) and "://" in place
+
+
+def path_of(place: Path | str) -> Any:
+    """A file or folder here, or behind a URL that fsspec knows: a `Path`, or what reads like one."""
+    if not is_url(place):
+        return Path(place)
+    from upath import UPath
+
+    with reading(place):
+        return UPath(place)
+
+
+@contextmanager
+def reading(place: object) -> Iterator[None]:
+    """What stores raise, each its own, as `DataError`; a package that is missing as `ConfigError`."""
+    try:
+        yield
+    except (LenssimError, FileNotFoundError):
+        raise
+    except ImportError as error:
+        raise ConfigError(f"{place} needs another package: {error}; pip install 'lenssim[remote]'") from None
+    except Exception as error:
+        raise DataError(f"cannot read {place}: {type(error).__name__}: {error}") from None
+
+
+def complete(place: Path | str) -> Folder | Remote:
+    """A data set that is whole, in a folder or behind a URL; `ConfigError` for one that is followed."""
+    found = locate(place)
+    if isinstance(found, Growing):
+        raise ConfigError(f"{place} may still grow: give its folder once it is complete")
+    return found
+
+
 def locate(place: Path | str) -> Folder | Remote | Growing:
     """What `place` means: a folder, a URL, or `follow:` and the folder of a generation that may still run."""
     text = str(place)
     if text.startswith(FOLLOW):
         return Growing(Path(text.removeprefix(FOLLOW)))
-    if isinstance(place, str) and "://" in text:
+    if is_url(place):
         return Remote(text)
     return Folder(Path(place))
 

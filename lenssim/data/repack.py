@@ -7,7 +7,8 @@ from typing import Any
 from lenssim.data.build import Progress, Stop, build, finish_shard, provenance
 from lenssim.data.cluster import local_runner
 from lenssim.data.generate import stored_config
-from lenssim.data.manifest import SHARDS, Manifest, Plan, read_manifest, read_plan, shard_name
+from lenssim.data.manifest import Manifest, Plan, read_plan
+from lenssim.data.places import complete
 from lenssim.data.reading import read_samples
 from lenssim.errors import ConfigError
 
@@ -15,7 +16,7 @@ __all__ = ["repack"]
 
 
 def repack(
-    source: Path,
+    source: Path | str,
     folder: Path,
     storage: str,
     compress: bool,
@@ -28,7 +29,8 @@ def repack(
     Of float32 anything can be made. What was rounded keeps its storage, since the bits that rounding took do not come
     back; it can be compressed or not. `ConfigError` otherwise.
     """
-    plan, manifest = read_plan(source), read_manifest(source)
+    place = complete(source)
+    plan, manifest = read_plan(place.folder), place.manifest
     there = plan.config.get("storage", "float32")
     if there not in ("float32", storage):
         raise ConfigError(f"{source} is stored as {there}: it stays so (--storage {there}), only --compress may change")
@@ -36,7 +38,7 @@ def repack(
     packed = plan.model_copy(update={"config": config | stored_config(storage, compress)})
 
     def task(target: str, document: dict[str, Any], shard: int) -> int:
-        samples = read_samples(source / SHARDS / shard_name(shard))
+        samples = read_samples(place.path(shard))
         again = samples.stored_as(storage, compress) if there != storage else samples.packed(compress)
         again.attributes.update(provenance(packed))
         return finish_shard(Path(target), packed, shard, again, manifest.shards[shard].audit)

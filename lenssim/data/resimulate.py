@@ -6,6 +6,7 @@ import numpy as np
 
 from lenssim.data.generate import make_samples, versions
 from lenssim.data.manifest import SHARDS, Plan, read_plan, shard_name
+from lenssim.data.places import complete
 from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError
@@ -13,12 +14,13 @@ from lenssim.errors import ConfigError
 __all__ = ["resimulate"]
 
 
-def resimulate(folder: Path, count: int, seed: int = 0) -> tuple[list[int], list[str]]:
+def resimulate(folder: Path | str, count: int, seed: int = 0) -> tuple[list[int], list[str]]:
     """Make `count` samples again, drawn with `seed`; returns their numbers, and what differs, by shard and dataset.
 
     `ConfigError` for imported data, or where the libraries are not those that the data set was made with.
     """
-    plan = read_plan(folder)
+    place = complete(folder)
+    plan = read_plan(place.folder)
     if plan.config.get("kind") != "simulated":
         raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
     if count < 1:
@@ -31,7 +33,7 @@ def resimulate(folder: Path, count: int, seed: int = 0) -> tuple[list[int], list
     problems = []
     for shard in np.unique(numbers // plan.shard_size):
         own = numbers[numbers // plan.shard_size == shard]
-        stored = read_samples(folder / SHARDS / shard_name(int(shard)))
+        stored = read_samples(place.path(int(shard)))
         for number in own:
             problems += _differences(plan, stored, int(shard), int(number))
     return numbers.tolist(), problems

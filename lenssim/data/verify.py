@@ -8,7 +8,8 @@ import numpy as np
 
 from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.files import read_json
-from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_manifest, read_plan, read_record, shard_name
+from lenssim.data.manifest import SHARDS, Plan, ShardRecord, read_plan, read_record, shard_name
+from lenssim.data.places import Folder, complete, reading
 from lenssim.data.reading import check_inside, read_samples
 from lenssim.data.shards import Samples, content_sum, digest_at, fingerprint_sum, image_digests
 from lenssim.errors import DataError
@@ -27,15 +28,17 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(folder: Path, *, fast: bool = False) -> Report:
+def verify(folder: Path | str, *, fast: bool = False) -> Report:
     """Check a data set against its manifest. `fast` looks at presence and sizes only.
 
     The full check hashes every file, dataset and sample, and looks for values that cannot be: NaN pixels, labels out
-    of range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named.
+    of range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named. What is
+    behind a URL is read there, whatever the cache holds.
     """
     report = Report()
     try:
-        plan, manifest = read_plan(folder), read_manifest(folder)
+        place = complete(folder)
+        plan, manifest, origin = read_plan(place.folder), place.manifest, place.origin
     except DataError as error:
         report.problems.append(str(error))
         return report
@@ -44,25 +47,28 @@ def verify(folder: Path, *, fast: bool = False) -> Report:
         report.problems.append("manifest.json does not belong to plan.json")
     if fingerprint_sum([record.content for record in manifest.shards]) != manifest.fingerprint:
         report.problems.append("manifest.json: the fingerprint is not that of the shards it lists")
-    if (folder / LEAK_AUDIT).exists():
+    if (origin / LEAK_AUDIT).exists():
         try:
-            read_json(folder / LEAK_AUDIT)
+            read_json(origin / LEAK_AUDIT)
         except DataError as error:
             report.problems.append(f"{LEAK_AUDIT}: {error}; lenssim audit makes it anew")
     seen = 0  # the shards' sample numbers rise, so that a number twice shows as one that does not
     for shard, record in enumerate(manifest.shards):
         try:
-            report.problems += _check_shard(folder, plan, shard, record, fast)
-        except DataError as error:
+            with reading(origin):
+                report.problems += _check_shard(origin, plan, shard, record, fast)
+        except (DataError, FileNotFoundError) as error:
             report.problems.append(f"{SHARDS}/{shard_name(shard)}: {error}")
         if record.first < seen:
             report.problems.append(f"{SHARDS}/{shard_name(shard)}: sample number {record.first} comes twice")
         seen = record.last + 1
         report.shards += 1
         report.samples += record.rows
+    if not isinstance(place, Folder):
+        return report  # not every store can list what it holds
     expected = {shard_name(shard) for shard in range(plan.shards)}
     expected |= {name.replace(".h5", ".json") for name in expected}
-    strays = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in expected)
+    strays = sorted(path.name for path in (place.folder / SHARDS).iterdir() if path.name not in expected)
     report.problems += [f"{SHARDS}/{name}: a file that no plan names" for name in strays]
     return report
 

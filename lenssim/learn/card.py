@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.files import read_json, write
+from lenssim.data.places import path_of
 from lenssim.errors import DataError
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run
@@ -103,7 +105,7 @@ def _passes(document: dict[str, Any]) -> str:
 def _audited(run: Run) -> str:
     """Verdict of the leak audit that lies with the training data, if it is of them, with its largest AUC."""
     try:
-        document = read_json(Path(run.record.config.data or "") / "leak_audit.json")
+        document = read_json(path_of(run.record.config.data or "") / LEAK_AUDIT)
         if document["fingerprint"] != run.record.data.fingerprint:
             return "not made of these contents"
         worst = max(document["leaks"], key=lambda leak: leak["auc"] if leak["statistic"] == "all but edges" else 0)

@@ -10,6 +10,7 @@ import numpy as np
 from lenssim.data.convert import read_images
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.npy import load_npy
+from lenssim.data.places import is_url
 from lenssim.data.reading import decoded, open_shard
 from lenssim.errors import DataError
 
@@ -28,22 +29,25 @@ class Pictures:
     images: np.ndarray
 
 
-def read_pictures(path: Path, image_shape: tuple[int, int, int]) -> Iterator[Pictures]:
-    """The images of a file or data set, a part at a time.
+def read_pictures(path: Path | str, image_shape: tuple[int, int, int]) -> Iterator[Pictures]:
+    """The images of a file or data set, a part at a time; a URL is that of a data set.
 
     `DataError` names the file, the image and the mend for what cannot be read, has not `image_shape` (C, H, W), holds
     NaN, or is flat.
     """
-    for numbers, images in _read(Path(path), image_shape):
+    for numbers, images in _read(path, image_shape):
         images = np.asarray(images, dtype=np.float32)
-        _check(images, numbers, path, image_shape)
+        _check(images, numbers, str(path), image_shape)
         yield Pictures(str(path), numbers, images)
 
 
-def _read(path: Path, image_shape: tuple[int, int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _read(place: Path | str, image_shape: tuple[int, int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    path = Path(place)
     name = path.name.lower()
-    if path.is_dir():
-        dataset = ShardDataset(path)
+    if is_url(place) and name.endswith((".h5", ".hdf5", ".npy", *_FITS)):
+        raise DataError(f"{place}: a URL is that of a data set's folder; fetch a single file first")
+    if is_url(place) or path.is_dir():
+        dataset = ShardDataset(place)
         for start in range(0, len(dataset), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(dataset)))
             yield dataset.index[rows], dataset.images(rows)
@@ -93,7 +97,7 @@ def _read_fits(path: Path) -> np.ndarray:
     raise DataError(f"{path} holds no image: neither its primary nor another unit has one")
 
 
-def _check(images: np.ndarray, numbers: np.ndarray, path: Path, image_shape: tuple[int, int, int]) -> None:
+def _check(images: np.ndarray, numbers: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
     if images.shape[1:] != image_shape:
         raise DataError(
             f"{path}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
@@ -102,7 +106,7 @@ def _check(images: np.ndarray, numbers: np.ndarray, path: Path, image_shape: tup
         )
     flat = images.reshape(len(images), -1)
     for image, number in zip(flat, numbers, strict=True):
-        where = f"{path}, image {number}" if len(images) > 1 else f"{path}"
+        where = f"{path}, image {number}" if len(images) > 1 else path
         if not np.isfinite(image).all():
             raise DataError(
                 f"{where}: {np.count_nonzero(~np.isfinite(image))} of its pixels are NaN or infinite; "

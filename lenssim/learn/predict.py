@@ -35,7 +35,7 @@ class Prediction:
 
 
 def predict(
-    run: Run, files: Iterable[Path], *, others: Sequence[Run] = (), tta: bool = False, device: str = "auto"
+    run: Run, files: Iterable[Path | str], *, others: Sequence[Run] = (), tta: bool = False, device: str = "auto"
 ) -> Iterator[Prediction]:
     """The run's best weights on every image of the files; with `others`, the mean of their answers too.
 
