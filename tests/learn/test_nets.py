@@ -8,16 +8,21 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.learn.images import Images, describe
 from lenssim.learn.model import Model, load_weights
 from lenssim.learn.nets import NETS, build_net, equivariant, lensformer, parameter_count
+from lenssim.learn.nets.xresnet import SelfAttention
 from lenssim.learn.tasks import parse_config
 
 # One band of 64 x 64 pixels, three classes. The benchmark publishes 509,955 for its CNN, 11.17 million for resnet18,
 # 4.01 million for efficientnet_b0, 13,395,203 for its ViT, 13.09 million for its CvT and 13,236,421 for Lensformer.
+# Of xresnet18, ResNet-D has 11,196,707 and the attention 64 (8 + 8 + 64) + 1.
 COUNTS = {
     "cnn": 125_683,
     "compact": 341_403,
     "compact_grid": 598_451,
     "deeplense_cnn": 509_955,
+    "alexnet": 36_761_667,
     "resnet18": 11_171_779,
+    "resnet34": 21_279_939,
+    "xresnet18": 11_201_828,
     "efficientnet_b0": 4_010_815,
     "swin": 27_502_269,
     "vit": 13_395_203,
@@ -27,7 +32,8 @@ COUNTS = {
     "equivariant_d4": 60_071,
     "equivariant_c8": 60_071,
 }
-SMALLEST = {"cnn": 16, "compact": 8, "compact_grid": 16, "deeplense_cnn": 5, "cvt": 16, "lensformer": 2}
+SMALLEST = {"cnn": 16, "compact": 8, "compact_grid": 16, "deeplense_cnn": 5, "alexnet": 8, "cvt": 16}
+SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
 ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
 every_net = pytest.mark.parametrize("name", ALL)
@@ -132,6 +138,30 @@ def test_unknown_names_are_refused_with_a_suggestion(name, message):
 def test_timm_s_refusals_are_told_with_the_net_and_the_stamp():
     with pytest.raises(ConfigError, match=r"timm:inception_v3 cannot take stamps of 8 x 8 pixels: .*too small"):
         net_of("timm:inception_v3", (1, 8, 8))
+
+
+# XResNet's attention, and AlexNet
+
+
+def test_attention_gathers_what_the_published_equations_say():
+    """Zhang et al. 2019: o_j = sum_i b_ji v_i, with b_ji the softmax over i of k_i . q_j; and nothing at first."""
+    torch.manual_seed(0)
+    layer, x = SelfAttention(16).double(), torch.randn(2, 16, 3, 5, dtype=torch.float64)
+    assert torch.equal(layer(x), x)
+    torch.nn.init.constant_(layer.gain, 0.7)
+    flat = x.flatten(2)
+    query, key, value = (each.weight[:, :, 0, 0] @ flat for each in (layer.query, layer.key, layer.value))
+    weights = (query.mT @ key).softmax(dim=2)
+    expected = flat + 0.7 * value @ weights.mT
+    torch.testing.assert_close(layer(x), expected.unflatten(2, (3, 5)))
+
+
+def test_every_convolution_of_alexnet_has_batch_norm_and_dropout_but_the_first():
+    net = Model("alexnet", "minmax", Images((1, 64, 64)), 27, dropout="0.03").net
+    layers = list(net)
+    places = [k for k, layer in enumerate(layers) if isinstance(layer, torch.nn.Conv2d)]
+    assert all(layers[k + 1].momentum == pytest.approx(1 - 0.99) for k in places)
+    assert [hasattr(layers[k], "dropout") for k in places] == [False, True, True, True, True]
 
 
 # Lensformer

@@ -1,0 +1,52 @@
+"""XResNet18 with Mish and self-attention, for dark-matter parameters: the hybrid of the DeepLense regression benchmark.
+
+ResNet of He et al. (2019): three convolutions at the entry, means before a shortcut is narrowed. The benchmark has
+deconvolutions at the entry instead.
+"""
+
+from typing import override
+
+import torch
+from timm.models.resnet import BasicBlock, ResNet
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from lenssim.learn.images import Images
+
+__all__ = ["SelfAttention", "build"]
+
+_BLOCKS = (2, 2, 2, 2)
+_WIDTH = 64  # of the first stage
+_NARROWER = 8  # queries and keys than values
+
+
+class SelfAttention(nn.Module):
+    """x + g times what every place gathers from all (Zhang et al. 2019, eqs. 1 to 3); g is learned from zero on."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = (nn.Conv2d(width, width // _NARROWER, 1, bias=False) for _ in range(2))
+        self.value = nn.Conv2d(width, width, 1, bias=False)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (layer(x).flatten(2).mT for layer in (self.query, self.key, self.value))
+        gathered = scaled_dot_product_attention(query, key, value, scale=1.0)
+        return x + self.gain * gathered.mT.unflatten(2, x.shape[2:])
+
+
+def build(images: Images, outputs: int) -> nn.Module:
+    """timm's layers, with attention after the first stage, at a quarter of the stamp's resolution."""
+    net = ResNet(
+        BasicBlock,
+        _BLOCKS,
+        num_classes=outputs,
+        in_chans=images.shape[0],
+        stem_width=_WIDTH // 2,
+        stem_type="deep",
+        avg_down=True,
+        act_layer=nn.Mish,
+    )
+    net.layer1.append(SelfAttention(_WIDTH))
+    return net
