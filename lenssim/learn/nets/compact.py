@@ -4,6 +4,7 @@ from typing import override
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
 from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
@@ -61,8 +62,8 @@ class Compact(nn.Module):
         features, seen = images.contiguous(memory_format=torch.channels_last), []
         for stage in self.stages:
             features = stage(features)
-            seen += [features.mean((2, 3)), features.amax((2, 3))]
-        return self.head(torch.cat(seen, dim=1))
+            seen += [adaptive_avg_pool2d(features, 1), adaptive_max_pool2d(features, 1)]  # amax takes longer backwards
+        return self.head(torch.cat(seen, dim=1).flatten(1))
 
 
 def build(images: Images, outputs: int) -> nn.Module:
