@@ -1,0 +1,156 @@
+"""Populations: posteriors of many images, each under the prior of the training, as one of what their lenses share.
+
+Hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and Wagner-Carena et al. 2023
+(arXiv:2203.00690): what an image says of its parameters theta is its posterior over the prior p_0 that the network was
+trained under.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from lenssim.errors import DataError
+from lenssim.learn.posterior import Posterior
+from lenssim.simulate.distributions import log_density, sample
+
+__all__ = ["Inferred", "Prior", "infer", "scattered_log_density", "shared_log_density"]
+
+_WALKERS = 32
+_STEPS = 300  # of each walker that are thrown away, and that are kept
+_STARTS = 1024  # points of the prior among which walkers begin at the most probable
+_DRAWS = 512  # of the posterior of each image
+_NARROWEST, _WIDEST = 0.1, 2.0  # of a population's width, in standard deviations of the training prior
+_CHUNK = 2**22  # numbers that are worked on at a time
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What T parameters of the training were drawn from, one law each, independently."""
+
+    laws: tuple[Any, ...]
+
+    def log_density(self, at: np.ndarray) -> np.ndarray:
+        """Logarithm (...) of the density at (..., T); -inf where nothing was drawn."""
+        return sum(log_density(law, at[..., k]) for k, law in enumerate(self.laws))
+
+    def sample(self, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """(draws, T)."""
+        return np.stack([sample(law, rng, draws) for law in self.laws], axis=1)
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """Draws (D, P) of the posterior of a population of `images`.
+
+    The P numbers are those that all lenses share; of a population with scatter, means and then widths.
+    `effective` is the least effective number of draws that stood for an image (Kong 1992), infinite where none did.
+    """
+
+    draws: np.ndarray
+    images: int
+    effective: float = np.inf
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(P,)."""
+        return self.draws.mean(0)
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """(P,)."""
+        return self.draws.std(0)
+
+    def below(self, truth: np.ndarray) -> np.ndarray:
+        """Share of the draws below truths (P,); uniform if the posterior is right."""
+        return (self.draws < truth).mean(0)
+
+
+def shared_log_density(posterior: Posterior, prior: Prior, at: np.ndarray) -> np.ndarray:
+    """Logarithm (M,), up to a constant, of the posterior at points (M, T) that all N images share.
+
+    p(theta | d_1 ... d_N) ~ p_0(theta)^(1 - N) prod_i q_i(theta), q_i the posterior of image i.
+    """
+    found, known = np.full(len(at), -np.inf), prior.log_density(at)
+    (inside,) = np.nonzero(np.isfinite(known))
+    images = len(posterior.mean)
+    step = max(1, _CHUNK // (images * posterior.outputs.shape[-1]))
+    for rows in (inside[start : start + step] for start in range(0, len(inside), step)):
+        found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(-1)
+    return found + (1 - images) * np.where(np.isfinite(known), known, 0)
+
+
+def scattered_log_density(draws: np.ndarray, log_prior: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Logarithm (M,), up to a constant, of the likelihood of populations N(mean, width^2), both (M, T).
+
+    prod_i 1 / K sum_k N(theta_ik; mean, width^2) / p_0(theta_ik), over `draws` theta_ik (K, N, T) of the images'
+    posteriors, where `log_prior` (K, N) is ln p_0: importance sampling of the integral over each lens's own theta.
+    """
+    return _shares(draws, log_prior, mean, width)[0]
+
+
+def _shares(
+    draws: np.ndarray, log_prior: np.ndarray, mean: np.ndarray, width: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithm (M,), and the effective number (M, N) of draws of each image."""
+    likelihood, effective = np.empty(len(mean)), np.empty((len(mean), draws.shape[1]))
+    inside = np.isfinite(log_prior)  # the posterior of an image is zero outside the prior, whatever a network says
+    weight = np.where(inside, -log_prior, -np.inf)
+    step = max(1, _CHUNK // draws.size)
+    for start in range(0, len(mean), step):
+        part = slice(start, start + step)
+        pulls = (draws[None] - mean[part, None, None]) / width[part, None, None]
+        each = weight - 0.5 * (pulls**2).sum(-1) - np.log(width[part]).sum(-1)[:, None, None]
+        total = logsumexp(each, axis=1)
+        likelihood[part] = (total - np.log(inside.sum(0))).sum(-1)
+        effective[part] = np.exp(2 * total - logsumexp(2 * each, axis=1))
+    return likelihood, effective
+
+
+def infer(posterior: Posterior, prior: Prior, *, scatter: bool = False, seed: int = 0) -> Inferred:
+    """The population behind the posteriors of N images.
+
+    All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2): means under the
+    training prior, ln width even between 0.1 and 2 of its standard deviations. By emcee (Foreman-Mackey et al. 2013),
+    32 walkers of 300 steps after 300 that are thrown away. `DataError` if an image's posterior lies outside the prior.
+    """
+    rng = np.random.default_rng(seed)
+    images, starts = len(posterior.mean), prior.sample(_STARTS, rng)
+    if not scatter:
+        return Inferred(_walk(lambda at: shared_log_density(posterior, prior, at), starts, rng), images)
+    own = posterior.sample(_DRAWS, seed)
+    known = prior.log_density(own)
+    if (lost := ~np.isfinite(known).any(0)).any():
+        raise DataError(
+            f"image {int(np.argmax(lost))} of {images} lies outside the training prior altogether; leave it out"
+        )
+    limits = np.log(prior.sample(_STARTS, np.random.default_rng(0)).std(0)[:, None] * [_NARROWEST, _WIDEST])
+    targets = starts.shape[1]
+
+    def density(at: np.ndarray) -> np.ndarray:
+        mean, logarithm = at[:, :targets], at[:, targets:]
+        allowed = ((logarithm > limits[:, 0]) & (logarithm < limits[:, 1])).all(1)
+        found = np.where(allowed, prior.log_density(mean), -np.inf)
+        (rows,) = np.nonzero(np.isfinite(found))
+        found[rows] += scattered_log_density(own, known, mean[rows], np.exp(logarithm[rows]))
+        return found
+
+    widths = rng.uniform(*limits.T, size=starts.shape)
+    found = _walk(density, np.concatenate([starts, widths], axis=1), rng)
+    middle = np.median(found, axis=0)[None]
+    _, effective = _shares(own, known, middle[:, :targets], np.exp(middle[:, targets:]))
+    found[:, targets:] = np.exp(found[:, targets:])
+    return Inferred(found, images, float(effective.min()))
+
+
+def _walk(density: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws (D, P) of a density, by walkers that begin at the most probable of the points `starts`."""
+    from emcee import EnsembleSampler
+
+    best = starts[np.argsort(-density(starts), kind="stable")[:_WALKERS]]
+    sampler = EnsembleSampler(_WALKERS, starts.shape[1], density, vectorize=True)
+    sampler.random_state = np.random.RandomState(rng.integers(2**31)).get_state()
+    sampler.run_mcmc(best, 2 * _STEPS)
+    return sampler.get_chain(discard=_STEPS, flat=True)
