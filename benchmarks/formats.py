@@ -4,6 +4,7 @@ As a script it is what benchmarks/streaming.py runs for each measurement, in the
 formats.py make WAY FOLDER N, or formats.py read WAY FOLDER WORKERS (prints JSON).
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -28,6 +29,7 @@ OURS = {
     "shards int16 lz4": ("int16", True),
 }
 NPY = "npy, one a file"
+# the module of each; MosaicML's has the name of the script beside this one, which imports this one
 OTHERS = {NPY: "numpy", "webdataset": "webdataset", "litdata": "litdata", "mosaicml": "streaming"}
 
 
@@ -92,9 +94,9 @@ def make(way: str, folder: Path, n: int) -> None:
         writer.done()
         writer.merge()
     elif way == "mosaicml":
-        from streaming import MDSWriter
-
-        with MDSWriter(out=str(folder), columns={"image": "ndarray:float32:1,64,64", "label": "int"}) as writer:
+        mosaicml = importlib.import_module(OTHERS[way])
+        columns = {"image": "ndarray:float32:1,64,64", "label": "int"}
+        with mosaicml.MDSWriter(out=str(folder), columns=columns) as writer:
             for number, image in numbered(n):
                 writer.write({"image": image, "label": number % 3})
 
@@ -134,11 +136,9 @@ def loader_of(way: str, folder: Path, workers: int) -> Any:
         from litdata import StreamingDataLoader, StreamingDataset
 
         return StreamingDataLoader(StreamingDataset(str(folder), shuffle=True), batch_size=BATCH, **options)
-    from streaming import StreamingDataset
-    from streaming.base.util import clean_stale_shared_memory
-
-    clean_stale_shared_memory()
-    dataset = StreamingDataset(local=str(folder), shuffle=True, batch_size=BATCH)
+    mosaicml = importlib.import_module(OTHERS[way])
+    mosaicml.base.util.clean_stale_shared_memory()
+    dataset = mosaicml.StreamingDataset(local=str(folder), shuffle=True, batch_size=BATCH)
     return torch.utils.data.DataLoader(dataset, BATCH, **options)
 
 

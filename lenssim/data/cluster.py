@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import forkserver
@@ -154,6 +156,8 @@ def _outcomes(
     from distributed import KilledWorker, as_completed
 
     waiting, running, shard_of = iter(shards), as_completed(), {}
+    made: Counter[str] = Counter()  # samples, by worker
+    began = time.monotonic()
 
     def fill() -> None:
         while len(shard_of) < at_once():
@@ -174,17 +178,22 @@ def _outcomes(
         except KilledWorker as error:
             killed = True
             outcome = Outcome(shard, 0, failure=f"shard {shard}: workers died on it again and again: {error}")
-        yield replace(outcome, states=_states(client, shard_of)), killed
+        made[outcome.worker] += outcome.rows
+        yield replace(outcome, states=_states(client, shard_of, made, time.monotonic() - began)), killed
         fill()
 
 
 def _labelled(job: Job, shard: int) -> Outcome:
     from distributed import get_worker
 
-    return replace(job(shard), worker=str(get_worker().name))
+    return replace(job(shard), worker=str(get_worker().address))
 
 
-def _states(client: Any, shard_of: dict[str, int]) -> dict[str, str]:
-    """What each worker has in hand, by address."""
+def _states(client: Any, shard_of: dict[str, int], made: Counter[str], seconds: float) -> dict[str, str]:
+    """What each worker has in hand, and the samples that it has made since this run began, by address."""
     held = {worker: [shard_of[key] for key in keys if key in shard_of] for worker, keys in client.processing().items()}
-    return {worker: f"shard {shards[0]}" if shards else "idle" for worker, shards in sorted(held.items())}
+    return {
+        worker: f"{f'shard {shards[0]}' if shards else 'idle'}, {made[worker]:,} images, "
+        f"{made[worker] / max(seconds, 1e-9):,.0f} img/s"
+        for worker, shards in sorted(held.items())
+    }

@@ -69,7 +69,7 @@ Blame = Callable[[Plan, int], list[SampleFailure]]  # the samples of a shard tha
 class Outcome:
     """What became of a shard: `rows` samples made, after `retries`; or `failure`, in words.
 
-    `worker` made it; `states` tells what each worker has in hand.
+    `worker` is the address of who made it; `states` tells what each worker has in hand and has made.
     """
 
     shard: int

@@ -88,6 +88,20 @@ def test_a_failure_that_passes_is_only_counted(tmp_path, stumble):
     assert read_failures(tmp_path / "D") == []
 
 
+@pytest.mark.dask
+def test_a_display_hears_what_each_worker_has_in_hand_and_has_made(tmp_path, pieces):
+    seen: list[Progress] = []
+    build(tmp_path / "D", pieces.plan_of(60, 5), pieces.slow_task(0.05), local_runner(2), seen.append)
+    for progress in seen[1:]:
+        states = [state.split(", ") for state in progress.workers.values()]
+        assert len(states) == 2
+        assert sum(int(made.removesuffix(" images")) for _, made, _ in states) == progress.done
+        assert all(rate.endswith(" img/s") for *_, rate in states)
+        assert all(hand == "idle" or hand.removeprefix("shard ") in map(str, range(12)) for hand, *_ in states)
+    assert any("shard" in state for state in seen[1].workers.values())
+    assert all(state.startswith("idle") for state in seen[-1].workers.values())
+
+
 def test_a_mistake_that_meets_every_sample_ends_early(tmp_path, pieces):
     tried = []
 

@@ -1,5 +1,6 @@
 """Cluster files and the job scripts made of them; a real queue is met in tests/slurm."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_job_scripts_of_every_system(system):
     assert "--lifetime 6900s" in script  # five minutes before the queue's end
     assert "export OMP_NUM_THREADS=1" in script
     assert "module load python" in script
+
+
+@pytest.mark.parametrize("system", HEADS)
+def test_a_dry_run_prints_job_script_and_plan_and_makes_nothing(tmp_path, lenssim, system):
+    text = f"system: {system}\njobs: 3\nworkers: 4\nmemory: 16GB\nwalltime: '02:00:00'\nqueue: long\naccount: lensing\n"
+    (tmp_path / "cluster.yaml").write_text(text + ("disk: 1GB\n" if system == "htcondor" else ""))
+    command = ("generate", "--model", "III", "--n", 1000, "--out", "D", "--cluster", "cluster.yaml", "--dry-run")
+    done = lenssim(*command)
+    assert done.code == 0, done.err
+    script, plan = done.out.removeprefix("# every job:\n").split("# the plan:\n")
+    for line in HEADS[system]:
+        assert line in script, script
+    assert json.loads(plan)["n"] == 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["cluster.yaml"]
 
 
 @pytest.mark.parametrize(
