@@ -37,6 +37,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="Seed; with preset, split and number it decides every sample.")] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test: disjoint random streams.")] = "train",
     noise: Noise = None,
+    classes: Annotated[str | None, typer.Option(help="Only these of the preset's classes, such as axion.")] = None,
     galaxies: Annotated[
         Path | None, typer.Option(help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder.")
     ] = None,
@@ -99,9 +100,11 @@ def generate(
     if not 0 <= workers <= 1024:
         raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
     preset = load_preset(model)
+    preset = preset if classes is None else preset.with_classes(_names(classes))
     preset = preset if galaxies is None else preset.with_galaxies(galaxies.resolve())
+    preset = preset if shared is None else preset.with_shared(_names(shared))
     plan = make_plan(
-        preset if shared is None else preset.with_shared([name.strip() for name in shared.split(",")]),
+        preset,
         n,
         seed=seed,
         split=split,
@@ -114,7 +117,7 @@ def generate(
         storage=storage,
         compress=compress,
         detectability=detectability,
-        truth=[name.strip() for name in truth.split(",")] if truth else (),
+        truth=_names(truth) if truth else (),
         folder=out,
     )
     mine = None if shards is None else share(shards, plan.shards)
@@ -133,6 +136,10 @@ def generate(
             runner = _here(plan, workers, dashboard)
         manifest = run(out, plan, runner=runner, report=report, stop=stop)
     print_manifest(out, manifest, json)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _note(text: str) -> None:

@@ -20,7 +20,7 @@ from lenssim.learn.nets import check_net
 from lenssim.learn.report import Row, write_report
 from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
-from lenssim.simulate.preset import load_preset
+from lenssim.simulate.preset import Preset, load_preset
 
 __all__ = ["Recipe", "Training", "load_recipe", "run_recipe"]
 
@@ -40,9 +40,16 @@ class GenerateStep(BaseModel):
     seed: int = Field(default=0, ge=0)
     split: str = "train"
     noise: str | None = None
+    classes: tuple[str, ...] | None = None
     engine: str = "batched"
     supersampling: Supersampling | None = None
     detectability: bool = False
+
+    @property
+    def preset(self) -> Preset:
+        """What is drawn; `ConfigError` for what cannot be."""
+        preset = load_preset(self.model)
+        return preset if self.classes is None else preset.with_classes(self.classes)
 
 
 class EvaluateStep(BaseModel):
@@ -143,7 +150,7 @@ def load_recipe(path: Path) -> Recipe:
             if step.data not in recipe.generate:
                 raise unknown("data set to evaluate on", step.data, recipe.generate)
         for step in recipe.generate.values():
-            load_preset(step.model).noise_kind(step.noise)
+            step.preset.noise_kind(step.noise)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "; ".join(_explain(dict(problem)) for problem in error.errors())) from None
     except ConfigError as error:
@@ -187,7 +194,7 @@ def run_recipe(
     count = _counter(len(recipe.generate) + audits + len(recipe.trainings) + judgements)
     data, runs = folder / "data", folder / "runs"
     for name, step in recipe.generate.items():
-        preset = load_preset(step.model)
+        preset = step.preset
         say(f"{next(count)} data {name}: {step.n} images of {preset.name}, noise {preset.noise_kind(step.noise)}")
         plan = make_plan(
             preset,

@@ -173,6 +173,17 @@ class Preset(BaseModel):
             raise unknown("class", name, self.classes)
         return self.class_names.index(name)
 
+    def with_classes(self, names: Sequence[str]) -> "Preset":
+        """This preset with some of its classes, which take their labels in the order of `names`.
+
+        `ConfigError` for a class that it has not, or one named twice.
+        """
+        if len(set(names)) < len(names) or not names:
+            raise ConfigError(f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}")
+        for name in names:
+            self.label(name)
+        return self.model_copy(update={"classes": {name: self.classes[name] for name in names}})
+
     def with_galaxies(self, path: str | Path) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
 

@@ -182,6 +182,18 @@ def test_the_recipes_that_are_shipped_are_sound(path):
         recipe.config(name, Path())
 
 
+def test_a_data_set_may_hold_some_of_the_classes(write, tmp_path):
+    step = {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]}
+    train = {"task": "regress", "targets": ["log10_m_axion"], "head": "point", "data": "axions"}
+    (row,) = run_recipe(
+        load_recipe(write(generate={"axions": step}, train={"mass": train}, evaluate=[])), tmp_path / "o"
+    )
+    assert read_json(tmp_path / "o/data/axions/manifest.json")["class_counts"] == {"axion": 256}
+    assert row.test_images == 64
+    with pytest.raises(ConfigError, match="axion"):
+        load_recipe(write(generate={"axions": {**step, "classes": ["axoin"]}}))
+
+
 def test_the_quickstart_is_what_it_promises():
     recipe = load_recipe(PIPELINES / "quickstart.yaml")
     config = recipe.config("cnn-noise-free", Path())

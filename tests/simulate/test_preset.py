@@ -111,3 +111,19 @@ def test_presets_from_files(tmp_path):
 def test_unknown_model_gets_a_suggestion():
     with pytest.raises(ConfigError, match="did you mean 'III'"):
         load_preset("IIII")
+
+
+def test_some_of_a_preset_s_classes_are_those_of_the_preset():
+    whole = load_preset("III")
+    some = whole.with_classes(["axion", "no_sub"])
+    assert some.class_names == ("axion", "no_sub")
+    assert parse_preset(some.model_dump(mode="json"), "plan") == some
+    numbers = np.arange(64)
+    own = draw(some, numbers, seed=3)
+    assert (np.isfinite(own.params["log10_m_axion"]) == (labels(some, numbers) == 0)).all()
+    for name in ("source_center_x", "source_magnitude"):
+        np.testing.assert_array_equal(own.params[name], draw(whole, numbers, seed=3).params[name])
+    with pytest.raises(ConfigError, match="axion"):
+        whole.with_classes(["axoin"])
+    with pytest.raises(ConfigError, match="once"):
+        whole.with_classes(["cdm", "cdm"])
