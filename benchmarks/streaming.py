@@ -89,7 +89,9 @@ def compare(ways: list[str], place: Path, repeats: int) -> dict[tuple[str, int],
                 except RuntimeError as error:
                     print(f"{way}, {workers} workers: {error}", flush=True)
                     continue
-                found.setdefault((way, workers), []).append({**json.loads(out.splitlines()[-1]), "MB": round(peak)})
+                one = {**json.loads(out.splitlines()[-1]), "MB": round(peak)}
+                found.setdefault((way, workers), []).append(one)
+                print(f"{way}, {workers} workers: {one}", file=sys.stderr, flush=True)
         print(f"turn {repeat + 1} of {repeats}, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
     return found
 
@@ -114,13 +116,14 @@ def table(sizes: dict[str, float], found: dict[tuple[str, int], list[dict[str, f
 
 def stalls(folder: Path, way: str, net: str, batches: int) -> list[dict[str, Any]]:
     """Part of its time that a training of `net` on this machine waits for data, from cold files."""
+    from lenssim.learn.images import Images
     from lenssim.learn.model import Model
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []
     for workers in WORKERS:
         forget(folder)
-        model = Model(net, "minmax", SHAPE, 3, 0).to(device)
+        model = Model(net, "minmax", Images(SHAPE), 3, 0).to(device)
         optimiser = torch.optim.AdamW(model.parameters())
         waited, images, batch = 0.0, 0, iter(loader_of(way, folder, workers))
         start = time.perf_counter()

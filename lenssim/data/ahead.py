@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Ahead"]
 
 _BATCHES = 2  # read ahead by each thread
+_PATIENCE = 5.0  # s for a thread's end: it may wait for a shard that is still being made
 
 
 class Ahead:
@@ -33,8 +34,9 @@ class Ahead:
     def __iter__(self) -> "Iterator[Batch]":
         asked: SimpleQueue[tuple[list[int], Future[Any]] | None] = SimpleQueue()
         coming: deque[Future[Any]] = deque()
-        for _ in range(self.threads):
-            threading.Thread(target=self._work, args=(asked,), daemon=True).start()
+        threads = [threading.Thread(target=self._work, args=(asked,), daemon=True) for _ in range(self.threads)]
+        for thread in threads:
+            thread.start()
         try:
             for rows in self.batch_sampler:
                 coming.append(Future())
@@ -46,8 +48,10 @@ class Ahead:
         finally:
             for future in coming:
                 future.cancel()
-            for _ in range(self.threads):
+            for _ in threads:
                 asked.put(None)
+            for thread in threads:  # one that dropped a tensor while Python ends would abort the process
+                thread.join(_PATIENCE)
 
     def _work(self, asked: "SimpleQueue[tuple[list[int], Future[Any]] | None]") -> None:
         while (item := asked.get()) is not None:

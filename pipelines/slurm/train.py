@@ -18,6 +18,7 @@ from lenssim.data.dataset import ShardDataset, stream
 from lenssim.data.sampler import BatchSampler
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.callbacks import Place
+from lenssim.learn.images import describe
 from lenssim.learn.model import Model
 
 
@@ -26,7 +27,7 @@ class Classifier(LightningModule):
 
     def __init__(self, net: str, dataset: ShardDataset, seed: int, learning_rate: float) -> None:
         super().__init__()
-        self.model = Model(net, "asinh", dataset.image_shape, len(dataset.classes), seed)
+        self.model = Model(net, "asinh", describe(dataset), len(dataset.classes), seed)
         self.augment, self.seed, self.learning_rate = augmentation("dihedral"), seed, learning_rate
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> torch.Tensor:
