@@ -19,7 +19,7 @@ from lenssim.simulate.distributions import log_density, sample
 __all__ = ["Inferred", "Prior", "infer", "scattered_log_density", "shared_log_density"]
 
 _WALKERS = 32
-_STEPS = 300  # of each walker that are thrown away, and that are kept
+_STEPS = 200  # of each walker that are thrown away, and that are kept
 _STARTS = 1024  # points of the prior among which walkers begin at the most probable
 _DRAWS = 512  # of the posterior of each image
 _NARROWEST, _WIDEST = 0.1, 2.0  # of a population's width, in standard deviations of the training prior
@@ -114,7 +114,7 @@ def infer(posterior: Posterior, prior: Prior, *, scatter: bool = False, seed: in
 
     All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2): means under the
     training prior, ln width even between 0.1 and 2 of its standard deviations. By emcee (Foreman-Mackey et al. 2013),
-    32 walkers of 300 steps after 300 that are thrown away. `DataError` if an image's posterior lies outside the prior.
+    32 walkers of 200 steps after 200 that are thrown away. `DataError` if an image's posterior lies outside the prior.
     """
     rng = np.random.default_rng(seed)
     images, starts = len(posterior.mean), prior.sample(_STARTS, rng)

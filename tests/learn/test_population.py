@@ -129,7 +129,7 @@ def as_it_should_be(shares):
 @pytest.mark.parametrize("scatter", [False, True])
 @pytest.mark.parametrize("kind", PRIORS)
 def test_truths_of_many_populations_are_covered_as_often_as_is_said(kind, scatter):
-    as_it_should_be(covered(kind, scatter, 40 if scatter else 200, 20, 13))
+    as_it_should_be(covered(kind, scatter, 20 if scatter else 200, 20, 13))
 
 
 def test_an_image_outside_the_prior_is_named():

@@ -1,0 +1,75 @@
+"""`lenssim population`: what the lenses of many images share."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command()(population)
+
+
+def population(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Images of one population, or a data set of populations.")
+    ],
+    images: Annotated[str | None, typer.Option(help="Judge the first so many of each too, such as 1,4,16.")] = None,
+    scatter: Annotated[
+        bool, typer.Option("--scatter", help="Lenses differ: infer the population's mean and width.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Infer what the lenses of many images share: their posteriors as one, the training's prior divided out.
+
+    A data set made by lenssim generate --shared holds a population in each 64 images: how often is the truth covered?
+    """
+    from json import dumps
+
+    from lenssim.errors import ConfigError
+    from lenssim.learn.population_report import populations
+    from lenssim.learn.run import open_run
+
+    try:
+        sizes = [int(size) for size in images.split(",")] if images else []
+    except ValueError:
+        sizes = [0]
+    if any(size < 1 for size in sizes):
+        raise ConfigError(f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}")
+    found = populations(
+        open_run(run),
+        files,
+        images=sizes,
+        scatter=scatter,
+        device=device,
+        out=out,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    if json:
+        print(dumps(found))
+        return
+    for size, scores in found.get("coverage", {}).items():
+        for name, own in scores.items():
+            if name != "populations":
+                known = f", of the prior {own['sigma_of_the_prior']:.3g}" if "sigma_of_the_prior" in own else ""
+                within = ", ".join(f"{own[f'within_{k}']['value']:.0%}" for k in (1, 2, 3))
+                print(
+                    f"{size} images, {name}: rms error {own['rmse']:.3g}, mean sigma {own['sigma']:.3g}{known}; "
+                    f"within 1, 2, 3 sigma {within}"
+                )
+    if "coverage" not in found:
+        (only,) = found["populations"]
+        for name, own in only.items():
+            if isinstance(own, dict):
+                print(f"{name}: {own['mean']:.4g} +- {own['sigma']:.2g}")
+    print(f"{found['images']} images; figures and all numbers are in {found['folder']}")
+    print(f"next: look at {found['folder']}/corner.png")

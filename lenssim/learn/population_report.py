@@ -1,0 +1,170 @@
+"""What a run's answers for many images say of their population, or of each of many populations beside the truth."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from lenssim.data.dataset import ShardDataset
+from lenssim.data.files import write_json
+from lenssim.errors import ConfigError, DataError
+from lenssim.learn.ensemble import Ensemble
+from lenssim.learn.evaluate import held_out
+from lenssim.learn.figures import axes_of, save, style_of, wilson
+from lenssim.learn.inputs import read_pictures
+from lenssim.learn.measure_figures import corner_figure
+from lenssim.learn.model import pick_device
+from lenssim.learn.population import Inferred, Prior, infer
+from lenssim.learn.posterior import LEVELS, Posterior
+from lenssim.learn.run import Run
+from lenssim.learn.tasks.regress import Regress
+
+__all__ = ["populations"]
+
+_POINTS = 20_000  # of the prior, for its spread
+
+
+def populations(
+    run: Run,
+    files: Sequence[Path],
+    *,
+    images: Sequence[int] = (),
+    scatter: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """What population.json holds: the posterior of each population of images, and its coverage where truth is known.
+
+    Image files are one population. Of a data set, the held-out images of the same true numbers are one, and all of
+    them together with `scatter`. `images`: also by the first so many of each. Writes into `out`, by default
+    population/ in the run's folder. `ConfigError` for a run that does not know what its targets were drawn from.
+    """
+    task = run.record.task
+    if not isinstance(task, Regress) or set(task.columns) - set(task.prior):
+        known = ", ".join(task.prior) or "none of them" if isinstance(task, Regress) else "nothing"
+        raise ConfigError(
+            f"{run.folder} does not say what its targets were drawn from, so that it cannot be divided out: train "
+            f"regress on targets that the preset draws (known: {known})"
+        )
+    prior, names = Prior(tuple(task.prior[name] for name in task.columns)), task.columns
+    posterior, truth = _asked(run, files, device)
+    spread = prior.sample(_POINTS, np.random.default_rng(0)).std(0)
+    groups = _groups(truth, len(posterior.mean), scatter)
+    columns = (*names, *(f"{name}_width" for name in names)) if scatter else names
+    sizes = sorted({min(size, max(map(len, groups))) for size in images} | {max(map(len, groups))})
+    found: dict[int, list[Inferred]] = {}
+    for size in sizes:
+        own = [rows[:size] for rows in groups if len(rows) >= size]
+        found[size] = [infer(posterior.of(rows), prior, scatter=scatter, seed=seed + k) for k, rows in enumerate(own)]
+        say(f"{len(own)} populations of {size} images")
+    truths = None if truth is None else np.array([_truth(truth[rows], scatter) for rows in groups])
+    document = {
+        "format": "lenssim-population/1",
+        "prior": {name: task.model_dump(mode="json")["prior"][name] for name in names},
+        "scatter": scatter,
+        "images": int(sum(map(len, groups))),
+        "populations": [_summary(columns, one, truths, k) for k, one in enumerate(found[sizes[-1]])],
+    }
+    if truths is not None and len(groups) > 1:
+        document["coverage"] = {
+            str(size): _coverage(columns, own, truths[[len(rows) >= size for rows in groups]], spread)
+            for size, own in found.items()
+        }
+    folder = out or run.folder / "population"
+    folder.mkdir(parents=True, exist_ok=True)
+    first, title = found[sizes[-1]][0], f"{run.record.config.net}: {len(groups)} populations of {sizes[-1]} images"
+    lines = first.draws.mean(0) if truths is None else truths[0]
+    save(corner_figure(columns, first.draws, lines, f"first of {title}"), folder / "corner.png")
+    if truths is not None and len(groups) > 1:
+        save(_figure(columns, found[sizes[-1]], truths, prior, title), folder / "populations.png")
+    write_json(folder / "population.json", document)
+    return {"folder": str(folder), **document}
+
+
+def _asked(run: Run, files: Sequence[Path], device: str) -> tuple[Posterior, np.ndarray | None]:
+    """The posteriors of all images, and the truth (N, T) of a data set that knows it."""
+    ensemble, task = Ensemble([run], pick_device(device)), run.record.task
+    assert isinstance(task, Regress)
+    if len(files) == 1 and files[0].is_dir():
+        dataset = ShardDataset(files[0])
+        rows = task.usable(dataset, held_out(run, dataset)[0])
+        if not len(rows):
+            raise DataError(f"{files[0]}: no samples are held out; take a data set of another --seed")
+        task, outputs = ensemble.of(dataset, rows)
+        known = set(task.columns) <= set(dataset.params)
+        return task.posterior(outputs), dataset.targets(task.columns, rows) if known else None
+    parts = [ensemble(one.images) for path in files for one in read_pictures(path, run.record.image_shape)]
+    return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
+
+
+def _groups(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.ndarray]:
+    """Rows of each population."""
+    if truth is None or scatter:
+        return [np.arange(count)]
+    _, first, inverse = np.unique(truth, axis=0, return_index=True, return_inverse=True)
+    if len(first) == count > 1:
+        raise DataError(
+            "no two of these images share their true numbers, so they are no population: make one by lenssim generate "
+            "--shared, or ask for the mean and width of all by --scatter"
+        )
+    return [np.flatnonzero(inverse.ravel() == k) for k in np.argsort(first)]
+
+
+def _truth(own: np.ndarray, scatter: bool) -> np.ndarray:
+    return np.concatenate([own.mean(0), own.std(0)]) if scatter else own[0]
+
+
+def _summary(columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k: int) -> dict[str, Any]:
+    quantiles = np.quantile(one.draws, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
+    return {
+        "images": one.images,
+        **({} if np.isinf(one.effective) else {"effective_draws": one.effective}),
+        **{
+            name: {
+                "mean": float(one.mean[j]),
+                "sigma": float(one.sigma[j]),
+                "quantiles": quantiles[:, j].tolist(),
+                **({} if truths is None else {"truth": float(truths[k, j])}),
+            }
+            for j, name in enumerate(columns)
+        },
+    }
+
+
+def _coverage(
+    columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarray, spread: np.ndarray
+) -> dict[str, Any]:
+    """By number: share of truths in central intervals with one sigma of chance, errors, and sigma over the prior's."""
+    below = np.array([one.below(truth) for one, truth in zip(found, truths, strict=True)])
+    off = np.array([one.mean for one in found]) - truths
+    sigma = np.array([one.sigma for one in found])
+    result: dict[str, Any] = {"populations": len(found)}
+    for j, name in enumerate(columns):
+        result[name] = {"rmse": float(np.sqrt((off[:, j] ** 2).mean())), "sigma": float(sigma[:, j].mean())}
+        if j < len(spread):
+            result[name]["sigma_of_the_prior"] = float(spread[j])
+        for k, level in LEVELS.items():
+            inside = np.array((np.abs(2 * below[:, j] - 1) <= level).mean())
+            low, high = wilson(inside, np.array(len(found)))
+            result[name][f"within_{k}"] = {"value": float(inside), "low": float(low), "high": float(high)}
+    return result
+
+
+def _figure(columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarray, prior: Prior, title: str) -> Figure:
+    """Answer against truth of each population; grey: one sigma of the prior."""
+    drawn = prior.sample(_POINTS, np.random.default_rng(0))
+    figure, axes = axes_of(title, "truth", "inferred", len(columns))
+    for j, (ax, name) in enumerate(zip(axes, columns, strict=True)):
+        if j < drawn.shape[1]:
+            ax.axhspan(*np.quantile(drawn[:, j], [0.16, 0.84]), color="#777777", alpha=0.15, linewidth=0)
+        ends = [truths[:, j].min(), truths[:, j].max()]
+        ax.plot(ends, ends, color="#777777", linestyle=(0, (2, 3)), linewidth=0.8)
+        style = style_of(0) | {"linestyle": "none", "marker": "o", "markersize": 3, "elinewidth": 0.8}
+        ax.errorbar(truths[:, j], [one.mean[j] for one in found], [one.sigma[j] for one in found], **style)
+        ax.set_title(name, fontsize=10)
+    return figure
