@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy.special import erf, erfinv
+from scipy.special import erf
 from scipy.stats import binom, chi2
 
 from lenssim.learn.figures import axes_of, style_of
@@ -55,19 +55,21 @@ def truth_figure(names: Sequence[str], truth: np.ndarray, mean: np.ndarray, sigm
     return figure
 
 
-def coverage_figure(names: Sequence[str], pulls: np.ndarray, distance: np.ndarray, title: str) -> Figure:
-    """Share of truths within n sigma against n: of pulls (N, T) by target, and of chi2 (N,) in the ellipsoid of all."""
+def coverage_figure(names: Sequence[str], shares: np.ndarray, joint: np.ndarray, title: str) -> Figure:
+    """Share of truths within n sigma against n, by the level (N, T) at which each is reached, and (N,) of all together.
+
+    n sigma stand for the share of a normal distribution within them.
+    """
     figure, (ax,) = axes_of(title, "sigma", "share of truths within")
-    level = np.linspace(0, _MOST, 161)
-    shares = chi2(len(names)).cdf(distance)
-    joint = np.sqrt(2) * erfinv(np.minimum(shares, 1 - 1e-15))
-    curves = {name: np.abs(pulls[:, k]) for k, name in enumerate(names)}
+    sigma = np.linspace(0, _MOST, 161)
+    level = erf(sigma / np.sqrt(2))
+    curves = {name: shares[:, k] for k, name in enumerate(names)}
     if len(names) > 1:
         curves["all together"] = joint
     for k, (name, off) in enumerate(curves.items()):
         style = {"color": "black", "linewidth": 2.2, "alpha": 0.6} if name == "all together" else style_of(k)
-        ax.plot(level, np.searchsorted(np.sort(off), level, side="right") / len(off), label=name, **style)
-    ax.plot(level, erf(level / np.sqrt(2)), color=_GREY, linestyle=(0, (1, 1)), linewidth=2, label="as it should be")
+        ax.plot(sigma, np.searchsorted(np.sort(off), level, side="right") / len(off), label=name, **style)
+    ax.plot(sigma, level, color=_GREY, linestyle=(0, (1, 1)), linewidth=2, label="as it should be")
     for n in (1, 2, 3):
         ax.axvline(n, color=_GREY, linewidth=0.6, alpha=0.5)
     ax.set(xlim=(0, _MOST), ylim=(0, 1.01))

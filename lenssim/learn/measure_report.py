@@ -17,8 +17,9 @@ from lenssim.learn.measure_figures import (
     ranks_figure,
     truth_figure,
 )
-from lenssim.learn.measures import DRAWS, Measured, interval, middle
+from lenssim.learn.measures import Measured, interval, middle
 from lenssim.learn.metrics import interval_text
+from lenssim.learn.posterior import DRAWS
 from lenssim.learn.published import published
 
 __all__ = ["compared_errors", "measure_figures", "measure_tables"]
@@ -58,7 +59,7 @@ def measure_figures(
     return {
         "errors": errors_figure(_KINDS[kind], {"this run": errors}, _others(kind, names, preset), title),
         "truth": truth_figure(names, found.truth, found.posterior.mean, found.sigma, title),
-        "coverage": coverage_figure(names, found.error / found.sigma, found.distance, title),
+        "coverage": coverage_figure(names, found.shares, found.joint_shares, title),
         "chi2": distance_figure(found.distance, len(names), facts["chi2_ks"]["p_value"], title),
         "ranks": ranks_figure(names, below, likelier, DRAWS, title),
         "bins": bins_figure(scores["targets"], title),

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2, chisquare, kstest
 
-from lenssim.learn.posterior import LEVELS, Posterior, chi2_distances
+from lenssim.learn.posterior import DRAWS, LEVELS, Posterior
 
-__all__ = ["DRAWS", "Measured", "interval", "middle", "uniformity"]
-
-DRAWS = 255
-"""Of each posterior, among which the truth is ranked."""
+__all__ = ["Measured", "interval", "middle", "uniformity"]
 
 _RANKED = 2048  # samples whose ranks are found
 _GROUPS = 16  # of equal numbers of ranks
@@ -71,13 +68,23 @@ class Measured:
     @cached_property
     def distance(self) -> np.ndarray:
         """chi2 (N,) of all targets together."""
-        return chi2_distances(self.error, self.posterior.covariance)
+        return self.posterior.chi2(self.truth)
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Of each posterior, in the central interval of each target that ends at the truth (N, T)."""
+        return self.posterior.shares(self.truth, self.seed)
+
+    @cached_property
+    def joint_shares(self) -> np.ndarray:
+        """Of chi2's distribution, below that of all targets together (N,)."""
+        return chi2(len(self.names)).cdf(self.distance)
 
     @cached_property
     def ranks(self) -> tuple[np.ndarray, np.ndarray]:
         """Of truths among draws (n, T), and of their densities (n,), for the first 2,048 samples."""
         some = slice(_RANKED)
-        return self.posterior.of(some).ranks(self.truth[some], DRAWS, self.seed)
+        return self.posterior.of(some).ranks(self.truth[some], self.seed)
 
     @property
     def table(self) -> dict[str, np.ndarray]:
@@ -115,22 +122,21 @@ class Measured:
                 "rmse_of_the_mean": score(ignorant**2, _root),
                 "bias": score(self.error[:, k]),
                 "error_68": score(size[:, k], middle),
-                **{f"within_{n}": score(size[:, k] <= n * self.sigma[:, k]) for n in LEVELS},
+                **{f"within_{n}": score(self.shares[:, k] <= level) for n, level in LEVELS.items()},
                 "ranks_p": uniformity(self.ranks[0][:, k]),
                 "by_bin": self._bins(k),
             }
-        shares = chi2(len(self.names)).cdf(self.distance)
         return {
             "error": score((size / spread).mean(1), middle),
-            "within_1": score((size <= self.sigma).mean(1)),
-            **{f"joint_{n}": score(shares <= level) for n, level in LEVELS.items()},
+            "within_1": score((self.shares <= LEVELS[1]).mean(1)),
+            **{f"joint_{n}": score(self.joint_shares <= level) for n, level in LEVELS.items()},
             "loss": score(-self.posterior.log_density(self.truth) - np.log(spread).sum()),
             "targets": targets,
         }
 
     def facts(self) -> dict[str, Any]:
         """What has no interval: tests of the errors against their distributions."""
-        test = kstest(self.distance, chi2(len(self.names)).cdf)
+        test = kstest(self.joint_shares, "uniform")
         return {
             "chi2_ks": {"distance": float(test.statistic), "p_value": float(test.pvalue)},
             "density_ranks_p": uniformity(self.ranks[1]),

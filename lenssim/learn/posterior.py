@@ -1,25 +1,30 @@
 """What a regressor's outputs say of targets in their own units, and whether the truth agrees."""
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import gammainc
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from lenssim.learn.heads import Head
+from lenssim.learn.heads import NORMAL, Base, Head
+from lenssim.learn.heads.head import standardised
 
-__all__ = ["LEVELS", "Posterior", "chi2_distances", "fitted_widths"]
+__all__ = ["DRAWS", "LEVELS", "Posterior", "recalibrated"]
+
+DRAWS = 255
+"""Of each posterior, among which the truth is ranked."""
 
 LEVELS = {k: math.erf(k / math.sqrt(2)) for k in (1, 2, 3)}
 """Shares of a normal distribution within 1, 2, 3 sigma: 68.3, 95.4, 99.7 %."""
 
-_LEAST = 1e-12  # eigenvalue of a correlation matrix that is not rounding
 _WIDEST = 8.0  # of the logarithm of a width
+_ROUNDS = 2  # of a calibration
 _CHUNK = 2**22  # numbers that are worked on at a time
+_ROWS = 512  # images whose moments are
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,14 @@ class Posterior:
         """Those of some of the N."""
         return replace(self, outputs=self.outputs[:, rows])
 
+    @property
+    def unstretched(self) -> "Posterior":
+        """As the outputs say it, before any calibration."""
+        return replace(self, head=replace(self.head, base=NORMAL), widths=np.ones(len(self.widths)))
+
     @cached_property
     def _means(self) -> np.ndarray:
-        return self.head.mean(self.outputs.double()).numpy()
+        return np.stack([self._by_parts(self.head.mean, one) for one in self.outputs])
 
     @property
     def _scale(self) -> np.ndarray:
@@ -56,7 +66,7 @@ class Posterior:
     @cached_property
     def aleatoric(self) -> np.ndarray:
         """What the image leaves open, (N, T, T): the mean of the passes' covariances."""
-        each = sum(self.head.covariance(one).numpy() for one in self.outputs)
+        each = sum(self._by_parts(self.head.covariance, one) for one in self.outputs)
         return each / len(self.outputs) * self._scale[:, None] * self._scale
 
     @cached_property
@@ -77,10 +87,36 @@ class Posterior:
 
     def log_density(self, targets: np.ndarray) -> np.ndarray:
         """Logarithm (..., N) of the density at targets (..., N, T), in the targets' own units."""
-        centre = self._means.mean(0)
-        white = torch.from_numpy(centre + ((targets - self.centre) / self.spread - centre) / self.widths)
+        white = self._whitened(targets)
         each = torch.stack([self.head.log_prob(one, white) for one in self.outputs.double()])
         return (each.logsumexp(0) - math.log(len(each))).numpy() - np.log(self._scale).sum()
+
+    def chi2(self, truth: np.ndarray) -> np.ndarray:
+        """Squared sum (N,) of independent normal numbers that stand for the truth (N, T).
+
+        Of a single pass, those of the head itself; of several, those that mean and covariance give. The calibrated base
+        of a head is made normal again.
+        """
+        return self.head.base.normal_radius(torch.from_numpy(self._radii(truth))).numpy() ** 2
+
+    def _radii(self, truth: np.ndarray) -> np.ndarray:
+        """Size (N,) of the head's own numbers before they are made normal."""
+        if len(self.outputs) == 1:
+            plain = replace(self.head, base=NORMAL)
+            numbers = plain.normalised(self.outputs[0].double(), self._whitened(truth))
+        else:
+            plain = replace(self, head=replace(self.head, base=NORMAL))
+            numbers = standardised(torch.from_numpy(truth - plain.mean), torch.from_numpy(plain.covariance))
+        return numbers.norm(dim=-1).numpy()
+
+    def _whitened(self, targets: np.ndarray) -> Tensor:
+        """Targets (..., N, T) as the head knows them."""
+        centre = self._means.mean(0)
+        return torch.from_numpy(centre + ((targets - self.centre) / self.spread - centre) / self.widths)
+
+    def _by_parts(self, moment: Callable[[Tensor], Tensor], outputs: Tensor) -> np.ndarray:
+        """A moment of outputs (N, K), of some of the N at a time: those of a flow take many points each."""
+        return torch.cat([moment(part.double()) for part in outputs.split(_ROWS)]).numpy()
 
     def sample(self, draws: int, seed: int = 0) -> np.ndarray:
         """Random targets (draws, N, T). A draw takes the same pass for all N."""
@@ -94,56 +130,69 @@ class Posterior:
         centre = self._means.mean(0)
         return (centre + (np.concatenate(parts) - centre) * self.widths) * self.spread + self.centre
 
-    def ranks(self, truth: np.ndarray, draws: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """How many of `draws` lie below each truth (N, T), and how many are more probable than it (N,).
+    def ranks(self, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """How many of `DRAWS` lie below each truth (N, T), and how many are more probable than it (N,).
 
-        Both are uniform in 0 ... draws if the probabilities are right: simulation-based calibration (Talts et al.
+        Both are uniform in 0 ... `DRAWS` if the probabilities are right: simulation-based calibration (Talts et al.
         2018), and the coverage of regions of highest density (Hermans et al. 2022).
         """
-        below, likelier = [], []
-        step = max(1, _CHUNK // (draws * self.outputs.shape[-1]))
+        parts = [
+            ((drawn < own_truth).sum(0), (own.log_density(drawn) > own.log_density(own_truth)).sum(0))
+            for own, own_truth, drawn in self._drawn(truth, seed)
+        ]
+        below, likelier = zip(*parts, strict=True)
+        return np.concatenate(below), np.concatenate(likelier)
+
+    def shares(self, truth: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Probability (N, T) of the central interval of each target that ends at the truth, by `DRAWS`.
+
+        Uniform in 0 ... 1 if the probabilities are right, whatever their shape: places between draws are drawn evenly.
+        """
+        rng = np.random.default_rng(seed)
+        below = np.concatenate([(drawn < own_truth).sum(0) for _, own_truth, drawn in self._drawn(truth, seed)])
+        return np.abs(2 * (below + rng.random(below.shape)) / (DRAWS + 1) - 1)
+
+    def _drawn(self, truth: np.ndarray, seed: int) -> Iterator[tuple["Posterior", np.ndarray, np.ndarray]]:
+        """Some of the N with their truths and draws (DRAWS, n, T), until all were."""
+        step = max(1, _CHUNK // (DRAWS * self.outputs.shape[-1]))
         for start in range(0, len(truth), step):
             part = slice(start, start + step)
             own = self.of(part)
-            drawn = own.sample(draws, seed + start)
-            below.append((drawn < truth[part]).sum(0))
-            likelier.append((own.log_density(drawn) > own.log_density(truth[part])).sum(0))
-        return np.concatenate(below), np.concatenate(likelier)
+            yield own, truth[part], own.sample(DRAWS, seed + start)
 
 
-def chi2_distances(error: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Squared Mahalanobis distances (N,) of errors (N, T), finite for every covariance (N, T, T) with errors above 0.
+def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Base]:
+    """Widths (T,), and the base of the head, that bring the answers to N images closest to their truths (N, T).
 
-    Axes along which targets are correlated beyond what double precision resolves count with the least it does.
+    By turns: the width of each target for which the truth's place among draws of the posterior is most even (Cramer
+    and von Mises' statistic), and the base whose radii are those of all targets together. Unlike the mean of chi2,
+    which the likelihood would have, a few outliers do not move either.
     """
-    sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    correlation = covariance / (sigma[:, :, None] * sigma[:, None, :])
-    values, axes = np.linalg.eigh(correlation)
-    along = np.einsum("nij,ni->nj", axes, error / sigma)
-    return (along**2 / np.maximum(values, _LEAST)).sum(1)
+    found = posterior.unstretched
+    for _ in range(_ROUNDS):
+        found = replace(found, widths=np.ones(len(found.widths)))
+        found = replace(found, widths=_fitted_widths(found, truth, seed))
+        found = replace(found, head=replace(found.head, base=Base.fit(found._radii(truth), truth.shape[1])))
+    return found.widths, found.head.base
 
 
-def fitted_widths(error: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Factors (T,) of the errors of N samples that bring them closest to their distributions.
-
-    Closest in the sum of Cramer and von Mises' statistics of each target's pulls against the normal distribution, and
-    of chi2 of all targets. Unlike the mean of chi2, which the likelihood would have, a few outliers do not move it.
-    """
-    sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    values, axes = np.linalg.eigh(covariance / (sigma[:, :, None] * sigma[:, None, :]))
-    values, pulls = np.maximum(values, _LEAST), np.abs(error / sigma)
-    count, targets = pulls.shape
+def _fitted_widths(posterior: Posterior, truth: np.ndarray, seed: int) -> np.ndarray:
+    """By draws of the posterior, whose own widths are one."""
+    count, targets = truth.shape
     even = (np.arange(count) + 0.5) / count
+    drawn = np.concatenate([own for _, _, own in posterior._drawn(truth, seed)], axis=1)
+    typical = np.median(np.abs(truth - posterior.mean) / np.median(np.abs(drawn - posterior.mean), axis=0), axis=0)
+    start = np.log(np.maximum(typical, 1e-300)).clip(-_WIDEST, _WIDEST)
+    ties = np.random.default_rng(seed).random(count)
 
-    def misfit(shares: np.ndarray) -> float:
-        return float(((np.sort(shares, axis=0) - even[:, None]) ** 2).sum())
+    def width(k: int) -> float:
+        middle, off = posterior.mean[:, k], truth[:, k] - posterior.mean[:, k]
+        own = np.ascontiguousarray(drawn[..., k])
 
-    def off(logarithms: np.ndarray) -> float:
-        widths = np.exp(np.clip(logarithms, -_WIDEST, _WIDEST))
-        distance = (np.einsum("nij,ni->nj", axes, error / sigma / widths) ** 2 / values).sum(1)
-        alone = gammainc(0.5, (pulls / widths) ** 2 / 2)  # of |pull|, the normal distribution function
-        return misfit(alone) + misfit(gammainc(targets / 2, distance / 2)[:, None])
+        def misfit(logarithm: float) -> float:
+            below = ((own < middle + off * np.exp(-logarithm)).sum(0) + ties) / (DRAWS + 1)
+            return float(((np.sort(below) - even) ** 2).sum())
 
-    start = np.log(np.maximum(np.median(pulls, axis=0), 1e-300) / 0.6745).clip(-_WIDEST, _WIDEST)
-    found = minimize(off, start, method="Powell", options={"xtol": 1e-4, "ftol": 1e-6})
-    return np.exp(np.clip(found.x, -_WIDEST, _WIDEST))
+        return float(np.exp(minimize_scalar(misfit, bounds=(start[k] - 1, start[k] + 1), method="bounded").x))
+
+    return np.array([width(k) for k in range(targets)])

@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2, kstest
 
-from lenssim.learn.heads import HEADS, head
+from lenssim.learn.heads import HEADS, Base, head
 from lenssim.learn.measures import uniformity
-from lenssim.learn.posterior import Posterior, chi2_distances, fitted_widths
+from lenssim.learn.posterior import Posterior, recalibrated
 
 CENTRE, SPREAD = np.array([5.0, -2.0]), np.array([0.5, 3.0])
+HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
 
 
 def posterior(name, n=400, passes=1, widths=(1.0, 1.0), seed=3):
@@ -21,7 +24,7 @@ def posterior(name, n=400, passes=1, widths=(1.0, 1.0), seed=3):
 def test_truths_drawn_from_it_have_uniform_ranks(name, passes):
     own = posterior(name, passes=passes, widths=(2.0, 0.5))
     truth = np.stack([own.of(np.array([k])).sample(1, seed=k)[0, 0] for k in range(400)])
-    below, likelier = own.ranks(truth, 255)
+    below, likelier = own.ranks(truth)
     assert below.shape == (400, 2)
     assert min(uniformity(below[:, 0]), uniformity(below[:, 1]), uniformity(likelier)) > 1e-3
 
@@ -29,10 +32,10 @@ def test_truths_drawn_from_it_have_uniform_ranks(name, passes):
 def test_ranks_find_answers_that_are_off_and_errors_too_small():
     own = posterior("full")
     truth = own.sample(1, seed=8)[0]
-    off, _ = own.ranks(truth + own.sigma / 2, 255)
+    off, _ = own.ranks(truth + own.sigma / 2)
     assert max(uniformity(off[:, k]) for k in (0, 1)) < 1e-6
     small = Posterior(own.head, own.outputs, CENTRE, SPREAD, np.array([0.6, 0.6]))
-    below, likelier = small.ranks(truth, 255)
+    below, likelier = small.ranks(truth)
     assert max(*(uniformity(below[:, k]) for k in (0, 1)), uniformity(likelier)) < 1e-6
 
 
@@ -48,26 +51,39 @@ def test_widths_scale_draws_moments_and_densities_alike(name):
     np.testing.assert_allclose(wide.sample(9, 1) - wide.mean, scale * (plain.sample(9, 1) - plain.mean), atol=1e-12)
 
 
-def test_distances_are_those_of_the_inverse_and_never_fail():
-    rng = np.random.default_rng(0)
-    roots = rng.normal(size=(50, 4, 4))
-    covariance, error = roots @ roots.mT, rng.normal(size=(50, 4))
-    expected = np.einsum("ni,nij,nj->n", error, np.linalg.inv(covariance), error)
-    np.testing.assert_allclose(chi2_distances(error, covariance), expected, rtol=1e-6)
-    alike = np.ones((1, 4, 4)) * np.outer([1e-6, 1, 1e6, 1], [1e-6, 1, 1e6, 1])  # singular, and of mixed sizes
-    assert np.isfinite(chi2_distances(error[:1], alike)).all()
-    wild = head("full", 6)
-    outputs = 30 * torch.randn(3000, wild.outputs, generator=torch.Generator().manual_seed(1))
-    found = chi2_distances(rng.normal(size=(3000, 6)), wild.covariance(outputs).numpy())
-    assert np.isfinite(found).all()
+@pytest.mark.parametrize("name", HEADS)
+def test_truths_drawn_from_it_are_covered(name):
+    """Whatever the shape: places in central intervals are even, and normal numbers are."""
+    own = replace(posterior(name, n=1500, widths=(2.0, 0.5)), head=head(name, 2, HEAVY))
+    truth = own.sample(1, seed=9)[0]
+    shares = own.shares(truth)
+    assert shares.shape == truth.shape
+    assert all(kstest(shares[:, k], "uniform").pvalue > 1e-3 for k in (0, 1))
+    if name != "mixture":  # its normal numbers are those of one Gaussian
+        assert kstest(own.chi2(truth), chi2(2).cdf).pvalue > 1e-3
 
 
-def test_fitted_widths_make_chi2_its_distribution():
-    rng = np.random.default_rng(1)
-    roots = 0.3 * rng.normal(size=(4000, 3, 3)) + np.eye(3)
-    covariance, wrong = roots @ roots.mT, np.array([0.25, 1.0, 4.0])
-    error = np.einsum("nij,nj->ni", roots, rng.normal(size=(4000, 3)))
-    widths = fitted_widths(error, covariance * np.outer(1 / wrong, 1 / wrong))
-    np.testing.assert_allclose(widths, wrong, rtol=0.03)
-    scale = widths / wrong
-    assert kstest(chi2_distances(error, covariance * np.outer(scale, scale)), chi2(3).cdf).pvalue > 0.05
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("name", HEADS)
+def test_recalibration_finds_widths_and_radii(name, passes):
+    """Of answers that are too wide in one target, too narrow in the other, and with tails that they do not tell of."""
+    plain = posterior(name, n=6000, passes=passes)
+    right = replace(plain, head=head(name, 2, HEAVY), widths=np.array([0.25, 4.0]))
+    truth = np.concatenate([right.of(slice(k, k + 100)).sample(1, seed=k)[0] for k in range(0, 6000, 100)])
+    fitted, judged = np.arange(0, 6000, 2), np.arange(1, 6000, 2)
+    widths, base = recalibrated(plain.of(fitted), truth[fitted])
+    np.testing.assert_allclose(widths * np.sqrt(base.variance(2) / HEAVY.variance(2)), right.widths, rtol=0.15)
+    found = replace(plain.of(judged), head=head(name, 2, base), widths=widths)
+    shares = found.shares(truth[judged])
+    assert all(kstest(shares[:, k], "uniform").pvalue > 1e-3 for k in (0, 1))
+    if name != "mixture" and passes == 1:
+        assert kstest(found.chi2(truth[judged]), chi2(2).cdf).pvalue > 1e-3
+        assert kstest(plain.of(judged).chi2(truth[judged]), chi2(2).cdf).pvalue < 1e-9
+
+
+def test_recalibration_leaves_right_answers_as_they_are():
+    own = posterior("full", n=6000)
+    widths, base = recalibrated(own, own.sample(1, seed=5)[0])
+    np.testing.assert_allclose(widths * np.sqrt(base.variance(2)), 1, rtol=0.05)
+    at = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
+    torch.testing.assert_close(base.radius(at) / np.sqrt(base.variance(2)), at, rtol=0.06, atol=0)

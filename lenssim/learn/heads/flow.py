@@ -19,7 +19,7 @@ _SEED = 7
 
 
 class Flow(Head):
-    """z = spline(U spline(L^T (y - m))) is normal: m and L as in the `Full` head, U upper triangular of ones.
+    """z = spline(U spline(L^T (y - m))) is of the base: m and L as in the `Full` head, U upper triangular of ones.
 
     All of them are outputs, so that a flow is drawn for each image and any network can bear it; outputs of zero are a
     normal distribution. The splines are the identity beyond 5 sigma. Moments are those of 256 fixed
@@ -49,7 +49,11 @@ class Flow(Head):
         mixing[..., rows, columns] = _MIXING * (outputs[..., end:] / _MIXING).tanh()
         return first, mixing, second
 
-    def normalised(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    @override
+    def normalised(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self.straightened(outputs, targets)[0]
+
+    def straightened(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """z (..., k) of targets (..., k), and log |dz / dy| (...)."""
         first, mixing, second = self._stages(outputs)
         root = self._linear.root(outputs)
@@ -60,10 +64,10 @@ class Flow(Head):
 
     @override
     def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        z, volume = self.normalised(outputs, targets)
-        return torch.distributions.Normal(0.0, 1.0, validate_args=False).log_prob(z).sum(-1) + volume
+        z, volume = self.straightened(outputs, targets)
+        return self.base.log_prob(z) + volume
 
-    def denormalised(self, outputs: Tensor, z: Tensor) -> Tensor:
+    def bent(self, outputs: Tensor, z: Tensor) -> Tensor:
         """Targets (..., k) of z (..., k)."""
         first, mixing, second = self._stages(outputs)
         v = torch.linalg.solve_triangular(mixing, second.inv(z)[..., None], upper=True, unitriangular=True)
@@ -85,12 +89,12 @@ class Flow(Head):
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
         own = outputs.double()
         shape = (draws, *own.shape[:-1], self.targets)
-        z = torch.randn(shape, generator=generator, dtype=own.dtype, device=own.device)
-        return self.denormalised(own, z)
+        u = torch.randn(shape, generator=generator, dtype=own.dtype, device=own.device)
+        return self.bent(own, self.base.stretched(u))
 
     def _points(self, outputs: Tensor) -> Tensor:
         """Targets (256, ..., k), evenly drawn."""
         own = outputs.double()
         even = torch.quasirandom.SobolEngine(self.targets, scramble=True, seed=_SEED).draw(_POINTS, dtype=own.dtype)
-        z = torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9)).to(own.device)
-        return self.denormalised(own, z.reshape(_POINTS, *[1] * (own.ndim - 1), self.targets))
+        z = self.base.stretched(torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9))).to(own.device)
+        return self.bent(own, z.reshape(_POINTS, *[1] * (own.ndim - 1), self.targets))

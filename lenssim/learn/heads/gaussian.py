@@ -1,6 +1,5 @@
 """What the Gaussian heads share: N(mean, (L L^T)^-1), with L lower triangular."""
 
-import math
 from abc import abstractmethod
 from typing import override
 
@@ -26,20 +25,22 @@ class Gaussian(Head):
     @override
     def covariance(self, outputs: Tensor) -> Tensor:
         inverse = self._inverse(outputs)
-        return inverse.mT @ inverse
+        return inverse.mT @ inverse * self.base.variance(self.targets)
+
+    @override
+    def normalised(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (self.root(outputs).mT @ (targets - self.mean(outputs))[..., None])[..., 0]
 
     @override
     def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        root = self.root(outputs)
-        pulls = (root.mT @ (targets - self.mean(outputs))[..., None])[..., 0]
-        log_determinant = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return log_determinant - 0.5 * pulls.square().sum(-1) - 0.5 * self.targets * math.log(2 * math.pi)
+        log_determinant = self.root(outputs).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return self.base.log_prob(self.normalised(outputs, targets)) + log_determinant
 
     @override
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
         mean = self.mean(outputs.double())
         normal = torch.randn((draws, *mean.shape), generator=generator, dtype=mean.dtype, device=mean.device)
-        return mean + (normal[..., None, :] @ self._inverse(outputs))[..., 0, :]
+        return mean + (self.base.stretched(normal)[..., None, :] @ self._inverse(outputs))[..., 0, :]
 
     def _inverse(self, outputs: Tensor) -> Tensor:
         root = self.root(outputs.double())

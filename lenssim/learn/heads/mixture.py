@@ -23,7 +23,7 @@ class Mixture(Head):
 
     @property
     def _part(self) -> Full:
-        return Full(self.targets)
+        return Full(self.targets, self.base)
 
     def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithms of the weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""

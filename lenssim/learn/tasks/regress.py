@@ -1,7 +1,6 @@
-"""The question "how much": true parameters of the scenes, as a Gaussian with errors that are put right."""
+"""The question "how much": true parameters of the scenes, with errors that are put right."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
@@ -11,8 +10,8 @@ from torch import Tensor
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
-from lenssim.learn.heads import Head, head
-from lenssim.learn.posterior import Posterior, fitted_widths
+from lenssim.learn.heads import Base, Head, head
+from lenssim.learn.posterior import LEVELS, Posterior, recalibrated
 from lenssim.learn.tasks.task import Data, Judgement, Task
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.draw import laws
@@ -28,9 +27,9 @@ __all__ = ["Regress"]
 class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
-    `widths` multiply the errors of each target; they are fitted to the validation samples. Several passes are a
-    mixture: its covariance is the mean of theirs (aleatoric), and that of their means (epistemic). `prior` is what
-    targets of the training samples were drawn from, where that is known.
+    `widths` multiply the errors of each target, `radii` are those of the head's base (`Base.knots`): both are fitted
+    to the validation samples. Several passes are a mixture: its covariance is the mean of theirs (aleatoric), and that
+    of their means (epistemic). `prior` is what targets of the training samples were drawn from, where that is known.
     """
 
     settings = RegressConfig
@@ -49,6 +48,7 @@ class Regress(Task):
     low: tuple[float, ...]
     high: tuple[float, ...]
     widths: tuple[float, ...] = ()
+    radii: tuple[tuple[float, float], ...] = ()
     prior: dict[str, Value] = Field(default={})
 
     @override
@@ -90,7 +90,7 @@ class Regress(Task):
     @property
     def probability(self) -> Head:
         """How outputs are read."""
-        return head(self.head, len(self.columns))
+        return head(self.head, len(self.columns), Base(self.radii))
 
     @property
     @override
@@ -141,18 +141,21 @@ class Regress(Task):
 
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """With the widths that bring pulls and chi2 of the validation samples closest to their distributions."""
-        plain = self.model_copy(update={"widths": ()}).posterior(outputs)
-        widths = fitted_widths(plain.mean - _values(dataset, self.columns, rows), plain.covariance)
-        return self.model_copy(update={"widths": tuple(widths.tolist())})
+        """With the widths and radii that bring answers to the validation samples closest to their distributions."""
+        widths, base = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
+        return self._with(widths, base)
 
     @override
     def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
-        """The mean of their widths is taken, which without the scatter of their means errs on the wide side."""
-        widths = [each.widths or (1.0,) * len(self.columns) for each in (self, *others)]
-        alike = [each.model_copy(update={"widths": self.widths}) for each in others]
+        """The mean of their widths and radii is taken: beside the scatter of their means rather too wide."""
+        tasks = (self, *others)
+        widths = [each.widths or (1.0,) * len(self.columns) for each in tasks]
+        alike = [each.model_copy(update={"widths": self.widths, "radii": self.radii}) for each in others]
         task, together = super().joined(alike, outputs)
-        return task.model_copy(update={"widths": tuple(np.mean(widths, axis=0).tolist())}), together
+        return task._with(np.mean(widths, axis=0), Base.mean([Base(each.radii) for each in tasks])), together
+
+    def _with(self, widths: np.ndarray, base: Base) -> Self:
+        return self.model_copy(update={"widths": tuple(widths.tolist()), "radii": base.knots})
 
     @override
     def check(self, dataset: Data) -> None:
@@ -174,16 +177,18 @@ class Regress(Task):
         hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
         _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")
         found = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
-        bare = Measured(self.columns, replace(posterior, widths=np.ones(len(truth.T))), truth, found.reference, seed)
+        bare = Measured(self.columns, posterior.unstretched, truth, found.reference, seed)
         scores = found.scores(resamples)
         preset = dataset.config.get("preset", {}).get("name")
         return Judgement(
             metrics=scores,
             facts={
                 "widths": dict(zip(self.columns, posterior.widths.tolist(), strict=True)),
+                "radii": self.radii,
                 **found.facts(),
                 "before_calibration": {
-                    "within_1": float((np.abs(bare.error) <= bare.sigma).mean()),
+                    "within_1": float((bare.shares <= LEVELS[1]).mean()),
+                    "joint_1": float((bare.joint_shares <= LEVELS[1]).mean()),
                     "chi2": float(bare.distance.mean() / len(self.columns)),
                 },
             },
