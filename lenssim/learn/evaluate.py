@@ -50,7 +50,7 @@ def finished_evaluation(
     except DataError:
         return None
     judged = document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]
-    return document if judged == (_digest(run), dataset.fingerprint) else None
+    return document if judged == (run.digest, dataset.fingerprint) else None
 
 
 def evaluate(
@@ -88,7 +88,7 @@ def evaluate(
         "run": {
             "net": record.config.net,
             "parameters": record.parameters,
-            "checkpoint_sha256": _digest(run),
+            "checkpoint_sha256": run.digest,
             "trained_on": record.data.model_dump(mode="json"),
         },
         "passes": {"runs": 1 + len(others), "answers": ensemble.passes},
@@ -137,14 +137,7 @@ def _check(run: Run, dataset: ShardDataset) -> None:
 
 
 def _together(runs: Sequence[Run]) -> str:
-    return hashlib.sha256("".join(map(_digest, runs)).encode()).hexdigest()
-
-
-def _digest(run: Run) -> str:
-    try:
-        return hashlib.sha256(run.best.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{run.best}: {error.strerror}; has the training finished an epoch?") from None
+    return hashlib.sha256("".join(run.digest for run in runs).encode()).hexdigest()
 
 
 def _csv(table: Mapping[str, np.ndarray]) -> str:

@@ -25,6 +25,7 @@ from lenssim.learn.insight import (
     first_features,
     integrated_gradients,
 )
+from lenssim.learn.population_report import coverage_cells
 from lenssim.learn.report import NOTE, Row, seed_cells
 from lenssim.learn.run import Run, identify
 from lenssim.simulate.preset import parse_preset
@@ -55,8 +56,10 @@ class Judged:
     folder: Path
 
 
-def write_page(folder: Path, title: str, judged: Sequence[Judged]) -> None:
-    """Write report.html and figures/ into the folder of a recipe."""
+def write_page(
+    folder: Path, title: str, judged: Sequence[Judged], inferred: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Write report.html and figures/ into the folder of a recipe; `inferred`: populations it asked for, by name."""
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
 
@@ -89,6 +92,9 @@ def write_page(folder: Path, title: str, judged: Sequence[Judged]) -> None:
             parts.append(_section(*drawn))
     if sizes := _sizes(judged):
         parts += ["<h2>Training-set size</h2>", _section(shown("sizes", sizes, "score against images trained on"))]
+    for name, document in (inferred or {}).items():
+        own = [_figure(path, path.stem) for path in sorted(Path(document["folder"]).glob("*.png"), reverse=True)]
+        parts += [f"<h2>Populations: {escape(name)}</h2>", _table(coverage_cells(document)), _section(*own)]
     parts.append("<h2>Run by run</h2>")
     for each in judged:
         parts.append(f"<h3>{escape(each.row.run)} on {escape(each.row.data)}</h3>")

@@ -2,26 +2,29 @@
 
 Hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and Wagner-Carena et al. 2023
 (arXiv:2203.00690): what an image says of its parameters theta is its posterior over the prior p_0 that the network was
-trained under.
+trained under. A head of a fixed shape cannot say p_0 of an image that shows nothing, unless p_0 has that shape: it says
+what comes closest, and over many images the difference adds up. `Averaged` is that answer, and takes the place of p_0.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
 from scipy.special import logsumexp
 
 from lenssim.errors import DataError
+from lenssim.learn.heads import Base
 from lenssim.learn.posterior import Posterior
 from lenssim.simulate.distributions import log_density, sample
 
-__all__ = ["Inferred", "Prior", "infer", "scattered_log_density", "shared_log_density"]
+__all__ = ["Averaged", "Inferred", "Prior", "infer", "scattered_log_density", "shared_log_density"]
 
 _WALKERS = 32
 _STEPS = 200  # of each walker that are thrown away, and that are kept
 _STARTS = 1024  # points of the prior among which walkers begin at the most probable
-_DRAWS = 512  # of the posterior of each image
+_DRAWS = 256  # of the posterior of each image
 _NARROWEST, _WIDEST = 0.1, 2.0  # of a population's width, in standard deviations of the training prior
 _CHUNK = 2**22  # numbers that are worked on at a time
 
@@ -39,6 +42,28 @@ class Prior:
     def sample(self, draws: int, rng: np.random.Generator) -> np.ndarray:
         """(draws, T)."""
         return np.stack([sample(law, rng, draws) for law in self.laws], axis=1)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The posterior of a Gaussian head averaged over many images, by its moments: mean (T,), covariance (T, T)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    base: Base
+
+    @classmethod
+    def of(cls, posterior: Posterior) -> Self:
+        """Of N posteriors, which all have the same base."""
+        apart = posterior.mean - posterior.mean.mean(0)
+        covariance = posterior.covariance.mean(0) + apart.T @ apart / len(apart)
+        return cls(posterior.mean.mean(0), covariance, posterior.head.base)
+
+    def log_density(self, at: np.ndarray) -> np.ndarray:
+        """Logarithm (...) of the density at (..., T)."""
+        root = np.linalg.cholesky(self.covariance / self.base.variance(len(self.mean)))
+        z = np.linalg.solve(root, (at - self.mean)[..., None])[..., 0]
+        return self.base.log_prob(torch.from_numpy(z)).numpy() - np.log(np.diagonal(root)).sum()
 
 
 @dataclass(frozen=True)
@@ -68,10 +93,11 @@ class Inferred:
         return (self.draws < truth).mean(0)
 
 
-def shared_log_density(posterior: Posterior, prior: Prior, at: np.ndarray) -> np.ndarray:
+def shared_log_density(posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None) -> np.ndarray:
     """Logarithm (M,), up to a constant, of the posterior at points (M, T) that all N images share.
 
-    p(theta | d_1 ... d_N) ~ p_0(theta)^(1 - N) prod_i q_i(theta), q_i the posterior of image i.
+    p(theta | d_1 ... d_N) ~ p_0(theta) prod_i q_i(theta) / s(theta), q_i the posterior of image i, s what is `said` of
+    an image that shows nothing, by default p_0.
     """
     found, known = np.full(len(at), -np.inf), prior.log_density(at)
     (inside,) = np.nonzero(np.isfinite(known))
@@ -79,25 +105,28 @@ def shared_log_density(posterior: Posterior, prior: Prior, at: np.ndarray) -> np
     step = max(1, _CHUNK // (images * posterior.outputs.shape[-1]))
     for rows in (inside[start : start + step] for start in range(0, len(inside), step)):
         found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(-1)
-    return found + (1 - images) * np.where(np.isfinite(known), known, 0)
+    if len(inside):
+        found[inside] += known[inside] - images * (said or prior).log_density(at[inside])
+    return found
 
 
-def scattered_log_density(draws: np.ndarray, log_prior: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
+def scattered_log_density(draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Logarithm (M,), up to a constant, of the likelihood of populations N(mean, width^2), both (M, T).
 
-    prod_i 1 / K sum_k N(theta_ik; mean, width^2) / p_0(theta_ik), over `draws` theta_ik (K, N, T) of the images'
-    posteriors, where `log_prior` (K, N) is ln p_0: importance sampling of the integral over each lens's own theta.
+    prod_i 1 / K sum_k N(theta_ik; mean, width^2) / s(theta_ik), over `draws` theta_ik (K, N, T) of the images'
+    posteriors, where `log_said` (K, N) is ln s, of an image that shows nothing: importance sampling of the integral
+    over each lens's own theta.
     """
-    return _shares(draws, log_prior, mean, width)[0]
+    return _shares(draws, log_said, mean, width)[0]
 
 
 def _shares(
-    draws: np.ndarray, log_prior: np.ndarray, mean: np.ndarray, width: np.ndarray
+    draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The logarithm (M,), and the effective number (M, N) of draws of each image."""
     likelihood, effective = np.empty(len(mean)), np.empty((len(mean), draws.shape[1]))
-    inside = np.isfinite(log_prior)  # the posterior of an image is zero outside the prior, whatever a network says
-    weight = np.where(inside, -log_prior, -np.inf)
+    inside = np.isfinite(log_said)  # the posterior of an image is zero outside the prior, whatever a network says
+    weight = np.where(inside, -log_said, -np.inf)
     step = max(1, _CHUNK // draws.size)
     for start in range(0, len(mean), step):
         part = slice(start, start + step)
@@ -109,8 +138,10 @@ def _shares(
     return likelihood, effective
 
 
-def infer(posterior: Posterior, prior: Prior, *, scatter: bool = False, seed: int = 0) -> Inferred:
-    """The population behind the posteriors of N images.
+def infer(
+    posterior: Posterior, prior: Prior, *, said: Averaged | None = None, scatter: bool = False, seed: int = 0
+) -> Inferred:
+    """The population behind the posteriors of N images; `said` of those that show nothing, by default the prior.
 
     All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2): means under the
     training prior, ln width even between 0.1 and 2 of its standard deviations. By emcee (Foreman-Mackey et al. 2013),
@@ -119,9 +150,9 @@ def infer(posterior: Posterior, prior: Prior, *, scatter: bool = False, seed: in
     rng = np.random.default_rng(seed)
     images, starts = len(posterior.mean), prior.sample(_STARTS, rng)
     if not scatter:
-        return Inferred(_walk(lambda at: shared_log_density(posterior, prior, at), starts, rng), images)
+        return Inferred(_walk(lambda at: shared_log_density(posterior, prior, at, said), starts, rng), images)
     own = posterior.sample(_DRAWS, seed)
-    known = prior.log_density(own)
+    known = (said or prior).log_density(own)
     if (lost := ~np.isfinite(known).any(0)).any():
         raise DataError(
             f"image {int(np.argmax(lost))} of {images} lies outside the training prior altogether; leave it out"

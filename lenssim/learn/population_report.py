@@ -1,6 +1,6 @@
 """What a run's answers for many images say of their population, or of each of many populations beside the truth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,23 @@ import torch
 from matplotlib.figure import Figure
 
 from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import write_json
+from lenssim.data.files import read_json, write_json
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.evaluate import held_out
 from lenssim.learn.figures import axes_of, save, style_of, wilson
 from lenssim.learn.inputs import read_pictures
 from lenssim.learn.measure_figures import corner_figure
+from lenssim.learn.metrics import interval_text
 from lenssim.learn.model import pick_device
 from lenssim.learn.population import Inferred, Prior, infer
 from lenssim.learn.posterior import LEVELS, Posterior
 from lenssim.learn.run import Run
 from lenssim.learn.tasks.regress import Regress
 
-__all__ = ["populations"]
+__all__ = ["coverage_cells", "finished_populations", "populations"]
 
+_RESULT = "population.json"
 _POINTS = 20_000  # of the prior, for its spread
 
 
@@ -60,11 +62,15 @@ def populations(
     found: dict[int, list[Inferred]] = {}
     for size in sizes:
         own = [rows[:size] for rows in groups if len(rows) >= size]
-        found[size] = [infer(posterior.of(rows), prior, scatter=scatter, seed=seed + k) for k, rows in enumerate(own)]
+        found[size] = [
+            infer(posterior.of(rows), prior, said=task.said, scatter=scatter, seed=seed + k)
+            for k, rows in enumerate(own)
+        ]
         say(f"{len(own)} populations of {size} images")
     truths = None if truth is None else np.array([_truth(truth[rows], scatter) for rows in groups])
     document = {
         "format": "lenssim-population/1",
+        "asked": _question(run, files, images, scatter, seed),
         "prior": {name: task.model_dump(mode="json")["prior"][name] for name in names},
         "scatter": scatter,
         "images": int(sum(map(len, groups))),
@@ -82,8 +88,43 @@ def populations(
     save(corner_figure(columns, first.draws, lines, f"first of {title}"), folder / "corner.png")
     if truths is not None and len(groups) > 1:
         save(_figure(columns, found[sizes[-1]], truths, prior, title), folder / "populations.png")
-    write_json(folder / "population.json", document)
+    write_json(folder / _RESULT, document)  # last: its presence means complete
     return {"folder": str(folder), **document}
+
+
+def finished_populations(
+    run: Run, files: Sequence[Path], *, out: Path, images: Sequence[int] = (), scatter: bool = False, seed: int = 0
+) -> dict[str, Any] | None:
+    """What `populations` found earlier with the same weights, data and question, if it did."""
+    try:
+        document = read_json(out / _RESULT)
+    except DataError:
+        return None
+    asked = _question(run, files, images, scatter, seed)
+    return {"folder": str(out), **document} if document.get("asked") == asked else None
+
+
+def _question(run: Run, files: Sequence[Path], images: Sequence[int], scatter: bool, seed: int) -> dict[str, Any]:
+    shown = [ShardDataset(path).fingerprint if path.is_dir() else path.name for path in files]
+    return {"checkpoint_sha256": run.digest, "data": shown, "sizes": list(images), "scatter": scatter, "seed": seed}
+
+
+def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Lines of a table: by number of images and by name, errors and coverage, of what population.json holds."""
+    return [
+        {
+            "images": size,
+            "populations": str(scores["populations"]),
+            "number": name,
+            "rms error": f"{own['rmse']:.3g}",
+            "mean sigma": f"{own['sigma']:.3g}",
+            "of the prior": f"{own['sigma_of_the_prior']:.3g}" if "sigma_of_the_prior" in own else "",
+            **{f"within {k} sigma": interval_text(own[f"within_{k}"], 2) for k in LEVELS},
+        }
+        for size, scores in document.get("coverage", {}).items()
+        for name, own in scores.items()
+        if isinstance(own, dict)
+    ]
 
 
 def _asked(run: Run, files: Sequence[Path], device: str) -> tuple[Posterior, np.ndarray | None]:

@@ -44,12 +44,14 @@ class GenerateStep(BaseModel):
     engine: str = "batched"
     supersampling: Supersampling | None = None
     detectability: bool = False
+    shared: tuple[str, ...] | None = None
 
     @property
     def preset(self) -> Preset:
         """What is drawn; `ConfigError` for what cannot be."""
         preset = load_preset(self.model)
-        return preset if self.classes is None else preset.with_classes(self.classes)
+        preset = preset if self.classes is None else preset.with_classes(self.classes)
+        return preset if self.shared is None else preset.with_shared(self.shared)
 
 
 class EvaluateStep(BaseModel):
@@ -59,6 +61,17 @@ class EvaluateStep(BaseModel):
 
     run: str
     data: str
+
+
+class PopulationStep(BaseModel):
+    """Runs, by name as in `evaluate`, to be asked for the populations of a data set: options of lenssim population."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    data: str
+    images: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    scatter: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ class Recipe(BaseModel):
     nets: dict[str, dict[str, Any]] = Field(default={}, description="settings by net, over those of every training")
     train: dict[_Name, dict[str, Any]] = Field(min_length=1)
     evaluate: tuple[EvaluateStep, ...] = ()
+    populations: tuple[PopulationStep, ...] = ()
 
     @cached_property
     def trainings(self) -> dict[str, Training]:
@@ -104,7 +118,7 @@ class Recipe(BaseModel):
                 found[name] = Training(name, line, group, settings)
         return found
 
-    def groups(self, step: EvaluateStep) -> dict[str, list[Training]]:
+    def groups(self, step: EvaluateStep | PopulationStep) -> dict[str, list[Training]]:
         """Runs to be judged by a step: those with its name, or of the line or the group of its name; by group."""
         found: dict[str, list[Training]] = {}
         for training in self.trainings.values():
@@ -144,7 +158,7 @@ def load_recipe(path: Path) -> Recipe:
             check_net(net)
         for name in recipe.trainings:
             recipe.config(name, Path())
-        for step in recipe.evaluations():
+        for step in (*recipe.evaluations(), *recipe.populations):
             if not recipe.groups(step):
                 raise unknown("run to evaluate", step.run, recipe.trainings)
             if step.data not in recipe.generate:
@@ -161,7 +175,7 @@ def load_recipe(path: Path) -> Recipe:
 def _explain(problem: dict[str, Any]) -> str:
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        owners = {"generate": GenerateStep, "evaluate": EvaluateStep}
+        owners = {"generate": GenerateStep, "evaluate": EvaluateStep, "populations": PopulationStep}
         owner = owners.get(str(problem["loc"][0]), Recipe)
         return str(unknown("key", str(problem["loc"][-1]), owner.model_fields)) + f" (at {where})"
     return f"{where}: {problem['msg']}"
@@ -185,13 +199,15 @@ def run_recipe(
     from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
     from lenssim.learn.leaks import kept_audit
     from lenssim.learn.page import Judged, write_page
+    from lenssim.learn.population_report import finished_populations, populations
     from lenssim.learn.run import Run, open_run
     from lenssim.learn.train import train
 
     evaluations = [(step, group, own) for step in recipe.evaluations() for group, own in recipe.groups(step).items()]
     judgements = sum(len(own) + (len(own) > 1) for _, _, own in evaluations)
     audits = len(recipe.generate) if recipe.audit else 0
-    count = _counter(len(recipe.generate) + audits + len(recipe.trainings) + judgements)
+    asked = [(step, one) for step in recipe.populations for own in recipe.groups(step).values() for one in own]
+    count = _counter(len(recipe.generate) + audits + len(recipe.trainings) + judgements + len(asked))
     data, runs = folder / "data", folder / "runs"
     for name, step in recipe.generate.items():
         preset = step.preset
@@ -234,9 +250,16 @@ def run_recipe(
             judge(each.name, step, group, run, ())
         if len(own) > 1:
             judge(f"{group}-mean-of-{len(own)}", step, group, members[0], members[1:])
+    inferred: dict[str, dict[str, Any]] = {}
+    for step, one in asked:
+        say(f"{next(count)} populations of {step.data} by {one.name}")
+        run, files = open_run(runs / one.name), [data / step.data]
+        question = {"images": step.images, "scatter": step.scatter, "out": run.folder / f"population-{step.data}"}
+        found = finished_populations(run, files, **question) or populations(run, files, device=device, **question)
+        inferred[f"{one.name} on {step.data}"] = found
     rows = [each.row for each in judged]
     write_report(folder, recipe.title, rows)
-    write_page(folder, recipe.title, judged)
+    write_page(folder, recipe.title, judged, inferred)
     return rows
 
 

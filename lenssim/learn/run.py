@@ -1,5 +1,6 @@
 """A run's folder: what was trained, on what, how, and where its files lie."""
 
+import hashlib
 import os
 import platform
 from importlib.metadata import version
@@ -108,6 +109,14 @@ class Run:
     def best(self) -> Path:
         """Checkpoint of the epoch with the lowest validation loss."""
         return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the best checkpoint; `ConfigError` before the first epoch has ended."""
+        try:
+            return hashlib.sha256(self.best.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigError(f"{self.best}: {error.strerror}; has the training finished an epoch?") from None
 
     @property
     def last(self) -> Path:

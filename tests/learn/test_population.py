@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
-from lenssim.learn.heads import HEADS, head
-from lenssim.learn.population import Prior, infer, scattered_log_density, shared_log_density
+from lenssim.learn.heads import HEADS, NORMAL, Base, head
+from lenssim.learn.population import Averaged, Prior, infer, scattered_log_density, shared_log_density
 from lenssim.learn.posterior import Posterior
-from lenssim.simulate.distributions import Normal, Uniform
+from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
 
 MEAN, SPREAD = np.array([0.1, -1.8]), np.array([0.04, 0.08])
 PRIORS = {
@@ -138,3 +140,37 @@ def test_an_image_outside_the_prior_is_named():
     posterior = exact(mean, np.tile(np.diag((SPREAD / 9) ** 2), (3, 1, 1)))
     with pytest.raises(DataError, match="image 1 of 3"):
         infer(posterior, PRIORS["uniform"], scatter=True)
+
+
+HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
+CUT = Prior((TruncatedNormal(truncated_normal=(0.1, 0.04, 0.06, 0.25)), Normal(normal=(-1.8, 0.08))))
+
+
+def best_normal(prior):
+    """What a Gaussian head learns to say of images that show nothing: the moments of the prior."""
+    drawn = prior.sample(200_000, np.random.default_rng(3))
+    return exact(np.tile(drawn.mean(0), (200, 1)), np.tile(np.cov(drawn.T), (200, 1, 1)))
+
+
+@pytest.mark.parametrize("base", [NORMAL, HEAVY], ids=["normal", "heavy"])
+def test_what_a_normal_head_says_of_nothing_is_divided_out(base):
+    """Of a prior that is cut, and so not normal, 64 images that show nothing leave the prior again."""
+    silent = best_normal(CUT)
+    silent = replace(silent, head=replace(silent.head, base=base))
+    at = CUT.sample(300, np.random.default_rng(0))
+    apart = shared_log_density(silent.of(slice(64)), CUT, at, Averaged.of(silent)) - CUT.log_density(at)
+    assert np.ptp(apart) < 1e-6
+    without = shared_log_density(silent.of(slice(64)), CUT, at) - CUT.log_density(at)
+    assert np.ptp(without) > 5  # what adds up
+
+
+def test_answers_averaged_are_the_prior_of_exact_posteriors():
+    rng = np.random.default_rng(2)
+    truth = PRIORS["normal"].sample(20_000, rng)
+    posterior, _, _ = observed("normal", truth, rng)
+    said, at = Averaged.of(posterior), PRIORS["normal"].sample(100, rng)
+    np.testing.assert_allclose(said.log_density(at), PRIORS["normal"].log_density(at), rtol=0, atol=0.15)
+    own = posterior.of(slice(30))
+    found, right = infer(own, PRIORS["normal"], said=said, seed=1), infer(own, PRIORS["normal"], seed=1)
+    np.testing.assert_allclose(found.mean, right.mean, rtol=0, atol=0.3 * right.sigma.max())
+    np.testing.assert_allclose(found.sigma, right.sigma, rtol=0.15)

@@ -182,6 +182,48 @@ def test_the_recipes_that_are_shipped_are_sound(path):
         recipe.config(name, Path())
 
 
+POPULATION = {
+    "generate": {
+        "train": {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]},
+        "many": {"model": "tiny.yaml", "n": 192, "seed": 1, "classes": ["axion"], "shared": ["log10_m_axion"]},
+    },
+    "settings": {"task": "regress", "targets": ["log10_m_axion"], "data": "train", "epochs": 1, "batch_size": 32},
+    "train": {"one": {}},
+    "evaluate": [],
+    "populations": [{"run": "one", "data": "many", "images": [1, 16]}],
+}
+
+
+def test_populations_are_asked_for_and_shown(write, tmp_path):
+    recipe, steps = load_recipe(write(**POPULATION)), []
+    run_recipe(recipe, tmp_path / "out", say=steps.append)
+    assert steps[-1] == "[5/5] populations of many by one"
+    found = read_json(tmp_path / "out/runs/one/population-many/population.json")
+    assert [own["populations"] for own in found["coverage"].values()] == [3, 3, 3]
+    assert list(found["coverage"]) == ["1", "16", "64"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<h2>Populations: one on many</h2>" in page
+    sigma = f"{found['coverage']['64']['log10_m_axion']['sigma']:.3g}"
+    assert f"<td>{sigma}</td>" in page
+    kept = (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns
+    run_recipe(recipe, tmp_path / "out")
+    assert (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"run": "two", "data": "many"}, "unknown run to evaluate 'two'"),
+        ({"run": "one", "data": "mny"}, "did you mean 'many'"),
+        ({"run": "one", "data": "many", "images": [0]}, "greater than or equal to 1"),
+        ({"run": "one", "data": "many", "scater": True}, "did you mean 'scatter'"),
+    ],
+)
+def test_populations_that_cannot_be_asked_for_are_refused(write, step, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(write(**POPULATION | {"populations": [step]}))
+
+
 def test_a_data_set_may_hold_some_of_the_classes(write, tmp_path):
     step = {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]}
     train = {"task": "regress", "targets": ["log10_m_axion"], "head": "point", "data": "axions"}

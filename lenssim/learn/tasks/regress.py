@@ -11,6 +11,8 @@ from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
 from lenssim.learn.heads import Base, Head, head
+from lenssim.learn.heads.gaussian import Gaussian
+from lenssim.learn.population import Averaged
 from lenssim.learn.posterior import LEVELS, Posterior, recalibrated
 from lenssim.learn.tasks.task import Data, Judgement, Task
 from lenssim.simulate.distributions import Value
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Regress"]
 
+_MOMENTS = ("widths", "said_mean", "said_covariance")
+
 
 class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
     `widths` multiply the errors of each target, `radii` are those of the head's base (`Base.knots`): both are fitted
     to the validation samples. Several passes are a mixture: its covariance is the mean of theirs (aleatoric), and that
-    of their means (epistemic). `prior` is what targets of the training samples were drawn from, where that is known.
+    of their means (epistemic). `prior` is what targets of the training samples were drawn from, where that is known;
+    `said_mean` and `said_covariance` are the moments of the answers to all validation samples together.
     """
 
     settings = RegressConfig
@@ -49,6 +54,8 @@ class Regress(Task):
     high: tuple[float, ...]
     widths: tuple[float, ...] = ()
     radii: tuple[tuple[float, float], ...] = ()
+    said_mean: tuple[float, ...] = ()
+    said_covariance: tuple[tuple[float, ...], ...] = ()
     prior: dict[str, Value] = Field(default={})
 
     @override
@@ -143,19 +150,29 @@ class Regress(Task):
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
         """With the widths and radii that bring answers to the validation samples closest to their distributions."""
         widths, base = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
-        return self._with(widths, base)
+        right = self.model_copy(update={"widths": tuple(widths.tolist()), "radii": base.knots})
+        said = Averaged.of(right.posterior(outputs))
+        moments = {"said_mean": said.mean, "said_covariance": said.covariance}
+        return right.model_copy(update={name: _tuples(values) for name, values in moments.items()})
+
+    @property
+    def said(self) -> Averaged | None:
+        """What it says of an image that shows nothing, where a head cannot say the prior; None of any other."""
+        if not isinstance(self.probability, Gaussian) or not self.said_mean:
+            return None
+        return Averaged(np.array(self.said_mean), np.array(self.said_covariance), self.probability.base)
 
     @override
     def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
-        """The mean of their widths and radii is taken: beside the scatter of their means rather too wide."""
+        """The mean of what was fitted to each is taken: beside the scatter of their means rather too wide."""
         tasks = (self, *others)
-        widths = [each.widths or (1.0,) * len(self.columns) for each in tasks]
-        alike = [each.model_copy(update={"widths": self.widths, "radii": self.radii}) for each in others]
-        task, together = super().joined(alike, outputs)
-        return task._with(np.mean(widths, axis=0), Base.mean([Base(each.radii) for each in tasks])), together
-
-    def _with(self, widths: np.ndarray, base: Base) -> Self:
-        return self.model_copy(update={"widths": tuple(widths.tolist()), "radii": base.knots})
+        own = {name: getattr(self, name) for name in ("radii", *_MOMENTS)}
+        task, together = super().joined([each.model_copy(update=own) for each in others], outputs)
+        fitted = {"radii": Base.mean([Base(each.radii) for each in tasks]).knots}
+        for name in _MOMENTS:
+            values = [getattr(each, name) for each in tasks]
+            fitted[name] = _tuples(np.mean(values, axis=0)) if all(values) else ()
+        return task.model_copy(update=fitted), together
 
     @override
     def check(self, dataset: Data) -> None:
@@ -241,6 +258,11 @@ class Regress(Task):
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
         line = {name: f"{x:.4g} +- {answer['sigma'][name]:.2g}" for name, x in answer["targets"].items()}
         return {**line, "outside the training range": ", ".join(answer["outside"]) or "no"}
+
+
+def _tuples(values: np.ndarray) -> tuple:
+    """Of numbers, or of tuples of them, as a frozen record takes it."""
+    return tuple(_tuples(row) for row in values) if values.ndim > 1 else tuple(values.tolist())
 
 
 def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
