@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -49,7 +50,8 @@ def kernel(
     """`module` as a fast function for tensors shaped like `example`, except in the dimensions that are `dynamic`.
 
     `dynamic` is torch.export's `dynamic_shapes`; `name` tells kernels of this package apart. `one_loop` keeps
-    intermediate results in registers; long formulas compile in sensible time without it.
+    intermediate results in registers; long formulas compile in sensible time without it. `ConfigError` where it does
+    not compile: another sample would not either.
     """
     if not compiled:
         return module
@@ -64,7 +66,15 @@ def kernel(
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
         if not path.exists():
             print(f"lenssim: compiling a kernel, once ({name.split()[0]}, kept in {path.parent})", file=sys.stderr)
-            _compile(module, example, dynamic, path, _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR)
+            try:
+                _compile(module, example, dynamic, path, _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR)
+            except Exception as error:
+                log = path.with_suffix(".log")
+                log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
+                raise ConfigError(
+                    f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
+                    "them, or take --engine lenstronomy, which needs neither"
+                ) from error
     return _load(path)
 
 

@@ -102,10 +102,10 @@ class Shine(nn.Module):
                 own_x, own_y = MASS[component.profile](x, y, **value)
                 alpha_x, alpha_y = alpha_x + own_x, alpha_y + own_y
         source_x, source_y = x - scale * alpha_x, y - scale * alpha_y
-        light = torch.zeros_like(source_x)
+        light = []
         for component, value in zip(self.components, values, strict=True):
             if component.role == "source":
-                light = light + LIGHT[component.profile](source_x, source_y, **value)
+                light.append(LIGHT[component.profile](source_x, source_y, **value))
             elif component.role == "lens_light":
-                light = light + LIGHT[component.profile](x, y, **value)
-        return light
+                light.append(LIGHT[component.profile](x, y, **value))
+        return sum(light) if light else torch.zeros_like(source_x)

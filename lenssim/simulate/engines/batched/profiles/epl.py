@@ -76,14 +76,16 @@ def _hypergeometric(x: Tensor, y: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     norm = 1 / (1 + 2 * root_x + modulus)
     zeta_x, zeta_y = (1 - modulus) * norm, y / root_x * norm
     twice, squared = 2 * zeta_x, zeta_x**2 + zeta_y**2
-    head, tail = torch.zeros_like(twice), torch.zeros_like(twice)
-    for coefficient in reversed(_coefficients(b, TERMS[x.dtype])):
+    *coefficients, last_but_one, last = _coefficients(b, TERMS[x.dtype])
+    head, tail = last_but_one + twice * last, last
+    for coefficient in reversed(coefficients):
         head, tail = coefficient + twice * head - squared * tail, head
     return head - zeta_x * tail, zeta_y * tail
 
 
-def _coefficients(b: Tensor, terms: int) -> list[Tensor]:
-    before, last = torch.zeros_like(b), torch.ones_like(b)
+def _coefficients(b: Tensor, terms: int) -> list[Tensor | float]:
+    before: Tensor | float = 0.0
+    last: Tensor | float = 1.0
     coefficients = [last]
     for n, binomial in zip(range(1, terms), (2, 1, *[0] * terms), strict=False):
         following = (6 * b - 2) * last + (n - 3 + b) * before + (1 - b) * binomial

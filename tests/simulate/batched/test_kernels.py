@@ -1,0 +1,42 @@
+"""Kernels that are compiled ahead: those of derivatives for every preset, and what does not compile."""
+
+import numpy as np
+import pytest
+import torch
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.draw import draw
+from lenssim.simulate.engines.batched.gradients import differentiable, jacobian
+from lenssim.simulate.engines.batched.kernels import kernel
+from lenssim.simulate.engines.batched.settings import compiler
+from lenssim.simulate.preset import load_preset, presets
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler here")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", presets())
+def test_derivatives_are_compiled_for_every_preset(name):
+    preset = load_preset(name)
+    scenes, camera = draw(preset, np.arange(4), seed=2), preset.instrument.model_copy(update={"num_pix": 16})
+    names = differentiable(scenes.components)
+    compiled, eager = (jacobian(scenes, camera, names, kernels=kernels) for kernels in ("compiled", "eager"))
+    peak = np.abs(eager).max(axis=(2, 3), keepdims=True)
+    assert (peak > 0).any()
+    np.testing.assert_allclose(compiled / np.maximum(peak, 1e-30), eager / np.maximum(peak, 1e-30), atol=1e-4)
+
+
+class Undecided(torch.nn.Module):
+    """Cannot be traced: what it does depends on the numbers."""
+
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def test_a_kernel_that_does_not_compile_is_no_fault_of_a_sample(tmp_path, monkeypatch):
+    monkeypatch.setattr("lenssim.simulate.engines.batched.kernels._cache", lambda: tmp_path)
+    with pytest.raises(ConfigError, match=r"kernel 'undecided' does not compile .*--engine lenstronomy"):
+        kernel(Undecided(), (torch.ones(3),), "undecided 1", (None,), compiled=True)
+    (log,) = tmp_path.glob("*.log")
+    assert "Undecided" in log.read_text() or "data-dependent" in log.read_text()
+    assert not list(tmp_path.glob("*.pt2"))
