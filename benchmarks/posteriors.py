@@ -56,7 +56,7 @@ def main() -> None:
                 start, busy = time.perf_counter(), time.process_time()
                 outputs = image_outputs(model, images, device)
                 middle = time.perf_counter()
-                posterior = Posterior(own, outputs, np.zeros(len(TARGETS)), one, one)
+                posterior = Posterior(own, outputs, np.zeros(len(TARGETS)), one, one, one)
                 if not np.isfinite(posterior.covariance).all():
                     raise FloatingPointError(f"{net}: a covariance is not finite")
                 end, spent = time.perf_counter(), time.process_time() - busy

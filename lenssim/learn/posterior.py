@@ -23,6 +23,7 @@ LEVELS = {k: math.erf(k / math.sqrt(2)) for k in (1, 2, 3)}
 
 _WIDEST = 8.0  # of the logarithm of a width
 _ROUNDS = 2  # of a calibration
+_OUTLIER = 5.0  # sigma
 _CHUNK = 2**22  # numbers that are worked on at a time
 _ROWS = 512  # images whose moments are
 
@@ -31,8 +32,8 @@ _ROWS = 512  # images whose moments are
 class Posterior:
     """N probabilities of T targets: passes of outputs (P, N, K) count alike, each read by a head.
 
-    Whitened targets times `spread` plus `centre` (T,) are in their own units; errors are `widths` (T,) times what the
-    outputs say, about the mean.
+    Whitened targets times `spread` plus `centre` (T,) are in their own units. The mean is `slopes` (T,) times what the
+    outputs say, from the centre, and errors are `widths` (T,) times what they say, about the mean.
     """
 
     head: Head
@@ -40,6 +41,7 @@ class Posterior:
     centre: np.ndarray
     spread: np.ndarray
     widths: np.ndarray
+    slopes: np.ndarray
 
     def of(self, rows: slice | np.ndarray) -> "Posterior":
         """Those of some of the N."""
@@ -48,7 +50,8 @@ class Posterior:
     @property
     def unstretched(self) -> "Posterior":
         """As the outputs say it, before any calibration."""
-        return replace(self, head=replace(self.head, base=NORMAL), widths=np.ones(len(self.widths)))
+        one = np.ones(len(self.widths))
+        return replace(self, head=replace(self.head, base=NORMAL), widths=one, slopes=one)
 
     @cached_property
     def _means(self) -> np.ndarray:
@@ -61,7 +64,7 @@ class Posterior:
     @property
     def mean(self) -> np.ndarray:
         """(N, T)."""
-        return self._means.mean(0) * self.spread + self.centre
+        return self._means.mean(0) * self.slopes * self.spread + self.centre
 
     @cached_property
     def aleatoric(self) -> np.ndarray:
@@ -111,8 +114,8 @@ class Posterior:
 
     def _whitened(self, targets: np.ndarray) -> Tensor:
         """Targets (..., N, T) as the head knows them."""
-        centre = self._means.mean(0)
-        return torch.from_numpy(centre + ((targets - self.centre) / self.spread - centre) / self.widths)
+        said = self._means.mean(0)
+        return torch.from_numpy(said + ((targets - self.centre) / self.spread - said * self.slopes) / self.widths)
 
     def _by_parts(self, moment: Callable[[Tensor], Tensor], outputs: Tensor) -> np.ndarray:
         """A moment of outputs (N, K), of some of the N at a time: those of a flow take many points each."""
@@ -127,8 +130,8 @@ class Posterior:
             for p, one in enumerate(self.outputs)
             if (passes == p).any()
         ]
-        centre = self._means.mean(0)
-        return (centre + (np.concatenate(parts) - centre) * self.widths) * self.spread + self.centre
+        said = self._means.mean(0)
+        return (said * self.slopes + (np.concatenate(parts) - said) * self.widths) * self.spread + self.centre
 
     def ranks(self, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """How many of `DRAWS` lie below each truth (N, T), and how many are more probable than it (N,).
@@ -161,19 +164,30 @@ class Posterior:
             yield own, truth[part], own.sample(DRAWS, seed + start)
 
 
-def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Base]:
-    """Widths (T,), and the base of the head, that bring the answers to N images closest to their truths (N, T).
+def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> Posterior:
+    """With the slopes, widths and base that bring the answers to N images closest to their truths (N, T).
 
-    By turns: the width of each target for which the truth's place among draws of the posterior is most even (Cramer
-    and von Mises' statistic), and the base whose radii are those of all targets together. Unlike the mean of chi2,
-    which the likelihood would have, a few outliers do not move either.
+    Slopes are those of the truth by the answer's mean, between 0 and 1: answers that differ for no reason differ
+    less. Then, by turns: the width of each target for which the truth's place among draws of the posterior is most even
+    (Cramer and von Mises' statistic), and the base whose radii are those of all targets together. A few outliers move
+    none of them, unlike the mean of chi2, which the likelihood would have.
     """
-    found = posterior.unstretched
+    plain = posterior.unstretched
+    found = replace(plain, slopes=_fitted_slopes(plain, truth))
     for _ in range(_ROUNDS):
         found = replace(found, widths=np.ones(len(found.widths)))
         found = replace(found, widths=_fitted_widths(found, truth, seed))
         found = replace(found, head=replace(found.head, base=Base.fit(found._radii(truth), truth.shape[1])))
-    return found.widths, found.head.base
+    return found
+
+
+def _fitted_slopes(posterior: Posterior, truth: np.ndarray) -> np.ndarray:
+    """Of truths by means, both from the centre, of answers that are not far off."""
+    from_centre, off = posterior.mean - posterior.centre, posterior.mean - truth
+    usual = np.abs(off) < _OUTLIER * np.median(np.abs(off), axis=0) / 0.6745
+    squares = (from_centre**2 * usual).sum(0)
+    excess = np.divide((from_centre * off * usual).sum(0), squares, where=squares > 0, out=np.zeros(len(squares)))
+    return (1 - excess).clip(0, 1)
 
 
 def _fitted_widths(posterior: Posterior, truth: np.ndarray, seed: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def exact(mean, covariance):
     root = np.linalg.cholesky(np.linalg.inv(covariance / scale))
     parts = [white, np.log(np.diagonal(root, axis1=1, axis2=2)), root[:, 1:2, 0]]
     outputs = torch.from_numpy(np.concatenate(parts, axis=1))[None]
-    return Posterior(head("full", 2), outputs, MEAN, SPREAD, np.ones(2))
+    return Posterior(head("full", 2), outputs, MEAN, SPREAD, np.ones(2), np.ones(2))
 
 
 def observed(kind, truth, rng):
@@ -69,7 +69,7 @@ def test_nothing_is_outside_the_prior_and_images_that_say_nothing_leave_it():
 def test_every_head_is_combined_and_order_does_not_matter(name, passes):
     own = head(name, 2)
     outputs = 0.4 * torch.randn(passes, 5, own.outputs, generator=torch.Generator().manual_seed(2))
-    posterior = Posterior(own, outputs, MEAN, SPREAD, np.array([1.2, 0.9]))
+    posterior = Posterior(own, outputs, MEAN, SPREAD, np.array([1.2, 0.9]), np.array([0.9, 1.0]))
     prior, at = PRIORS["normal"], PRIORS["normal"].sample(20, np.random.default_rng(3))
     found = shared_log_density(posterior, prior, at)
     each = np.stack([posterior.of(np.array([k])).log_density(at[:, None])[:, 0] for k in range(5)])

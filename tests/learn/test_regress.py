@@ -106,6 +106,7 @@ def test_calibration_puts_stated_errors_right(run, folder):
     outputs[..., 2:4] += torch.log(torch.tensor([3.0, 0.5]))
     right = task.calibrated(outputs, dataset, rows)
     assert right.widths == pytest.approx((3, 0.5), rel=0.12)  # three standard errors
+    assert right.slopes == pytest.approx((1 / 1.04, 1 / 1.25), abs=0.05)  # truth and noise are told: truth by its share
     judged = right.judge(outputs, dataset, rows, "", 50, 0)
     spread = {n: 3 * np.sqrt(share * (1 - share) / 512) for n, share in LEVELS.items()}
     for scores in judged.metrics["targets"].values():
@@ -129,8 +130,13 @@ def test_a_few_outliers_do_not_widen_the_errors_of_the_others(run, folder):
     assert task.calibrated(outputs, dataset, rows).widths == pytest.approx((1, 1), rel=0.12)
 
 
+def bare(run):
+    """Its task as it was before the calibration."""
+    return run.record.task.model_copy(update={"widths": (), "slopes": (), "radii": ()})
+
+
 def test_passes_are_a_mixture(run):
-    task = run.record.task.model_copy(update={"widths": ()})
+    task = bare(run)
     outputs = torch.randn(4, 3, task.outputs, generator=torch.Generator().manual_seed(1)).double()
     together, each = task.posterior(outputs), [task.posterior(one[None]) for one in outputs]
     np.testing.assert_allclose(together.mean, np.mean([one.mean for one in each], axis=0))
@@ -147,7 +153,7 @@ def test_passes_are_a_mixture(run):
 
 
 def test_whitening_and_its_inverse(run):
-    task = run.record.task
+    task = bare(run)
     values = torch.randn(100, 2, dtype=torch.float64) * 3 + 7
     outputs = torch.cat([task.whiten(values), torch.zeros(100, 3, dtype=torch.float64)], dim=1)
     np.testing.assert_allclose(task.posterior(outputs[None]).mean, values.numpy(), rtol=1e-12, atol=1e-12)

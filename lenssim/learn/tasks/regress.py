@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Regress"]
 
-_MOMENTS = ("widths", "said_mean", "said_covariance")
+_FITTED = ("slopes", "widths", "said_mean", "said_covariance")
 
 
 class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
-    `widths` multiply the errors of each target, `radii` are those of the head's base (`Base.knots`): both are fitted
-    to the validation samples. Several passes are a mixture: its covariance is the mean of theirs (aleatoric), and that
-    of their means (epistemic). `prior` is what targets of the training samples were drawn from, where that is known;
-    `said_mean` and `said_covariance` are the moments of the answers to all validation samples together.
+    `slopes` multiply the whitened mean of each target, `widths` its error, and `radii` are those of the head's base
+    (`Base.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the mean
+    of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
+    drawn from, where that is known; `said_mean` and `said_covariance` are the moments of the answers to all validation
+    samples together.
     """
 
     settings = RegressConfig
@@ -52,6 +53,7 @@ class Regress(Task):
     spread: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    slopes: tuple[float, ...] = ()
     widths: tuple[float, ...] = ()
     radii: tuple[tuple[float, float], ...] = ()
     said_mean: tuple[float, ...] = ()
@@ -144,16 +146,17 @@ class Regress(Task):
             np.array(self.mean),
             np.array(self.spread),
             np.array(self.widths or (1.0,) * len(self.columns)),
+            np.array(self.slopes or (1.0,) * len(self.columns)),
         )
 
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """With the widths and radii that bring answers to the validation samples closest to their distributions."""
-        widths, base = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
-        right = self.model_copy(update={"widths": tuple(widths.tolist()), "radii": base.knots})
-        said = Averaged.of(right.posterior(outputs))
-        moments = {"said_mean": said.mean, "said_covariance": said.covariance}
-        return right.model_copy(update={name: _tuples(values) for name, values in moments.items()})
+        """With what brings answers to the validation samples closest to the truth."""
+        right = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
+        said = Averaged.of(right)
+        fitted = (right.slopes, right.widths, said.mean, said.covariance)
+        own = {name: _tuples(values) for name, values in zip(_FITTED, fitted, strict=True)}
+        return self.model_copy(update={"radii": right.head.base.knots, **own})
 
     @property
     def said(self) -> Averaged | None:
@@ -166,10 +169,10 @@ class Regress(Task):
     def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
         """The mean of what was fitted to each is taken: beside the scatter of their means rather too wide."""
         tasks = (self, *others)
-        own = {name: getattr(self, name) for name in ("radii", *_MOMENTS)}
+        own = {name: getattr(self, name) for name in ("radii", *_FITTED)}
         task, together = super().joined([each.model_copy(update=own) for each in others], outputs)
         fitted = {"radii": Base.mean([Base(each.radii) for each in tasks]).knots}
-        for name in _MOMENTS:
+        for name in _FITTED:
             values = [getattr(each, name) for each in tasks]
             fitted[name] = _tuples(np.mean(values, axis=0)) if all(values) else ()
         return task.model_copy(update=fitted), together
@@ -201,6 +204,7 @@ class Regress(Task):
             metrics=scores,
             facts={
                 "widths": dict(zip(self.columns, posterior.widths.tolist(), strict=True)),
+                "slopes": dict(zip(self.columns, posterior.slopes.tolist(), strict=True)),
                 "radii": self.radii,
                 **found.facts(),
                 "before_calibration": {
@@ -231,9 +235,10 @@ class Regress(Task):
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """Each target with its `sigma`, their covariance, and which lie `outside` what was trained on."""
+        """Each target with its `sigma`, their covariance, and which lie `outside` what was trained on, uncalibrated."""
         posterior = self.posterior(outputs)
-        lines = zip(posterior.mean, posterior.covariance, posterior.aleatoric, posterior.epistemic, strict=True)
+        parts = (posterior.covariance, posterior.aleatoric, posterior.epistemic)
+        lines = zip(posterior.mean, posterior.unstretched.mean, *parts, strict=True)
 
         def named(values: np.ndarray) -> dict[str, float]:
             return dict(zip(self.columns, values.tolist(), strict=True))
@@ -247,11 +252,11 @@ class Regress(Task):
                 "covariance": covariance.tolist(),
                 "outside": [
                     name
-                    for name, x, low, high in zip(self.columns, mean, self.low, self.high, strict=True)
+                    for name, x, low, high in zip(self.columns, plain, self.low, self.high, strict=True)
                     if not low <= x <= high
                 ],
             }
-            for mean, covariance, aleatoric, epistemic in lines
+            for mean, plain, covariance, aleatoric, epistemic in lines
         ]
 
     @override
