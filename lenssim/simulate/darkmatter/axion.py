@@ -29,6 +29,7 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["FuzzyDarkMatter"]
 
+_HEAVIEST = 0  # log10 eV: long before, no wave is left to be seen
 _CROWD = 4.0  # blobs on pi length^2 that make a field close to Gaussian
 
 
@@ -70,7 +71,10 @@ class FuzzyDarkMatter(HaloPopulation):
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
         """The axion's mass and the granules it makes; `ConfigError` if its wavelength does not fit into the frame."""
-        m = 10 ** columns.draw("log10_m_axion", self.log10_m_axion)
+        log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
+        if (log10_m > _HEAVIEST).any():
+            raise ConfigError(f"log10_m_axion must be at most {_HEAVIEST}, in dex(eV); got {log10_m.max():g}")
+        m = 10**log10_m
         sigma = columns.draw("velocity_dispersion", self.velocity_dispersion)
         if (sigma <= 0).any():
             raise ConfigError(f"velocity_dispersion must be positive, got {sigma.min():g} km/s")

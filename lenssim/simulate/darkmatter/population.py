@@ -28,6 +28,7 @@ from lenssim.simulate.scenes import Perturbers
 __all__ = ["HaloPopulation"]
 
 FIELD_OVERDENSITY = 50  # haloes of the field end where their mean density is so many times the critical one
+_MOST = 2e7  # subhaloes drawn at once, some gigabytes
 _GRID = 256  # haloes a system in the quadrature of the mean mass
 
 
@@ -150,6 +151,12 @@ class HaloPopulation(BaseModel):
         ratio = scaling * per_mass * 2 / plane.sigma_crit
         if self.f_sub is None:
             columns.values["f_sub"] = columns.values["Sigma_sub"] * ratio
+            if (columns.values["f_sub"] > 1).any():
+                raise ConfigError(
+                    f"Sigma_sub of {columns.values['Sigma_sub'].max():g} per kpc^2 at 1e8 Msun puts "
+                    f"{columns.values['f_sub'].max():.3g} times the mass at the Einstein radius into subhaloes; "
+                    "give less of them, or a smaller range of masses"
+                )
         else:
             columns.values["Sigma_sub"] = columns.values["f_sub"] / ratio
 
@@ -170,7 +177,13 @@ class HaloPopulation(BaseModel):
 
     def _subhalos(self, columns: Columns, plane: LensPlane) -> Halos:
         rng = columns.rng
-        counts = rng.poisson(self.mean_number(columns, plane))
+        expected = self.mean_number(columns, plane)
+        if expected.sum() > _MOST:
+            raise ConfigError(
+                f"{expected.max():.3g} subhaloes are expected in an image, more than memory should be asked for: raise "
+                f"the lower end of mass ({self.mass[0]:g} Msun), or give a smaller radius"
+            )
+        counts = rng.poisson(expected)
         owner = np.repeat(np.arange(len(plane)), counts)
         mass, place, turn, depth, infall = rng.uniform(size=(5, len(owner)))
         scatter, kept = rng.standard_normal(len(owner)), rng.uniform(size=len(owner))

@@ -14,7 +14,7 @@ from lenssim.simulate.plane import LensPlane
 
 __all__ = ["WarmDarkMatter", "thermal_mass"]
 
-_WARMEST = 15  # log10 Msun: a half-mode mass beyond the largest haloes leaves none
+_COLDEST, _WARMEST = -30, 15  # log10 Msun: far below any mass, and beyond the largest haloes, which leaves none
 
 
 class WarmDarkMatter(HaloPopulation):
@@ -33,6 +33,8 @@ class WarmDarkMatter(HaloPopulation):
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
         """The half-mode mass, `ConfigError` where no halo is left, and the mass of the thermal relic it belongs to."""
         log10_m_hm = columns.draw("log10_m_hm", self.log10_m_hm)
+        if (log10_m_hm < _COLDEST).any():
+            raise ConfigError(f"log10_m_hm must be at least {_COLDEST}, in dex(Msun); got {log10_m_hm.min():g}")
         if (log10_m_hm > _WARMEST).any():
             raise ConfigError(f"log10_m_hm must be at most {_WARMEST}, the largest haloes; got {log10_m_hm.max():g}")
         m_hm = 10**log10_m_hm
