@@ -15,10 +15,11 @@ from lenssim.learn.run import DataIdentity, Run
 __all__ = ["NOTE", "Row", "report_text", "seed_cells", "write_report"]
 
 NOTE = (
-    "Net: parameters in brackets. Images: trained on / judged on. In square brackets: 95 % bootstrap intervals over "
-    "the images judged on. Audit's AUC: the largest, over pairs of classes, that the leak audit of the same data "
-    "reaches without a network: all statistics but edges / edges. Minutes, images a second (validations included) and "
-    "memory (on a CPU: of the whole process) of the training; ms an image of an answer; on the machine that ran it."
+    "Net: parameters in brackets. Images: trained on / judged on. Validation: the loss of the best epoch, by which to "
+    "choose among runs. In square brackets: 95 % bootstrap intervals over the images judged on. Audit's AUC: the "
+    "largest, over pairs of classes, that the leak audit of the same data reaches without a network: all statistics "
+    "but edges / edges. Minutes, images a second (validations included) and memory (on a CPU: of the whole process) of "
+    "the training; ms an image of an answer; on the machine that ran it."
 )
 
 
@@ -42,6 +43,7 @@ class Row:
     headlines: dict[str, str]
     metrics: dict[str, Any]
     leaks: dict[str, Any]
+    validation_loss: float | None = None
 
     @classmethod
     def of(
@@ -55,11 +57,12 @@ class Row:
         leaks: dict[str, Any] | None = None,
     ) -> "Row":
         """The row of a run's evaluation; `group` names runs that differ in their seed alone."""
+        members = evaluation.get("passes", {"runs": 1})["runs"]
         result, about = record.record.result, DataIdentity.model_validate(evaluation["data"])
         return cls(
             run=run,
             group=group or run,
-            members=evaluation.get("passes", {"runs": 1})["runs"],
+            members=members,
             data=data,
             title=about.title,
             fingerprint=about.fingerprint,
@@ -73,6 +76,7 @@ class Row:
             headlines=dict(record.record.task.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
+            validation_loss=result.val_loss if result is not None and members < 2 else None,
         )
 
     @property
@@ -84,6 +88,7 @@ class Row:
             "net": f"{self.net} ({self.parameters:,})",
             "judged on": self.title,
             "images": f"{self.train_images:,} / {self.test_images:,}",
+            "validation": "" if self.validation_loss is None else f"{self.validation_loss:.4f}",
             **{name: interval_text(self.metrics[key]) for key, name in self.headlines.items()},
             "audit's AUC": _worst_leaks(self.leaks),
             "minutes": f"{self.minutes:.1f}",
