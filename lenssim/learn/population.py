@@ -24,7 +24,7 @@ __all__ = ["Averaged", "Inferred", "Prior", "infer", "scattered_log_density", "s
 _WALKERS = 32
 _STEPS = 200  # of each walker that are thrown away, and that are kept
 _STARTS = 1024  # points of the prior among which walkers begin at the most probable
-_DRAWS = 256  # of the posterior of each image
+_DRAWS = 512  # of the posterior of each image
 _NARROWEST, _WIDEST = 0.1, 2.0  # of a population's width, in standard deviations of the training prior
 _CHUNK = 2**22  # numbers that are worked on at a time
 
