@@ -1,6 +1,6 @@
-"""How long full posteriors of many images take: networks with the `full` head for six targets.
+"""How long full posteriors of many images take: networks with a head for six targets.
 
-uv run python benchmarks/posteriors.py [--images 1000] [--threads 2]
+uv run python benchmarks/posteriors.py [--head full] [--images 1000] [--threads 2]
 
 Images in memory to means and covariances, aleatoric and epistemic, with a fixed dropout as several draws of the weights
 or without one as a single pass; then as many random draws from each posterior besides. Weights are random: speed does
@@ -23,6 +23,7 @@ DRAWS = 1000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--head", default="full")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -38,10 +39,11 @@ def main() -> None:
     print(
         f"{arguments.threads} threads of {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}; "
         f"Python {platform.python_version()}, torch {version('torch')}; {arguments.images} images of 64 x 64, "
-        f"{len(TARGETS)} targets, best of {', '.join(f'{n} ({p} passes)' for p, n in PASSES.items())}\n"
+        f"{len(TARGETS)} targets, head {arguments.head}, "
+        f"best of {', '.join(f'{n} ({p} passes)' for p, n in PASSES.items())}\n"
     )
     images = np.random.default_rng(0).random((arguments.images, 1, 64, 64), dtype=np.float32)
-    own, one, device = head("full", len(TARGETS)), np.ones(len(TARGETS)), torch.device("cpu")
+    own, one, device = head(arguments.head, len(TARGETS)), np.ones(len(TARGETS)), torch.device("cpu")
     print(
         "| net | passes | network [s] | covariances [s] | together [s] | CPU [s] | images/s "
         f"| {DRAWS:,} draws each [s] |"

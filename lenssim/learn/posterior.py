@@ -48,10 +48,14 @@ class Posterior:
         return replace(self, outputs=self.outputs[:, rows])
 
     @property
-    def unstretched(self) -> "Posterior":
-        """As the outputs say it, before any calibration."""
+    def uncalibrated(self) -> "Posterior":
+        """As the outputs say it."""
         one = np.ones(len(self.widths))
-        return replace(self, head=replace(self.head, base=NORMAL), widths=one, slopes=one)
+        return replace(self, head=self._plain, widths=one, slopes=one)
+
+    @property
+    def _plain(self) -> Head:
+        return replace(self.head, base=NORMAL)
 
     @cached_property
     def _means(self) -> np.ndarray:
@@ -60,6 +64,11 @@ class Posterior:
     @property
     def _scale(self) -> np.ndarray:
         return self.spread * self.widths
+
+    @property
+    def told(self) -> np.ndarray:
+        """The mean (N, T) before slopes."""
+        return self._means.mean(0) * self.spread + self.centre
 
     @property
     def mean(self) -> np.ndarray:
@@ -105,10 +114,9 @@ class Posterior:
     def _radii(self, truth: np.ndarray) -> np.ndarray:
         """Size (N,) of the head's own numbers before they are made normal."""
         if len(self.outputs) == 1:
-            plain = replace(self.head, base=NORMAL)
-            numbers = plain.normalised(self.outputs[0].double(), self._whitened(truth))
+            numbers = self._plain.normalised(self.outputs[0].double(), self._whitened(truth))
         else:
-            plain = replace(self, head=replace(self.head, base=NORMAL))
+            plain = replace(self, head=self._plain)
             numbers = standardised(torch.from_numpy(truth - plain.mean), torch.from_numpy(plain.covariance))
         return numbers.norm(dim=-1).numpy()
 
@@ -172,7 +180,7 @@ def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> Post
     (Cramer and von Mises' statistic), and the base whose radii are those of all targets together. A few outliers move
     none of them, unlike the mean of chi2, which the likelihood would have.
     """
-    plain = posterior.unstretched
+    plain = posterior.uncalibrated
     found = replace(plain, slopes=_fitted_slopes(plain, truth))
     for _ in range(_ROUNDS):
         found = replace(found, widths=np.ones(len(found.widths)))
@@ -193,14 +201,15 @@ def _fitted_slopes(posterior: Posterior, truth: np.ndarray) -> np.ndarray:
 def _fitted_widths(posterior: Posterior, truth: np.ndarray, seed: int) -> np.ndarray:
     """By draws of the posterior, whose own widths are one."""
     count, targets = truth.shape
+    mean = posterior.mean
     even = (np.arange(count) + 0.5) / count
     drawn = np.concatenate([own for _, _, own in posterior._drawn(truth, seed)], axis=1)
-    typical = np.median(np.abs(truth - posterior.mean) / np.median(np.abs(drawn - posterior.mean), axis=0), axis=0)
+    typical = np.median(np.abs(truth - mean) / np.median(np.abs(drawn - mean), axis=0), axis=0)
     start = np.log(np.maximum(typical, 1e-300)).clip(-_WIDEST, _WIDEST)
     ties = np.random.default_rng(seed).random(count)
 
     def width(k: int) -> float:
-        middle, off = posterior.mean[:, k], truth[:, k] - posterior.mean[:, k]
+        middle, off = mean[:, k], truth[:, k] - mean[:, k]
         own = np.ascontiguousarray(drawn[..., k])
 
         def misfit(logarithm: float) -> float:

@@ -197,7 +197,7 @@ class Regress(Task):
         hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
         _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")
         found = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
-        bare = Measured(self.columns, posterior.unstretched, truth, found.reference, seed)
+        bare = Measured(self.columns, posterior.uncalibrated, truth, found.reference, seed)
         scores = found.scores(resamples)
         preset = dataset.config.get("preset", {}).get("name")
         return Judgement(
@@ -235,10 +235,10 @@ class Regress(Task):
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """Each target with its `sigma`, their covariance, and which lie `outside` what was trained on, uncalibrated."""
+        """Each target with its `sigma`, their covariance, and which are told `outside` what was trained on."""
         posterior = self.posterior(outputs)
         parts = (posterior.covariance, posterior.aleatoric, posterior.epistemic)
-        lines = zip(posterior.mean, posterior.unstretched.mean, *parts, strict=True)
+        lines = zip(posterior.mean, posterior.told, *parts, strict=True)
 
         def named(values: np.ndarray) -> dict[str, float]:
             return dict(zip(self.columns, values.tolist(), strict=True))

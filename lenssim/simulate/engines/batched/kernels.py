@@ -73,7 +73,7 @@ def kernel(
                 log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
                 raise ConfigError(
                     f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
-                    "them, or take --engine lenstronomy, which needs neither"
+                    "them, or take --engine lenstronomy without --detectability, which needs neither"
                 ) from error
     return _load(path)
 
