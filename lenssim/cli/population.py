@@ -20,6 +20,10 @@ def population(
         list[Path], typer.Argument(metavar="FILE...", help="Images of one population, or a data set of populations.")
     ],
     images: Annotated[str | None, typer.Option(help="Judge the first so many of each too, such as 1,4,16.")] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", "-c", help="Data set of other populations: how alike do images of one err?"),
+    ] = None,
     scatter: Annotated[
         bool, typer.Option("--scatter", help="Lenses differ: infer the population's mean and width.")
     ] = False,
@@ -37,6 +41,7 @@ def population(
 
     from lenssim.errors import ConfigError
     from lenssim.learn.population_report import populations
+    from lenssim.learn.question import Question
     from lenssim.learn.run import open_run
 
     try:
@@ -48,8 +53,7 @@ def population(
     found = populations(
         open_run(run),
         files,
-        images=sizes,
-        scatter=scatter,
+        Question(tuple(sizes), calibration, scatter),
         device=device,
         out=out,
         say=lambda text: print(text, file=sys.stderr, flush=True),

@@ -8,18 +8,28 @@ what comes closest, and over many images the difference adds up. `Averaged` is t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from lenssim.errors import DataError
 from lenssim.learn.heads import Base
 from lenssim.learn.posterior import Posterior
-from lenssim.simulate.distributions import log_density, sample
+from lenssim.simulate.distributions import log_density, sample, support
 
-__all__ = ["Averaged", "Inferred", "Prior", "infer", "scattered_log_density", "shared_log_density"]
+__all__ = [
+    "Averaged",
+    "Inferred",
+    "Prior",
+    "infer",
+    "log_likelihood",
+    "power",
+    "scattered_log_density",
+    "shared_log_density",
+]
 
 _WALKERS = 32
 _STEPS = 200  # of each walker that are thrown away, and that are kept
@@ -38,6 +48,11 @@ class Prior:
     def log_density(self, at: np.ndarray) -> np.ndarray:
         """Logarithm (...) of the density at (..., T); -inf where nothing was drawn."""
         return sum(log_density(law, at[..., k]) for k, law in enumerate(self.laws))
+
+    def log_share(self, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Logarithm (M,) of the share of N(mean, width^2) that lies where parameters were drawn, means (M, T) there."""
+        low, high = np.array([support(law) for law in self.laws]).T
+        return np.log(ndtr((high - mean) / width) - ndtr((low - mean) / width)).sum(-1)
 
     def sample(self, draws: int, rng: np.random.Generator) -> np.ndarray:
         """(draws, T)."""
@@ -93,21 +108,38 @@ class Inferred:
         return (self.draws < truth).mean(0)
 
 
-def shared_log_density(posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None) -> np.ndarray:
-    """Logarithm (M,), up to a constant, of the posterior at points (M, T) that all N images share.
+def power(images: int, correlation: float) -> float:
+    """Share of the images that count, where their errors correlate: 1 / (1 + (N - 1) r)."""
+    return 1 / (1 + (images - 1) * correlation)
 
-    p(theta | d_1 ... d_N) ~ p_0(theta) prod_i q_i(theta) / s(theta), q_i the posterior of image i, s what is `said` of
-    an image that shows nothing, by default p_0.
+
+def log_likelihood(posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None) -> np.ndarray:
+    """Logarithm (M,), up to a constant, of what N images say of points (M, T) that all share: prod_i q_i / s.
+
+    q_i is the posterior of image i, s what is `said` of an image that shows nothing, by default the prior. -inf outside
+    of the prior.
     """
-    found, known = np.full(len(at), -np.inf), prior.log_density(at)
-    (inside,) = np.nonzero(np.isfinite(known))
+    found = np.full(len(at), -np.inf)
+    (inside,) = np.nonzero(np.isfinite(prior.log_density(at)))
     images = len(posterior.mean)
     step = max(1, _CHUNK // (images * posterior.outputs.shape[-1]))
     for rows in (inside[start : start + step] for start in range(0, len(inside), step)):
         found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(-1)
     if len(inside):
-        found[inside] += known[inside] - images * (said or prior).log_density(at[inside])
+        found[inside] -= images * (said or prior).log_density(at[inside])
     return found
+
+
+def shared_log_density(
+    posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None, correlation: float = 0.0
+) -> np.ndarray:
+    """Logarithm (M,), up to a constant, of the posterior at points (M, T) that all N images share.
+
+    p(theta | d_1 ... d_N) ~ p_0(theta) (prod_i q_i(theta) / s(theta))^(1 / (1 + (N - 1) r)), of errors that have the
+    `correlation` r.
+    """
+    found = log_likelihood(posterior, prior, at, said)
+    return prior.log_density(at) + power(len(posterior.mean), correlation) * found
 
 
 def scattered_log_density(draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -139,18 +171,26 @@ def _shares(
 
 
 def infer(
-    posterior: Posterior, prior: Prior, *, said: Averaged | None = None, scatter: bool = False, seed: int = 0
+    posterior: Posterior,
+    prior: Prior,
+    *,
+    said: Averaged | None = None,
+    correlation: float = 0.0,
+    scatter: bool = False,
+    seed: int = 0,
 ) -> Inferred:
     """The population behind the posteriors of N images; `said` of those that show nothing, by default the prior.
 
-    All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2): means under the
-    training prior, ln width even between 0.1 and 2 of its standard deviations. By emcee (Foreman-Mackey et al. 2013),
-    32 walkers of 200 steps after 200 that are thrown away. `DataError` if an image's posterior lies outside the prior.
+    All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2), cut to where the
+    training prior is not zero: means under that prior, ln width even between 0.1 and 2 of its standard deviations. By
+    emcee (Foreman-Mackey et al. 2013), 32 walkers of 200 steps after 200 that are thrown away. `DataError` if an
+    image's posterior lies outside the prior.
     """
     rng = np.random.default_rng(seed)
     images, starts = len(posterior.mean), prior.sample(_STARTS, rng)
     if not scatter:
-        return Inferred(_walk(lambda at: shared_log_density(posterior, prior, at, said), starts, rng), images)
+        shared = partial(shared_log_density, posterior, prior, said=said, correlation=correlation)
+        return Inferred(_walk(shared, starts, rng), images)
     own = posterior.sample(_DRAWS, seed)
     known = (said or prior).log_density(own)
     if (lost := ~np.isfinite(known).any(0)).any():
@@ -165,7 +205,9 @@ def infer(
         allowed = ((logarithm > limits[:, 0]) & (logarithm < limits[:, 1])).all(1)
         found = np.where(allowed, prior.log_density(mean), -np.inf)
         (rows,) = np.nonzero(np.isfinite(found))
-        found[rows] += scattered_log_density(own, known, mean[rows], np.exp(logarithm[rows]))
+        width = np.exp(logarithm[rows])
+        found[rows] += scattered_log_density(own, known, mean[rows], width)
+        found[rows] -= images * prior.log_share(mean[rows], width)
         return found
 
     widths = rng.uniform(*limits.T, size=starts.shape)

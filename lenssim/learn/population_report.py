@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.correlation import correlation
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.evaluate import held_out
 from lenssim.learn.figures import axes_of, save, style_of, wilson
@@ -20,6 +21,7 @@ from lenssim.learn.metrics import interval_text
 from lenssim.learn.model import pick_device
 from lenssim.learn.population import Inferred, Prior, infer
 from lenssim.learn.posterior import LEVELS, Posterior
+from lenssim.learn.question import Question
 from lenssim.learn.run import Run
 from lenssim.learn.tasks.regress import Regress
 
@@ -32,19 +34,17 @@ _POINTS = 20_000  # of the prior, for its spread
 def populations(
     run: Run,
     files: Sequence[Path],
+    question: Question,
     *,
-    images: Sequence[int] = (),
-    scatter: bool = False,
-    seed: int = 0,
     device: str = "auto",
     out: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """What population.json holds: the posterior of each population of images, and its coverage where truth is known.
 
-    Image files are one population. Of a data set, the held-out images of the same true numbers are one, and all of
-    them together with `scatter`. `images`: also by the first so many of each. Writes into `out`, by default
-    population/ in the run's folder. `ConfigError` for a run that does not know what its targets were drawn from.
+    Image files are one population. Of a data set, the held-out images of the same true numbers are one. Writes into
+    `out`, by default population/ in the run's folder. `ConfigError` for a run that does not know what its targets were
+    drawn from, and for a calibration by what is asked about.
     """
     task = run.record.task
     if not isinstance(task, Regress) or set(task.columns) - set(task.prior):
@@ -54,25 +54,31 @@ def populations(
             f"regress on targets that the preset draws (known: {known})"
         )
     prior, names = Prior(tuple(task.prior[name] for name in task.columns)), task.columns
+    alike = 0.0
+    if question.calibration is not None:
+        alike = _correlation(run, files, question.calibration, prior, device, question.seed)
+        say(f"errors of images of one population correlate by {alike:.2g}, by {question.calibration}")
     posterior, truth = _asked(run, files, device)
+    scatter = question.scatter
     spread = prior.sample(_POINTS, np.random.default_rng(0)).std(0)
     groups = _groups(truth, len(posterior.mean), scatter)
     columns = (*names, *(f"{name}_width" for name in names)) if scatter else names
-    sizes = sorted({min(size, max(map(len, groups))) for size in images} | {max(map(len, groups))})
+    sizes = sorted({min(size, max(map(len, groups))) for size in question.images} | {max(map(len, groups))})
     found: dict[int, list[Inferred]] = {}
     for size in sizes:
         own = [rows[:size] for rows in groups if len(rows) >= size]
         found[size] = [
-            infer(posterior.of(rows), prior, said=task.said, scatter=scatter, seed=seed + k)
+            infer(posterior.of(rows), prior, said=task.said, correlation=alike, scatter=scatter, seed=question.seed + k)
             for k, rows in enumerate(own)
         ]
         say(f"{len(own)} populations of {size} images")
     truths = None if truth is None else np.array([_truth(truth[rows], scatter) for rows in groups])
     document = {
         "format": "lenssim-population/1",
-        "asked": _question(run, files, images, scatter, seed),
+        "asked": _record(question, run, files),
         "prior": {name: task.model_dump(mode="json")["prior"][name] for name in names},
         "scatter": scatter,
+        **({} if question.calibration is None else {"correlation": alike}),
         "images": int(sum(map(len, groups))),
         "populations": [_summary(columns, one, truths, k) for k, one in enumerate(found[sizes[-1]])],
     }
@@ -92,21 +98,29 @@ def populations(
     return {"folder": str(folder), **document}
 
 
-def finished_populations(
-    run: Run, files: Sequence[Path], *, out: Path, images: Sequence[int] = (), scatter: bool = False, seed: int = 0
-) -> dict[str, Any] | None:
+def finished_populations(run: Run, files: Sequence[Path], question: Question, *, out: Path) -> dict[str, Any] | None:
     """What `populations` found earlier with the same weights, data and question, if it did."""
     try:
         document = read_json(out / _RESULT)
     except DataError:
         return None
-    asked = _question(run, files, images, scatter, seed)
-    return {"folder": str(out), **document} if document.get("asked") == asked else None
+    return {"folder": str(out), **document} if document.get("asked") == _record(question, run, files) else None
 
 
-def _question(run: Run, files: Sequence[Path], images: Sequence[int], scatter: bool, seed: int) -> dict[str, Any]:
-    shown = [ShardDataset(path).fingerprint if path.is_dir() else path.name for path in files]
-    return {"checkpoint_sha256": run.digest, "data": shown, "sizes": list(images), "scatter": scatter, "seed": seed}
+def _record(question: Question, run: Run, files: Sequence[Path]) -> dict[str, Any]:
+    """All that decides the answer."""
+    return {
+        "checkpoint_sha256": run.digest,
+        "data": [_shown(path) for path in files],
+        "sizes": list(question.images),
+        "calibration": question.calibration and _shown(question.calibration),
+        "scatter": question.scatter,
+        "seed": question.seed,
+    }
+
+
+def _shown(path: Path) -> str:
+    return ShardDataset(path).fingerprint if path.is_dir() else path.name
 
 
 def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -141,6 +155,20 @@ def _asked(run: Run, files: Sequence[Path], device: str) -> tuple[Posterior, np.
         return task.posterior(outputs), dataset.targets(task.columns, rows) if known else None
     parts = [ensemble(one.images) for path in files for one in read_pictures(path, run.record.image_shape)]
     return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
+
+
+def _correlation(run: Run, files: Sequence[Path], calibration: Path, prior: Prior, device: str, seed: int) -> float:
+    """Of the run's errors in the populations of a data set other than `files`."""
+    if not calibration.is_dir():
+        raise DataError(f"{calibration} is no folder of a data set; make one by lenssim generate --shared")
+    if _shown(calibration) in map(_shown, files):
+        raise ConfigError(f"{calibration} is what is asked about; calibrate by populations of another --seed")
+    posterior, truth = _asked(run, [calibration], device)
+    if truth is None:
+        raise DataError(f"{calibration} does not know the true {', '.join(run.record.task.columns)}")
+    groups = _groups(truth, len(truth), scatter=False)
+    known = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
+    return correlation(known, prior, run.record.task.said, seed)
 
 
 def _groups(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, override
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,7 @@ from lenssim.data.generate import generate, make_plan
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets import check_net
+from lenssim.learn.question import Question
 from lenssim.learn.report import Row, write_report
 from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
@@ -62,16 +63,27 @@ class EvaluateStep(BaseModel):
     run: str
     data: str
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of data sets."""
+        return (self.data,)
 
-class PopulationStep(BaseModel):
+
+class PopulationStep(EvaluateStep):
     """Runs, by name as in `evaluate`, to be asked for the populations of a data set: options of lenssim population."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run: str
-    data: str
     images: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    calibration: str | None = None
     scatter: bool = False
+
+    @override
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.data,) if self.calibration is None else (self.data, self.calibration)
+
+    def question(self, folder: Path) -> Question:
+        """With data sets in `folder`."""
+        return Question(self.images, self.calibration and folder / self.calibration, self.scatter)
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ class Recipe(BaseModel):
                 found[name] = Training(name, line, group, settings)
         return found
 
-    def groups(self, step: EvaluateStep | PopulationStep) -> dict[str, list[Training]]:
+    def groups(self, step: EvaluateStep) -> dict[str, list[Training]]:
         """Runs to be judged by a step: those with its name, or of the line or the group of its name; by group."""
         found: dict[str, list[Training]] = {}
         for training in self.trainings.values():
@@ -161,8 +173,11 @@ def load_recipe(path: Path) -> Recipe:
         for step in (*recipe.evaluations(), *recipe.populations):
             if not recipe.groups(step):
                 raise unknown("run to evaluate", step.run, recipe.trainings)
-            if step.data not in recipe.generate:
-                raise unknown("data set to evaluate on", step.data, recipe.generate)
+            for name in step.sources:
+                if name not in recipe.generate:
+                    raise unknown("data set to evaluate on", name, recipe.generate)
+        for step in recipe.populations:
+            step.question(Path())
         for step in recipe.generate.values():
             step.preset.noise_kind(step.noise)
     except ValidationError as error:
@@ -254,8 +269,10 @@ def run_recipe(
     for step, one in asked:
         say(f"{next(count)} populations of {step.data} by {one.name}")
         run, files = open_run(runs / one.name), [data / step.data]
-        question = {"images": step.images, "scatter": step.scatter, "out": run.folder / f"population-{step.data}"}
-        found = finished_populations(run, files, **question) or populations(run, files, device=device, **question)
+        question = step.question(data)
+        out = run.folder / f"population-{step.data}"
+        found = finished_populations(run, files, question, out=out)
+        found = found or populations(run, files, question, device=device, out=out)
         inferred[f"{one.name} on {step.data}"] = found
     rows = [each.row for each in judged]
     write_report(folder, recipe.title, rows)

@@ -20,6 +20,7 @@ __all__ = [
     "Value",
     "log_density",
     "sample",
+    "support",
 ]
 
 
@@ -35,6 +36,11 @@ class Distribution(BaseModel, ABC):
     @abstractmethod
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """Logarithm of the density at x, of the same shape; -inf where nothing is drawn."""
+
+    @property
+    @abstractmethod
+    def support(self) -> tuple[float, float]:
+        """Ends of where numbers are drawn."""
 
 
 class _Interval(Distribution):
@@ -67,6 +73,10 @@ class Uniform(_Interval):
         low, high = self.uniform
         return stats.uniform.logpdf(x, low, high - low)
 
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return self.uniform
+
 
 class LogUniform(_Interval):
     """10**u with u uniform between two exponents."""
@@ -80,7 +90,12 @@ class LogUniform(_Interval):
     def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
         from scipy import stats
 
-        return stats.loguniform.logpdf(x, *(10.0**end for end in self.log10_uniform))
+        return stats.loguniform.logpdf(x, *self.support)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        low, high = self.log10_uniform
+        return 10.0**low, 10.0**high
 
 
 class Normal(Distribution):
@@ -101,6 +116,10 @@ class Normal(Distribution):
         from scipy import stats
 
         return stats.norm.logpdf(x, *self.normal)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return -math.inf, math.inf
 
 
 class TruncatedNormal(Distribution):
@@ -134,6 +153,10 @@ class TruncatedNormal(Distribution):
         mean, deviation, low, high = self.truncated_normal
         return stats.truncnorm.logpdf(x, (low - mean) / deviation, (high - mean) / deviation, mean, deviation)
 
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return self.truncated_normal[2:]
+
 
 class LogNormal(Distribution):
     """10**x with x normal: [mean, standard deviation] of log10, in dex."""
@@ -154,6 +177,10 @@ class LogNormal(Distribution):
 
         mean, deviation = self.log10_normal
         return stats.lognorm.logpdf(x, deviation * math.log(10), scale=10.0**mean)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return 0.0, math.inf
 
 
 class PowerLaw(Distribution):
@@ -182,6 +209,10 @@ class PowerLaw(Distribution):
         inside = np.clip(x, low, high)
         return np.where(inside == x, slope * np.log(inside) - math.log(whole), -np.inf)
 
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return self.power_law[1:]
+
 
 class Shared(Distribution):
     """One draw of another distribution for all systems of a block of 64 sample numbers: a population.
@@ -196,6 +227,10 @@ class Shared(Distribution):
 
     def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
         return log_density(self.shared, x)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return support(self.shared)
 
 
 _BY_KEY = {
@@ -247,6 +282,11 @@ def sample(value: Any, rng: np.random.Generator, n: int) -> np.ndarray:
 def log_density(value: Any, x: np.ndarray) -> np.ndarray:
     """Logarithm of the density of a `Value` at x, of the same shape; infinite at a plain number, -inf elsewhere."""
     return value.log_density(x) if isinstance(value, Distribution) else np.where(x == value, np.inf, -np.inf)
+
+
+def support(value: Any) -> tuple[float, float]:
+    """Ends of where a `Value` is drawn: both are a plain number itself."""
+    return value.support if isinstance(value, Distribution) else (float(value), float(value))
 
 
 Shared.model_rebuild()

@@ -104,6 +104,12 @@ def test_populations_with_scatter_have_the_exact_likelihood():
     assert np.ptp(apart) < 0.15  # Monte Carlo: about 1 % an image
 
 
+def drawn(prior, centre, width, images, rng):
+    """Parameters (images, 2) from N(centre, width^2), cut to where the prior is not zero."""
+    many = centre + width * rng.normal(size=(100 * images, 2))
+    return many[np.isfinite(prior.log_density(many))][:images]
+
+
 def covered(kind, scatter, populations, images, seed):
     """Shares of draws below the truth, (populations, P)."""
     shares = []
@@ -111,7 +117,7 @@ def covered(kind, scatter, populations, images, seed):
         rng = np.random.default_rng((seed, k))
         centre = PRIORS[kind].sample(1, rng)[0]
         width = np.exp(rng.uniform(np.log(0.1), np.log(2), 2)) * SPREAD * scatter
-        posterior, _, _ = observed(kind, centre + width * rng.normal(size=(images, 2)), rng)
+        posterior, _, _ = observed(kind, drawn(PRIORS[kind], centre, width, images, rng), rng)
         truth = np.concatenate([centre, width]) if scatter else centre
         shares.append(infer(posterior, PRIORS[kind], scatter=scatter, seed=k).below(truth))
     return np.array(shares)

@@ -186,21 +186,23 @@ POPULATION = {
     "generate": {
         "train": {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]},
         "many": {"model": "tiny.yaml", "n": 192, "seed": 1, "classes": ["axion"], "shared": ["log10_m_axion"]},
+        "others": {"model": "tiny.yaml", "n": 128, "seed": 2, "classes": ["axion"], "shared": ["log10_m_axion"]},
     },
     "settings": {"task": "regress", "targets": ["log10_m_axion"], "data": "train", "epochs": 1, "batch_size": 32},
     "train": {"one": {}},
     "evaluate": [],
-    "populations": [{"run": "one", "data": "many", "images": [1, 16]}],
+    "populations": [{"run": "one", "data": "many", "calibration": "others", "images": [1, 16]}],
 }
 
 
-def test_populations_are_asked_for_and_shown(write, tmp_path):
+def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     recipe, steps = load_recipe(write(**POPULATION)), []
     run_recipe(recipe, tmp_path / "out", say=steps.append)
-    assert steps[-1] == "[5/5] populations of many by one"
+    assert steps[-1] == "[6/6] populations of many by one"
     found = read_json(tmp_path / "out/runs/one/population-many/population.json")
     assert [own["populations"] for own in found["coverage"].values()] == [3, 3, 3]
     assert list(found["coverage"]) == ["1", "16", "64"]
+    assert 0 <= found["correlation"] <= 1
     page = (tmp_path / "out/report.html").read_text()
     assert "<h2>Populations: one on many</h2>" in page
     sigma = f"{found['coverage']['64']['log10_m_axion']['sigma']:.3g}"
@@ -208,6 +210,18 @@ def test_populations_are_asked_for_and_shown(write, tmp_path):
     kept = (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns
     run_recipe(recipe, tmp_path / "out")
     assert (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns == kept
+    asked = ("population", "out/runs/one", "out/data/many", "--calibration")
+    told = lenssim(*asked, "out/data/others")
+    assert told.code == 0, told.err
+    assert f"errors of images of one population correlate by {found['correlation']:.2g}" in told.err
+    for calibration, code, message in (
+        ("out/data/many", 2, "calibrate by populations of another --seed"),
+        ("out/data/train", 1, "no two of these images share"),
+        ("out/report.md", 1, "is no folder of a data set"),
+    ):
+        refused = lenssim(*asked, calibration)
+        assert (refused.code, message in refused.err) == (code, True), refused.err
+    assert "take either calibration or scatter" in lenssim(*asked, "out/data/others", "--scatter").err
 
 
 @pytest.mark.parametrize(
@@ -215,6 +229,8 @@ def test_populations_are_asked_for_and_shown(write, tmp_path):
     [
         ({"run": "two", "data": "many"}, "unknown run to evaluate 'two'"),
         ({"run": "one", "data": "mny"}, "did you mean 'many'"),
+        ({"run": "one", "data": "many", "calibration": "other"}, "did you mean 'others'"),
+        ({"run": "one", "data": "many", "calibration": "others", "scatter": True}, "either calibration or scatter"),
         ({"run": "one", "data": "many", "images": [0]}, "greater than or equal to 1"),
         ({"run": "one", "data": "many", "scater": True}, "did you mean 'scatter'"),
     ],

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from scipy.stats import kstest
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.distributions import Value, log_density, sample
+from lenssim.simulate.distributions import Value, log_density, sample, support
 from lenssim.simulate.draw import column_names, draw, labels, laws
 from lenssim.simulate.preset import load_preset, presets
 from lenssim.simulate.scenes import Scenes
@@ -159,6 +159,8 @@ def test_distributions_have_the_cumulative_they_state(document, cumulative):
         cumulative_trapezoid(density, grid, initial=0), cumulative(grid) - cumulative(grid[0]), atol=1e-6
     )
     assert log_density(value, np.array([-1e6]))[0] < -1e5
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(cumulative(np.array(support(value))), [0, 1], atol=1e-12)
     assert TypeAdapter(Value).validate_python(TypeAdapter(Value).dump_python(value, mode="json")) == value
 
 

@@ -1,0 +1,82 @@
+"""How alike images of one population err: the intraclass correlation of what a network says of them.
+
+Posteriors that are right one by one may still err together, where lenses with the same numbers mislead a network in the
+same way: averaging does not lessen that error. N images whose errors correlate by r then count as N / (1 + (N - 1) r)
+(the design effect of Kish 1965), and the combined likelihood is taken to that share of its power.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, softmax
+from scipy.stats import multivariate_t
+
+from lenssim.learn.population import Averaged, Prior, log_likelihood, power
+from lenssim.learn.posterior import Posterior
+
+__all__ = ["correlation"]
+
+_RATIO = 4  # of the numbers of images that the correlation is fitted to
+_POINTS = 512  # of each proposal
+_WIDER = 2.0  # a proposal than what it is meant for, in variance
+_FREEDOM = 5.0  # of a proposal's tails
+
+
+def correlation(
+    populations: Sequence[tuple[Posterior, np.ndarray]], prior: Prior, said: Averaged | None = None, seed: int = 0
+) -> float:
+    """That under which the shared truths (T,) of populations are most probable, between 0 and 1.
+
+    Each population is taken as a whole and by its first 4, 16, 64, ... images.
+    """
+    rng = np.random.default_rng(seed)
+    largest = max(len(posterior.mean) for posterior, _ in populations)
+    parts: list[tuple[int, float, Callable[[float], float]]] = []
+    for posterior, truth in populations:
+        count = len(posterior.mean)
+        steps = _RATIO ** np.arange(1, 1 + int(np.log(largest) / np.log(_RATIO)))
+        for size in sorted({int(step) for step in steps if step < count} | {count} - {1}):
+            likelihood = partial(log_likelihood, posterior.of(slice(size)), prior, said=said)
+            parts.append((size, float(likelihood(truth[None])[0]), _evidence(likelihood, prior, 1 / size, rng)))
+
+    def surprise(logarithm: float) -> float:
+        shared = np.expm1(logarithm) / (largest - 1)
+        powers = [power(size, shared) for size, _, _ in parts]
+        return -sum(own * true - evidence(own) for own, (_, true, evidence) in zip(powers, parts, strict=True))
+
+    if not parts:
+        return 0.0
+    found = float(minimize_scalar(surprise, bounds=(0.0, np.log(largest)), method="bounded").x)
+    return float(np.expm1(found) / (largest - 1)) if surprise(found) < surprise(0.0) else 0.0
+
+
+def _evidence(
+    likelihood: Callable[[np.ndarray], np.ndarray], prior: Prior, least: float, rng: np.random.Generator
+) -> Callable[[float], float]:
+    """Logarithm of the integral of prior times likelihood to a power between `least` and one, by that power.
+
+    Importance sampling from the prior and from t distributions that close in on the posterior as the power grows
+    (adaptive multiple importance sampling, Cornuet et al. 2012).
+    """
+    at = prior.sample(_POINTS, rng)
+    found, densities = likelihood(at), [prior.log_density]
+
+    def weights(own: float) -> np.ndarray:
+        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(len(densities))
+        return prior.log_density(at) + own * found - proposed
+
+    for own in np.geomspace(least, 1.0, 1 + int(np.ceil(np.log(1 / least) / np.log(_RATIO)))):
+        share = softmax(weights(own))
+        mean = share @ at
+        apart = at - mean
+        shape = _WIDER * (share[:, None] * apart).T @ apart
+        closer = multivariate_t(mean, shape + 1e-12 * np.diag(at.var(0)), df=_FREEDOM)
+        more = closer.rvs(_POINTS, random_state=rng).reshape(_POINTS, -1)
+        at = np.concatenate([at, more])
+        found = np.concatenate([found, likelihood(more)])
+        found[found == -np.inf] = 0.0  # outside of the prior, which is zero there
+        densities.append(closer.logpdf)
+    known = weights(0.0)
+    return lambda own: float(logsumexp(known + own * found) - np.log(len(at)))
