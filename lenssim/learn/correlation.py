@@ -10,18 +10,15 @@ from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
-from scipy.stats import multivariate_t
+from scipy.special import logsumexp
 
-from lenssim.learn.population import Averaged, Prior, log_likelihood, power
+from lenssim.learn.population import Averaged, Prior, log_likelihood, power, spread_points
 from lenssim.learn.posterior import Posterior
 
 __all__ = ["correlation"]
 
 _RATIO = 4  # of the numbers of images that the correlation is fitted to
 _POINTS = 512  # of each proposal
-_WIDER = 2.0  # a proposal than what it is meant for, in variance
-_FREEDOM = 5.0  # of a proposal's tails
 
 
 def correlation(
@@ -39,7 +36,7 @@ def correlation(
         steps = _RATIO ** np.arange(1, 1 + int(np.log(largest) / np.log(_RATIO)))
         for size in sorted({int(step) for step in steps if step < count} | {count} - {1}):
             likelihood = partial(log_likelihood, posterior.of(slice(size)), prior, said=said)
-            parts.append((size, float(likelihood(truth[None])[0]), _evidence(likelihood, prior, 1 / size, rng)))
+            parts.append((size, float(likelihood(truth[None])[0]), _evidence(likelihood, prior, size, rng)))
 
     def surprise(logarithm: float) -> float:
         shared = np.expm1(logarithm) / (largest - 1)
@@ -53,30 +50,8 @@ def correlation(
 
 
 def _evidence(
-    likelihood: Callable[[np.ndarray], np.ndarray], prior: Prior, least: float, rng: np.random.Generator
+    likelihood: Callable[[np.ndarray], np.ndarray], prior: Prior, images: int, rng: np.random.Generator
 ) -> Callable[[float], float]:
-    """Logarithm of the integral of prior times likelihood to a power between `least` and one, by that power.
-
-    Importance sampling from the prior and from t distributions that close in on the posterior as the power grows
-    (adaptive multiple importance sampling, Cornuet et al. 2012).
-    """
-    at = prior.sample(_POINTS, rng)
-    found, densities = likelihood(at), [prior.log_density]
-
-    def weights(own: float) -> np.ndarray:
-        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(len(densities))
-        return prior.log_density(at) + own * found - proposed
-
-    for own in np.geomspace(least, 1.0, 1 + int(np.ceil(np.log(1 / least) / np.log(_RATIO)))):
-        share = softmax(weights(own))
-        mean = share @ at
-        apart = at - mean
-        shape = _WIDER * (share[:, None] * apart).T @ apart
-        closer = multivariate_t(mean, shape + 1e-12 * np.diag(at.var(0)), df=_FREEDOM)
-        more = closer.rvs(_POINTS, random_state=rng).reshape(_POINTS, -1)
-        at = np.concatenate([at, more])
-        found = np.concatenate([found, likelihood(more)])
-        found[found == -np.inf] = 0.0  # outside of the prior, which is zero there
-        densities.append(closer.logpdf)
-    known = weights(0.0)
-    return lambda own: float(logsumexp(known + own * found) - np.log(len(at)))
+    """Logarithm of the integral of prior times likelihood to a power between 1 / `images` and one, by that power."""
+    _, known, found = spread_points(likelihood, prior, images, 1.0, _POINTS, rng)
+    return lambda own: float(logsumexp(known + own * found) - np.log(len(known)))

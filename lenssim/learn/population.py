@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.special import logsumexp, ndtr
+from scipy.special import logsumexp, ndtr, softmax
+from scipy.stats import multivariate_t
 
 from lenssim.errors import DataError
 from lenssim.learn.heads import Base
@@ -28,9 +29,14 @@ __all__ = [
     "log_likelihood",
     "power",
     "scattered_log_density",
-    "shared_log_density",
+    "spread_points",
 ]
 
+_POINTS = 2048  # of each proposal of a shared posterior
+_DRAWN = 6400  # of a shared posterior
+_RATIO = 4  # of the powers of proposals
+_WIDER = 2.0  # a proposal than what it is meant for, in variance
+_FREEDOM = 5.0  # of a proposal's tails
 _WALKERS = 32
 _STEPS = 200  # of each walker that are thrown away, and that are kept
 _STARTS = 1024  # points of the prior among which walkers begin at the most probable
@@ -86,12 +92,13 @@ class Inferred:
     """Draws (D, P) of the posterior of a population of `images`.
 
     The P numbers are those that all lenses share; of a population with scatter, means and then widths.
-    `effective` is the least effective number of draws that stood for an image (Kong 1992), infinite where none did.
+    `effective` is the effective number (Kong 1992) of the points that they were drawn from, with scatter the least of
+    those that stood for an image.
     """
 
     draws: np.ndarray
     images: int
-    effective: float = np.inf
+    effective: float
 
     @property
     def mean(self) -> np.ndarray:
@@ -130,16 +137,39 @@ def log_likelihood(posterior: Posterior, prior: Prior, at: np.ndarray, said: Ave
     return found
 
 
-def shared_log_density(
-    posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None, correlation: float = 0.0
-) -> np.ndarray:
-    """Logarithm (M,), up to a constant, of the posterior at points (M, T) that all N images share.
+def spread_points(
+    likelihood: Callable[[np.ndarray], np.ndarray],
+    prior: Prior,
+    images: int,
+    largest: float,
+    points: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For importance sampling of prior times a power of a likelihood, from 1 / `images` to `largest`.
 
-    p(theta | d_1 ... d_N) ~ p_0(theta) (prod_i q_i(theta) / s(theta))^(1 / (1 + (N - 1) r)), of errors that have the
-    `correlation` r.
+    Returns points (M, T), and logarithms (M,) of prior over proposal and of the likelihood. Proposals are the prior and
+    t distributions that close in as the power grows, `points` of each (adaptive multiple importance sampling, Cornuet
+    et al. 2012).
     """
-    found = log_likelihood(posterior, prior, at, said)
-    return prior.log_density(at) + power(len(posterior.mean), correlation) * found
+    at = prior.sample(points, rng)
+    found, densities = likelihood(at), [prior.log_density]
+
+    def over_proposals() -> np.ndarray:
+        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(len(densities))
+        return prior.log_density(at) - proposed
+
+    steps = 1 + int(np.ceil(np.log(images * largest) / np.log(_RATIO)))
+    for own in np.geomspace(1 / images, largest, steps):
+        share = softmax(over_proposals() + own * found)
+        mean = share @ at
+        apart = at - mean
+        shape = _WIDER * (share[:, None] * apart).T @ apart
+        closer = multivariate_t(mean, shape + 1e-12 * np.diag(at.var(0)), df=_FREEDOM)
+        more = closer.rvs(points, random_state=rng).reshape(points, -1)
+        at, found = np.concatenate([at, more]), np.concatenate([found, likelihood(more)])
+        found[found == -np.inf] = 0.0  # where the prior is zero
+        densities.append(closer.logpdf)
+    return at, over_proposals(), found
 
 
 def scattered_log_density(draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -182,15 +212,18 @@ def infer(
     """The population behind the posteriors of N images; `said` of those that show nothing, by default the prior.
 
     All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2), cut to where the
-    training prior is not zero: means under that prior, ln width even between 0.1 and 2 of its standard deviations. By
-    emcee (Foreman-Mackey et al. 2013), 32 walkers of 200 steps after 200 that are thrown away. `DataError` if an
-    image's posterior lies outside the prior.
+    training prior is not zero: means under that prior, ln width even between 0.1 and 2 of its standard deviations. What
+    all share is drawn by importance (`spread_points`), populations with scatter by emcee (Foreman-Mackey et al. 2013),
+    32 walkers of 200 steps after 200 that are thrown away. `DataError` if an image's posterior lies outside the prior.
     """
     rng = np.random.default_rng(seed)
-    images, starts = len(posterior.mean), prior.sample(_STARTS, rng)
+    images = len(posterior.mean)
     if not scatter:
-        shared = partial(shared_log_density, posterior, prior, said=said, correlation=correlation)
-        return Inferred(_walk(shared, starts, rng), images)
+        likelihood, counted = partial(log_likelihood, posterior, prior, said=said), power(images, correlation)
+        at, known, found = spread_points(likelihood, prior, images, counted, _POINTS, rng)
+        share = softmax(known + counted * found)
+        return Inferred(at[rng.choice(len(at), _DRAWN, p=share)], images, 1 / float((share**2).sum()))
+    starts = prior.sample(_STARTS, rng)
     own = posterior.sample(_DRAWS, seed)
     known = (said or prior).log_density(own)
     if (lost := ~np.isfinite(known).any(0)).any():

@@ -192,7 +192,7 @@ def _summary(columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k
     quantiles = np.quantile(one.draws, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
     return {
         "images": one.images,
-        **({} if np.isinf(one.effective) else {"effective_draws": one.effective}),
+        "effective_draws": one.effective,
         **{
             name: {
                 "mean": float(one.mean[j]),

@@ -62,7 +62,7 @@ def test_single_images_tell_nothing_and_a_seed_gives_the_same_again():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("r", [0.05, 0.5])
+@pytest.mark.parametrize("r", [0.2, 0.8])
 def test_what_other_populations_teach_covers_the_truth(r):
     """Of 60 populations of 16 images; without it far fewer are covered."""
     prior = PRIORS["normal"]

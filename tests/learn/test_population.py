@@ -7,7 +7,7 @@ from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
 from lenssim.learn.heads import HEADS, NORMAL, Base, head
-from lenssim.learn.population import Averaged, Prior, infer, scattered_log_density, shared_log_density
+from lenssim.learn.population import Averaged, Prior, infer, log_likelihood, scattered_log_density
 from lenssim.learn.posterior import Posterior
 from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
 
@@ -16,6 +16,11 @@ PRIORS = {
     "normal": Prior(tuple(Normal(normal=pair) for pair in zip(MEAN, SPREAD, strict=True))),
     "uniform": Prior(tuple(Uniform(uniform=(m - 2 * s, m + 2 * s)) for m, s in zip(MEAN, SPREAD, strict=True))),
 }
+
+
+def shared_log_density(posterior, prior, at, said=None):
+    """Of the posterior at points (M, T) that all share, up to a constant."""
+    return prior.log_density(at) + log_likelihood(posterior, prior, at, said)
 
 
 def exact(mean, covariance):
