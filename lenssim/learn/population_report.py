@@ -236,4 +236,5 @@ def _figure(columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarra
         style = style_of(0) | {"linestyle": "none", "marker": "o", "markersize": 3, "elinewidth": 0.8}
         ax.errorbar(truths[:, j], [one.mean[j] for one in found], [one.sigma[j] for one in found], **style)
         ax.set_title(name, fontsize=10)
+        ax.locator_params("x", nbins=5)
     return figure
