@@ -17,7 +17,7 @@ from lenssim.learn.posterior import Posterior
 
 __all__ = ["correlation"]
 
-_RATIO = 4  # of the numbers of images that the correlation is fitted to
+_SIZES = tuple(4**k for k in range(1, 16))  # numbers of images that the correlation is fitted to, and all
 _POINTS = 512  # of each proposal
 
 
@@ -33,8 +33,7 @@ def correlation(
     parts: list[tuple[int, float, Callable[[float], float]]] = []
     for posterior, truth in populations:
         count = len(posterior.mean)
-        steps = _RATIO ** np.arange(1, 1 + int(np.log(largest) / np.log(_RATIO)))
-        for size in sorted({int(step) for step in steps if step < count} | {count} - {1}):
+        for size in sorted({size for size in _SIZES if size < count} | {count} - {1}):
             likelihood = partial(log_likelihood, posterior.of(slice(size)), prior, said=said)
             parts.append((size, float(likelihood(truth[None])[0]), _evidence(likelihood, prior, size, rng)))
 

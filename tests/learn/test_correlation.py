@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binom
 
 from lenssim.learn.correlation import correlation
@@ -19,8 +20,6 @@ def populations(kind, r, count, images, seed):
     """Posteriors of observations of one truth a population, whose normal errors have the spread of the prior and
     correlate by r: right one by one.
     """
-    import torch
-
     rng = np.random.default_rng(seed)
     weight = 0.5 if kind == "normal" else 1.0
     found = []
