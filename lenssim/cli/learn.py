@@ -292,6 +292,9 @@ def run_recipe(
         Path | None, typer.Option("--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that simulate. Default: one a core.")] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", help="Trainings at a time, sharing the GPU or the cores; evaluations too.")
+    ] = 1,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -301,23 +304,28 @@ def run_recipe(
     from json import dumps
 
     from lenssim.cli.progress import samples_bar
+    from lenssim.errors import ConfigError
     from lenssim.learn.recipe import load_recipe
-    from lenssim.learn.recipe import run_recipe as follow
     from lenssim.learn.report import report_text
 
     steps = load_recipe(recipe)
     folder = out or Path("runs") / recipe.stem
+    if not 1 <= jobs <= 256:
+        raise ConfigError(f"the number of jobs must lie in 1..256, got {jobs}")
 
     def displays() -> list[Any]:
         from lenssim.learn.progress import progress
 
         return [progress()]
 
-    with _stoppable(f"lenssim run {recipe} --out {folder}"):
+    with _stoppable(f"lenssim run {recipe} --out {folder}" + (f" --jobs {jobs}" if jobs > 1 else "")):
+        from lenssim.learn.follow import follow
+
         rows = follow(
             steps,
             folder,
             workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+            jobs=jobs,
             device=device,
             say=lambda text: print(text, file=sys.stderr, flush=True),
             generating=samples_bar,

@@ -38,7 +38,7 @@ class Learner(LightningModule):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
-        torch.manual_seed(seed)  # for dropout; `train` keeps the caller's stream
+        _seed(self.device, seed)  # for dropout; `train` keeps the caller's streams
         generator = torch.Generator().manual_seed(seed)
         images, targets = self.augment(batch["image"], generator, batch.get("target"))
         loss = self.task.loss(self.model(images), {**batch, "target": targets}) + penalty(self.model.net) / self.samples
@@ -69,6 +69,15 @@ class Learner(LightningModule):
         made = optimiser(config.optimiser)(_groups(self.model), config.learning_rate, config.weight_decay)
         rates = own.make(made, config.learning_rate, self.steps)
         return {"optimizer": made, "lr_scheduler": {"scheduler": rates, "interval": own.interval}}
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    """`torch.manual_seed` for the CPU and `device` alone: for each backend that sleeps, that one writes a traceback."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def _groups(model: Model) -> Any:

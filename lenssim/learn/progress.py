@@ -24,7 +24,10 @@ def _scores(trainer: Trainer, module: Any) -> str:
 
 
 class Lines(Callback):
-    """A line after each epoch."""
+    """A line after each epoch, each begun by the name of what trains where several do."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -38,7 +41,7 @@ class Lines(Callback):
             return
         took = f", {time.monotonic() - start:.0f} s" if start is not None else ""
         print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+            f"{self.name}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
             f"training loss {loss:.4f}; validation {_scores(trainer, module)}{took}",
             file=sys.stderr,
             flush=True,

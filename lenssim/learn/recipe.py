@@ -1,7 +1,5 @@
-"""Recipes: generate, train, evaluate and report from one YAML file; repeating it does only what is left to do."""
+"""Recipes: what to generate, train, evaluate and report, in one YAML file."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -11,24 +9,19 @@ from typing import Annotated, Any, override
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lenssim.data.build import Progress
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.generate import generate, make_plan
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets import check_net
 from lenssim.learn.question import Question
-from lenssim.learn.report import Row, write_report
 from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset, load_preset
 
-__all__ = ["Recipe", "Training", "load_recipe", "run_recipe"]
+__all__ = ["EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
 
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", *_NUMBERS)
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of folders, inside the recipe's own
-Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 class GenerateStep(BaseModel):
@@ -194,91 +187,3 @@ def _explain(problem: dict[str, Any]) -> str:
         owner = owners.get(str(problem["loc"][0]), Recipe)
         return str(unknown("key", str(problem["loc"][-1]), owner.model_fields)) + f" (at {where})"
     return f"{where}: {problem['msg']}"
-
-
-def run_recipe(
-    recipe: Recipe,
-    folder: Path,
-    *,
-    workers: int = 0,
-    device: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
-    generating: Reporter = lambda verb: nullcontext(lambda progress: None),
-    training: Callable[[], list[Any]] = list,
-) -> list[Row]:
-    """Do what is left to do of a recipe in `folder`; returns the rows of its report.
-
-    `say` is told each step, `generating` and `training` make the displays of long ones.
-    """
-    from lenssim.learn.card import write_card
-    from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
-    from lenssim.learn.leaks import kept_audit
-    from lenssim.learn.page import Judged, write_page
-    from lenssim.learn.population_report import finished_populations, populations
-    from lenssim.learn.run import Run, open_run
-    from lenssim.learn.train import train
-
-    evaluations = [(step, group, own) for step in recipe.evaluations() for group, own in recipe.groups(step).items()]
-    judgements = sum(len(own) + (len(own) > 1) for _, _, own in evaluations)
-    audits = len(recipe.generate) if recipe.audit else 0
-    asked = [(step, one) for step in recipe.populations for own in recipe.groups(step).values() for one in own]
-    count = _counter(len(recipe.generate) + audits + len(recipe.trainings) + judgements + len(asked))
-    data, runs = folder / "data", folder / "runs"
-    for name, step in recipe.generate.items():
-        preset = step.preset
-        say(f"{next(count)} data {name}: {step.n} images of {preset.name}, noise {preset.noise_kind(step.noise)}")
-        plan = make_plan(
-            preset,
-            step.n,
-            seed=step.seed,
-            split=step.split,
-            noise=step.noise,
-            engine_name=step.engine,
-            supersampling=step.supersampling,
-            detectability=step.detectability,
-            folder=data / name,
-        )
-        with generating("generating") as report:
-            generate(data / name, plan, workers=workers, report=report)
-    leaks = {}
-    for name in recipe.generate if recipe.audit else ():
-        say(f"{next(count)} leak audit of {name}: {recipe.audit} images a class")
-        leaks[name] = kept_audit(ShardDataset(data / name), recipe.audit)
-    for name in recipe.trainings:
-        config = recipe.config(name, data).model_copy(update={"device": device})
-        source = Path(config.data).name if config.data else f"live {config.live.model}"
-        say(f"{next(count)} run {name}: {config.net} on {source}, {config.epochs} epochs")
-        write_card(train(config, runs / name, resume=(runs / name / "run.json").exists(), callbacks=training()))
-    judged: list[Judged] = []
-
-    def judge(name: str, step: EvaluateStep, group: str, run: Run, others: Sequence[Run]) -> None:
-        say(f"{next(count)} evaluation of {name} on {step.data}")
-        dataset = ShardDataset(data / step.data)
-        document = finished_evaluation(run, dataset, others) or evaluate(run, dataset, others=others, device=device)
-        write_card(run)
-        row = Row.of(name, step.data, run, document, group=group, leaks=leaks.get(step.data))
-        judged.append(Judged(row, run, dataset, evaluation_folder(run, dataset, others)))
-
-    for step, group, own in evaluations:
-        members = [open_run(runs / each.name) for each in own]
-        for each, run in zip(own, members, strict=True):
-            judge(each.name, step, group, run, ())
-        if len(own) > 1:
-            judge(f"{group}-mean-of-{len(own)}", step, group, members[0], members[1:])
-    inferred: dict[str, dict[str, Any]] = {}
-    for step, one in asked:
-        say(f"{next(count)} populations of {step.data} by {one.name}")
-        run, files = open_run(runs / one.name), [data / step.data]
-        question = step.question(data)
-        out = run.folder / f"population-{step.data}"
-        found = finished_populations(run, files, question, out=out)
-        found = found or populations(run, files, question, device=device, out=out)
-        inferred[f"{one.name} on {step.data}"] = found
-    rows = [each.row for each in judged]
-    write_report(folder, recipe.title, rows)
-    write_page(folder, recipe.title, judged, inferred)
-    return rows
-
-
-def _counter(total: int) -> Iterator[str]:
-    return (f"[{k}/{total}]" for k in range(1, total + 1))

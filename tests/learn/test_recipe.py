@@ -9,9 +9,10 @@ import yaml
 import lenssim
 from lenssim.data.files import read_json
 from lenssim.errors import ConfigError
+from lenssim.learn.follow import follow
 from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net, parameter_count
-from lenssim.learn.recipe import load_recipe, run_recipe
+from lenssim.learn.recipe import load_recipe
 
 SUFFIXES = (".ckpt", ".h5", ".png")  # of what takes long to make
 PIPELINES = Path(lenssim.__file__).parents[1] / "pipelines"
@@ -48,7 +49,7 @@ def write(tmp_path, monkeypatch):
 
 def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, tmp_path):
     recipe, steps = load_recipe(write()), []
-    rows = run_recipe(recipe, tmp_path / "out", say=steps.append)
+    rows = follow(recipe, tmp_path / "out", say=steps.append)
     assert [step.split()[0] for step in steps] == [f"[{k}/7]" for k in range(1, 8)]
     assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("one", "noisy"), ("two", "noisy")]
     assert all(row.test_images == 64 and row.samples.startswith("test blocks") for row in rows)
@@ -63,7 +64,7 @@ def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, 
         if p.suffix in SUFFIXES
     }
     assert len(kept) > 10
-    assert run_recipe(recipe, tmp_path / "out") == rows
+    assert follow(recipe, tmp_path / "out") == rows
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
 
 
@@ -95,7 +96,7 @@ def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_fil
     )
     recipe, steps = load_recipe(path), []
     assert set(recipe.trainings) == {"live", *(f"seeds-limit{n}-seed{k}" for n in (64, 128) for k in (0, 1))}
-    rows = run_recipe(recipe, tmp_path / "out", say=steps.append)
+    rows = follow(recipe, tmp_path / "out", say=steps.append)
     assert steps[-1].startswith(f"[{len(steps)}/{len(steps)}]")
     assert [row.members for row in rows] == [1, 1, 2, 1, 1, 2, 1]
     assert "Over seeds" in (tmp_path / "out/report.md").read_text()
@@ -129,15 +130,15 @@ def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(wr
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_recipe(recipe, tmp_path / "out", say=stop)
+        follow(recipe, tmp_path / "out", say=stop)
     done = (tmp_path / "out/runs/one/checkpoints/last.ckpt").read_bytes()
     assert not (tmp_path / "out/runs/two").exists()
-    rows = run_recipe(recipe, tmp_path / "out")
+    rows = follow(recipe, tmp_path / "out")
     assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("two", "noisy")]
     assert (tmp_path / "out/runs/one/checkpoints/last.ckpt").read_bytes() == done
     changed = load_recipe(write(settings={"epochs": 2, "batch_size": 32}))
     with pytest.raises(ConfigError, match="epochs: 1 there, 2 asked for"):
-        run_recipe(changed, tmp_path / "out")
+        follow(changed, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ POPULATION = {
 
 def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     recipe, steps = load_recipe(write(**POPULATION)), []
-    run_recipe(recipe, tmp_path / "out", say=steps.append)
+    follow(recipe, tmp_path / "out", say=steps.append)
     assert steps[-1] == "[6/6] populations of many by one"
     found = read_json(tmp_path / "out/runs/one/population-many/population.json")
     assert [own["populations"] for own in found["coverage"].values()] == [3, 3, 3]
@@ -208,7 +209,7 @@ def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     sigma = f"{found['coverage']['64']['log10_m_axion']['sigma']:.3g}"
     assert f"<td>{sigma}</td>" in page
     kept = (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns
-    run_recipe(recipe, tmp_path / "out")
+    follow(recipe, tmp_path / "out")
     assert (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns == kept
     asked = ("population", "out/runs/one", "out/data/many", "--calibration")
     told = lenssim(*asked, "out/data/others")
@@ -243,9 +244,7 @@ def test_populations_that_cannot_be_asked_for_are_refused(write, step, message):
 def test_a_data_set_may_hold_some_of_the_classes(write, tmp_path):
     step = {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]}
     train = {"task": "regress", "targets": ["log10_m_axion"], "head": "point", "data": "axions"}
-    (row,) = run_recipe(
-        load_recipe(write(generate={"axions": step}, train={"mass": train}, evaluate=[])), tmp_path / "o"
-    )
+    (row,) = follow(load_recipe(write(generate={"axions": step}, train={"mass": train}, evaluate=[])), tmp_path / "o")
     assert read_json(tmp_path / "o/data/axions/manifest.json")["class_counts"] == {"axion": 256}
     assert row.test_images == 64
     with pytest.raises(ConfigError, match="axion"):

@@ -19,7 +19,7 @@ QUOTED_SOURCE = {"source_center_x": -0.06169957, "source_center_y": 0.08446788}
 # Largest residual against a double-precision reference, in units of the peak: what each engine's precision allows.
 # lenstronomy softens its SIE by 1e-10", which moves rays by as much and PyAutoLens's images by 1e-9 of their peak.
 TOLERANCE = {"lenstronomy": 1e-12, "batched float64": 1e-12, "batched": 1e-5, "batched eager": 1e-5, "autolens": 1e-8}
-
+TOLERANCE |= {"batched cuda": 1e-5, "batched cuda float64": 1e-12}
 
 SETTINGS = {
     "lenstronomy": {},
@@ -27,10 +27,14 @@ SETTINGS = {
     "batched": {"precision": "float32", "device": "cpu", "kernels": "compiled"},
     "batched float64": {"precision": "float64", "device": "cpu", "kernels": "compiled"},
     "batched eager": {"precision": "float32", "device": "cpu", "kernels": "eager"},
+    "batched cuda": {"precision": "float32", "device": "cuda", "kernels": "compiled"},
+    "batched cuda float64": {"precision": "float64", "device": "cuda", "kernels": "compiled"},
 }
 
 
-@pytest.fixture(params=sorted(SETTINGS))
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.gpu] if "cuda" in name else []) for name in sorted(SETTINGS)]
+)
 def name(request) -> str:
     return request.param
 
