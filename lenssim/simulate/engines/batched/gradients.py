@@ -108,7 +108,10 @@ def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
         torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         *(torch.ones(SCENES, count, dtype=dtype) for _ in range(2)),
     )
-    of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
+    try:
+        of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
+    except ConfigError:  # releases of torch before 2.15 cannot all trace forward derivatives
+        return module
 
     def slope(*tensors: Tensor) -> Tensor:
         """Torch traces derivatives for a fixed number of rows only: the last is repeated to fill them."""
