@@ -113,8 +113,8 @@ def main() -> None:
                     f"| {row['waiting']:.1%} | {row['peak_mib']:,.0f} | {row['inference_ms']:.3f} |",
                     flush=True,
                 )
-    if options.out is not None:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+                if options.out is not None:
+                    options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
