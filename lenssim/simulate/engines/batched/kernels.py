@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -84,8 +85,15 @@ def _compile(
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = str(Path(folder) / path.name)
         program = torch.export.export(module, example, dynamic_shapes=dynamic)
-        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=config)
+        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=config | _libraries())
         os.replace(fresh, path)
+
+
+def _libraries() -> dict[str, Any]:
+    """A compiler without a shared libstdc++ would build its own copy into the kernel, which torch's does not bear."""
+    name = "libstdc++.so"
+    found = subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
+    return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
 
 
 def _load(path: Path) -> Callable[..., Tensor]:
