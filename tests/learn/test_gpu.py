@@ -18,6 +18,7 @@ pytestmark = pytest.mark.gpu
 
 CUDA = torch.device("cuda")
 CHAOTIC = ("lensformer",)  # sampled at places that follow from the image: small errors grow
+RATES = {"swin": 2e-5}  # at which it learns: a larger one leaves it where it is
 
 
 def config(data, **settings):
@@ -45,7 +46,7 @@ def test_every_net_learns_a_batch_by_heart(name, precision):
     labels = torch.arange(24, device=CUDA) % 3
     images[labels == 0, :, :32] += 1.0
     images[labels == 1, :, :, :32] += 1.0
-    optimiser, losses = torch.optim.AdamW(net.parameters(), lr=5e-4), []
+    optimiser, losses = torch.optim.AdamW(net.parameters(), lr=RATES.get(name, 5e-4)), []
     for _ in range(30):
         with torch.autocast("cuda", precision, enabled=precision != torch.float32):
             loss = torch.nn.functional.cross_entropy(net(images).float(), labels)
