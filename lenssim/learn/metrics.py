@@ -7,6 +7,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_
 
 __all__ = [
     "as_document",
+    "auc_interval",
     "bootstrap",
     "calibration_bins",
     "classification_scores",
@@ -97,6 +98,19 @@ def calibration_bins(labels: np.ndarray, probabilities: np.ndarray) -> dict[str,
         "accuracy": np.bincount(_bin(confidence), correct, minlength=_BINS)[filled] / count[filled],
         "count": count[filled],
     }
+
+
+def auc_interval(
+    positive: np.ndarray, score: np.ndarray, *, resamples: int = 200, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of the AUC of scores (N,), higher where `positive` (N,), over samples drawn anew."""
+    n, rng = len(score), np.random.default_rng(seed)
+    rows, found = max(1, _CHUNK // n), []
+    for start in range(0, resamples, rows):
+        drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(min(rows, resamples - start))]
+        found.append(_auc(positive, score, np.stack(drawn).astype(np.float64)))
+    low, high = np.nanpercentile(np.concatenate(found), 100 * np.array([(1 - level) / 2, (1 + level) / 2]))
+    return float(low), float(high)
 
 
 def _proper(probabilities: np.ndarray) -> np.ndarray:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Classify"]
 
+_FREE = "delta_chi2"
 _DEPENDS = {
     "snr": "signal to noise of the image",
     "delta_chi2_fixed": "expected delta chi2 of the substructure, macro fixed",
-    "delta_chi2": "expected delta chi2 of the substructure, macro free",
+    _FREE: "expected delta chi2 of the substructure, macro free",
 }
+_AGAINST = "The network beside the chi squared that the best smooth lens would leave (kind of lens and noise known)"
 _TEMPERATURES = (0.05, 20.0)
 
 
@@ -134,6 +136,7 @@ class Classify(Task):
     ) -> Judgement:
         from lenssim.learn.figures import calibration_figure, confusion_figure, roc_figure
         from lenssim.learn.metrics import as_document, bootstrap, classification_scores
+        from lenssim.learn.pairs import pair_cells, pairs
 
         p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
         if not np.isfinite(p).all():
@@ -146,13 +149,17 @@ class Classify(Task):
         counts = np.bincount(labels, minlength=len(classes)).tolist()
         area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
         names = np.array(classes)
+        delta = dataset.params[_FREE][rows] if _FREE in dataset.params else None
+        told = [pair.document() for pair in pairs(labels, p, classes, delta, int(np.prod(dataset.image_shape)), seed)]
         return Judgement(
             metrics=scores,
             facts={
                 "class_counts": dict(zip(classes, counts, strict=True)),
                 "temperature": self.temperature,
                 "before_calibration": {name: float(bare[name]) for name in ("loss", "ece")},
+                "pairs": told,
             },
+            tables={} if delta is None else {_AGAINST: pair_cells(told)},
             table={
                 "label": names[labels],
                 "predicted": names[p.argmax(axis=1)],
@@ -183,7 +190,12 @@ class Classify(Task):
     @override
     def remarks(self, document: Mapping[str, Any]) -> list[str]:
         before = document["before_calibration"]
-        return [f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"]
+        lines = [f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"]
+        return lines + [
+            f"{' / '.join(pair['classes'])}: AUC {pair['value']:.4f}, a fit of the smooth lens {pair['fit']:.4f}"
+            for pair in document.get("pairs", ())
+            if pair["fit"] is not None
+        ]
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from lenssim.learn.pairs import fit_auc, pair_cells, pairs
+
+
+@pytest.mark.parametrize(("delta", "pixels"), [(0.0, 4096), (50.0, 4096), (100.0, 4096), (400.0, 22500)])
+def test_a_fit_tells_classes_apart_as_its_chi_squared_says(delta, pixels):
+    """Chi squared of k degrees of freedom has the variance 2 k, noncentral 2 k + 4 delta; many are normal."""
+    positive = np.repeat([False, True], 20_000)
+    expected = norm.cdf(delta / np.sqrt(4 * pixels + 4 * delta))
+    assert fit_auc(positive, delta * positive, pixels) == pytest.approx(expected, abs=0.01)
+    assert fit_auc(~positive, delta * positive, pixels) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_network_s_auc_of_a_pair_is_that_of_its_images_alone():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(3, size=3000)
+    logits = rng.normal(size=(3000, 3)) + 0.8 * np.eye(3)[labels]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = pairs(labels, p, ("a", "b", "c"), None, 100)
+    assert [pair.classes for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    for pair, (one, other) in zip(found, ((0, 1), (0, 2), (1, 2)), strict=True):
+        rows = (labels == one) | (labels == other)
+        share = p[rows, other] / (p[rows, one] + p[rows, other])
+        assert pair.value == pytest.approx(roc_auc_score(labels[rows] == other, share))
+        expected = norm.cdf(0.8)  # difference of two logits: mean 1.6 apart, standard deviation sqrt 2 in each class
+        assert pair.low < pair.value < pair.high
+        assert pair.low - 0.02 < expected < pair.high + 0.02
+        assert pair.high - pair.low < 0.06
+        assert pair.fit is None
+    assert pair_cells([found[0].document()])[0]["a fit's AUC"] == "-"
+
+
+def test_certain_answers_and_absent_classes():
+    labels = np.array([0, 0, 1, 1])
+    p = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.2, 0.8, 0]], dtype=np.float64)
+    (pair,) = pairs(labels, p, ("a", "b", "absent"), np.array([0, 0, 1e4, 1e4]), 10)
+    assert (pair.value, pair.fit) == (1.0, 1.0)
