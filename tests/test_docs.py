@@ -1,4 +1,4 @@
-"""The documents' code runs: every block that follows `<!-- run -->` is executed as a reader would."""
+"""The documents' code runs: every block that follows `<!-- run -->` is executed; commands alone in this process."""
 
 import os
 import re

@@ -79,8 +79,7 @@ def follow(
     judged: list[Judged] = []
     for judgement in steps.judgements:
         say(f"{next(count)} evaluation of {judgement.name} on {judgement.data.name}")
-        run, dataset, others = judgement.opened()
-        document = _evaluated(run, dataset, others, device)
+        run, dataset, where, document = judgement.evaluated(device)
         row = Row.of(
             judgement.name,
             judgement.data.name,
@@ -89,7 +88,7 @@ def follow(
             group=judgement.group,
             leaks=leaks.get(judgement.data.name),
         )
-        judged.append(Judged(row, run, dataset, evaluation_folder(run, dataset, others)))
+        judged.append(Judged(row, run, dataset, where))
     inferred: dict[str, dict[str, Any]] = {}
     for step, one in steps.populations:
         say(f"{next(count)} populations of {step.data} by {one.name}")
@@ -118,6 +117,13 @@ class _Judgement:
         """The first run, the data set, and the other runs."""
         run, *others = map(open_run, self.members)
         return run, ShardDataset(self.data), others
+
+    def evaluated(self, device: str) -> tuple[Run, ShardDataset, Path, dict[str, Any]]:
+        """The first run, the data set, and the folder and the document of the evaluation."""
+        run, dataset, others = self.opened()
+        document = finished_evaluation(run, dataset, others) or evaluate(run, dataset, others=others, device=device)
+        write_card(run)
+        return run, dataset, evaluation_folder(run, dataset, others), document
 
 
 class _Steps:
@@ -159,7 +165,7 @@ class _Steps:
     def audits_and_trainings(self) -> list[Piece]:
         """Those still to do."""
         trainings = [
-            Piece(f"run {name}", _train_beside, (self.config(name), self.runs / name))
+            Piece(f"run {name}", _train, (self.config(name), self.runs / name, [Lines(f"{name}, ")]))
             for name in self.recipe.trainings
             if not _ended(self.runs / name)
         ]
@@ -173,7 +179,7 @@ class _Steps:
     def evaluations(self) -> list[Piece]:
         """Those still to do, once all runs are there."""
         return [
-            Piece(f"evaluation of {each.name} on {each.data.name}", _evaluate_beside, (each, self.device))
+            Piece(f"evaluation of {each.name} on {each.data.name}", _Judgement.evaluated, (each, self.device))
             for each in self.judgements
             if finished_evaluation(*each.opened()) is None
         ]
@@ -185,20 +191,6 @@ def _ended(folder: Path) -> bool:
 
 def _train(config: TrainConfig, folder: Path, displays: list[Any]) -> None:
     write_card(train(config, folder, resume=(folder / "run.json").exists(), callbacks=displays))
-
-
-def _train_beside(config: TrainConfig, folder: Path) -> None:
-    _train(config, folder, [Lines(f"{folder.name}, ")])
-
-
-def _evaluated(run: Run, dataset: ShardDataset, others: Sequence[Run], device: str) -> dict[str, Any]:
-    document = finished_evaluation(run, dataset, others) or evaluate(run, dataset, others=others, device=device)
-    write_card(run)
-    return document
-
-
-def _evaluate_beside(judgement: _Judgement, device: str) -> None:
-    _evaluated(*judgement.opened(), device)
 
 
 def _counter(total: int) -> Iterator[str]:

@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import laplace
-from scipy.special import ndtri
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.metrics import auc_interval
 
 __all__ = ["EDGE", "STATISTICS", "Leak", "audit", "check_classes", "kept_audit", "leaks", "statistics", "verdict"]
 
-BOOTSTRAPS = 500
 _BATCH = 512  # images in memory at a time
 LEAST = 50  # images a class
 
@@ -163,7 +161,7 @@ def leaks(
             others, answer = _pair(*judges, first, second)
         for name, columns in known.items():
             score = _scores(columns, truth, others[name], seed)
-            auc, (low, high, least) = _interval(answer, score, (0.025, 0.975, tail), seed)
+            auc, (low, high, least) = auc_interval(answer, score, (0.025, 0.975, tail), seed)
             yield Leak(name, (classes[first], classes[second]), auc, low, high, least > 0.5)
 
 
@@ -195,22 +193,6 @@ def _scores(features: np.ndarray, truth: np.ndarray, others: np.ndarray, seed: i
     """
     model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed)
     return model.fit(features, truth).predict_proba(others)[:, 1]
-
-
-def _interval(
-    truth: np.ndarray, score: np.ndarray, quantiles: tuple[float, ...], seed: int
-) -> tuple[float, tuple[float, ...]]:
-    """AUC, and quantiles of its distribution: normal, with the variance of resampled images."""
-    rng = np.random.default_rng(seed)
-    ranks = np.unique(score, return_inverse=True)[1]  # equal scores stay equal
-    positive, negative = ranks[truth], ranks[~truth]
-    drawn = []
-    for _ in range(BOOTSTRAPS):
-        up, down = rng.choice(positive, len(positive)), np.sort(rng.choice(negative, len(negative)))
-        below = [np.searchsorted(down, up, side=side) for side in ("left", "right")]
-        drawn.append(np.mean(below) / len(down))
-    auc, spread = float(roc_auc_score(truth, score)), float(np.std(drawn))
-    return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)
 
 
 def audit(

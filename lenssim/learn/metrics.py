@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
 
 _BINS = 15
 _CHUNK = 2**22  # entries of the weight table that are worked on at a time
+_RESAMPLES = 500
 _TINY = np.finfo(np.float64).eps
 
 
@@ -101,16 +103,22 @@ def calibration_bins(labels: np.ndarray, probabilities: np.ndarray) -> dict[str,
 
 
 def auc_interval(
-    positive: np.ndarray, score: np.ndarray, *, resamples: int = 200, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of the AUC of scores (N,), higher where `positive` (N,), over samples drawn anew."""
-    n, rng = len(score), np.random.default_rng(seed)
-    rows, found = max(1, _CHUNK // n), []
-    for start in range(0, resamples, rows):
-        drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(min(rows, resamples - start))]
-        found.append(_auc(positive, score, np.stack(drawn).astype(np.float64)))
-    low, high = np.nanpercentile(np.concatenate(found), 100 * np.array([(1 - level) / 2, (1 + level) / 2]))
-    return float(low), float(high)
+    truth: np.ndarray, score: np.ndarray, quantiles: tuple[float, ...] = (0.025, 0.975), seed: int = 0
+) -> tuple[float, tuple[float, ...]]:
+    """AUC of scores (N,) for `truth` (N,) bool, and quantiles of its distribution.
+
+    That is taken as normal, with the variance of resampled images.
+    """
+    rng = np.random.default_rng(seed)
+    ranks = np.unique(score, return_inverse=True)[1]  # equal scores stay equal
+    positive, negative = ranks[truth], ranks[~truth]
+    drawn = []
+    for _ in range(_RESAMPLES):
+        up, down = rng.choice(positive, len(positive)), np.sort(rng.choice(negative, len(negative)))
+        below = [np.searchsorted(down, up, side=side) for side in ("left", "right")]
+        drawn.append(np.mean(below) / len(down))
+    auc, spread = float(roc_auc_score(truth, score)), float(np.std(drawn))
+    return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)
 
 
 def _proper(probabilities: np.ndarray) -> np.ndarray:

@@ -1,57 +1,40 @@
 """Pairs of classes: how well a network tells one from the other, and how well a fit of the smooth lens would."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from lenssim.learn.metrics import auc_interval
+from lenssim.learn.metrics import auc_interval, interval_text
 
-__all__ = ["Pair", "fit_auc", "pair_cells", "pairs"]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two classes: the network's AUC with its interval, and a fit's (None where delta_chi2 is not known)."""
-
-    classes: tuple[str, str]
-    value: float
-    low: float
-    high: float
-    fit: float | None
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {**asdict(self), "classes": list(self.classes)}
+__all__ = ["fit_auc", "pair_cells", "pairs"]
 
 
 def pairs(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
-    delta_chi2: np.ndarray | None,
+    delta_chi2: np.ndarray,
     pixels: int,
     seed: int = 0,
-) -> list[Pair]:
-    """Every pair of classes of which there are images; labels (N,), probabilities (N, K), delta_chi2 (N,) of `pixels`.
+) -> list[dict[str, Any]]:
+    """Every pair of classes of which there are images: the network's AUC with its interval, and a fit's, as plain JSON.
 
-    The network's score within a pair is the ratio of its two probabilities.
+    Labels (N,), probabilities (N, K), `delta_chi2` (N,) of images of `pixels`. The network's score within a pair is the
+    ratio of its two probabilities.
     """
     found = []
-    tiny = np.finfo(np.float64).tiny
-    logs = np.log(np.maximum(probabilities, tiny))
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     for one, other in combinations(range(len(classes)), 2):
         rows = np.flatnonzero((labels == one) | (labels == other))
         positive = labels[rows] == other
         if positive.all() or not positive.any():
             continue
-        score = logs[rows, other] - logs[rows, one]
-        low, high = auc_interval(positive, score, seed=seed)
-        fit = None if delta_chi2 is None else fit_auc(positive, delta_chi2[rows], pixels, seed)
-        found.append(Pair((classes[one], classes[other]), float(roc_auc_score(positive, score)), low, high, fit))
+        value, (low, high) = auc_interval(positive, logs[rows, other] - logs[rows, one], seed=seed)
+        fit = fit_auc(positive, delta_chi2[rows], pixels, seed)
+        found.append({"classes": [classes[one], classes[other]], "value": value, "low": low, "high": high, "fit": fit})
     return found
 
 
@@ -67,13 +50,13 @@ def fit_auc(positive: np.ndarray, delta_chi2: np.ndarray, pixels: int, seed: int
     return max(auc, 1 - auc)
 
 
-def pair_cells(document: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """A table of pairs as `Pair.document` gives them."""
+def pair_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What `pairs` found as a table."""
     return [
         {
             "pair": " / ".join(pair["classes"]),
-            "network's AUC": f"{pair['value']:.4f} [{pair['low']:.4f}, {pair['high']:.4f}]",
-            "a fit's AUC": "-" if pair["fit"] is None else f"{pair['fit']:.4f}",
+            "network's AUC": interval_text(pair),
+            "a fit's AUC": f"{pair['fit']:.4f}",
         }
-        for pair in document
+        for pair in found
     ]

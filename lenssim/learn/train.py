@@ -39,8 +39,8 @@ _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks: Iterable[Callback] = ()) -> Run:
     """Train as the config says and write the run into `folder`; with `resume`, go on where it stopped.
 
-    On one CPU the result depends on config and data alone; on one GPU too, but for networks that need a kernel of which
-    torch has no deterministic kind (`lensformer`). `ConfigError` if the folder is not empty, or on
+    On one CPU the result depends on config and data alone; on one GPU as far as torch has deterministic kernels.
+    `ConfigError` if the folder is not empty, or on
     resume if it holds another training (the differences are listed); `DataError` if the data cannot be learned from
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """

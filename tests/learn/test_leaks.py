@@ -103,14 +103,14 @@ def test_sharp_spots_of_no_flux_are_left_to_the_edges():
 
 def test_the_interval_is_that_of_the_auc():
     """For scores of one distribution the variance of an AUC is (m + n + 1) / (12 m n), Hanley & McNeil 1982."""
-    from lenssim.learn.leaks import _interval
+    from lenssim.learn.metrics import auc_interval
 
     rng = np.random.default_rng(5)
     truth = np.repeat([False, True], 400)
-    _, (low, high) = _interval(truth, rng.uniform(size=800), (0.025, 0.975), 0)
+    _, (low, high) = auc_interval(truth, rng.uniform(size=800), (0.025, 0.975), 0)
     assert (high - low) / (2 * 1.96) == pytest.approx(np.sqrt(801 / (12 * 400 * 400)), rel=0.15)
-    assert _interval(truth, np.ones(800), (0.025, 0.975), 0) == (0.5, (0.5, 0.5))
-    assert _interval(truth, truth * 1.0, (0.025, 0.975), 0) == (1.0, (1.0, 1.0))
+    assert auc_interval(truth, np.ones(800), (0.025, 0.975), 0) == (0.5, (0.5, 0.5))
+    assert auc_interval(truth, truth * 1.0, (0.025, 0.975), 0) == (1.0, (1.0, 1.0))
 
 
 def test_the_same_images_and_seed_give_the_same_audit():

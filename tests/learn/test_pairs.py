@@ -20,22 +20,24 @@ def test_the_network_s_auc_of_a_pair_is_that_of_its_images_alone():
     labels = rng.integers(3, size=3000)
     logits = rng.normal(size=(3000, 3)) + 0.8 * np.eye(3)[labels]
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    found = pairs(labels, p, ("a", "b", "c"), None, 100)
-    assert [pair.classes for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    found = pairs(labels, p, ("a", "b", "c"), np.zeros(3000), 100)
+    assert [pair["classes"] for pair in found] == [["a", "b"], ["a", "c"], ["b", "c"]]
     for pair, (one, other) in zip(found, ((0, 1), (0, 2), (1, 2)), strict=True):
         rows = (labels == one) | (labels == other)
         share = p[rows, other] / (p[rows, one] + p[rows, other])
-        assert pair.value == pytest.approx(roc_auc_score(labels[rows] == other, share))
+        assert pair["value"] == pytest.approx(roc_auc_score(labels[rows] == other, share))
         expected = norm.cdf(0.8)  # difference of two logits: mean 1.6 apart, standard deviation sqrt 2 in each class
-        assert pair.low < pair.value < pair.high
-        assert pair.low - 0.02 < expected < pair.high + 0.02
-        assert pair.high - pair.low < 0.06
-        assert pair.fit is None
-    assert pair_cells([found[0].document()])[0]["a fit's AUC"] == "-"
+        assert pair["low"] < pair["value"] < pair["high"]
+        assert pair["low"] - 0.02 < expected < pair["high"] + 0.02
+        assert pair["high"] - pair["low"] < 0.06
+        assert pair["fit"] == pytest.approx(0.5, abs=0.05)
+    cells = pair_cells(found)
+    assert [row["pair"] for row in cells] == ["a / b", "a / c", "b / c"]
+    assert cells[0]["network's AUC"].startswith(f"{found[0]['value']:.4f} [")
 
 
 def test_certain_answers_and_absent_classes():
     labels = np.array([0, 0, 1, 1])
     p = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.2, 0.8, 0]], dtype=np.float64)
     (pair,) = pairs(labels, p, ("a", "b", "absent"), np.array([0, 0, 1e4, 1e4]), 10)
-    assert (pair.value, pair.fit) == (1.0, 1.0)
+    assert (pair["value"], pair["fit"]) == (1.0, 1.0)

@@ -149,8 +149,9 @@ class Classify(Task):
         counts = np.bincount(labels, minlength=len(classes)).tolist()
         area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
         names = np.array(classes)
-        delta = dataset.params[_FREE][rows] if _FREE in dataset.params else None
-        told = [pair.document() for pair in pairs(labels, p, classes, delta, int(np.prod(dataset.image_shape)), seed)]
+        told = []
+        if _FREE in dataset.params:
+            told = pairs(labels, p, classes, dataset.params[_FREE][rows], int(np.prod(dataset.image_shape)), seed)
         return Judgement(
             metrics=scores,
             facts={
@@ -159,7 +160,7 @@ class Classify(Task):
                 "before_calibration": {name: float(bare[name]) for name in ("loss", "ece")},
                 "pairs": told,
             },
-            tables={} if delta is None else {_AGAINST: pair_cells(told)},
+            tables={_AGAINST: pair_cells(told)} if told else {},
             table={
                 "label": names[labels],
                 "predicted": names[p.argmax(axis=1)],
@@ -193,8 +194,7 @@ class Classify(Task):
         lines = [f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"]
         return lines + [
             f"{' / '.join(pair['classes'])}: AUC {pair['value']:.4f}, a fit of the smooth lens {pair['fit']:.4f}"
-            for pair in document.get("pairs", ())
-            if pair["fit"] is not None
+            for pair in document["pairs"]
         ]
 
     @override

@@ -24,6 +24,8 @@ with warnings.catch_warnings():  # torch makes its own forward derivatives with 
 
 __all__ = ["differentiable", "jacobian"]
 
+_TRACES = (2, 15)  # a release of torch that traces forward derivatives; 2.11 does not
+
 
 class Slope(nn.Module):
     """Derivative of the brightness along one direction in the parameters of the components."""
@@ -100,7 +102,8 @@ def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequen
 @lru_cache
 def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool) -> Callable[..., Tensor]:
     module = Slope(components)
-    if not compiled or any(component.profile == "interpolated" for component in components):
+    traced = torch.__version__ >= _TRACES and all(component.profile != "interpolated" for component in components)
+    if not (compiled and traced):
         return module
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     example = (
@@ -108,10 +111,7 @@ def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
         torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         *(torch.ones(SCENES, count, dtype=dtype) for _ in range(2)),
     )
-    try:
-        of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
-    except ConfigError:  # releases of torch before 2.15 cannot all trace forward derivatives
-        return module
+    of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
 
     def slope(*tensors: Tensor) -> Tensor:
         """Torch traces derivatives for a fixed number of rows only: the last is repeated to fill them."""

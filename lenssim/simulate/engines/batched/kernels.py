@@ -90,7 +90,7 @@ def _compile(
 
 
 def _libraries() -> dict[str, Any]:
-    """A compiler without a shared libstdc++ would build its own copy into the kernel, which torch's does not bear."""
+    """What to link besides: without a shared libstdc++ a compiler builds its own copy in, and torch may crash."""
     name = "libstdc++.so"
     found = subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
     return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
