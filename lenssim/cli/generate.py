@@ -72,7 +72,8 @@ def generate(
     truth: Annotated[
         str | None,
         typer.Option(
-            help="Pictures to keep beside each image: clean (no noise), kappa (the perturbers'), or both: clean,kappa."
+            help="Pictures to keep beside each image: clean (no noise), kappa (the perturbers'), residual (of the best "
+            "smooth lens), or several: clean,kappa."
         ),
     ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")] = False,

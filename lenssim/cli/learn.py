@@ -50,6 +50,10 @@ def classify(
         Path | None, typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")] = False,
+    picture: Annotated[
+        str | None,
+        typer.Option(help="What to look at: image, or clean, kappa, residual if the data keep it. Default: image."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. Default: 12.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: 64.")] = None,
     optimiser: Annotated[str | None, typer.Option(help="adamw, adam, nadam or sgd. Default: adamw.")] = None,
@@ -60,7 +64,8 @@ def classify(
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", "--lr", help="Default: 0.002.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, order and augmentation. Default: 0.")] = None,
     normalise: Annotated[
-        str | None, typer.Option(help="Scaling of each image: minmax, max, standard, asinh, none. Default: minmax.")
+        str | None,
+        typer.Option(help="Scaling of each image: minmax, max, standard, asinh, symlog, none. Default: minmax."),
     ] = None,
     augment: Annotated[
         str | None, typer.Option(help="Such as dihedral+recentre=2+psf; see docs/training.md. Default: dihedral.")
@@ -202,14 +207,14 @@ def evaluate(
     """
     from json import dumps
 
-    from lenssim.data.dataset import ShardDataset
     from lenssim.learn.card import write_card
     from lenssim.learn.evaluate import evaluate as judge
     from lenssim.learn.evaluate import evaluation_folder, held_out
     from lenssim.learn.metrics import interval_text
     from lenssim.learn.run import open_run
 
-    trained, more, dataset = open_run(run), [open_run(each) for each in others or []], ShardDataset(data)
+    trained, more = open_run(run), [open_run(each) for each in others or []]
+    dataset = trained.opened(data)
     rows, which = held_out(trained, dataset, more)
     print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
     document = judge(trained, dataset, others=more, tta=tta, device=device)

@@ -18,10 +18,11 @@ from lenssim.data.stores import Plain, Store, picture_store
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
+__all__ = ["IMAGE", "SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
 
 Batch = dict[str, torch.Tensor]
 
+IMAGE = "image"  # the picture that is the image itself
 SPLIT_PERIOD = 10  # blocks
 _PLACES = {1: "validation", 3: "test"}  # of a block in its cycle; 256 samples already fill one block of each
 
@@ -51,20 +52,20 @@ class ShardDataset(Dataset[Batch]):
     `folder` is a folder, a URL that fsspec knows, or `follow:` and the folder of a generation that may still run. An
     item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
     (`__getitems__`) give the same three with a leading N. `labels` and `index` (n,) are in memory, images stay on
-    disk. `truth` names pictures that come along, `clean` and `kappa`, float32 (C, H, W), of sets that were made with
-    them. Fit for threads, and for forked and spawned workers. `DataError` names the shard that is missing, damaged or
-    not of this data set.
+    disk. `truth` names pictures that come along, `clean`, `kappa` and `residual`, float32 (C, H, W), of sets that were
+    made with them; `picture` one that takes the image's place. Fit for threads, and for forked and spawned workers.
+    `DataError` names the shard that is missing, damaged or not of this data set.
     """
 
-    def __init__(self, folder: Path | str, truth: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path | str, truth: Sequence[str] = (), picture: str = IMAGE) -> None:
         self.place = locate(folder)
         self.folder = path_of(folder) if self.place.manifest is not None else self.place.folder
         self.facts = self.place.facts()
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index
-        self.truth = tuple(truth)
+        self.truth, self.picture = tuple(truth), picture
         self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
-        for name in self.truth:
+        for name in {*self.truth, picture} - {IMAGE}:
             if name not in self.config.get("truth", ()):
                 raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
         self._pictures: dict[tuple[str, int], Plain] = {}
@@ -96,7 +97,8 @@ class ShardDataset(Dataset[Batch]):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return self.facts.image_shape
+        channels, height, width = self.facts.image_shape
+        return (channels if self.picture == IMAGE else self._picture_store(self.picture, 0).shape[1], height, width)
 
     @property
     def order(self) -> dict[str, Any]:
@@ -125,14 +127,19 @@ class ShardDataset(Dataset[Batch]):
         return rows_of_split(self.index, split)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Images float32 (N, C, H, W) of the rows (N,)."""
+        """Images float32 (N, C, H, W) of the rows (N,), or the pictures in their place."""
+        if self.picture != IMAGE:
+            return self.pictures(self.picture, rows)
         images = np.empty((len(rows), *self.image_shape), np.float32)
         for image, (shard, row) in zip(images, self._found(rows), strict=True):
             self._store(shard).read(row, image)
         return images
 
     def pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Truth pictures float32 (N, C, H, W) of the rows (N,): `clean` [e-/s] or `kappa`. `DataError` without."""
+        """Truth pictures float32 (N, C, H, W) of the rows (N,): `clean` [e-/s], `kappa` or `residual` [sigma].
+
+        `DataError` without.
+        """
         found = self._found(rows)
         shape = self._picture_store(name, found[0][0] if found else 0).shape[1:]
         pictures = np.empty((len(rows), *shape), np.float32)

@@ -14,7 +14,7 @@ from lenssim.data.failures import SampleFailure, sample_failure
 from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, read_plan
 from lenssim.data.shards import Samples, scene_attributes
 from lenssim.data.storage import check_storage
-from lenssim.data.truth import UNITS, pictures, scalars, truth_config, truth_modules
+from lenssim.data.truth import UNITS, Sight, pictures, scalars, truth_config, truth_modules
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
@@ -222,7 +222,6 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
             precision = config["engine_settings"].get("precision", config["engine"])
             audits.append(audit(renderer, expected[own], batch.take(own), camera, rays, precision))
-        truths.append(pictures(expected, batch, preset, config))
         images[part] = observe(
             expected,
             batch,
@@ -234,7 +233,9 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         )
         if not (whole := np.isfinite(images[part]).all(axis=(1, 2, 3))).all():
             raise DataError(f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels")
-    params = scenes.params | scalars(scenes, preset, config)
+        truths.append(pictures(Sight(expected, images[part], batch, preset, config)))
+    truth = {name: np.concatenate([each[name] for each in truths]) for name in truths[0]}
+    params = scenes.params | scalars(scenes, preset, config, truth)
     perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
     samples = Samples(
         images=images,
@@ -245,7 +246,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         units={name: scenes.unit(name) for name in {*params, *perturber_columns}} | UNITS,
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
-        truth={name: np.concatenate([each[name] for each in truths]) for name in truths[0]},
+        truth=truth,
     )
     if config.get("storage") or config.get("compress"):
         samples = samples.stored_as(config.get("storage", "float32"), bool(config.get("compress")))

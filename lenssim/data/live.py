@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from lenssim.data.dataset import SPLIT_PERIOD, Batch, rows_of_split
+from lenssim.data.dataset import IMAGE, SPLIT_PERIOD, Batch, rows_of_split
 from lenssim.data.files import canonical_json
 from lenssim.data.manifest import Plan
 from lenssim.simulate.draw import draw, labels
@@ -28,6 +28,8 @@ class LiveDataset(Dataset[Batch]):
     `n` are there as well: `n` only says what an epoch is. Neighbouring rows cost least, because samples are drawn in
     blocks: read it in the order of `BatchSampler(**order)`.
     """
+
+    picture = IMAGE
 
     def __init__(self, plan: Plan, endless: bool = False) -> None:
         self.plan, self.config, self.endless = plan, plan.config, endless

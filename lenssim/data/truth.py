@@ -1,6 +1,7 @@
 """Truth: what a data set may keep of each sample besides its parameters, as pictures and as detectability."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,39 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["TRUTHS", "UNITS", "pictures", "scalars", "truth_config", "truth_modules"]
+__all__ = ["TRUTHS", "UNITS", "Sight", "pictures", "scalars", "truth_config", "truth_modules"]
 
 
-def _clean(expected: np.ndarray, scenes: Scenes, preset: Preset, config: dict[str, Any]) -> np.ndarray:
-    return expected
+@dataclass(frozen=True)
+class Sight:
+    """Some samples as a picture may need them: `expected` and `observed` images (N, C, H, W), scenes and how made."""
+
+    expected: np.ndarray
+    observed: np.ndarray
+    scenes: Scenes
+    preset: Preset
+    config: dict[str, Any]
 
 
-def _kappa(expected: np.ndarray, scenes: Scenes, preset: Preset, config: dict[str, Any]) -> np.ndarray:
+def _clean(sight: Sight) -> np.ndarray:
+    return sight.expected
+
+
+def _kappa(sight: Sight) -> np.ndarray:
     from lenssim.simulate.engines.batched.convergence import convergence  # only now: it imports torch
 
-    return convergence(scenes, preset.instrument, **config["engine_settings"])
+    return convergence(sight.scenes, sight.preset.instrument, **sight.config["engine_settings"])
 
 
-# Pictures (N, C, H, W), by the name of their dataset: functions of expected images, scenes, preset and config.
-Picture = Callable[[np.ndarray, Scenes, Preset, dict[str, Any]], np.ndarray]
-TRUTHS: dict[str, Picture] = {"clean": _clean, "kappa": _kappa}
-UNITS = {"clean": "e-/s", "kappa": ""}
+def _residual(sight: Sight) -> np.ndarray:
+    from lenssim.simulate.engines.batched.fit import smooth_residual
+
+    return smooth_residual(sight.observed, sight.scenes, sight.preset.instrument, **_derived(sight.config))
+
+
+# Pictures (N, C, H, W), by the name of their dataset.
+TRUTHS: dict[str, Callable[[Sight], np.ndarray]] = {"clean": _clean, "kappa": _kappa, "residual": _residual}
+UNITS = {"clean": "e-/s", "kappa": "", "residual": ""}
 
 
 def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bool) -> dict[str, Any]:
@@ -38,10 +55,18 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
             raise unknown("truth", name, TRUTHS)
     if "kappa" in truth and config["engine"] != "batched":
         raise ConfigError("kappa needs the deflections of the batched engine; give --engine batched, or leave it out")
-    if detectability and (config["engine"] != "batched" or config["engine_settings"]["device"] != "cpu"):
+    for what, asked, option in (
+        ("detectability needs", detectability, "--detectability"),
+        ("residuals need", "residual" in truth, "residual"),
+    ):
+        if asked and (config["engine"] != "batched" or config["engine_settings"]["device"] != "cpu"):
+            raise ConfigError(
+                f"{what} the derivatives of the batched engine on the CPU; "
+                f"give --engine batched --device cpu, or leave {option} out"
+            )
+    if "residual" in truth and config["noise"] == "published":
         raise ConfigError(
-            "detectability needs the derivatives of the batched engine on the CPU; "
-            "give --engine batched --device cpu, or leave --detectability out"
+            "residuals need images in e-/s with noise of a known sigma; give --noise nominal, or leave residual out"
         )
     named = [name for name in TRUTHS if name in truth]
     return ({"detectability": True} if detectability else {}) | ({"truth": named} if named else {})
@@ -49,25 +74,31 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
 
 def truth_modules(config: dict[str, Any]) -> list[str]:
     """Modules that take long to import and that the truth of a config needs."""
-    return ["lenssim.simulate.engines.batched.detectability"] if config.get("detectability") else []
+    asked = {"detectability": config.get("detectability"), "fit": "residual" in config.get("truth", ())}
+    return [f"lenssim.simulate.engines.batched.{name}" for name, needed in asked.items() if needed]
 
 
-def pictures(expected: np.ndarray, scenes: Scenes, preset: Preset, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The pictures that a config asks for, float32 (N, C, H, W), of scenes whose `expected` images are given."""
-    return {name: TRUTHS[name](expected, scenes, preset, config).astype(np.float32) for name in config.get("truth", ())}
+def pictures(sight: Sight) -> dict[str, np.ndarray]:
+    """The pictures that a config asks for, float32 (N, C, H, W)."""
+    return {name: TRUTHS[name](sight).astype(np.float32) for name in sight.config.get("truth", ())}
 
 
-def scalars(scenes: Scenes, preset: Preset, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The columns (N,) that a config asks for besides the drawn ones: see `detectability`."""
-    if not config.get("detectability"):
-        return {}
-    from lenssim.simulate.engines.batched.detectability import detectability
+def scalars(
+    scenes: Scenes, preset: Preset, config: dict[str, Any], truth: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The columns (N,) that a config asks for besides the drawn ones: see `detectability`; chi2 of a residual."""
+    columns = {}
+    if config.get("detectability"):
+        from lenssim.simulate.engines.batched.detectability import detectability
 
-    settings = config["engine_settings"]
-    return detectability(
-        scenes,
-        preset.instrument,
-        supersampling=config["supersampling"],
-        precision=settings["precision"],
-        kernels=settings["kernels"],
-    )
+        columns = detectability(scenes, preset.instrument, **_derived(config))
+    if "residual" in truth:
+        columns["chi2"] = (truth["residual"].astype(np.float64) ** 2).sum(axis=(1, 2, 3))
+    return columns
+
+
+def _derived(config: dict[str, Any]) -> dict[str, Any]:
+    """Options of what takes derivatives of the engine."""
+    return {name: config["engine_settings"][name] for name in ("precision", "kernels")} | {
+        "supersampling": config["supersampling"]
+    }

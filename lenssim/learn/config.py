@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from lenssim.data.dataset import IMAGE
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
 from lenssim.learn.dropout import parse_dropout
@@ -49,6 +50,7 @@ class TrainConfig(BaseModel):
         default=None, description="folder of the data set; its train and validation blocks are used"
     )
     live: LiveData | None = Field(default=None, description="in place of data: simulate while training")
+    picture: str = Field(default=IMAGE, description="what is shown of each sample: its image, or a picture beside it")
     epochs: int = Field(default=12, ge=1, description="passes over the training samples")
     batch_size: int = Field(default=64, ge=2, description="images a step")
     optimiser: str = Field(default="adamw", description="by its name in the registry; adam has no weight decay")
@@ -56,7 +58,9 @@ class TrainConfig(BaseModel):
     learning_rate: float = Field(default=2e-3, gt=0, le=10, description="at the start; at the peak with onecycle")
     weight_decay: float = Field(default=1e-2, ge=0, description="of all optimisers but adam")
     seed: int = Field(default=0, ge=0, description="decides weights, order and augmentation")
-    normalise: str = Field(default="minmax", description="what is done to each image first")
+    normalise: str = Field(
+        default="minmax", description="what is done to each image first; symlog if left out for residuals"
+    )
     augment: str = Field(default="dihedral", description="names joined by +, see docs/training.md")
     dropout: Annotated[str, BeforeValidator(str)] = Field(
         default="0", description="rate before every layer but the first, or concrete: learned; drawn in answers too"
@@ -74,6 +78,20 @@ class TrainConfig(BaseModel):
     compile: bool = Field(default=False, description="the network, by torch.compile: minutes first, then faster steps")
     devices: int = Field(default=1, ge=1, description="how many share each batch, a process each")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_sigma(cls, document: Any) -> Any:
+        """Residuals mean something in units of sigma alone."""
+        if isinstance(document, dict) and document.get("picture") == "residual":
+            return {"normalise": "symlog", **document}
+        return document
+
+    @model_validator(mode="after")
+    def _shown(self) -> "TrainConfig":
+        if self.live is not None and self.picture != IMAGE:
+            raise ValueError(f"live data have no {self.picture!r} beside their images: give data that keep it")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> "TrainConfig":

@@ -18,6 +18,11 @@ __all__ = ["Ensemble"]
 _CHUNK = 1024  # images in memory at a time
 
 
+def _question(run: Run) -> str:
+    record = run.record
+    return f"{record.task.title} from {record.config.picture} {record.image_shape}"
+
+
 class Ensemble:
     """Runs that ask the same of the same kind of image; one run is an ensemble too.
 
@@ -28,10 +33,10 @@ class Ensemble:
     def __init__(self, runs: Sequence[Run], device: torch.device, *, tta: bool = False) -> None:
         first = runs[0].record
         for run in runs[1:]:
-            if (run.record.task.title, run.record.image_shape) != (first.task.title, first.image_shape):
+            if _question(run) != _question(runs[0]):
                 raise ConfigError(
-                    f"{run.folder} cannot be taken together with {runs[0].folder}: {run.record.task.title} from "
-                    f"{run.record.image_shape}, not {first.task.title} from {first.image_shape}"
+                    f"{run.folder} cannot be taken together with {runs[0].folder}: {_question(run)}, "
+                    f"not {_question(runs[0])}"
                 )
         if tta and not first.task.invariant:
             raise ConfigError(

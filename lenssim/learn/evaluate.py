@@ -129,6 +129,8 @@ def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]
 
 def _check(run: Run, dataset: ShardDataset) -> None:
     run.record.task.check(dataset)
+    if (shown := run.record.config.picture) != dataset.picture:
+        raise DataError(f"{run.folder} was trained on the picture {shown!r}, and is shown {dataset.picture!r}")
     if run.record.image_shape != dataset.image_shape:
         raise DataError(
             f"{dataset.folder} has images of {' x '.join(map(str, dataset.image_shape))}; the run {run.folder} takes "

@@ -58,6 +58,7 @@ def follow(
             engine_name=step.engine,
             supersampling=step.supersampling,
             detectability=step.detectability,
+            truth=step.truth,
             folder=steps.data / name,
         )
         with generating("generating") as report:
@@ -116,7 +117,7 @@ class _Judgement:
     def opened(self) -> tuple[Run, ShardDataset, Sequence[Run]]:
         """The first run, the data set, and the other runs."""
         run, *others = map(open_run, self.members)
-        return run, ShardDataset(self.data), others
+        return run, run.opened(self.data), others
 
     def evaluated(self, device: str) -> tuple[Run, ShardDataset, Path, dict[str, Any]]:
         """The first run, the data set, and the folder and the document of the evaluation."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.convert import read_images
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.dataset import IMAGE, ShardDataset
 from lenssim.data.npy import load_npy
 from lenssim.data.places import is_url
 from lenssim.data.reading import decoded, open_shard
@@ -29,25 +29,29 @@ class Pictures:
     images: np.ndarray
 
 
-def read_pictures(path: Path | str, image_shape: tuple[int, int, int]) -> Iterator[Pictures]:
+def read_pictures(path: Path | str, image_shape: tuple[int, int, int], picture: str = IMAGE) -> Iterator[Pictures]:
     """The images of a file or data set, a part at a time; a URL is that of a data set.
+
+    `picture` is what a data set shows; files of images are taken to hold it.
 
     `DataError` names the file, the image and the mend for what cannot be read, has not `image_shape` (C, H, W), holds
     NaN, or is flat.
     """
-    for numbers, images in _read(path, image_shape):
+    for numbers, images in _read(path, image_shape, picture):
         images = np.asarray(images, dtype=np.float32)
         _check(images, numbers, str(path), image_shape)
         yield Pictures(str(path), numbers, images)
 
 
-def _read(place: Path | str, image_shape: tuple[int, int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _read(
+    place: Path | str, image_shape: tuple[int, int, int], picture: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     path = Path(place)
     name = path.name.lower()
     if is_url(place) and name.endswith((".h5", ".hdf5", ".npy", *_FITS)):
         raise DataError(f"{place}: a URL is that of a data set's folder; fetch a single file first")
     if is_url(place) or path.is_dir():
-        dataset = ShardDataset(place)
+        dataset = ShardDataset(place, picture=picture)
         for start in range(0, len(dataset), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(dataset)))
             yield dataset.index[rows], dataset.images(rows)
@@ -55,7 +59,9 @@ def _read(place: Path | str, image_shape: tuple[int, int, int]) -> Iterator[tupl
         raise DataError(f"{path} does not exist")
     elif name.endswith((".h5", ".hdf5")):
         with open_shard(path) as file:
-            yield file["index"][...], decoded(file)
+            if picture != IMAGE and picture not in file:
+                raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
+            yield file["index"][...], decoded(file) if picture == IMAGE else file[picture][...]
     elif name.endswith(".npy"):
         single = image_shape[0] == 1  # else a 3-D array is one image of several bands
         yield _numbered(_stack(read_images(path) if single else load_npy(path), image_shape, path))

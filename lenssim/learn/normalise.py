@@ -47,6 +47,11 @@ def asinh(images: Tensor) -> Tensor:
     return torch.asinh(_SOFTENING * minmax(images)) / math.asinh(_SOFTENING)
 
 
+def symlog(images: Tensor) -> Tensor:
+    """asinh(x): x itself below 1, its logarithm far above; for pictures in units of sigma."""
+    return torch.asinh(images)
+
+
 def none(images: Tensor) -> Tensor:
     """x, in the units of the data."""
     return images
@@ -57,6 +62,7 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": maximum,
     "standard": standard,
     "asinh": asinh,
+    "symlog": symlog,
     "none": none,
 }
 

@@ -146,14 +146,15 @@ def _asked(run: Run, files: Sequence[Path], device: str) -> tuple[Posterior, np.
     ensemble, task = Ensemble([run], pick_device(device)), run.record.task
     assert isinstance(task, Regress)
     if len(files) == 1 and files[0].is_dir():
-        dataset = ShardDataset(files[0])
+        dataset = run.opened(files[0])
         rows = task.usable(dataset, held_out(run, dataset)[0])
         if not len(rows):
             raise DataError(f"{files[0]}: no samples are held out; take a data set of another --seed")
         task, outputs = ensemble.of(dataset, rows)
         known = set(task.columns) <= set(dataset.params)
         return task.posterior(outputs), dataset.targets(task.columns, rows) if known else None
-    parts = [ensemble(one.images) for path in files for one in read_pictures(path, run.record.image_shape)]
+    shape, shown = run.record.image_shape, run.record.config.picture
+    parts = [ensemble(one.images) for path in files for one in read_pictures(path, shape, shown)]
     return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
 
 

@@ -43,7 +43,7 @@ def predict(
     """
     ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), read_novelty(run.folder)
     for path in files:
-        for pictures in read_pictures(path, run.record.image_shape):
+        for pictures in read_pictures(path, run.record.image_shape, run.record.config.picture):
             task, outputs = ensemble(pictures.images)
             p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
             for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):

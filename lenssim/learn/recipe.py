@@ -20,7 +20,7 @@ from lenssim.simulate.preset import Preset, load_preset
 __all__ = ["EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
 
 _NUMBERS = ("limit", "dropout", "seed")
-_LISTS = ("data", "net", *_NUMBERS)
+_LISTS = ("data", "net", "picture", *_NUMBERS)
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of folders, inside the recipe's own
 
 
@@ -38,6 +38,7 @@ class GenerateStep(BaseModel):
     engine: str = "batched"
     supersampling: Supersampling | None = None
     detectability: bool = False
+    truth: tuple[str, ...] = ()
     shared: tuple[str, ...] | None = None
 
     @property
@@ -92,7 +93,7 @@ class Training:
 class Recipe(BaseModel):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
-    In a line of `train`, a list for `data`, `net`, `limit`, `dropout` or `seed` stands for a run with each of its
+    In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each of its
     values. Runs that differ in their seed alone are judged together too, by the mean of their answers.
     """
 

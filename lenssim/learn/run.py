@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.dataset import IMAGE, ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
@@ -38,11 +38,14 @@ class DataIdentity(BaseModel):
     seed: int | None = None
     split: str | None = None
     engine: str | None = None
+    picture: str = IMAGE
 
     @property
     def title(self) -> str:
         """A few words for tables and figures."""
-        return f"preset {self.preset}, noise {self.noise}" if self.preset else f"{self.kind} {self.fingerprint[:8]}"
+        shown = "" if self.picture == IMAGE else f", {self.picture}"
+        own = f"preset {self.preset}, noise {self.noise}" if self.preset else f"{self.kind} {self.fingerprint[:8]}"
+        return own + shown
 
     def shares_samples(self, other: "DataIdentity") -> bool:
         """Whether some scenes may be in both: the same contents or config, or the same seed and split of any preset.
@@ -128,6 +131,10 @@ class Run:
         """Table of the epochs."""
         return self.folder / "metrics.csv"
 
+    def opened(self, data: Path | str) -> ShardDataset:
+        """A data set as this run looks at it: the picture that it was trained on; errors as of `ShardDataset`."""
+        return ShardDataset(data, picture=self.record.config.picture)
+
     def fresh_model(self) -> Model:
         """The model before training."""
         return fresh_model(self.record.config, self.record.images, self.record.task.outputs)
@@ -157,6 +164,7 @@ def identify(dataset: ShardDataset | LiveDataset) -> DataIdentity:
         n=len(dataset),
         kind=config.get("kind", "unknown"),
         preset=config.get("preset", {}).get("name"),
+        picture=dataset.picture,
         **{key: config.get(key) for key in ("noise", "seed", "split", "engine")},
     )
 

@@ -44,7 +44,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     resume if it holds another training (the differences are listed); `DataError` if the data cannot be learned from
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """
-    dataset, folder = open_source(config.data, config.live), Path(folder)
+    dataset, folder = open_source(config.data, config.live, config.picture), Path(folder)
     fit, rows = task_class(config.task).fit, {split: dataset.rows(split) for split in ("train", "validation")}
     task = fit(config, dataset, rows)
     rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}

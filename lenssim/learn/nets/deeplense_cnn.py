@@ -1,5 +1,6 @@
 """The plain CNN of the DeepLense Model III benchmark: 509,955 parameters for stamps of 64 x 64 and three classes."""
 
+import torch
 from torch import nn
 
 from lenssim.errors import ConfigError
@@ -22,7 +23,7 @@ def build(images: Images, outputs: int) -> nn.Module:
             f"the net deeplense_cnn takes stamps of {_SMALLEST} pixels and more, got {sides[0]} x {sides[1]}"
         )
     rows, columns = map(_remaining, sides)
-    return nn.Sequential(
+    net = nn.Sequential(
         nn.Conv2d(channels, 32, 7, stride=2, padding=3),
         nn.ReLU(),
         nn.Conv2d(32, 64, 7, stride=2, padding=3),
@@ -42,6 +43,7 @@ def build(images: Images, outputs: int) -> nn.Module:
         nn.Dropout(0.2),
         nn.Linear(32, outputs),
     )
+    return net.to(memory_format=torch.channels_last)  # faster on CPUs
 
 
 def _remaining(side: int) -> int:

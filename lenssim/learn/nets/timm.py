@@ -49,4 +49,6 @@ def build(images: Images, outputs: int, name: str) -> nn.Module:
         raise ConfigError(f"the net timm:{name} cannot take stamps of {height} x {width} pixels: {reason}") from None
     if shape != (2, outputs):
         raise ConfigError(f"timm:{name} is no classifier: it gives {shape[1:]} numbers an image, not {outputs}")
+    if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
+        net.to(memory_format=torch.channels_last)  # convolutions: up to twice as fast on CPUs, transformers slower
     return net.train()

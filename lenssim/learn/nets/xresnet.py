@@ -49,4 +49,4 @@ def build(images: Images, outputs: int) -> nn.Module:
         act_layer=nn.Mish,
     )
     net.layer1.append(SelfAttention(_WIDTH))
-    return net
+    return net.to(memory_format=torch.channels_last)  # faster on CPUs

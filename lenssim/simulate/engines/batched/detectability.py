@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
-from lenssim.simulate.engines.batched.gradients import differentiable, jacobian
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
+from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
+from lenssim.simulate.instruments import Instrument, Supersampling
 from lenssim.simulate.observe import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
@@ -53,7 +53,7 @@ def _step(
     images = [image.astype(np.float64) for image in images]
     sigma = noise_sigma(images[0], scenes, instrument)
     difference = ((images[0] - images[1]) / sigma).reshape(len(scenes), -1)
-    rays = max(2, instrument.psf.supersampling) if supersampling == ADAPTIVE else supersampling
+    rays = regular(instrument, supersampling)
     slopes = jacobian(
         smooth, instrument, differentiable(scenes.components), supersampling=rays, precision=precision, kernels=kernels
     )

@@ -14,7 +14,7 @@ from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import pixel_flux
 from lenssim.simulate.engines.batched.rays import Shine
 from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, check_sampling
+from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
@@ -22,7 +22,7 @@ with warnings.catch_warnings():  # torch makes its own forward derivatives with 
     warnings.simplefilter("ignore", FutureWarning)
     import torch._decomp.decompositions_for_jvp
 
-__all__ = ["differentiable", "jacobian"]
+__all__ = ["differentiable", "jacobian", "regular"]
 
 _TRACES = (2, 15)  # a release of torch that traces forward derivatives; 2.11 does not
 
@@ -46,6 +46,11 @@ def differentiable(components: Sequence[Component]) -> list[str]:
     image has no derivative by which image it is.
     """
     return [c.prefix + name for c in components for name in PROFILES[c.profile].columns if name != "image"]
+
+
+def regular(instrument: Instrument, supersampling: Supersampling) -> int:
+    """Rays a pixel side of the grid on which images of that sampling are differentiated."""
+    return max(2, instrument.psf.supersampling) if supersampling == ADAPTIVE else supersampling
 
 
 def jacobian(
