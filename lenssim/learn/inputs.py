@@ -35,11 +35,11 @@ def read_pictures(path: Path | str, image_shape: tuple[int, int, int], picture: 
     `picture` is what a data set shows; files of images are taken to hold it.
 
     `DataError` names the file, the image and the mend for what cannot be read, has not `image_shape` (C, H, W), holds
-    NaN, or is flat.
+    NaN, or is a flat image (a picture such as kappa may be).
     """
     for numbers, images in _read(path, image_shape, picture):
         images = np.asarray(images, dtype=np.float32)
-        _check(images, numbers, str(path), image_shape)
+        _check(images, numbers, str(path), image_shape, flat=picture != IMAGE)
         yield Pictures(str(path), numbers, images)
 
 
@@ -103,20 +103,21 @@ def _read_fits(path: Path) -> np.ndarray:
     raise DataError(f"{path} holds no image: neither its primary nor another unit has one")
 
 
-def _check(images: np.ndarray, numbers: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
+def _check(
+    images: np.ndarray, numbers: np.ndarray, path: str, image_shape: tuple[int, int, int], *, flat: bool
+) -> None:
     if images.shape[1:] != image_shape:
         raise DataError(
             f"{path}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
             f"{' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample the stamps to the size and "
             "pixel scale of the training data"
         )
-    flat = images.reshape(len(images), -1)
-    for image, number in zip(flat, numbers, strict=True):
+    for image, number in zip(images.reshape(len(images), -1), numbers, strict=True):
         where = f"{path}, image {number}" if len(images) > 1 else path
         if not np.isfinite(image).all():
             raise DataError(
                 f"{where}: {np.count_nonzero(~np.isfinite(image))} of its pixels are NaN or infinite; "
                 "replace them by the sky's level first"
             )
-        if image.min() == image.max():
+        if not flat and image.min() == image.max():
             raise DataError(f"{where}: the image is flat (every pixel is {image[0]:g}): there is nothing to see")

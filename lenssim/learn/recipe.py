@@ -93,8 +93,8 @@ class Training:
 class Recipe(BaseModel):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
-    In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each of its
-    values. Runs that differ in their seed alone are judged together too, by the mean of their answers.
+    In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
+    of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

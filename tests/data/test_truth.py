@@ -17,9 +17,11 @@ from lenssim.data.shards import pack
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.engines.batched.convergence import convergence
-from lenssim.simulate.preset import parse_preset, preset_text
+from lenssim.simulate.engines.batched.fit import smooth_residual
+from lenssim.simulate.preset import load_preset, parse_preset, preset_text
 
 BOTH = ("clean", "kappa")
+ALL = (*BOTH, "residual")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,6 +42,38 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("truth") / "D"
     generate(place, plan(truth=BOTH))
     return place
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    place = tmp_path_factory.mktemp("fitted") / "D"
+    generate(place, plan(truth=["residual"]))
+    return place
+
+
+def test_a_residual_is_that_of_a_smooth_fit_to_the_image(fitted):
+    samples = read_samples(fitted / SHARDS / shard_name(1))
+    camera, again = parse_preset(plan().config["preset"]).instrument, samples.scenes()
+    expected = smooth_residual(samples.images, again, camera, kernels="eager")
+    np.testing.assert_array_equal(samples.truth["residual"], expected)
+    chi2 = samples.params["chi2"]
+    np.testing.assert_allclose(chi2, (expected.astype(float) ** 2).sum((1, 2, 3)))
+    smooth = samples.labels == 0
+    assert abs(chi2[smooth].mean() - (24 * 24 - 13)) < 5 * np.sqrt(2 * 24 * 24 / smooth.sum())
+    assert np.median(chi2[~smooth]) > 2 * chi2[smooth].max()
+    assert verify(fitted).problems == []
+    assert resimulate(fitted, 3)[1] == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_data_set_shows_a_picture_for_the_image(folder, fitted, name):
+    data = fitted if name == "residual" else folder
+    plain, mine, rows = ShardDataset(data), ShardDataset(data, picture=name), np.array([40, 3, 69])
+    assert mine.image_shape == (1, 24, 24)
+    np.testing.assert_array_equal(mine.images(rows), plain.pictures(name, rows))
+    np.testing.assert_array_equal(mine.__getitems__(rows)["image"], plain.pictures(name, rows))
+    assert not np.array_equal(mine.images(rows), plain.images(rows))
+    np.testing.assert_array_equal(mine.labels, plain.labels)
 
 
 def test_pictures_are_what_they_say(folder):
@@ -81,10 +115,16 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
         plan(truth=["kapa"])
     with pytest.raises(ConfigError, match="kappa needs the deflections of the batched engine"):
         plan(truth=["kappa"], engine_name="lenstronomy")
+    with pytest.raises(ConfigError, match="residuals need the derivatives of the batched engine"):
+        plan(truth=["residual"], engine_name="lenstronomy")
+    with pytest.raises(ConfigError, match="residuals need images in e-/s with noise of a known sigma"):
+        make_plan(load_preset("I"), 6, noise="published", truth=["residual"])
     assert plan(truth=["clean"], engine_name="lenstronomy").config["truth"] == ["clean"]
     generate(tmp_path / "plain", plan())
     with pytest.raises(ConfigError, match="keeps no 'kappa'; pictures are kept by lenssim generate --truth kappa"):
         ShardDataset(tmp_path / "plain", truth=["kappa"])
+    with pytest.raises(ConfigError, match="keeps no 'residual'; pictures are kept by lenssim generate --truth"):
+        ShardDataset(tmp_path / "plain", picture="residual")
 
 
 def test_verification_and_resimulation_know_them(folder, tmp_path):
