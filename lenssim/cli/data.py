@@ -121,6 +121,7 @@ def show(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures.")]
     = None,
     count: Annotated[int, typer.Option(help="Images a class.")] = 25,
+    picture: Annotated[str, typer.Option(help="image, or clean, kappa, residual if it is kept.")] = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
     from lenssim.data.contact import contact_sheets
@@ -129,7 +130,7 @@ def show(
 
     if out is None and is_url(folder):
         raise ConfigError(f"say by --out where the pictures of {folder} go")
-    for path in contact_sheets(folder, out or Path(folder) / "figures", count):
+    for path in contact_sheets(folder, out or Path(folder) / "figures", count, picture):
         print(path)
 
 

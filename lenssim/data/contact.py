@@ -6,17 +6,28 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.files import write
+from lenssim.data.manifest import read_plan
 from lenssim.data.places import complete, path_of
 from lenssim.data.reading import decoded, open_shard
+from lenssim.data.truth import IMAGE, check_kept
 from lenssim.errors import ConfigError
 
 __all__ = ["contact_sheet", "contact_sheets", "first_of_each_class"]
 
 
-def first_of_each_class(folder: Path | str, count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each class the first `count` images (k, C, H, W) and their sample numbers (k,), in order of number."""
+_SIGNED = 5  # sigma, at which the colours of residuals end
+
+
+def first_of_each_class(
+    folder: Path | str, count: int, picture: str = IMAGE
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each class the first `count` images (k, C, H, W) and their sample numbers (k,), in order of number.
+
+    Or truth pictures; `ConfigError` if the data set keeps none of that name.
+    """
     place = complete(folder)
     manifest = place.manifest
+    check_kept(folder, read_plan(place.folder).config, picture)
     images: dict[str, list[np.ndarray]] = {name: [] for name in manifest.classes}
     numbers: dict[str, list[int]] = {name: [] for name in manifest.classes}
     for shard in range(len(manifest.shards)):
@@ -26,13 +37,16 @@ def first_of_each_class(folder: Path | str, count: int) -> dict[str, tuple[np.nd
             labels, index = file["labels"][...], file["index"][...]
             for label, name in enumerate(manifest.classes):
                 for row in np.flatnonzero(labels == label)[: count - len(images[name])]:
-                    images[name].append(decoded(file, int(row)))
+                    images[name].append(decoded(file, int(row)) if picture == IMAGE else file[picture][int(row)])
                     numbers[name].append(int(index[row]))
     return {name: (np.stack(images[name]), np.array(numbers[name])) for name in images if images[name]}
 
 
-def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str) -> bytes:
-    """PNG of a grid of images (k, C, H, W), first band, asinh stretch, y upwards, each under its sample number."""
+def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed: bool = False) -> bytes:
+    """PNG of a grid of images (k, C, H, W), first band, asinh stretch, y upwards, each under its sample number.
+
+    `signed`: red above zero and blue below, from -5 to 5.
+    """
     from matplotlib.figure import Figure
 
     columns = int(np.ceil(np.sqrt(len(images))))
@@ -43,23 +57,28 @@ def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str) -> bytes:
     for axis in axes:
         axis.axis("off")
     for axis, image, number in zip(axes, images[:, 0], numbers, strict=False):
-        low, high = np.percentile(image, [1, 99.8])
-        stretch = np.arcsinh(8 * (image - low) / (high - low or 1.0))
-        axis.imshow(stretch, origin="lower", cmap="magma", interpolation="nearest")
+        if signed:
+            shown, colours = image, {"cmap": "RdBu_r", "vmin": -_SIGNED, "vmax": _SIGNED}
+        else:
+            low, high = np.percentile(image, [1, 99.8])
+            shown, colours = np.arcsinh(8 * (image - low) / (high - low or 1.0)), {"cmap": "magma"}
+        axis.imshow(shown, origin="lower", interpolation="nearest", **colours)
         axis.set_title(str(number), fontsize=6, pad=1.5)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
 
 
-def contact_sheets(folder: Path | str, target: Path, count: int = 25) -> list[Path]:
-    """Write `contact-<class>.png` for every class into `target`; returns the files."""
+def contact_sheets(folder: Path | str, target: Path, count: int = 25, picture: str = IMAGE) -> list[Path]:
+    """Write `contact-<class>.png`, or `<picture>-<class>.png`, for every class into `target`; returns the files."""
     if not 1 <= count <= 400:
         raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
+    found, paths = first_of_each_class(folder, count, picture), []
     target.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, (images, numbers) in first_of_each_class(folder, count).items():
-        path = target / f"contact-{name}.png"
-        write(path, contact_sheet(images, numbers, f"{path_of(folder).name}: {name}"))
+    of_image = picture == IMAGE
+    for name, (images, numbers) in found.items():
+        path = target / f"{'contact' if of_image else picture}-{name}.png"
+        title = f"{path_of(folder).name}: {name}{'' if of_image else f', {picture}'}"
+        write(path, contact_sheet(images, numbers, title, signed=picture == "residual"))
         paths.append(path)
     return paths

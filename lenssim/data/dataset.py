@@ -15,14 +15,14 @@ from lenssim.data.places import Folder, locate, path_of
 from lenssim.data.reading import open_shard
 from lenssim.data.sampler import BatchSampler
 from lenssim.data.stores import Plain, Store, picture_store
-from lenssim.errors import ConfigError, unknown
+from lenssim.data.truth import IMAGE, check_kept
+from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["IMAGE", "SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
+__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
 
 Batch = dict[str, torch.Tensor]
 
-IMAGE = "image"  # the picture that is the image itself
 SPLIT_PERIOD = 10  # blocks
 _PLACES = {1: "validation", 3: "test"}  # of a block in its cycle; 256 samples already fill one block of each
 
@@ -65,9 +65,7 @@ class ShardDataset(Dataset[Batch]):
         self.labels, self.index = self.facts.labels, self.facts.index
         self.truth, self.picture = tuple(truth), picture
         self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
-        for name in {*self.truth, picture} - {IMAGE}:
-            if name not in self.config.get("truth", ()):
-                raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
+        check_kept(folder, self.config, *self.truth, picture)
         self._pictures: dict[tuple[str, int], Plain] = {}
         self._first = np.cumsum([0, *self.facts.sizes])[:-1]
         self._stores: list[Store | None] = [None] * len(self.facts.sizes)
@@ -97,8 +95,8 @@ class ShardDataset(Dataset[Batch]):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        channels, height, width = self.facts.image_shape
-        return (channels if self.picture == IMAGE else self._picture_store(self.picture, 0).shape[1], height, width)
+        channels, height, width = self._shape(self.picture)
+        return channels, height, width
 
     @property
     def order(self) -> dict[str, Any]:
@@ -128,24 +126,21 @@ class ShardDataset(Dataset[Batch]):
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Images float32 (N, C, H, W) of the rows (N,), or the pictures in their place."""
-        if self.picture != IMAGE:
-            return self.pictures(self.picture, rows)
-        images = np.empty((len(rows), *self.image_shape), np.float32)
-        for image, (shard, row) in zip(images, self._found(rows), strict=True):
-            self._store(shard).read(row, image)
-        return images
+        return self.pictures(self.picture, rows)
 
     def pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Truth pictures float32 (N, C, H, W) of the rows (N,): `clean` [e-/s], `kappa` or `residual` [sigma].
+        """Float32 (N, C, H, W) of the rows (N,): `image`, or the truth's `clean` [e-/s], `kappa`, `residual` [sigma].
 
         `DataError` without.
         """
-        found = self._found(rows)
-        shape = self._picture_store(name, found[0][0] if found else 0).shape[1:]
-        pictures = np.empty((len(rows), *shape), np.float32)
-        for picture, (shard, row) in zip(pictures, found, strict=True):
-            self._picture_store(name, shard).read(row, picture)
+        pictures = np.empty((len(rows), *self._shape(name)), np.float32)
+        for picture, (shard, row) in zip(pictures, self._found(rows), strict=True):
+            store = self._store(shard) if name == IMAGE else self._picture_store(name, shard)
+            store.read(row, picture)
         return pictures
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return self.facts.image_shape if name == IMAGE else self._picture_store(name, 0).shape[1:]
 
     def _found(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """Shard of each row (N,) of the data set, and its row there."""

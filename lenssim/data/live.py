@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from lenssim.data.dataset import IMAGE, SPLIT_PERIOD, Batch, rows_of_split
+from lenssim.data.dataset import SPLIT_PERIOD, Batch, rows_of_split
 from lenssim.data.files import canonical_json
 from lenssim.data.manifest import Plan
+from lenssim.data.truth import IMAGE
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.observe import observe

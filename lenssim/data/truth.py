@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,18 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["TRUTHS", "UNITS", "Sight", "pictures", "scalars", "truth_config", "truth_modules"]
+__all__ = [
+    "IMAGE",
+    "TRUTHS",
+    "UNITS",
+    "Sight",
+    "check_kept",
+    "check_picture",
+    "pictures",
+    "scalars",
+    "truth_config",
+    "truth_modules",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ def _residual(sight: Sight) -> np.ndarray:
 
 # Pictures (N, C, H, W), by the name of their dataset.
 TRUTHS: dict[str, Callable[[Sight], np.ndarray]] = {"clean": _clean, "kappa": _kappa, "residual": _residual}
+IMAGE = "image"  # the picture that is the image itself
 UNITS = {"clean": "e-/s", "kappa": "", "residual": ""}
 
 
@@ -70,6 +83,20 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
         )
     named = [name for name in TRUTHS if name in truth]
     return ({"detectability": True} if detectability else {}) | ({"truth": named} if named else {})
+
+
+def check_picture(name: str) -> None:
+    """`ConfigError` with a suggestion for what is neither the image nor in `TRUTHS`."""
+    if name not in (IMAGE, *TRUTHS):
+        raise unknown("picture", name, [IMAGE, *TRUTHS])
+
+
+def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
+    """`ConfigError` if a data set of that config does not keep one of the pictures."""
+    for name in names:
+        check_picture(name)
+        if name != IMAGE and name not in config.get("truth", ()):
+            raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
 
 
 def truth_modules(config: dict[str, Any]) -> list[str]:

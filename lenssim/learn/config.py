@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from lenssim.data.dataset import IMAGE
+from lenssim.data.truth import IMAGE, check_picture
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.augment import augmentation
 from lenssim.learn.dropout import parse_dropout
@@ -18,6 +18,7 @@ __all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
 
 _REGISTRIES: dict[str, Callable[[str], Any]] = {
     "net": check_net,
+    "picture": check_picture,
     "head": lambda name: head(name, 1),
     "normalise": normalisation,
     "augment": augmentation,

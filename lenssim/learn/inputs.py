@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.convert import read_images
-from lenssim.data.dataset import IMAGE, ShardDataset
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.npy import load_npy
 from lenssim.data.places import is_url
 from lenssim.data.reading import decoded, open_shard
+from lenssim.data.truth import IMAGE
 from lenssim.errors import DataError
 
 __all__ = ["Pictures", "read_pictures"]

@@ -32,8 +32,10 @@ def _panels(count: int, columns: int, title: str) -> tuple[Figure, list]:
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
-    """An image (C, H, W) for the eye: the mean of its bands, faint light brought up."""
+    """An image (C, H, W) for the eye: the mean of its bands, faint light brought up, below zero too if need be."""
     grey = image.mean(axis=0)
+    if grey.min() < -grey.max() / 2:
+        return np.arcsinh(grey)
     span = grey.max() - grey.min()
     return np.arcsinh(10 * (grey - grey.min()) / (span if span > 0 else 1))
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write
+from lenssim.data.truth import IMAGE
 from lenssim.learn.comparisons import histories_figure, sizes_figure
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.figures import save
@@ -77,8 +78,12 @@ def write_page(
     by_data: dict[str, list[Judged]] = {}
     for each in judged:
         by_data.setdefault(each.row.data, []).append(each)
-    for name, own in by_data.items():
-        parts.append(_section(shown(f"examples-{name}", _examples(own[0]), "examples, with their labels")))
+    views: dict[str, Judged] = {}
+    for each in judged:
+        picture = each.dataset.picture
+        views.setdefault(each.row.data if picture == IMAGE else f"{each.row.data}-{picture}", each)
+    for name, each in views.items():
+        parts.append(_section(shown(f"examples-{name}", _examples(each), "examples, with their labels")))
     parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
     for name, own in by_data.items():
         parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
@@ -186,7 +191,7 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
         camera, drawn = parse_preset(config["preset"], "the data's preset").instrument, truth.get("exposure_time")
         exposure = np.broadcast_to(camera.total_exposure(drawn), len(rows))[:, None, None, None]
         sky = np.broadcast_to(camera.background(drawn), len(rows))[:, None, None, None]
-        images = each.dataset.images(rows).astype(np.float64)
+        images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
         power = (images**2 / (sky**2 + np.maximum(images, 0) / exposure)).sum((1, 2, 3))
         own = 0 if config["noise"] == "none" else images[0].size  # what noise alone would give
         truth["snr"] = np.sqrt(np.maximum(power - own, 0))

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from lenssim.data.dataset import IMAGE, ShardDataset
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.live import LiveDataset
+from lenssim.data.truth import IMAGE
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost

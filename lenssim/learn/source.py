@@ -1,8 +1,9 @@
 """Where a training's images come from: shards on disk, or a preset that is simulated as they are asked for."""
 
-from lenssim.data.dataset import IMAGE, ShardDataset
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.generate import make_plan
 from lenssim.data.live import LiveDataset
+from lenssim.data.truth import IMAGE
 from lenssim.learn.config import LiveData
 from lenssim.simulate.preset import load_preset
 

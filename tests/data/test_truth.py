@@ -21,6 +21,7 @@ from lenssim.simulate.engines.batched.fit import smooth_residual
 from lenssim.simulate.preset import load_preset, parse_preset, preset_text
 
 BOTH = ("clean", "kappa")
+CLASSES = ("no_sub", "cdm", "axion")
 ALL = (*BOTH, "residual")
 
 
@@ -187,6 +188,16 @@ def test_exports_hold_them(folder, tmp_path):
         assert units["CLEAN"].header["BUNIT"] == "electron/s"
         for name in BOTH:
             np.testing.assert_array_equal(units[name.upper()].data, samples.truth[name])
+
+
+def test_contact_sheets_show_them(folder, fitted, tmp_path, lenssim):
+    for data, name in ((folder, "kappa"), (fitted, "residual")):
+        done = lenssim("show", data, "--picture", name, "--count", 4, "--out", tmp_path)
+        assert [line.rpartition("/")[2] for line in done.out.split()] == [f"{name}-{c}.png" for c in CLASSES]
+        assert all((tmp_path / f"{name}-{c}.png").read_bytes().startswith(b"\x89PNG") for c in CLASSES)
+    done = lenssim("show", folder, "--picture", "kapa", "--out", tmp_path / "none")
+    assert (done.code, (tmp_path / "none").exists()) == (2, False)
+    assert "unknown picture 'kapa': did you mean 'kappa'" in done.err
 
 
 def test_the_command_line_keeps_them(lenssim, tmp_path, monkeypatch):

@@ -66,6 +66,8 @@ def test_what_cannot_be_shown_is_refused(data, tmp_path):
     ):
         train(parse_config({"data": str(data), "picture": "residual"}), tmp_path / "none")
     assert not (tmp_path / "none").exists()
+    with pytest.raises(ConfigError, match=r"unknown picture 'residuals'.*residual"):
+        parse_config({"data": str(data), "picture": "residuals"})
     with pytest.raises(ConfigError, match="live data have no 'kappa' beside their images"):
         parse_config({"live": {"model": "III"}, "picture": "kappa"})
 
