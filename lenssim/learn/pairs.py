@@ -9,21 +9,20 @@ from sklearn.metrics import roc_auc_score
 
 from lenssim.learn.metrics import auc_interval, interval_text
 
-__all__ = ["fit_auc", "pair_cells", "pairs"]
+__all__ = ["expected_chi2", "pair_cells", "pairs"]
 
 
 def pairs(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
-    delta_chi2: np.ndarray,
-    pixels: int,
+    chi2: np.ndarray,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Every pair of classes of which there are images: the network's AUC with its interval, and a fit's, as plain JSON.
 
-    Labels (N,), probabilities (N, K), `delta_chi2` (N,) of images of `pixels`. The network's score within a pair is the
-    ratio of its two probabilities.
+    Labels (N,), probabilities (N, K), `chi2` (N,) that the best smooth lens leaves: measured, or `expected_chi2`. The
+    network's score within a pair is the ratio of its two probabilities; a fit knows only how much it leaves.
     """
     found = []
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
@@ -33,21 +32,19 @@ def pairs(
         if positive.all() or not positive.any():
             continue
         value, (low, high) = auc_interval(positive, logs[rows, other] - logs[rows, one], seed=seed)
-        fit = fit_auc(positive, delta_chi2[rows], pixels, seed)
+        fit = float(roc_auc_score(positive, chi2[rows]))
+        fit = max(fit, 1 - fit)
         found.append({"classes": [classes[one], classes[other]], "value": value, "low": low, "high": high, "fit": fit})
     return found
 
 
-def fit_auc(positive: np.ndarray, delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> float:
-    """AUC of the chi squared that the best smooth lens leaves in `pixels` pixels; `positive` (N,) bool: which class.
+def expected_chi2(delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> np.ndarray:
+    """Chi squared (N,) that the best smooth lens may leave in `pixels` pixels, where no fit was made.
 
-    Each image's is drawn from the noncentral chi squared distribution of its expected `delta_chi2` (N,), as if the kind
-    of lens and source and the noise were known. It knows of the substructure only how much it is; and of the linear
-    regime, in which `delta_chi2` holds, more than an actual fit would.
+    Each is drawn from the noncentral chi squared distribution of its expected `delta_chi2` (N,), as if the kind of lens
+    and source and the noise were known; `delta_chi2` holds while the lens would not have to move far.
     """
-    drawn = np.random.default_rng(seed).noncentral_chisquare(pixels, np.maximum(delta_chi2, 0))
-    auc = float(roc_auc_score(positive, drawn))
-    return max(auc, 1 - auc)
+    return np.random.default_rng(seed).noncentral_chisquare(pixels, np.maximum(delta_chi2, 0))
 
 
 def pair_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -40,6 +40,15 @@ def test_it_learns_from_the_picture(run, data):
     assert "noise nominal, kappa" in card_text(run, [document])
 
 
+def test_a_measured_chi2_is_what_a_fit_is_worth(run, data, monkeypatch):
+    shown = run.opened(data)
+    rng = np.random.default_rng(0)
+    monkeypatch.setitem(shown.params, "chi2", rng.normal(size=256) + 10 * (shown.labels == 2))
+    fits = {tuple(pair["classes"]): pair["fit"] for pair in evaluate(run, shown, resamples=50)["pairs"]}
+    assert fits["no_sub", "axion"] == fits["cdm", "axion"] == 1
+    assert fits["no_sub", "cdm"] < 0.75
+
+
 def test_evaluation_refuses_another_picture(run, data):
     with pytest.raises(DataError, match="was trained on the picture 'kappa', and is shown 'image'"):
         evaluate(run, ShardDataset(data))

@@ -136,7 +136,7 @@ class Classify(Task):
     ) -> Judgement:
         from lenssim.learn.figures import calibration_figure, confusion_figure, roc_figure
         from lenssim.learn.metrics import as_document, bootstrap, classification_scores
-        from lenssim.learn.pairs import pair_cells, pairs
+        from lenssim.learn.pairs import expected_chi2, pair_cells, pairs
 
         p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
         if not np.isfinite(p).all():
@@ -149,9 +149,10 @@ class Classify(Task):
         counts = np.bincount(labels, minlength=len(classes)).tolist()
         area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
         names = np.array(classes)
-        told = []
-        if _FREE in dataset.params:
-            told = pairs(labels, p, classes, dataset.params[_FREE][rows], int(np.prod(dataset.image_shape)), seed)
+        chi2 = dataset.params.get("chi2")
+        if chi2 is None and _FREE in dataset.params:
+            chi2 = expected_chi2(dataset.params[_FREE], int(np.prod(dataset.image_shape)), seed)
+        told = [] if chi2 is None else pairs(labels, p, classes, chi2[rows], seed)
         return Judgement(
             metrics=scores,
             facts={
