@@ -71,7 +71,7 @@ def populations(
             infer(posterior.of(rows), prior, said=task.said, correlation=alike, scatter=scatter, seed=question.seed + k)
             for k, rows in enumerate(own)
         ]
-        say(f"{len(own)} populations of {size} images")
+        say(f"{len(own)} population{'s' * (len(own) != 1)} of {size} image{'s' * (size != 1)}")
     truths = None if truth is None else np.array([_truth(truth[rows], scatter) for rows in groups])
     document = {
         "format": "lenssim-population/1",
