@@ -31,10 +31,15 @@ def _panels(count: int, columns: int, title: str) -> tuple[Figure, list]:
     return figure, axes[:count]
 
 
+def _signed(image: np.ndarray) -> bool:
+    """Whether an image (C, H, W) is no light but something that is above zero as often as below."""
+    return bool(image.min() < -image.max() / 2)
+
+
 def _shown(image: np.ndarray) -> np.ndarray:
     """An image (C, H, W) for the eye: the mean of its bands, faint light brought up, below zero too if need be."""
     grey = image.mean(axis=0)
-    if grey.min() < -grey.max() / 2:
+    if _signed(image):
         return np.arcsinh(grey)
     span = grey.max() - grey.min()
     return np.arcsinh(10 * (grey - grey.min()) / (span if span > 0 else 1))
@@ -113,5 +118,6 @@ def attributions_figure(images: np.ndarray, shares: np.ndarray, names: Sequence[
         end = np.quantile(np.abs(added), 0.995) or 1
         below = axes[len(images) + k]
         below.imshow(added, cmap="RdBu_r", origin="lower", vmin=-end, vmax=end)
-        below.contour(_shown(image), levels=2, colors=_GREY, linewidths=0.5)
+        if not _signed(image):  # noise has no outline
+            below.contour(_shown(image), levels=2, colors=_GREY, linewidths=0.5)
     return figure
