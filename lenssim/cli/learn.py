@@ -47,7 +47,8 @@ def classify(
         str | None, typer.Option(help="compact, resnet18, vit, timm:NAME ...: docs/training.md. Default: cnn.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>[-<picture>]."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")] = False,
     picture: Annotated[
@@ -152,7 +153,9 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     from lenssim.learn.tasks import parse_config
 
     source = Path(settings["data"]).resolve().name if "data" in settings else settings.get("live", {}).get("model")
-    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{source}"
+    shown = settings.get("picture", "image")
+    looks = "" if shown == "image" else f"-{shown}"
+    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{source}{looks}"
     kept = open_run(folder).record.config.model_dump() if resume else {}
     config = parse_config({**kept, **settings}, "training")
 

@@ -81,6 +81,14 @@ def test_what_cannot_be_shown_is_refused(data, tmp_path):
         parse_config({"live": {"model": "III"}, "picture": "kappa"})
 
 
+def test_runs_on_one_data_set_lie_side_by_side(data, lenssim, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for picture in ("image", "clean"):
+        done = lenssim("train", "classify", "--data", data, "--picture", picture, "--epochs", 1)
+        assert done.code == 0, done.err
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"cnn-D", "cnn-D-clean"}
+
+
 def test_recipes_compare_pictures(tmp_path):
     text = """
 title: pictures
