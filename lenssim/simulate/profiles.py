@@ -11,7 +11,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 
-__all__ = ["GALAXY", "POLAR", "PROFILES", "UNITS", "Profile", "check_bounds", "inside_bounds"]
+__all__ = ["GALAXY", "POLAR", "PROFILES", "UNITS", "Profile", "check_bounds"]
 
 UNITS = {
     "theta_E": "arcsec",
@@ -121,17 +121,3 @@ def check_bounds(values: Mapping[str, np.ndarray], prefix: str = "") -> None:
         e = np.hypot(values["e1"], values["e2"])
         if (e >= 1).any():
             raise ConfigError(f"{prefix}e1, {prefix}e2: an ellipticity of {e.max():g}; it must be below 1")
-
-
-def inside_bounds(values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Which rows (N,) of a profile's columns (N,) `check_bounds` accepts."""
-    inside = np.ones(len(next(iter(values.values()))), bool)
-    for name, column in values.items():
-        low, high = _RANGES.get(name, (-np.inf, np.inf))
-        inside &= np.isfinite(column) & (column >= low) & (column <= high)
-        inside &= (column > 0) | (name not in _POSITIVE)
-        inside &= (column >= 0) | (name not in _NOT_NEGATIVE)
-        inside &= ((column != low) & (column != high)) | (name != "gamma")
-    if "e1" in values:
-        inside &= np.hypot(values["e1"], values["e2"]) < 1
-    return inside

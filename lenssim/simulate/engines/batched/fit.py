@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
 from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
 from lenssim.simulate.instruments import Instrument, Supersampling
 from lenssim.simulate.observe import noise_sigma
-from lenssim.simulate.profiles import PROFILES, inside_bounds
+from lenssim.simulate.profiles import PROFILES, check_bounds
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["smooth_residual"]
@@ -97,12 +98,16 @@ class _Fit:
 
     def exist(self, values: np.ndarray) -> np.ndarray:
         """Where (N,) all profiles exist."""
-        columns = dict(zip(self.names, values.T, strict=True))
-        inside = np.ones(len(values), bool)
-        for component in self.scenes.components:
-            own = [name for name in PROFILES[component.profile].columns if component.prefix + name in columns]
-            inside &= inside_bounds({name: columns[component.prefix + name] for name in own})
-        return inside
+        return np.array([self._exists(dict(zip(self.names, row[:, None], strict=True))) for row in values])
+
+    def _exists(self, columns: dict[str, np.ndarray]) -> bool:
+        try:
+            for component in self.scenes.components:
+                own = {name: columns.get(component.prefix + name) for name in PROFILES[component.profile].columns}
+                check_bounds({name: column for name, column in own.items() if column is not None}, component.prefix)
+        except ConfigError:
+            return False
+        return True
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
