@@ -57,7 +57,7 @@ def classify(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. Default: 12.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: 64.")] = None,
-    optimiser: Annotated[str | None, typer.Option(help="adamw, adam, nadam or sgd. Default: adamw.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adamw, adam, nadam, muon or sgd. Default: adamw.")] = None,
     schedule: Annotated[
         str | None,
         typer.Option(help="onecycle, cosine, exponential, constant, as_run or as_written. Default: onecycle."),

@@ -17,11 +17,23 @@ _LEFT = 0.01  # of the rate, at the end of an exponential schedule
 
 Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
+
+def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
+    """Orthogonal steps for matrices and convolutions (Jordan et al. 2024), as long as AdamW's (Liu et al. 2025).
+
+    Norms and biases get NAdamW.
+    """
+    from timm.optim.muon import Muon  # takes a second to import
+
+    return Muon(weights, lr=rate, weight_decay=decay, nesterov=True)
+
+
 # Each takes weights, learning rate and weight decay.
 OPTIMISERS: dict[str, Callable[[Weights, float, float], Optimizer]] = {
     "adamw": lambda weights, rate, decay: AdamW(weights, lr=rate, weight_decay=decay),
     "adam": lambda weights, rate, decay: Adam(weights, lr=rate),  # as the published benchmark: no weight decay
     "nadam": lambda weights, rate, decay: NAdam(weights, lr=rate, weight_decay=decay, decoupled_weight_decay=True),
+    "muon": _muon,
     "sgd": lambda weights, rate, decay: SGD(weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay),
 }
 

@@ -79,7 +79,7 @@ class _Tokens(nn.Module):
     def __init__(self, channels: int, patch: tuple[int, int]) -> None:
         super().__init__()
         self.shift = [side // 2 for side in patch]
-        self.embed = nn.Conv2d(5 * channels, _DIM, patch, stride=patch)
+        self.embed = nn.Linear(5 * channels * math.prod(patch), _DIM)
         self.norm = nn.LayerNorm(_DIM)
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, _DIM))
         self.position = nn.Parameter(0.02 * torch.randn(1, _TOKENS, _DIM))
@@ -89,8 +89,14 @@ class _Tokens(nn.Module):
         (down, right), (height, width) = self.shift, images.shape[2:]
         wide = nn.functional.pad(images, (right, right, down, down))
         shifts = [wide[:, :, y : y + height, x : x + width] for y in (0, 2 * down) for x in (0, 2 * right)]
-        patches = self.norm(self.embed(torch.cat([images, *shifts], dim=1)).flatten(2).transpose(1, 2))
+        patches = self.norm(self.embed(_patches(torch.cat([images, *shifts], dim=1))))
         return torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1) + self.position
+
+
+def _patches(images: Tensor) -> Tensor:
+    """The pixels of each patch of images (N, C, H, W), row by row: (N, patches, C H W / patches)."""
+    cut = images.unflatten(2, (_PATCHES, -1)).unflatten(4, (_PATCHES, -1))
+    return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
 class _Block(nn.Module):
