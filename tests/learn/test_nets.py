@@ -197,6 +197,17 @@ def test_gradients_of_the_source_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(lensformer.to_source, (images, radii))
 
 
+def test_lensformer_embeds_its_shifted_patches_as_a_convolution_would():
+    net = build_net("lensformer", Images((2, 12, 8)), 3).image_tokens
+    images = torch.randn(3, 2, 12, 8)
+    wide = torch.nn.functional.pad(images, (2, 2, 3, 3))
+    shifted = [images, *(wide[:, :, y : y + 12, x : x + 8] for y in (0, 6) for x in (0, 4))]
+    kernel = net.embed.weight.unflatten(1, (10, 6, 4))
+    patches = torch.nn.functional.conv2d(torch.cat(shifted, dim=1), kernel, net.embed.bias, stride=(6, 4))
+    expected = net.norm(patches.flatten(2).transpose(1, 2)) + net.position[:, 1:]
+    assert torch.allclose(net(images)[:, 1:], expected, atol=1e-5)
+
+
 def test_einstein_radii_stay_in_the_data_set_s_range():
     images = Images((1, 64, 64), pixel_scale=0.08, theta_E=(0.8, 1.2))
     low, high = lensformer.radius_range(images)

@@ -30,6 +30,22 @@ def test_every_optimiser_finds_the_bottom_of_a_bowl(name):
     assert x.abs().max() < 0.05
 
 
+@pytest.mark.parametrize("shape", [(24, 10), (10, 24), (16, 3, 3, 3)])
+def test_a_step_of_muon_is_orthogonal_and_as_long_as_one_of_adamw(shape):
+    # Adam's first step is the rate in every weight; AdamW's steps are a fifth of that later on (Liu et al. 2025)
+    generator = torch.Generator().manual_seed(1)
+    weights, slopes = torch.nn.Parameter(torch.zeros(shape)), torch.randn(shape, generator=generator)
+    weights.grad = slopes.clone()
+    optimiser("muon")([weights], 0.01, 0.0).step()
+    step, slopes = weights.detach().flatten(1), slopes.flatten(1)
+    longest, shortest = torch.linalg.svdvals(step)[[0, -1]]
+    assert longest < 2 * shortest
+    longest, shortest = torch.linalg.svdvals(slopes)[[0, -1]]
+    assert longest > 2.2 * shortest
+    assert (step * slopes).sum() < 0
+    assert step.square().mean().sqrt() == pytest.approx(0.2 * 0.01, rel=0.25)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_no_schedule_leaves_its_range(name):
     seen = rates(name)
