@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lenssim.cli.options import Json
+
 __all__ = ["register"]
 
 
@@ -26,7 +28,7 @@ def audit(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file to write. Default: leak_audit.json in the folder.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.
 

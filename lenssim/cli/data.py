@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lenssim.cli.options import Json
+
 __all__ = ["register"]
 
 Folder = Annotated[str, typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...).")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lenssim.cli.options import Json
+
 __all__ = ["register"]
 
 
@@ -16,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def seal(
     folder: Annotated[Path, typer.Argument(help="Folder of a data set whose shards were made by --shards.")],
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
     from lenssim.cli.generate import print_manifest
@@ -31,7 +33,7 @@ def repack(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to write.")],
     storage: Annotated[str, typer.Option(help="float32, float16 or int16.")] = "float32",
     compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Store a data set in another way: the same as if it had been generated so. Repeating the command continues."""
     from lenssim.cli.generate import print_manifest

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lenssim.cli.options import Json
+
 if TYPE_CHECKING:
     from lenssim.data.cluster import Runner
     from lenssim.data.manifest import Manifest, Plan
@@ -80,7 +82,7 @@ def generate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan and any job script only.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Simulate a data set. Repeating the command continues what was interrupted."""
     import os

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import lenssim
-from lenssim.cli import audit, data, folder, generate, learn, models, parity, population
+from lenssim.cli import answer, audit, data, folder, generate, models, parity, population, recipe, train
 from lenssim.errors import LenssimError
 
 __all__ = ["app", "main"]
@@ -38,7 +38,7 @@ def _options(
     pass
 
 
-for group in (models, generate, folder, parity, data, audit, learn, population):
+for group in (models, generate, folder, parity, data, audit, train, answer, recipe, population):
     group.register(app)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lenssim.cli.options import Json
+
 __all__ = ["register"]
 
 
@@ -31,7 +33,7 @@ def population(
         Path | None, typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Infer what the lenses of many images share: their posteriors as one, the training's prior divided out.
 

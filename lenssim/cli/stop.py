@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["stoppable"]
+import typer
+
+__all__ = ["resumable", "stoppable"]
 
 
 @contextmanager
@@ -37,3 +39,18 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def resumable(command: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end with 130 and 143, and with the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        code, how = 130, "interrupted"
+    except SystemExit as end:
+        code, how = int(end.code or 0), "terminated"
+    else:
+        return
+    print(f"lenssim: {how}; what is finished is saved, go on with: {command}", file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,24 +1,16 @@
-"""`lenssim train`, `evaluate`, `predict` and `run`: from a data set to a network and its answers."""
+"""`lenssim train`: from a data set to a network."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["register"]
+from lenssim.cli.options import Json
+from lenssim.cli.stop import resumable
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-With = Annotated[
-    list[Path] | None,
-    typer.Option("--with", metavar="RUN", help="Another run: their answers are averaged. Repeatable."),
-]
-Tta = Annotated[bool, typer.Option("--tta", help="Average over the flips and turns that the run was trained with.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+__all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +19,6 @@ def register(app: typer.Typer) -> None:
     train.command()(classify)
     train.command()(regress)
     app.add_typer(train, name="train")
-    app.command()(evaluate)
-    app.command()(predict)
-    app.command(name="run")(run_recipe)
 
 
 def classify(
@@ -163,7 +152,7 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     from lenssim.learn.progress import progress
     from lenssim.learn.train import train
 
-    with _stoppable(f"lenssim train {config.task} --out {folder} --resume"):
+    with resumable(f"lenssim train {config.task} --out {folder} --resume"):
         run = train(config, folder, resume=resume, callbacks=[progress()])
     write_card(run)
     result = run.record.result
@@ -179,168 +168,3 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     scores = ", ".join(f"{name} {result.scores[key]:.4f}" for key, name in run.record.task.progress.items())
     print(f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, {scores}")
     print(f"next: lenssim evaluate {folder} --data {config.data or 'D'}")
-
-
-@contextmanager
-def _stoppable(command: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end with 130 and 143, and with the command that goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        code, how = 130, "interrupted"
-    except SystemExit as end:
-        code, how = int(end.code or 0), "terminated"
-    else:
-        return
-    print(f"lenssim: {how}; what is finished is saved, go on with: {command}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def evaluate(
-    run: RunFolder,
-    data: Annotated[str, typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on.")],
-    others: With = None,
-    tta: Tta = False,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
-
-    On the data it was trained on, or others of the same seed, only their test blocks are used; else all samples.
-    """
-    from json import dumps
-
-    from lenssim.learn.card import write_card
-    from lenssim.learn.evaluate import evaluate as judge
-    from lenssim.learn.evaluate import evaluation_folder, held_out
-    from lenssim.learn.metrics import interval_text
-    from lenssim.learn.run import open_run
-
-    trained, more = open_run(run), [open_run(each) for each in others or []]
-    dataset = trained.opened(data)
-    rows, which = held_out(trained, dataset, more)
-    print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
-    document = judge(trained, dataset, others=more, tta=tta, device=device)
-    write_card(trained)
-    folder, scores = evaluation_folder(trained, dataset, more, tta), document["metrics"]
-    if json:
-        print(dumps({"folder": str(folder), **document}))
-        return
-    task = trained.record.task
-    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(scores)
-    for name, score in names.items():
-        print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
-    for line in task.remarks(document):
-        print(line)
-    if "unlike_training_data" in document:
-        look = document["unlike_training_data"]
-        print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
-    print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
-    print(f"next: lenssim predict {run} FILE...")
-
-
-def predict(
-    run: RunFolder,
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, or data sets; URLs too.")
-    ],
-    others: With = None,
-    tta: Tta = False,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Answer for the images in files, and say which of them look unlike the training data.
-
-    A classifier's probabilities are calibrated on its validation images.
-    """
-    from json import dumps
-
-    from lenssim.learn.predict import predict as ask
-    from lenssim.learn.run import open_run
-
-    trained = open_run(run)
-    more = [open_run(each) for each in others or []]
-    task, predictions = trained.record.task, list(ask(trained, files, others=more, tta=tta, device=device))
-    if json:
-        print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
-        return
-    single = len(predictions) == len(files)
-    lines = [
-        {
-            "file": p.file,
-            **({} if single else {"image": str(p.image)}),
-            **task.cells(p.answer),
-            **_look(p.novelty, p.unlike),
-        }
-        for p in predictions
-    ]
-    _print_table(list(lines[0]), [list(line.values()) for line in lines])
-
-
-def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
-    """The last cell of a prediction's line; none for a run that cannot tell."""
-    return {} if novelty is None else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
-
-
-def _print_table(head: list[str], lines: list[list[str]]) -> None:
-    """A table on stdout, never folded where nobody looks at a terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*head, box=None, pad_edge=False)
-    for line in lines:
-        table.add_row(*line)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 10_000, markup=False, highlight=False)
-
-
-def run_recipe(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that simulate. Default: one a core.")] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", help="Trainings at a time, sharing the GPU or the cores; evaluations too.")
-    ] = 1,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Generate, train, evaluate and report as a recipe says; repeating it does only what is left to do."""
-    import os
-    from dataclasses import asdict
-    from json import dumps
-
-    from lenssim.cli.progress import samples_bar
-    from lenssim.errors import ConfigError
-    from lenssim.learn.recipe import load_recipe
-    from lenssim.learn.report import report_text
-
-    steps = load_recipe(recipe)
-    folder = out or Path("runs") / recipe.stem
-    if not 1 <= jobs <= 256:
-        raise ConfigError(f"the number of jobs must lie in 1..256, got {jobs}")
-
-    def displays() -> list[Any]:
-        from lenssim.learn.progress import progress
-
-        return [progress()]
-
-    with _stoppable(f"lenssim run {recipe} --out {folder}" + (f" --jobs {jobs}" if jobs > 1 else "")):
-        from lenssim.learn.follow import follow
-
-        rows = follow(
-            steps,
-            folder,
-            workers=len(os.sched_getaffinity(0)) if workers is None else workers,
-            jobs=jobs,
-            device=device,
-            say=lambda text: print(text, file=sys.stderr, flush=True),
-            generating=samples_bar,
-            training=displays,
-        )
-    if json:
-        print(dumps([asdict(row) for row in rows]))
-        return
-    print(report_text(steps.title, rows))
-    print(f"next: open {folder}/report.html")

@@ -1,0 +1,122 @@
+"""`lenssim evaluate` and `predict`: what trained networks say of images, and how far to believe them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenssim.cli.options import Device, Json
+
+__all__ = ["register"]
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN", help="Another run: their answers are averaged. Repeatable."),
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Average over the flips and turns that the run was trained with.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command()(evaluate)
+    app.command()(predict)
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[str, typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on.")],
+    others: With = None,
+    tta: Tta = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
+
+    On the data it was trained on, or others of the same seed, only their test blocks are used; else all samples.
+    """
+    from json import dumps
+
+    from lenssim.learn.card import write_card
+    from lenssim.learn.evaluate import evaluate as judge
+    from lenssim.learn.evaluate import evaluation_folder, held_out
+    from lenssim.learn.metrics import interval_text
+    from lenssim.learn.run import open_run
+
+    trained, more = open_run(run), [open_run(each) for each in others or []]
+    dataset = trained.opened(data)
+    rows, which = held_out(trained, dataset, more)
+    print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
+    document = judge(trained, dataset, others=more, tta=tta, device=device)
+    write_card(trained)
+    folder, scores = evaluation_folder(trained, dataset, more, tta), document["metrics"]
+    if json:
+        print(dumps({"folder": str(folder), **document}))
+        return
+    task = trained.record.task
+    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(scores)
+    for name, score in names.items():
+        print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
+    for line in task.remarks(document):
+        print(line)
+    if "unlike_training_data" in document:
+        look = document["unlike_training_data"]
+        print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
+    print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
+    print(f"next: lenssim predict {run} FILE...")
+
+
+def predict(
+    run: RunFolder,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, or data sets; URLs too.")
+    ],
+    others: With = None,
+    tta: Tta = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Answer for the images in files, and say which of them look unlike the training data.
+
+    A classifier's probabilities are calibrated on its validation images.
+    """
+    from json import dumps
+
+    from lenssim.learn.predict import predict as ask
+    from lenssim.learn.run import open_run
+
+    trained = open_run(run)
+    more = [open_run(each) for each in others or []]
+    task, predictions = trained.record.task, list(ask(trained, files, others=more, tta=tta, device=device))
+    if json:
+        print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
+        return
+    single = len(predictions) == len(files)
+    lines = [
+        {
+            "file": p.file,
+            **({} if single else {"image": str(p.image)}),
+            **task.cells(p.answer),
+            **_look(p.novelty, p.unlike),
+        }
+        for p in predictions
+    ]
+    _print_table(list(lines[0]), [list(line.values()) for line in lines])
+
+
+def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
+    """The last cell of a prediction's line; none for a run that cannot tell."""
+    return {} if novelty is None else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
+
+
+def _print_table(head: list[str], lines: list[list[str]]) -> None:
+    """A table on stdout, never folded where nobody looks at a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(*line)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 10_000, markup=False, highlight=False)
