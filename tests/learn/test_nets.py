@@ -228,6 +228,16 @@ def test_a_data_set_tells_its_pixels_and_rings(tiny_dataset):
     assert images.theta_E == pytest.approx((0.8129, 0.8129), abs=1e-4)  # 1.2815" for a source at 2.5, times 0.6343
 
 
+@pytest.mark.parametrize("side", [4, 5])
+def test_projections_of_cvt_are_convolutions(side):
+    """One 3 x 3 of each channel, of stride 2, and one 1 x 1."""
+    net, features = net_of("cvt", (1, 32, 32)).eval(), batch((54, side, side))
+    depthwise, norm, pointwise = projection = net[2][1].keys_values
+    expected = norm(torch.nn.functional.conv2d(features, depthwise.weight, stride=2, padding=1, groups=54))
+    expected = torch.nn.functional.conv2d(expected, pointwise.weight[..., None, None])
+    torch.testing.assert_close(projection(features), expected, atol=1e-5, rtol=1e-5)
+
+
 # Equivariance
 
 
