@@ -1,11 +1,14 @@
-"""Networks, one a file: a new one is a module with `build(images, outputs)` and its line in `NETS`."""
+"""Networks, one a file: a new one is a module with `build(images, outputs)` and its line in `NETS`.
+
+A module may say of how many pixels a side `SMALLEST` is the least stamp that its nets take.
+"""
 
 from importlib import import_module
 
 import torch
 from torch import nn
 
-from lenssim.errors import unknown
+from lenssim.errors import ConfigError, unknown
 from lenssim.learn.images import Images
 
 __all__ = ["NETS", "build_net", "check_net", "parameter_count"]
@@ -46,10 +49,13 @@ def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Modu
     """
     check_net(name)
     module, _, member = NETS.get(name, name).partition(":")
-    build = import_module(f"{__name__}.{module}").build
+    nets = import_module(f"{__name__}.{module}")
+    smallest, (_, height, width) = getattr(nets, "SMALLEST", 1), images.shape
+    if min(height, width) < smallest:
+        raise ConfigError(f"the net {name} takes stamps of {smallest} pixels and more, got {height} x {width}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return build(images, outputs, *filter(None, [member]))
+        return nets.build(images, outputs, *filter(None, [member]))
 
 
 def parameter_count(net: nn.Module) -> int:

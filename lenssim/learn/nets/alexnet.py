@@ -6,26 +6,23 @@ setting `--dropout 0.03`.
 
 from torch import nn
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["build"]
+__all__ = ["SMALLEST", "build"]
 
 _CONVOLUTIONS = ((64, 5, 2, True), (192, 5, 1, True), (384, 3, 1, False), (384, 3, 1, False), (256, 3, 1, True))
 _GRID = 4  # cells a side of the last map, which 64 pixels leave
 _FEATURES = 4096
 _MOMENTUM = 0.01  # of the newest batch: the published 0.99 is of what was before
-_SMALLEST = 8
+SMALLEST = 8  # pixels a side
 
 
 def build(images: Images, outputs: int) -> nn.Module:
     """Five convolutions and three linear layers; from stamps of other than 64 pixels, means over 4 x 4 cells.
 
-    Running means need some 500 steps of training to settle. `ConfigError` for stamps of less than 8 pixels.
+    Running means need some 500 steps of training to settle.
     """
-    before, *sides = images.shape
-    if min(sides) < _SMALLEST:
-        raise ConfigError(f"the net alexnet takes stamps of {_SMALLEST} pixels and more, got {sides[0]} x {sides[1]}")
+    before = images.shape[0]
     layers: list[nn.Module] = []
     for width, kernel, stride, pool in _CONVOLUTIONS:
         layers += [

@@ -6,14 +6,13 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["CNN", "build"]
+__all__ = ["CNN", "SMALLEST", "build"]
 
 _WIDTHS = (16, 32, 96)
 _CONVOLUTIONS = (1, 2, 2)
-_SMALLEST = 2 ** (len(_WIDTHS) + 1)
+SMALLEST = 2 ** (len(_WIDTHS) + 1)  # pixels a side
 
 
 class _MeanAndMaximum(nn.Module):
@@ -49,8 +48,5 @@ class CNN(nn.Sequential):
 
 
 def build(images: Images, outputs: int) -> nn.Module:
-    """`ConfigError` for stamps of less than 16 pixels."""
-    channels, height, width = images.shape
-    if min(height, width) < _SMALLEST:
-        raise ConfigError(f"the net cnn takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
-    return CNN(channels, outputs)
+    """Any number of channels."""
+    return CNN(images.shape[0], outputs)

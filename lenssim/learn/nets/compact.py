@@ -6,14 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["Block", "Compact", "build"]
+__all__ = ["SMALLEST", "Block", "Compact", "build"]
 
 _WIDTHS = (24, 32, 64, 96)  # at the stamp's resolution, half, a quarter, an eighth
 _BLOCKS = (0, 1, 1, 1)
-_SMALLEST = 2 ** (len(_WIDTHS) - 1)
+SMALLEST = 2 ** (len(_WIDTHS) - 1)  # pixels a side
 
 
 def _convolution(before: int, width: int) -> list[nn.Module]:
@@ -67,8 +66,5 @@ class Compact(nn.Module):
 
 
 def build(images: Images, outputs: int) -> nn.Module:
-    """`ConfigError` for stamps of less than 8 pixels."""
-    channels, height, width = images.shape
-    if min(height, width) < _SMALLEST:
-        raise ConfigError(f"the net compact takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
-    return Compact(channels, outputs)
+    """Any number of channels."""
+    return Compact(images.shape[0], outputs)

@@ -5,16 +5,15 @@ from typing import override
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 
-__all__ = ["CvT", "build"]
+__all__ = ["SMALLEST", "CvT", "build"]
 
 _STAGES = ((54, 7, 4, 1, 1), (162, 3, 2, 2, 3), (324, 3, 2, 10, 4))  # width, kernel, stride, depth, heads
 _HEAD_DIM = 64
 _MLP = 4
-_SMALLEST = 16
+SMALLEST = 16  # pixels a side
 
 
 class _Depthwise(nn.Conv2d):
@@ -92,8 +91,5 @@ class CvT(nn.Sequential):
 
 
 def build(images: Images, outputs: int) -> nn.Module:
-    """`ConfigError` for stamps of less than 16 pixels."""
-    channels, height, width = images.shape
-    if min(height, width) < _SMALLEST:
-        raise ConfigError(f"the net cvt takes stamps of {_SMALLEST} pixels and more, got {height} x {width}")
-    return CvT(channels, outputs)
+    """Any number of channels."""
+    return CvT(images.shape[0], outputs)

@@ -3,25 +3,17 @@
 import torch
 from torch import nn
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["build"]
+__all__ = ["SMALLEST", "build"]
 
-_SMALLEST = 5
+SMALLEST = 5  # pixels a side
 _WIDTH = 128
 
 
 def build(images: Images, outputs: int) -> nn.Module:
-    """Four convolutions, two poolings, three linear layers; the first of these is as large as the stamp makes it.
-
-    `ConfigError` for stamps of less than 5 pixels.
-    """
+    """Four convolutions, two poolings, three linear layers; the first of these is as large as the stamp makes it."""
     channels, *sides = images.shape
-    if min(sides) < _SMALLEST:
-        raise ConfigError(
-            f"the net deeplense_cnn takes stamps of {_SMALLEST} pixels and more, got {sides[0]} x {sides[1]}"
-        )
     rows, columns = map(_remaining, sides)
     net = nn.Sequential(
         nn.Conv2d(channels, 32, 7, stride=2, padding=3),

@@ -12,18 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.errors import ConfigError
 from lenssim.learn.images import Images
 
-__all__ = ["GROUPS", "GroupConvolution", "Halve", "Lifting", "build", "harmonics", "matrices"]
+__all__ = ["GROUPS", "SMALLEST", "GroupConvolution", "Halve", "Lifting", "build", "harmonics", "matrices"]
 
 GROUPS = {"C4": (4, False), "C8": (8, False), "D4": (4, True)}  # rotations, reflections
+SMALLEST = 8  # pixels a side
 _CHANNELS = (32, 64, 64, 128, 128)  # fields times the elements of the group
 _POOLED = (0, 2, 4)  # convolutions that a pooling follows
 _KERNEL = 5
 _HIDDEN = 64
 _RING_WIDTH = 0.6  # pixels
-_SMALLEST = 8
 
 
 def matrices(group: str) -> np.ndarray:
@@ -119,19 +118,11 @@ class _Invariants(nn.Module):
 
 
 def build(images: Images, outputs: int, group: str) -> nn.Module:
-    """Answers that do not change when the image is turned or, in D4, mirrored. Any number of channels.
-
-    `ConfigError` for stamps of less than 8 pixels.
-    """
-    channels, height, width = images.shape
-    if min(height, width) < _SMALLEST:
-        raise ConfigError(
-            f"the net equivariant_{group.lower()} takes stamps of {_SMALLEST} pixels and more, got {height} x {width}"
-        )
+    """Answers that do not change when the image is turned or, in D4, mirrored. Any number of channels."""
     fields = [total // len(matrices(group)) for total in _CHANNELS]
     layers: list[nn.Module] = []
     for k, after in enumerate(fields):
-        convolution = GroupConvolution(group, fields[k - 1], after) if k else Lifting(group, channels, after)
+        convolution = GroupConvolution(group, fields[k - 1], after) if k else Lifting(group, images.shape[0], after)
         layers += [convolution, nn.BatchNorm3d(after), nn.ReLU()]
         if k in _POOLED:
             layers.append(Halve())

@@ -17,10 +17,11 @@ from lenssim.learn.images import Images
 from lenssim.learn.nets.attention import join_heads, split_heads
 from lenssim.learn.nets.padding import padded
 
-__all__ = ["Lensformer", "build", "radius_range", "to_source"]
+__all__ = ["SMALLEST", "Lensformer", "build", "radius_range", "to_source"]
 
 _DIM, _HEADS, _HIDDEN, _DROPOUT = 384, 16, 64, 0.1
 _PATCHES = 2  # a side
+SMALLEST = _PATCHES  # pixels a side
 _TOKENS = 1 + _PATCHES**2
 _GRID = 64  # places a side, at most, for which the physics encoder tells a radius
 _MARGIN = 0.2  # by which Einstein radii may leave the data set's range: the published 0.8 to 1.2 of 1
@@ -166,10 +167,7 @@ class Lensformer(nn.Module):
 def build(images: Images, outputs: int) -> nn.Module:
     """Any number of channels. Four patches tile the stamp, whose odd sides get a row of zeros.
 
-    `ConfigError` for stamps of less than 2 pixels, or too small for their rings.
+    `ConfigError` for stamps too small for their rings.
     """
-    channels, *sides = images.shape
-    if min(sides) < _PATCHES:
-        raise ConfigError(f"the net lensformer takes stamps of {_PATCHES} pixels and more, got {sides[0]} x {sides[1]}")
     radii = radius_range(images)
-    return padded(images.shape, _PATCHES, lambda size: Lensformer(channels, size, radii, outputs))
+    return padded(images.shape, _PATCHES, lambda size: Lensformer(images.shape[0], size, radii, outputs))
