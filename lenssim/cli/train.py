@@ -44,6 +44,9 @@ def classify(
         str | None,
         typer.Option(help="What to look at: image, or clean, kappa, residual if the data keep it. Default: image."),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Run of the same net whose weights to begin with. Default: at random.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images. Default: 12.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step. Default: 64.")] = None,
     optimiser: Annotated[str | None, typer.Option(help="adamw, adam, nadam, muon or sgd. Default: adamw.")] = None,

@@ -52,6 +52,9 @@ class TrainConfig(BaseModel):
     )
     live: LiveData | None = Field(default=None, description="in place of data: simulate while training")
     picture: str = Field(default=IMAGE, description="what is shown of each sample: its image, or a picture beside it")
+    start: str | None = Field(
+        default=None, description="folder of a run of the same net whose weights to begin with; None: at random"
+    )
     epochs: int = Field(default=12, ge=1, description="passes over the training samples")
     batch_size: int = Field(default=64, ge=2, description="images a step")
     optimiser: str = Field(default="adamw", description="by its name in the registry; adam has no weight decay")

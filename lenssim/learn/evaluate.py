@@ -36,7 +36,8 @@ def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> tup
 
     The test blocks where the data set may share scenes with those the runs were trained on, all rows elsewhere.
     """
-    if any(identify(dataset).shares_samples(each.record.data) for each in (run, *others)):
+    asked = identify(dataset)
+    if any(asked.shares_samples(seen) for each in (run, *others) for seen in each.record.seen):
         return dataset.rows("test"), "test blocks (the training data have the same seed or contents)"
     return dataset.rows(), "all samples (none can be in the training data)"
 

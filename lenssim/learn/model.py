@@ -105,18 +105,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(model: Model, path: Path) -> None:
-    """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape."""
+def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
+    """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape.
+
+    `partly`: those of another shape, as of a head for other classes, are left as the model has them.
+    """
     stored = read_checkpoint(path)["state_dict"]
     weights = {key.removeprefix(_PREFIX): value for key, value in stored.items() if key.startswith(_PREFIX)}
     own = model.state_dict()
-    wrong = sorted(set(own) ^ set(weights)) or [key for key in own if own[key].shape != weights[key].shape]
+    unknown_keys = sorted(set(own) ^ set(weights))
+    reshaped = [] if unknown_keys else [key for key in own if own[key].shape != weights[key].shape]
+    wrong = unknown_keys if partly else unknown_keys or reshaped
     if wrong:
         raise DataError(
             f"{path} does not fit the net {model.name}: {len(wrong)} of its weights are missing, unknown or of another "
             f"shape, such as {wrong[0]}; is it the checkpoint of another run?"
         )
-    model.load_state_dict(weights)
+    model.load_state_dict(weights | {key: own[key] for key in reshaped})
 
 
 def outputs(model: Model, dataset: ShardDataset | LiveDataset, rows: np.ndarray, device: torch.device) -> Tensor:

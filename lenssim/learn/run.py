@@ -20,7 +20,7 @@ from lenssim.learn.images import Images
 from lenssim.learn.model import Model, fresh_model, load_weights
 from lenssim.learn.tasks import Task, task_class
 
-__all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "create_run", "identify", "open_run", "versions"]
+__all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "begin", "create_run", "identify", "open_run", "versions"]
 
 _RECORD = "run.json"
 
@@ -57,6 +57,15 @@ class DataIdentity(BaseModel):
         return same or (self.seed is not None and (self.seed, self.split) == (other.seed, other.split))
 
 
+class Start(BaseModel):
+    """The weights that a training began with: SHA-256 of their checkpoint, and all data that they had learned from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint_sha256: str
+    data: tuple[DataIdentity, ...]
+
+
 class RunResult(BaseModel):
     """How a training ended; validation scores are those of the best epoch, whose weights are kept."""
 
@@ -83,6 +92,7 @@ class RunRecord(BaseModel):
     parameters: int
     samples: dict[str, int]
     data: DataIdentity
+    start: Start | None = None
     versions: dict[str, str]
     result: RunResult | None = None
 
@@ -96,6 +106,11 @@ class RunRecord(BaseModel):
         kind = task_class(str(config.get("task")))
         own = {"config": kind.settings.model_validate(config), "task": kind.model_validate(document.get("task"))}
         return {**document, **own}
+
+    @property
+    def seen(self) -> tuple[DataIdentity, ...]:
+        """All data that the weights have learned from, in this training and those before it."""
+        return (self.data, *(self.start.data if self.start else ()))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -192,6 +207,21 @@ def create_run(folder: Path, record: RunRecord) -> Run:
     run = Run(folder, record)
     run.write()
     return run
+
+
+def begin(model: Model, folder: Path) -> Start:
+    """Give a model the best weights of the run in `folder`; a head for other classes, targets or bands stays its own.
+
+    `ConfigError` if that run is of another net; `DataError` if it is none, or its checkpoint is damaged.
+    """
+    run = open_run(folder)
+    if run.record.config.net != model.name:
+        raise ConfigError(
+            f"{folder} is a run of the net {run.record.config.net}: {model.name} cannot start with its weights; "
+            f"choose --net {run.record.config.net}, or another --start"
+        )
+    load_weights(model, run.best, partly=True)
+    return Start(checkpoint_sha256=run.digest, data=run.record.seen)
 
 
 def open_run(folder: Path) -> Run:

@@ -25,7 +25,7 @@ from lenssim.learn.learner import Learner
 from lenssim.learn.model import fresh_model, outputs, pick_device, read_checkpoint
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.novelty import Novelty
-from lenssim.learn.run import Run, RunRecord, RunResult, create_run, identify, open_run, versions
+from lenssim.learn.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
 from lenssim.learn.tasks import task_class
 
@@ -60,7 +60,10 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
     images = describe(dataset)
-    model = fresh_model(config, images, task.outputs)
+    there, model = open_run(folder) if resume else None, fresh_model(config, images, task.outputs)
+    start = None
+    if config.start is not None and not (there and there.last.exists()):
+        start = begin(model, Path(config.start))
     sampler = BatchSampler(
         rows["train"],
         config.batch_size,
@@ -78,9 +81,10 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         parameters=parameter_count(model),
         samples={split: len(numbers) for split, numbers in rows.items()},
         data=identify(dataset),
+        start=start,
         versions=versions(),
     )
-    run = _continue(folder, record) if resume else create_run(folder, record)
+    run = _continue(there, record) if there else create_run(folder, record)
     if run.record.result is not None:
         return run
 
@@ -147,23 +151,24 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     return run
 
 
-def _continue(folder: Path, record: RunRecord) -> Run:
-    """The run in `folder`, if training it under `record` is to go on with it."""
-    run = open_run(folder)
+def _continue(run: Run, record: RunRecord) -> Run:
+    """The run, if training under `record` is to go on with it."""
     there = run.record
     lines = there.config.changes(record.config)
     if there.data.fingerprint != record.data.fingerprint:
         lines.append(f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given")
     if there.task.title != record.task.title:
         lines.append(f"task: {there.task.title} there, {record.task.title} given")
+    if record.start is not None and there.start != record.start:
+        lines.append(f"start: other weights in {record.config.start} than then")
     if lines:
         raise ConfigError(
-            f"{folder} holds another training:\n  " + "\n  ".join(lines) + "\n"
+            f"{run.folder} holds another training:\n  " + "\n  ".join(lines) + "\n"
             "repeat its options, or choose another --out"
         )
     done = there.result is not None and (there.result.stopped == "early" or there.result.epochs >= record.config.epochs)
     if not done:
-        run = Run(folder, record)
+        run = Run(run.folder, record.model_copy(update={"start": there.start}))
         run.write()
     return run
 
