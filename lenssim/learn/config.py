@@ -115,10 +115,10 @@ class TrainConfig(BaseModel):
     def changes(self, other: "TrainConfig") -> list[str]:
         """Lines naming the settings in which `other` would not continue this training.
 
-        Where data are read, and where and how they are computed on, may change; the number of epochs too, unless the
-        schedule is laid out over it.
+        Where data and first weights are read, and where and how they are computed on, may change; the number of epochs
+        too, unless the schedule is laid out over it.
         """
-        free = {"data", "workers", "device", "devices", "compile", "checkpoint_steps"}
+        free = {"data", "start", "workers", "device", "devices", "compile", "checkpoint_steps"}
         if not schedule(self.schedule).laid_out:
             free.add("epochs")
         mine, asked = self.model_dump(), other.model_dump()

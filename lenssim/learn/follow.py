@@ -18,7 +18,7 @@ from lenssim.learn.leaks import LEAK_AUDIT, kept_audit
 from lenssim.learn.page import Judged, write_page
 from lenssim.learn.population_report import finished_populations, populations
 from lenssim.learn.progress import Lines
-from lenssim.learn.recipe import PopulationStep, Recipe, Training
+from lenssim.learn.recipe import DATA, RUNS, PopulationStep, Recipe, Training
 from lenssim.learn.report import Row, write_report
 from lenssim.learn.run import Run, open_run
 from lenssim.learn.train import train
@@ -65,7 +65,7 @@ def follow(
             generate(steps.data / name, plan, workers=workers, report=report)
     if jobs > 1:
         for pieces in (steps.audits_and_trainings, steps.evaluations):
-            if todo := pieces():
+            while todo := pieces():
                 say(f"{len(todo)} steps, {jobs} at a time")
                 beside(todo, jobs, lambda name: say(f"done: {name}"))
     leaks = {}
@@ -131,8 +131,8 @@ class _Steps:
     """What a recipe asks for, with its folders."""
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        self.recipe, self.device = recipe, device
-        self.data, self.runs = folder / "data", folder / "runs"
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.data, self.runs = folder / DATA, folder / RUNS
         self.audited = tuple(recipe.generate) if recipe.audit else ()
 
     @property
@@ -143,7 +143,7 @@ class _Steps:
 
     def config(self, name: str) -> TrainConfig:
         """Of a training, on the device asked for."""
-        return self.recipe.config(name, self.data).model_copy(update={"device": self.device})
+        return self.recipe.config(name, self.folder).model_copy(update={"device": self.device})
 
     @cached_property
     def judgements(self) -> list[_Judgement]:
@@ -164,11 +164,12 @@ class _Steps:
         return [(step, one) for step in recipe.populations for own in recipe.groups(step).values() for one in own]
 
     def audits_and_trainings(self) -> list[Piece]:
-        """Those still to do."""
+        """Those still to do, and ready to be: of which the run that they start with has ended."""
         trainings = [
             Piece(f"run {name}", _train, (self.config(name), self.runs / name, [Lines(f"{name}, ")]))
             for name in self.recipe.trainings
             if not _ended(self.runs / name)
+            and ((start := self.recipe.started_by(name)) is None or _ended(self.runs / start))
         ]
         audits = [
             Piece(f"leak audit of {name}", kept_audit, (ShardDataset(self.data / name), self.recipe.audit))

@@ -17,7 +17,9 @@ from lenssim.learn.tasks import parse_config
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset, load_preset
 
-__all__ = ["EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
+__all__ = ["DATA", "RUNS", "EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
+
+DATA, RUNS = "data", "runs"  # folders in that of a recipe
 
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
@@ -94,7 +96,8 @@ class Recipe(BaseModel):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
     In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
-    of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers.
+    of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
+    names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,14 +140,37 @@ class Recipe(BaseModel):
         own = list(dict.fromkeys((t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()))
         return self.evaluate or tuple(EvaluateStep(run=run, data=data) for run, data in own)
 
+    def started_by(self, name: str) -> str | None:
+        """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
+        own = self.trainings[name].settings
+        asked, known = own.get("start"), list(self.trainings.values())
+        if asked is None:
+            return None
+        before = known[: list(self.trainings).index(name)]
+        found = [t for t in before if asked in (t.name, t.line, t.group)]
+        for key in ("net", "seed"):
+            usual = TrainConfig.model_fields[key].default
+            alike = [t for t in found if t.settings.get(key, usual) == own.get(key, usual)]
+            found = alike if len(found) > 1 else found
+        if len(found) == 1:
+            return found[0].name
+        if found:
+            raise ConfigError(f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them")
+        if Path(str(asked)).is_dir():
+            return None
+        lines = dict.fromkeys(t.line for t in before)
+        raise unknown(f"start of the training {name!r}: run above it", str(asked), [*lines, *(t.name for t in before)])
+
     def config(self, name: str, folder: Path) -> TrainConfig:
-        """The config of a training whose data sets lie in `folder`."""
+        """The config of a training of the recipe that is followed in `folder`."""
         settings = self.trainings[name].settings
         if "live" not in settings:
             data = str(settings.get("data"))
             if data not in self.generate:
                 raise unknown(f"data of the training {name!r}: data set", data, self.generate)
-            settings = {**settings, "data": str(folder / data)}
+            settings = {**settings, "data": str(folder / DATA / data)}
+        if start := self.started_by(name):
+            settings = {**settings, "start": str(folder / RUNS / start)}
         return parse_config(settings, f"the training {name!r}")
 
 

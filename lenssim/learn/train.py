@@ -62,7 +62,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     images = describe(dataset)
     there, model = open_run(folder) if resume else None, fresh_model(config, images, task.outputs)
     start = None
-    if config.start is not None and not (there and there.last.exists()):
+    if config.start is not None and (Path(config.start).exists() or not (there and there.last.exists())):
         start = begin(model, Path(config.start))
     sampler = BatchSampler(
         rows["train"],
@@ -159,7 +159,9 @@ def _continue(run: Run, record: RunRecord) -> Run:
         lines.append(f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given")
     if there.task.title != record.task.title:
         lines.append(f"task: {there.task.title} there, {record.task.title} given")
-    if record.start is not None and there.start != record.start:
+    if (there.start is None) != (record.config.start is None):
+        lines.append(f"start: {there.config.start} there, {record.config.start} asked for")
+    elif record.start is not None and there.start != record.start:
         lines.append(f"start: other weights in {record.config.start} than then")
     if lines:
         raise ConfigError(

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lenssim.learn.follow import follow
 from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net, parameter_count
 from lenssim.learn.recipe import load_recipe
+from lenssim.learn.run import open_run
 
 SUFFIXES = (".ckpt", ".h5", ".png")  # of what takes long to make
 PIPELINES = Path(lenssim.__file__).parents[1] / "pipelines"
@@ -120,6 +122,34 @@ def test_settings_of_a_net_lie_between_those_of_all_and_of_a_line(write):
     path = write(nets={"vit": {"epochs": 3}}, train=train, evaluate=[])
     recipe = load_recipe(path)
     assert {name: recipe.config(name, Path()).epochs for name in recipe.trainings} == {"a-cnn": 1, "a-vit": 3, "b": 5}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_training_starts_with_the_weights_of_one_above(write, tmp_path, jobs):
+    train = {"first": {"data": "clean", "net": ["cnn", "compact"]}, "then": {"data": "noisy", "start": "first"}}
+    recipe = load_recipe(write(train=train, evaluate=[{"run": "then", "data": "noisy"}]))
+    rows = follow(recipe, tmp_path / "out", jobs=jobs)
+    runs = tmp_path / "out/runs"
+    assert open_run(runs / "then").record.start.checkpoint_sha256 == open_run(runs / "first-cnn").digest
+    kept = (runs / "then/checkpoints/last.ckpt").stat().st_mtime_ns
+    shutil.move(tmp_path / "out", tmp_path / "moved")
+    assert follow(recipe, tmp_path / "moved")[0].metrics == rows[0].metrics
+    assert (tmp_path / "moved/runs/then/checkpoints/last.ckpt").stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("frist", "run above it 'frist': did you mean 'first'?"),
+        ("then", "run above it 'then'"),
+        ("first", "first is 2 runs; name one of them"),
+    ],
+)
+def test_what_a_training_starts_with_must_be_one_run_above_it(write, start, words):
+    train = {"first": {"data": "clean", "dropout": [0.0, 0.1]}, "then": {"data": "noisy", "start": start}}
+    with pytest.raises(ConfigError) as error:
+        load_recipe(write(train=train, evaluate=[]))
+    assert words in str(error.value)
 
 
 def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(write, tmp_path):

@@ -21,7 +21,9 @@ def config(data, start, **settings):
 
 def trained(path):
     """Weights by name: those that a gradient moves."""
-    return {key: value for key, value in read_checkpoint(path)["state_dict"].items() if key.endswith(("weight", "bias"))}
+    return {
+        key: value for key, value in read_checkpoint(path)["state_dict"].items() if key.endswith(("weight", "bias"))
+    }
 
 
 class Kill(Callback):
