@@ -27,6 +27,7 @@ def reader(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.dask
 @pytest.mark.parametrize(
     ("path", "language", "code"), RUNNABLE, ids=[f"{p.name}-{i}" for i, (p, *_) in enumerate(RUNNABLE)]

@@ -38,6 +38,7 @@ def test_version_and_models(lenssim):
     assert lenssim("models", "III").out == preset_text("III")
 
 
+@pytest.mark.thorough
 def test_the_main_road(tmp_path, lenssim):
     """generate -> info -> verify -> show -> export -> import, as the README tells it."""
     made = process("generate", "--model", "III", "--n", 12, "--out", "D", cwd=tmp_path)

@@ -40,6 +40,7 @@ def test_its_command_makes_the_data_again(lenssim, folder, tmp_path, monkeypatch
     assert (tmp_path / "D" / "card.md").read_bytes() == (folder / "card.md").read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.dask
 def test_a_preset_of_ones_own_is_made_again_from_the_plan_beside_the_card(lenssim, tmp_path, monkeypatch):
     monkeypatch.setenv("LENSSIM_KERNELS", "eager")

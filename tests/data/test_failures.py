@@ -167,6 +167,7 @@ def drive(folder: Path, workers: int) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("workers", "number", "group"),
     [(0, signal.SIGINT, True), (0, signal.SIGTERM, False), (2, signal.SIGINT, True), (2, signal.SIGTERM, False)],

@@ -37,7 +37,10 @@ def undisturbed(tmp_path_factory) -> str:
 
 
 @pytest.mark.dask
-@pytest.mark.parametrize(("workers", "shard_size"), [(0, 7), (0, 50), (0, 1), (1, 20), (3, 9)])
+@pytest.mark.parametrize(
+    ("workers", "shard_size"),
+    [(0, 7), (0, 50), (0, 1), *(pytest.param(*some, marks=pytest.mark.thorough) for some in ((1, 20), (3, 9)))],
+)
 def test_fingerprint_does_not_depend_on_workers_or_shards(tmp_path, undisturbed, workers, shard_size):
     assert make(tmp_path / "D", workers=workers, shard_size=shard_size) == undisturbed
     assert verify(tmp_path / "D").problems == []
@@ -72,14 +75,18 @@ def test_seeds_splits_and_noise_make_other_data(tmp_path, undisturbed):
 
 PUBLISHED = ("I", "II", "III")  # others hold thousands of haloes and sample adaptively: one engine, one noise
 GOLDEN_SETS = [(m, kind, name) for m in PUBLISHED for kind in load_preset(m).noise for name in sorted(ENGINES)]
-GOLDEN_SETS += [(m, load_preset(m).noise[0], "batched") for m in presets() if m not in PUBLISHED]
+GOLDEN_SETS += [
+    pytest.param(m, load_preset(m).noise[0], "batched", marks=pytest.mark.thorough)
+    for m in presets()
+    if m not in PUBLISHED
+]
 
 
 @pytest.mark.parametrize(("model", "noise", "engine_name"), GOLDEN_SETS)
 def test_golden_data_sets(tmp_path, model, noise, engine_name):
     """Bits are promised per library versions and instruction set; numbers to single precision everywhere.
 
-    To renew after a deliberate change: LENSSIM_RENEW_GOLDEN=1 pytest -n 0 -k golden
+    To renew after a deliberate change: LENSSIM_RENEW_GOLDEN=1 pytest -n 0 -m "not slow" -k golden
     """
     fingerprint = make(tmp_path / "D", 6, model=model, noise=noise, seed=1, engine_name=engine_name)
     images = read_samples(tmp_path / "D/shards" / shard_name(0)).images.astype(np.float64)
@@ -229,6 +236,7 @@ def test_kills_of_a_driver_with_workers_change_nothing(tmp_path, undisturbed, ki
     assert verify(folder).problems == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_cleanly(tmp_path, undisturbed, number, code):
     folder = tmp_path / "D"
@@ -296,6 +304,7 @@ def test_a_full_disk_stops_cleanly_and_resumes(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.thorough
 def test_two_runs_on_one_folder_do_no_harm(tmp_path, undisturbed):
     processes = [start(tmp_path / "D", 0) for _ in range(2)]
     for process in processes:

@@ -19,6 +19,8 @@ from lenssim.data.manifest import read_manifest
 from lenssim.data.verify import verify
 from lenssim.errors import IncompleteError
 
+pytestmark = pytest.mark.thorough
+
 PIECES = Path(__file__).with_name("pieces.py")
 N, SHARD = 200, 5
 

@@ -12,6 +12,8 @@ from lenssim.errors import ConfigError, LenssimError
 from lenssim.learn.beside import Piece, beside
 from lenssim.learn.tasks import parse_config
 
+pytestmark = pytest.mark.thorough
+
 
 def writing(path, text="x"):
     return Piece(f"write {path.name}", Path.write_text, (path, text))

@@ -21,6 +21,8 @@ from lightning.pytorch.callbacks import Callback
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
 
+pytestmark = pytest.mark.thorough
+
 class Die(Callback):
     def on_train_batch_start(self, trainer, *_):
         if trainer.global_step == 3:

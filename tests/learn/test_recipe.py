@@ -84,6 +84,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.thorough
 def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_file(write, tmp_path):
     path = write(
         generate={"clean": {"model": "tiny.yaml", "n": 512, "noise": "none"}},
@@ -124,6 +125,7 @@ def test_settings_of_a_net_lie_between_those_of_all_and_of_a_line(write):
     assert {name: recipe.config(name, Path()).epochs for name in recipe.trainings} == {"a-cnn": 1, "a-vit": 3, "b": 5}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_training_starts_with_the_weights_of_one_above(write, tmp_path, jobs):
     train = {"first": {"data": "clean", "net": ["cnn", "compact"]}, "then": {"data": "noisy", "start": "first"}}
@@ -226,6 +228,7 @@ POPULATION = {
 }
 
 
+@pytest.mark.thorough
 def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     recipe, steps = load_recipe(write(**POPULATION)), []
     follow(recipe, tmp_path / "out", say=steps.append)
@@ -271,6 +274,7 @@ def test_populations_that_cannot_be_asked_for_are_refused(write, step, message):
         load_recipe(write(**POPULATION | {"populations": [step]}))
 
 
+@pytest.mark.thorough
 def test_a_data_set_may_hold_some_of_the_classes(write, tmp_path):
     step = {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]}
     train = {"task": "regress", "targets": ["log10_m_axion"], "head": "point", "data": "axions"}
@@ -290,6 +294,7 @@ def test_the_quickstart_is_what_it_promises():
     assert f"{count:,} parameters" in (PIPELINES / "quickstart.yaml").read_text()
 
 
+@pytest.mark.thorough
 def test_the_command_prints_the_report(write, lenssim, tmp_path):
     path = write(evaluate=[], train={"one": {"data": "clean"}}, generate={"clean": TINY["generate"]["clean"]})
     done = lenssim("run", path, "--workers", "0")

@@ -358,6 +358,7 @@ version: {workspace_version: 2099.1.1.1, minimum_library_version: 2099.1.1.1}
 """
 
 
+@pytest.mark.thorough
 def test_environment_and_config_folders_change_nothing(tmp_path):
     """A folder whose configuration would shrink grids and stop PyAutoLens's import, and variables that do the like."""
     (tmp_path / "config").mkdir()

@@ -146,6 +146,7 @@ def test_both_engines_show_them_and_light_is_kept(tmp_path, model):
         assert scenes.params["magnification"].min() >= 2
 
 
+@pytest.mark.thorough
 def test_generated_from_the_command_line_and_made_again(tmp_path, lenssim):
     path = written(tmp_path, "npy")
     done = lenssim("generate", "--model", "sie", "--galaxies", path, "--n", 70, "--out", "D", "--workers", 0)

@@ -20,6 +20,7 @@ def worst_in_noise(scenes, supersampling, reference) -> np.ndarray:
     return (np.abs(image - reference) / noise_sigma(reference, scenes, PRESET.instrument)).max((1, 2, 3))
 
 
+@pytest.mark.thorough
 def test_smooth_lenses_are_within_a_fraction_of_the_noise_and_others_as_good_as_a_fine_grid():
     scenes = draw(PRESET, np.arange(12), seed=0)
     reference = engine("batched", **ENGINE).render(scenes, PRESET.instrument, supersampling=24)

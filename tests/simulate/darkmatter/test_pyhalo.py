@@ -134,6 +134,7 @@ def test_structure_halo_by_halo(theirs, plane_of):
     assert scatter.std() == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.thorough
 def test_power_spectra_of_substructure(theirs, plane_of):
     """Convergence and deflection of subhaloes: mean power in bands of wave number within 25 % of pyHalo's."""
     own = OURS.model_copy(update={"line_of_sight": 0.0})
