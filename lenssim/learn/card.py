@@ -8,7 +8,7 @@ from lenssim.data.files import read_json, write
 from lenssim.data.places import path_of
 from lenssim.errors import DataError
 from lenssim.learn.metrics import interval_text
-from lenssim.learn.run import DataIdentity, Run
+from lenssim.learn.run import DataIdentity, Run, RunRecord
 
 __all__ = ["card_text", "write_card"]
 
@@ -46,6 +46,7 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         f"{record.samples['validation']:,} for validation), seed {data.seed}, split {data.split}, "
         f"engine {data.engine}, fingerprint `{data.fingerprint}`.",
         "",
+        *_begun(record),
         f"Leak audit, whether the classes can be told apart without substructure: {_audited(run)}.",
         "",
         "## Training",
@@ -100,6 +101,18 @@ def _passes(document: dict[str, Any]) -> str:
     runs, answers = (document.get("passes", {}).get(key, 1) for key in ("runs", "answers"))
     several = f", {runs} runs averaged" if runs > 1 else ""
     return several + (f", {answers // runs} answers of each averaged" if answers > runs else "")
+
+
+def _begun(record: RunRecord) -> list[str]:
+    """A paragraph on what the first weights had learned from, of a run that started with those of another."""
+    if record.start is None:
+        return []
+    before = "; ".join(f"{data.title}, seed {data.seed} (`{data.fingerprint[:8]}`)" for data in record.start.data)
+    return [
+        f"Its first weights are those of another run (checkpoint `{record.start.checkpoint_sha256[:8]}`), which had "
+        f"learned from {before}.",
+        "",
+    ]
 
 
 def _audited(run: Run) -> str:

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.card import card_text
 from lenssim.learn.evaluate import held_out
 from lenssim.learn.model import read_checkpoint
 from lenssim.learn.run import open_run
@@ -57,6 +58,7 @@ def test_data_that_the_weights_learned_from_are_held_back_too(tiny_run, tiny_dat
     assert [data.seed for data in open_run(run.folder).record.seen] == [21, 4]
     again = train(config(make_data(tmp_path / "third", seed=22), run.folder), tmp_path / "again")
     assert [data.seed for data in again.record.seen] == [22, 21, 4]
+    assert card_text(again, []).count("preset III, noise none, seed 21") == 1
     rows, _ = held_out(again, ShardDataset(tiny_dataset))
     assert rows.tolist() == ShardDataset(tiny_dataset).rows("test").tolist()
 
