@@ -64,10 +64,9 @@ def follow(
         with generating("generating") as report:
             generate(steps.data / name, plan, workers=workers, report=report)
     if jobs > 1:
-        for pieces in (steps.audits_and_trainings, steps.evaluations):
-            while todo := pieces():
-                say(f"{len(todo)} steps, {jobs} at a time")
-                beside(todo, jobs, lambda name: say(f"done: {name}"))
+        while todo := steps.audits_and_trainings():
+            _side_by_side(todo, jobs, say)
+        _side_by_side(steps.evaluations(), jobs, say)
     leaks = {}
     for name in steps.audited:
         say(f"{next(count)} leak audit of {name}: {recipe.audit} images a class")
@@ -185,6 +184,12 @@ class _Steps:
             for each in self.judgements
             if finished_evaluation(*each.opened()) is None
         ]
+
+
+def _side_by_side(pieces: list[Piece], jobs: int, say: Callable[[str], None]) -> None:
+    if pieces:
+        say(f"{len(pieces)} steps, {jobs} at a time")
+        beside(pieces, jobs, lambda name: say(f"done: {name}"))
 
 
 def _ended(folder: Path) -> bool:
