@@ -14,14 +14,14 @@ from lenssim.learn.run import open_run
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
 
+pytestmark = pytest.mark.thorough
+
 DIE = """
 import os, signal, sys
 from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.train import train
-
-pytestmark = pytest.mark.thorough
 
 class Die(Callback):
     def on_train_batch_start(self, trainer, *_):
