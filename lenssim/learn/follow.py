@@ -163,12 +163,11 @@ class _Steps:
         return [(step, one) for step in recipe.populations for own in recipe.groups(step).values() for one in own]
 
     def audits_and_trainings(self) -> list[Piece]:
-        """Those still to do, and ready to be: of which the run that they start with has ended."""
+        """Those still to do whose start, if they have one in this recipe, is there."""
         trainings = [
             Piece(f"run {name}", _train, (self.config(name), self.runs / name, [Lines(f"{name}, ")]))
             for name in self.recipe.trainings
-            if not _ended(self.runs / name)
-            and ((start := self.recipe.started_by(name)) is None or _ended(self.runs / start))
+            if not _ended(self.runs / name) and self._can_start(name)
         ]
         audits = [
             Piece(f"leak audit of {name}", kept_audit, (ShardDataset(self.data / name), self.recipe.audit))
@@ -176,6 +175,10 @@ class _Steps:
             if not (self.data / name / LEAK_AUDIT).exists()
         ]
         return trainings + audits
+
+    def _can_start(self, name: str) -> bool:
+        start = self.recipe.started_by(name)
+        return start is None or _ended(self.runs / start)
 
     def evaluations(self) -> list[Piece]:
         """Those still to do, once all runs are there."""

@@ -113,9 +113,8 @@ def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
     stored = read_checkpoint(path)["state_dict"]
     weights = {key.removeprefix(_PREFIX): value for key, value in stored.items() if key.startswith(_PREFIX)}
     own = model.state_dict()
-    unknown_keys = sorted(set(own) ^ set(weights))
-    reshaped = [] if unknown_keys else [key for key in own if own[key].shape != weights[key].shape]
-    wrong = unknown_keys if partly else unknown_keys or reshaped
+    reshaped = [key for key in own if key in weights and own[key].shape != weights[key].shape]
+    wrong = sorted(set(own) ^ set(weights)) or ([] if partly else reshaped)
     if wrong:
         raise DataError(
             f"{path} does not fit the net {model.name}: {len(wrong)} of its weights are missing, unknown or of another "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 from typing import Annotated, Any, override
 
@@ -143,10 +143,9 @@ class Recipe(BaseModel):
     def started_by(self, name: str) -> str | None:
         """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
         own = self.trainings[name].settings
-        asked, known = own.get("start"), list(self.trainings.values())
-        if asked is None:
+        if (asked := own.get("start")) is None:
             return None
-        before = known[: list(self.trainings).index(name)]
+        before = list(takewhile(lambda training: training.name != name, self.trainings.values()))
         found = [t for t in before if asked in (t.name, t.line, t.group)]
         for key in ("net", "seed"):
             usual = TrainConfig.model_fields[key].default

@@ -32,6 +32,22 @@ def tiny_run(tmp_path_factory, tiny_dataset):
     return train(config, tmp_path_factory.mktemp("runs") / "cnn")
 
 
+@pytest.fixture
+def kill_at():
+    """A callback that raises at a step of a training, as a crash would: nothing is saved on the way out."""
+    from lightning.pytorch.callbacks import Callback
+
+    class Kill(Callback):
+        def __init__(self, step: int) -> None:
+            self.step = step
+
+        def on_train_batch_start(self, trainer, *_) -> None:
+            if trainer.global_step == self.step:
+                raise MemoryError
+
+    return Kill
+
+
 def _make_data(folder: Path, n: int = 256, seed: int = 4, noise: str = "none") -> Path:
     import yaml
 

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
@@ -25,12 +24,6 @@ def trained(path):
     return {
         key: value for key, value in read_checkpoint(path)["state_dict"].items() if key.endswith(("weight", "bias"))
     }
-
-
-class Kill(Callback):
-    def on_train_batch_start(self, trainer, *_):
-        if trainer.global_step == 1:
-            raise MemoryError
 
 
 def test_weights_are_those_of_the_run_but_for_the_head(tiny_run, tiny_dataset, tmp_path):
@@ -63,14 +56,14 @@ def test_data_that_the_weights_learned_from_are_held_back_too(tiny_run, tiny_dat
     assert rows.tolist() == ShardDataset(tiny_dataset).rows("test").tolist()
 
 
-def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(tiny_run, tiny_dataset, tmp_path):
+def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(tiny_run, tiny_dataset, tmp_path, kill_at):
     begun = shutil.copytree(tiny_run.folder, tmp_path / "begun")
     settings = config(tiny_dataset, begun, checkpoint_steps=1)
     whole = train(settings, tmp_path / "whole")
     early = config(tiny_dataset, begun)
     for asked, name in ((early, "before"), (settings, "after")):
         with pytest.raises(MemoryError):
-            train(asked, tmp_path / name, callbacks=[Kill()])
+            train(asked, tmp_path / name, callbacks=[kill_at(1)])
     resumed = train(early, tmp_path / "before", resume=True)
     shutil.rmtree(begun)
     for run in (resumed, train(settings, tmp_path / "after", resume=True)):
@@ -79,7 +72,7 @@ def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(tiny_run
             assert torch.equal(value, trained(whole.last)[key])
 
 
-def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path):
+def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path, kill_at):
     with pytest.raises(ConfigError, match="is a run of the net cnn: vit cannot start with its weights"):
         train(config(tiny_dataset, tiny_run.folder, net="vit"), tmp_path / "run")
     with pytest.raises(DataError, match="holds no run"):
@@ -89,7 +82,7 @@ def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path):
     assert not (tmp_path / "run").exists()
     begun = shutil.copytree(tiny_run.folder, tmp_path / "begun")
     with pytest.raises(MemoryError):
-        train(config(tiny_dataset, begun), tmp_path / "run", callbacks=[Kill()])
+        train(config(tiny_dataset, begun), tmp_path / "run", callbacks=[kill_at(1)])
     other = read_checkpoint(begun / "checkpoints/best.ckpt")
     other["state_dict"]["model.net.0.weight"] += 1
     torch.save(other, begun / "checkpoints/best.ckpt")

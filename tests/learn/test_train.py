@@ -39,17 +39,6 @@ def without_seconds(run):
     ]
 
 
-class Kill(Callback):
-    """Raises in the middle of a training, as a crash would: nothing is saved on the way out."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *_):
-        if trainer.global_step == self.step:
-            raise MemoryError
-
-
 def test_a_run_keeps_all_that_is_needed(tiny_run, tiny_dataset):
     record = open_run(tiny_run.folder).record
     assert record.task.classes == ("no_sub", "cdm", "axion")
@@ -86,10 +75,12 @@ def test_two_trainings_give_the_same_weights_and_workers_change_nothing(tiny_run
     [(4, None), (6, None), (6, 1), (3, 2), (1, None)],  # four steps an epoch
     ids=["epoch end", "mid-epoch", "every step", "a step lost", "before the first epoch's end"],
 )
-def test_resuming_gives_what_an_undisturbed_training_gives(tiny_run, tiny_dataset, tmp_path, step, checkpoint_steps):
+def test_resuming_gives_what_an_undisturbed_training_gives(
+    tiny_run, tiny_dataset, tmp_path, kill_at, step, checkpoint_steps
+):
     settings = config(tiny_dataset, augment="flips", checkpoint_steps=checkpoint_steps)
     with pytest.raises(MemoryError):
-        train(settings, tmp_path / "run", callbacks=[Kill(step)])
+        train(settings, tmp_path / "run", callbacks=[kill_at(step)])
     moved = shutil.move(tmp_path / "run", tmp_path / "moved")
     assert open_run(moved).record.result is None
     run = train(settings, moved, resume=True)
@@ -292,10 +283,10 @@ def test_a_checkpoint_that_would_execute_something_is_refused(tmp_path):
         read_checkpoint(path)
 
 
-def test_a_truncated_checkpoint_is_refused_on_resume(tiny_run, tiny_dataset, tmp_path):
+def test_a_truncated_checkpoint_is_refused_on_resume(tiny_run, tiny_dataset, tmp_path, kill_at):
     settings = config(tiny_dataset, augment="flips")
     with pytest.raises(MemoryError):
-        train(settings, tmp_path / "run", callbacks=[Kill(4)])
+        train(settings, tmp_path / "run", callbacks=[kill_at(4)])
     last = tmp_path / "run/checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:5000])
     with pytest.raises(DataError, match=r"last\.ckpt is no checkpoint, or a damaged one"):
