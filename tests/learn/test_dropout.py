@@ -134,19 +134,12 @@ def test_the_price_of_a_rate_is_least_at_a_half():
 
 
 @pytest.mark.parametrize("dropout", ["0.1", "concrete"])
-def test_a_training_with_dropout_resumes_to_the_bit(tiny_dataset, tmp_path, dropout):
-    from lightning.pytorch.callbacks import Callback
-
-    class Kill(Callback):
-        def on_train_batch_start(self, trainer, *_):
-            if trainer.global_step == 6:
-                raise MemoryError
-
+def test_a_training_with_dropout_resumes_to_the_bit(tiny_dataset, tmp_path, kill_at, dropout):
     settings = {"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "checkpoint_steps": 1, "draws": 3}
     config = parse_config({**settings, "dropout": dropout})
     whole = train(config, tmp_path / "whole")
     with pytest.raises(MemoryError):
-        train(config, tmp_path / "parts", callbacks=[Kill()])
+        train(config, tmp_path / "parts", callbacks=[kill_at(6)])
     parts = train(config, tmp_path / "parts", resume=True)
     one, other = (read_checkpoint(run.last)["state_dict"] for run in (whole, parts))
     assert all(torch.equal(one[key], other[key]) for key in one)

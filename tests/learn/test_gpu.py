@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.learn.images import Images
@@ -67,16 +66,11 @@ def test_two_trainings_give_the_same_weights_and_workers_change_nothing(tiny_dat
     assert one.record.result.cost.peak_mib > 1
 
 
-def test_resuming_gives_what_an_undisturbed_training_gives(tiny_dataset, tmp_path):
-    class Kill(Callback):
-        def on_train_batch_start(self, trainer, *_):
-            if trainer.global_step == 6:
-                raise MemoryError
-
+def test_resuming_gives_what_an_undisturbed_training_gives(tiny_dataset, tmp_path, kill_at):
     settings = config(tiny_dataset, device="cuda", checkpoint_steps=1)
     undisturbed = train(settings, tmp_path / "undisturbed")
     with pytest.raises(MemoryError):
-        train(settings, tmp_path / "killed", callbacks=[Kill()])
+        train(settings, tmp_path / "killed", callbacks=[kill_at(6)])
     resumed = train(settings, tmp_path / "killed", resume=True)
     assert all(torch.equal(value, weights(resumed)[key]) for key, value in weights(undisturbed).items())
 
