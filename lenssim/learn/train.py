@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -27,7 +28,7 @@ from lenssim.learn.nets import parameter_count
 from lenssim.learn.novelty import Novelty
 from lenssim.learn.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
-from lenssim.learn.tasks import task_class
+from lenssim.learn.tasks import Data, task_class
 
 __all__ = ["train"]
 
@@ -90,28 +91,11 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
 
     judged = BatchSampler(rows["validation"], 256, shuffle=False)
     pin = device.type == "cuda"
-    table = EpochTable(run.metrics)
-    extra: list[Callback] = []
-    if config.patience is not None:
-        extra = [EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True)]
     with _quiet(), _interruptible() as interrupts, torch.random.fork_rng(range(torch.cuda.device_count())):
-        checkpoints = Checkpoints(run, config.checkpoint_steps, interrupts)
-        trainer = Trainer(
-            accelerator=device.type,
-            devices=config.devices,
-            strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
-            precision=_PRECISION[config.precision],
-            deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
-            max_epochs=config.epochs,
-            callbacks=[Place(sampler), Shares(sampler, judged), table, *callbacks, *extra, checkpoints],
-            plugins=[WholeFiles()],
-            logger=False,
-            default_root_dir=folder,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
+        own: list[Callback] = [Place(sampler), Shares(sampler, judged), EpochTable(run.metrics), *callbacks]
+        if config.patience is not None:
+            own.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
+        trainer = _trainer(config, device, folder, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
         if config.compile:
             model.net.compile()
         reset_peak_memory(device)
@@ -122,20 +106,44 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             stream(dataset, judged, config.workers, pin),
             run.last if run.last.exists() else None,
         )
-    memory = peak_memory(device)  # before the calibration
+    _finish(run, dataset, rows, device, len(sampler) * config.batch_size)
+    return run
+
+
+def _trainer(config: TrainConfig, device: torch.device, folder: Path, callbacks: list[Callback]) -> Trainer:
+    return Trainer(
+        accelerator=device.type,
+        devices=config.devices,
+        strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
+        precision=_PRECISION[config.precision],
+        deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        logger=False,
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int) -> None:
+    """Note how the training ended, what it cost (so many `images` an epoch), its calibration, and what is familiar."""
+    config, task, memory = run.record.config, run.record.task, peak_memory(device)  # before the calibration
     best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], read_epochs(run.metrics)
     seconds, trained = sum(row["seconds"] for row in epochs), run.model()
-    some = dataset.images(rows["validation"][:_TIMED])
     cost = Cost(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
-        images_per_second=len(epochs) * len(sampler) * config.batch_size / seconds,
+        images_per_second=len(epochs) * images / seconds,
         waiting=sum(row["waiting"] for row in epochs) / seconds,
         peak_mib=memory,
-        inference_ms=inference_milliseconds(trained, some, device),
+        inference_ms=inference_milliseconds(trained, dataset.images(rows["validation"][:_TIMED]), device),
     )
     known = {split: dataset.images(numbers[:_FAMILIAR]) for split, numbers in rows.items()}
-    Novelty.fit(config.normalise, known["train"], known["validation"]).write(folder)
+    Novelty.fit(config.normalise, known["train"], known["validation"]).write(run.folder)
     run.finish(
         RunResult(
             epochs=len(epochs),
@@ -148,7 +156,6 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         ),
         task.calibrated(outputs(trained, dataset, rows["validation"], device), dataset, rows["validation"]),
     )
-    return run
 
 
 def _continue(run: Run, record: RunRecord) -> Run:
