@@ -108,7 +108,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
     """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape.
 
-    `partly`: those of another shape, as of a head for other classes, are left as the model has them.
+    `partly`: those of another shape, as of a head with more outputs, are left as the model has them.
     """
     stored = read_checkpoint(path)["state_dict"]
     weights = {key.removeprefix(_PREFIX): value for key, value in stored.items() if key.startswith(_PREFIX)}

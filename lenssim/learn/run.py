@@ -210,7 +210,7 @@ def create_run(folder: Path, record: RunRecord) -> Run:
 
 
 def begin(model: Model, folder: Path) -> Start:
-    """Give a model the best weights of the run in `folder`; a head for other classes, targets or bands stays its own.
+    """Give a model the best weights of the run in `folder`, but for layers of another shape (head, bands).
 
     `ConfigError` if that run is of another net; `DataError` if it is none, or its checkpoint is damaged.
     """
