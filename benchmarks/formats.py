@@ -118,8 +118,9 @@ def loader_of(way: str, folder: Path, workers: int) -> Any:
     """What gives an epoch of batches each time it is iterated; workers live on from epoch to epoch."""
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     if way in OURS:
-        from lenssim.data.dataset import ShardDataset, stream
+        from lenssim.data.dataset import ShardDataset
         from lenssim.data.sampler import BatchSampler
+        from lenssim.data.stream import stream
 
         dataset = ShardDataset(folder)
         return stream(dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers)

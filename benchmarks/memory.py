@@ -85,8 +85,9 @@ def generating(folder: Path, n: int, side: int, workers: int) -> Callable[[Watch
 
 
 def streaming(folder: Path, workers: int) -> Callable[[Watch], None]:
-    from lenssim.data.dataset import ShardDataset, stream
+    from lenssim.data.dataset import ShardDataset
     from lenssim.data.sampler import BatchSampler
+    from lenssim.data.stream import stream
 
     def work(watch: Watch) -> None:
         dataset = ShardDataset(folder)

@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from lenssim.data.ahead import Ahead
 from lenssim.data.manifest import Manifest, read_manifest
 from lenssim.data.places import Folder, locate, path_of
 from lenssim.data.reading import open_shard
-from lenssim.data.sampler import BatchSampler
 from lenssim.data.stores import Plain, Store, picture_store
 from lenssim.data.truth import IMAGE, check_kept
 from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
-__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of", "stream"]
+__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of"]
 
 Batch = dict[str, torch.Tensor]
 
@@ -179,27 +177,3 @@ class ShardDataset(Dataset[Batch]):
             **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
             **({"target": torch.from_numpy(self.targets(self.columns, rows))} if self.columns else {}),
         }
-
-
-def stream(
-    dataset: Dataset[Batch], sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
-) -> DataLoader[Batch] | Ahead:
-    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place.
-
-    Workers are threads where samples are read, and processes where they are made.
-    """
-    if workers and isinstance(dataset, ShardDataset):
-        return Ahead(dataset, sampler, workers, pin_memory)
-    return DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        num_workers=workers,
-        collate_fn=_whole,
-        pin_memory=pin_memory,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),  # else every pass would draw from the global one
-    )
-
-
-def _whole(batch: Batch) -> Batch:
-    return batch

@@ -14,8 +14,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lenssim.data.dataset import Batch, stream
+from lenssim.data.dataset import Batch
 from lenssim.data.sampler import BatchSampler
+from lenssim.data.stream import stream
 from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig

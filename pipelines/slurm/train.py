@@ -14,8 +14,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lenssim.data.dataset import ShardDataset, stream
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.sampler import BatchSampler
+from lenssim.data.stream import stream
 from lenssim.learn.augment import augmentation, batch_seed
 from lenssim.learn.callbacks import Place
 from lenssim.learn.images import describe

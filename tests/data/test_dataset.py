@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from lenssim.data.build import build, finish_shard, provenance
 from lenssim.data.cluster import local_runner
-from lenssim.data.dataset import ShardDataset, split_of, stream
+from lenssim.data.dataset import ShardDataset, split_of
 from lenssim.data.files import read_json, write_json
 from lenssim.data.manifest import Plan
 from lenssim.data.sampler import BatchSampler
 from lenssim.data.shards import Samples
+from lenssim.data.stream import stream
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.streams import BLOCK, SPLITS
 

@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from lenssim.data import places
-from lenssim.data.dataset import ShardDataset, stream
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.generate import generate, make_plan
 from lenssim.data.places import FOLLOW
 from lenssim.data.sampler import BatchSampler
+from lenssim.data.stream import stream
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.preset import load_preset

@@ -1,18 +1,19 @@
-"""Reading ahead: batches are read by threads while whoever trains is at work on the last one."""
+"""Streaming: batches of a data set in a sampler's order, read ahead while whoever trains is at work on the last one."""
 
 import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.sampler import BatchSampler
 
-if TYPE_CHECKING:
-    from lenssim.data.dataset import Batch, ShardDataset
-
-__all__ = ["Ahead"]
+__all__ = ["Ahead", "stream"]
 
 _BATCHES = 2  # read ahead by each thread
 _PATIENCE = 5.0  # s for a thread's end: it may wait for a shard that is still being made
@@ -25,13 +26,13 @@ class Ahead:
     several times as long as to read it. What reading raises is raised where its batch is asked for.
     """
 
-    def __init__(self, dataset: "ShardDataset", sampler: BatchSampler, threads: int, pin_memory: bool = False) -> None:
+    def __init__(self, dataset: ShardDataset, sampler: BatchSampler, threads: int, pin_memory: bool = False) -> None:
         self.dataset, self.batch_sampler, self.threads, self.pin_memory = dataset, sampler, threads, pin_memory
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
-    def __iter__(self) -> "Iterator[Batch]":
+    def __iter__(self) -> Iterator[Batch]:
         asked: SimpleQueue[tuple[list[int], Future[Any]] | None] = SimpleQueue()
         coming: deque[Future[Any]] = deque()
         threads = [threading.Thread(target=self._work, args=(asked,), daemon=True) for _ in range(self.threads)]
@@ -63,3 +64,27 @@ class Ahead:
                 future.set_result({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
             except BaseException as error:
                 future.set_exception(error)
+
+
+def stream(
+    dataset: Dataset[Batch], sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
+) -> DataLoader[Batch] | Ahead:
+    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place.
+
+    Workers are threads where samples are read, and processes where they are made.
+    """
+    if workers and isinstance(dataset, ShardDataset):
+        return Ahead(dataset, sampler, workers, pin_memory)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_whole,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else every pass would draw from the global one
+    )
+
+
+def _whole(batch: Batch) -> Batch:
+    return batch

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lenssim.data import stores
-from lenssim.data.ahead import Ahead
-from lenssim.data.dataset import ShardDataset, stream
+from lenssim.data.dataset import ShardDataset
 from lenssim.data.sampler import BatchSampler
+from lenssim.data.stream import Ahead, stream
 from lenssim.errors import DataError
 
 
