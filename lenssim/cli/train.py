@@ -37,7 +37,7 @@ def classify(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set's folder>[-<picture>]."),
+        typer.Option("--out", "-o", help="Folder of the run. Default: runs/<net>-<data set or preset>[-<picture>]."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")] = False,
     picture: Annotated[
@@ -144,10 +144,7 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     from lenssim.learn.run import open_run
     from lenssim.learn.tasks import parse_config
 
-    source = Path(settings["data"]).resolve().name if "data" in settings else settings.get("live", {}).get("model")
-    shown = settings.get("picture", "image")
-    looks = "" if shown == "image" else f"-{shown}"
-    folder = out or Path("runs") / f"{settings.get('net', 'cnn')}-{source}{looks}"
+    folder = out or _default_folder(settings)
     kept = open_run(folder).record.config.model_dump() if resume else {}
     config = parse_config({**kept, **settings}, "training")
 
@@ -171,3 +168,12 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     scores = ", ".join(f"{name} {result.scores[key]:.4f}" for key, name in run.record.task.progress.items())
     print(f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, {scores}")
     print(f"next: lenssim evaluate {folder} --data {config.data or 'D'}")
+
+
+def _default_folder(settings: dict[str, Any]) -> Path:
+    """`runs/` and the net, the data set's folder or the live preset, and the picture, as one name of a folder."""
+    live = settings.get("live", {}).get("model", "")
+    source = Path(settings["data"]).resolve().name if "data" in settings else Path(live).stem
+    shown = settings.get("picture", "image")
+    words = [settings.get("net", "cnn"), source, *([] if shown == "image" else [shown])]
+    return Path("runs") / "-".join(words).replace(":", "-").replace("/", "-")

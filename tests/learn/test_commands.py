@@ -47,6 +47,21 @@ def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
     assert "continue it with --resume" in again.err
 
 
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        (["--data", "sets/III"], "runs/cnn-III"),
+        (["--data", "sets/III", "--picture", "residual"], "runs/cnn-III-residual"),
+        (["--data", "sets/III", "--net", "timm:resnet10t"], "runs/timm-resnet10t-III"),
+        (["--live", "II-corrected"], "runs/cnn-II-corrected"),
+        (["--live", "presets/mine.yaml"], "runs/cnn-mine"),
+    ],
+)
+def test_a_run_is_found_under_the_name_that_its_settings_give(lenssim, given, folder):
+    answer = lenssim("train", "classify", *given, "--resume")
+    assert (answer.code, answer.err.split(" holds no run")[0]) == (1, f"lenssim: {folder}")
+
+
 def test_interrupted_and_resumed(lenssim, tiny_dataset, tmp_path, monkeypatch):
     class Send(Callback):
         def on_train_batch_start(self, trainer, *_):
