@@ -1,6 +1,7 @@
 """How fast networks train where this runs, and what part of that time they wait for images:
 
 uv run python benchmarks/training.py [--nets cnn resnet18] [--n 16000] [--batch 256] [--precisions 32 bf16]
+                                   [--optimiser muon]
 
 Each is a training as `lenssim train` does it, streamed from shards of noise-free Model III images, of 3 epochs; the
 best of the last two counts, validation left out. Prints its conditions and a table in Markdown.
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=16_000, help="images, of which 80 %% are trained on")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--precisions", nargs="*", default=["32", "bf16"])
+    parser.add_argument("--optimiser", default="adamw")
     parser.add_argument("--workers", type=int, default=1, help="threads that read ahead")
     parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
     parser.add_argument("--data", type=Path, help="an existing data set in place of n images")
@@ -91,7 +93,7 @@ def main() -> None:
     print(
         f"{device}, {len(os.sched_getaffinity(0))} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}; Python "
         f"{platform.python_version()}, torch {version('torch')}; {options.n} images of 64 x 64, batches of "
-        f"{options.batch}, {options.workers} threads reading\n"
+        f"{options.batch}, {options.optimiser}, {options.workers} threads reading\n"
     )
     print(
         "| net | parameters | precision | images/s | waiting for images | peak memory [MiB] | inference [ms an image] |"
@@ -105,7 +107,7 @@ def main() -> None:
         for net in options.nets:
             for precision in options.precisions:
                 settings = {"net": net, "precision": precision, "batch_size": options.batch, "learning_rate": 1e-4}
-                settings |= {"workers": options.workers, "compile": options.compile}
+                settings |= {"workers": options.workers, "compile": options.compile, "optimiser": options.optimiser}
                 row = measured(data, Path(home) / f"{net}-{precision}", settings)
                 found.append(row)
                 print(

@@ -12,9 +12,9 @@ from astropy.io import fits
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.figures import save
-from lenssim.learn.model import pick_device
 from lenssim.learn.novelty import read_novelty
 from lenssim.learn.run import open_run
 from lenssim.simulate.conventions import angle_from_coolest, ellipticity

@@ -11,7 +11,11 @@ PACKAGE = Path(lenssim.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 WINGS = ["simulate", "data", "learn", "cli"]  # a wing imports those before it, never those after
 HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
-TORCH_MAY = ("simulate/engines/batched", "learn", "data/dataset.py", "data/sampler.py", "data/live.py")
+TORCH_MAY = (
+    "simulate/engines/batched",
+    "learn",
+    *(f"data/{name}.py" for name in ("dataset", "sampler", "stream", "live")),
+)
 
 
 def imported(path: Path) -> set[str]:

@@ -81,7 +81,9 @@ def classify(
     class_weights: Annotated[
         str | None, typer.Option(help="In the loss: balanced, or such as no_sub=1,cdm=2. Default: all alike.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="32, bf16 or 16 bits. Default: 32.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32, bf16 (where the device has it) or 16 bits. Default: 32.")
+    ] = None,
     compile: Annotated[bool | None, typer.Option("--compile", help="Compile the network by torch.compile.")] = None,
     devices: Annotated[int | None, typer.Option(help="GPUs that share each batch. Default: 1.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps. Default: auto.")] = None,

@@ -14,7 +14,7 @@ from lenssim.learn.nets import check_net
 from lenssim.learn.normalise import normalisation
 from lenssim.learn.optimise import optimiser, schedule
 
-__all__ = ["ClassifyConfig", "LiveData", "TrainConfig", "explain"]
+__all__ = ["ClassifyConfig", "LiveData", "RegressConfig", "TrainConfig", "explain"]
 
 _REGISTRIES: dict[str, Callable[[str], Any]] = {
     "net": check_net,
@@ -78,7 +78,9 @@ class TrainConfig(BaseModel):
         default=None, ge=1, description="also save within an epoch, after so many steps; None: at its end only"
     )
     workers: int = Field(default=0, ge=0, le=256, description="threads that read ahead; processes for live data")
-    precision: Literal["32", "bf16", "16"] = Field(default="32", description="of the arithmetic")
+    precision: Literal["32", "bf16", "16"] = Field(
+        default="32", description="of the arithmetic; bf16 only where the device has it, else 32"
+    )
     compile: bool = Field(default=False, description="the network, by torch.compile: minutes first, then faster steps")
     devices: int = Field(default=1, ge=1, description="how many share each batch, a process each")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")

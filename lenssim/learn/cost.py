@@ -22,6 +22,8 @@ class Cost(BaseModel):
 
     device: str
     threads: int
+    precision: str | None = None
+    """Of the arithmetic: 32 where bf16 was asked for of a device that only imitates it."""
     images_per_second: float
     """Trained on, with the validations between."""
     waiting: float

@@ -12,10 +12,10 @@ import numpy as np
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write, write_json
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.figures import curves_figure, save
-from lenssim.learn.model import pick_device
 from lenssim.learn.novelty import read_novelty
 from lenssim.learn.run import Run, identify, versions
 

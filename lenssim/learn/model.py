@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.live import LiveDataset
-from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.errors import DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.dropout import add_dropout, dropouts, thinned
 from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net
 from lenssim.learn.normalise import normalisation
 
-__all__ = ["Model", "fresh_model", "image_outputs", "load_weights", "outputs", "pick_device", "read_checkpoint"]
+__all__ = ["Model", "fresh_model", "image_outputs", "load_weights", "outputs", "read_checkpoint"]
 
 _PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
@@ -68,22 +68,6 @@ def fresh_model(config: TrainConfig, images: Images, outputs: int) -> Model:
     """The model that a training begins with."""
     options = {"dropout": config.dropout, "draws": config.draws}
     return Model(config.net, config.normalise, images, outputs, config.seed, **options)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU where there is one. `ConfigError` for one this machine has not."""
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, here in present.items() if here))
-    if name not in present:
-        raise unknown("device", name, ["auto", *present])
-    if not present[name]:
-        raise ConfigError(f"this machine has no {name} device that torch can use; leave the device on auto")
-    return torch.device(name)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

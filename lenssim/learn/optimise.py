@@ -23,7 +23,7 @@ def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
 
     Norms and biases get NAdamW.
     """
-    from timm.optim.muon import Muon  # takes a second to import
+    from lenssim.learn.muon import Muon  # takes a second to import
 
     return Muon(weights, lr=rate, weight_decay=decay, nesterov=True)
 

@@ -12,13 +12,13 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.correlation import correlation
+from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.evaluate import held_out
 from lenssim.learn.figures import axes_of, save, style_of, wilson
 from lenssim.learn.inputs import read_pictures
 from lenssim.learn.measure_figures import corner_figure
 from lenssim.learn.metrics import interval_text
-from lenssim.learn.model import pick_device
 from lenssim.learn.population import Inferred, Prior, infer
 from lenssim.learn.posterior import LEVELS, Posterior
 from lenssim.learn.question import Question

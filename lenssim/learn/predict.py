@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.inputs import read_pictures
-from lenssim.learn.model import pick_device
 from lenssim.learn.novelty import read_novelty
 from lenssim.learn.run import Run
 

@@ -23,7 +23,17 @@ def _scores(trainer: Trainer, module: Any) -> str:
     return ", ".join(f"{names[name]} {known[name].item():.4f}" for name in names if name in known)
 
 
-class Lines(Callback):
+class _Told(Callback):
+    """Says first where the arithmetic is not what was asked for."""
+
+    @override
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        if module.config.precision == "bf16" and trainer.precision == "32-true" and trainer.is_global_zero:
+            kind = trainer.strategy.root_device.type
+            print(f"no bf16 on this {kind}: computing in single precision, which is faster here", file=sys.stderr)
+
+
+class Lines(_Told):
     """A line after each epoch, each begun by the name of what trains where several do."""
 
     def __init__(self, name: str = "") -> None:
@@ -48,11 +58,12 @@ class Lines(Callback):
         )
 
 
-class Bar(Callback):
+class Bar(_Told):
     """One bar over all batches of all epochs."""
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        super().on_train_start(trainer, module)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -21,10 +21,11 @@ from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost, inference_milliseconds, peak_memory, reset_peak_memory
+from lenssim.learn.device import arithmetic, pick_device
 from lenssim.learn.epochs import read_epochs
 from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
-from lenssim.learn.model import fresh_model, outputs, pick_device, read_checkpoint
+from lenssim.learn.model import fresh_model, outputs, read_checkpoint
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.novelty import Novelty
 from lenssim.learn.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
@@ -116,7 +117,7 @@ def _trainer(config: TrainConfig, device: torch.device, folder: Path, callbacks:
         accelerator=device.type,
         devices=config.devices,
         strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
-        precision=_PRECISION[config.precision],
+        precision=_PRECISION[arithmetic(config.precision, device)],
         deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
         max_epochs=config.epochs,
         callbacks=callbacks,
@@ -138,6 +139,7 @@ def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.
     cost = Cost(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
+        precision=arithmetic(config.precision, device),
         images_per_second=len(epochs) * images / seconds,
         waiting=sum(row["waiting"] for row in epochs) / seconds,
         peak_mib=memory,

@@ -46,6 +46,19 @@ def test_a_step_of_muon_is_orthogonal_and_as_long_as_one_of_adamw(shape):
     assert step.square().mean().sqrt() == pytest.approx(0.2 * 0.01, rel=0.25)
 
 
+def test_muon_takes_the_same_step_on_processors_with_bf16_and_without(monkeypatch):
+    slopes = torch.randn((24, 10), generator=torch.Generator().manual_seed(1))
+    steps = []
+    for capability in ("AVX512", "AVX2"):
+        monkeypatch.setattr("lenssim.learn.device.get_cpu_capability", lambda capability=capability: capability)
+        weights = torch.nn.Parameter(torch.zeros(24, 10))
+        weights.grad = slopes.clone()
+        optimiser("muon")([weights], 0.01, 0.0).step()
+        steps.append(weights.detach())
+    rounded, single = steps
+    assert 0 < (rounded - single).abs().max() < 0.02 * single.abs().max()  # bf16 has eight bits
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_no_schedule_leaves_its_range(name):
     seen = rates(name)

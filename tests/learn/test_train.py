@@ -256,6 +256,19 @@ def test_a_device_that_is_not_there_is_refused(tiny_dataset, tmp_path):
             train(config(tiny_dataset, device="cuda"), tmp_path / "run")
 
 
+@pytest.mark.parametrize(("capability", "computed"), [("AVX2", "32"), ("AVX512", "bf16")])
+def test_bf16_is_computed_where_the_processor_has_it_and_single_precision_elsewhere(
+    tiny_dataset, tmp_path, monkeypatch, capability, computed
+):
+    monkeypatch.setattr("lenssim.learn.device.get_cpu_capability", lambda: capability)
+    run = train(config(tiny_dataset, epochs=1, device="cpu", precision="bf16"), tmp_path / "run")
+    other = train(config(tiny_dataset, epochs=1, device="cpu"), tmp_path / "single")
+    assert run.record.config.precision == "bf16"
+    assert [each.record.result.cost.precision for each in (run, other)] == [computed, "32"]
+    mine, single = weights(run), weights(other)
+    assert all(torch.equal(mine[key], single[key]) for key in single) == (computed == "32")
+
+
 def test_every_setting_is_described():
     assert all(field.description for field in TrainConfig.model_fields.values())
 
