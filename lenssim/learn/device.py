@@ -27,7 +27,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bf16. One that imitates them is many times slower than in float32."""
+    """Whether the device has instructions for bf16. One that imitates them is many times slower than in float32.
+
+    Processors are told apart by what torch finds in them: all with AVX-512 are taken to have them.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type != "cpu" or get_cpu_capability() not in _WITHOUT_BF16

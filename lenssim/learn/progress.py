@@ -24,17 +24,22 @@ def _scores(trainer: Trainer, module: Any) -> str:
 
 
 class _Told(Callback):
-    """Says first where the arithmetic is not what was asked for."""
+    """Says first where the arithmetic is not what was asked for, begun by the name of what trains where several do."""
+
+    name = ""
 
     @override
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if module.config.precision == "bf16" and trainer.precision == "32-true" and trainer.is_global_zero:
             kind = trainer.strategy.root_device.type
-            print(f"no bf16 on this {kind}: computing in single precision, which is faster here", file=sys.stderr)
+            print(
+                f"{self.name}no bf16 on this {kind}: computing in single precision, which is faster here",
+                file=sys.stderr,
+            )
 
 
 class Lines(_Told):
-    """A line after each epoch, each begun by the name of what trains where several do."""
+    """A line after each epoch."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
