@@ -107,10 +107,9 @@ def verify(
     for problem in report.problems:
         print(problem)
     if report.problems:
-        raise VerificationError(
-            f"{folder}: {len(report.problems)} problems; remove the shards named above and repeat the command that "
-            "made the data set to restore them bit for bit"
-        )
+        count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
+        mend = "remove the shards named above and repeat the command that made the data set: they come back bit for bit"
+        raise VerificationError(f"{folder}: {count}; {mend if report.shards else 'no shard was looked at'}")
     depth = "present, sizes right" if fast else "every hash right"
     if report.resimulated:
         depth += f", {report.resimulated} samples made again and equal to the bit"

@@ -127,7 +127,7 @@ def test_the_published_image_through_the_command_line(tmp_path, lenssim, shared_
         (("generate", "--model", "III", "--n", 3, "--out", "file"), 2, "cannot use file"),
         (("generate", "--model", "III", "--n", 3), 2, "--out"),
         (("info", "absent"), 1, "absent is no folder"),
-        (("verify", "absent"), 3, "1 problems"),
+        (("verify", "absent"), 3, "1 problem; no shard was looked at"),
         (("show", "."), 1, "holds no data set"),
         (("import", "deeplense", "absent", "--out", "D"), 1, "absent is no folder"),
         (("export", ".", "--to", "nyp", "--out", "D"), 2, "did you mean 'npy'"),
