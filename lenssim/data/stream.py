@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, override
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -82,8 +82,19 @@ def stream(
         collate_fn=_whole,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        generator=torch.Generator(),  # else every pass would draw from the global one
+        generator=_Generator(),  # else every pass would draw from the global one
     )
+
+
+class _Generator(torch.Generator):
+    """One that other processes begin anew.
+
+    torch's own hands its state to them in memory that is gone, and its descriptor another file's, before they start.
+    """
+
+    @override
+    def __reduce__(self) -> tuple[type["_Generator"], tuple[()]]:
+        return _Generator, ()
 
 
 def _whole(batch: Batch) -> Batch:

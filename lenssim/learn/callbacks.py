@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lenssim.data.files import write
 from lenssim.data.sampler import BatchSampler
 from lenssim.learn.epochs import read_epochs, write_epochs
-from lenssim.learn.model import read_checkpoint
+from lenssim.learn.model import read_tensors
 from lenssim.learn.run import Run
 
 __all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles"]
@@ -142,7 +142,10 @@ class Checkpoints(Checkpoint):
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Checkpoints that after any crash are whole or absent, and that are read without executing anything."""
+    """Checkpoints that after any crash are whole or absent, and that are read without executing anything.
+
+    By this way too the processes of a training hand over their weights at its end, alone in a file.
+    """
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -152,4 +155,4 @@ class WholeFiles(TorchCheckpointIO):
 
     @override
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        return read_tensors(Path(path))

@@ -17,7 +17,7 @@ from lenssim.learn.images import Images
 from lenssim.learn.nets import build_net
 from lenssim.learn.normalise import normalisation
 
-__all__ = ["Model", "fresh_model", "image_outputs", "load_weights", "outputs", "read_checkpoint"]
+__all__ = ["Model", "fresh_model", "image_outputs", "load_weights", "outputs", "read_checkpoint", "read_tensors"]
 
 _PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
@@ -71,22 +71,27 @@ def fresh_model(config: TrainConfig, images: Images, outputs: int) -> Model:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint that training wrote, its tensors on the CPU; nothing in it is executed.
+    """A checkpoint that training wrote; `DataError` as of `read_tensors`, and if it holds no weights."""
+    checkpoint = read_tensors(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise DataError(f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict")
+    return checkpoint
+
+
+def read_tensors(path: Path) -> Any:
+    """What a training wrote by torch.save, tensors on the CPU; nothing in the file is executed.
 
     `DataError` if it is missing, damaged, no checkpoint, or wants more than tensors and numbers.
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist: a training writes it at the end of its first epoch")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(f"{path} is no checkpoint of tensors and numbers alone; it was not read further") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise DataError(f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict")
-    return checkpoint
 
 
 def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:

@@ -192,7 +192,9 @@ def _fit(
     validation: Iterable[Batch],
     checkpoint: Path | None,
 ) -> None:
-    """Trainer.fit, with signals reported as the rest of lenssim reports them."""
+    """Trainer.fit, with signals reported as the rest of lenssim reports them; `DataError` for a bad checkpoint."""
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)
     try:
         trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SIGTERMException:

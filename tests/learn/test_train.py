@@ -229,10 +229,11 @@ def test_weights_of_classes_that_are_not_there_and_batches_that_cannot_be_shared
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_learn_what_one_does(tiny_dataset, tmp_path):
     """Same batches, same gradients up to rounding: without batch norm, dropout and augmentation."""
-    settings = {"net": "vit", "augment": "none", "optimiser": "sgd", "learning_rate": 1e-3, "schedule": "cosine"}
+    settings = {"augment": "none", "optimiser": "sgd", "learning_rate": 1e-3, "schedule": "cosine"}
+    settings |= {"net": "timm:vit_tiny_patch16_224"}
     one = train(config(tiny_dataset, **settings), tmp_path / "one")
     two = train(config(tiny_dataset, **settings, devices=2, device="cpu"), tmp_path / "two")
     assert two.record.result.val_loss == pytest.approx(one.record.result.val_loss, rel=1e-4)
