@@ -39,7 +39,7 @@ class _Told(Callback):
 
 
 class Lines(_Told):
-    """A line after each epoch."""
+    """A line after each epoch, begun by the name too."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name

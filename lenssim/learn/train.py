@@ -194,7 +194,7 @@ def _fit(
 ) -> None:
     """Trainer.fit, with signals reported as the rest of lenssim reports them; `DataError` for a bad checkpoint."""
     if checkpoint is not None:
-        read_checkpoint(checkpoint)
+        read_checkpoint(checkpoint)  # Lightning takes any file of tensors, and fails on what it lacks
     try:
         trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SIGTERMException:
