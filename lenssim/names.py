@@ -1,0 +1,61 @@
+"""Names and texts that come from files: which of them may become paths, and how they are shown."""
+
+import re
+import unicodedata
+
+from lenssim.errors import DataError, LenssimError
+
+__all__ = ["check_name", "is_name", "printable"]
+
+_LONGEST_NAME = 100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
+_FORBIDDEN = re.compile(r"[/\\:*?\"<>|`$\x00-\x1f\x7f-\x9f]")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text may name a class: a file or a folder can bear it, in any script.
+
+    It is not empty, does not begin with a dot or a dash, has no space at either end, and holds no
+    path separator, control character or character that a shell or a file system treats as its own.
+
+    Example:
+        >>> is_name("no_sub"), is_name("空白"), is_name("../up"), is_name("a/b"), is_name("")
+        (True, True, False, False, False)
+    """
+    if not text or len(text) > _LONGEST_NAME or text != text.strip() or text[0] in ".-~":
+        return False
+    if len(text.encode("utf-8", "replace")) > 2 * _LONGEST_NAME or _FORBIDDEN.search(text):
+        return False
+    return all(unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Cn") for letter in text)
+
+
+def check_name(text: str, where: str, error: type[LenssimError] = DataError) -> str:
+    """Return a name that may become a file's name; raise `error`, which says `where`, for another.
+
+    Args:
+        text: The name, as a file or a person gave it.
+        where: What the name is and where it stands, such as "plan.json: class".
+        error: The class of error to raise.
+
+    Raises:
+        LenssimError: The text cannot be a name (see `is_name`).
+    """
+    if not is_name(text):
+        raise error(
+            f"{where} {printable(text)!r} cannot be a name: use letters, digits, '_', '-' and '.', "
+            f"at most {_LONGEST_NAME}, and begin with a letter or digit"
+        )
+    return text
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal shows and does not obey: control characters as escapes.
+
+    Example:
+        >>> printable("a\\x1b[2Jb")
+        'a\\\\x1b[2Jb'
+    """
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
