@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rich.style  # noqa: F401 - it draws a random number when it is imported
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
