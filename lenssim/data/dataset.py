@@ -12,8 +12,7 @@ from torch.utils.data import Dataset
 from lenssim.data.digests import check_shard, pixel_digests
 from lenssim.data.manifest import Manifest, read_manifest
 from lenssim.data.places import Folder, locate, path_of
-from lenssim.data.reading import open_shard
-from lenssim.data.stores import Plain, Store, picture_store
+from lenssim.data.stores import Plain, Store, open_recorded, picture_store, read_column
 from lenssim.data.truth import IMAGE, check_kept
 from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
@@ -108,9 +107,10 @@ class ShardDataset(Dataset[Batch]):
         """Columns (n,) of the true parameters, by name."""
         columns: dict[str, list[np.ndarray]] = {}
         for shard in range(len(self._stores)):
-            with open_shard(self.place.path(shard)) as file:
-                for name, column in file.get("params", {}).items():
-                    columns.setdefault(name, []).append(column[...])
+            path, record = self.place.path(shard), self.place.record(shard)
+            with open_recorded(path, record, self.config_hash) as file:
+                for name in file.get("params", {}):
+                    columns.setdefault(name, []).append(read_column(file, f"params/{name}", path, record))
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
@@ -177,7 +177,8 @@ class ShardDataset(Dataset[Batch]):
 
     def _picture_store(self, name: str, shard: int) -> Plain:
         if (name, shard) not in self._pictures:
-            store = picture_store(self.place.path(shard), name, self.facts.sizes[shard], self.place.kept)
+            path, record = self.place.path(shard), self.place.record(shard)
+            store = picture_store(path, name, record, self.config_hash, self.place.kept)
             self._pictures[name, shard] = store
         return self._pictures[name, shard]
 

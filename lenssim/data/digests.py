@@ -7,11 +7,11 @@ import numpy as np
 
 from lenssim.data.files import cause
 from lenssim.data.manifest import ShardRecord
-from lenssim.data.reading import check_inside, read_samples
+from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples, digest_at
 from lenssim.errors import DataError, VerificationError
 
-__all__ = ["check_shard", "damage", "pixel_digests", "read_verified", "shared_images"]
+__all__ = ["check_shard", "damage", "is_whole", "pixel_digests", "read_verified", "shared_images"]
 
 
 def pixel_digests(images: np.ndarray) -> np.ndarray:
@@ -48,6 +48,27 @@ def shared_images(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.array([digest.tobytes() in known_bytes for digest in digests], dtype=bool)
 
 
+def is_whole(path: Path, record: ShardRecord) -> bool:
+    """Tell whether a file is, byte for byte, the shard of a record.
+
+    Args:
+        path: The file, which may be missing.
+        record: The record in the manifest.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size != record.bytes:
+                return False
+            return hashlib.file_digest(file, "sha256").hexdigest() == record.file_sha256
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {cause(error)}") from None
+
+
 def check_shard(path: Path, record: ShardRecord) -> None:
     """Check every byte of a shard's file against its record.
 
@@ -57,19 +78,10 @@ def check_shard(path: Path, record: ShardRecord) -> None:
 
     Raises:
         VerificationError: The file is not the one of the record. The message names the datasets that differ.
-        DataError: The file is missing, cannot be read, or leads out of its data set.
+        DataError: The file is missing or cannot be read.
     """
-    check_inside(path)
-    try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == record.file_sha256:
-                return
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {cause(error)}") from None
-    raise _not_as_written(path, data, record)
+    if not is_whole(path, record):
+        raise _not_as_written(path, _read(path), record)
 
 
 def read_verified(path: Path, record: ShardRecord) -> Samples:
@@ -86,16 +98,19 @@ def read_verified(path: Path, record: ShardRecord) -> Samples:
         VerificationError: The file is not the one of the record. The message names the datasets that differ.
         DataError: The file is missing, cannot be read, or is no shard.
     """
-    check_inside(path)
+    data = _read(path)
+    if hashlib.sha256(data).hexdigest() != record.file_sha256:
+        raise _not_as_written(path, data, record)
+    return read_samples(path, data)
+
+
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {cause(error)}") from None
-    if hashlib.sha256(data).hexdigest() != record.file_sha256:
-        raise _not_as_written(path, data, record)
-    return read_samples(path, data)
 
 
 def damage(data: bytes, record: ShardRecord) -> list[str]:

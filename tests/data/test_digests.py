@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from lenssim.data.convert import export_npy, import_deeplense
+from lenssim.data.convert import import_deeplense
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.digests import shared_images
+from lenssim.data.export import export_npy
 from lenssim.data.manifest import read_manifest
 from lenssim.errors import VerificationError
 
