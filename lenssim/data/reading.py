@@ -66,7 +66,7 @@ def check_inside(path: Path, folder: Path) -> None:
         if folder.resolve() not in target.parents:
             raise LinkError(
                 f"{part} is a link that leaves the data set's folder (to {target}); copy what it stands for to its "
-                f"place, or move the whole data set there and let {folder} be the link"
+                f"place, or move all of {folder} to that disk: a data set's folder itself may be a link"
             )
 
 

@@ -361,8 +361,8 @@ def galaxies(path: Path) -> Path:
 
 
 def make_with_galaxies(lenssim, path: Path, n: int, out: str):
-    command = ("generate", "-m", "sie", "--galaxies", path, "-n", n, "--shard-size", 4, "--workers", 0)
-    return lenssim(*command, "--engine", "lenstronomy", "--supersampling", 1, "-o", out)
+    command = ("generate", "-m", "III", "--galaxies", path, "-n", n, "--shard-size", 4, "--workers", 0)
+    return lenssim(*command, "--supersampling", 1, "-o", out)
 
 
 def test_two_peoples_shards_of_the_same_galaxies_are_the_same_bytes(tmp_path, lenssim):
