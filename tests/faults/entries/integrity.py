@@ -66,49 +66,39 @@ ENTRIES = (
         name="F24",
         fault="Files were 0644 whatever the umask.",
         script=(
-            f"umask 002; {_GENERATE} -o a; lenssim export a --to npy -o b; "
-            "find a b -type f -printf '%m\\n' | sort -u"
+            f"umask 002; {_GENERATE} -o a; lenssim export a --to npy -o b; find a b -type f -printf '%m\\n' | sort -u"
         ),
         says=r"(?m)^664$",
         never=r"(?m)Traceback|^6[0-57]\d$|^66[0-35-7]$",
     ),
-    *(
-        Entry(
-            name=f"R2-{name}",
-            fault="Only verify read hashes, so that a copy made damage official.",
-            script=f"{_GENERATE} -o a && {_ZEROS} {command}",
-            code=3,
-            says=r"a/shards/000000\.h5: dataset images does not hold what was written",
-        )
-        for name, command in {
-            "repack": "lenssim repack a -o b",
-            "npy": "lenssim export a --to npy -o b",
-            "fits": "lenssim export a --to fits -o b",
-            "webdataset": "lenssim export a --to webdataset -o b",
-            "show": "lenssim show a",
-        }.items()
+    Entry(
+        name="R2",
+        fault="Only verify read hashes, so that a copy made damage official.",
+        script=(
+            f"{_GENERATE} -o a && {_ZEROS} lenssim repack a -o b; echo code $?; lenssim show a; echo code $?; "
+            "for layout in npy fits webdataset; do lenssim export a --to $layout -o $layout; echo code $?; done"
+        ),
+        says=r"(?s)(000000\.h5: dataset images does not hold what was written[^\n]*\ncode 3\n.*){5}",
     ),
     Entry(
         name="R2-seed",
         fault="A shard of another seed with the same number of bytes was taken.",
         script=(
-            f"{_GENERATE} -o a && {_GENERATE} --seed 1 -o b && cp b/shards/000000.h5 a/shards/000000.h5 && "
-            'truncate -s $(python -c "import json; '
-            "print(json.load(open('a/shards/000000.json'))['bytes'])\") a/shards/000000.h5 && lenssim audit a"
+            f"{_GENERATE} --classes no_sub -o a && {_GENERATE} --classes no_sub --seed 1 -o b && "
+            "cp b/shards/000000.h5 a/shards/000000.h5 && "
+            "lenssim train regress --targets theta_E --data a --epochs 1 --out r"
         ),
         code=1,
-        says=r"000000\.h5 (belongs to another data set|has \d+ bytes|cannot be opened)",
+        says=r"000000\.h5 belongs to another data set",
     ),
-    *(
-        Entry(
-            name=f"R6-{command}",
-            fault="info, seal and verify did not end on a plan of 2^40 shards.",
-            script=f"{_GENERATE} -o a && {_PLAN} lenssim {command} a",
-            code=code,
-            says="a data set has at most 1,000,000",
-            seconds=60,
-        )
-        for command, code in {"info": 1, "seal": 1, "verify": 3}.items()
+    Entry(
+        name="R6-plan",
+        fault="info, seal and verify did not end on a plan of 2^40 shards.",
+        script=(
+            f"{_GENERATE} -o a && {_PLAN} "
+            "for command in info seal verify; do lenssim $command a; echo code $?; done"
+        ),
+        says=r"(?s)at most 1,000,000.*code 1.*at most 1,000,000.*code 1.*at most 1,000,000.*code 3",
     ),
     Entry(
         name="R8-full",
@@ -120,19 +110,15 @@ ENTRIES = (
         ),
         says=r"(?s)the disk is full.*repeat the command to continue.*code 4.*\n64\n",
     ),
-    *(
-        Entry(
-            name=f"R8-{name}",
-            fault="A target that cannot be written ended in a traceback.",
-            script=f"{_GENERATE} -o a && unshare -m bash -c 'mount --bind . . && cd $PWD && {command}'",
-            code=1,
-            says="Read-only file system",
-        )
-        for name, command in {
-            "npy": "mount -o remount,bind,ro . && lenssim export a --to npy -o b",
-            "fits": "mount -o remount,bind,ro . && lenssim export a --to fits -o b",
-            "show": "mount -o remount,bind,ro . && lenssim show a",
-        }.items()
+    Entry(
+        name="R8-read-only",
+        fault="A target that cannot be written ended in a traceback.",
+        script=(
+            f"{_GENERATE} -o a && unshare -m bash -c 'mount --bind . . && cd $PWD && mount -o remount,bind,ro . && "
+            "lenssim show a; echo code $?; "
+            "for layout in npy fits; do lenssim export a --to $layout -o b; echo code $?; done'"
+        ),
+        says=r"(?s)(Read-only file system.*code 1.*){3}",
     ),
     Entry(
         name="R10-unfinished",
