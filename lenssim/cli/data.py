@@ -31,11 +31,11 @@ def info(folder: Folder, json: Json = False) -> None:
     from json import dumps
 
     from lenssim.data.card import known_verdict
-    from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_record
+    from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_records
     from lenssim.data.places import complete, is_url
 
     manifest: Manifest | None
-    records: list[ShardRecord | None]
+    records: list[ShardRecord]
     if is_url(folder):  # whole, or refused; its shards are not looked at
         place = complete(folder)
         here, manifest = place.folder, place.manifest
@@ -44,18 +44,18 @@ def info(folder: Folder, json: Json = False) -> None:
         here = Path(folder)
         plan = read_plan(here)
         manifest = read_manifest(here) if (here / MANIFEST).exists() else None
-        records = [read_record(here, plan, shard) for shard in range(plan.shards)]
+        records = list(read_records(here, plan).values())
     config = plan.config
     facts: dict[str, Any] = {
         "folder": str(folder),
         "complete": manifest is not None,
-        "images": f"{sum(record.rows for record in records if record)} of {plan.n}",
+        "images": f"{sum(record.rows for record in records)} of {plan.n}",
         "classes": manifest.class_counts if manifest else list(plan.classes),
         "image_shape": list(manifest.image_shape) if manifest else None,
         "made_by": config.get("preset", {}).get("name") or f"import of {config.get('source')}",
         **{key: config[key] for key in ("noise", "seed", "split", "engine", "supersampling") if key in config},
-        "shards": f"{sum(record is not None for record in records)} of {plan.shards}",
-        "bytes": sum(record.bytes for record in records if record),
+        "shards": f"{len(records)} of {plan.shards}",
+        "bytes": sum(record.bytes for record in records),
         "versions": config.get("versions", {}),
         "config_hash": plan.config_hash,
         "fingerprint": manifest.fingerprint if manifest else None,
@@ -86,34 +86,44 @@ def verify(
     resimulate: Annotated[
         int, typer.Option("--resimulate", metavar="K", help="Also make K samples again and compare every bit.")
     ] = 0,
+    galaxies: Annotated[
+        Path | None, typer.Option(help="Where the galaxies are that the data set's sources show; for --resimulate.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Check that a data set holds what was written; exit code 3 if it does not."""
+    """Check that a data set holds what was written; exit code 3 if it does not, 4 if it is unfinished."""
     from dataclasses import asdict
     from json import dumps
 
-    from lenssim.data.verify import verify as run
-    from lenssim.errors import VerificationError
+    from lenssim.data.verify import verify as check
+    from lenssim.errors import IncompleteError, VerificationError
 
-    report = run(folder, fast=fast)
-    if resimulate and not report.problems:
-        from lenssim.data.resimulate import resimulate as again
+    report = check(folder, fast=fast)
+    if resimulate and not report.problems and not report.incomplete:
+        from lenssim.data.resimulate import resimulate as make_again
 
-        numbers, problems = again(folder, resimulate)
-        report.resimulated, report.problems = len(numbers), problems
+        numbers, report.problems = make_again(folder, resimulate, galaxies=galaxies)
+        report.resimulated = len(numbers)
+    whole = not report.problems and not report.incomplete
     if json:
-        print(dumps({"ok": not report.problems, **asdict(report)}))
-        raise typer.Exit(VerificationError.exit_code if report.problems else 0)
-    for problem in report.problems:
-        print(problem)
+        print(dumps({"ok": whole, **asdict(report)}))
+    else:
+        for problem in report.problems:
+            print(problem)
     if report.problems:
         count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
-        mend = "remove the shards named above and repeat the command that made the data set: they come back bit for bit"
-        raise VerificationError(f"{folder}: {count}; {mend if report.shards else 'no shard was looked at'}")
+        advice = report.advice or ([] if report.shards else ["no shard was looked at"])
+        raise VerificationError("; ".join([f"{folder}: {count}", *advice]))
     depth = "present, sizes right" if fast else "every hash right"
+    if report.incomplete:
+        there = f"what is there is whole ({report.shards} shards: {depth})"
+        raise IncompleteError(f"{folder} is incomplete: {report.incomplete}; {there}")
+    if json:
+        return
     if report.resimulated:
         depth += f", {report.resimulated} samples made again and equal to the bit"
-    print(f"{folder}: {report.shards} shards, {report.samples} samples: {depth}\nfingerprint {report.fingerprint}")
+    print(f"{folder}: {report.shards} shards, {report.samples} samples: {depth}")
+    print(f"fingerprint {report.fingerprint}")
 
 
 def show(
@@ -159,8 +169,7 @@ def export(
 ) -> None:
     """Write a data set in another layout."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.convert import export_npy
-    from lenssim.data.export import export_fits, export_webdataset
+    from lenssim.data.export import export_fits, export_npy, export_webdataset
     from lenssim.errors import unknown
 
     layouts = {"npy": export_npy, "webdataset": export_webdataset, "fits": export_fits}

@@ -7,17 +7,33 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
-from lenssim.data.card import CARD, write_card
+from lenssim.data.card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.cluster import Runner
 from lenssim.data.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.files import canonical_json, cause, is_temporary, sweep, write_json
-from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Audit, Manifest, Plan, read_plan, read_record, shard_name
+from lenssim.data.manifest import (
+    MANIFEST,
+    PLAN,
+    SHARDS,
+    Audit,
+    Manifest,
+    Plan,
+    read_plan,
+    read_record,
+    read_records,
+    shard_name,
+    sidecars,
+)
+from lenssim.data.places import Folder
+from lenssim.data.reading import LinkError, check_inside
+from lenssim.data.rules import broken_rules
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
-from lenssim.errors import ConfigError, IncompleteError, StorageError
+from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
 __all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
 
 _HOPELESS = 8  # shards failed before any succeeded
+_OURS = (SHARDS, MANIFEST, CARD, LEAK_AUDIT, FAILURES, "figures")  # a folder whose plan was lost may hold these
 
 Stop = Callable[[], bool]  # whether to begin no further shard
 
@@ -50,8 +66,14 @@ def provenance(plan: Plan) -> dict[str, str]:
 
 
 def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None) -> int:
-    """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples."""
+    """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples.
+
+    Raises:
+        DataError: The samples break a rule that `verify` checks; nothing is written.
+    """
     path = folder / SHARDS / shard_name(shard)
+    if lines := broken_rules(samples, plan, shard):
+        raise DataError(f"{path} was not written: {'; '.join(lines)}")
     record = write_shard(path, samples)
     write_json(
         path.with_suffix(".json"),
@@ -82,7 +104,7 @@ def build(
     continues.
     """
     folder = Path(folder)
-    with _prepared(folder, plan):
+    with _prepared(folder, plan) as plan:
         _make(folder, plan, range(plan.shards), partial(attempt, task, blame, str(folder)), runner, report, stop)
         return seal(folder, plan)
 
@@ -100,7 +122,7 @@ def build_share(
 ) -> int:
     """Make some shards of a data set and leave the manifest to `seal`; returns their samples. Otherwise as `build`."""
     folder, shards = Path(folder), list(shards)
-    with _prepared(folder, plan):
+    with _prepared(folder, plan) as plan:
         _make(folder, plan, shards, partial(attempt, task, blame, str(folder)), runner, report, stop)
     return sum(len(plan.rows(shard)) for shard in shards)
 
@@ -116,7 +138,9 @@ def _make(
 ) -> None:
     """Run `job` for those of the shards that are not there; `IncompleteError` unless all could be made."""
     rows = {shard: len(plan.rows(shard)) for shard in shards}
-    todo = [shard for shard in rows if read_record(folder, plan, shard) is None]
+    begun = [shard for shard in sidecars(folder, plan) if shard in rows]
+    finished = {shard for shard in begun if read_record(folder, plan, shard) is not None}
+    todo = [shard for shard in rows if shard not in finished]
     total = sum(rows.values())
     resumed = done = total - sum(rows[shard] for shard in todo)
     failures: list[Outcome] = []
@@ -152,27 +176,30 @@ def _make(
 
 
 @contextmanager
-def _prepared(folder: Path, plan: Plan) -> Iterator[None]:
-    """A folder that holds the plan, without what dead writers left, before and after.
+def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
+    """A folder that holds the plan as it is yielded, without what dead writers left, before and after.
 
     Whatever the file system refuses from then on is an `IncompleteError`.
     """
     try:
         found = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if PLAN not in found and any(name != SHARDS and not is_temporary(name) for name in found):
+        if PLAN not in found and not all(name in _OURS or is_temporary(name) for name in found):
             raise ConfigError(f"{folder} is not empty and holds no data set of lenssim's; choose another --out")
+        check_inside(folder / SHARDS, folder)
         earlier = read_plan(folder) if PLAN in found else None
         if earlier is not None:
-            plan.continues(earlier, folder)
+            plan = plan.continuing(earlier, folder)
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    except LinkError as error:
+        raise ConfigError(str(error)) from None
     except OSError as error:
         raise ConfigError(f"cannot use {folder} as the data set's folder: {error.strerror}") from None
     try:
         _sweep(folder)
-        if earlier != plan:
+        if earlier is None or earlier.n != plan.n:
             _unseal(folder)
             plan.write(folder)
-        yield
+        yield plan
         _sweep(folder)
     except StorageError as error:
         raise IncompleteError(f"{error}\nfinished shards are safe; repeat the command to continue") from None
@@ -194,14 +221,20 @@ def _unseal(folder: Path) -> None:
 
 
 def seal(folder: Path, plan: Plan) -> Manifest:
-    """Write the card and the manifest of finished shards; `IncompleteError` names those that are missing."""
-    records = [read_record(folder, plan, shard) for shard in range(plan.shards)]
-    if missing := [shard for shard, record in enumerate(records) if record is None]:
+    """Write the card and the manifest of finished shards, after the checks that every reader makes.
+
+    Raises:
+        IncompleteError: Shards are missing; the message names the first.
+        DataError: A reader would refuse the data set; the message names the shard.
+    """
+    records = read_records(folder, plan)
+    if len(records) < plan.shards:
+        first = next(shard for shard in range(plan.shards) if shard not in records)
         raise IncompleteError(
-            f"{folder}: {len(missing)} of {plan.shards} shards are missing or damaged "
-            f"(the first: {shard_name(missing[0])}); repeat the command to make them"
+            f"{folder}: {plan.shards - len(records)} of {plan.shards} shards are missing or damaged "
+            f"(the first: {shard_name(first)}); repeat the command to make them"
         )
-    whole = [record for record in records if record is not None]
+    whole = list(records.values())
     counts = [sum(per_class) for per_class in zip(*(record.class_counts for record in whole), strict=True)]
     manifest = Manifest(
         n=plan.n,
@@ -213,6 +246,7 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         audit=Audit.worst(record.audit for record in whole),
         shards=tuple(whole),
     )
+    Folder(folder, manifest).facts()  # what a reader would refuse must not be called complete
     write_card(folder, plan, manifest)
     manifest.write(folder)
     return manifest

@@ -43,6 +43,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
         **{name: config.get(name) for name in ("noise", "seed", "split", "engine", "supersampling")},
         "storage": " ".join([config.get("storage", "float32"), *filter(None, [config.get("compress")])]),
         "beside the images": ", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None,
+        "galaxies": f"sha256 `{preset['galaxies']['sha256']}`" if preset.get("galaxies") else None,
         "leak audit": verdict or "not made yet; `lenssim audit` on this folder makes it",
         "fingerprint": f"`{manifest.fingerprint}`",
         "versions": ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items()) or None,
@@ -69,6 +70,7 @@ def _command(plan: Plan) -> str:
         return f"lenssim import {config.get('layout')} {config.get('source')} --out D"
     options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
     options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
+    options |= {"galaxies": "PATH" if config["preset"].get("galaxies") else None}
     options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
     options["truth"] = ",".join(config.get("truth", [])) or None
     words = [f"--{name} {value}" for name, value in options.items() if value is not None]

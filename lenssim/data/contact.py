@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.files import write
+from lenssim.data.digests import check_shard
+from lenssim.data.files import make_folder, write
 from lenssim.data.manifest import read_plan
 from lenssim.data.places import complete, path_of
 from lenssim.data.reading import decoded, open_shard
 from lenssim.data.truth import IMAGE, check_kept
-from lenssim.errors import ConfigError
+from lenssim.errors import ConfigError, StorageError
 
 __all__ = ["contact_sheet", "contact_sheets", "first_of_each_class"]
 
@@ -33,7 +34,9 @@ def first_of_each_class(
     for shard in range(len(manifest.shards)):
         if all(len(found) >= count for found in images.values()):
             break
-        with open_shard(place.path(shard)) as file:
+        path = place.path(shard)
+        check_shard(path, place.record(shard))
+        with open_shard(path) as file:
             labels, index = file["labels"][...], file["index"][...]
             for label, name in enumerate(manifest.classes):
                 for row in np.flatnonzero(labels == label)[: count - len(images[name])]:
@@ -73,8 +76,20 @@ def contact_sheets(folder: Path | str, target: Path, count: int = 25, picture: s
     """Write `contact-<class>.png`, or `<picture>-<class>.png`, for every class into `target`; returns the files."""
     if not 1 <= count <= 400:
         raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
-    found, paths = first_of_each_class(folder, count, picture), []
-    target.mkdir(parents=True, exist_ok=True)
+    found = first_of_each_class(folder, count, picture)
+    try:
+        make_folder(target)
+        return _draw(folder, target, found, picture)
+    except StorageError as error:
+        raise StorageError(
+            f"the pictures cannot be kept in {target}; choose another folder by --out\n{error}"
+        ) from None
+
+
+def _draw(
+    folder: Path | str, target: Path, found: dict[str, tuple[np.ndarray, np.ndarray]], picture: str
+) -> list[Path]:
+    paths = []
     of_image = picture == IMAGE
     for name, (images, numbers) in found.items():
         path = target / f"{'contact' if of_image else picture}-{name}.png"

@@ -1,4 +1,4 @@
-"""Other people's layouts: published DeepLense folders in, .npy folders out, single images either way."""
+"""Other people's layouts: published DeepLense folders in, single images either way."""
 
 import csv
 import hashlib
@@ -11,19 +11,17 @@ import numpy as np
 import lenssim
 from lenssim.data.build import Progress, build, finish_shard, provenance
 from lenssim.data.cluster import local_runner
+from lenssim.data.export import MASSES
 from lenssim.data.files import write
 from lenssim.data.manifest import Manifest, Plan
 from lenssim.data.npy import load_npy
-from lenssim.data.places import complete
-from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError, DataError
 
-__all__ = ["check_image", "export_npy", "import_deeplense", "read_image_file", "read_images", "write_image"]
+__all__ = ["check_image", "import_deeplense", "read_image_file", "read_images", "write_image"]
 
 _PUBLISHED_ORDER = ("no_sub", "cdm", "axion")  # labels as in presets I-III, so that their networks fit
 _SHARD_ROWS = 1024
-_MASSES = "masses.csv"
 
 
 def check_image(image: np.ndarray, where: str) -> None:
@@ -140,7 +138,7 @@ def _usable(path: Path, warn: Callable[[str], None] | None) -> bool:
 
 def _read_masses(source: Path) -> Mapping[str, float]:
     """log10 axion masses by file, from the table that `export_npy` writes beside the class folders."""
-    path = source / _MASSES
+    path = source / MASSES
     if not path.exists():
         return {}
     try:
@@ -173,41 +171,6 @@ def _import_rows(
         attributes=provenance(plan),
         texts={"file": paths},
     )
-
-
-def export_npy(
-    folder: Path | str, target: Path, *, report: Callable[[Progress], None] = lambda progress: None
-) -> list[Path]:
-    """Write a data set in the published layout: `<class>/<class>_<number>.npy`, and the axion masses as a table.
-
-    Arrays are plain (H, W), or (C, H, W) for several bands. Returns the class folders. `ConfigError` if the target
-    is not empty.
-    """
-    place = complete(folder)
-    manifest = place.manifest
-    if target.exists() and any(target.iterdir()):
-        raise ConfigError(f"{target} is not empty; choose another --out")
-    homes = [target / name for name in manifest.classes]
-    for home in homes:
-        home.mkdir(parents=True, exist_ok=True)
-    table: list[tuple[str, int, str, float]] = []
-    done = 0
-    for shard in range(len(manifest.shards)):
-        samples = read_samples(place.path(shard))
-        masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
-        for image, label, number, mass in zip(samples.pixels, samples.labels, samples.index, masses, strict=True):
-            name = manifest.classes[label]
-            file = homes[label] / f"{name}_{number:07d}.npy"
-            np.save(file, image[0] if len(image) == 1 else image)
-            if np.isfinite(mass):
-                table.append((f"{name}/{file.name}", int(number), name, float(mass)))
-        done += len(samples)
-        report(Progress(done, manifest.n, 0))
-    with (target / _MASSES).open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(("file", "index", "class", "log10_m_axion"))
-        writer.writerows((file, number, name, repr(mass)) for file, number, name, mass in table)
-    return homes
 
 
 def write_image(path: Path, image: np.ndarray, header: Mapping[str, Any]) -> None:

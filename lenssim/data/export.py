@@ -1,22 +1,27 @@
-"""Data sets in the layouts of others: WebDataset's tar files and FITS, one file a shard, whole or absent."""
+"""Data sets in the layouts of others: WebDataset's tar files, FITS, and published folders of .npy files."""
 
+import csv
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from lenssim.data.build import Progress
-from lenssim.data.files import write
+from lenssim.data.digests import read_verified
+from lenssim.data.files import cause, is_temporary, make_folder, read_json, sweep, write, write_json
 from lenssim.data.manifest import Manifest, shard_name
-from lenssim.data.places import complete
-from lenssim.data.reading import read_samples
+from lenssim.data.places import Folder, Remote, complete
 from lenssim.data.shards import Samples
-from lenssim.errors import ConfigError
+from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["export_fits", "export_webdataset"]
+__all__ = ["MASSES", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+
+MASSES = "masses.csv"
+UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
 Report = Callable[[Progress], None]
 
@@ -24,37 +29,137 @@ Report = Callable[[Progress], None]
 def export_webdataset(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
 
-    Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`.
-    Equal data give equal bytes. `ConfigError` if the target is not empty.
+    Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`. Equal data give equal bytes. Repeating the call
+    continues an export that was stopped.
+
+    Args:
+        folder: Folder or URL of a complete data set. Every shard is checked against its record before it is copied.
+        target: Folder to write to, which is made.
+        report: Called with what is done.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: The target holds something else.
+        VerificationError: A shard does not hold what was written.
+        IncompleteError: The disk refuses; what is there is whole.
     """
-    return _export(folder, target, "tar", _tar, report)
+    return _export_shards(folder, target, "webdataset", "tar", _tar, report)
 
 
 def export_fits(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
     """Write FITS files: the images float32 (n, C, H, W) as primary unit, a table of numbers, labels and parameters.
 
-    Truth that is kept as pictures are units CLEAN and KAPPA.
-    Units stand in the table, checksums in the headers (FITS 4.0, section 4.4.2.7). `ConfigError` as above.
+    Truth that is kept as pictures are units CLEAN and KAPPA. Units stand in the table, checksums in the headers (FITS
+    4.0, section 4.4.2.7). Arguments, returns and errors are those of `export_webdataset`.
     """
-    return _export(folder, target, "fits", _fits, report)
+    return _export_shards(folder, target, "fits", "fits", _fits, report)
 
 
-def _export(
-    folder: Path | str, target: Path, suffix: str, pack: Callable[[Samples, Manifest], bytes], report: Report
-) -> list[Path]:
+def export_npy(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+    """Write a data set in the published layout: `<class>/<class>_<number>.npy`, and the axion masses as a table.
+
+    Arrays are plain (H, W), or (C, H, W) for several bands. Returns the class folders. Arguments and errors are those
+    of `export_webdataset`.
+    """
     place = complete(folder)
     manifest = place.manifest
-    if target.exists() and any(target.iterdir()):
-        raise ConfigError(f"{target} is not empty; choose another --out")
-    target.mkdir(parents=True, exist_ok=True)
-    paths, done = [], 0
-    for shard in range(len(manifest.shards)):
-        samples = read_samples(place.path(shard))
-        paths.append((target / shard_name(shard)).with_suffix(f".{suffix}"))
-        write(paths[-1], pack(samples, manifest))
-        done += len(samples)
-        report(Progress(done, manifest.n, 0))
+    homes = [target / name for name in manifest.classes]
+    rows: list[tuple[str, int, str, str]] = []
+    with _unfinished(place, target, "npy"):
+        for home in homes:
+            make_folder(home)
+            sweep(home)
+        for samples in _verified(place, range(len(manifest.shards)), report):
+            masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
+            for row, image in enumerate(samples.pixels):
+                name, number = manifest.classes[samples.labels[row]], int(samples.index[row])
+                file = target / name / f"{name}_{number:07d}.npy"
+                write(file, _npy(image[0] if len(image) == 1 else image), durable=False)
+                if np.isfinite(masses[row]):
+                    rows.append((f"{name}/{file.name}", number, name, repr(float(masses[row]))))
+        write(target / MASSES, _table(("file", "index", "class", "log10_m_axion"), rows))
+    return homes
+
+
+def _export_shards(
+    folder: Path | str,
+    target: Path,
+    layout: str,
+    suffix: str,
+    pack: Callable[[Samples, Manifest], bytes],
+    report: Report,
+) -> list[Path]:
+    """Write one file a shard; those that are there already are whole."""
+    place = complete(folder)
+    paths = [(target / shard_name(shard)).with_suffix(f".{suffix}") for shard in range(len(place.manifest.shards))]
+    with _unfinished(place, target, layout):
+        todo = [shard for shard, path in enumerate(paths) if not path.exists()]
+        for shard, samples in zip(todo, _verified(place, todo, report), strict=True):
+            write(paths[shard], pack(samples, place.manifest))
     return paths
+
+
+def _verified(place: Folder | Remote, shards: Sequence[int], report: Report) -> Iterator[Samples]:
+    """The samples of some shards, after a check of every byte against their records."""
+    manifest = place.manifest
+    resumed = done = manifest.n - sum(manifest.shards[shard].rows for shard in shards)
+    for shard in shards:
+        yield read_verified(place.path(shard), manifest.shards[shard])
+        done += manifest.shards[shard].rows
+        report(Progress(done, manifest.n, resumed))
+
+
+@contextmanager
+def _unfinished(place: Folder | Remote, target: Path, layout: str) -> Iterator[None]:
+    """A target that says that it is unfinished until everything is written.
+
+    So an export that was stopped, by a full disk or by a signal, does not stand in its own way.
+    """
+    document = {"format": "lenssim-export/1", "layout": layout, "fingerprint": place.manifest.fingerprint}
+    marker = target / UNFINISHED
+    try:
+        _check_target(target, document)
+        make_folder(target)
+        sweep(target)
+        write_json(marker, document)
+        yield
+        marker.unlink()
+    except OSError as error:
+        raise StorageError(f"cannot write into {target}: {cause(error)}; mend that or choose another --out") from None
+    except StorageError as error:
+        if not marker.exists():
+            raise
+        raise IncompleteError(f"{error}\nwhat is in {target} is whole; repeat the command to continue") from None
+
+
+def _check_target(target: Path, document: dict[str, str]) -> None:
+    """`ConfigError` unless the target is empty, or holds the same export, unfinished."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise ConfigError(f"{target} is a file; choose another --out")
+    names = {path.name for path in target.iterdir() if not is_temporary(path.name)}
+    if UNFINISHED in names:
+        try:
+            if read_json(target / UNFINISHED) == document:
+                return
+        except DataError:
+            pass
+        raise ConfigError(
+            f"{target} holds the unfinished export of another data set; remove it or choose another --out"
+        )
+    if names:
+        raise ConfigError(f"{target} is not empty; choose another --out")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, int, str, str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _tar(samples: Samples, manifest: Manifest) -> bytes:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lenssim.data.files import read_json, write_json
 from lenssim.data.manifest import Plan, read_record, shard_name
-from lenssim.errors import ConfigError, DataError, StorageError
+from lenssim.errors import ConfigError, DataError, StorageError, VerificationError
 
 __all__ = [
     "FAILURES",
@@ -83,7 +83,8 @@ class Outcome:
 def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, Any], shard: int) -> Outcome:
     """Make a shard unless it is there; try again if that fails, then record why, so that others can go on.
 
-    Errors that no repetition mends (`ConfigError`) or that meet every shard (`StorageError`) are raised.
+    Errors that no repetition mends (`ConfigError`, `VerificationError`) or that meet every shard (`StorageError`) are
+    raised.
     """
     plan, place = Plan.model_validate(document), Path(folder)
     there = read_record(place, plan, shard)
@@ -92,7 +93,7 @@ def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, An
     for tries in range(_TRIES):
         try:
             rows = task(folder, document, shard)
-        except (ConfigError, StorageError):
+        except (ConfigError, StorageError, VerificationError):
             raise
         except Exception as error:
             failure = ShardFailure(shard=shard, tries=tries + 1, error=_line(error), traceback=traceback.format_exc())

@@ -13,7 +13,7 @@ from typing import Any
 
 from lenssim.errors import DataError, StorageError
 
-__all__ = ["canonical_json", "cause", "is_temporary", "read_json", "sweep", "write", "write_json"]
+__all__ = ["canonical_json", "cause", "is_temporary", "make_folder", "read_json", "sweep", "write", "write_json"]
 
 _TEMPORARY = ".tmp-"
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
@@ -21,10 +21,29 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # file systems mount
 _DAY = 86_400.0
 
 
-def write(path: Path, data: bytes) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        StorageError: The message names the path and the cause: read-only, full, a file of that name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {path}: {cause(error)}; mend that or choose another") from None
+
+
+def write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that after any crash it is whole or absent: temporary name, fsync, rename, fsync of the folder.
 
-    `StorageError` names the path and the cause when the disk is full, read-only or gone; no part of the file remains.
+    Args:
+        path: The file. Its mode follows from the umask, as that of any other file.
+        data: Its content.
+        durable: Whether the file must also survive a loss of power. Without, thousands of small files are written many
+            times faster, and each is still whole or absent when the process dies.
+
+    Raises:
+        StorageError: The disk is full, read-only or gone. The message names path and cause; no part of the file stays.
     """
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
     try:
@@ -33,21 +52,27 @@ def write(path: Path, data: bytes) -> None:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
             os.replace(temporary, path)
         finally:
             os.close(descriptor)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):  # the disk may be gone altogether
             temporary.unlink()
         raise StorageError(
             f"cannot write {path}: {cause(error)}; mend that or choose another folder, then repeat"
         ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def cause(error: OSError) -> str:
@@ -58,7 +83,7 @@ def cause(error: OSError) -> str:
 def _create(path: Path) -> int:
     """Descriptor of a new, locked file; the lock tells `sweep` that its owner lives."""
     while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:

@@ -11,7 +11,7 @@ from lenssim.data.audit import REFERENCE, audit, audited
 from lenssim.data.build import Progress, Stop, build, build_share, finish_shard, provenance
 from lenssim.data.cluster import Runner, local_runner
 from lenssim.data.failures import SampleFailure, sample_failure
-from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, read_plan
+from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, check_size, read_plan, without_paths
 from lenssim.data.shards import Samples, scene_attributes
 from lenssim.data.storage import check_storage
 from lenssim.data.truth import UNITS, Sight, pictures, scalars, truth_config, truth_modules
@@ -32,12 +32,14 @@ __all__ = [
     "make_samples",
     "make_shard",
     "modules",
+    "plan_preset",
     "share",
     "stored_config",
     "versions",
 ]
 
 _SHARD_BYTES = 64 * 2**20
+_MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
 _BATCH = BLOCK  # samples rendered at a time: bounds memory, changes no bits
 _MOST_CULPRITS = 16
 
@@ -81,7 +83,7 @@ def make_plan(
     split_code(split)
     check_sampling(preset.instrument, sampling)
     check_adaptive(engine_name, sampling)
-    config = {
+    config: dict[str, Any] = {
         "kind": "simulated",
         "preset": preset.model_dump(mode="json"),
         "seed": seed,
@@ -98,7 +100,45 @@ def make_plan(
         draw(preset, [0], seed=seed, split=split)
     elif folder is not None and shard_size is None:
         shard_size = read_plan(folder).shard_size
-    return Plan(n=n, shard_size=shard_size or default_shard_size(n, preset), classes=preset.class_names, config=config)
+    shard_size = shard_size or default_shard_size(n, preset)
+    check_size(n, shard_size)
+    _check_shard_bytes(min(n, shard_size), preset)
+    return Plan(
+        n=n,
+        shard_size=shard_size,
+        classes=preset.class_names,
+        config=without_paths(config),
+        hints=_hints(preset),
+    )
+
+
+def _check_shard_bytes(rows: int, preset: Preset) -> None:
+    image_bytes = 4 * preset.instrument.num_pix**2
+    if rows * image_bytes > _MAX_SHARD_BYTES:
+        raise ConfigError(
+            f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of memory; a shard has at most "
+            f"{_MAX_SHARD_BYTES >> 30} GiB of images: choose a smaller --shard-size"
+        )
+
+
+def _hints(preset: Preset) -> dict[str, str]:
+    """Where the files lie that a preset names."""
+    if preset.galaxies is None or not preset.galaxies.path:
+        return {}
+    return {"galaxies": preset.galaxies.path}
+
+
+def plan_preset(plan: Plan) -> Preset:
+    """Return the preset of a simulated data set; its galaxies lie where the plan's hints say, if they say anything.
+
+    Raises:
+        ConfigError: The plan holds a preset that cannot be.
+    """
+    preset = parse_preset(plan.config["preset"], "the plan's preset")
+    path = plan.hints.get("galaxies")
+    if preset.galaxies is None or not path:
+        return preset
+    return preset.with_galaxies(path)
 
 
 def stored_config(storage: str, compress: bool) -> dict[str, Any]:
@@ -207,7 +247,7 @@ def versions(engine_name: str) -> dict[str, str]:
 def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     """Draw, render and observe the samples `rows` of a plan; the second is the audit of engines that need one."""
     config = plan.config
-    preset = parse_preset(config["preset"], "the plan's preset")
+    preset = plan_preset(plan)
     numbers = np.arange(rows.start, rows.stop)
     scenes = draw(preset, numbers, seed=config["seed"], split=config["split"])
     camera, rays = preset.instrument, config["supersampling"]

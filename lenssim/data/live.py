@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 
 from lenssim.data.dataset import SPLIT_PERIOD, Batch, rows_of_split
 from lenssim.data.files import canonical_json
+from lenssim.data.generate import plan_preset
 from lenssim.data.manifest import Plan
 from lenssim.data.truth import IMAGE
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.observe import observe
-from lenssim.simulate.preset import parse_preset
 from lenssim.simulate.streams import BLOCK
 
 __all__ = ["LiveDataset"]
@@ -34,7 +34,7 @@ class LiveDataset(Dataset[Batch]):
 
     def __init__(self, plan: Plan, endless: bool = False) -> None:
         self.plan, self.config, self.endless = plan, plan.config, endless
-        self.preset = parse_preset(plan.config["preset"], "the plan's preset")
+        self.preset = plan_preset(plan)
         self.folder = Path(f"live:{self.preset.name}")
         self.index = np.arange(plan.n)
         self.labels = labels(self.preset, self.index)

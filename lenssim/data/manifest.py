@@ -1,22 +1,64 @@
 """The plan that opens a data set's folder and the manifest that closes it."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from lenssim.data.files import canonical_json, read_json, write_json
+from lenssim.data.files import canonical_json, cause, read_json, write_json
 from lenssim.errors import ConfigError, DataError
 
-__all__ = ["Audit", "Manifest", "Plan", "ShardRecord", "read_manifest", "read_plan", "read_record", "shard_name"]
+__all__ = [
+    "Audit",
+    "Manifest",
+    "Plan",
+    "ShardRecord",
+    "check_size",
+    "how_to_continue",
+    "read_manifest",
+    "read_plan",
+    "read_record",
+    "read_records",
+    "shard_name",
+    "sidecars",
+    "without_paths",
+]
 
 PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Side = Annotated[int, Field(ge=1, le=1 << 15)]
 _MOST = 1 << 40  # samples; numbers beyond are damage or malice
+_MAX_SHARDS = 1_000_000  # their names have six digits
+
+
+def check_size(n: int, shard_size: int) -> None:
+    """Check that a data set of `n` samples in shards of `shard_size` fits into one folder.
+
+    Raises:
+        ConfigError: There are too many samples or too many shards.
+    """
+    if n > _MOST:
+        raise ConfigError(f"a data set holds at most {_MOST:,} samples, got {n:,}")
+    shards = -(-n // shard_size)
+    if shards > _MAX_SHARDS:
+        raise ConfigError(
+            f"{n:,} samples in shards of {shard_size:,} are {shards:,} shards, and a data set has at most "
+            f"{_MAX_SHARDS:,}; choose a larger --shard-size"
+        )
+
+
+def without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
+    preset = config.get("preset")
+    galaxies = preset.get("galaxies") if isinstance(preset, dict) else None
+    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
+        return config
+    contents = {name: value for name, value in galaxies.items() if name != "path"}
+    return {**config, "preset": {**preset, "galaxies": contents}}
 
 
 def shard_name(number: int) -> str:
@@ -29,6 +71,8 @@ class Plan(BaseModel):
 
     `config` is everything its bits depend on (preset, seed, split, noise, engine, supersampling, versions of the
     engine's libraries; for an import, where the files came from); `n` and `shard_size` are not part of it.
+    `hints` say where files lie on this machine, such as `galaxies`. They are no part of a data set's identity and are
+    never written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +82,15 @@ class Plan(BaseModel):
     shard_size: int = Field(ge=1, le=_MOST)
     classes: tuple[str, ...] = Field(min_length=1)
     config: dict[str, Any]
+    hints: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_a_folder(self) -> "Plan":
+        try:
+            check_size(self.n, self.shard_size)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
 
     @property
     def config_hash(self) -> str:
@@ -55,11 +108,17 @@ class Plan(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write plan.json."""
-        write_json(folder / PLAN, self.model_dump(mode="json"))
+        write_json(folder / PLAN, self.model_dump(mode="json", exclude={"hints"}))
 
-    def continues(self, earlier: "Plan", folder: Path) -> None:
-        """Check that this plan goes on with the one already in `folder`; `ConfigError` lists every difference."""
-        lines = differences(earlier.config, self.config)
+    def continuing(self, earlier: "Plan", folder: Path) -> "Plan":
+        """Return this plan as the continuation of the one already in `folder`, whose config it takes over.
+
+        Where files lie may differ. Old plans name the path of their galaxies in the config, and keep it.
+
+        Raises:
+            ConfigError: The two do not make the same data set. The message lists every difference.
+        """
+        lines = differences(without_paths(earlier.config), without_paths(self.config))
         if earlier.shard_size != self.shard_size:
             lines.append(f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for")
         if earlier.n > self.n:
@@ -69,6 +128,7 @@ class Plan(BaseModel):
                 f"{folder} holds another data set:\n  " + "\n  ".join(lines) + "\n"
                 "choose another --out, or repeat the options it was made with"
             )
+        return self.model_copy(update={"config": earlier.config})
 
 
 class DatasetRecord(BaseModel):
@@ -159,8 +219,8 @@ def _parse(model: type[BaseModel], path: Path) -> Any:
         return model.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise DataError(f"{path} is not what lenssim writes: {where}: {problem['msg']}") from None
+        where = "".join(f"{part}: " for part in [".".join(map(str, problem["loc"]))] if part)
+        raise DataError(f"{path} is not what lenssim writes: {where}{problem['msg']}") from None
 
 
 def read_plan(folder: Path) -> Plan:
@@ -176,15 +236,19 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a complete data set; `DataError` if it is missing, with what that means."""
     plan = read_plan(folder)
     if not (folder / MANIFEST).exists():
-        done = len(list((folder / SHARDS).glob("*.json")))
-        raise DataError(
-            f"{folder} is incomplete: {done} of {plan.shards} shards; repeat its generate command to continue"
-        )
+        raise DataError(f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}")
     manifest: Manifest = _parse(Manifest, folder / MANIFEST)
     if len(manifest.shards) != plan.shards:
         found = f"{len(manifest.shards)} shards, its plan {plan.shards}"
         raise DataError(f"{folder / MANIFEST} lists {found}; repeat the command that made the data set")
     return manifest
+
+
+def how_to_continue(folder: Path, plan: Plan, done: int) -> str:
+    """Say how many shards of a plan are done, and what makes the data set complete."""
+    if done == plan.shards:
+        return f"all {done} shards are there; lenssim seal {folder} completes it"
+    return f"{done} of {plan.shards} shards; repeat its generate command to continue"
 
 
 def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
@@ -200,6 +264,28 @@ def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
         return record if fits and path.stat().st_size == record.bytes else None
     except (DataError, ValueError, OSError):
         return None
+
+
+def sidecars(folder: Path, plan: Plan) -> list[int]:
+    """Numbers of the shards of a plan that have a sidecar, in order: the work is bounded by the files there are."""
+    try:
+        names = os.listdir(folder / SHARDS)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"cannot read {folder / SHARDS}: {cause(error)}") from None
+    numbers = [int(name[:6]) for name in names if re.fullmatch(r"[0-9]{6}\.json", name)]
+    return sorted(number for number in numbers if number < plan.shards)
+
+
+def read_records(folder: Path, plan: Plan) -> dict[int, ShardRecord]:
+    """Records of the finished shards of a plan, by number, in order."""
+    records = {}
+    for shard in sidecars(folder, plan):
+        record = read_record(folder, plan, shard)
+        if record is not None:
+            records[shard] = record
+    return records
 
 
 def differences(there: Any, asked: Any, path: str = "") -> list[str]:

@@ -12,7 +12,7 @@ from lenssim.data.truth import TRUTHS
 from lenssim.errors import DataError
 from lenssim.simulate.scenes import Perturbers
 
-__all__ = ["check_inside", "decoded", "open_shard", "read_samples"]
+__all__ = ["LinkError", "check_inside", "decoded", "open_shard", "read_samples"]
 
 _LONGEST_SIDE = 1 << 15  # pixels; also the most bands
 _LARGEST_RATIO = 256  # bytes that one byte of LZ4 can stand for
@@ -21,10 +21,9 @@ _LARGEST_RATIO = 256  # bytes that one byte of LZ4 can stand for
 def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
     """Open a shard that may come from a stranger; `data` are its bytes where they were read already.
 
-    `DataError` if it is missing, truncated, of another schema, a link to another folder, holds links out of the file,
-    or its datasets do not have the shapes and types of a shard.
+    `DataError` if it is missing, truncated, of another schema, holds links out of the file, or its datasets do not have
+    the shapes and types of a shard. Whoever opens a shard of a data set calls `check_inside` first.
     """
-    check_inside(path)
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     try:
@@ -43,11 +42,32 @@ def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
     return file
 
 
-def check_inside(path: Path) -> None:
-    """`DataError` if a file of a data set, or the folder of its shards, is a link that leads out of the data set."""
-    for part, home in ((path, path.parent), (path.parent, path.parent.parent)):
-        if part.is_symlink() and home.resolve() not in part.resolve().parents:
-            raise DataError(f"{part} is a link that leaves the data set's folder (to {part.resolve()}); copy it there")
+class LinkError(DataError):
+    """A part of a data set's folder is a link to another place."""
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Check that a shard's file, and the folder that holds it, do not lead out of their data set.
+
+    A link is fine if its target lies in the data set's folder, as those of git-annex do. A stranger's data set must
+    not make others read what lies elsewhere.
+
+    Args:
+        path: The shard's file in `shards/`, or `shards/` itself; it need not exist.
+        folder: The data set's folder, which may be a link itself.
+
+    Raises:
+        LinkError: It is a link to another place. The message says where to, and what to do.
+    """
+    for part in (path.parent, path):
+        if part == folder or not part.is_symlink():
+            continue
+        target = part.resolve()
+        if folder.resolve() not in target.parents:
+            raise LinkError(
+                f"{part} is a link that leaves the data set's folder (to {target}); copy what it stands for to its "
+                f"place, or move all of {folder} to that disk: a data set's folder itself may be a link"
+            )
 
 
 def _check_structure(file: h5py.File, path: Path, size: int) -> None:

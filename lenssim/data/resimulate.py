@@ -4,20 +4,34 @@ from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.generate import make_samples, versions
+from lenssim.data.digests import read_verified
+from lenssim.data.generate import make_samples, plan_preset, versions
 from lenssim.data.manifest import SHARDS, Plan, read_plan, shard_name
 from lenssim.data.places import complete
-from lenssim.data.reading import read_samples
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError
 
 __all__ = ["resimulate"]
 
 
-def resimulate(folder: Path | str, count: int, seed: int = 0) -> tuple[list[int], list[str]]:
-    """Make `count` samples again, drawn with `seed`; returns their numbers, and what differs, by shard and dataset.
+def resimulate(
+    folder: Path | str, count: int, seed: int = 0, *, galaxies: Path | None = None
+) -> tuple[list[int], list[str]]:
+    """Make samples of a data set again and compare them with what is stored.
 
-    `ConfigError` for imported data, or where the libraries are not those that the data set was made with.
+    Args:
+        folder: Folder or URL of a complete data set.
+        count: The number of samples to make.
+        seed: Seed of the choice of these samples.
+        galaxies: Where the images of galaxies lie that its sources show.
+
+    Returns:
+        The numbers of the samples, and lines that say what differs, by shard and dataset.
+
+    Raises:
+        ConfigError: The data were imported, its galaxies are not there, or the libraries are others than those that the
+            data set was made with.
+        VerificationError: A shard does not hold what was written.
     """
     place = complete(folder)
     plan = read_plan(place.folder)
@@ -29,14 +43,26 @@ def resimulate(folder: Path | str, count: int, seed: int = 0) -> tuple[list[int]
     others = [name for name in here if asked.get(name) != here[name]]
     if lines := [f"{name} {asked.get(name)} there, {here[name]} here" for name in others]:
         raise ConfigError(f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}")
+    if galaxies is not None:
+        plan = plan.model_copy(update={"hints": {"galaxies": str(galaxies.resolve())}})
+    _check_galaxies(plan)
     numbers = np.sort(np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False))
     problems = []
     for shard in np.unique(numbers // plan.shard_size):
         own = numbers[numbers // plan.shard_size == shard]
-        stored = read_samples(place.path(int(shard)))
+        stored = read_verified(place.path(int(shard)), place.record(int(shard)))
         for number in own:
             problems += _differences(plan, stored, int(shard), int(number))
     return numbers.tolist(), problems
+
+
+def _check_galaxies(plan: Plan) -> None:
+    """Read the galaxies that a plan's sources show, so that files which are not there stop everything at once."""
+    preset = plan_preset(plan)
+    if preset.galaxies is not None:
+        preset.galaxies.images()
+    elif plan.hints:
+        raise ConfigError(f"preset {preset.name} shows no galaxies: leave --galaxies out")
 
 
 def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[str]:

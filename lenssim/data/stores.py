@@ -1,5 +1,6 @@
 """The images of one shard, wherever they come from: read row by row, or decompressed a chunk at a time."""
 
+import hashlib
 import os
 import threading
 from collections import OrderedDict
@@ -14,9 +15,20 @@ import numpy as np
 from lenssim.data.files import cause
 from lenssim.data.manifest import ShardRecord
 from lenssim.data.reading import decoded, open_shard
-from lenssim.errors import DataError
+from lenssim.errors import DataError, VerificationError
 
-__all__ = ["Kept", "Packed", "Plain", "Store", "check_columns", "picture_store", "read_columns", "store_of"]
+__all__ = [
+    "Kept",
+    "Packed",
+    "Plain",
+    "Store",
+    "check_columns",
+    "open_recorded",
+    "picture_store",
+    "read_column",
+    "read_columns",
+    "store_of",
+]
 
 _CHUNK_BYTES = 64 << 20  # decoded chunks kept by a process
 _MOST_OPEN = 512  # files; half of what systems commonly allow
@@ -130,44 +142,132 @@ class Packed:
 Store = Plain | Packed
 
 
-def store_of(path: Path, record: ShardRecord, kept: Kept) -> Store:
-    """The images of a shard, checked against its record; `DataError` names what does not fit."""
-    with open_shard(path) as file:
-        size = path.stat().st_size
-        if size != record.bytes:
-            raise DataError(f"{path} has {size} bytes, the manifest states {record.bytes}: it was damaged or replaced")
-        dataset, shape = file["images"], (record.rows, *record.image_shape)
-        if dataset.shape != shape:
-            raise DataError(f"{path}: images has shape {dataset.shape}, the manifest states {shape}")
-        if dataset.chunks is not None:
-            return Packed(path, dataset.chunks[0], shape, kept)
-        offset = dataset.id.get_offset()
-        if offset is None or offset + dataset.nbytes > size:
-            raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
-        scale = file["scale"][...] if "scale" in file else None
-        return Plain(path, offset, dataset.dtype, shape, kept, scale)
+def open_recorded(path: Path, record: ShardRecord, config_hash: str) -> h5py.File:
+    """Open a shard, and check that it is the one that its data set's record speaks of.
+
+    Args:
+        path: The shard's file.
+        record: Its record in the manifest.
+        config_hash: The sha256 of the data set's config, which every shard carries.
+
+    Raises:
+        DataError: The file is no shard, has another size, or belongs to another data set.
+    """
+    size = _size(path)
+    if size != record.bytes:
+        raise DataError(f"{path} has {size} bytes, the manifest states {record.bytes}: it was truncated or replaced")
+    file = open_shard(path)
+    if file.attrs.get("config_hash") != config_hash:
+        file.close()
+        raise DataError(
+            f"{path} belongs to another data set: its config_hash is not the manifest's; put this data set's own "
+            "shard there, or remove the file and repeat the command that made the data set"
+        )
+    return file
 
 
-def picture_store(path: Path, name: str, rows: int, kept: Kept) -> Plain:
-    """Truth pictures of a shard that `open_shard` accepts; `DataError` if it has none of this name."""
-    with open_shard(path) as file:
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {cause(error)}") from None
+
+
+def read_column(file: h5py.File, name: str, path: Path, record: ShardRecord) -> np.ndarray:
+    """Read a small dataset of an open shard whole, and check it against the shard's record.
+
+    Args:
+        file: The open shard.
+        name: The dataset, such as "labels" or "params/theta_E".
+        path: The shard's file.
+        record: Its record in the manifest.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        VerificationError: It does not hold what was written.
+    """
+    values = file[name][...]
+    place = record.datasets.get(name)
+    if place is None:
+        raise VerificationError(f"{path}: the manifest does not know the dataset {name}: the file was changed")
+    if hashlib.sha256(values.tobytes()).hexdigest() != place.sha256:
+        raise VerificationError(f"{path}: dataset {name} does not hold what was written (sha256 differs)")
+    return values
+
+
+def store_of(path: Path, record: ShardRecord, config_hash: str, kept: Kept) -> Store:
+    """Return the images of a shard, checked against its record.
+
+    Args:
+        path: The shard's file.
+        record: Its record in the manifest.
+        config_hash: The sha256 of the data set's config.
+        kept: What the shards of the data set share.
+
+    Raises:
+        DataError: The file is no shard or not of this data set, or its images are not as the record states.
+        VerificationError: Their scale does not hold what was written.
+    """
+    with open_recorded(path, record, config_hash) as file:
+        return _images_of(file, path, record, kept)
+
+
+def read_columns(
+    path: Path, record: ShardRecord, config_hash: str, classes: int, kept: Kept
+) -> tuple[Store, np.ndarray, np.ndarray]:
+    """Return the images, labels (n,) and sample numbers (n,) of a shard, checked against its record.
+
+    Args:
+        path: The shard's file.
+        record: Its record in the manifest.
+        config_hash: The sha256 of the data set's config.
+        classes: The number of classes.
+        kept: What the shards of the data set share.
+
+    Raises:
+        DataError: As `store_of`, or labels and numbers that cannot be.
+        VerificationError: A dataset does not hold what was written.
+    """
+    with open_recorded(path, record, config_hash) as file:
+        store = _images_of(file, path, record, kept)
+        labels = read_column(file, "labels", path, record)
+        index = read_column(file, "index", path, record)
+    check_columns(labels, index, record, classes, str(path))
+    return store, labels, index
+
+
+def _images_of(file: h5py.File, path: Path, record: ShardRecord, kept: Kept) -> Store:
+    dataset = file["images"]
+    shape = (record.rows, *record.image_shape)
+    if dataset.shape != shape:
+        raise DataError(f"{path}: images has shape {dataset.shape}, the manifest states {shape}")
+    scale = read_column(file, "scale", path, record) if "scale" in file else None
+    if dataset.chunks is not None:
+        return Packed(path, dataset.chunks[0], shape, kept)
+    offset = dataset.id.get_offset()
+    if offset is None or offset + dataset.nbytes > record.bytes:
+        raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
+    return Plain(path, offset, dataset.dtype, shape, kept, scale)
+
+
+def picture_store(path: Path, name: str, record: ShardRecord, config_hash: str, kept: Kept) -> Plain:
+    """Return the truth pictures of a shard; `DataError` if it has none of this name, and as `open_recorded`."""
+    with open_recorded(path, record, config_hash) as file:
         if name not in file:
             raise DataError(f"{path} holds no {name}; make the data set with lenssim generate --truth {name}")
         dataset = file[name]
-        return Plain(path, dataset.id.get_offset(), dataset.dtype, (rows, *dataset.shape[1:]), kept)
-
-
-def read_columns(path: Path, record: ShardRecord, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) and sample numbers (n,) of a shard, checked against its record."""
-    with open_shard(path) as file:
-        labels, index = file["labels"][...], file["index"][...]
-    check_columns(labels, index, record, classes, str(path))
-    return labels, index
+        return Plain(path, dataset.id.get_offset(), dataset.dtype, (record.rows, *dataset.shape[1:]), kept)
 
 
 def check_columns(labels: np.ndarray, index: np.ndarray, record: ShardRecord, classes: int, where: str) -> None:
-    """`DataError` for labels of no class, or sample numbers that repeat or are not the record's."""
+    """`DataError` for labels of no class or other counts, or numbers that repeat or are not the record's."""
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes")
+    if np.bincount(labels, minlength=classes).tolist() != list(record.class_counts):
+        raise DataError(f"{where}: the classes are not as many as its record states")
     if (index[0], index[-1]) != (record.first, record.last) or (np.diff(index) <= 0).any():
         raise DataError(f"{where}: index is not the rising sample numbers {record.first}..{record.last}")

@@ -187,8 +187,14 @@ class Preset(BaseModel):
     def with_galaxies(self, path: str | Path) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
 
-        `ConfigError` for sources without a magnitude, and for files that are none.
+        A preset that shows galaxies already, such as that of a data set, shows the same ones, which lie at `path` now;
+        other contents are refused once they are read.
+
+        Raises:
+            ConfigError: Sources have no magnitude, or the files hold no galaxies.
         """
+        if self.galaxies is not None:
+            return self.model_copy(update={"galaxies": self.galaxies.at(path)})
         sources = []
         for choice in self.source:
             values = choice.parameters

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data.convert import export_npy, import_deeplense, read_image_file, read_images
+from lenssim.data.convert import import_deeplense, read_image_file, read_images
+from lenssim.data.export import export_npy
 from lenssim.data.manifest import read_manifest, shard_name
 from lenssim.data.npy import load_npy
 from lenssim.data.reading import read_samples

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 import shutil
@@ -178,7 +179,11 @@ def replace(name, make_new):
 def test_a_shard_that_is_not_the_manifest_s_is_refused_by_name(copy, change, words):
     spoil(copy, change)
     document = read_json(copy / "manifest.json")
-    document["shards"][2]["bytes"] = (copy / "shards/000002.h5").stat().st_size
+    record = document["shards"][2]
+    record["bytes"] = (copy / "shards/000002.h5").stat().st_size
+    with h5py.File(copy / "shards/000002.h5") as file:
+        for name in ("labels", "index"):
+            record["datasets"][name]["sha256"] = hashlib.sha256(file[name][...].tobytes()).hexdigest()
     write_json(copy / "manifest.json", document)
     with pytest.raises(DataError, match=r"000002\.h5") as error:
         ShardDataset(copy)

@@ -283,7 +283,10 @@ def test_an_unfinished_data_set_says_so(tmp_path):
     folder = tmp_path / "D"
     make(folder, 12, shard_size=4)
     (folder / "manifest.json").unlink()
-    with pytest.raises(DataError, match="incomplete: 3 of 3 shards; repeat its generate command"):
+    with pytest.raises(DataError, match="incomplete: all 3 shards are there; lenssim seal"):
+        read_manifest(folder)
+    (folder / "shards/000001.json").unlink()
+    with pytest.raises(DataError, match="incomplete: 2 of 3 shards; repeat its generate command"):
         read_manifest(folder)
 
 

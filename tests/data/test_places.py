@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.data import places
+from lenssim.data import growing
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
 from lenssim.data.generate import generate, make_plan
@@ -248,8 +248,8 @@ def test_a_generation_that_stopped_is_not_waited_for(tmp_path, monkeypatch):
     folder, plan = tmp_path / "D", make_plan(load_preset("III"), 12, seed=2, shard_size=4)
     generate(folder, plan)
     (folder / "shards/000002.json").unlink()
-    monkeypatch.setattr(places, "_PATIENCE", 0.3)
-    monkeypatch.setattr(places, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(growing, "_PATIENCE", 0.3)
+    monkeypatch.setattr(growing, "_LOOK_EVERY", 0.05)
     dataset = ShardDataset(f"{FOLLOW}{folder}")
     with pytest.raises(DataError, match=r"000002.h5 is not there.*repeat the command that generates it"):
         dataset.images(np.array([9]))

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import yaml
 
+from lenssim.data.build import finish_shard, seal
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.export import export_fits, export_webdataset
 from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import SHARDS, shard_name
+from lenssim.data.manifest import SHARDS, read_plan, shard_name
 from lenssim.data.reading import read_samples
 from lenssim.data.repack import repack
 from lenssim.data.resimulate import resimulate
 from lenssim.data.shards import pack
 from lenssim.data.verify import verify
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, VerificationError
 from lenssim.simulate.engines.batched.convergence import convergence
 from lenssim.simulate.engines.batched.fit import smooth_residual
 from lenssim.simulate.engines.batched.gradients import differentiable
@@ -142,6 +143,11 @@ def test_verification_and_resimulation_know_them(folder, tmp_path):
     samples.truth["kappa"][3, 0, 2, 2] += 1
     path.write_bytes(pack(samples)[0])
     assert any("dataset kappa does not hold what was written" in line for line in verify(data).problems)
+    with pytest.raises(VerificationError, match="dataset kappa does not hold what was written"):
+        resimulate(data, 70)
+    finish_shard(data, read_plan(data), 1, samples)  # now with the right hashes
+    seal(data, read_plan(data))
+    assert verify(data).problems == []
     assert any("dataset kappa of sample 35" in line for line in resimulate(data, 70)[1])
 
 

@@ -23,13 +23,14 @@ class Galaxies(BaseModel):
 
     `path` is a .npy file (K, H, W), a .fits file of one or more images, a catalogue in GalSim's real-galaxy layout, or
     a folder of any of these. What they hold decides every image, so that the `sha256` of their contents stays with the
-    data set: files that have changed are refused. Of every ten galaxies one is for the split `validation`, one for
-    `test`, the others for `train`.
+    data set: files that have changed are refused. The `path` is empty where a data set's own record is read: it names
+    contents only, and `Preset.with_galaxies` says where they are. Of every ten galaxies one is for the split
+    `validation`, one for `test`, the others for `train`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+    path: str = ""
     sha256: str = ""
 
     @model_validator(mode="before")
@@ -45,8 +46,19 @@ class Galaxies(BaseModel):
         except (ConfigError, OSError) as error:
             raise ValueError(f"cannot read galaxies: {error}") from None
 
+    def at(self, path: str | Path) -> "Galaxies":
+        """Return the same galaxies, which lie at `path` now."""
+        return self.model_copy(update={"path": str(Path(path).expanduser().resolve())})
+
     def images(self) -> np.ndarray:
         """All galaxies, framed: float32 (K, GALAXY_SIDE, GALAXY_SIDE). `ConfigError` if the files have changed."""
+        if not self.path:
+            raise ConfigError(
+                f"the images of galaxies with the sha256 {self.sha256[:16]}... are needed, and it is not known where "
+                "they are; give --galaxies PATH"
+            )
+        if not Path(self.path).exists():
+            raise ConfigError(f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now")
         return _load(self.path, self.sha256)
 
     def of(self, split: str) -> np.ndarray:
