@@ -34,8 +34,8 @@ class StorageError(DataError):
     """A file could not be written: the disk is full, read-only or gone."""
 
 
-class VerificationError(LenssimError):
-    """A data set does not hold the bytes it was written with (exit code 3)."""
+class VerificationError(DataError):
+    """Data do not hold the bytes that they were written with (exit code 3)."""
 
     exit_code = 3
 

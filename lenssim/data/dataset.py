@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from lenssim.data.digests import check_shard, pixel_digests
 from lenssim.data.manifest import Manifest, read_manifest
 from lenssim.data.places import Folder, locate, path_of
 from lenssim.data.reading import open_shard
@@ -66,6 +67,7 @@ class ShardDataset(Dataset[Batch]):
         check_kept(folder, self.config, *self.truth, picture)
         self._pictures: dict[tuple[str, int], Plain] = {}
         self._first = np.cumsum([0, *self.facts.sizes])[:-1]
+        self._verified: set[int] = set()  # shards
         self._stores: list[Store | None] = [None] * len(self.facts.sizes)
         if isinstance(self.place, Folder):  # a file that is not a shard is to be found now, not in a week
             self._stores = [self.place.store(shard) for shard in range(len(self.facts.sizes))]
@@ -136,6 +138,31 @@ class ShardDataset(Dataset[Batch]):
             store = self._store(shard) if name == IMAGE else self._picture_store(name, shard)
             store.read(row, picture)
         return pictures
+
+    def verified_digests(self, rows: np.ndarray) -> np.ndarray:
+        """Check all shards that some rows lie in, byte for byte, and hash the images of these rows.
+
+        A shard is checked once by each `ShardDataset`; in a data set that still grows it is waited for.
+
+        Args:
+            rows: Rows (N,) of the data set.
+
+        Returns:
+            Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian float32 in C order. Copies of an
+            image share it, whatever data set, layout or lossless storage they lie in.
+
+        Raises:
+            VerificationError: A shard does not hold what was written. The message names the shard and the datasets.
+            DataError: A shard is missing or cannot be read.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        for shard in sorted({shard for shard, _ in self._found(rows)} - self._verified):
+            check_shard(self.place.path(shard), self.place.record(shard))
+            self._verified.add(shard)
+        parts = [np.empty((0, 32), np.uint8)]
+        for start in range(0, len(rows), BLOCK):
+            parts.append(pixel_digests(self.pictures(IMAGE, rows[start : start + BLOCK])))
+        return np.concatenate(parts)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         return self.facts.image_shape if name == IMAGE else self._picture_store(name, 0).shape[1:]

@@ -76,6 +76,10 @@ class Folder:
         """The file of a shard."""
         return self.folder / SHARDS / shard_name(shard)
 
+    def record(self, shard: int) -> ShardRecord:
+        """The record of a shard."""
+        return self.manifest.shards[shard]
+
     def store(self, shard: int) -> Store:
         """The images of a shard."""
         return store_of(self.path(shard), self.manifest.shards[shard], self.kept)
@@ -146,6 +150,10 @@ class Remote:
                 write(path, data)
         return path
 
+    def record(self, shard: int) -> ShardRecord:
+        """The record of a shard."""
+        return self.manifest.shards[shard]
+
     def store(self, shard: int) -> Store:
         """The images of a shard."""
         return store_of(self.path(shard), self.manifest.shards[shard], self.kept)
@@ -176,14 +184,15 @@ class Growing:
             classes=plan.classes,
             config_hash=plan.config_hash,
             fingerprint=hashlib.sha256(canonical_json([plan.config, plan.n])).hexdigest(),
-            image_shape=self._record(0).image_shape,
+            image_shape=self.record(0).image_shape,
             labels=labels(parse_preset(plan.config["preset"], "the plan's preset"), index),
             index=index,
             sizes=[len(plan.rows(shard)) for shard in range(plan.shards)],
             order={"block": plan.shard_size, "mix": _WINDOW // 2, "rising": True},
         )
 
-    def _record(self, shard: int) -> ShardRecord:
+    def record(self, shard: int) -> ShardRecord:
+        """The record of a shard, once it is there."""
         before, since = -1, time.monotonic()
         while (record := read_record(self.folder, self.plan, shard)) is None:
             there = sum(1 for _ in (self.folder / SHARDS).glob("*.json"))
@@ -199,12 +208,12 @@ class Growing:
 
     def path(self, shard: int) -> Path:
         """The file of a shard, once it is there."""
-        self._record(shard)
+        self.record(shard)
         return self.folder / SHARDS / shard_name(shard)
 
     def store(self, shard: int) -> Store:
         """The images of a shard, once it is there."""
-        return store_of(self.path(shard), self._record(shard), self.kept)
+        return store_of(self.path(shard), self.record(shard), self.kept)
 
 
 def is_url(place: Path | str) -> bool:
