@@ -85,8 +85,8 @@ def predict(
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
 
-    A classifier's probabilities are calibrated on its validation images. Files and images that cannot be used are named on
-    stderr; the others are answered all the same, and the exit code is 1.
+    A classifier's probabilities are calibrated on its validation images. Files and images that cannot be used are named
+    on stderr; the others are answered all the same, and the exit code is 1.
     """
     from json import dumps
 
@@ -109,7 +109,7 @@ def predict(
 
 def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
     """One line for each image; its number only where a file holds several."""
-    single = len({p.file for p in predictions}) == len(predictions) and not any(p.image for p in predictions)
+    single = not any(p.image for p in predictions)
     lines = [
         {
             "file": p.file,

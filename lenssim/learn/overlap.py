@@ -1,7 +1,7 @@
 """Which images a run has learned from, and which of a data set it may therefore be judged by.
 
-An image is known by the hash of its pixels, so exact copies are found under any name and in any format. Copies that were
-cut, scaled, turned or recompressed are other images, and are not found.
+An image is known by the hash of its pixels, so exact copies are found under any name and in any format. Copies that
+were cut, scaled, turned or recompressed are other images, and are not found.
 """
 
 import io

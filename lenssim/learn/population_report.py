@@ -49,8 +49,8 @@ def populations(
     """What population.json holds: the posterior of each population of images, and its coverage where truth is known.
 
     Image files are one population. Of a data set, the held-out images of the same true numbers are one. Writes into
-    `out`, by default population/ in the run's folder. `report` is called with each file or image that cannot be used and
-    is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
+    `out`, by default population/ in the run's folder. `report` is called with each file or image that cannot be used
+    and is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
     drawn from, and for a calibration by what is asked about.
     """
     task = run.record.task
