@@ -116,7 +116,7 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         "cut.fits": "cannot be read as FITS",
         "text.npy": "text.npy",
         "text.h5": "cannot be opened as HDF5",
-        "image.jpg": r"give .npy, .fits or .h5 files",
+        "image.jpg": "give .npy, .npz, .fits, .fit, .fts or .h5 files",
         "empty": "holds no data set",
         "gone.npy": "does not exist",
     }
