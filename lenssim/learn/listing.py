@@ -8,7 +8,8 @@ from lenssim.data.files import cause
 from lenssim.data.manifest import MANIFEST, PLAN, SHARDS
 from lenssim.data.places import FOLLOW, is_url
 from lenssim.errors import DataError
-from lenssim.learn.inputs import ENDINGS
+from lenssim.formats.files import IMAGE_ENDINGS, is_passed_over
+from lenssim.learn.inputs import is_readable_name
 from lenssim.learn.notes import note
 from lenssim.learn.problems import Problem, Report, raise_problem
 
@@ -43,20 +44,20 @@ def _expanded(place: Path | str) -> Iterator[Path | str]:
     folder = Path(place)
     if is_url(place) or str(place).startswith(FOLLOW) or not folder.is_dir() or is_dataset(folder):
         return iter([place])
+    if (folder / _RUN).is_file():
+        raise DataError(f"{folder} is a run, not images; give files of images or a data set after the run")
     try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not is_passed_over(path.name))
     except OSError as error:
         raise DataError(f"cannot look into {folder}: {cause(error)}") from None
-    images = [path for path in paths if path.is_file() and path.name.lower().endswith(ENDINGS)]
+    images = [path for path in paths if path.is_file() and is_readable_name(path.name)]
     passed = [path for path in paths if path not in set(images)]
     if not images:
-        if (folder / _RUN).is_file():
-            raise DataError(f"{folder} is a run, not images; give files of images or a data set after the run")
         raise DataError(
-            f"{folder} holds no data set (no {PLAN}) and no images ({', '.join(ENDINGS)})" + _content(passed)
+            f"{folder} holds no data set (no {PLAN}) and no images ({', '.join(IMAGE_ENDINGS)}, .h5)" + _content(passed)
         )
     if passed:
-        note(f"{folder}: {len(images)} files of images are read{_content(passed)}")
+        note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(passed)}")
     return iter(images)
 
 
@@ -66,7 +67,7 @@ def is_dataset(folder: Path) -> bool:
 
 
 def _content(passed: list[Path]) -> str:
-    """What else a folder holds, in words: how many of each ending, and folders."""
-    counts = Counter("folders" if path.is_dir() else path.suffix or "without an ending" for path in passed)
-    texts = [f"{count} {kind}" for kind, count in counts.most_common()]
+    """What else a folder holds, in words: how many of each ending, and how many folders."""
+    counts = Counter("folder" if path.is_dir() else path.suffix or "no ending" for path in passed)
+    texts = [f"{kind} ({count})" for kind, count in counts.most_common()]
     return f"; not read: {', '.join(texts)}" if texts else ""

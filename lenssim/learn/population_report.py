@@ -22,6 +22,7 @@ from lenssim.learn.inputs import read_pictures
 from lenssim.learn.listing import image_files, is_dataset
 from lenssim.learn.measure_figures import corner_figure
 from lenssim.learn.metrics import interval_text
+from lenssim.learn.notes import note
 from lenssim.learn.overlap import held_out
 from lenssim.learn.population import Inferred, Prior, infer
 from lenssim.learn.posterior import LEVELS, Posterior
@@ -173,7 +174,7 @@ def _asked(
     parts = [
         ensemble(pictures.images)
         for path in image_files(files, report)
-        for pictures in read_pictures(path, shape, shown, report)
+        for pictures in read_pictures(path, shape, shown, note=note, report=report)
     ]
     if not parts:
         raise DataError(f"none of the {len(files)} files can be used: there is no population to infer")

@@ -9,6 +9,7 @@ from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.inputs import read_pictures
 from lenssim.learn.listing import image_files
+from lenssim.learn.notes import note
 from lenssim.learn.problems import Report, raise_problem
 from lenssim.learn.run import Run
 
@@ -59,7 +60,8 @@ def predict(
     """
     ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), run.novelty()
     for path in image_files(files, report):
-        for pictures in read_pictures(path, run.record.image_shape, run.record.config.picture, report):
+        shape, shown = run.record.image_shape, run.record.config.picture
+        for pictures in read_pictures(path, shape, shown, note=note, report=report):
             task, outputs = ensemble(pictures.images)
             p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
             for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):

@@ -118,7 +118,7 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         "cut.fits": "cannot be read as FITS",
         "text.npy": "text.npy",
         "text.h5": "cannot be opened as HDF5",
-        "image.jpg": r"give .npy, .fits or .h5 files",
+        "image.jpg": "give .npy, .npz, .fits, .fit, .fts or .h5 files",
         "empty": "holds no data set (no plan.json) and no images",
         "gone.npy": "does not exist",
     }
@@ -175,7 +175,7 @@ def test_nothing_but_bad_files_gives_no_table(lenssim, tiny_run, files):
     assert (one.code, one.out, one.err) == (1, "", "lenssim: gone.npy does not exist\n")
     two = lenssim("predict", tiny_run.folder, "gone.npy", "empty.npy")
     assert (two.code, two.out) == (1, "")
-    assert two.err.count("gone.npy") == two.err.count("empty.npy was") + two.err.count("empty.npy is") == 1
+    assert two.err.count("lenssim: gone.npy") == two.err.count("lenssim: empty.npy") == 1
 
 
 def test_a_folder_stands_for_the_images_in_it(lenssim, tiny_run, images, tmp_path):
@@ -188,8 +188,9 @@ def test_a_folder_stands_for_the_images_in_it(lenssim, tiny_run, images, tmp_pat
     (folder / "notes.txt").touch()
     done = lenssim("predict", tiny_run.folder, folder)
     assert done.code == 0, done.err
-    assert [Path(line.split()[0]).name for line in done.out.splitlines()[1:]] == ["a.Fits", "b.NPY"]
-    assert "2 files of images are read; not read: 1 folders, 1 .txt" in done.err
+    assert "reading 2 of 4 files; not read: folder (1), .txt (1)" in done.err
+    document = json.loads(lenssim("predict", tiny_run.folder, folder, "--json").out)
+    assert [Path(p["file"]).name for p in document["predictions"]] == ["a.Fits", "b.NPY"]
     empty = lenssim("predict", tiny_run.folder, folder / "more")
     assert (empty.code, empty.out) == (1, "")
     assert "holds no data set (no plan.json) and no images" in empty.err
