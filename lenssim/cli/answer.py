@@ -1,12 +1,17 @@
 """`lenssim evaluate` and `predict`: what trained networks say of images, and how far to believe them."""
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenssim.cli.options import Device, Json
+from lenssim.cli.problems import raise_problems
+
+if TYPE_CHECKING:
+    from lenssim.learn.predict import Prediction
+    from lenssim.learn.problems import Problem
+    from lenssim.learn.tasks import Task
 
 __all__ = ["register"]
 
@@ -34,21 +39,21 @@ def evaluate(
 ) -> None:
     """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
 
-    On the data it was trained on, or others of the same seed, only their test blocks are used; else all samples.
+    On the data it was trained on, or others of the same seed, only their test blocks are used; else all samples. Exact
+    copies of images that it has learned from are left out.
     """
     from json import dumps
 
     from lenssim.learn.card import write_card
     from lenssim.learn.evaluate import evaluate as judge
-    from lenssim.learn.evaluate import evaluation_folder, held_out
+    from lenssim.learn.evaluate import evaluation_folder
     from lenssim.learn.metrics import interval_text
+    from lenssim.learn.notes import note
     from lenssim.learn.run import open_run
 
     trained, more = open_run(run), [open_run(each) for each in others or []]
     dataset = trained.opened(data)
-    rows, which = held_out(trained, dataset, more)
-    print(f"judging {run} on {len(rows)} of {len(dataset)} images: {which}", file=sys.stderr)
-    document = judge(trained, dataset, others=more, tta=tta, device=device)
+    document = judge(trained, dataset, others=more, tta=tta, device=device, say=note)
     write_card(trained)
     folder, scores = evaluation_folder(trained, dataset, more, tta), document["metrics"]
     if json:
@@ -70,7 +75,8 @@ def evaluate(
 def predict(
     run: RunFolder,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, or data sets; URLs too.")
+        list[str],
+        typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, folders of them, or data sets; URLs too."),
     ],
     others: With = None,
     tta: Tta = False,
@@ -79,7 +85,8 @@ def predict(
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
 
-    A classifier's probabilities are calibrated on its validation images.
+    A classifier's probabilities are calibrated on its validation images. Files and images that cannot be used are named
+    on stderr; the others are answered all the same, and the exit code is 1.
     """
     from json import dumps
 
@@ -88,11 +95,21 @@ def predict(
 
     trained = open_run(run)
     more = [open_run(each) for each in others or []]
-    task, predictions = trained.record.task, list(ask(trained, files, others=more, tta=tta, device=device))
+    task = trained.record.task
+    problems: list[Problem] = []
+    predictions = list(ask(trained, files, others=more, tta=tta, device=device, report=problems.append))
     if json:
-        print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
-        return
-    single = len(predictions) == len(files)
+        answers = [p.document() for p in predictions]
+        errors = [problem.document() for problem in problems]
+        print(dumps({"run": str(run), "task": task.title, "predictions": answers, "errors": errors}))
+    elif predictions:
+        _print_predictions(task, predictions)
+    raise_problems(problems, answered=len(predictions))
+
+
+def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
+    """One line for each image; its number only where a file holds several."""
+    single = not any(p.image for p in predictions)
     lines = [
         {
             "file": p.file,

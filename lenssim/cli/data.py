@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Json
+
+if TYPE_CHECKING:
+    from lenssim.data.manifest import Manifest
 
 __all__ = ["register"]
 
@@ -22,6 +25,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, rich_markup_mode=None, help="Turn other people's layouts into a data set."
     )
     imports.command()(deeplense)
+    imports.command()(pairs)
     app.add_typer(imports, name="import")
     app.command()(export)
 
@@ -144,22 +148,103 @@ def show(
         print(path)
 
 
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and name it.")]
+Bands = Annotated[int, typer.Option("--bands", help="Bands of an image; they come before rows and columns.")]
+Extension = Annotated[
+    str | None,
+    typer.Option("--extension", metavar="NAME|NUMBER", help="The FITS extension, or array of .npz files, to read."),
+]
+
+
 def deeplense(
-    source: Annotated[Path, typer.Argument(help="Folder that holds the class folders of .npy files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")],
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False,
+    source: Annotated[Path, typer.Argument(help="Folder that holds the class folders, or their splits.")],
+    out: Out,
+    split: Annotated[
+        str | None, typer.Option("--split", help="train, validation or test: the folder above the class folders.")
+    ] = None,
+    map_classes: Annotated[
+        str | None, typer.Option("--map-classes", metavar="FOLDER=CLASS,...", help="Other names for the classes.")
+    ] = None,
+    bands: Bands = 1,
+    extension: Extension = None,
+    skip_bad: SkipBad = False,
 ) -> None:
-    """Import the published DeepLense layout: class folders of .npy files, pickled [image, axion mass] included."""
+    """Import class folders of .npy, .npz or FITS files, as DeepLense publishes them, axion masses included."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.convert import import_deeplense
+    from lenssim.data.imports import import_deeplense
 
     with samples_bar("importing") as report:
         manifest = import_deeplense(
-            source, out, skip_bad=skip_bad, report=report, warn=lambda text: print(text, file=sys.stderr)
+            source,
+            out,
+            skip_bad=skip_bad,
+            split=split,
+            map_classes=_renamed(map_classes),
+            bands=bands,
+            extension=extension,
+            report=report,
+            warn=_note,
+            note=_note,
         )
-    counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
-    print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
+    _print_imported(out, manifest)
     print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
+
+
+def pairs(
+    source: Annotated[Path, typer.Argument(help="Folder that holds the two folders of images.")],
+    out: Out,
+    image: Annotated[str, typer.Option("--image", help="Folder of the images.")] = "LR",
+    truth: Annotated[str, typer.Option("--truth", help="Folder of the pictures kept beside them as hr.")] = "HR",
+    bands: Bands = 1,
+    extension: Extension = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
+    from lenssim.cli.progress import samples_bar
+    from lenssim.data.imports import import_pairs
+
+    with samples_bar("importing") as report:
+        manifest = import_pairs(
+            source,
+            out,
+            image=image,
+            truth=truth,
+            skip_bad=skip_bad,
+            bands=bands,
+            extension=extension,
+            report=report,
+            warn=_note,
+            note=_note,
+        )
+    _print_imported(out, manifest)
+    print(f"next: lenssim show {out}, or lenssim show {out} --picture hr")
+
+
+def _note(text: str) -> None:
+    from lenssim.names import printable
+
+    print("\n".join(printable(line) for line in text.splitlines()), file=sys.stderr)
+
+
+def _renamed(text: str | None) -> dict[str, str]:
+    """Names of classes by folder, from FOLDER=CLASS,FOLDER=CLASS."""
+    from lenssim.errors import ConfigError
+
+    renamed: dict[str, str] = {}
+    for part in text.split(",") if text is not None else []:
+        folder, equals, name = part.strip().rpartition("=")
+        if not equals or not folder or not name or folder in renamed:
+            raise ConfigError(f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}")
+        renamed[folder] = name
+    return renamed
+
+
+def _print_imported(out: Path, manifest: "Manifest") -> None:
+    from lenssim.names import printable
+
+    counts = ", ".join(f"{printable(name)} {count}" for name, count in manifest.class_counts.items())
+    print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
 
 
 def export(

@@ -8,6 +8,7 @@ import typer
 
 import lenssim
 from lenssim.cli import answer, audit, data, folder, generate, models, parity, population, recipe, train
+from lenssim.drawing import ignore_user_settings
 from lenssim.errors import LenssimError
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ for group in (models, generate, folder, parity, data, audit, train, answer, reci
 
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 failure, 2 usage or config, 3 verification, 4 incomplete, 130 / 143."""
+    ignore_user_settings()
     try:
         app()
     except LenssimError as error:

@@ -1,12 +1,12 @@
 """`lenssim population`: what the lenses of many images share."""
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Json
+from lenssim.cli.problems import raise_problems
 
 __all__ = ["register"]
 
@@ -42,7 +42,9 @@ def population(
     from json import dumps
 
     from lenssim.errors import ConfigError
+    from lenssim.learn.notes import note
     from lenssim.learn.population_report import populations
+    from lenssim.learn.problems import Problem
     from lenssim.learn.question import Question
     from lenssim.learn.run import open_run
 
@@ -52,17 +54,25 @@ def population(
         sizes = [0]
     if any(size < 1 for size in sizes):
         raise ConfigError(f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}")
+    problems: list[Problem] = []
     found = populations(
         open_run(run),
         files,
         Question(tuple(sizes), calibration, scatter),
         device=device,
         out=out,
-        say=lambda text: print(text, file=sys.stderr, flush=True),
+        say=note,
+        report=problems.append,
     )
     if json:
         print(dumps(found))
-        return
+    else:
+        _print_populations(found)
+    raise_problems(problems, answered=found["images"])
+
+
+def _print_populations(found: dict[str, Any]) -> None:
+    """Coverage by number of images, or what a single population shares."""
     for size, scores in found.get("coverage", {}).items():
         for name, own in scores.items():
             if name != "populations":

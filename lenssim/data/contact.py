@@ -1,6 +1,5 @@
 """Contact sheets: what a data set looks like, one picture a class."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from lenssim.data.manifest import read_plan
 from lenssim.data.places import complete, path_of
 from lenssim.data.reading import decoded, open_shard
 from lenssim.data.truth import IMAGE, check_kept
+from lenssim.drawing import plain_style, png_bytes
 from lenssim.errors import ConfigError, StorageError
 
 __all__ = ["contact_sheet", "contact_sheets", "first_of_each_class"]
@@ -45,6 +45,7 @@ def first_of_each_class(
     return {name: (np.stack(images[name]), np.array(numbers[name])) for name in images if images[name]}
 
 
+@plain_style()
 def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed: bool = False) -> bytes:
     """PNG of a grid of images (k, C, H, W), first band, asinh stretch, y upwards, each under its sample number.
 
@@ -67,9 +68,7 @@ def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed
             shown, colours = np.arcsinh(8 * (image - low) / (high - low or 1.0)), {"cmap": "magma"}
         axis.imshow(shown, origin="lower", interpolation="nearest", **colours)
         axis.set_title(str(number), fontsize=6, pad=1.5)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+    return png_bytes(figure, dpi=130)
 
 
 def contact_sheets(folder: Path | str, target: Path, count: int = 25, picture: str = IMAGE) -> list[Path]:

@@ -13,14 +13,14 @@ import numpy as np
 from lenssim.data.build import Progress
 from lenssim.data.digests import read_verified
 from lenssim.data.files import cause, is_temporary, make_folder, read_json, sweep, write, write_json
+from lenssim.data.listing import MASSES
 from lenssim.data.manifest import Manifest, shard_name
 from lenssim.data.places import Folder, Remote, complete
 from lenssim.data.shards import Samples
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["MASSES", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+__all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
 
-MASSES = "masses.csv"
 UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
 Report = Callable[[Progress], None]

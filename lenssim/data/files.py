@@ -13,7 +13,17 @@ from typing import Any
 
 from lenssim.errors import DataError, StorageError
 
-__all__ = ["canonical_json", "cause", "is_temporary", "make_folder", "read_json", "sweep", "write", "write_json"]
+__all__ = [
+    "canonical_json",
+    "cause",
+    "is_temporary",
+    "make_folder",
+    "read_json",
+    "signed_json",
+    "sweep",
+    "write",
+    "write_json",
+]
 
 _TEMPORARY = ".tmp-"
 _NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
@@ -128,10 +138,11 @@ def canonical_json(document: Any) -> bytes:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a JSON object atomically, with a checksum of itself under `sha256`."""
-    write(path, _signed(document))
+    write(path, signed_json(document))
 
 
-def _signed(document: dict[str, Any]) -> bytes:
+def signed_json(document: dict[str, Any]) -> bytes:
+    """Return a JSON object as bytes, with a checksum of itself under `sha256`."""
     whole = {**document, "sha256": hashlib.sha256(canonical_json(document)).hexdigest()}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
@@ -154,7 +165,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not a JSON object: it is no file of lenssim's")
     document.pop("sha256", None)
     try:
-        untouched = data == _signed(document)
+        untouched = data == signed_json(document)
     except ValueError:  # NaN, half of a surrogate pair
         untouched = False
     if not untouched:

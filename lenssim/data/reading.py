@@ -8,7 +8,7 @@ import numpy as np
 
 from lenssim.data.shards import SCHEMA, Samples
 from lenssim.data.storage import FILTER, STORAGES, compression, decode
-from lenssim.data.truth import TRUTHS
+from lenssim.data.truth import PAIRED, PICTURES, TRUTHS
 from lenssim.errors import DataError
 from lenssim.simulate.scenes import Perturbers
 
@@ -105,7 +105,7 @@ def _check_samples(file: h5py.File, path: Path) -> None:
     wanted = {"images": (STORAGES, 4), "labels": (("int64",), 1), "index": (("int64",), 1)}
     if "scale" in file or str(getattr(file.get("images"), "dtype", "")) in STORAGES[1:]:
         wanted["scale"] = (("float32",), 2)
-    wanted |= {name: (("float32",), 4) for name in TRUTHS if name in file}
+    wanted |= {name: (("float32",), 4) for name in PICTURES if name in file}
     for name, (types, ndim) in wanted.items():
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != ndim:
@@ -128,6 +128,8 @@ def _check_samples(file: h5py.File, path: Path) -> None:
     for name in TRUTHS:
         if name in file and (file[name].chunks is not None or file[name].shape not in (images.shape, (n, 1, *side))):
             raise DataError(f"{path}: {name} has the shape {file[name].shape} beside images of {images.shape}")
+    if PAIRED in file and (file[PAIRED].chunks is not None or file[PAIRED].shape[0] != n or not file[PAIRED].size):
+        raise DataError(f"{path}: {PAIRED} has the shape {file[PAIRED].shape} beside images of {images.shape}")
     columns = [f"params/{name}" for name in file.get("params", ())]
     for kind, table in file.get("perturbers", {}).items():
         columns += [f"perturbers/{kind}/{name}" for name in table if name != "offset"]
@@ -186,6 +188,6 @@ def read_samples(path: Path, data: bytes | None = None) -> Samples:
             | {name: bytes(text[()]).decode() for name, text in file.get("attributes", {}).items()},
             texts={name: [t.decode() for t in d[...]] for name, d in file.get("texts", {}).items()},
             scale=file["scale"][...] if "scale" in file else None,
-            truth={name: file[name][...] for name in TRUTHS if name in file},
+            truth={name: file[name][...] for name in PICTURES if name in file},
             compress=file["images"].chunks is not None,
         )

@@ -1,13 +1,15 @@
 """Residual figures: where engines differ, one picture an engine and class."""
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
 
+from lenssim.drawing import plain_style, png_bytes
+
 __all__ = ["residual_figure"]
 
 
+@plain_style()
 def residual_figure(worst: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]], title: str) -> bytes:
     """PNG: for every (engine, class) the image (H, W) with the largest residual, and that residual, y upwards.
 
@@ -31,13 +33,12 @@ def residual_figure(worst: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray
                 np.maximum(size, top * 1e-4), origin="lower", cmap="viridis", norm=LogNorm(top * 1e-4, top)
             )
             axes[row, column].set_title(f"{engine} - lenstronomy, max {top:.1e}", fontsize=7, pad=2)
-            figure.colorbar(shown, ax=axes[row, column], shrink=0.8).ax.tick_params(labelsize=6)
+            bar = figure.colorbar(shown, ax=axes[row, column], shrink=0.8, format="{x:.0e}")
+            bar.ax.tick_params(labelsize=6)
         image = worst[engines[0], name][0]
         axes[row, 0].imshow(np.arcsinh(8 * image / np.abs(image).max()), origin="lower", cmap="magma")
         axes[row, 0].set_title(f"{name}, worst of {engines[0]}", fontsize=7, pad=2)
     for axis in axes.ravel():
         axis.set_xticks([])
         axis.set_yticks([])
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return png_bytes(figure, dpi=120)

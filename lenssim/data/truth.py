@@ -13,6 +13,8 @@ from lenssim.simulate.scenes import Scenes
 
 __all__ = [
     "IMAGE",
+    "PAIRED",
+    "PICTURES",
     "TRUTHS",
     "UNITS",
     "Sight",
@@ -55,6 +57,8 @@ def _residual(sight: Sight) -> np.ndarray:
 # Pictures (N, C, H, W), by the name of their dataset.
 TRUTHS: dict[str, Callable[[Sight], np.ndarray]] = {"clean": _clean, "kappa": _kappa, "residual": _residual}
 IMAGE = "image"  # the picture that is the image itself
+PAIRED = "hr"  # of imported pairs: the same sky on finer pixels, of a size of its own
+PICTURES = (*TRUTHS, PAIRED)  # whatever a shard may keep beside its images
 UNITS = {"clean": "e-/s", "kappa": "", "residual": ""}
 
 
@@ -86,9 +90,9 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
 
 
 def check_picture(name: str) -> None:
-    """`ConfigError` with a suggestion for what is neither the image nor in `TRUTHS`."""
-    if name not in (IMAGE, *TRUTHS):
-        raise unknown("picture", name, [IMAGE, *TRUTHS])
+    """`ConfigError` with a suggestion for what is neither the image nor in `PICTURES`."""
+    if name not in (IMAGE, *PICTURES):
+        raise unknown("picture", name, [IMAGE, *PICTURES])
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
@@ -96,7 +100,8 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
     for name in names:
         check_picture(name)
         if name != IMAGE and name not in config.get("truth", ()):
-            raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by lenssim generate --truth {name}")
+            maker = "lenssim import pairs" if name == PAIRED else f"lenssim generate --truth {name}"
+            raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by {maker}")
 
 
 def truth_modules(config: dict[str, Any]) -> list[str]:

@@ -15,9 +15,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lenssim.data.files import write
 from lenssim.data.sampler import BatchSampler
-from lenssim.learn.epochs import read_epochs, write_epochs
+from lenssim.learn.epochs import epochs_csv, read_epochs
+from lenssim.learn.hashes import FileHashes
 from lenssim.learn.model import read_tensors
-from lenssim.learn.run import Run
+from lenssim.learn.run import CHECKPOINTS, Run
 
 __all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles"]
 
@@ -60,15 +61,15 @@ class Shares(Callback):
 class EpochTable(Callback):
     """One line an epoch in metrics.csv; a resumed training drops the lines of epochs that it does again."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.rows: list[dict[str, float]] = []
         self.start = self.ready = time.monotonic()
         self.waited = 0.0  # seconds, for images; an epoch resumed half-way has no start
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rows = [row for row in read_epochs(self.path) if row["epoch"] <= trainer.current_epoch]
+        self.rows = [row for row in read_epochs(self.run.metrics) if row["epoch"] <= trainer.current_epoch]
         self.start = time.monotonic()
 
     @override
@@ -99,7 +100,7 @@ class EpochTable(Callback):
         )
         self.start = now
         if trainer.is_global_zero:
-            write_epochs(self.path, self.rows)
+            self.run.hashes.write_file(self.run.metrics, epochs_csv(self.rows))
 
 
 class Checkpoints(Checkpoint):
@@ -144,14 +145,23 @@ class Checkpoints(Checkpoint):
 class WholeFiles(TorchCheckpointIO):
     """Checkpoints that after any crash are whole or absent, and that are read without executing anything.
 
-    By this way too the processes of a training hand over their weights at its end, alone in a file.
+    By this way too the processes of a training hand over their weights at its end, alone in a file. With `hashes` the
+    hashes of all that lies in the folder `checkpoints` are recorded.
     """
+
+    def __init__(self, hashes: FileHashes | None = None) -> None:
+        super().__init__()
+        self.hashes = hashes
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write(Path(path), buffer.getvalue())
+        target = Path(path)
+        if self.hashes is not None and target.parent == self.hashes.folder / CHECKPOINTS:
+            self.hashes.write_file(target, buffer.getvalue())
+        else:
+            write(target, buffer.getvalue())
 
     @override
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from lenssim.drawing import plain_style
 from lenssim.learn.figures import axes_of, log_axis, rates_axis, style_of, wilson
 
 __all__ = ["accuracy_figure", "histories_figure", "roc_figure", "sizes_figure"]
@@ -17,6 +18,7 @@ _FEW = 3  # curves whose names find a place among them
 Table = Mapping[str, np.ndarray]
 
 
+@plain_style()
 def histories_figure(histories: Mapping[str, Sequence[Mapping[str, float]]], key: str, name: str, title: str) -> Figure:
     """A column of the epochs of several runs, by run."""
     figure, (ax,) = axes_of(title, "epoch", name)
@@ -56,6 +58,7 @@ def _by_class(names: Sequence[str], title: str, x: str, y: str) -> tuple[Figure,
     return figure, axes
 
 
+@plain_style()
 def roc_figure(tables: Mapping[str, Table], classes: Sequence[str], title: str) -> Figure:
     """Receiver operating characteristics of several runs: of each class against the rest, and their mean."""
     figure, axes = _by_class([*classes, "mean of the classes"], title, "false-positive rate", "true-positive rate")
@@ -75,6 +78,7 @@ def roc_figure(tables: Mapping[str, Table], classes: Sequence[str], title: str) 
     return _named(figure, axes[-1])
 
 
+@plain_style()
 def accuracy_figure(tables: Mapping[str, Table], classes: Sequence[str], column: str, name: str, title: str) -> Figure:
     """Share of each class that is recognised, with its standard error, against a column of the tables.
 
@@ -101,6 +105,7 @@ def accuracy_figure(tables: Mapping[str, Table], classes: Sequence[str], column:
     return _named(figure, axes[0])
 
 
+@plain_style()
 def sizes_figure(sizes: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]], name: str, title: str) -> Figure:
     """A score with its interval against the number of images trained on, by net and data; the lines join means."""
     figure, (ax,) = axes_of(title, "images trained on", name)

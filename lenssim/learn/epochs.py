@@ -5,22 +5,21 @@ import io
 import operator
 from pathlib import Path
 
-from lenssim.data.files import write
 from lenssim.errors import DataError
 
-__all__ = ["COLUMNS", "read_epochs", "write_epochs"]
+__all__ = ["COLUMNS", "epochs_csv", "read_epochs"]
 
 COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds", "waiting")
 
 
-def write_epochs(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the table, whole or not at all: `COLUMNS`, and `val_` scores of the task; epochs count from 1."""
+def epochs_csv(rows: list[dict[str, float]]) -> bytes:
+    """Return the table as the bytes of metrics.csv: `COLUMNS`, and `val_` scores of the task; epochs count from 1."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)] if rows else COLUMNS
     writer.writerow(names)
     writer.writerows([f"{row[name]:.6g}" for name in names] for row in rows)
-    write(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def read_epochs(path: Path) -> list[dict[str, float]]:

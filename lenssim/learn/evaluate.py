@@ -3,7 +3,8 @@
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,20 @@ import numpy as np
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write, write_json
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import DataError
 from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.epochs import read_epochs
-from lenssim.learn.figures import curves_figure, save
-from lenssim.learn.novelty import read_novelty
+from lenssim.learn.figures import curves_figure, save_if_possible
+from lenssim.learn.folders import make_folder
+from lenssim.learn.hashes import ABSENT, file_sha256
+from lenssim.learn.overlap import held_out
 from lenssim.learn.run import Run, identify, versions
 
-__all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "held_out"]
+__all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "read_table"]
 
 _METRICS = "metrics.json"
+_TABLE = "predictions.csv"
 _JUDGED = 4096  # images that are compared with the training data
 
 
@@ -31,27 +35,23 @@ def evaluation_folder(run: Run, dataset: ShardDataset, others: Sequence[Run] = (
     return run.folder / f"evaluation-{dataset.fingerprint[:8]}{members}{'-tta' if tta else ''}"
 
 
-def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> tuple[np.ndarray, str]:
-    """Rows of a data set that the runs can be judged by, and which they are in words.
-
-    The test blocks where the data set may share scenes with those the runs were trained on, all rows elsewhere.
-    """
-    asked = identify(dataset)
-    if any(asked.shares_samples(seen) for each in (run, *others) for seen in each.record.seen):
-        return dataset.rows("test"), "test blocks (the training data have the same seed or contents)"
-    return dataset.rows(), "all samples (none can be in the training data)"
-
-
 def finished_evaluation(
     run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
 ) -> dict[str, Any] | None:
-    """The metrics of an earlier evaluation with the same weights on the same data, if there is one."""
+    """The metrics of an earlier evaluation with the same weights on the same data, if there is one with all its files.
+
+    `DataError` if the weights are damaged or of another run.
+    """
+    folder = evaluation_folder(run, dataset, others, tta)
+    digest = run.digest
     try:
-        document = read_json(evaluation_folder(run, dataset, others, tta) / _METRICS)
+        document = read_json(folder / _METRICS)
     except DataError:
         return None
-    judged = document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]
-    return document if judged == (run.digest, dataset.fingerprint) else None
+    if (document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]) != (digest, dataset.fingerprint):
+        return None
+    whole = all((folder / name).is_file() for name in document.get("figures", ()))
+    return document if whole and _table_is_whole(folder, document) else None
 
 
 def evaluate(
@@ -63,16 +63,35 @@ def evaluate(
     device: str = "auto",
     resamples: int = 1000,
     seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Judge a run's best weights on the held-out samples of a data set; returns what metrics.json holds.
+    """Judge a run's best weights on the held-out samples of a data set.
 
-    `others`: judge the mean of their answers and the run's; `tta`: in all symmetries of the training. Writes
-    metrics.json, predictions.csv and the figures into `evaluation_folder`. `DataError` if classes or image shape are
-    not the run's, or nothing is held out.
+    The numbers are written before the figures are drawn, and a figure that fails is a warning: it costs no number.
+
+    Args:
+        run: The run.
+        dataset: The data set. The shards that are used are checked byte for byte.
+        others: Judge the mean of their answers and the run's.
+        tta: Judge the mean of the answers in all symmetries of the training.
+        device: Where the networks are computed.
+        resamples: Bootstrap resamples of the intervals.
+        seed: Seed of the resamples.
+        say: Called with a line on how many images the run is judged.
+
+    Returns:
+        What metrics.json in `evaluation_folder` holds. predictions.csv and the figures lie beside it.
+
+    Raises:
+        DataError: Classes or image shape are not the run's, nothing is held out, or a file is damaged.
+        VerificationError: A shard does not hold what was written.
+        StorageError: The run's folder cannot be written into.
     """
     _check(run, dataset)
     rows, which = held_out(run, dataset, others)
-    rows = run.record.task.usable(dataset, rows)
+    say(f"judging {run.folder} on {len(rows)} of {len(dataset)} images: {which}")
+    if not len(rows) and which.startswith("all of them"):
+        raise DataError(f"{dataset.folder} holds no image to judge by: {which}; take other images")
     if not len(rows):
         raise DataError(
             f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
@@ -104,24 +123,45 @@ def evaluate(
         "versions": versions(),
     }
     folder = evaluation_folder(run, dataset, others, tta)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write into the run's folder {run.folder}: {error.strerror}") from None
-    table = {"index": dataset.index[rows], **found.table}
-    write(folder / "predictions.csv", _csv(table).encode())
-    for name, figure in found.figures.items():
-        save(figure, folder / f"{name}.png")
+    make_folder(folder)
+    draws = {f"{name}.png": draw for name, draw in found.figures.items()}
+    run.check(run.metrics)
     if (epochs := read_epochs(run.metrics)) and record.result is not None:
-        training = f"{record.config.net} trained on {record.data.title}"
-        save(curves_figure(epochs, record.task.progress, record.result.best_epoch, training), folder / "curves.png")
-    write_json(folder / _METRICS, document)  # last: its presence means complete
+        title = f"{record.config.net} trained on {record.data.title}"
+        draws["curves.png"] = partial(curves_figure, epochs, record.task.progress, record.result.best_epoch, title)
+    table = _csv({"index": dataset.index[rows], **found.table}).encode()
+    document["files"] = {_TABLE: hashlib.sha256(table).hexdigest()}
+    document["figures"] = sorted(draws)
+    write(folder / _TABLE, table)
+    write_json(folder / _METRICS, document)
+    for name, draw in draws.items():
+        save_if_possible(draw, folder / name)
     return document
+
+
+def read_table(folder: Path) -> dict[str, np.ndarray]:
+    """Return the columns of predictions.csv in the folder of an evaluation, as text, by name.
+
+    Raises:
+        DataError: The table is missing or damaged.
+    """
+    path = folder / _TABLE
+    if not _table_is_whole(folder, read_json(folder / _METRICS)):
+        raise DataError(f"{path} is missing or not the table that lenssim evaluate wrote; repeat lenssim evaluate")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _table_is_whole(folder: Path, document: Mapping[str, Any]) -> bool:
+    """Whether predictions.csv is what metrics.json names; of an evaluation that names no hash, whether it is there."""
+    digest = file_sha256(folder / _TABLE)
+    return digest == document.get("files", {_TABLE: digest})[_TABLE] != ABSENT
 
 
 def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]:
     """Share of the rows called unlike the training data, where it can be told; alike data have up to `alarm_rate`."""
-    if (novelty := read_novelty(run.folder)) is None:
+    if (novelty := run.novelty()) is None:
         return {}
     some = rows[:_JUDGED]
     share = float((novelty.p_values(dataset.images(some)) <= novelty.threshold).mean())

@@ -1,19 +1,20 @@
 """The figures of an evaluation, drawn without pyplot so that no global state is touched."""
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 from lenssim.data.files import write
+from lenssim.drawing import plain_style, png_bytes
 from lenssim.learn.metrics import calibration_bins
+from lenssim.learn.notes import note
 
 __all__ = [
     "axes_of",
@@ -24,6 +25,7 @@ __all__ = [
     "rates_axis",
     "roc_figure",
     "save",
+    "save_if_possible",
     "style_of",
     "wilson",
 ]
@@ -37,9 +39,28 @@ _TITLE = {"fontsize": 10, "color": _GREY}
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    write(path, buffer.getvalue())
+    write(path, png_bytes(figure))
+
+
+def save_if_possible(draw: Callable[[], Figure], path: Path) -> bool:
+    """Draw a figure and write it as PNG; where that fails, say so on stderr, for no result depends on a figure.
+
+    Args:
+        draw: Makes the figure.
+        path: The file.
+
+    Returns:
+        Whether the file was written.
+    """
+    try:
+        save(draw(), path)
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        note(f"warning: the figure {path} is missing: {reason}")
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # of an earlier evaluation
+        return False
+    return True
 
 
 def axes_of(title: str, x: str, y: str, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -77,6 +98,7 @@ def style_of(k: int) -> dict[str, Any]:
     return {"color": _COLOURS[k % len(_COLOURS)], "linestyle": _STYLES[k % len(_STYLES)], "linewidth": 1.6}
 
 
+@plain_style()
 def roc_figure(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], auc: Mapping[str, float | None], title: str
 ) -> Figure:
@@ -103,6 +125,7 @@ def roc_figure(
     return figure
 
 
+@plain_style()
 def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Confusion matrix: counts, and shares of each true class, which the colour shows too."""
     size = max(4.2, 0.9 * len(classes) + 2.0)
@@ -124,6 +147,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
     return figure
 
 
+@plain_style()
 def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str) -> Figure:
     """Loss and validation `scores` (name by key) by epoch; the dotted line marks the epoch whose weights are used."""
     figure, (left, right) = axes_of(title, "epoch", "", columns=2)
@@ -152,6 +176,7 @@ def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.minimum(centre - half, share), np.maximum(centre + half, share)
 
 
+@plain_style()
 def calibration_figure(labels: np.ndarray, probabilities: np.ndarray, ece: float, title: str) -> Figure:
     """Reliability: how often the most probable class is right, against its probability; below, how many samples."""
     bins = calibration_bins(labels, probabilities)
@@ -170,6 +195,7 @@ def calibration_figure(labels: np.ndarray, probabilities: np.ndarray, ece: float
     lower.bar(bins["confidence"], bins["count"], width=0.03, color=_COLOURS[0])
     lower.set(xlabel="probability of the most probable class", ylabel="samples", yscale="log")
     lower.yaxis.set_major_formatter("{x:.0f}")
+    lower.yaxis.set_minor_formatter(LogFormatter())
     for ax in (upper, lower):
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25, linewidth=0.6)

@@ -1,24 +1,26 @@
-"""Images from a user's files, checked before a network sees them: .npy, .fits, .h5 shards and data set folders."""
+"""Images from a user's files, checked before a network sees them: arrays, FITS, shards and data set folders."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.convert import read_images
 from lenssim.data.dataset import ShardDataset
-from lenssim.data.npy import load_npy
 from lenssim.data.places import is_url
+from lenssim.data.published import read_stack
 from lenssim.data.reading import decoded, open_shard
 from lenssim.data.truth import IMAGE
-from lenssim.errors import DataError
+from lenssim.errors import DataError, LenssimError
+from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
+from lenssim.formats.images import as_pixels
+from lenssim.learn.problems import Problem, Report, raise_problem
+from lenssim.names import printable
 
-__all__ = ["Pictures", "read_pictures"]
+__all__ = ["Pictures", "is_readable_name", "read_pictures"]
 
 _CHUNK = 1024
-_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+_SHARDS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -30,95 +32,105 @@ class Pictures:
     images: np.ndarray
 
 
-def read_pictures(path: Path | str, image_shape: tuple[int, int, int], picture: str = IMAGE) -> Iterator[Pictures]:
-    """The images of a file or data set, a part at a time; a URL is that of a data set.
+def is_readable_name(name: str) -> bool:
+    """Tell whether `read_pictures` reads a file of this name, by its ending, in capitals or not."""
+    return is_image_name(name) or name.lower().endswith(_SHARDS)
 
-    `picture` is what a data set shows; files of images are taken to hold it.
 
-    `DataError` names the file, the image and the mend for what cannot be read, has not `image_shape` (C, H, W), holds
-    NaN, or is a flat image (a picture such as kappa may be).
+def read_pictures(
+    path: Path | str,
+    image_shape: tuple[int, int, int],
+    picture: str = IMAGE,
+    *,
+    extension: str | None = None,
+    note: Callable[[str], None] = lambda message: None,
+    report: Report = raise_problem,
+) -> Iterator[Pictures]:
+    """Give the images of a file or data set that a network can see, a part at a time.
+
+    Args:
+        path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are checked byte for
+            byte.
+        image_shape: (C, H, W) of the images that are wanted.
+        picture: What a data set shows; files of images are taken to hold it.
+        extension: Name or number of the FITS extension, or name of the array in a .npz archive, that is meant.
+        note: Is told how a file was read that could be read in several ways.
+        report: Is called with each image that has NaN, is flat (a picture such as kappa may be) or that float32 cannot
+            hold, and with a file that cannot be read or has another shape. By default its error is raised.
+
+    Raises:
+        DataError: By default, at the first problem. The message names the file, the image and the mend.
     """
-    for numbers, images in _read(path, image_shape, picture):
-        images = np.asarray(images, dtype=np.float32)
-        _check(images, numbers, str(path), image_shape, flat=picture != IMAGE)
-        yield Pictures(str(path), numbers, images)
+    file = str(path)
+    try:
+        for numbers, images, remark in _read(path, image_shape, picture, extension, report):
+            if remark:
+                note(f"{printable(file)}: {remark}")
+            _check_shape(images, file, image_shape)
+            pictures = _usable(images, numbers, file, picture, report)
+            if len(pictures.images):
+                yield pictures
+    except LenssimError as error:
+        report(Problem(file, None, error))
 
 
 def _read(
-    place: Path | str, image_shape: tuple[int, int, int], picture: str
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    place: Path | str, image_shape: tuple[int, int, int], picture: str, extension: str | None, report: Report
+) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     path = Path(place)
     name = path.name.lower()
-    if is_url(place) and name.endswith((".h5", ".hdf5", ".npy", *_FITS)):
+    if is_url(place) and (is_image_name(name) or name.endswith(_SHARDS)):
         raise DataError(f"{place}: a URL is that of a data set's folder; fetch a single file first")
     if is_url(place) or path.is_dir():
-        dataset = ShardDataset(place, picture=picture)
-        for start in range(0, len(dataset), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(dataset)))
-            yield dataset.index[rows], dataset.images(rows)
-    elif not path.is_file():
-        raise DataError(f"{path} does not exist")
-    elif name.endswith((".h5", ".hdf5")):
+        yield from _read_dataset(ShardDataset(place, picture=picture), str(place), report)
+    elif not path.exists():
+        raise DataError(f"{printable(str(path))} does not exist")
+    elif name.endswith(_SHARDS):
         with open_shard(path) as file:
             if picture != IMAGE and picture not in file:
                 raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
-            yield file["index"][...], decoded(file) if picture == IMAGE else file[picture][...]
-    elif name.endswith(".npy"):
-        single = image_shape[0] == 1  # else a 3-D array is one image of several bands
-        yield _numbered(_stack(read_images(path) if single else load_npy(path), image_shape, path))
-    elif name.endswith(_FITS):
-        yield _numbered(_stack(_read_fits(path), image_shape, path))
+            images = decoded(file) if picture == IMAGE else file[picture][...]
+            yield file["index"][...], images, ""
+    elif is_image_name(name):
+        images, remark = read_stack(path, bands=image_shape[0], extension=extension)
+        yield np.arange(len(images)), images, remark
     else:
-        raise DataError(f"{path}: give .npy, .fits or .h5 files, or the folder of a data set")
+        raise DataError(
+            f"{printable(str(path))}: give {', '.join(IMAGE_ENDINGS)} or .h5 files, or the folder of a data set"
+        )
 
 
-def _numbered(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(len(images)), images
+def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """The images of a data set, without those of shards that do not hold what was written."""
+    for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]):
+        try:
+            dataset.verified_digests(shard_rows[:1])
+        except DataError as error:
+            report(Problem(file, None, error))
+            continue
+        for start in range(0, len(shard_rows), _CHUNK):
+            rows = shard_rows[start : start + _CHUNK]
+            yield dataset.index[rows], dataset.images(rows), ""
 
 
-def _stack(content: object, image_shape: tuple[int, int, int], path: Path) -> np.ndarray:
-    """An array as (N, C, H, W), whichever of its axes are left out."""
-    array = np.asarray(content) if not isinstance(content, list) else np.empty(0)
-    if array.ndim == 2:
-        return array[None, None]
-    if array.ndim == 3:
-        return array[None] if array.shape == image_shape else array[:, None]
-    if array.ndim == 4:
-        return array
-    raise DataError(f"{path}: an image has 2 axes, or 3 with its bands first, and a stack one more; got {array.shape}")
-
-
-def _read_fits(path: Path) -> np.ndarray:
-    """The first image of a FITS file, float64, rows = y as stored."""
-    from astropy.io import fits
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a truncated file warns first and fails below
-            with fits.open(path, memmap=False) as units:
-                images = [unit.data for unit in units if unit.is_image and unit.data is not None]
-        if images:
-            return np.asarray(images[0], dtype=np.float64)  # native byte order
-    except Exception as error:  # astropy raises many kinds for a damaged file
-        raise DataError(f"{path} cannot be read as FITS (damaged, or another format): {error}") from None
-    raise DataError(f"{path} holds no image: neither its primary nor another unit has one")
-
-
-def _check(
-    images: np.ndarray, numbers: np.ndarray, path: str, image_shape: tuple[int, int, int], *, flat: bool
-) -> None:
+def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
     if images.shape[1:] != image_shape:
         raise DataError(
-            f"{path}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
+            f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
             f"{' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample the stamps to the size and "
             "pixel scale of the training data"
         )
-    for image, number in zip(images.reshape(len(images), -1), numbers, strict=True):
-        where = f"{path}, image {number}" if len(images) > 1 else path
-        if not np.isfinite(image).all():
-            raise DataError(
-                f"{where}: {np.count_nonzero(~np.isfinite(image))} of its pixels are NaN or infinite; "
-                "replace them by the sky's level first"
-            )
-        if not flat and image.min() == image.max():
-            raise DataError(f"{where}: the image is flat (every pixel is {image[0]:g}): there is nothing to see")
+
+
+def _usable(images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report) -> Pictures:
+    """Those of the images (N, C, H, W) that are fit for a network, as float32."""
+    pixels = []
+    kept_numbers = []
+    for image, number in zip(images, numbers.tolist(), strict=True):
+        where = printable(file) if len(images) == 1 else f"{printable(file)}, image {number}"
+        try:
+            pixels.append(as_pixels(image[None], where, may_be_flat=picture != IMAGE)[0])
+            kept_numbers.append(number)
+        except DataError as error:
+            report(Problem(file, number, error))
+    return Pictures(file, np.array(kept_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32))

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from lenssim.drawing import plain_style
 from lenssim.learn.model import Model
 
 __all__ = ["attributions_figure", "examples_figure", "features_figure", "first_features", "integrated_gradients"]
@@ -45,6 +46,7 @@ def _shown(image: np.ndarray) -> np.ndarray:
     return np.arcsinh(10 * (grey - grey.min()) / (span if span > 0 else 1))
 
 
+@plain_style()
 def examples_figure(images: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Images (N, C, H, W) with their names."""
     figure, axes = _panels(len(images), 8, title)
@@ -78,6 +80,7 @@ def first_features(model: Model, image: Tensor) -> Tensor | None:
     return None if found is None or min(found.shape[-2:]) < _FINEST else found[0]
 
 
+@plain_style()
 def features_figure(image: np.ndarray, features: Tensor, title: str) -> Figure:
     """An image (C, H, W) and the first fifteen of its features (K, h, w), each on its own scale."""
     shown = features[:_MAPS].float().cpu().numpy()
@@ -105,6 +108,7 @@ def integrated_gradients(model: Model, images: Tensor, outputs: Tensor) -> Tenso
     return (seen * total / _STEPS).detach()
 
 
+@plain_style()
 def attributions_figure(images: np.ndarray, shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Images (N, C, H, W) above what each pixel adds (N, C, H, W): red speaks for the output, blue against it.
 

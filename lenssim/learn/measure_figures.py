@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import erf
 from scipy.stats import binom, chi2
 
+from lenssim.drawing import plain_style
 from lenssim.learn.figures import axes_of, style_of
 
 __all__ = [
@@ -42,6 +43,7 @@ def _panels(count: int, title: str, size: tuple[float, float] = (4.6, 4.2), most
     return figure, axes[:count]
 
 
+@plain_style()
 def truth_figure(names: Sequence[str], truth: np.ndarray, mean: np.ndarray, sigma: np.ndarray, title: str) -> Figure:
     """Answer against truth (N, T), coloured by the sigma that the network gives."""
     figure, axes = _panels(len(names), title)
@@ -55,6 +57,7 @@ def truth_figure(names: Sequence[str], truth: np.ndarray, mean: np.ndarray, sigm
     return figure
 
 
+@plain_style()
 def coverage_figure(names: Sequence[str], shares: np.ndarray, joint: np.ndarray, title: str) -> Figure:
     """Share of truths within n sigma against n, by the level (N, T) at which each is reached, and (N,) of all together.
 
@@ -77,6 +80,7 @@ def coverage_figure(names: Sequence[str], shares: np.ndarray, joint: np.ndarray,
     return figure
 
 
+@plain_style()
 def distance_figure(distance: np.ndarray, targets: int, p_value: float, title: str) -> Figure:
     """Histogram of chi2 (N,) over all targets, with the distribution that right errors give."""
     figure, (ax,) = axes_of(title, "chi2 of an image (last bin: and above)", "density")
@@ -88,10 +92,12 @@ def distance_figure(distance: np.ndarray, targets: int, p_value: float, title: s
     if targets == 1:
         ax.set_yscale("log")
         ax.set_ylim(1e-4, None)
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.legend(frameon=False, fontsize=9, title=f"Kolmogorov-Smirnov p = {p_value:.2g}", title_fontsize=9)
     return figure
 
 
+@plain_style()
 def ranks_figure(names: Sequence[str], ranks: np.ndarray, joint: np.ndarray, draws: int, title: str) -> Figure:
     """Ranks of truths among draws (n, T), and of their densities (n,), as their distribution less the uniform one.
 
@@ -113,6 +119,7 @@ def ranks_figure(names: Sequence[str], ranks: np.ndarray, joint: np.ndarray, dra
     return figure
 
 
+@plain_style()
 def bins_figure(scores: Mapping[str, Mapping[str, Any]], title: str) -> Figure:
     """MAE, RMSE and stated sigma by bin of the truth, of `by_bin` by target; dotted: of the training samples' mean."""
     figure, axes = _panels(len(scores), title)
@@ -137,6 +144,7 @@ def bins_figure(scores: Mapping[str, Mapping[str, Any]], title: str) -> Figure:
     return figure
 
 
+@plain_style()
 def errors_figure(
     kind: str,
     runs: Mapping[str, Mapping[str, tuple[float, float, float]]],
@@ -163,6 +171,7 @@ def errors_figure(
     return figure
 
 
+@plain_style()
 def corner_figure(names: Sequence[str], draws: np.ndarray, truth: np.ndarray, title: str) -> Figure:
     """One posterior by draws (D, T): histograms, and contours of 68 and 95 % of each pair; lines: truth (T,)."""
     count = len(names)

@@ -1,6 +1,7 @@
 """What an evaluation shows of measurements: figures, and tables beside published errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,9 @@ Table = Mapping[str, np.ndarray]
 
 def measure_figures(
     found: Measured, scores: Mapping[str, Any], dataset: ShardDataset, rows: np.ndarray, preset: str | None, title: str
-) -> dict[str, Figure]:
-    """Figures of an evaluation, by name, of the rows (N,) of its data set."""
-    names, facts = found.names, found.facts()
-    below, likelier = found.ranks
+) -> dict[str, Callable[[], Figure]]:
+    """Functions that draw the figures of an evaluation, by name, of the rows (N,) of its data set."""
+    names = found.names
     kind = _compared(names, preset)
     errors = {
         name: (own[kind]["value"], own[kind]["low"], own[kind]["high"]) for name, own in scores["targets"].items()
@@ -46,7 +46,6 @@ def measure_figures(
     )[1]
     order = np.argsort(certainty)
     one = order[len(order) // 2]
-    drawn = found.posterior.of(np.array([one])).sample(_POINTS, found.seed)[:, 0]
 
     def gallery(chosen: np.ndarray, which: str) -> Figure:
         labels = [
@@ -56,16 +55,20 @@ def measure_figures(
             dataset.images(rows[chosen]), labels, f"{which}: {names[0]}, and the truth below. {title}"
         )
 
+    def corner() -> Figure:
+        drawn = found.posterior.of(np.array([one])).sample(_POINTS, found.seed)[:, 0]
+        return corner_figure(names, drawn, found.truth[one], f"the image of middling certainty. {title}")
+
     return {
-        "errors": errors_figure(_KINDS[kind], {"this run": errors}, _others(kind, names, preset), title),
-        "truth": truth_figure(names, found.truth, found.posterior.mean, found.sigma, title),
-        "coverage": coverage_figure(names, found.shares, found.joint_shares, title),
-        "chi2": distance_figure(found.distance, len(names), facts["chi2_ks"]["p_value"], title),
-        "ranks": ranks_figure(names, below, likelier, DRAWS, title),
-        "bins": bins_figure(scores["targets"], title),
-        "certain": gallery(order[:_SHOWN], "most certain"),
-        "uncertain": gallery(order[::-1][:_SHOWN], "least certain"),
-        "corner": corner_figure(names, drawn, found.truth[one], f"the image of middling certainty. {title}"),
+        "errors": partial(errors_figure, _KINDS[kind], {"this run": errors}, _others(kind, names, preset), title),
+        "truth": partial(truth_figure, names, found.truth, found.posterior.mean, found.sigma, title),
+        "coverage": lambda: coverage_figure(names, found.shares, found.joint_shares, title),
+        "chi2": lambda: distance_figure(found.distance, len(names), found.facts()["chi2_ks"]["p_value"], title),
+        "ranks": lambda: ranks_figure(names, *found.ranks, DRAWS, title),
+        "bins": partial(bins_figure, scores["targets"], title),
+        "certain": partial(gallery, order[:_SHOWN], "most certain"),
+        "uncertain": partial(gallery, order[::-1][:_SHOWN], "least certain"),
+        "corner": corner,
     }
 
 
@@ -90,7 +93,7 @@ def measure_tables(scores: Mapping[str, Any], preset: str | None) -> dict[str, l
     return tables
 
 
-def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: str) -> dict[str, Figure]:
+def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: str) -> dict[str, Callable[[], Figure]]:
     """68 % errors of all runs by their tables of answers, beside published ones."""
     runs = {}
     for run, table in tables.items():
@@ -99,7 +102,8 @@ def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: st
             off = np.abs(table[name].astype(float) - table[f"{name}_true"].astype(float))
             score = interval(off, middle, _RESAMPLES, 0)
             runs[run][name] = (score["value"], score["low"], score["high"])
-    return {"errors": errors_figure(_KINDS["error_68"], runs, _others("error_68", tuple(names), None), title)}
+    others = _others("error_68", tuple(names), None)
+    return {"errors": partial(errors_figure, _KINDS["error_68"], runs, others, title)}
 
 
 def _compared(names: tuple[str, ...], preset: str | None) -> str:

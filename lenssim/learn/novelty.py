@@ -11,14 +11,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.covariance import LedoitWolf
 
-from lenssim.data.files import read_json, write_json
+from lenssim.data.files import read_json, signed_json
 from lenssim.errors import DataError
 from lenssim.learn.normalise import normalisation
 
-__all__ = ["ALARM_RATE", "Novelty", "image_features", "read_novelty"]
+__all__ = ["ALARM_RATE", "NOVELTY", "Novelty", "image_features", "read_novelty"]
 
 ALARM_RATE = 0.01
-_FILE = "novelty.json"
+NOVELTY = "novelty.json"
 _FORMAT = "lenssim-novelty/2"
 _RINGS = 8  # in radius, and in spatial frequency
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
@@ -93,22 +93,22 @@ class Novelty(BaseModel):
         further = len(self.distances) - np.searchsorted(self.distances, self.distance(images), side="left")
         return (further + 1) / (len(self.distances) + 1)
 
-    def write(self, folder: Path) -> None:
-        """Keep it in a run's folder."""
-        write_json(folder / _FILE, {"format": _FORMAT, **self.model_dump(mode="json")})
+    def to_json(self) -> bytes:
+        """Return the bytes of novelty.json."""
+        return signed_json({"format": _FORMAT, **self.model_dump(mode="json")})
 
 
 def read_novelty(folder: Path) -> Novelty | None:
     """What a run's folder keeps of it, None for nothing or other statistics than today's; `DataError` if damaged."""
-    if not (folder / _FILE).is_file():
+    if not (folder / NOVELTY).is_file():
         return None
-    document = read_json(folder / _FILE)
+    document = read_json(folder / NOVELTY)
     if document.pop("format", None) != _FORMAT:
         return None
     try:
         return Novelty.model_validate(document)
     except ValidationError as error:
-        raise DataError(f"{folder / _FILE} is not what lenssim train writes: {error.errors()[0]['msg']}") from None
+        raise DataError(f"{folder / NOVELTY} is not what lenssim train writes: {error.errors()[0]['msg']}") from None
 
 
 def _features(normalise: str, images: np.ndarray) -> np.ndarray:

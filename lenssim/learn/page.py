@@ -1,10 +1,10 @@
 """report.html: everything a recipe found on one page that needs no other file, and its figures as PNG beside it."""
 
 import base64
-import csv
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from lenssim.data.files import read_json, write
 from lenssim.data.truth import IMAGE
 from lenssim.learn.comparisons import histories_figure, sizes_figure
 from lenssim.learn.epochs import read_epochs
-from lenssim.learn.figures import save
+from lenssim.learn.evaluate import read_table
+from lenssim.learn.figures import save_if_possible
+from lenssim.learn.folders import make_folder
 from lenssim.learn.insight import (
     attributions_figure,
     examples_figure,
@@ -62,11 +64,12 @@ def write_page(
 ) -> None:
     """Write report.html and figures/ into the folder of a recipe; `inferred`: populations it asked for, by name."""
     figures = folder / "figures"
-    figures.mkdir(exist_ok=True)
+    make_folder(figures)
 
-    def shown(name: str, figure: Figure, caption: str) -> str:
+    def shown(name: str, draw: Callable[[], Figure], caption: str) -> str:
         path = figures / f"{name}.png"
-        save(figure, path)
+        if not save_if_possible(draw, path):
+            return f"<p class=note>{escape(caption)}: this figure could not be drawn</p>"
         return _figure(path, caption)
 
     rows = [each.row for each in judged]
@@ -83,7 +86,7 @@ def write_page(
         picture = each.dataset.picture
         views.setdefault(each.row.data if picture == IMAGE else f"{each.row.data}-{picture}", each)
     for name, each in views.items():
-        parts.append(_section(shown(f"examples-{name}", _examples(each), "examples, with their labels")))
+        parts.append(_section(shown(f"examples-{name}", partial(_examples, each), "examples, with their labels")))
     parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
     for name, own in by_data.items():
         parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
@@ -91,9 +94,9 @@ def write_page(
         for each in own:
             alike.setdefault(each.run.record.task.title, []).append(each)
         for group in alike.values():
-            tables = {each.row.run: _with_truth(_read(each.folder / "predictions.csv"), each) for each in group}
+            tables = {each.row.run: _with_truth(read_table(each.folder), each) for each in group}
             compared = group[0].run.record.task.compare(tables, f"on {group[0].row.title}")
-            drawn = [shown(f"{kind}-{name}".replace(" ", "-"), figure, kind) for kind, figure in compared.items()]
+            drawn = [shown(f"{kind}-{name}".replace(" ", "-"), draw, kind) for kind, draw in compared.items()]
             parts.append(_section(*drawn))
     if sizes := _sizes(judged):
         parts += ["<h2>Training-set size</h2>", _section(shown("sizes", sizes, "score against images trained on"))]
@@ -161,10 +164,10 @@ def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
         keys |= {f"val_{key}": f"validation {name}" for key, name in run.record.task.progress.items()}
     for key, name in keys.items():
         if own := {run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]}:
-            yield shown(f"curves-{key}", histories_figure(own, key, name, "all trainings"), f"{name} by epoch")
+            yield shown(f"curves-{key}", partial(histories_figure, own, key, name, "all trainings"), f"{name} by epoch")
 
 
-def _sizes(judged: Sequence[Judged]) -> Figure | None:
+def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
     points: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
     key, name = next(iter(judged[0].row.headlines.items()))
     for each in judged:
@@ -172,13 +175,7 @@ def _sizes(judged: Sequence[Judged]) -> Figure | None:
             label = f"{each.row.net} on {each.row.data}"
             points.setdefault(label, []).append((each.row.train_images, each.row.metrics[key]))
     several = {label: own for label, own in points.items() if len({size for size, _ in own}) > 1}
-    return sizes_figure(several, name, "the same net, from more images") if several else None
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return partial(sizes_figure, several, name, "the same net, from more images") if several else None
 
 
 def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndarray]:
@@ -200,7 +197,7 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
 
 def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
     """Rows of judged samples, the classes in turn, and the names of their classes."""
-    index = _read(each.folder / "predictions.csv")["index"].astype(int)
+    index = read_table(each.folder)["index"].astype(int)
     rows = np.flatnonzero(np.isin(each.dataset.index, index))
     labels = each.dataset.labels[rows]
     turns = [rows[labels == label] for label in np.unique(labels)]
@@ -213,26 +210,23 @@ def _examples(each: Judged) -> Figure:
     return examples_figure(each.dataset.images(rows), names, each.row.title)
 
 
-def _inside(each: Judged) -> Iterator[tuple[str, Figure, str]]:
-    """Figures of what the net sees, with their names and captions."""
+def _inside(each: Judged) -> Iterator[tuple[str, Callable[[], Figure], str]]:
+    """Names of figures of what the net sees, functions that draw them, and captions."""
     model, (rows, names) = each.run.model(), _some(each, _EXPLAINED)
     images = torch.from_numpy(each.dataset.images(rows))
     features = first_features(model, images[0])
     if features is not None:
         caption = f"an image of {names[0]} and its features after the first convolution"
-        figure = features_figure(images[0].numpy(), features, f"{each.row.run}: after the first convolution")
-        yield "features", figure, caption
+        title = f"{each.row.run}: after the first convolution"
+        yield "features", partial(features_figure, images[0].numpy(), features, title), caption
     with torch.inference_mode():
         outputs = model.eval()(images)
     shares = integrated_gradients(model, images, outputs.argmax(dim=1).clone()).numpy()
-    table = _read(each.folder / "predictions.csv")
+    table = read_table(each.folder)
     if "predicted" in table:
         said = dict(zip(table["index"].astype(int), table["predicted"], strict=True))
         pairs = zip(names, each.dataset.index[rows].tolist(), strict=True)
         names = [name if said[number] == name else f"{name}, said {said[number]}" for name, number in pairs]
     caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it; smoothed"
-    yield (
-        "gradients",
-        attributions_figure(images.numpy(), shares, names, f"{each.row.run}: what speaks for its answer"),
-        caption,
-    )
+    title = f"{each.row.run}: what speaks for its answer"
+    yield "gradients", partial(attributions_figure, images.numpy(), shares, names, title), caption

@@ -1,6 +1,7 @@
 """What a run's answers for many images say of their population, or of each of many populations beside the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ from matplotlib.figure import Figure
 
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write_json
+from lenssim.drawing import plain_style
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.correlation import correlation
 from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
-from lenssim.learn.evaluate import held_out
-from lenssim.learn.figures import axes_of, save, style_of, wilson
+from lenssim.learn.figures import axes_of, save_if_possible, style_of, wilson
+from lenssim.learn.folders import make_folder
 from lenssim.learn.inputs import read_pictures
+from lenssim.learn.listing import image_files, is_dataset
 from lenssim.learn.measure_figures import corner_figure
 from lenssim.learn.metrics import interval_text
+from lenssim.learn.notes import note
+from lenssim.learn.overlap import held_out
 from lenssim.learn.population import Inferred, Prior, infer
 from lenssim.learn.posterior import LEVELS, Posterior
+from lenssim.learn.problems import Report, raise_problem
 from lenssim.learn.question import Question
 from lenssim.learn.run import Run
 from lenssim.learn.tasks.regress import Regress
@@ -39,11 +45,13 @@ def populations(
     device: str = "auto",
     out: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
+    report: Report = raise_problem,
 ) -> dict[str, Any]:
     """What population.json holds: the posterior of each population of images, and its coverage where truth is known.
 
     Image files are one population. Of a data set, the held-out images of the same true numbers are one. Writes into
-    `out`, by default population/ in the run's folder. `ConfigError` for a run that does not know what its targets were
+    `out`, by default population/ in the run's folder. `report` is called with each file or image that cannot be used
+    and is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
     drawn from, and for a calibration by what is asked about.
     """
     task = run.record.task
@@ -58,7 +66,7 @@ def populations(
     if question.calibration is not None:
         alike = _correlation(run, files, question.calibration, prior, device, question.seed)
         say(f"errors of images of one population correlate by {alike:.2g}, by {question.calibration}")
-    posterior, truth = _asked(run, files, device)
+    posterior, truth = _asked(run, files, device, report)
     scatter = question.scatter
     spread = prior.sample(_POINTS, np.random.default_rng(0)).std(0)
     groups = _groups(truth, len(posterior.mean), scatter)
@@ -88,13 +96,17 @@ def populations(
             for size, own in found.items()
         }
     folder = out or run.folder / "population"
-    folder.mkdir(parents=True, exist_ok=True)
-    first, title = found[sizes[-1]][0], f"{run.record.config.net}: {len(groups)} populations of {sizes[-1]} images"
+    make_folder(folder)
+    first = found[sizes[-1]][0]
+    title = f"{run.record.config.net}: {len(groups)} populations of {sizes[-1]} images"
     lines = first.draws.mean(0) if truths is None else truths[0]
-    save(corner_figure(columns, first.draws, lines, f"first of {title}"), folder / "corner.png")
+    draws = {"corner.png": partial(corner_figure, columns, first.draws, lines, f"first of {title}")}
     if truths is not None and len(groups) > 1:
-        save(_figure(columns, found[sizes[-1]], truths, prior, title), folder / "populations.png")
-    write_json(folder / _RESULT, document)  # last: its presence means complete
+        draws["populations.png"] = partial(_figure, columns, found[sizes[-1]], truths, prior, title)
+    document["figures"] = sorted(draws)
+    write_json(folder / _RESULT, document)
+    for name, draw in draws.items():
+        save_if_possible(draw, folder / name)
     return {"folder": str(folder), **document}
 
 
@@ -104,7 +116,10 @@ def finished_populations(run: Run, files: Sequence[Path], question: Question, *,
         document = read_json(out / _RESULT)
     except DataError:
         return None
-    return {"folder": str(out), **document} if document.get("asked") == _record(question, run, files) else None
+    whole = all((out / name).is_file() for name in document.get("figures", ()))
+    if not whole or document.get("asked") != _record(question, run, files):
+        return None
+    return {"folder": str(out), **document}
 
 
 def _record(question: Question, run: Run, files: Sequence[Path]) -> dict[str, Any]:
@@ -120,7 +135,7 @@ def _record(question: Question, run: Run, files: Sequence[Path]) -> dict[str, An
 
 
 def _shown(path: Path) -> str:
-    return ShardDataset(path).fingerprint if path.is_dir() else path.name
+    return ShardDataset(path).fingerprint if is_dataset(path) else path.name
 
 
 def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -141,20 +156,28 @@ def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _asked(run: Run, files: Sequence[Path], device: str) -> tuple[Posterior, np.ndarray | None]:
+def _asked(
+    run: Run, files: Sequence[Path], device: str, report: Report = raise_problem
+) -> tuple[Posterior, np.ndarray | None]:
     """The posteriors of all images, and the truth (N, T) of a data set that knows it."""
     ensemble, task = Ensemble([run], pick_device(device)), run.record.task
     assert isinstance(task, Regress)
-    if len(files) == 1 and files[0].is_dir():
+    if len(files) == 1 and is_dataset(files[0]):
         dataset = run.opened(files[0])
-        rows = task.usable(dataset, held_out(run, dataset)[0])
+        rows, which = held_out(run, dataset)
         if not len(rows):
-            raise DataError(f"{files[0]}: no samples are held out; take a data set of another --seed")
+            raise DataError(f"{files[0]}: no samples are held out ({which}); take a data set of another --seed")
         task, outputs = ensemble.of(dataset, rows)
         known = set(task.columns) <= set(dataset.params)
         return task.posterior(outputs), dataset.targets(task.columns, rows) if known else None
     shape, shown = run.record.image_shape, run.record.config.picture
-    parts = [ensemble(one.images) for path in files for one in read_pictures(path, shape, shown)]
+    parts = [
+        ensemble(pictures.images)
+        for path in image_files(files, report)
+        for pictures in read_pictures(path, shape, shown, note=note, report=report)
+    ]
+    if not parts:
+        raise DataError(f"none of the {len(files)} files can be used: there is no population to infer")
     return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
 
 
@@ -225,6 +248,7 @@ def _coverage(
     return result
 
 
+@plain_style()
 def _figure(columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarray, prior: Prior, title: str) -> Figure:
     """Answer against truth of each population; grey: one sigma of the prior."""
     drawn = prior.sample(_POINTS, np.random.default_rng(0))

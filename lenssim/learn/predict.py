@@ -8,7 +8,9 @@ from typing import Any
 from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.inputs import read_pictures
-from lenssim.learn.novelty import read_novelty
+from lenssim.learn.listing import image_files
+from lenssim.learn.notes import note
+from lenssim.learn.problems import Report, raise_problem
 from lenssim.learn.run import Run
 
 __all__ = ["Prediction", "predict"]
@@ -35,15 +37,31 @@ class Prediction:
 
 
 def predict(
-    run: Run, files: Iterable[Path | str], *, others: Sequence[Run] = (), tta: bool = False, device: str = "auto"
+    run: Run,
+    files: Iterable[Path | str],
+    *,
+    others: Sequence[Run] = (),
+    tta: bool = False,
+    device: str = "auto",
+    report: Report = raise_problem,
 ) -> Iterator[Prediction]:
-    """The run's best weights on every image of the files; with `others`, the mean of their answers too.
+    """Answer for every image of some files with the run's best weights.
 
-    `tta`: each image in all symmetries of the training. `DataError` names a file that cannot be used.
+    Args:
+        run: The run.
+        files: Files of images, folders of such files, and data sets.
+        others: The answer is the mean of theirs and the run's.
+        tta: Each image is shown in all symmetries of the training.
+        device: Where the networks are computed.
+        report: Called with each file or image that cannot be used. By default its error is raised.
+
+    Raises:
+        DataError: A file of the run is damaged or, by default, a file or image cannot be used.
     """
-    ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), read_novelty(run.folder)
-    for path in files:
-        for pictures in read_pictures(path, run.record.image_shape, run.record.config.picture):
+    ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), run.novelty()
+    for path in image_files(files, report):
+        shape, shown = run.record.image_shape, run.record.config.picture
+        for pictures in read_pictures(path, shape, shown, note=note, report=report):
             task, outputs = ensemble(pictures.images)
             p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
             for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):

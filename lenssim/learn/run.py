@@ -1,6 +1,5 @@
 """A run's folder: what was trained, on what, how, and where its files lie."""
 
-import hashlib
 import os
 import platform
 from importlib.metadata import version
@@ -16,12 +15,27 @@ from lenssim.data.truth import IMAGE
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost
+from lenssim.learn.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.images import Images
 from lenssim.learn.model import Model, fresh_model, load_weights
+from lenssim.learn.notes import note_once
+from lenssim.learn.novelty import NOVELTY, Novelty, read_novelty
 from lenssim.learn.tasks import Task, task_class
 
-__all__ = ["DataIdentity", "Run", "RunRecord", "RunResult", "begin", "create_run", "identify", "open_run", "versions"]
+__all__ = [
+    "CHECKPOINTS",
+    "DataIdentity",
+    "Run",
+    "RunRecord",
+    "RunResult",
+    "begin",
+    "create_run",
+    "identify",
+    "open_run",
+    "versions",
+]
 
+CHECKPOINTS = "checkpoints"
 _RECORD = "run.json"
 
 
@@ -81,7 +95,11 @@ class RunResult(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """The content of run.json; `result` is None until the training has ended."""
+    """The content of run.json; `result` is None until the training has ended.
+
+    `files` holds the SHA-256 of the files that answers depend on, by path in the run's folder. It is empty until the
+    training has ended (hashes.json has them until then), and None for a run that was made before files were hashed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,6 +113,7 @@ class RunRecord(BaseModel):
     start: Start | None = None
     versions: dict[str, str]
     result: RunResult | None = None
+    files: dict[str, str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -123,24 +142,30 @@ class Run:
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
+        self.hashes = FileHashes(folder)
 
     @property
     def best(self) -> Path:
         """Checkpoint of the epoch with the lowest validation loss."""
-        return self.folder / "checkpoints" / "best.ckpt"
+        return self.folder / CHECKPOINTS / "best.ckpt"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the best checkpoint; `ConfigError` before the first epoch has ended."""
-        try:
-            return hashlib.sha256(self.best.read_bytes()).hexdigest()
-        except OSError as error:
-            raise ConfigError(f"{self.best}: {error.strerror}; has the training finished an epoch?") from None
+        """SHA-256 of the best checkpoint; errors as of `check`, and `ConfigError` before the first epoch has ended."""
+        digest = self.check(self.best)
+        if digest == ABSENT:
+            raise ConfigError(f"{self.best} does not exist; has the training finished an epoch?")
+        return digest
 
     @property
     def last(self) -> Path:
         """Newest checkpoint, from which training resumes."""
-        return self.folder / "checkpoints" / "last.ckpt"
+        return self.folder / CHECKPOINTS / "last.ckpt"
+
+    @property
+    def seen(self) -> Path:
+        """Hashes of the images that the weights have learned from."""
+        return self.folder / "seen.npz"
 
     @property
     def metrics(self) -> Path:
@@ -158,12 +183,66 @@ class Run:
     def model(self) -> Model:
         """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""
         model = self.fresh_model()
+        self.check(self.best)
         load_weights(model, self.best)
         return model
 
+    def novelty(self) -> Novelty | None:
+        """What the run knows of images like its own, None for nothing; errors as of `check` and `read_novelty`."""
+        self.check(self.folder / NOVELTY)
+        return read_novelty(self.folder)
+
+    def check(self, path: Path) -> str:
+        """Compare a file of this run with the hash that its record has for it.
+
+        Args:
+            path: The file, in the run's folder.
+
+        Returns:
+            The SHA-256 of the file, or `ABSENT` where there is none and the record expects none.
+
+        Raises:
+            DataError: The file is missing, damaged or of another run. The message names it.
+        """
+        while True:
+            expected = self._expected(path)
+            digest = file_sha256(path)
+            if expected is None or digest in expected:
+                return digest
+            if self._expected(path) == expected:  # else a training replaced the file between the two looks
+                break
+        if digest == ABSENT:
+            raise DataError(f"{path} does not exist, although the run's record names it; bring it back or train again")
+        raise DataError(
+            f"{path} is not the file that this training wrote: its sha256 begins with {digest[:8]}, the run's record "
+            f"has {' or '.join(each[:8] for each in expected)}. It was damaged, or belongs to another run. Bring the "
+            "file back, or train again"
+        )
+
+    def check_resumable(self) -> None:
+        """Compare all that a resumed training reads; errors as of `check`."""
+        if self.last.is_file():
+            for path in (self.last, self.best, self.metrics, self.seen):
+                self.check(path)
+
+    def _expected(self, path: Path) -> list[str] | None:
+        """Hashes that a file may have; None where no record says."""
+        name = path.relative_to(self.folder).as_posix()
+        if self.record.files is None:
+            if path.is_file():
+                note_once(
+                    f"{self.folder}: this run was made before checkpoints were hashed; it cannot be checked whether "
+                    "its files are as the training wrote them"
+                )
+            return None
+        if self.record.result is not None:
+            return [self.record.files.get(name, ABSENT)]
+        return self.hashes.read().get(name, [ABSENT])
+
     def finish(self, result: RunResult, task: Task) -> None:
-        """Note that the training has ended, and with which calibration of its answers."""
-        self.record = self.record.model_copy(update={"result": result, "task": task})
+        """Note that the training has ended, with which calibration of its answers, and what its files hold."""
+        fields = {"result": result, "task": task, "files": self.hashes.final()}
+        self.record = self.record.model_copy(update=fields)
         self.write()
 
     def write(self) -> None:
@@ -201,7 +280,7 @@ def create_run(folder: Path, record: RunRecord) -> Run:
                 else ("choose another --out")
             )
             raise ConfigError(f"{folder} is not empty: {hint}")
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot use {folder} as the run's folder: {error.strerror}") from None
     run = Run(folder, record)
@@ -209,19 +288,19 @@ def create_run(folder: Path, record: RunRecord) -> Run:
     return run
 
 
-def begin(model: Model, folder: Path) -> Start:
-    """Give a model the best weights of the run in `folder`, but for layers of another shape (head, bands).
+def begin(model: Model, run: Run) -> Start:
+    """Give a model the best weights of a run, but for layers of another shape (head, bands).
 
     `ConfigError` if that run is of another net; `DataError` if it is none, or its checkpoint is damaged.
     """
-    run = open_run(folder)
     if run.record.config.net != model.name:
         raise ConfigError(
-            f"{folder} is a run of the net {run.record.config.net}: {model.name} cannot start with its weights; "
+            f"{run.folder} is a run of the net {run.record.config.net}: {model.name} cannot start with its weights; "
             f"choose --net {run.record.config.net}, or another --start"
         )
+    digest = run.digest
     load_weights(model, run.best, partly=True)
-    return Start(checkpoint_sha256=run.digest, data=run.record.seen)
+    return Start(checkpoint_sha256=digest, data=run.record.seen)
 
 
 def open_run(folder: Path) -> Run:

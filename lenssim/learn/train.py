@@ -1,6 +1,7 @@
 """Training: a config and a data set to a run's folder, by Lightning, resumable to the bit."""
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -14,7 +15,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lenssim.data.dataset import Batch
+from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.sampler import BatchSampler
 from lenssim.data.stream import stream
 from lenssim.errors import ConfigError
@@ -27,7 +28,8 @@ from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
 from lenssim.learn.model import fresh_model, outputs, read_checkpoint
 from lenssim.learn.nets import parameter_count
-from lenssim.learn.novelty import Novelty
+from lenssim.learn.novelty import NOVELTY, Novelty
+from lenssim.learn.overlap import is_at_hand, learned_from, read_seen, write_seen
 from lenssim.learn.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
 from lenssim.learn.tasks import Data, task_class
@@ -64,9 +66,12 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
     images = describe(dataset)
     there, model = open_run(folder) if resume else None, fresh_model(config, images, task.outputs)
-    start = None
+    if there is not None:
+        there.check_resumable()
+    start, seen = None, {}
     if config.start is not None and (Path(config.start).exists() or not (there and there.last.exists())):
-        start = begin(model, Path(config.start))
+        first = open_run(Path(config.start))
+        start, seen = begin(model, first), read_seen(first)
     sampler = BatchSampler(
         rows["train"],
         config.batch_size,
@@ -86,18 +91,24 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         data=identify(dataset),
         start=start,
         versions=versions(),
+        files={},
     )
+    hashed = there is not None and there.seen.is_file()
+    if is_at_hand(dataset) and not hashed:
+        seen = learned_from(dataset, rows, seen)
     run = _continue(there, record) if there else create_run(folder, record)
     if run.record.result is not None:
         return run
+    if seen and not hashed:
+        write_seen(run, seen)
 
     judged = BatchSampler(rows["validation"], 256, shuffle=False)
     pin = device.type == "cuda"
     with _quiet(), _interruptible() as interrupts, torch.random.fork_rng(range(torch.cuda.device_count())):
-        own: list[Callback] = [Place(sampler), Shares(sampler, judged), EpochTable(run.metrics), *callbacks]
+        own: list[Callback] = [Place(sampler), Shares(sampler, judged), EpochTable(run), *callbacks]
         if config.patience is not None:
             own.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
-        trainer = _trainer(config, device, folder, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
+        trainer = _trainer(config, device, run, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
         if config.compile:
             model.net.compile()
         reset_peak_memory(device)
@@ -112,23 +123,24 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     return run
 
 
-def _trainer(config: TrainConfig, device: torch.device, folder: Path, callbacks: list[Callback]) -> Trainer:
-    return Trainer(
-        accelerator=device.type,
-        devices=config.devices,
-        strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
-        precision=_PRECISION[arithmetic(config.precision, device)],
-        deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
-        max_epochs=config.epochs,
-        callbacks=callbacks,
-        plugins=[WholeFiles()],
-        logger=False,
-        default_root_dir=folder,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+def _trainer(config: TrainConfig, device: torch.device, run: Run, callbacks: list[Callback]) -> Trainer:
+    with _own_settings():
+        return Trainer(
+            accelerator=device.type,
+            devices=config.devices,
+            strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
+            precision=_PRECISION[arithmetic(config.precision, device)],
+            deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
+            max_epochs=config.epochs,
+            callbacks=callbacks,
+            plugins=[WholeFiles(run.hashes)],
+            logger=False,
+            default_root_dir=run.folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
 
 
 def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int) -> None:
@@ -146,7 +158,10 @@ def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.
         inference_ms=inference_milliseconds(trained, dataset.images(rows["validation"][:_TIMED]), device),
     )
     known = {split: dataset.images(numbers[:_FAMILIAR]) for split, numbers in rows.items()}
-    Novelty.fit(config.normalise, known["train"], known["validation"]).write(run.folder)
+    novelty = Novelty.fit(config.normalise, known["train"], known["validation"])
+    run.hashes.write_file(run.folder / NOVELTY, novelty.to_json())
+    if isinstance(dataset, ShardDataset) and not is_at_hand(dataset):
+        write_seen(run, learned_from(dataset, rows, read_seen(run)))
     run.finish(
         RunResult(
             epochs=len(epochs),
@@ -180,6 +195,8 @@ def _continue(run: Run, record: RunRecord) -> Run:
         )
     done = there.result is not None and (there.result.stopped == "early" or there.result.epochs >= record.config.epochs)
     if not done:
+        if there.files is None:
+            run.hashes.adopt(run.last, run.best, run.metrics)
         run = Run(run.folder, record.model_copy(update={"start": there.start}))
         run.write()
     return run
@@ -221,6 +238,16 @@ def _interruptible() -> Iterator[list[int]]:
         yield came
     finally:
         signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """A Trainer as this package calls it: without the defaults that Lightning takes from PL_TRAINER_... variables."""
+    theirs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PL_TRAINER_")}
+    try:
+        yield
+    finally:
+        os.environ.update(theirs)
 
 
 @contextmanager

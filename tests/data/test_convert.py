@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data.convert import import_deeplense, read_image_file, read_images
+from lenssim.data.convert import import_deeplense
 from lenssim.data.export import export_npy
 from lenssim.data.manifest import read_manifest, shard_name
-from lenssim.data.npy import load_npy
+from lenssim.data.published import read_image, read_stack
 from lenssim.data.reading import read_samples
 from lenssim.data.verify import verify
 from lenssim.errors import ConfigError, DataError
+from lenssim.formats.npy import load_npy
 
 
 def image(seed: int, size: int = 64) -> np.ndarray:
@@ -160,9 +161,9 @@ def test_honest_pickles_of_every_protocol_are_read(tmp_path, protocol):
     content = np.empty(2, dtype=object)
     content[0], content[1] = image(3), np.float64(3e-23)
     npy_with_pickle(tmp_path / "a.npy", pickle.dumps(content, protocol=protocol))
-    pixels, mass = read_image_file(tmp_path / "a.npy")
-    np.testing.assert_array_equal(pixels, image(3))
-    assert mass == 3e-23
+    read = read_image(tmp_path / "a.npy")
+    np.testing.assert_array_equal(read.pixels[0], image(3).astype(np.float32))
+    assert read.mass == 3e-23
 
 
 @pytest.mark.parametrize(
@@ -199,23 +200,20 @@ def test_impossible_masses_are_refused(tmp_path):
     for mass in (-1.0, 0.0, float("nan")):
         save_axion(tmp_path / "a.npy", 0, mass)
         with pytest.raises(DataError, match="axion mass must be a positive number"):
-            read_image_file(tmp_path / "a.npy")
+            read_image(tmp_path / "a.npy")
 
 
 def test_stacks_of_images(tmp_path):
     stack = np.stack([image(i) for i in range(3)])
     for shape in ((3, 64, 64), (3, 1, 64, 64)):
         np.save(tmp_path / "stack.npy", stack.reshape(shape))
-        np.testing.assert_array_equal(read_images(tmp_path / "stack.npy"), stack)
+        np.testing.assert_array_equal(read_stack(tmp_path / "stack.npy")[0][:, 0], stack)
     np.save(tmp_path / "one.npy", image(1))
-    assert read_images(tmp_path / "one.npy").shape == (1, 64, 64)
-    np.save(tmp_path / "colour.npy", np.stack([stack] * 2))
-    with pytest.raises(DataError, match="a stack of images has shape"):
-        read_images(tmp_path / "colour.npy")
+    assert read_stack(tmp_path / "one.npy")[0].shape == (1, 1, 64, 64)
 
 
 def test_the_published_file(shared_data):
-    pixels, mass = read_image_file(shared_data / "deeplense" / "no_sub.npy")
-    assert pixels.shape == (64, 64)
-    assert pixels.max() == 1.0
-    assert mass is None
+    read = read_image(shared_data / "deeplense" / "no_sub.npy")
+    assert read.pixels.shape == (1, 64, 64)
+    assert read.pixels.max() == 1.0
+    assert read.mass is None

@@ -10,7 +10,8 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json
 from lenssim.errors import DataError
 from lenssim.learn.card import write_card
-from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation, held_out
+from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
+from lenssim.learn.overlap import held_out
 from lenssim.learn.run import DataIdentity, Run, identify, open_run
 from lenssim.learn.tasks.classify import Classify
 
@@ -114,9 +115,9 @@ def test_damaged_runs_are_refused(tiny_run, tiny_dataset, tmp_path):
     dataset = ShardDataset(tiny_dataset)
     run = open_run(shutil.copytree(tiny_run.folder, tmp_path / "run"))
     run.best.write_bytes(b"nonsense")
-    with pytest.raises(DataError, match=r"best\.ckpt is no checkpoint"):
-        evaluate(run, dataset)
-    assert finished_evaluation(run, dataset) is None
+    for ask in (evaluate, finished_evaluation):
+        with pytest.raises(DataError, match=r"best\.ckpt is not the file that this training wrote"):
+            ask(run, dataset)
     run.best.unlink()
     with pytest.raises(DataError, match=r"best\.ckpt does not exist"):
         evaluate(run, dataset)
@@ -133,3 +134,36 @@ def test_the_card_says_what_the_run_is(judged, tiny_run):
     for words in ("125,683 parameters", "preset III, noise none", identity.fingerprint, "| epochs | 2 |", "## Use"):
         assert words.lower() in text.lower()
     assert f"(`{identity.fingerprint[:8]}`) | 64 |" in text
+
+
+def test_no_figure_costs_the_numbers(lenssim, tiny_run, tiny_dataset, tmp_path, monkeypatch):
+    """Whether it cannot be drawn or cannot be written; the others are there."""
+    import lenssim.learn.figures as figures
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such font")
+
+    run = open_run(shutil.copytree(tiny_run.folder, tmp_path / "run"))
+    dataset = ShardDataset(tiny_dataset)
+    folder = evaluation_folder(run, dataset)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "confusion.png").mkdir(parents=True)
+    monkeypatch.setattr(figures, "roc_figure", fail)
+    done = lenssim("evaluate", run.folder, "--data", tiny_dataset)
+    assert done.code == 0, done.err
+    assert "macro AUC" in done.out
+    assert "roc.png is missing: no such font" in done.err
+    assert "confusion.png is missing: cannot write" in done.err
+    assert read_json(folder / "metrics.json")["n"] == 64
+    assert {path.name for path in folder.iterdir() if path.is_file()} == FILES - {"roc.png", "confusion.png"}
+    assert finished_evaluation(run, dataset) is None, "a recipe draws them again"
+
+
+def test_a_run_that_cannot_be_written_into_is_an_error(lenssim, tiny_run, tiny_dataset, tmp_path):
+    run = open_run(shutil.copytree(tiny_run.folder, tmp_path / "run"))
+    folder = evaluation_folder(run, ShardDataset(tiny_dataset))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.touch()
+    done = lenssim("evaluate", run.folder, "--data", tiny_dataset)
+    assert (done.code, done.out) == (1, "")
+    assert f"cannot make the folder {folder}" in done.err

@@ -1,4 +1,6 @@
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,8 +118,8 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         "cut.fits": "cannot be read as FITS",
         "text.npy": "text.npy",
         "text.h5": "cannot be opened as HDF5",
-        "image.jpg": r"give .npy, .fits or .h5 files",
-        "empty": "holds no data set",
+        "image.jpg": "give .npy, .npz, .fits, .fit, .fts or .h5 files",
+        "empty": "holds no data set (no plan.json) and no images",
         "gone.npy": "does not exist",
     }
     for name, words in bad.items():
@@ -126,3 +128,70 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         assert words in str(error.value)
     with pytest.raises(DataError, match="1 x 64 x 64, but the run takes 1 x 32 x 32"):
         list(predict(tiny_run, [tiny_data]))
+
+
+@pytest.fixture
+def files(images, tmp_path):
+    """A good file, a stack whose image 1 of 3 is bad, an empty file, one that is not there, and a good file again."""
+    np.save(tmp_path / "good.npy", images[0, 0])
+    stack = images[:3, 0].copy()
+    set_flat(stack[1])
+    np.save(tmp_path / "stack.npy", stack)
+    (tmp_path / "empty.npy").touch()
+    fits.writeto(tmp_path / "last.fits", images[5, 0])
+    return ["good.npy", "stack.npy", "empty.npy", "gone.npy", "last.fits"]
+
+
+def test_a_bad_file_or_image_costs_only_its_own_answer(lenssim, tiny_run, files):
+    done = lenssim("predict", tiny_run.folder, *files)
+    assert done.code == 1
+    lines = [line.split()[:2] for line in done.out.splitlines()[1:]]
+    assert lines == [["good.npy", "0"], ["stack.npy", "0"], ["stack.npy", "2"], ["last.fits", "0"]]
+    for words in ("stack.npy, image 1: the image is flat", "empty.npy", "gone.npy does not exist"):
+        assert words in done.err
+    assert "3 problems in 3 files" in done.err
+
+
+def test_json_holds_the_answers_and_the_errors(lenssim, tiny_run, files):
+    done = lenssim("predict", tiny_run.folder, *files, "--json")
+    document = json.loads(done.out)
+    assert done.code == 1
+    assert [(p["file"], p["image"]) for p in document["predictions"]] == [
+        ("good.npy", 0),
+        ("stack.npy", 0),
+        ("stack.npy", 2),
+        ("last.fits", 0),
+    ]
+    assert [(e["file"], e["image"]) for e in document["errors"]] == [
+        ("stack.npy", 1),
+        ("empty.npy", None),
+        ("gone.npy", None),
+    ]
+    assert json.loads(lenssim("predict", tiny_run.folder, "good.npy", "--json").out)["errors"] == []
+
+
+def test_nothing_but_bad_files_gives_no_table(lenssim, tiny_run, files):
+    one = lenssim("predict", tiny_run.folder, "gone.npy")
+    assert (one.code, one.out, one.err) == (1, "", "lenssim: gone.npy does not exist\n")
+    two = lenssim("predict", tiny_run.folder, "gone.npy", "empty.npy")
+    assert (two.code, two.out) == (1, "")
+    assert two.err.count("lenssim: gone.npy") == two.err.count("lenssim: empty.npy") == 1
+
+
+def test_a_folder_stands_for_the_images_in_it(lenssim, tiny_run, images, tmp_path):
+    folder = tmp_path / "images"
+    (folder / "more").mkdir(parents=True)
+    np.save(folder / "b.npy", images[1, 0])
+    (folder / "b.npy").rename(folder / "b.NPY")
+    fits.writeto(folder / "a.Fits", images[2, 0])
+    (folder / "._a.fits").write_bytes(bytes(100))
+    (folder / "notes.txt").touch()
+    done = lenssim("predict", tiny_run.folder, folder)
+    assert done.code == 0, done.err
+    assert "reading 2 of 4 files; not read: folder (1), .txt (1)" in done.err
+    document = json.loads(lenssim("predict", tiny_run.folder, folder, "--json").out)
+    assert [Path(p["file"]).name for p in document["predictions"]] == ["a.Fits", "b.NPY"]
+    empty = lenssim("predict", tiny_run.folder, folder / "more")
+    assert (empty.code, empty.out) == (1, "")
+    assert "holds no data set (no plan.json) and no images" in empty.err
+    assert "is a run, not images" in lenssim("predict", tiny_run.folder, tiny_run.folder).err

@@ -303,5 +303,16 @@ def test_a_truncated_checkpoint_is_refused_on_resume(tiny_run, tiny_dataset, tmp
         train(settings, tmp_path / "run", callbacks=[kill_at(4)])
     last = tmp_path / "run/checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"last\.ckpt is no checkpoint, or a damaged one"):
+    with pytest.raises(DataError, match=r"last\.ckpt is not the file that this training wrote"):
         train(settings, tmp_path / "run", resume=True)
+
+
+def test_variables_of_the_environment_do_not_change_a_training(tiny_run, tmp_path, monkeypatch):
+    """Lightning takes defaults of its Trainer from PL_TRAINER_...; a training is what its config says."""
+    from lenssim.learn.train import _trainer
+
+    monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
+    monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "0.5")
+    trainer = _trainer(tiny_run.record.config, torch.device("cpu"), tiny_run, [])
+    assert (trainer.limit_train_batches, trainer.gradient_clip_val) == (1.0, None)
+    assert os.environ["PL_TRAINER_LIMIT_TRAIN_BATCHES"] == "1"

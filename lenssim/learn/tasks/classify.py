@@ -1,6 +1,7 @@
 """The question "which class": cross entropy, class probabilities, accuracy and AUC."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
@@ -11,10 +12,9 @@ from torch import Tensor, nn
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import ClassifyConfig, TrainConfig
-from lenssim.learn.tasks.task import Data, Judgement, Task
+from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torchmetrics import MetricCollection
 
 __all__ = ["Classify"]
@@ -168,21 +168,22 @@ class Classify(Task):
                 **{name: p[:, k] for k, name in enumerate(classes)},
             },
             figures={
-                "roc": roc_figure(labels, p, classes, area, title),
-                "confusion": confusion_figure(np.asarray(scores["confusion"]["value"]), classes, title),
-                "calibration": calibration_figure(labels, p, scores["ece"]["value"], title),
+                "roc": partial(roc_figure, labels, p, classes, area, title),
+                "confusion": partial(confusion_figure, np.asarray(scores["confusion"]["value"]), classes, title),
+                "calibration": partial(calibration_figure, labels, p, scores["ece"]["value"], title),
             },
         )
 
     @override
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
         """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
         from lenssim.learn.comparisons import accuracy_figure, roc_figure
 
-        figures = {"roc": roc_figure(tables, self.classes, title)}
+        figures = {"roc": partial(roc_figure, tables, self.classes, title)}
         for column, name in _DEPENDS.items():
             if all(column in table for table in tables.values()):
-                figures[f"accuracy against {column}"] = accuracy_figure(tables, self.classes, column, name, title)
+                draw = partial(accuracy_figure, tables, self.classes, column, name, title)
+                figures[f"accuracy against {column}"] = draw
         return figures
 
     @override

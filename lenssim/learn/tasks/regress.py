@@ -14,13 +14,12 @@ from lenssim.learn.heads import Base, Head, head
 from lenssim.learn.heads.gaussian import Gaussian
 from lenssim.learn.population import Averaged
 from lenssim.learn.posterior import LEVELS, Posterior, recalibrated
-from lenssim.learn.tasks.task import Data, Judgement, Task
+from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.draw import laws
 from lenssim.simulate.preset import parse_preset
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torchmetrics import MetricCollection
 
 __all__ = ["Regress"]
@@ -227,7 +226,7 @@ class Regress(Task):
         }
 
     @override
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
         """68 % errors of all runs, beside published ones."""
         from lenssim.learn.measure_report import compared_errors
 

@@ -1,7 +1,7 @@
 """What a task is: a question with all that was fitted to ask it, so that a run's record holds the whole of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torchmetrics import MetricCollection
 
-__all__ = ["Data", "Judgement", "Task"]
+__all__ = ["Data", "Drawings", "Judgement", "Task"]
 
 Data = ShardDataset | LiveDataset
+Drawings = Mapping[str, Callable[[], "Figure"]]
+"""Functions that draw figures, by name."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an evaluation found: scores for metrics.json, more facts beside them, a table by sample; by name, figures
-    and smaller tables to be shown.
+    """What an evaluation found: scores for metrics.json, more facts beside them, a table by sample, and by name smaller
+    tables to be shown and functions that draw figures.
     """
 
     metrics: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
     table: Mapping[str, np.ndarray] = field(default_factory=dict)
-    figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    figures: Drawings = field(default_factory=dict)
     tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
 
@@ -118,8 +120,8 @@ class Task(BaseModel, ABC):
     ) -> Judgement:
         """Scores with intervals of the outputs (P, N, K) for rows (N,), tables and figures; `DataError` for NaN."""
 
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Mapping[str, "Figure"]:
-        """Figures that set runs side by side, by name, of their tables of `judge` on the same data; none by default.
+    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
+        """Figures that set runs side by side, of their tables of `judge` on the same data; none by default.
 
         A table may hold `snr`, the signal to noise of an image, and its true parameters too.
         """

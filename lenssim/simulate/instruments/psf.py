@@ -6,8 +6,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from lenssim.errors import DataError
+from lenssim.formats.files import is_image_name, read_content
+
 __all__ = ["PSF", "GaussianPSF", "PixelPSF"]
 
+_LARGEST_SIDE = 1023  # pixels of a kernel from a file
 _NORMALISED = 1e-6  # how far from 1 a kernel may sum, for its last digits
 
 
@@ -35,16 +39,23 @@ def _rows(kernel: Any, info: ValidationInfo) -> Any:
 
 
 def _read(path: Path) -> np.ndarray:
+    """The kernel (K, K) of a file, axes of length one left out."""
+    if not is_image_name(path.name):
+        raise ValueError(f"a kernel is a .npy or .fits file or rows of numbers, got {str(path)!r}")
     try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        if path.suffix in (".fits", ".fit"):
-            from astropy.io import fits
-
-            return np.asarray(fits.getdata(path), dtype=np.float64)
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"cannot read the kernel {path}: {error}") from None
-    raise ValueError(f"a kernel is a .npy or .fits file or rows of numbers, got {str(path)!r}")
+        kernel = read_content(path).value
+    except DataError as error:
+        raise ValueError(f"cannot read the kernel: {error}") from None
+    if isinstance(kernel, list):
+        raise ValueError(f"cannot read the kernel {path}: it holds an array of objects, not of numbers")
+    while kernel.ndim > 2 and 1 in kernel.shape:
+        kernel = kernel.squeeze(kernel.shape.index(1))
+    if kernel.ndim != 2 or max(kernel.shape) > _LARGEST_SIDE:
+        raise ValueError(
+            f"cannot read the kernel {path}: a PSF kernel has rows and columns, at most {_LARGEST_SIDE} of each, "
+            f"got shape {kernel.shape}"
+        )
+    return kernel
 
 
 class PixelPSF(BaseModel):

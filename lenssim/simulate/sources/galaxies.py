@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
-from lenssim.errors import ConfigError
+from lenssim.errors import ConfigError, DataError
+from lenssim.formats.fits import open_fits, read_fits_images
+from lenssim.formats.npy import load_npy
 from lenssim.simulate.streams import split_code
 
 __all__ = ["GALAXY_SIDE", "GALAXY_WIDTH", "Galaxies", "brightness_at", "framed"]
@@ -43,7 +45,7 @@ class Galaxies(BaseModel):
         path = Path((info.context or {}).get("folder", "."), data["path"]).expanduser().resolve()
         try:
             return {"path": str(path), "sha256": _digest(_files(path))}
-        except (ConfigError, OSError) as error:
+        except (ConfigError, DataError, OSError) as error:
             raise ValueError(f"cannot read galaxies: {error}") from None
 
     def at(self, path: str | Path) -> "Galaxies":
@@ -86,7 +88,7 @@ def framed(image: np.ndarray) -> np.ndarray:
     light = np.nan_to_num(np.asarray(image, dtype=np.float64))
     if light.ndim == 2 and min(light.shape) >= 8:
         light = _alone(light - np.median(_edge(light)))
-    if light.ndim != 2 or min(light.shape) < 8 or light.sum() <= 0:
+    if light.ndim != 2 or min(light.shape) < 8 or not 0 < light.sum() < np.inf:
         raise ConfigError(f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark or tiny")
     rows, columns = np.indices(light.shape)
     y, x = (rows * light).sum() / light.sum(), (columns * light).sum() / light.sum()
@@ -150,9 +152,7 @@ def _stamps(file: Path) -> list[tuple[Path, int]]:
     """Files and units of the images that a catalogue in GalSim's layout lists; none if it is not one."""
     if file.suffix.lower() not in (".fits", ".fit"):
         return []
-    from astropy.io import fits
-
-    with fits.open(file) as units:
+    with open_fits(file) as units:
         for unit in units:
             names = getattr(getattr(unit, "columns", None), "names", [])
             if "GAL_FILENAME" in names and "GAL_HDU" in names:
@@ -178,7 +178,7 @@ def _load(path: str, sha256: str) -> np.ndarray:
         if _digest(files) != sha256:
             raise ConfigError(f"the galaxies in {path} are not those the data set was planned with (sha256 differs)")
         pictures = _pictures(files)
-    except (OSError, ValueError, TypeError, IndexError) as error:
+    except (DataError, OSError) as error:
         raise ConfigError(f"cannot read the galaxies in {path}: {error}") from None
     if not 1 <= len(pictures) <= _MOST:
         raise ConfigError(f"{path} holds {len(pictures)} images; give 1 to {_MOST} galaxies")
@@ -189,34 +189,30 @@ def _pictures(files: list[Path]) -> list[np.ndarray]:
     listed = [stamp for file in files for stamp in _stamps(file)]
     if listed:
         return _units(listed)
-    found: list[np.ndarray] = []
-    for file in files:
-        if file.suffix.lower() == ".npy":
-            data = np.load(file, allow_pickle=False)
-            found += [data] if data.ndim == 2 else list(data)
-        else:
-            found += _images_of(file)
-    return found
+    return [image for file in files for image in _images_of(file)]
 
 
 def _units(listed: list[tuple[Path, int]]) -> list[np.ndarray]:
-    from astropy.io import fits
-
-    opened = {file: fits.open(file) for file in dict.fromkeys(file for file, _ in listed)}
-    try:
-        return [np.asarray(opened[file][unit].data, dtype=np.float64) for file, unit in listed]
-    finally:
-        for file in opened.values():
-            file.close()
+    """The images that a catalogue lists, in its order, each file opened once."""
+    images: dict[tuple[Path, int], np.ndarray] = {}
+    for file in dict.fromkeys(file for file, _ in listed):
+        with open_fits(file) as units:
+            for number in {unit for other, unit in listed if other == file}:
+                if not 0 <= number < len(units) or not units[number].is_image or units[number].data is None:
+                    raise DataError(f"{file} has no image as its unit {number}, which the catalogue lists")
+                images[file, number] = np.asarray(units[number].data, dtype=np.float64)
+    return [images[stamp] for stamp in listed]
 
 
 def _images_of(file: Path) -> list[np.ndarray]:
-    from astropy.io import fits
-
-    found: list[np.ndarray] = []
-    with fits.open(file) as units:
-        for unit in units:
-            if unit.is_image and unit.data is not None:
-                data = np.asarray(unit.data, dtype=np.float64)
-                found += [data] if data.ndim == 2 else list(data)
-    return found
+    """All images (H, W) of a file, from arrays of two axes or more."""
+    arrays = [load_npy(file)] if file.suffix.lower() == ".npy" else read_fits_images(file)
+    images: list[np.ndarray] = []
+    for array in arrays:
+        if isinstance(array, list):
+            raise DataError(f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers")
+        if np.ndim(array) > 2:
+            images += list(np.reshape(array, (-1, *array.shape[-2:])))
+        else:
+            images.append(np.asarray(array))
+    return images

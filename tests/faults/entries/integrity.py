@@ -95,8 +95,7 @@ ENTRIES = (
         name="R6-plan",
         fault="info, seal and verify did not end on a plan of 2^40 shards.",
         script=(
-            f"{_GENERATE} -o a && {_PLAN} "
-            "for command in info seal verify; do lenssim $command a; echo code $?; done"
+            f"{_GENERATE} -o a && {_PLAN} for command in info seal verify; do lenssim $command a; echo code $?; done"
         ),
         says=r"(?s)at most 1,000,000.*code 1.*at most 1,000,000.*code 1.*at most 1,000,000.*code 3",
     ),

@@ -1,0 +1,90 @@
+"""The table of axion masses beside the class folders, as `export` writes it and as spreadsheets change it."""
+
+import csv
+import io
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
+from lenssim.names import printable
+
+__all__ = ["read_masses"]
+
+_FILE = "file"
+_MASS = "log10_m_axion"
+_SEPARATORS = (",", ";", "\t")
+_LARGEST_TABLE = 256 << 20  # bytes
+
+
+def read_masses(path: Path, files: Collection[str]) -> dict[str, float]:
+    """Return log10 axion masses by file; none if there is no table.
+
+    Columns may be separated by commas, semicolons or tabs, numbers may have decimal commas, and the text may begin
+    with a byte order mark.
+
+    Args:
+        path: The table, with the columns file and log10_m_axion.
+        files: The files that it may speak of, relative to the table's folder.
+
+    Raises:
+        DataError: The table cannot be read, lacks a column, or has a line without a file that is there, without a
+            number, or of a file that it named before.
+    """
+    if not path.is_symlink() and not path.exists():
+        return {}
+    with refusing(path, "a table of masses"):
+        return _parse(_text(path), files)
+
+
+def _text(path: Path) -> str:
+    with open_regular(path) as (file, size):
+        check_bytes(size, _LARGEST_TABLE)
+        data = file.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused("it is no UTF-8 text; save it as CSV in UTF-8") from None
+
+
+def _parse(text: str, files: Collection[str]) -> dict[str, float]:
+    head = text.partition("\n")[0].strip()
+    for separator in _SEPARATORS:
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        columns = [name.strip() for name in next(table, [])]
+        if columns.count(_FILE) == 1 and columns.count(_MASS) == 1:
+            break
+    else:
+        raise Refused(
+            f"its first line names no columns {_FILE} and {_MASS}, separated by commas, semicolons or tabs; "
+            f"it is {printable(head[:80])!r}"
+        )
+    masses: dict[str, float] = {}
+    for row in table:
+        line = f"line {table.line_num}"
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(columns):
+            raise Refused(
+                f"{line} has {len(row)} cells, its first line {len(columns)} (decimal commas between commas?)"
+            )
+        name = row[columns.index(_FILE)].strip()
+        if name not in files:
+            raise Refused(f"{line} speaks of {printable(name)!r}, which is no image of these class folders")
+        if name in masses:
+            raise Refused(f"{line} speaks of {printable(name)!r} a second time")
+        masses[name] = _number(row[columns.index(_MASS)], line)
+    return masses
+
+
+def _number(text: str, line: str) -> float:
+    plain = text.strip()
+    if "." not in plain:
+        plain = plain.replace(",", ".", 1)
+    try:
+        number = float(plain)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Refused(f"{line}: {_MASS} is {printable(text[:40])!r}, not a number")
+    return number
