@@ -70,11 +70,15 @@ def evaluate(
 def predict(
     run: RunFolder,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, or data sets; URLs too.")
+        list[str], typer.Argument(metavar="FILE...", help=".npy, .npz, .fits, .h5 files, or data sets; URLs too.")
     ],
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
+    extension: Annotated[
+        str | None,
+        typer.Option("--extension", metavar="NAME|NUMBER", help="The FITS extension, or array of .npz files, to read."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -88,7 +92,10 @@ def predict(
 
     trained = open_run(run)
     more = [open_run(each) for each in others or []]
-    task, predictions = trained.record.task, list(ask(trained, files, others=more, tta=tta, device=device))
+    task, predictions = (
+        trained.record.task,
+        list(ask(trained, files, others=more, tta=tta, device=device, extension=extension, note=_note)),
+    )
     if json:
         print(dumps({"run": str(run), "task": task.title, "predictions": [p.document() for p in predictions]}))
         return
@@ -103,6 +110,10 @@ def predict(
         for p in predictions
     ]
     _print_table(list(lines[0]), [list(line.values()) for line in lines])
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:

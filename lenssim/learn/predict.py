@@ -1,6 +1,6 @@
 """Prediction: the answer of one or more runs for images from files, and whether they look like the training data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,24 @@ class Prediction:
 
 
 def predict(
-    run: Run, files: Iterable[Path | str], *, others: Sequence[Run] = (), tta: bool = False, device: str = "auto"
+    run: Run,
+    files: Iterable[Path | str],
+    *,
+    others: Sequence[Run] = (),
+    tta: bool = False,
+    device: str = "auto",
+    extension: str | None = None,
+    note: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Prediction]:
     """The run's best weights on every image of the files; with `others`, the mean of their answers too.
 
-    `tta`: each image in all symmetries of the training. `DataError` names a file that cannot be used.
+    `tta`: each image in all symmetries of the training. `extension` and `note` as in `read_pictures`.
+    `DataError` names a file that cannot be used.
     """
     ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), read_novelty(run.folder)
     for path in files:
-        for pictures in read_pictures(path, run.record.image_shape, run.record.config.picture):
+        shape, picture = run.record.image_shape, run.record.config.picture
+        for pictures in read_pictures(path, shape, picture, extension=extension, note=note):
             task, outputs = ensemble(pictures.images)
             p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
             for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):
