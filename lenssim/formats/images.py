@@ -127,7 +127,7 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
         pixels = image.astype(np.float32)
     low = image.min()
     high = image.max()
-    values = f"its values lie between {low:.9g} and {high:.9g}"
+    values = f"its values lie between {low:.14g} and {high:.14g}"
     if not np.isfinite(pixels).all():
         raise DataError(f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum")
     if low == high:
