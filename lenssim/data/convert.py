@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lenssim.data.files import write
+from lenssim.data.headers import ascii_text
 from lenssim.data.imports import import_deeplense, import_pairs
 from lenssim.errors import ConfigError
 
@@ -40,7 +41,7 @@ def write_image(
         hdu = fits.PrimaryHDU(image)
         hdu.header.extend(cards)
         for name, value in header.items():
-            hdu.header[f"HIERARCH {name}"] = value
+            hdu.header[f"HIERARCH {name}"] = ascii_text(value)
         hdu.writeto(buffer)
     elif suffix == ".png":
         from matplotlib.image import imsave
