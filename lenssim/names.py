@@ -68,7 +68,7 @@ def markdown(text: str) -> str:
     return _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
 
 
-_MARKUP = re.compile(r"[\\`*\[\]|<>&]")
+_MARKUP = re.compile(r"[\\`*|<>&]|\](?=[(\[:])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 

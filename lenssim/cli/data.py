@@ -33,6 +33,7 @@ def info(folder: Folder, json: Json = False) -> None:
     from lenssim.data.card import known_verdict
     from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_record
     from lenssim.data.places import complete, is_url
+    from lenssim.names import printable
 
     manifest: Manifest | None
     records: list[ShardRecord | None]
@@ -71,6 +72,7 @@ def info(folder: Folder, json: Json = False) -> None:
             value = (" x " if name == "image_shape" else ", ").join(map(str, value))
         elif isinstance(value, bool):
             value = "yes" if value else "no: repeat the command that made it to continue"
+        value = printable(value) if isinstance(value, str) else value
         if value is not None:
             print(
                 f"{name.replace('_', ' '):<14} {value:,}"
@@ -94,6 +96,7 @@ def verify(
 
     from lenssim.data.verify import verify as run
     from lenssim.errors import VerificationError
+    from lenssim.names import printable
 
     report = run(folder, fast=fast)
     if resimulate and not report.problems:
@@ -105,7 +108,7 @@ def verify(
         print(dumps({"ok": not report.problems, **asdict(report)}))
         raise typer.Exit(VerificationError.exit_code if report.problems else 0)
     for problem in report.problems:
-        print(problem)
+        print(printable(problem))
     if report.problems:
         count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
         mend = "remove the shards named above and repeat the command that made the data set: they come back bit for bit"

@@ -122,7 +122,7 @@ def read_queue(path: Path) -> Queue:
     try:
         queue = Queue.model_validate(document)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:20]]
         raise ConfigError(f"{path}: " + "; ".join(lines)) from None
     if find_spec("dask_jobqueue") is None:
         raise ConfigError("--cluster needs dask-jobqueue: pip install 'lenssim[cluster]'")

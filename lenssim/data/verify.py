@@ -13,6 +13,8 @@ from lenssim.data.places import Folder, complete, reading
 from lenssim.data.reading import check_inside, read_samples
 from lenssim.data.shards import Samples, content_sum, digest_at, fingerprint_sum, image_digests
 from lenssim.errors import DataError
+from lenssim.simulate.bounds import OutOfBoundsError
+from lenssim.simulate.scenes import REDSHIFTS, check_redshifts
 
 __all__ = ["Report", "verify"]
 
@@ -118,6 +120,7 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
         lines.append(f"dataset labels: labels outside 0..{len(plan.classes) - 1}")
     elif np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(record.class_counts):
         lines.append("dataset labels: the classes are not as many as its record states")
+    lines += _impossible_redshifts(samples)
     lines += [f"dataset params/{name}: infinite values" for name, c in samples.params.items() if np.isinf(c).any()]
     for kind, table in samples.perturbers.items():
         bad_columns = [name for name, column in table.columns.items() if not np.isfinite(column).all()]
@@ -126,3 +129,15 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
     if not lines and f"{content_sum(samples, image_digests(stored, len(samples))):064x}" != record.content:
         lines.append("its samples are not those that its record and the fingerprint stand for")
     return lines
+
+
+def _impossible_redshifts(samples: Samples) -> list[str]:
+    """Whether a source lies in front of its lens, as earlier releases let it."""
+    redshifts = {name: samples.params[name] for name in REDSHIFTS if name in samples.params}
+    if "z_lens" not in redshifts:
+        return []
+    try:
+        check_redshifts(redshifts)
+    except OutOfBoundsError as error:
+        return [f"dataset params: sample {samples.index[error.row or 0]}: {error.complaint}"]
+    return []

@@ -50,8 +50,8 @@ class Columns:
         try:
             yield
         except OutOfBoundsError as error:
-            if self.numbers is None or error.row is None:
-                raise
+            if self.numbers is None or error.row is None or self.fixed:
+                raise  # what is set by hand is the same in all samples
             row = error.row if owner is None else owner[error.row]
             raise error.of_sample(int(self.numbers[row])) from None
 

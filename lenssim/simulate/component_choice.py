@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES, Profile
@@ -43,11 +43,6 @@ class ComponentChoice(BaseModel):
             if key not in known:
                 raise ValueError(str(unknown(f"parameter of {profile.name}", printable(key), known)))
         values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
-        try:
-            for key, value in values.items():
-                profile.bounds(key).check_value(key, value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
         stands_for_others = [key for key in known if key not in profile.parameters]
         needed = [key for key in profile.required if key in known] + stands_for_others
         if missing := [key for key in needed if key not in values]:

@@ -265,6 +265,7 @@ class Shared(Distribution):
     def support(self) -> tuple[float, float]:  # noqa: D102
         return support(self.shared)
 
+
 _BY_KEY = {
     "uniform": Uniform,
     "log10_uniform": LogUniform,

@@ -24,11 +24,10 @@ from lenssim.names import check_name, printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
-from lenssim.simulate.darkmatter import DARK_MATTER_MODELS, DarkMatter
+from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value, has_tails, support
 from lenssim.simulate.instruments import (
-    PSF_KINDS,
     Instrument,
     Supersampling,
     instrument,
@@ -37,14 +36,12 @@ from lenssim.simulate.instruments import (
 )
 from lenssim.simulate.observe import NOISES
 from lenssim.simulate.placement import Placement
+from lenssim.simulate.problems import explain
 from lenssim.simulate.profiles import PARAMETERS, PROFILES
 from lenssim.simulate.scenes import Component
 from lenssim.simulate.sources.galaxies import Galaxies
 
 __all__ = ["Preset", "load_preset", "parse_preset", "preset_text", "presets"]
-
-_MOST_PROBLEMS = 20  # that are told
-_MODELS = {model.model_fields["model"].annotation.__args__[0]: model for model in DARK_MATTER_MODELS}
 
 
 def _sampling(value: Any) -> Supersampling:
@@ -91,12 +88,8 @@ class Preset(BaseModel):
     @field_validator("classes")
     @classmethod
     def _named(cls, classes: dict[str, DarkMatter]) -> dict[str, DarkMatter]:
-        names: dict[str, str] = {}
         for name in classes:
             check_name(name, "the class", ValueError)
-            twin = names.setdefault(name.casefold(), name)
-            if twin != name:
-                raise ValueError(f"{twin!r} and {name!r} differ by capitals alone: not all disks tell them apart")
         return classes
 
     @model_validator(mode="after")
@@ -116,24 +109,34 @@ class Preset(BaseModel):
             components = self.components()
             if self.placement is not None:
                 self.placement.check(components)
-            self._check_numbers()
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
 
-    def _check_numbers(self) -> None:
-        """Refuse numbers and distributions that are sure to leave their bounds; what is drawn is checked again."""
-        for name, value in self._scene_numbers():
-            PARAMETERS[name].bounds.check_value(name, value)
+    def check(self) -> None:
+        """Refuse what a new data set must not be made of: names that are none, numbers sure to leave their bounds.
+
+        Data sets of earlier releases may hold such presets, and still open. What is drawn is checked once more.
+
+        Raises:
+            ConfigError: The first of what is wrong, by its key or column.
+        """
+        check_name(self.instrument.name, "the instrument's name", ConfigError)
+        names: dict[str, str] = {}
+        for name in self.classes:
+            twin = names.setdefault(name.casefold(), name)
+            if twin != name:
+                raise ConfigError(f"the classes {twin} and {name} differ by capitals alone: some disks mix them up")
+        for column, value, bounds in self.drawn():
+            bounds.check_value(column, value)
         for name, model in self.classes.items():
             limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
             for key, bounds in limits.items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
-        if self.instrument.zero_point is None:
-            for name, _ in self.parameters():
-                if name.endswith("magnitude"):
-                    raise ConfigError(f"{name} needs an instrument with a zero_point, or give amp instead")
+        magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
+        if magnitudes and self.instrument.zero_point is None:
+            raise ConfigError(f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead")
         self._check_redshifts()
 
     def _check_redshifts(self) -> None:
@@ -145,11 +148,10 @@ class Preset(BaseModel):
             if value is None or has_tails(value) or has_tails(self.z_lens):
                 continue
             nearest = support(value)[0]
-            if nearest <= farthest and not (nearest == farthest and support(value)[1] > nearest):
-                raise ConfigError(
-                    f"{name} must lie behind z_lens, got z_lens up to {farthest:g} and {name} from {nearest:g}: "
-                    "give them ranges that do not overlap"
-                )
+            drawn = support(value)[1] > nearest or support(self.z_lens)[0] < farthest
+            if nearest < farthest or (nearest == farthest and not drawn):
+                what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
+                raise ConfigError(f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap")
 
     def _scene_numbers(self) -> list[tuple[str, Any]]:
         names = ("z_lens", "z_source", "z_source_convention", "exposure_time")
@@ -270,13 +272,22 @@ def _is_file(name: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _load_text(text: str, where: str, folder: Path) -> Preset:
-    if not where.lower().endswith(".json"):
-        return parse_preset(parse_yaml(text, where), where, folder)
+    document = _planned(text, where) if where.lower().endswith(".json") else parse_yaml(text, where)
+    preset = parse_preset(document, where, folder)
+    try:
+        preset.check()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return preset
+
+
+def _planned(text: str, where: str) -> Any:
+    """The preset in a plan.json."""
     document = parse_json(text, where)
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict) or "preset" not in config:
         raise ConfigError(f"{where} is not the plan.json of a simulated data set")
-    return parse_preset(config["preset"], where, folder)
+    return config["preset"]
 
 
 def load_preset(model: str | Path) -> Preset:
@@ -291,51 +302,5 @@ def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Pre
     try:
         return Preset.model_validate(data, context={"folder": folder})
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        if len(problems) > 1:  # a list whose entries are wrong is also reported as too short
-            problems = [problem for problem in problems if problem["type"] != "too_short"]
-        lines = sorted({_explain(dict(problem)) for problem in problems[:_MOST_PROBLEMS]})
-        if len(problems) > _MOST_PROBLEMS:
-            lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
+        lines = explain(error, list(Preset.model_fields))
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    """One problem that pydantic found, in words that begin with the key."""
-    loc = tuple(printable(str(part)) for part in problem["loc"])
-    path = [part for i, part in enumerate(loc) if not _is_tag(loc, i)]
-    where = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        return str(unknown(f"key in {'.'.join(path[:-1]) or 'the preset'}:", path[-1], _keys_at(loc)))
-    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = printable(str(problem["ctx"].get("tag", "")))
-        return f"{where}: " + str(unknown("dark-matter model", given, _MODELS))
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] in ("value_error", "psf_kind"):
-        return f"{where}: {message}" if where else message
-    return f"{where}: must be {message}"
-
-
-def _is_tag(loc: tuple[str, ...], i: int) -> bool:
-    """Whether a part of a place is pydantic's name of the kind of dark matter or PSF, and no key."""
-    before = loc[:i]
-    return (len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3) or (
-        before == ("instrument", "psf") and loc[i] in PSF_KINDS
-    )
-
-
-def _keys_at(loc: tuple[str, ...]) -> list[str]:
-    """Keys that a mapping at the parent of `loc` may have, for a suggestion."""
-    owners: dict[str, type[BaseModel]] = {
-        "instrument": Instrument,
-        "cosmology": Cosmology,
-        "masses": MassConvention,
-        "placement": Placement,
-        "galaxies": Galaxies,
-        **PSF_KINDS,
-        **_MODELS,
-    }
-    owner = next((owners[part] for part in reversed(loc[:-1]) if part in owners), Preset)
-    return list(owner.model_fields)

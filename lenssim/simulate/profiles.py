@@ -67,6 +67,7 @@ UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}
 POLAR = ("q", "phi")  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
 GALAXY = ("R_half",)  # half-light radius: what a preset states of a galaxy instead of image and scale
 
+
 @dataclass(frozen=True)
 class Profile:
     """One profile: what it describes, the parameters it must have, and defaults of those it may leave out.
@@ -79,7 +80,7 @@ class Profile:
     required: tuple[str, ...]
     defaults: tuple[tuple[str, float], ...] = ()
     one_of: tuple[str, ...] = ()  # exactly one of these must be given; engines take the first
-    flattest: float = 0.001
+    flattest: float = 0.0002
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from lenssim.simulate.bridges.lenstronomy import LenstronomyScene
     from lenssim.simulate.instruments import Instrument
 
-__all__ = ["Component", "Perturbers", "Scenes", "check_redshifts"]
+__all__ = ["REDSHIFTS", "Component", "Perturbers", "Scenes", "check_redshifts"]
 
 Role = Literal["lens", "lens_light", "source"]
+REDSHIFTS = ("z_lens", "z_source", "z_source_convention")
 _KIND = {"lens": "mass", "lens_light": "light", "source": "light"}
 
 
@@ -247,7 +248,7 @@ def check_redshifts(params: Mapping[str, np.ndarray]) -> None:
     Raises:
         OutOfBoundsError: A redshift is none, or one of a source is not above `z_lens`; the error has its row.
     """
-    for name in ("z_lens", "z_source", "z_source_convention"):
+    for name in REDSHIFTS:
         if name in params:
             PARAMETERS[name].bounds.check(name, params[name])
     for name in ("z_source", "z_source_convention"):

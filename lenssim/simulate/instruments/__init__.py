@@ -2,14 +2,13 @@
 
 from functools import lru_cache
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import parse_yaml
-from lenssim.names import check_name
 from lenssim.simulate.instruments.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
@@ -32,10 +31,6 @@ FINEST = 12  # rays a pixel side that are offered
 Supersampling = int | Literal["adaptive"]  # rays a pixel side, or as many as each pixel needs
 
 
-def _named(name: str) -> str:
-    return check_name(name, "the instrument", ValueError)
-
-
 class Instrument(BaseModel):
     """One band of one camera, with the stamp it takes.
 
@@ -44,7 +39,7 @@ class Instrument(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, AfterValidator(_named)]
+    name: str
     summary: str = ""
     source: str = ""
     num_pix: int = Field(default=64, ge=4, le=4096)
