@@ -38,8 +38,8 @@ def audit(
 
     `ConfigError` where double precision agrees with the reference: the numbers of the sample, one of `numbers` (N,),
     lie too far apart for single precision. Residuals are those of the worst pixel, in units of its image's peak and of
-    its nominal noise. The reference has regular grids of rays only: adaptive images are compared as the `renderer` makes
-    them from the coarsest that serves.
+    its nominal noise. The reference has regular grids of rays only: adaptive images are compared as the `renderer`
+    makes them from the coarsest that serves.
     """
     if supersampling == ADAPTIVE:
         supersampling = instrument.psf.supersampling

@@ -43,9 +43,9 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "",
         "## Data",
         "",
-        f"{markdown(data.title[0].upper() + data.title[1:])}: {data.n:,} samples ({record.samples['train']:,} for training, "
-        f"{record.samples['validation']:,} for validation), seed {data.seed}, "
-        f"split {markdown(str(data.split))}, engine {markdown(str(data.engine))}, "
+        f"{markdown(data.title[0].upper() + data.title[1:])}: {data.n:,} samples "
+        f"({record.samples['train']:,} for training, {record.samples['validation']:,} for validation), "
+        f"seed {data.seed}, split {markdown(str(data.split))}, engine {markdown(str(data.engine))}, "
         f"fingerprint `{markdown(data.fingerprint)}`.",
         "",
         *_begun(record),

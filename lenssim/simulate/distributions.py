@@ -1,15 +1,15 @@
 """Distributions a preset may draw a number from, written in YAML as `{uniform: [-0.35, 0.35]}` and the like."""
 
 import math
-from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainSerializer, PlainValidator, model_validator
+from pydantic import FiniteFloat, PlainSerializer, PlainValidator, model_validator
 from pydantic_core import ValidationError
 
 from lenssim.errors import unknown
 from lenssim.names import printable
+from lenssim.simulate.distribution import Distribution
 
 __all__ = [
     "LogNormal",
@@ -29,30 +29,6 @@ __all__ = [
 
 _MOST_DEX = 100.0  # powers of ten beyond are no number of a sky
 _STEEPEST = 8.0  # slope of a power law, so that its integral is a float
-
-
-class Distribution(BaseModel, ABC):
-    """Base of the distributions: frozen, and an unknown key is an error.
-
-    `numbers` names the numbers under its key; with `tails` there is no end to what may be drawn.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    numbers: ClassVar[str]
-    tails: ClassVar[bool] = False
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """`n` draws, float64 (n,); independent, but for those of `Shared`."""
-
-    @abstractmethod
-    def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Logarithm of the density at x, of the same shape; -inf where nothing is drawn."""
-
-    @property
-    @abstractmethod
-    def support(self) -> tuple[float, float]:
-        """Ends of where numbers are drawn."""
 
 
 class _Interval(Distribution):

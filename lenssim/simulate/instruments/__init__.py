@@ -57,7 +57,10 @@ class Instrument(BaseModel):
     def _stamp_holds_psf(self) -> "Instrument":
         side = self.num_pix * self.pixel_scale
         if isinstance(self.psf, GaussianPSF) and self.psf.fwhm > side:
-            raise ValueError(f"psf.fwhm of {self.psf.fwhm:g} arcsec is wider than the stamp, {side:g} arcsec")
+            raise ValueError(
+                f"psf.fwhm of {self.psf.fwhm:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "
+                f"pixel_scale of {self.pixel_scale:g} arcsec"
+            )
         return self
 
     @model_validator(mode="after")
