@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-from lenssim.errors import DataError, LenssimError
+from lenssim.errors import DataError
 
-__all__ = ["check_name", "is_name", "printable"]
+__all__ = ["check_name", "is_name", "markdown", "printable"]
 
 _LONGEST_NAME = 100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
 _FORBIDDEN = re.compile(r"[/\\:*?\"<>|`$\x00-\x1f\x7f-\x9f]")
@@ -28,7 +28,7 @@ def is_name(text: str) -> bool:
     return all(unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Cn") for letter in text)
 
 
-def check_name(text: str, where: str, error: type[LenssimError] = DataError) -> str:
+def check_name(text: str, where: str, error: type[Exception] = DataError) -> str:
     """Return a name that may become a file's name; raise `error`, which says `where`, for another.
 
     Args:
@@ -37,11 +37,11 @@ def check_name(text: str, where: str, error: type[LenssimError] = DataError) -> 
         error: The class of error to raise.
 
     Raises:
-        LenssimError: The text cannot be a name (see `is_name`).
+        DataError: The text cannot be a name (see `is_name`); or whatever `error` is.
     """
     if not is_name(text):
         raise error(
-            f"{where} {printable(text)!r} cannot be a name: use letters, digits, '_', '-' and '.', "
+            f"{where} '{printable(text)}' cannot be a name: use letters, digits, '_', '-' and '.', "
             f"at most {_LONGEST_NAME}, and begin with a letter or digit"
         )
     return text
@@ -55,6 +55,21 @@ def printable(text: str) -> str:
         'a\\\\x1b[2Jb'
     """
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def markdown(text: str) -> str:
+    """Return a text as one line of Markdown that shows it as it is: no markup, HTML, table cell or line of its own.
+
+    Example:
+        >>> print(markdown("<b> | `x`\n# no_sub"))
+        &lt;b&gt; \\| \\`x\\` # no_sub
+    """
+    line = printable(" ".join(text.split()))
+    return _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), line)
+
+
+_MARKUP = re.compile(r"[\\`*|<>&]|\](?=[(\[:])")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def _escaped(letter: str) -> str:

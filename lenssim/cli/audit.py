@@ -45,6 +45,7 @@ def audit(
     from lenssim.data.places import Folder
     from lenssim.errors import ConfigError
     from lenssim.learn.leaks import audit as judge
+    from lenssim.names import printable
 
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit must be at least 1, got {limit}")
@@ -61,7 +62,7 @@ def audit(
             mark = "  leaks" if leak.leaks else ""
             pair = f"{' / '.join(leak.classes):<{width}}  {leak.statistic:<14}"
             print(f"{pair} {leak.auc:>6.3f}  [{leak.low:.3f}, {leak.high:.3f}]{mark}")
-        print(document["verdict"])
+        print(printable(str(document["verdict"])))
     if out is None and isinstance(dataset.place, Folder):
         out = dataset.folder / LEAK_AUDIT
     if out is not None:

@@ -37,6 +37,7 @@ def info(folder: Folder, json: Json = False) -> None:
     from lenssim.data.card import known_verdict
     from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_records
     from lenssim.data.places import complete, is_url
+    from lenssim.names import printable
 
     manifest: Manifest | None
     records: list[ShardRecord]
@@ -75,6 +76,7 @@ def info(folder: Folder, json: Json = False) -> None:
             value = (" x " if name == "image_shape" else ", ").join(map(str, value))
         elif isinstance(value, bool):
             value = "yes" if value else "no: repeat the command that made it to continue"
+        value = printable(value) if isinstance(value, str) else value
         if value is not None:
             print(
                 f"{name.replace('_', ' '):<14} {value:,}"
@@ -101,6 +103,7 @@ def verify(
 
     from lenssim.data.verify import verify as check
     from lenssim.errors import IncompleteError, VerificationError
+    from lenssim.names import printable
 
     report = check(folder, fast=fast)
     if resimulate and not report.problems and not report.incomplete:
@@ -113,7 +116,7 @@ def verify(
         print(dumps({"ok": whole, **asdict(report)}))
     else:
         for problem in report.problems:
-            print(problem)
+            print(printable(problem))
     if report.problems:
         count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
         advice = report.advice or ([] if report.shards else ["no shard was looked at"])

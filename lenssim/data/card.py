@@ -7,6 +7,7 @@ from typing import Any
 from lenssim.data.files import read_json, write
 from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
+from lenssim.names import markdown
 from lenssim.simulate.preset import load_preset, presets
 
 __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
@@ -37,25 +38,27 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
     config = plan.config
     preset, truth = config.get("preset", {}), list(config.get("truth", []))
     facts = {
-        "about": preset.get("summary"),
+        "about": _shown(preset.get("summary")),
         "images": f"{manifest.n:,} of {' x '.join(map(str, manifest.image_shape))} (bands x rows x columns)",
-        "classes": ", ".join(f"{name} {count:,}" for name, count in manifest.class_counts.items()),
-        "instrument": preset.get("instrument", {}).get("summary"),
-        **{name: config.get(name) for name in ("noise", "seed", "split", "engine", "supersampling")},
-        "storage": " ".join([config.get("storage", "float32"), *filter(None, [config.get("compress")])]),
-        "beside the images": ", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None,
+        "classes": ", ".join(f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()),
+        "instrument": _shown(preset.get("instrument", {}).get("summary")),
+        **{name: _shown(config.get(name)) for name in ("noise", "seed", "split", "engine", "supersampling")},
+        "storage": _shown(" ".join([config.get("storage", "float32"), *filter(None, [config.get("compress")])])),
+        "beside the images": _shown(", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None),
         "galaxies": f"sha256 `{preset['galaxies']['sha256']}`" if preset.get("galaxies") else None,
-        "leak audit": verdict or "not made yet; `lenssim audit` on this folder makes it",
+        "leak audit": _shown(verdict) or "not made yet; `lenssim audit` on this folder makes it",
         "fingerprint": f"`{manifest.fingerprint}`",
-        "versions": ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items()) or None,
+        "versions": _shown(
+            ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items()) or None
+        ),
     }
     return "\n".join(
         [
-            f"# {preset.get('name') or 'import of ' + str(config.get('source'))}",
+            f"# {_shown(preset.get('name')) or 'import of ' + markdown(str(config.get('source')))}",
             "",
             "| | |",
             "|---|---|",
-            *(f"| {name} | {_cell(value)} |" for name, value in facts.items() if value is not None),
+            *(f"| {name} | {value} |" for name, value in facts.items() if value is not None),
             "",
             _BEFORE[config.get("kind") == "simulated"],
             "",
@@ -96,5 +99,6 @@ def _model(preset: dict[str, Any]) -> str:
     return name if name in presets() and load_preset(name).model_dump(mode="json") == preset else PLAN
 
 
-def _cell(value: Any) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")
+def _shown(value: Any) -> str | None:
+    """A text of the plan's as Markdown shows it; None where there is none."""
+    return None if value is None else markdown(str(value))

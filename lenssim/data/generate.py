@@ -79,6 +79,7 @@ def make_plan(
     for name, value, least in (("n", n, 1), ("the seed", seed, 0), ("the shard size", shard_size, 1)):
         if value is not None and value < least:
             raise ConfigError(f"{name} must be at least {least}, got {value}")
+    preset.check()
     sampling = preset.supersampling if supersampling is None else parse_sampling(str(supersampling))
     split_code(split)
     check_sampling(preset.instrument, sampling)
@@ -261,7 +262,9 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         expected = renderer.render(batch, camera, supersampling=rays)
         if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
             precision = config["engine_settings"].get("precision", config["engine"])
-            audits.append(audit(renderer, expected[own], batch.take(own), camera, rays, precision))
+            audits.append(
+                audit(renderer, expected[own], batch.take(own), camera, rays, precision, numbers[start + own])
+            )
         images[part] = observe(
             expected,
             batch,

@@ -7,13 +7,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from lenssim.data.files import canonical_json, cause, read_json, write_json
 from lenssim.errors import ConfigError, DataError
+from lenssim.names import check_name
 
 __all__ = [
     "Audit",
+    "ClassName",
     "Manifest",
     "Plan",
     "ShardRecord",
@@ -29,6 +39,7 @@ __all__ = [
 ]
 
 PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
+ClassName = Annotated[str, AfterValidator(lambda name: check_name(name, "the class", ValueError))]
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Side = Annotated[int, Field(ge=1, le=1 << 15)]
 _MOST = 1 << 40  # samples; numbers beyond are damage or malice
@@ -80,7 +91,7 @@ class Plan(BaseModel):
     format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
     n: int = Field(ge=1, le=_MOST)
     shard_size: int = Field(ge=1, le=_MOST)
-    classes: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[ClassName, ...] = Field(min_length=1)
     config: dict[str, Any]
     hints: dict[str, str] = Field(default_factory=dict)
 
@@ -201,11 +212,11 @@ class Manifest(BaseModel):
 
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
     n: int = Field(ge=1, le=_MOST)
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     config_hash: _Sha
     fingerprint: _Sha
     image_shape: tuple[_Side, _Side, _Side]
-    class_counts: dict[str, int]
+    class_counts: dict[ClassName, int]
     audit: Audit | None = None
     shards: tuple[ShardRecord, ...]
 

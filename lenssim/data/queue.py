@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lenssim.data.cluster import ONE_THREAD, SCHEDULING, Job, Runner, run_on_dask
 from lenssim.data.failures import Outcome
 from lenssim.errors import ConfigError, IncompleteError
+from lenssim.formats.yaml import read_yaml
 
 __all__ = ["Queue", "job_script", "queue_runner", "read_queue"]
 
@@ -118,12 +118,11 @@ class Queue(BaseModel):
 
 def read_queue(path: Path) -> Queue:
     """A cluster file; `ConfigError` names the field that is wrong, or the extra that is missing."""
+    document = read_yaml(path, "the cluster file")
     try:
-        queue = Queue.model_validate(yaml.safe_load(path.read_bytes()))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the cluster file {path}: {error}") from None
+        queue = Queue.model_validate(document)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:20]]
         raise ConfigError(f"{path}: " + "; ".join(lines)) from None
     if find_spec("dask_jobqueue") is None:
         raise ConfigError("--cluster needs dask-jobqueue: pip install 'lenssim[cluster]'")

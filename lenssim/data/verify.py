@@ -28,6 +28,8 @@ from lenssim.data.reading import LinkError, check_inside, read_samples
 from lenssim.data.rules import broken_rules
 from lenssim.data.shards import Samples, content_sum, fingerprint_sum, image_digests
 from lenssim.errors import DataError
+from lenssim.simulate.bounds import OutOfBoundsError
+from lenssim.simulate.scenes import REDSHIFTS, check_redshifts
 
 __all__ = ["Report", "verify"]
 
@@ -186,6 +188,7 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
         return lines
     if np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(record.class_counts):
         lines.append("dataset labels: the classes are not as many as its record states")
+    lines += _impossible_redshifts(samples)
     stored = memoryview(np.ascontiguousarray(samples.images)).cast("B")
     if f"{content_sum(samples, image_digests(stored, len(samples))):064x}" != record.content:
         lines.append("its samples are not those that its record and the fingerprint stand for")
@@ -207,3 +210,15 @@ def _check_strays(folder: Path, plan: Plan, report: Report) -> None:
     expected |= {name.replace(".h5", ".json") for name in expected}
     strays = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in expected)
     report.add(_STRAY, *(f"{SHARDS}/{name}: a file that no plan names" for name in strays))
+
+
+def _impossible_redshifts(samples: Samples) -> list[str]:
+    """Whether a source lies in front of its lens, as earlier releases let it."""
+    redshifts = {name: samples.params[name] for name in REDSHIFTS if name in samples.params}
+    if "z_lens" not in redshifts:
+        return []
+    try:
+        check_redshifts(redshifts)
+    except OutOfBoundsError as error:
+        return [f"dataset params: sample {samples.index[error.row or 0]}: {error.complaint}"]
+    return []

@@ -9,6 +9,7 @@ from lenssim.data.places import path_of
 from lenssim.errors import DataError
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run, RunRecord
+from lenssim.names import markdown
 
 __all__ = ["card_text", "write_card"]
 
@@ -35,16 +36,17 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
     record, config, data = run.record, run.record.config, run.record.data
     shape = " x ".join(map(str, record.image_shape))
     lines = [
-        f"# {config.net}: {record.task.title}",
+        f"# {markdown(config.net)}: {markdown(record.task.title)}",
         "",
         f"A network of {record.parameters:,} parameters that takes images of {shape} (bands x rows x columns), scaled "
         f"by `{config.normalise}`, and gives {record.task.gives}.",
         "",
         "## Data",
         "",
-        f"{data.title[0].upper() + data.title[1:]}: {data.n:,} samples ({record.samples['train']:,} for training, "
-        f"{record.samples['validation']:,} for validation), seed {data.seed}, split {data.split}, "
-        f"engine {data.engine}, fingerprint `{data.fingerprint}`.",
+        f"{markdown(data.title[0].upper() + data.title[1:])}: {data.n:,} samples "
+        f"({record.samples['train']:,} for training, {record.samples['validation']:,} for validation), "
+        f"seed {data.seed}, split {markdown(str(data.split))}, engine {markdown(str(data.engine))}, "
+        f"fingerprint `{markdown(data.fingerprint)}`.",
         "",
         *_begun(record),
         f"Leak audit, whether the classes can be told apart without substructure: {_audited(run)}.",
@@ -53,7 +55,10 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {name} | {value} |" for name, value in config.model_dump(exclude={"data", "task", "net"}).items()),
+        *(
+            f"| {name} | {markdown(str(value))} |"
+            for name, value in config.model_dump(exclude={"data", "task", "net"}).items()
+        ),
         "",
     ]
     if record.result is not None:
@@ -67,13 +72,13 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         lines += [
             "## Scores on held-out images, with 95 % bootstrap intervals",
             "",
-            f"| data | images | {' | '.join(record.task.headlines.values())} |",
+            f"| data | images | {' | '.join(map(markdown, record.task.headlines.values()))} |",
             "|---|---" + "|---" * len(record.task.headlines) + "|",
         ]
         for document in evaluations:
             scores, about = document["metrics"], DataIdentity.model_validate(document["data"])
             cells = [interval_text(scores[key]) for key in record.task.headlines]
-            judged = f"{about.title} (`{about.fingerprint[:8]}`){_passes(document)}"
+            judged = f"{markdown(about.title)} (`{markdown(about.fingerprint[:8])}`){_passes(document)}"
             lines.append(f"| {judged} | {document['n']:,} | {' | '.join(cells)} |")
         lines.append("")
     lines += [
@@ -90,7 +95,7 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "training data, not all. Not for naming the dark matter of a real lens. Scores on noise-free simulations "
         "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
         "",
-        "Versions: " + ", ".join(f"{name} {number}" for name, number in record.versions.items()) + ".",
+        "Versions: " + markdown(", ".join(f"{name} {number}" for name, number in record.versions.items())) + ".",
         "",
     ]
     return "\n".join(lines)
@@ -107,9 +112,12 @@ def _begun(record: RunRecord) -> list[str]:
     """A paragraph on what the first weights had learned from, of a run that started with those of another."""
     if record.start is None:
         return []
-    before = "; ".join(f"{data.title}, seed {data.seed} (`{data.fingerprint[:8]}`)" for data in record.start.data)
+    before = "; ".join(
+        f"{markdown(data.title)}, seed {data.seed} (`{markdown(data.fingerprint[:8])}`)" for data in record.start.data
+    )
     return [
-        f"Its first weights are those of another run (checkpoint `{record.start.checkpoint_sha256[:8]}`), which had "
+        "Its first weights are those of another run "
+        f"(checkpoint `{markdown(record.start.checkpoint_sha256[:8])}`), which had "
         f"learned from {before}.",
         "",
     ]
@@ -123,7 +131,7 @@ def _audited(run: Run) -> str:
             return "not made of these contents"
         worst = max(document["leaks"], key=lambda leak: leak["auc"] if leak["statistic"] == "all but edges" else 0)
         interval = f"AUC {worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]"
-        return f"{document['verdict']}; all statistics but edges reach {interval}"
+        return f"{markdown(str(document['verdict']))}; all statistics but edges reach {interval}"
     except (DataError, KeyError, ValueError):
         return "not made (`lenssim audit`)"
 

@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product, takewhile
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, override
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets import check_net
 from lenssim.learn.question import Question
 from lenssim.learn.tasks import parse_config
+from lenssim.names import check_name, printable
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset, load_preset
 
@@ -23,7 +25,11 @@ DATA, RUNS = "data", "runs"  # folders in that of a recipe
 
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of folders, inside the recipe's own
+MAX_TRAININGS = 10_000
+_MOST_PROBLEMS = 20  # that are told
+_Name = Annotated[  # of folders, inside the recipe's own
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+]
 
 
 class GenerateStep(BaseModel):
@@ -111,16 +117,29 @@ class Recipe(BaseModel):
     evaluate: tuple[EvaluateStep, ...] = ()
     populations: tuple[PopulationStep, ...] = ()
 
+    @model_validator(mode="after")
+    def _countable(self) -> "Recipe":
+        """Count the runs that lists stand for before any of them is built."""
+        runs = {name: prod(map(len, _lists(line).values())) for name, line in self.train.items()}
+        if sum(runs.values()) > MAX_TRAININGS:
+            largest = max(runs, key=runs.__getitem__)
+            raise ValueError(
+                f"its lists stand for {sum(runs.values()):,} trainings, {runs[largest]:,} of them in "
+                f"train.{largest}; at most {MAX_TRAININGS:,} make a recipe"
+            )
+        return self
+
     @cached_property
     def trainings(self) -> dict[str, Training]:
         """All runs, by name."""
         found = {}
         for line, asked in self.train.items():
-            lists = {key: asked[key] for key in _LISTS if isinstance(asked.get(key), list)}
+            lists = _lists(asked)
             for values in product(*lists.values()):
                 own = dict(zip(lists, values, strict=True))
                 words = {key: f"-{key if key in _NUMBERS else ''}{value}" for key, value in own.items()}
                 name = (line + "".join(words.values())).replace(":", "-")
+                check_name(name, "the training", ConfigError)
                 group = (line + "".join(word for key, word in words.items() if key != "seed")).replace(":", "-")
                 net = {**self.settings, **asked, **own}.get("net", "cnn")
                 settings = {**self.settings, **self.nets.get(str(net), {}), **asked, **own}
@@ -175,12 +194,7 @@ class Recipe(BaseModel):
 
 def load_recipe(path: Path) -> Recipe:
     """A checked recipe; `ConfigError` says what is wrong with the file, key by key, before anything is done."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the recipe {path}: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+    document = read_yaml(path, "the recipe")
     if not isinstance(document, dict):
         raise ConfigError(f"{path} must be a mapping of steps, got {type(document).__name__}")
     try:
@@ -200,16 +214,27 @@ def load_recipe(path: Path) -> Recipe:
         for step in recipe.generate.values():
             step.preset.noise_kind(step.noise)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(_explain(dict(problem)) for problem in error.errors())) from None
+        problems = error.errors(include_url=False, include_input=False)
+        lines = [_explain(dict(problem)) for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
+        raise ConfigError(f"{path}: " + "; ".join(lines)) from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return recipe
 
 
+def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
+    """The keys of a line of `train` whose lists stand for several runs."""
+    return {key: line[key] for key in _LISTS if isinstance(line.get(key), list)}
+
+
 def _explain(problem: dict[str, Any]) -> str:
-    where = ".".join(map(str, problem["loc"]))
+    where = ".".join(printable(str(part)) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         owners = {"generate": GenerateStep, "evaluate": EvaluateStep, "populations": PopulationStep}
         owner = owners.get(str(problem["loc"][0]), Recipe)
-        return str(unknown("key", str(problem["loc"][-1]), owner.model_fields)) + f" (at {where})"
-    return f"{where}: {problem['msg']}"
+        key = printable(str(problem["loc"][-1]))
+        return f"{unknown('key', key, owner.model_fields)} (at {where})"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

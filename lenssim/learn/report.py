@@ -11,6 +11,7 @@ from typing import Any
 from lenssim.data.files import write, write_json
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run
+from lenssim.names import markdown
 
 __all__ = ["NOTE", "Row", "report_text", "seed_cells", "write_report"]
 
@@ -129,10 +130,11 @@ def report_text(title: str, rows: Sequence[Row]) -> str:
     """The tables as markdown."""
     seeds = seed_cells(rows)
     over = ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)] if seeds else []
-    return "\n".join([f"# {title}", "", *_markdown([row.cells for row in rows]), "", NOTE, *over, ""])
+    return "\n".join([f"# {markdown(title)}", "", *_markdown([row.cells for row in rows]), "", NOTE, *over, ""])
 
 
 def _markdown(cells: Sequence[dict[str, str]]) -> list[str]:
+    cells = [{markdown(name): markdown(text) for name, text in row.items()} for row in cells]
     head = list(dict.fromkeys(name for row in cells for name in row))  # tasks may differ
     widths = {name: max(len(name), *(len(row.get(name, "")) for row in cells)) for name in head}
     return [

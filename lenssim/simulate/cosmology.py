@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:  # astropy.cosmology takes seconds to import: only what computes distances pays for it
     from astropy.cosmology import FlatLambdaCDM
@@ -24,9 +24,15 @@ class Cosmology(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    H0: float = Field(gt=0)
-    Om0: float = Field(gt=0, le=1)
+    H0: float = Field(ge=1, le=1000)
+    Om0: float = Field(ge=0.01, le=1)
     Ob0: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _baryons_are_matter(self) -> "Cosmology":
+        if self.Ob0 > self.Om0:
+            raise ValueError(f"baryons are part of matter: Ob0 must not exceed Om0, got {self.Ob0:g} and {self.Om0:g}")
+        return self
 
     def astropy(self) -> "FlatLambdaCDM":
         """The same cosmology as an astropy object."""
@@ -81,7 +87,7 @@ class MassConvention(BaseModel):
 
     distances: Literal["luminosity", "angular_diameter"] = "angular_diameter"
     cosmology: Cosmology | None = None
-    z_source: float | None = Field(default=None, gt=0)
+    z_source: float | None = Field(default=None, gt=0, le=25)
 
     def solar_einstein_radius(self, z_lens: np.ndarray, z_source: np.ndarray, cosmology: Cosmology) -> np.ndarray:
         """Einstein radius (N,) in arcsec of one solar mass; a mass M has sqrt(M) times it."""

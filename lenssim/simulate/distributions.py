@@ -1,13 +1,15 @@
 """Distributions a preset may draw a number from, written in YAML as `{uniform: [-0.35, 0.35]}` and the like."""
 
 import math
-from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PlainSerializer, PlainValidator, model_validator
+from pydantic import FiniteFloat, PlainSerializer, PlainValidator, model_validator
+from pydantic_core import ValidationError
 
 from lenssim.errors import unknown
+from lenssim.names import printable
+from lenssim.simulate.distribution import Distribution
 
 __all__ = [
     "LogNormal",
@@ -18,33 +20,20 @@ __all__ = [
     "TruncatedNormal",
     "Uniform",
     "Value",
+    "has_tails",
     "log_density",
     "sample",
     "support",
 ]
 
 
-class Distribution(BaseModel, ABC):
-    """Base of the distributions: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """`n` draws, float64 (n,); independent, but for those of `Shared`."""
-
-    @abstractmethod
-    def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Logarithm of the density at x, of the same shape; -inf where nothing is drawn."""
-
-    @property
-    @abstractmethod
-    def support(self) -> tuple[float, float]:
-        """Ends of where numbers are drawn."""
+_MOST_DEX = 100.0  # powers of ten beyond are no number of a sky
+_STEEPEST = 8.0  # slope of a power law, so that its integral is a float
 
 
 class _Interval(Distribution):
     key: ClassVar[str]
+    most: ClassVar[float]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -55,6 +44,8 @@ class _Interval(Distribution):
         low, high = self.interval
         if not low <= high:
             raise ValueError(f"the lower end {low:g} lies above the upper end {high:g}")
+        if max(-low, high) > self.most:
+            raise ValueError(f"its ends must lie in -{self.most:g}..{self.most:g}, got {low:g} and {high:g}")
         return self
 
 
@@ -62,6 +53,8 @@ class Uniform(_Interval):
     """Uniform between two numbers."""
 
     key = "uniform"
+    most = 1e100
+    numbers = "[low, high]"
     uniform: tuple[FiniteFloat, FiniteFloat]
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -82,6 +75,8 @@ class LogUniform(_Interval):
     """10**u with u uniform between two exponents."""
 
     key = "log10_uniform"
+    most = _MOST_DEX
+    numbers = "[low, high] of log10"
     log10_uniform: tuple[FiniteFloat, FiniteFloat]
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -101,6 +96,8 @@ class LogUniform(_Interval):
 class Normal(Distribution):
     """Normal with a mean and a standard deviation."""
 
+    numbers: ClassVar[str] = "[mean, deviation]"
+    tails: ClassVar[bool] = True
     normal: tuple[FiniteFloat, FiniteFloat]
 
     @model_validator(mode="after")
@@ -125,6 +122,7 @@ class Normal(Distribution):
 class TruncatedNormal(Distribution):
     """Normal with a mean and a standard deviation, cut to an interval: [mean, deviation, low, high]; by inversion."""
 
+    numbers: ClassVar[str] = "[mean, deviation, low, high]"
     truncated_normal: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 
     @model_validator(mode="after")
@@ -161,12 +159,16 @@ class TruncatedNormal(Distribution):
 class LogNormal(Distribution):
     """10**x with x normal: [mean, standard deviation] of log10, in dex."""
 
+    numbers: ClassVar[str] = "[mean, deviation] of log10"
+    tails: ClassVar[bool] = True
     log10_normal: tuple[FiniteFloat, FiniteFloat]
 
     @model_validator(mode="after")
     def _positive(self) -> "LogNormal":
         if self.log10_normal[1] < 0:
             raise ValueError(f"the standard deviation {self.log10_normal[1]:g} is negative")
+        if max(abs(self.log10_normal[0]), self.log10_normal[1]) > _MOST_DEX:
+            raise ValueError(f"mean and deviation of log10 must lie in -{_MOST_DEX:g}..{_MOST_DEX:g}")
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -186,13 +188,19 @@ class LogNormal(Distribution):
 class PowerLaw(Distribution):
     """dN/dm proportional to m**slope between two positive masses, by inversion of its cumulative distribution."""
 
+    numbers: ClassVar[str] = "[slope, low, high]"
     power_law: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
     @model_validator(mode="after")
     def _range(self) -> "PowerLaw":
-        _, low, high = self.power_law
+        slope, low, high = self.power_law
         if not 0 < low < high:
             raise ValueError(f"power_law is [slope, low, high] with 0 < low < high, got low {low:g} and high {high:g}")
+        if abs(slope) > _STEEPEST or low < 1e-30 or high > 1e30:
+            raise ValueError(
+                f"power_law is [slope, low, high] with a slope in -{_STEEPEST:g}..{_STEEPEST:g} and ends in "
+                f"1e-30..1e30, got {list(self.power_law)}"
+            )
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -220,6 +228,7 @@ class Shared(Distribution):
     As many random numbers are spent as if each had its own, so that nothing else moves.
     """
 
+    numbers: ClassVar[str] = "another distribution"
     shared: "Value"
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -248,19 +257,38 @@ def _parse(value: Any) -> Any:
     if isinstance(value, Distribution):
         return value
     if isinstance(value, dict):
-        if len(value) != 1:
-            raise ValueError(f"a distribution is one key and its numbers, such as {{uniform: [0, 1]}}; got {value}")
-        (key,) = value
-        if key not in _BY_KEY:
-            raise ValueError(str(unknown("distribution", str(key), _BY_KEY)))
-        return _BY_KEY[key].model_validate(value)
+        return _distribution(value)
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
-        raise ValueError(f"expected a finite number or a distribution such as {{uniform: [0, 1]}}, got {value!r}")
+        raise ValueError(f"expected a finite number or a distribution such as {{uniform: [0, 1]}}, got {_short(value)}")
     return number
+
+
+def _distribution(document: dict[str, Any]) -> "Distribution":
+    """The distribution that a mapping of one key names; `ValueError` in one line."""
+    if len(document) != 1:
+        raise ValueError(
+            f"a distribution is one key and its numbers, such as {{uniform: [0, 1]}}; got {_short(document)}"
+        )
+    (key,) = document
+    if key not in _BY_KEY:
+        raise ValueError(str(unknown("distribution", printable(str(key)), _BY_KEY)))
+    kind = _BY_KEY[key]
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        if problem["type"] == "value_error":
+            raise ValueError(str(problem["ctx"]["error"])) from None
+        raise ValueError(f"{key} takes {kind.numbers}, finite numbers; got {_short(document[key])}") from None
+
+
+def _short(value: Any) -> str:
+    text = printable(repr(value))
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _write(value: Any) -> Any:
@@ -287,6 +315,13 @@ def log_density(value: Any, x: np.ndarray) -> np.ndarray:
 def support(value: Any) -> tuple[float, float]:
     """Ends of where a `Value` is drawn: both are a plain number itself."""
     return value.support if isinstance(value, Distribution) else (float(value), float(value))
+
+
+def has_tails(value: Any) -> bool:
+    """Whether a `Value` is drawn without ends, so that bounds can be checked only once it is drawn."""
+    while isinstance(value, Shared):
+        value = value.shared
+    return isinstance(value, Distribution) and value.tails
 
 
 Shared.model_rebuild()

@@ -6,18 +6,20 @@ from typing import Any
 import numpy as np
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.darkmatter import TRUTHFUL
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import POLAR
-from lenssim.simulate.scenes import Perturbers, Scenes
+from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
 
 __all__ = ["column_names", "draw", "labels", "laws"]
 
+SCALE = Bounds(1e-3, 1e3)  # of deflections, from z_source_convention to z_source
 _MOST_DRAWS = 1000  # of a system that a placement refuses
 
 
@@ -77,14 +79,15 @@ def laws(preset: Preset, name: str | None = None) -> dict[str, Any]:
 
 def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
     columns, perturbers, units = _draw_columns(preset, seed, split, block, fixed)
-    return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
+    with columns.naming_samples():
+        return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
 
 
 def _draw_columns(
     preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
-    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed, split)
+    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block))
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     plane = LensPlane(
@@ -103,13 +106,19 @@ def _images(preset: Preset) -> np.ndarray | None:
     return preset.galaxies.images() if preset.galaxies is not None else None
 
 
+def _numbers(block: int) -> np.ndarray:
+    return np.arange(block * BLOCK, (block + 1) * BLOCK)
+
+
 def _half_frame(preset: Preset) -> float:
     return preset.instrument.num_pix * preset.instrument.pixel_scale / 2
 
 
-def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str) -> Columns:
+def _draw_macro(
+    preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str, numbers: np.ndarray
+) -> Columns:
     """Lens and source of a block; what the preset's placement does not keep is drawn again."""
-    columns = _draw_once(preset, rng, fixed, split)
+    columns = _draw_once(preset, rng, fixed, split, numbers)
     if preset.placement is None:
         return columns
     left, again = np.arange(BLOCK), columns
@@ -125,7 +134,7 @@ def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, fl
         if not len(left):
             columns.laws.clear()  # what is kept is not distributed as it was drawn
             return columns
-        again = _draw_once(preset, rng, fixed, split)
+        again = _draw_once(preset, rng, fixed, split, numbers)
     raise ConfigError(
         f"{len(left)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
         f"{preset.placement.magnification:g} with {preset.placement.in_frame:.0%} of their light in the frame; "
@@ -133,21 +142,16 @@ def _draw_macro(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, fl
     )
 
 
-def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str) -> Columns:
+def _draw_once(
+    preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str, numbers: np.ndarray
+) -> Columns:
     """All that does not depend on where the lens puts things; `ConfigError` for what no lens can be."""
-    columns = Columns(BLOCK, rng, fixed)
-    for name in ("z_lens", "z_source", "z_source_convention", "exposure_time"):
-        if (value := getattr(preset, name)) is not None:
-            columns.draw(name, value)
-    for name, value in preset.parameters():
-        columns.draw(name, value)
-    z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
-    if (wrong := (z_lens <= 0) | (z_source <= z_lens)).any():
-        k = np.argmax(wrong)
-        raise ConfigError(
-            f"z_source must lie behind z_lens, and z_lens above 0; got z_lens {z_lens[k]:.4g} and z_source "
-            f"{z_source[k]:.4g}: give them ranges that do not overlap"
-        )
+    columns = Columns(BLOCK, rng, fixed, numbers=numbers)
+    for name, value, bounds in preset.drawn():
+        columns.draw(name, value, bounds)
+    with columns.naming_samples():
+        _check_planes(preset, columns.values)
+    z_lens, z_source = (columns.values[name] for name in ("z_lens", "z_source"))
     _einstein_radii(preset, columns, preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology))
     _ellipticities(preset, columns)
     if preset.galaxies is not None:
@@ -155,12 +159,23 @@ def _draw_once(preset: Preset, rng: np.random.Generator, fixed: Mapping[str, flo
     return columns
 
 
+def _check_planes(preset: Preset, values: Mapping[str, np.ndarray]) -> None:
+    """`OutOfBoundsError` for redshifts between which light does not travel, or which no lens can serve."""
+    check_redshifts(values)
+    stated = preset.masses.z_source
+    if stated is not None:
+        Bounds(0.0, stated, open_high=True).check("z_lens, in front of masses.z_source,", values["z_lens"])
+    if "z_source_convention" in values:
+        triple = (values[name] for name in ("z_lens", "z_source", "z_source_convention"))
+        scale = preset.cosmology.deflection_scale(*triple)
+        name = "what z_source, z_lens and z_source_convention scale deflections by"
+        SCALE.check(name, scale, "; choose a z_source_convention farther behind z_lens")
+
+
 def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None:
     for component in preset.components():
         mass = columns.values.get(component.prefix + "mass") if component.role == "lens" else None
         if mass is not None:
-            if (mass <= 0).any():
-                raise ConfigError(f"{component.prefix}mass must be positive, got {mass.min():g} Msun")
             columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
 
 
@@ -168,8 +183,6 @@ def _ellipticities(preset: Preset, columns: Columns) -> None:
     for component in preset.components():
         q, phi = (columns.values.get(component.prefix + name) for name in POLAR)
         if q is not None and phi is not None:
-            if (q <= 0).any() or (q > 1).any():
-                raise ConfigError(f"{component.prefix}q must lie above 0 and not above 1, got {q.min():g}..{q.max():g}")
             for name, column in zip(("e1", "e2"), ellipticity(q, phi), strict=True):
                 columns.put(component.prefix + name, column)
 
@@ -184,12 +197,13 @@ def _draw_dark_matter(
     preset: Preset, seed: int, split: str, block: int, columns: Columns, plane: LensPlane
 ) -> tuple[dict[str, Perturbers], dict[str, str]]:
     """Each class draws for its own rows; columns it does not know stay NaN, kinds it does not have stay empty."""
-    label = labels(preset, np.arange(block * BLOCK, (block + 1) * BLOCK))
+    numbers = _numbers(block)
+    label = labels(preset, numbers)
     tables: dict[str, list[tuple[np.ndarray, Perturbers]]] = {}
     units: dict[str, str] = {}
     for k, model in enumerate(preset.classes.values()):
         rows = np.flatnonzero(label == k)
-        own = Columns(len(rows), generator(seed, split, DARK_MATTER, block, k), columns.fixed)
+        own = Columns(len(rows), generator(seed, split, DARK_MATTER, block, k), columns.fixed, numbers=numbers[rows])
         drawn = model.perturb(own, plane.take(rows))
         for kind in model.kinds:
             tables.setdefault(kind, []).append((rows, drawn[kind]))

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lenssim.errors import unknown
+from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.streams import NOISE, blocks, generator
 
 __all__ = ["NOISES", "noise_sigma", "observe"]
+
+_MOST_COUNTS = 1e18  # numpy's Poisson numbers end at 9.2e18
 
 
 def noise_sigma(expected: np.ndarray, scenes: Scenes, instrument: Instrument) -> np.ndarray:
@@ -67,7 +69,13 @@ def _published(
             image = expected[position].astype(np.float64)
             shot = rng.standard_normal(image.shape) * np.sqrt(np.abs(image) / total[position])
             sky = rng.standard_normal(image.shape) * background[position]
-            counts[position] = rng.poisson(np.maximum(total[position] * (image + shot + sky), 0))
+            mean = np.maximum(total[position] * (image + shot + sky), 0)
+            if mean.max() > _MOST_COUNTS:
+                raise ConfigError(
+                    f"sample {numbers[position]}: {mean.max():.2g} e- in a pixel are more than Poisson "
+                    "noise can count; give a fainter source, a shorter exposure_time, or --noise nominal"
+                )
+            counts[position] = rng.poisson(mean)
     return counts
 
 

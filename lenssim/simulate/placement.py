@@ -25,7 +25,7 @@ class Placement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    magnification: float = Field(default=1.0, ge=0)
+    magnification: float = Field(default=1.0, ge=0, le=1e4)
     in_frame: float = Field(default=0.0, ge=0, le=1)
 
     def check(self, components: Sequence[Component]) -> None:

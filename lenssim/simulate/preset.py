@@ -7,75 +7,41 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
-    TypeAdapter,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.formats.yaml import parse_json, parse_yaml, read_text
+from lenssim.names import check_name, printable
+from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
-from lenssim.simulate.darkmatter import DARK_MATTER_MODELS, DarkMatter
-from lenssim.simulate.distributions import Value
-from lenssim.simulate.instruments import Instrument, Supersampling, instrument, instruments, parse_sampling
+from lenssim.simulate.darkmatter import DarkMatter
+from lenssim.simulate.darkmatter.population import HaloPopulation
+from lenssim.simulate.distributions import Value, has_tails, support
+from lenssim.simulate.instruments import (
+    Instrument,
+    Supersampling,
+    instrument,
+    instruments,
+    parse_sampling,
+)
 from lenssim.simulate.observe import NOISES
 from lenssim.simulate.placement import Placement
-from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES
+from lenssim.simulate.problems import explain
+from lenssim.simulate.profiles import PARAMETERS, PROFILES
 from lenssim.simulate.scenes import Component
 from lenssim.simulate.sources.galaxies import Galaxies
 
-__all__ = ["ComponentChoice", "Preset", "load_preset", "parse_preset", "preset_text", "presets"]
-
-_NUMBERS = TypeAdapter(dict[str, Value])
-_MODELS = {model.model_fields["model"].annotation.__args__[0]: model for model in DARK_MATTER_MODELS}
-
-
-class ComponentChoice(BaseModel):
-    """One profile of the lens or source and the value or distribution of each of its parameters.
-
-    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns. Axis ratio and position
-    angle, `q` and `phi` [rad], may stand for e1 and e2. An `interpolated` source shows one of the preset's galaxies, of
-    the half-light radius `R_half` [arcsec].
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    profile: str
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    parameters: dict[str, Value]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "parameters" in data:
-            return data
-        numbers = {str(key): value for key, value in data.items() if key not in ("profile", "name")}
-        profile = PROFILES.get(str(data.get("profile")))
-        if profile is None:
-            raise ValueError(str(unknown("profile", str(data.get("profile")), PROFILES)))
-        given = [
-            (own, told)
-            for own, told in ((("e1", "e2"), POLAR), (("image", "scale"), GALAXY))
-            if own[0] in profile.required and (told == GALAXY or any(key in numbers for key in told))
-        ]
-        hidden, told = ([key for pair in given for key in pair[i]] for i in range(2))
-        known = [key for key in profile.parameters if key not in hidden] + told
-        for key in numbers:
-            if key not in known:
-                raise ValueError(str(unknown(f"parameter of {profile.name}", key, known)))
-        values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
-        needed = [key for key in profile.required if key in known] + told
-        if missing := [key for key in needed if key not in values]:
-            raise ValueError(f"{profile.name} needs {', '.join(missing)}")
-        if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
-            raise ValueError(f"{profile.name} needs exactly one of {', '.join(profile.one_of)}")
-        return {"profile": profile.name, "name": data.get("name"), "parameters": values}
+__all__ = ["Preset", "load_preset", "parse_preset", "preset_text", "presets"]
 
 
 def _sampling(value: Any) -> Supersampling:
@@ -91,7 +57,7 @@ def _resolve_instrument(data: Any) -> Any:
     if isinstance(data, dict) and data.get("name") in instruments():
         return {**instrument(data["name"]).model_dump(), **data}
     if isinstance(data, dict) and "pixel_scale" not in data:
-        raise ValueError(str(unknown("instrument", str(data.get("name")), instruments())))
+        raise ValueError(str(unknown("instrument", printable(str(data.get("name"))), instruments())))
     return data
 
 
@@ -100,7 +66,7 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     summary: str = ""
     reference: str = ""
     instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
@@ -119,11 +85,18 @@ class Preset(BaseModel):
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1)
 
+    @field_validator("classes")
+    @classmethod
+    def _named(cls, classes: dict[str, DarkMatter]) -> dict[str, DarkMatter]:
+        for name in classes:
+            check_name(name, "the class", ValueError)
+        return classes
+
     @model_validator(mode="after")
     def _consistent(self) -> "Preset":
         for kind in self.noise:
             if kind not in NOISES:
-                raise ValueError(str(unknown("noise", kind, NOISES)))
+                raise ValueError(str(unknown("noise", printable(kind), NOISES)))
         if not self.noise:
             raise ValueError("noise needs at least one kind")
         columns = [prefix + key for prefix, choice in self._prefixed() for key in choice.parameters]
@@ -139,6 +112,58 @@ class Preset(BaseModel):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
+
+    def check(self) -> None:
+        """Refuse what a new data set must not be made of: names that are none, numbers sure to leave their bounds.
+
+        Data sets of earlier releases may hold such presets, and still open. What is drawn is checked once more.
+
+        Raises:
+            ConfigError: The first of what is wrong, by its key or column.
+        """
+        check_name(self.instrument.name, "the instrument's name", ConfigError)
+        names: dict[str, str] = {}
+        for name in self.classes:
+            twin = names.setdefault(name.casefold(), name)
+            if twin != name:
+                raise ConfigError(f"the classes {twin} and {name} differ by capitals alone: some disks mix them up")
+        for column, value, bounds in self.drawn():
+            bounds.check_value(column, value)
+        for name, model in self.classes.items():
+            limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
+            for key, bounds in limits.items():
+                if getattr(model, key) is not None:
+                    bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
+        magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
+        if magnitudes and self.instrument.zero_point is None:
+            raise ConfigError(f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead")
+        self._check_redshifts()
+
+    def _check_redshifts(self) -> None:
+        """Refuse redshifts of sources that may lie in front of the lens."""
+        behind = {"z_source": self.z_source, "z_source_convention": self.z_source_convention}
+        behind["masses.z_source"] = self.masses.z_source
+        farthest = support(self.z_lens)[1]
+        for name, value in behind.items():
+            if value is None or has_tails(value) or has_tails(self.z_lens):
+                continue
+            nearest = support(value)[0]
+            drawn = support(value)[1] > nearest or support(self.z_lens)[0] < farthest
+            if nearest < farthest or (nearest == farthest and not drawn):
+                what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
+                raise ConfigError(f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap")
+
+    def _scene_numbers(self) -> list[tuple[str, Any]]:
+        names = ("z_lens", "z_source", "z_source_convention", "exposure_time")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+
+    def drawn(self) -> list[tuple[str, Any, Bounds]]:
+        """(column, value or distribution, bounds) of all that lens and source are drawn from, in that order."""
+        numbers = [(name, value, PARAMETERS[name].bounds) for name, value in self._scene_numbers()]
+        for prefix, choice in self._prefixed():
+            profile = PROFILES[choice.profile]
+            numbers += [(prefix + key, value, profile.bounds(key)) for key, value in choice.parameters.items()]
+        return numbers
 
     def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
         default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
@@ -238,32 +263,42 @@ def presets() -> list[str]:
 
 def preset_text(model: str | Path) -> str:
     """The text of a preset, by name or by the path of a .yaml file, or of a data set's plan.json."""
-    if str(model).endswith((".yaml", ".yml", ".json")):
-        try:
-            return Path(model).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the preset {model}: {error}") from None
-    if str(model) not in presets():
-        raise unknown("model", str(model), presets())
-    return resources.files("lenssim.simulate").joinpath("presets", f"{model}.yaml").read_text(encoding="utf-8")
+    name = str(model)
+    if _is_file(name):
+        return read_text(Path(model), "the preset")
+    if name not in presets():
+        hint = "; the file of a preset ends in .yaml, .yml or .json" if Path(name).is_file() else ""
+        raise ConfigError(f"{unknown('model', printable(name), presets())}{hint}")
+    return resources.files("lenssim.simulate").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith((".yaml", ".yml", ".json"))
 
 
 @lru_cache(maxsize=32)
 def _load_text(text: str, where: str, folder: Path) -> Preset:
+    document = _planned(text, where) if where.lower().endswith(".json") else parse_yaml(text, where)
+    preset = parse_preset(document, where, folder)
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {error}") from None
-    if where.endswith(".json"):
-        if not isinstance(data, dict) or "preset" not in (data.get("config") or {}):
-            raise ConfigError(f"{where} is not the plan.json of a simulated data set")
-        data = data["config"]["preset"]
-    return parse_preset(data, where, folder)
+        preset.check()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return preset
+
+
+def _planned(text: str, where: str) -> Any:
+    """The preset in a plan.json."""
+    document = parse_json(text, where)
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict) or "preset" not in config:
+        raise ConfigError(f"{where} is not the plan.json of a simulated data set")
+    return config["preset"]
 
 
 def load_preset(model: str | Path) -> Preset:
     """The preset of that name or file, or that a plan.json holds; `ConfigError` lists what is wrong, key by key."""
-    return _load_text(preset_text(model), f"preset {model}", Path(model).parent)
+    return _load_text(preset_text(model), f"preset {printable(str(model))}", Path(model).parent)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:
@@ -273,41 +308,5 @@ def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Pre
     try:
         return Preset.model_validate(data, context={"folder": folder})
     except ValidationError as error:
-        problems = error.errors()
-        if len(problems) > 1:  # a list whose entries are wrong is also reported as too short
-            problems = [problem for problem in problems if problem["type"] != "too_short"]
-        lines = sorted({_explain(dict(problem)) for problem in problems})
+        lines = explain(error, list(Preset.model_fields))
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    loc = problem["loc"]
-    tagged = len(loc) > 2 and loc[0] == "classes" and str(loc[2]) in _MODELS  # pydantic names the model chosen
-    path = [str(part) for i, part in enumerate(loc) if not (tagged and i == 2)]
-    where = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        return str(unknown(f"key in {'.'.join(path[:-1]) or 'the preset'}:", path[-1], _keys_at(problem["loc"])))
-    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = problem["ctx"].get("tag", "")
-        return f"{where}: " + str(unknown("dark-matter model", str(given), _MODELS))
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{where or 'preset'}: {message}" if problem["type"] == "value_error" else f"{where}: must be {message}"
-
-
-def _keys_at(loc: tuple[Any, ...]) -> list[str]:
-    """Keys that a mapping at the parent of `loc` may have, for a suggestion."""
-    owners: dict[str, type[BaseModel]] = {
-        "instrument": Instrument,
-        "cosmology": Cosmology,
-        "masses": MassConvention,
-        "placement": Placement,
-        "galaxies": Galaxies,
-    }
-    for part in reversed(loc[:-1]):
-        if str(part) in _MODELS:
-            return list(_MODELS[str(part)].model_fields)
-        if str(part) in owners:
-            return list(owners[str(part)].model_fields)
-    return list(Preset.model_fields)

@@ -9,63 +9,78 @@ from typing import Literal
 
 import numpy as np
 
-from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 
-__all__ = ["GALAXY", "POLAR", "PROFILES", "UNITS", "Profile", "check_bounds"]
+__all__ = ["GALAXY", "PARAMETERS", "POLAR", "PROFILES", "UNITS", "Parameter", "Profile", "check_bounds"]
 
-UNITS = {
-    "theta_E": "arcsec",
-    "gamma": "",
-    "e1": "",
-    "e2": "",
-    "q": "",
-    "phi": "rad",
-    "center_x": "arcsec",
-    "center_y": "arcsec",
-    "gamma1": "",
-    "gamma2": "",
-    "half_length": "arcsec",
-    "angle": "rad",
-    "kappa": "",
-    "Rs": "arcsec",
-    "alpha_Rs": "arcsec",
-    "r_trunc": "arcsec",
-    "r_core": "arcsec",
-    "kappa_0": "",
-    "theta_c": "arcsec",
-    "slope": "",
-    "amp": "e-/s/arcsec^2",
-    "magnitude": "mag",
-    "R_sersic": "arcsec",
-    "n_sersic": "",
-    "image": "",
-    "phi_G": "rad",
-    "scale": "arcsec",
-    "R_half": "arcsec",
-    "mass": "Msun",
-    "z_lens": "",
-    "z_source": "",
-    "z_source_convention": "",
-    "exposure_time": "s",
+
+@dataclass(frozen=True)
+class Parameter:
+    """Where a parameter may lie, and the value with which a mass profile that has it deflects nothing."""
+
+    bounds: Bounds
+    idle: float = 0.0
+
+
+_REDSHIFT = Bounds(1e-4, 25.0)  # distances are interpolated up to 25
+_PLACE = Parameter(Bounds(-1e4, 1e4, "arcsec"))
+_ANGLE = Parameter(Bounds(-100.0, 100.0, "rad"))
+_ELLIPTICITY = Parameter(Bounds(-1.0, 1.0, open_low=True, open_high=True))
+
+PARAMETERS = {
+    "theta_E": Parameter(Bounds(0.0, 1e3, "arcsec")),
+    "gamma": Parameter(Bounds(1.0, 3.0, open_low=True, open_high=True), idle=2.0),
+    "e1": _ELLIPTICITY,
+    "e2": _ELLIPTICITY,
+    "q": Parameter(Bounds(0.0, 1.0, open_low=True)),  # and not below `Profile.flattest`
+    "phi": _ANGLE,
+    "center_x": _PLACE,
+    "center_y": _PLACE,
+    "gamma1": Parameter(Bounds(-2.0, 2.0)),
+    "gamma2": Parameter(Bounds(-2.0, 2.0)),
+    "half_length": Parameter(Bounds(0.0, 1e4, "arcsec", open_low=True), idle=1.0),
+    "angle": _ANGLE,
+    "kappa": Parameter(Bounds(-100.0, 100.0)),
+    "Rs": Parameter(Bounds(1e-5, 1e4, "arcsec"), idle=1.0),
+    "alpha_Rs": Parameter(Bounds(-1e4, 1e4, "arcsec")),
+    "r_trunc": Parameter(Bounds(0.0, 1e6, "arcsec", open_low=True), idle=1.0),
+    "r_core": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), idle=1.0),
+    "kappa_0": Parameter(Bounds(-1e30, 1e30)),
+    "theta_c": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), idle=1.0),
+    "slope": Parameter(Bounds(2.0, 100.0), idle=8.0),
+    "amp": Parameter(Bounds(0.0, 1e15, "e-/s/arcsec^2")),
+    "magnitude": Parameter(Bounds(-5.0, 60.0, "mag")),
+    "R_sersic": Parameter(Bounds(1e-3, 1e3, "arcsec"), idle=1.0),
+    "n_sersic": Parameter(Bounds(0.2, 15.0), idle=1.0),
+    "image": Parameter(Bounds(0.0, 1e6, whole=True)),
+    "phi_G": _ANGLE,
+    "scale": Parameter(Bounds(1e-5, 1e3, "arcsec"), idle=1.0),
+    "R_half": Parameter(Bounds(1e-3, 1e3, "arcsec")),
+    "mass": Parameter(Bounds(1.0, 1e17, "Msun"), idle=1.0),
+    "z_lens": Parameter(_REDSHIFT),
+    "z_source": Parameter(_REDSHIFT),
+    "z_source_convention": Parameter(_REDSHIFT),
+    "exposure_time": Parameter(Bounds(1e-3, 1e8, "s")),
 }
+UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}
 
 POLAR = ("q", "phi")  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
 GALAXY = ("R_half",)  # half-light radius: what a preset states of a galaxy instead of image and scale
-_POSITIVE = ("R_sersic", "n_sersic", "Rs", "r_trunc", "r_core", "theta_c", "half_length", "scale", "mass")
-_SHAPES = {"gamma": 2.0, "slope": 8.0}
-_NOT_NEGATIVE = ("theta_E", "amp")
-_RANGES = {"gamma": (1.0, 3.0), "slope": (2.0, np.inf)}  # gamma without its ends
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: what it describes, the parameters it must have, and defaults of those it may leave out."""
+    """One profile: what it describes, the parameters it must have, and defaults of those it may leave out.
+
+    `flattest` is the smallest axis ratio that the engines render alike.
+    """
 
     name: str
     kind: Literal["mass", "light"]
     required: tuple[str, ...]
     defaults: tuple[tuple[str, float], ...] = ()
     one_of: tuple[str, ...] = ()  # exactly one of these must be given; engines take the first
+    flattest: float = 0.0002
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -77,10 +92,14 @@ class Profile:
         """Names of the parameters that an engine's function of this profile takes."""
         return (*self.required, *(name for name, _ in self.defaults), *self.one_of[:1])
 
+    def bounds(self, name: str) -> Bounds:
+        """Where one of its parameters may lie."""
+        return Bounds(self.flattest, 1.0) if name == "q" else PARAMETERS[name].bounds
+
     @property
     def idle(self) -> tuple[float, ...]:
         """Values of `columns` of a mass that deflects nothing: no strength, sizes of 1."""
-        return tuple(_SHAPES.get(name, float(name in _POSITIVE)) for name in self.columns)
+        return tuple(PARAMETERS[name].idle for name in self.columns)
 
 
 _CENTRED = (("center_x", 0.0), ("center_y", 0.0))
@@ -89,7 +108,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("sie", "mass", ("e1", "e2"), _CENTRED, ("theta_E", "mass")),
-        Profile("epl", "mass", ("gamma", "e1", "e2"), _CENTRED, ("theta_E", "mass")),
+        Profile("epl", "mass", ("gamma", "e1", "e2"), _CENTRED, ("theta_E", "mass"), flattest=0.03),
         Profile("shear", "mass", ("gamma1", "gamma2")),
         Profile("sheet", "mass", ("kappa",)),
         Profile("point_mass", "mass", ("theta_E",), _CENTRED),
@@ -104,20 +123,21 @@ PROFILES = {
 }
 
 
-def check_bounds(values: Mapping[str, np.ndarray], prefix: str = "") -> None:
-    """`ConfigError` if a parameter of a profile lies where the profile does not exist; names are without `prefix`."""
+def check_bounds(profile: Profile, values: Mapping[str, np.ndarray], prefix: str = "") -> None:
+    """Check that parameters of a profile lie where the profile exists.
+
+    Args:
+        profile: The profile.
+        values: Columns (n,) by the parameter's name, without `prefix`.
+        prefix: What stands before the names in messages.
+
+    Raises:
+        OutOfBoundsError: A number lies elsewhere; the error has its row.
+    """
     for name, column in values.items():
-        if not np.isfinite(column).all():
-            raise ConfigError(f"column {prefix + name!r} holds NaN or infinite numbers")
-        if name in _POSITIVE and (column <= 0).any():
-            raise ConfigError(f"column {prefix + name!r} must be positive, got {column.min():g}")
-        if name in _NOT_NEGATIVE and (column < 0).any():
-            raise ConfigError(f"column {prefix + name!r} must not be negative, got {column.min():g}")
-        low, high = _RANGES.get(name, (-np.inf, np.inf))
-        outside = (column < low) | (column > high) | ((name == "gamma") & ((column == low) | (column == high)))
-        if outside.any():
-            raise ConfigError(f"column {prefix + name!r} must lie in {low:g}..{high:g}, got {column[outside][0]:g}")
+        profile.bounds(name).check(prefix + name, column)
     if "e1" in values:
-        e = np.hypot(values["e1"], values["e2"])
-        if (e >= 1).any():
-            raise ConfigError(f"{prefix}e1, {prefix}e2: an ellipticity of {e.max():g}; it must be below 1")
+        modulus = np.hypot(values["e1"], values["e2"])
+        q = (1 - modulus) / (1 + modulus)
+        name = f"the axis ratio of {prefix}e1, {prefix}e2"
+        Bounds(profile.flattest * (1 - 1e-6), 1.0).check(name, q)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.bounds import OutOfBoundsError
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.profiles import PROFILES, UNITS, check_bounds
+from lenssim.simulate.profiles import PARAMETERS, PROFILES, UNITS, Profile, check_bounds
 from lenssim.simulate.sources.sersic import unit_flux
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from lenssim.simulate.bridges.lenstronomy import LenstronomyScene
     from lenssim.simulate.instruments import Instrument
 
-__all__ = ["Component", "Perturbers", "Scenes"]
+__all__ = ["REDSHIFTS", "Component", "Perturbers", "Scenes", "check_redshifts"]
 
 Role = Literal["lens", "lens_light", "source"]
+REDSHIFTS = ("z_lens", "z_source", "z_source_convention")
 _KIND = {"lens": "mass", "lens_light": "light", "source": "light"}
 
 
@@ -108,6 +110,7 @@ class Scenes:
         for name in ("z_lens", "z_source"):
             if name not in self.params:
                 raise ConfigError(f"a scene table needs the column {name!r}")
+        check_redshifts(self.params)
         for component in self.components:
             _check(component, self.params)
             if component.profile == "interpolated":
@@ -121,7 +124,7 @@ class Scenes:
                     f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
                     f"got {', '.join(sorted(table.columns)) or 'none'}"
                 )
-            check_bounds(table.columns, f"{kind} perturbers: ")
+            _check_perturbers(profile, table)
 
     def __len__(self) -> int:
         return len(self.params["z_lens"])
@@ -227,4 +230,33 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
             f"the {component.role} {component.profile!r} needs one of the columns "
             f"{', '.join(prefix + name for name in profile.one_of)}"
         )
-    check_bounds({name: params[prefix + name] for name in (*named, *given)}, prefix)
+    check_bounds(profile, {name: params[prefix + name] for name in (*named, *given)}, prefix)
+
+
+def _check_perturbers(profile: Profile, table: Perturbers) -> None:
+    """Bounds of a table's columns; an error's row is that of the system."""
+    try:
+        check_bounds(profile, table.columns, f"{profile.name} perturbers: ")
+    except OutOfBoundsError as error:
+        owner = int(np.searchsorted(table.offset, error.row, side="right")) - 1
+        raise OutOfBoundsError(error.complaint, owner) from None
+
+
+def check_redshifts(params: Mapping[str, np.ndarray]) -> None:
+    """Check that every source, and the one that deflections are stated for, lies behind its lens.
+
+    Raises:
+        OutOfBoundsError: A redshift is none, or one of a source is not above `z_lens`; the error has its row.
+    """
+    for name in REDSHIFTS:
+        if name in params:
+            PARAMETERS[name].bounds.check(name, params[name])
+    for name in ("z_source", "z_source_convention"):
+        if name not in params:
+            continue
+        in_front = params[name] <= params["z_lens"]
+        if in_front.any():
+            row = int(np.argmax(in_front))
+            complaint = f"{name} must lie behind z_lens, got z_lens {params['z_lens'][row]:.4g}"
+            complaint += f" and {name} {params[name][row]:.4g}"
+            raise OutOfBoundsError(complaint, row, ": give them ranges that do not overlap")

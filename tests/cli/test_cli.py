@@ -149,7 +149,7 @@ def test_mistakes_are_answered(tmp_path, lenssim, arguments, code, message):
     [
         ("mass: [1.0e+7, 1.0e+10]", "mass: [1.0e+10, 1.0e+7]", "low < high"),
         ("mass: [1.0e+7, 1.0e+10]", "mass: [0, 1.0e+10]", "1e3 <= low"),
-        ("slope: -1.9", "slope: -3.5", "must lie in -3..0"),
+        ("slope: -1.9", "slope: -3.5", "must lie in [-3, 0]"),
         ("z_source: 1.0", "z_source: 0.3", "got z_lens 0.5 and z_source 0.3"),
         ("log10_m_axion: {uniform: [-23.8, -22.5]}", "log10_m_axion: -26", "more than the frame's"),
     ],

@@ -77,10 +77,11 @@ def test_workers_leave_before_the_queue_kills_them(walltime, seconds, lifetime):
         ("system: slurm\njobs: 0", "jobs"),
         ("system: slurm\njobs: 2\nwall_time: '1:00:00'", "wall_time"),
         ("system: slurm\njobs: 2\nwalltime: 3600", "walltime"),
+        ("system: slurm\njobs: 2\njobs: 3", "line 3: the key 'jobs' comes twice, first in line 2"),
         ("system: slurm\njobs: 2\nwalltime: '10:00'", "write it as hours:minutes:seconds"),
         ("system: slurm\njobs: 2\nworkers: 8\nmemory: 4GB", "a worker needs 1.5 GB"),
-        ("system: [", "cannot read"),
-        ("!!python/object/apply:os.system ['true']", "cannot read"),
+        ("system: [", "is not YAML: line 1"),
+        ("!!python/object/apply:os.system ['true']", "remove the tag"),
     ],
 )
 def test_cluster_files_that_cannot_be(tmp_path, text, message):

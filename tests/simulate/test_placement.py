@@ -164,7 +164,7 @@ def test_placements_that_cannot_be_are_refused(spoil, message):
     ("fixed", "message"),
     [
         ({"theta_E": 0.0}, "never magnified by 2"),
-        ({"q": 1.5}, "q must lie above 0"),
+        ({"q": 1.5}, r"^q must lie in \[0.0002, 1\]"),
         ({"center_x": 5.0}, "in the frame"),
     ],
 )

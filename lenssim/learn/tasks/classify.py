@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from lenssim.data.dataset import Batch, ShardDataset
+from lenssim.data.manifest import ClassName
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import ClassifyConfig, TrainConfig
 from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
@@ -43,7 +44,7 @@ class Classify(Task):
 
     invariant: ClassVar = True
 
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     temperature: float = 1.0
     weights: tuple[float, ...] | None = None
     """Of the classes in the loss; None: all alike."""

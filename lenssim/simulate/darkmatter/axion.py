@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
@@ -29,6 +30,7 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["FuzzyDarkMatter"]
 
+_LIGHTEST = -26  # log10 eV: lighter waves would be longer than galaxies
 _HEAVIEST = 0  # log10 eV: long before, no wave is left to be seen
 _CROWD = 4.0  # blobs on pi length^2 that make a field close to Gaussian
 
@@ -52,6 +54,11 @@ class FuzzyDarkMatter(HaloPopulation):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
+    bounds: ClassVar[dict[str, Bounds]] = {
+        **HaloPopulation.bounds,
+        "log10_m_axion": Bounds(_LIGHTEST, _HEAVIEST, "dex(eV)"),
+        "velocity_dispersion": Bounds(1.0, 1e4, "km/s"),
+    }
     units: ClassVar[dict[str, str]] = {
         **HaloPopulation.units,
         "log10_m_axion": "dex(eV)",
@@ -65,19 +72,14 @@ class FuzzyDarkMatter(HaloPopulation):
     model: Literal["axion"]
     log10_m_axion: Value
     velocity_dispersion: Value = 200.0
-    granules: float = Field(default=1.0, ge=0)
-    smoothing: float = Field(default=0.1, ge=0)
+    granules: float = Field(default=1.0, ge=0, le=1e3)
+    smoothing: float = Field(default=0.1, ge=0, le=1e3)
     max_granules: int = Field(default=2000, ge=1, le=1_000_000)
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
         """The axion's mass and the granules it makes; `ConfigError` if its wavelength does not fit into the frame."""
-        log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
-        if (log10_m > _HEAVIEST).any():
-            raise ConfigError(f"log10_m_axion must be at most {_HEAVIEST}, in dex(eV); got {log10_m.max():g}")
-        m = 10**log10_m
-        sigma = columns.draw("velocity_dispersion", self.velocity_dispersion)
-        if (sigma <= 0).any():
-            raise ConfigError(f"velocity_dispersion must be positive, got {sigma.min():g} km/s")
+        m = 10 ** columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
+        sigma = columns.draw("velocity_dispersion", self.velocity_dispersion, self.bounds["velocity_dispersion"])
         length = coherence_length(m, sigma)
         wave = 2 * np.pi * length / plane.kpc_per_arcsec
         if (wave > 2 * plane.frame).any():

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import PowerLaw, Value, sample
@@ -30,6 +30,11 @@ class PointMassCDM(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("point_mass",)
+    bounds: ClassVar[dict[str, Bounds]] = {
+        "number": Bounds(0, 100_000, whole=True),
+        "mass": Bounds(1.0, 1e17, "Msun"),
+        "radius": Bounds(0.0, 1e4, "arcsec"),
+    }
     units: ClassVar[dict[str, str]] = {"n_subhaloes": "", "substructure_mass": "Msun"}
 
     model: Literal["cdm_point_masses"]
@@ -39,14 +44,14 @@ class PointMassCDM(BaseModel):
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """Subhaloes of n systems, with the plane's own Einstein radius of one solar mass."""
-        number = columns.draw("n_subhaloes", self.number)
-        if (number < 0).any() or (number != np.round(number)).any():
-            raise ConfigError(f"n_subhaloes must be a whole number of at least 0, got {number.min():g}")
+        number = columns.draw("n_subhaloes", self.number, self.bounds["number"])
         counts = number.astype(np.int64)
         total = int(counts.sum())
         owner = np.repeat(np.arange(columns.n), counts)
         mass = self.mass.sample(columns.rng, total)
         radius = sample(self.radius, columns.rng, total)
+        with columns.naming_samples(owner):
+            self.bounds["radius"].check("radius", radius)
         angle = columns.rng.uniform(0, 2 * np.pi, total)
         columns.put("substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n))
         x, y = radius * np.sin(angle), radius * np.cos(angle)

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
@@ -17,6 +18,7 @@ class NoSubstructure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ()
+    bounds: ClassVar[dict[str, Bounds]] = {}
     units: ClassVar[dict[str, str]] = {"substructure_mass": "Msun"}
 
     model: Literal["no_sub"] = "no_sub"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from scipy.special import ndtri
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.halos.concentration import LOWEST, concentration
@@ -48,6 +49,13 @@ class HaloPopulation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "sheet")
+    bounds: ClassVar[dict[str, Bounds]] = {
+        "Sigma_sub": Bounds(0.0, 1e6, "kpc^-2"),
+        "f_sub": Bounds(0.0, 1.0),
+        "slope": Bounds(-3.0, 0.0),
+        "host_mass": Bounds(1e3, 1e17, "Msun"),
+        "line_of_sight": Bounds(0.0, 1e3),
+    }
     units: ClassVar[dict[str, str]] = {
         "Sigma_sub": "kpc^-2",
         "f_sub": "",
@@ -66,10 +74,10 @@ class HaloPopulation(BaseModel):
     mass: tuple[FiniteFloat, FiniteFloat] = (1e6, 1e10)
     host_mass: Value = 10**13.3
     host_concentration: float = pydantic.Field(default=6.0, gt=1, le=100)
-    host_scaling: FiniteFloat = 0.88
-    redshift_scaling: FiniteFloat = 1.7
+    host_scaling: float = pydantic.Field(default=0.88, ge=-10, le=10)
+    redshift_scaling: float = pydantic.Field(default=1.7, ge=-20, le=20)
     concentration_scatter: float = pydantic.Field(default=0.16, ge=0, le=1)
-    radius: float | None = pydantic.Field(default=None, gt=0)
+    radius: float | None = pydantic.Field(default=None, ge=1e-3, le=1e4)
     places: Literal["uniform", "host"] = "uniform"
     depths: Literal["projected", "whole"] = "projected"
     line_of_sight: Value = 0.0
@@ -84,6 +92,14 @@ class HaloPopulation(BaseModel):
         if (self.Sigma_sub is None) == (self.f_sub is None):
             raise ValueError("give either Sigma_sub (per kpc^2, at 1e8 Msun) or f_sub (a fraction of the mass)")
         return self
+
+    def limits(self) -> dict[str, Bounds]:
+        """`bounds`, where other numbers narrow them: a host outweighs its subhaloes, and f_sub is of a finite mass."""
+        host = Bounds(self.mass[1], self.bounds["host_mass"].high, "Msun", open_low=True, reason="above its subhaloes")
+        if self.f_sub is None:
+            return {**self.bounds, "host_mass": host}
+        finite = Bounds(-2.0, 0.0, open_low=True, reason="with f_sub, a share of a finite mass")
+        return {**self.bounds, "host_mass": host, "slope": finite}
 
     # What tells the classes apart; cold dark matter is what is here.
 
@@ -121,27 +137,14 @@ class HaloPopulation(BaseModel):
         }
 
     def _draw_numbers(self, columns: Columns) -> None:
+        limits = self.limits()
         for name in ("Sigma_sub", "f_sub"):
             value = getattr(self, name)
-            if value is not None and (columns.draw(name, value) < 0).any():
-                raise ConfigError(f"{name} must not be negative, got {columns.values[name].min():g}")
-        if (columns.values.get("f_sub", np.zeros(1)) > 1).any():
-            raise ConfigError(f"f_sub is a fraction of the mass, got {columns.values['f_sub'].max():g}")
-        slope = columns.draw("shmf_slope", self.slope)
-        if (np.abs(slope + 1.5) > 1.5).any():
-            raise ConfigError(f"the slope of the subhalo mass function must lie in -3..0, got {slope.min():g}")
-        if self.f_sub is not None and (slope <= -2).any():
-            raise ConfigError(
-                f"with a slope of {slope.min():g} the mass in subhaloes diverges towards small ones, so that f_sub "
-                "says nothing; use Sigma_sub, or a slope above -2"
-            )
-        host = columns.draw("host_mass", self.host_mass)
-        if (host <= self.mass[1]).any():
-            raise ConfigError(
-                f"host_mass must exceed that of its subhaloes ({self.mass[1]:g}), got {host.min():g} Msun"
-            )
-        if (columns.draw("line_of_sight", self.line_of_sight) < 0).any():
-            raise ConfigError("line_of_sight, the amount of haloes in the field, must not be negative")
+            if value is not None:
+                columns.draw(name, value, limits[name])
+        columns.draw("shmf_slope", self.slope, limits["slope"])
+        columns.draw("host_mass", self.host_mass, limits["host_mass"])
+        columns.draw("line_of_sight", self.line_of_sight, limits["line_of_sight"])
 
     def _put_other(self, columns: Columns, plane: LensPlane) -> None:
         """The one of Sigma_sub and f_sub that follows from the other."""
@@ -151,12 +154,10 @@ class HaloPopulation(BaseModel):
         ratio = scaling * per_mass * 2 / plane.sigma_crit
         if self.f_sub is None:
             columns.values["f_sub"] = columns.values["Sigma_sub"] * ratio
-            if (columns.values["f_sub"] > 1).any():
-                raise ConfigError(
-                    f"Sigma_sub of {columns.values['Sigma_sub'].max():g} per kpc^2 at 1e8 Msun puts "
-                    f"{columns.values['f_sub'].max():.3g} times the mass at the Einstein radius into subhaloes; "
-                    "give less of them, or a smaller range of masses"
-                )
+            with columns.naming_samples():
+                name = "the share of the mass at the Einstein radius that Sigma_sub puts into subhaloes"
+                hint = "; give less of them, or a smaller range of masses"
+                self.bounds["f_sub"].check(name, columns.values["f_sub"], hint)
         else:
             columns.values["Sigma_sub"] = columns.values["f_sub"] / ratio
 
@@ -255,7 +256,13 @@ class HaloPopulation(BaseModel):
 
     def _field(self, columns: Columns, plane: LensPlane) -> Halos:
         rng = columns.rng
-        drawn = self._cone(columns, plane).draw(rng)
+        cone = self._cone(columns, plane)
+        if cone.mean.sum() > _MOST:
+            raise ConfigError(
+                f"{cone.mean.sum(axis=1).max():.3g} haloes of the field are expected in an image, more than memory "
+                f"should be asked for: raise the lower end of mass ({self.mass[0]:g} Msun), or give less line_of_sight"
+            )
+        drawn = cone.draw(rng)
         place, turn, kept = rng.uniform(size=(3, len(drawn.owner)))
         halos = self._field_halos(columns, plane, drawn, place, turn, rng.standard_normal(len(drawn.owner)))
         return halos.take(np.flatnonzero(kept < self.survival(columns, drawn.owner, drawn.mass, field=True)))

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.cosmology import G
 from lenssim.simulate.darkmatter.population import HaloPopulation
@@ -39,6 +39,11 @@ class SelfInteractingDarkMatter(HaloPopulation):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
+    bounds: ClassVar[dict[str, Bounds]] = {
+        **HaloPopulation.bounds,
+        "cross_section": Bounds(0.0, 1e6, "cm^2/g"),
+        "velocity_scale": Bounds(1e-2, 1e5, "km/s"),
+    }
     units: ClassVar[dict[str, str]] = {
         **HaloPopulation.units,
         "cross_section": "cm^2/g",
@@ -51,13 +56,9 @@ class SelfInteractingDarkMatter(HaloPopulation):
     velocity_scale: Value = 30.0
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
-        """The cross section; `ConfigError` if it or its velocity scale cannot be."""
-        if (columns.draw("cross_section", self.cross_section) < 0).any():
-            raise ConfigError(
-                f"cross_section must not be negative, got {columns.values['cross_section'].min():g} cm^2/g"
-            )
-        if (columns.draw("velocity_scale", self.velocity_scale) <= 0).any():
-            raise ConfigError(f"velocity_scale must be positive, got {columns.values['velocity_scale'].min():g} km/s")
+        """The cross section and its velocity scale."""
+        for name in ("cross_section", "velocity_scale"):
+            columns.draw(name, getattr(self, name), self.bounds[name])
 
     def tables(self, columns: Columns, plane: LensPlane, halos: Halos) -> dict[str, Perturbers]:
         """Haloes, what is taken out of them, and what becomes of it."""

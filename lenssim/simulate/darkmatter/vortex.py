@@ -6,12 +6,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["BeadVortex", "LineVortex"]
+
+
+_BOUNDS = {
+    "mass": Bounds(0.0, 1e17, "Msun"),
+    "log10_m_axion": Bounds(-26.0, 0.0, "dex(eV)"),
+}
 
 
 class BeadVortex(BaseModel):
@@ -23,6 +30,7 @@ class BeadVortex(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("point_mass",)
+    bounds: ClassVar[dict[str, Bounds]] = _BOUNDS
     units: ClassVar[dict[str, str]] = {
         "log10_m_axion": "dex(eV)",
         "vortex_half_length": "arcsec",
@@ -37,8 +45,8 @@ class BeadVortex(BaseModel):
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """Beads of n systems, with the plane's own Einstein radius of one solar mass."""
-        log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
-        mass = columns.draw("substructure_mass", self.mass)
+        log10_m = columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
+        mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, columns.n))
         along = np.linspace(-1, 1, self.beads) * half_length[:, None]
@@ -67,6 +75,7 @@ class LineVortex(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("line_mass", "sheet")
+    bounds: ClassVar[dict[str, Bounds]] = _BOUNDS
     units: ClassVar[dict[str, str]] = {
         **BeadVortex.units,
         "vortex_x": "arcsec",
@@ -77,17 +86,15 @@ class LineVortex(BaseModel):
     model: Literal["vortex"]
     mass: Value
     log10_m_axion: Value
-    radius: float | None = Field(default=None, gt=0)
+    radius: float | None = Field(default=None, ge=1e-3, le=1e4)
     conserve_mass: bool = True
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """One line a system and its sheet; `ConfigError` for a mass below 0 or a line that does not fit the frame."""
+        """One line a system and its sheet; `ConfigError` for a line that does not fit the frame."""
         n, disc = columns.n, self.radius or float(np.sqrt(2)) * plane.frame
-        log10_m = columns.draw("log10_m_axion", self.log10_m_axion)
-        mass = columns.draw("substructure_mass", self.mass)
+        log10_m = columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
+        mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
-        if (mass < 0).any():
-            raise ConfigError(f"the mass of a vortex must not be negative, got {mass.min():g} Msun")
         if (half_length > plane.frame).any():
             raise ConfigError(
                 f"the vortex of an axion of 10^{log10_m.min():.3g} eV is {2 * half_length.max():.3g} arcsec long, more "

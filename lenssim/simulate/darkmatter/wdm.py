@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lenssim.errors import ConfigError
+from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
@@ -25,18 +25,18 @@ class WarmDarkMatter(HaloPopulation):
     As m_hm goes to 0 the haloes become those of cold dark matter, one by one. Tides know of the mass at infall alone.
     """
 
+    bounds: ClassVar[dict[str, Bounds]] = {
+        **HaloPopulation.bounds,
+        "log10_m_hm": Bounds(_COLDEST, _WARMEST, "dex(Msun)"),
+    }
     units: ClassVar[dict[str, str]] = {**HaloPopulation.units, "log10_m_hm": "dex(Msun)", "m_thermal": "keV"}
 
     model: Literal["wdm"]
     log10_m_hm: Value
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
-        """The half-mode mass, `ConfigError` where no halo is left, and the mass of the thermal relic it belongs to."""
-        log10_m_hm = columns.draw("log10_m_hm", self.log10_m_hm)
-        if (log10_m_hm < _COLDEST).any():
-            raise ConfigError(f"log10_m_hm must be at least {_COLDEST}, in dex(Msun); got {log10_m_hm.min():g}")
-        if (log10_m_hm > _WARMEST).any():
-            raise ConfigError(f"log10_m_hm must be at most {_WARMEST}, the largest haloes; got {log10_m_hm.max():g}")
+        """The half-mode mass, and the mass of the thermal relic it belongs to."""
+        log10_m_hm = columns.draw("log10_m_hm", self.log10_m_hm, self.bounds["log10_m_hm"])
         m_hm = 10**log10_m_hm
         columns.put("m_thermal", thermal_mass(m_hm, plane.cosmology.Om0, plane.cosmology.H0 / 100))
 

@@ -5,16 +5,17 @@ from importlib import resources
 from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.simulate.instruments.psf import PSF, GaussianPSF, PixelPSF
+from lenssim.formats.yaml import parse_yaml
+from lenssim.simulate.instruments.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
     "ADAPTIVE",
     "FINEST",
     "PSF",
+    "PSF_KINDS",
     "GaussianPSF",
     "Instrument",
     "PixelPSF",
@@ -42,15 +43,25 @@ class Instrument(BaseModel):
     summary: str = ""
     source: str = ""
     num_pix: int = Field(default=64, ge=4, le=4096)
-    pixel_scale: float = Field(gt=0)
-    zero_point: float | None = None
-    exposure_time: float = Field(gt=0)
-    num_exposures: int = Field(default=1, ge=1)
-    sky_brightness: float | None = None
-    read_noise: float = Field(default=0.0, ge=0)
-    gain: float = Field(default=1.0, gt=0)
-    background_rms: float | None = Field(default=None, ge=0)
+    pixel_scale: float = Field(ge=1e-4, le=100)
+    zero_point: float | None = Field(default=None, ge=-10, le=50)
+    exposure_time: float = Field(ge=1e-3, le=1e8)
+    num_exposures: int = Field(default=1, ge=1, le=1_000_000)
+    sky_brightness: float | None = Field(default=None, ge=-10, le=60)
+    read_noise: float = Field(default=0.0, ge=0, le=1e6)
+    gain: float = Field(default=1.0, ge=1e-6, le=1e6)
+    background_rms: float | None = Field(default=None, ge=0, le=1e12)
     psf: PSF
+
+    @model_validator(mode="after")
+    def _stamp_holds_psf(self) -> "Instrument":
+        side = self.num_pix * self.pixel_scale
+        if isinstance(self.psf, GaussianPSF) and self.psf.fwhm > side:
+            raise ValueError(
+                f"psf.fwhm of {self.psf.fwhm:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "
+                f"pixel_scale of {self.pixel_scale:g} arcsec"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_background(self) -> "Instrument":
@@ -107,4 +118,5 @@ def instrument(name: str) -> Instrument:
     """The instrument of that name; `ConfigError` with a suggestion for an unknown one."""
     if name not in instruments():
         raise unknown("instrument", name, instruments())
-    return Instrument.model_validate(yaml.safe_load(resources.files(__name__).joinpath(f"{name}.yaml").read_text()))
+    text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return Instrument.model_validate(parse_yaml(text, f"instrument {name}"))

@@ -4,12 +4,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 
 from lenssim.errors import DataError
 from lenssim.formats.files import is_image_name, read_content
 
-__all__ = ["PSF", "GaussianPSF", "PixelPSF"]
+__all__ = ["PSF", "PSF_KINDS", "GaussianPSF", "PixelPSF"]
 
 _LARGEST_SIDE = 1023  # pixels of a kernel from a file
 _NORMALISED = 1e-6  # how far from 1 a kernel may sum, for its last digits
@@ -23,8 +32,8 @@ class GaussianPSF(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fwhm: float = Field(gt=0)
-    truncation: float = Field(default=5.0, gt=0)
+    fwhm: float = Field(ge=1e-4, le=1e4)
+    truncation: float = Field(default=5.0, ge=0.1, le=20)
 
     @property
     def supersampling(self) -> int:
@@ -107,4 +116,22 @@ class PixelPSF(BaseModel):
         return np.array(self.kernel)
 
 
-PSF = GaussianPSF | PixelPSF
+def _kind(psf: Any) -> str | None:
+    """Which kind of PSF a mapping of keys states; None if it states none, or both."""
+    if isinstance(psf, BaseModel):
+        return "gaussian" if isinstance(psf, GaussianPSF) else "pixels"
+    keys = set(psf) if isinstance(psf, dict) else set()
+    if ("fwhm" in keys) == ("kernel" in keys):
+        return None
+    return "gaussian" if "fwhm" in keys else "pixels"
+
+
+PSF_KINDS = {"gaussian": GaussianPSF, "pixels": PixelPSF}
+PSF = Annotated[
+    Annotated[GaussianPSF, Tag("gaussian")] | Annotated[PixelPSF, Tag("pixels")],
+    Discriminator(
+        _kind,
+        custom_error_type="psf_kind",
+        custom_error_message="give either fwhm (a Gaussian, in arcsec) or kernel (an image)",
+    ),
+]

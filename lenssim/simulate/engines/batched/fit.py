@@ -103,8 +103,10 @@ class _Fit:
     def _exists(self, columns: dict[str, np.ndarray]) -> bool:
         try:
             for component in self.scenes.components:
-                own = {name: columns.get(component.prefix + name) for name in PROFILES[component.profile].columns}
-                check_bounds({name: column for name, column in own.items() if column is not None}, component.prefix)
+                profile = PROFILES[component.profile]
+                own = {name: columns.get(component.prefix + name) for name in profile.columns}
+                values = {name: column for name, column in own.items() if column is not None}
+                check_bounds(profile, values, component.prefix)
         except ConfigError:
             return False
         return True

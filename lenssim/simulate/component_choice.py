@@ -1,0 +1,62 @@
+"""ComponentChoice: one profile of a preset and what each of its parameters is drawn from."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from lenssim.errors import unknown
+from lenssim.names import printable
+from lenssim.simulate.distributions import Value
+from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES, Profile
+
+__all__ = ["ComponentChoice"]
+
+_NUMBERS = TypeAdapter(dict[str, Value])
+
+
+class ComponentChoice(BaseModel):
+    """One profile of the lens or source and the value or distribution of each of its parameters.
+
+    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns. Axis ratio and position
+    angle, `q` and `phi` [rad], may stand for e1 and e2. An `interpolated` source shows one of the preset's galaxies, of
+    the half-light radius `R_half` [arcsec].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: str
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    parameters: dict[str, Value]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "parameters" in data:
+            return data
+        numbers = {str(key): value for key, value in data.items() if key not in ("profile", "name")}
+        profile = PROFILES.get(str(data.get("profile")))
+        if profile is None:
+            raise ValueError(str(unknown("profile", printable(str(data.get("profile"))), PROFILES)))
+        known = _known(profile, numbers)
+        for key in numbers:
+            if key not in known:
+                raise ValueError(str(unknown(f"parameter of {profile.name}", printable(key), known)))
+        values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
+        stands_for_others = [key for key in known if key not in profile.parameters]
+        needed = [key for key in profile.required if key in known] + stands_for_others
+        if missing := [key for key in needed if key not in values]:
+            raise ValueError(f"{profile.name} needs {', '.join(missing)}")
+        if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
+            raise ValueError(f"{profile.name} needs exactly one of {', '.join(profile.one_of)}")
+        return {"profile": profile.name, "name": data.get("name"), "parameters": values}
+
+
+def _known(profile: Profile, numbers: Iterable[str]) -> list[str]:
+    """Names of the parameters that may be stated: POLAR instead of e1 and e2, GALAXY instead of image and scale."""
+    known = list(profile.parameters)
+    if "e1" in profile.required and any(key in numbers for key in POLAR):
+        known = [key for key in known if key not in ("e1", "e2")] + list(POLAR)
+    if "image" in profile.required:
+        known = [key for key in known if key not in ("image", "scale")] + list(GALAXY)
+    return known
