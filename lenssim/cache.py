@@ -4,6 +4,8 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lenssim.errors import SurroundingsError
@@ -18,6 +20,7 @@ __all__ = [
     "prepare_run_folder",
     "private_compilers",
     "run_folder",
+    "scratch_folder",
     "temporary_fault",
     "temporary_folder",
 ]
@@ -124,6 +127,17 @@ def run_folder() -> Path:
 def _remove(folder: Path, owner: int) -> None:
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a private folder to work in, gone afterwards.
+
+    Raises:
+        SurroundingsError: No folder takes temporary files.
+    """
+    with tempfile.TemporaryDirectory(prefix="lenssim-", dir=temporary_folder(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def prepare_run_folder() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lenssim.cli.options import Json
+from lenssim.commands import command
 
 __all__ = ["register"]
 
@@ -77,7 +78,7 @@ def info(folder: Folder, json: Json = False) -> None:
                 if name == "bytes"
                 else f"{name.replace('_', ' '):<14} {value}"
             )
-    print(f"next: lenssim verify {folder}, or lenssim show {folder}")
+    print(f"next: {command('verify', folder)}, or {command('show', folder)}")
 
 
 def verify(
@@ -149,7 +150,7 @@ def deeplense(
         )
     counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
     print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
-    print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
+    print(f"next: {command('show', out)}, or {command('train', 'classify', '--net', 'cnn', '--data', out)}")
 
 
 def export(

@@ -13,7 +13,7 @@ from lenssim.data.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.files import canonical_json, cause, is_temporary, sweep, write_json
 from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, Audit, Manifest, Plan, read_plan, read_record, shard_name
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
-from lenssim.errors import ConfigError, IncompleteError, StorageError
+from lenssim.errors import ConfigError, IncompleteError, StorageError, SurroundingsError
 
 __all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
 
@@ -142,6 +142,8 @@ def _make(
             report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
     except StorageError as error:
         raise IncompleteError(f"{error}\n{safe.format(done, total)}") from None
+    except SurroundingsError as error:
+        raise SurroundingsError(f"{error}\n{done} of {total} samples are done and safe") from None
     if failures:
         raise IncompleteError(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.commands import command
 from lenssim.data.files import read_json, write
 from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
@@ -66,14 +67,17 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
 def _command(plan: Plan) -> str:
     config = plan.config
     if "preset" not in config:
-        return f"lenssim import {config.get('layout')} {config.get('source')} --out D"
+        return command("import", config.get("layout"), config.get("source"), "--out", "D")
     options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
     options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
     options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
     options["truth"] = ",".join(config.get("truth", [])) or None
-    words = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    words: list[object] = []
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", value]
     words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
-    return " ".join(["lenssim generate", *words])
+    return command("generate", *words)
 
 
 def _model(preset: dict[str, Any]) -> str:

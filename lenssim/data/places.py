@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.cache import cache_root
 from lenssim.data.files import canonical_json, write
 from lenssim.data.manifest import (
     MANIFEST,
@@ -25,7 +25,8 @@ from lenssim.data.manifest import (
     shard_name,
 )
 from lenssim.data.stores import Kept, Store, check_columns, read_columns, store_of
-from lenssim.errors import ConfigError, DataError, LenssimError
+from lenssim.errors import ConfigError, DataError, LenssimError, SurroundingsError
+from lenssim.folders import make_private
 
 __all__ = ["FOLLOW", "Facts", "Folder", "Growing", "Remote", "complete", "is_url", "locate", "path_of", "reading"]
 
@@ -91,10 +92,18 @@ class Remote:
     def __init__(self, url: str) -> None:
         self.url, self.kept = url.rstrip("/"), Kept()
         self.origin = path_of(self.url)
-        base = Path(os.environ.get("LENSSIM_CACHE") or Path.home() / ".cache" / "lenssim") / "data"
+        root = cache_root()
+        if root is None:
+            raise SurroundingsError(
+                f"this user has no home folder to keep {self.url} in; set LENSSIM_CACHE to a folder"
+            )
+        base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
-        (self.folder / SHARDS).mkdir(parents=True, exist_ok=True)
+        if fault := make_private(self.folder / SHARDS):
+            raise SurroundingsError(
+                f"{self.url} cannot be kept in {base}: {fault}; set LENSSIM_CACHE to another folder"
+            )
         for name, data in documents.items():
             write(self.folder / name, data)
         try:

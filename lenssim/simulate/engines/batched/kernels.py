@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import subprocess
-import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +28,7 @@ from lenssim.cache import (
     cache_root,
     private_compilers,
     run_folder,
+    scratch_folder,
     temporary_folder,
 )
 from lenssim.errors import ConfigError, SurroundingsError
@@ -160,8 +160,8 @@ def _workshop() -> Iterator[Path]:
     """A private folder to compile in, gone afterwards."""
     private_compilers()
     try:
-        with tempfile.TemporaryDirectory(prefix="lenssim-", dir=temporary_folder()) as folder:
-            yield Path(folder)
+        with scratch_folder() as folder:
+            yield folder
     except OSError as error:
         raise SurroundingsError(f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR") from None
 
@@ -202,7 +202,9 @@ def _compile_or_say_why(
         _compile(module, example, dynamic, target, config)
     except Exception as error:
         if fault := refusal(target.parent, KERNEL_ROOM // 4):
-            raise SurroundingsError(f"no kernel can be compiled in {target.parent.parent}: {fault}; set TMPDIR") from None
+            raise SurroundingsError(
+                f"no kernel can be compiled in {target.parent.parent}: {fault}; set TMPDIR"
+            ) from None
         log = (cache_folder(_KERNELS) or run_folder()) / f"{target.stem}.log"
         with suppress(OSError):
             log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
@@ -216,9 +218,7 @@ def _compile(
     module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], target: Path, config: dict[str, Any]
 ) -> None:
     program = torch.export.export(module, example, dynamic_shapes=dynamic)
-    torch._inductor.aoti_compile_and_package(
-        program, package_path=str(target), inductor_configs=config | _libraries()
-    )
+    torch._inductor.aoti_compile_and_package(program, package_path=str(target), inductor_configs=config | _libraries())
 
 
 def _libraries() -> dict[str, Any]:
