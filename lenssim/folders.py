@@ -80,15 +80,13 @@ def danger(path: Path, top: Path | None = None) -> str:
         if problem := _change(real, real.lstat(), sticky=False):
             return problem
         for folder in real.parents:
-            if folder == last or last in folder.parents:
-                problem = _change(folder, folder.lstat(), sticky=True)
-            elif _open_to_all(folder.lstat()):
-                problem = f"everybody can write to {folder}"
-            if problem:
+            if folder != last and last not in folder.parents:
+                break
+            if problem := _change(folder, folder.lstat(), sticky=True):
                 return problem
+        return _open_above(real)
     except OSError as error:
         return reason(error)
-    return ""
 
 
 def shared_danger(folder: Path) -> str:
@@ -99,7 +97,9 @@ def shared_danger(folder: Path) -> str:
     """
     try:
         real = folder.resolve(strict=True)
-        return _change(real, real.lstat(), sticky=True)
+        if problem := _change(real, real.lstat(), sticky=True):
+            return problem
+        return _open_above(real)
     except OSError as error:
         return reason(error)
 
@@ -116,8 +116,13 @@ def _change(path: Path, status: os.stat_result, *, sticky: bool) -> str:
     return ""
 
 
-def _open_to_all(status: os.stat_result) -> bool:
-    return bool(status.st_mode & stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+def _open_above(path: Path) -> str:
+    """The first folder above a path in which everybody could replace what lies there."""
+    for folder in path.parents:
+        mode = folder.lstat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"everybody can write to {folder}"
+    return ""
 
 
 @lru_cache

@@ -81,8 +81,6 @@ def _run() -> int:
     except LenssimError as error:
         say(str(error))
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output left (lenssim ... | head)
-        return 1
     except OSError as error:
         return _refused(error)
     except MemoryError as error:
@@ -112,10 +110,6 @@ def _code(end: SystemExit) -> int:
 
 def _refused(error: OSError) -> int:
     """Tell what the system refused, where nothing nearer to it did; the exit code."""
-    if (fault := stdout_fault()) is not None:
-        if fault:
-            say(f"cannot write to stdout: {fault}")
-        return 1
     if error.filename is None:
         say(f"the system refused: {reason(error)}; lenssim doctor looks for what is wrong here")
         return 1

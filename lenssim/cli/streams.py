@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -12,19 +12,27 @@ __all__ = ["stdout_fault", "whole_streams"]
 
 
 class _Forgiving:
-    """A stream whose failures stop nobody: what cannot be written is dropped."""
+    """A stream whose failures stop nobody: what cannot be written is dropped, and the first reason remembered."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self.fault: Exception | None = None
 
     def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):
-            self.stream.write(text)
+        self._tried(self.stream.write, text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self.stream.flush()
+        self._tried(self.stream.flush)
+
+    def _tried(self, action: Callable[..., object], *arguments: str) -> None:
+        if self.fault is not None:
+            return
+        try:
+            action(*arguments)
+        except (OSError, ValueError) as error:  # ValueError: it was closed in this process
+            self.fault = error
+            _lead_nowhere(self.stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -34,21 +42,23 @@ class _Forgiving:
 def whole_streams() -> Iterator[None]:
     """Give the program its three streams for as long as the context lasts.
 
-    A closed one leads nowhere, so that no file of ours gets its number. stdout escapes characters
-    that its encoding lacks. stderr, which carries notes and progress, never raises.
+    A closed one leads nowhere, so that no file of ours gets its number. stdout escapes characters that its
+    encoding lacks. What stdout and stderr cannot take is dropped: the work goes on, see `stdout_fault`.
     """
     for number in range(3):
         _open_if_closed(number)
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = sys.stdin or _nowhere("r")
-    sys.stdout = sys.stdout or _nowhere("w")
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout = sys.stdout or _nowhere("w")
+    if hasattr(stdout, "reconfigure"):
+        stdout.reconfigure(errors="backslashreplace")
+    sys.stdout = _Forgiving(stdout)
     sys.stderr = _Forgiving(sys.stderr or _nowhere("w"))
     try:
         yield
     finally:
-        _let_go(sys.stderr.stream)
+        sys.stdout.flush()
+        sys.stderr.flush()
         sys.stdin, sys.stdout, sys.stderr = before
 
 
@@ -64,23 +74,14 @@ def _nowhere(mode: str) -> Any:
 
 
 def stdout_fault() -> str | None:
-    """Write out what stdout still holds; return why that failed, "" if only its reader left, None if all is well."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _lead_nowhere(sys.stdout)
+    """Return why stdout did not take all that was printed, "" if only its reader left, None if all is well."""
+    sys.stdout.flush()
+    fault = getattr(sys.stdout, "fault", None)
+    if fault is None:
+        return None
+    if isinstance(fault, BrokenPipeError):  # lenssim ... | head
         return ""
-    except (OSError, ValueError) as error:
-        _lead_nowhere(sys.stdout)
-        return reason(error) if isinstance(error, OSError) else str(error)
-    return None
-
-
-def _let_go(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        _lead_nowhere(stream)
+    return reason(fault) if isinstance(fault, OSError) else str(fault)
 
 
 def _lead_nowhere(stream: TextIO) -> None:

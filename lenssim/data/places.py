@@ -94,9 +94,7 @@ class Remote:
         self.origin = path_of(self.url)
         root = cache_root()
         if root is None:
-            raise SurroundingsError(
-                f"this user has no home folder to keep {self.url} in; set LENSSIM_CACHE to a folder"
-            )
+            raise SurroundingsError(f"{self.url} cannot be kept: this user has no home folder; set LENSSIM_CACHE")
         base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]

@@ -122,12 +122,12 @@ def _made(package: str, name: str, make: Callable[[Path], None]) -> Path:
     """Path of a kernel that `make` compiles, unless another process of this user has just done so."""
     if fault := cache_fault(_KERNELS):
         place = cache_root() or "the cache"
+        folder = run_folder() / _KERNELS
         say_once(
             "cache",
             f"kernels cannot be kept in {place}: {fault}. They are compiled for this run alone, which takes "
             "minutes each time; set LENSSIM_CACHE to a folder of your own that can be written",
         )
-        folder = run_folder() / _KERNELS
         if problem := make_private(folder):
             raise SurroundingsError(f"kernels can be kept neither in {place} nor in {folder}: {problem}")
     else:
