@@ -59,7 +59,11 @@ def whole_streams() -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        ours = sys.stdin, sys.stdout.stream, sys.stderr.stream
         sys.stdin, sys.stdout, sys.stderr = before
+        for stream, earlier in zip(ours, before, strict=True):
+            if earlier is None:
+                stream.close()
 
 
 def _open_if_closed(number: int) -> None:

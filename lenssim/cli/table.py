@@ -23,7 +23,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: It
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
-    table = Table(box=None, pad_edge=False, show_header=any(head))
+    table = Table(box=None, pad_edge=False, show_header=any(head), header_style="")
     numbers = set(right)
     for name in head:
         justify = "right" if name in numbers else "left"
