@@ -9,6 +9,7 @@ __all__ = [
     "IncompleteError",
     "LenssimError",
     "StorageError",
+    "SurroundingsError",
     "VerificationError",
     "unknown",
 ]
@@ -24,6 +25,10 @@ class ConfigError(LenssimError):
     """A value, name or file of the user's asks for something that cannot be done (exit code 2)."""
 
     exit_code = 2
+
+
+class SurroundingsError(ConfigError):
+    """The machine or its settings refuse what the program needs: no sample is at fault, no repetition mends it."""
 
 
 class DataError(LenssimError):

@@ -44,6 +44,8 @@ def evaluate(
     """
     from json import dumps
 
+    from lenssim.cli.table import print_table
+    from lenssim.commands import command
     from lenssim.learn.card import write_card
     from lenssim.learn.evaluate import evaluate as judge
     from lenssim.learn.evaluate import evaluation_folder
@@ -61,15 +63,14 @@ def evaluate(
         return
     task = trained.record.task
     names = {name: scores[key] for key, name in task.headlines.items()} | task.details(scores)
-    for name, score in names.items():
-        print(f"{name:<{max(map(len, names))}}  {interval_text(score)}")
+    print_table(["", ""], [[name, interval_text(score)] for name, score in names.items()])
     for line in task.remarks(document):
         print(line)
     if "unlike_training_data" in document:
         look = document["unlike_training_data"]
         print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
     print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
-    print(f"next: lenssim predict {run} FILE...")
+    print(f"next: {command('predict', run, 'FILE...')}")
 
 
 def predict(
@@ -135,21 +136,9 @@ def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
         }
         for p in predictions
     ]
-    _print_table(list(lines[0]), [list(line.values()) for line in lines])
+    print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
 def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
     """The last cell of a prediction's line; none for a run that cannot tell."""
     return {} if novelty is None else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
-
-
-def _print_table(head: list[str], lines: list[list[str]]) -> None:
-    """A table on stdout, never folded where nobody looks at a terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*head, box=None, pad_edge=False)
-    for line in lines:
-        table.add_row(*line)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 10_000, markup=False, highlight=False)

@@ -1,11 +1,15 @@
 """`lenssim audit`: could a network tell the classes of a data set apart without learning substructure?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenssim.cli.options import Json
+from lenssim.commands import command
+
+if TYPE_CHECKING:
+    from lenssim.learn.leaks import Leak
 
 __all__ = ["register"]
 
@@ -38,6 +42,7 @@ def audit(
     """
     from json import dumps
 
+    from lenssim.cli.table import print_table
     from lenssim.data.card import LEAK_AUDIT, write_card
     from lenssim.data.dataset import ShardDataset
     from lenssim.data.files import write_json
@@ -53,21 +58,25 @@ def audit(
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
     document, found = judge(dataset, limit, None if judged_by is None else ShardDataset(judged_by))
-    if json:
-        print(dumps(document))
-    else:
-        width = max(len(" / ".join(leak.classes)) for leak in found)
-        print(f"{'classes':<{width}}  {'statistic':<14} {'AUC':>6}  95 % interval")
-        for leak in found:
-            mark = "  leaks" if leak.leaks else ""
-            pair = f"{' / '.join(leak.classes):<{width}}  {leak.statistic:<14}"
-            print(f"{pair} {leak.auc:>6.3f}  [{leak.low:.3f}, {leak.high:.3f}]{mark}")
-        print(printable(str(document["verdict"])))
     if out is None and isinstance(dataset.place, Folder):
         out = dataset.folder / LEAK_AUDIT
     if out is not None:
         write_json(out, document)
     if isinstance(dataset.place, Folder):
         write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
-    if not json:
-        print(f"next: lenssim train classify --net cnn --data {data}" + ("" if out is None else f"; kept in {out}"))
+    if json:
+        print(dumps(document))
+        return
+    rows = [
+        [" / ".join(leak.classes), leak.statistic, f"{leak.auc:.3f}", f"[{leak.low:.3f}, {leak.high:.3f}]", _mark(leak)]
+        for leak in found
+    ]
+    print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])
+    print(printable(str(document["verdict"])))
+    if out is not None:
+        print(f"kept in {out}")
+    print(f"next: {command('train', 'classify', '--net', 'cnn', '--data', data)}")
+
+
+def _mark(leak: "Leak") -> str:
+    return "leaks" if leak.leaks else ""

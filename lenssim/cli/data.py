@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lenssim.cli.options import Json
+from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.data.manifest import Manifest
@@ -83,7 +84,7 @@ def info(folder: Folder, json: Json = False) -> None:
                 if name == "bytes"
                 else f"{name.replace('_', ' '):<14} {value}"
             )
-    print(f"next: lenssim verify {folder}, or lenssim show {folder}")
+    print(f"next: {command('verify', folder)}, or {command('show', folder)}")
 
 
 def verify(
@@ -191,7 +192,7 @@ def deeplense(
             note=_note,
         )
     _print_imported(out, manifest)
-    print(f"next: lenssim show {out}, or lenssim train classify --net cnn --data {out}")
+    print(f"next: {command('show', out)}, or {command('train', 'classify', '--net', 'cnn', '--data', out)}")
 
 
 def pairs(
@@ -221,7 +222,7 @@ def pairs(
             note=_note,
         )
     _print_imported(out, manifest)
-    print(f"next: lenssim show {out}, or lenssim show {out} --picture hr")
+    print(f"next: {command('show', out)}, or {command('show', out, '--picture', 'hr')}")
 
 
 def _note(text: str) -> None:

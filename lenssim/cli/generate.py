@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lenssim.cli.options import Json
+from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.data.cluster import Runner
@@ -133,7 +134,7 @@ def generate(
         if mine is not None:
             made = generate_share(out, plan, mine, workers=workers, report=report, stop=stop)
             print(f"{out}: {len(mine)} of {plan.shards} shards, {made} images")
-            print(f"next, when the other shares are there: lenssim seal {out}")
+            print(f"next, when the other shares are there: {command('seal', out)}")
             return
         if runner is None:
             runner = _here(plan, workers, dashboard)
@@ -152,7 +153,9 @@ def _note(text: str) -> None:
 def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
     from lenssim.data.cluster import local_runner
     from lenssim.data.generate import modules
+    from lenssim.data.surroundings import require
 
+    require(min(workers, plan.shards), plan.config["engine_settings"])
     return local_runner(min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note)
 
 
@@ -183,8 +186,9 @@ def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
             f"{manifest.audit.peak:.1e} of the peak, {manifest.audit.noise:.1e} of the noise"
         )
     print(f"fingerprint {manifest.fingerprint}")
-    question = "classify" if len(manifest.class_counts) > 1 else "regress --targets NAME,..."
-    print(f"next: lenssim show {out}, or lenssim train {question} --net cnn --data {out}")
+    question = ["classify"] if len(manifest.class_counts) > 1 else ["regress", "--targets", "NAME,..."]
+    training = command("train", *question, "--net", "cnn", "--data", out)
+    print(f"next: {command('show', out)}, or {training}")
 
 
 def render(

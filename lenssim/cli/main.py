@@ -1,17 +1,35 @@
 """The command `lenssim`: its groups of commands and its one way of reporting errors."""
 
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 import lenssim
-from lenssim.cli import answer, audit, data, folder, generate, models, parity, population, recipe, train
+from lenssim.cli import answer, audit, data, doctor, folder, generate, models, parity, population, recipe, train
+from lenssim.cli.streams import stdout_fault, whole_streams
 from lenssim.drawing import ignore_user_settings
 from lenssim.errors import LenssimError
+from lenssim.folders import reason
+from lenssim.names import printable
+from lenssim.notes import say
 
 __all__ = ["app", "main"]
+
+_ABOUT_PATHS = (  # another path would do
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
 
 app = typer.Typer(
     name="lenssim",
@@ -39,18 +57,63 @@ def _options(
     pass
 
 
-for group in (models, generate, folder, parity, data, audit, train, answer, recipe, population):
+for group in (models, generate, folder, parity, data, audit, train, answer, recipe, population, doctor):
     group.register(app)
 
 
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 failure, 2 usage or config, 3 verification, 4 incomplete, 130 / 143."""
     ignore_user_settings()
+    with whole_streams(), _safe_path():
+        code = _run()
+        fault = stdout_fault()
+        if fault:
+            say(f"cannot write to stdout: {fault}")
+        if fault is not None and code == 0:
+            code = 1
+        sys.exit(code)
+
+
+def _run() -> int:
+    """Exit code of the command; errors are told on stderr, in a line."""
     try:
         app()
+    except SystemExit as end:
+        return _code(end)
     except LenssimError as error:
-        print(f"lenssim: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output left (lenssim ... | head)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        say(str(error))
+        return error.exit_code
+    except OSError as error:
+        return _refused(error)
+    except MemoryError as error:
+        say(f"there is not enough memory{f' ({error})' if str(error) else ''}; fewer workers or smaller data need less")
+        return 1
+    return 0
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Processes that are begun meanwhile import nothing from the working folder, where others may write."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+
+
+def _code(end: SystemExit) -> int:
+    if isinstance(end.code, str):
+        say(end.code)
+        return 1
+    return end.code or 0
+
+
+def _refused(error: OSError) -> int:
+    """Tell what the system refused, where nothing nearer to it did; the exit code."""
+    if error.filename is None:
+        say(f"the system refused: {reason(error)}; lenssim doctor looks for what is wrong here")
+        return 1
+    say(f"cannot use {printable(os.fsdecode(error.filename))}: {reason(error)}")
+    return 2 if error.errno in _ABOUT_PATHS else 1

@@ -7,6 +7,8 @@ import typer
 
 __all__ = ["register"]
 
+_FIGURES = {"max/peak": "max_peak", "rms/peak": "rms_peak", "max/noise": "max_noise", "rms/noise": "rms_noise"}
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
@@ -36,6 +38,7 @@ def parity(
     """
     from json import dumps
 
+    from lenssim.cli.table import print_table
     from lenssim.data.files import write
     from lenssim.data.residuals import residual_figure
     from lenssim.errors import ConfigError, VerificationError
@@ -56,10 +59,16 @@ def parity(
         if json:
             continue
         print(f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}, against {REFERENCE}")
-        print(f"  {'engine':<10}{'class':<16}{'max/peak':>10}{'rms/peak':>10}{'max/noise':>11}{'rms/noise':>11}  worst")
-        for each in table.residuals:
-            figures = f"{each.max_peak:>10.1e}{each.rms_peak:>10.1e}{each.max_noise:>11.1e}{each.rms_noise:>11.1e}"
-            print(f"  {each.engine:<10}{each.class_name:<16}{figures}  number {each.number}")
+        rows = [
+            [
+                residual.engine,
+                residual.class_name,
+                *(f"{getattr(residual, name):.1e}" for name in _FIGURES.values()),
+                f"number {residual.number}",
+            ]
+            for residual in table.residuals
+        ]
+        print_table(["engine", "class", *_FIGURES, "worst"], rows, right=_FIGURES)
     if json:
         print(dumps([table.document() for table in tables], indent=1))
     elif out is not None:

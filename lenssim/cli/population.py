@@ -7,6 +7,7 @@ import typer
 
 from lenssim.cli.options import Json
 from lenssim.cli.problems import raise_problems
+from lenssim.commands import quoted
 
 __all__ = ["register"]
 
@@ -88,4 +89,4 @@ def _print_populations(found: dict[str, Any]) -> None:
             if isinstance(own, dict):
                 print(f"{name}: {own['mean']:.4g} +- {own['sigma']:.2g}")
     print(f"{found['images']} images; figures and all numbers are in {found['folder']}")
-    print(f"next: look at {found['folder']}/corner.png")
+    print(f"next: look at {quoted(Path(found['folder']) / 'corner.png')}")

@@ -8,6 +8,7 @@ import typer
 
 from lenssim.cli.options import Device, Json
 from lenssim.cli.stop import resumable
+from lenssim.commands import command, quoted
 
 __all__ = ["register"]
 
@@ -49,7 +50,8 @@ def run_recipe(
 
         return [progress()]
 
-    with resumable(f"lenssim run {recipe} --out {folder}" + (f" --jobs {jobs}" if jobs > 1 else "")):
+    several = ["--jobs", jobs] if jobs > 1 else []
+    with resumable(command("run", recipe, "--out", folder, *several)):
         from lenssim.learn.follow import follow
 
         rows = follow(
@@ -66,4 +68,4 @@ def run_recipe(
         print(dumps([asdict(row) for row in rows]))
         return
     print(report_text(steps.title, rows))
-    print(f"next: open {folder}/report.html")
+    print(f"next: open {quoted(folder / 'report.html')}")

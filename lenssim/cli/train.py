@@ -9,6 +9,7 @@ import typer
 
 from lenssim.cli.options import Json
 from lenssim.cli.stop import resumable
+from lenssim.commands import command
 
 __all__ = ["register"]
 
@@ -154,7 +155,7 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     from lenssim.learn.progress import progress
     from lenssim.learn.train import train
 
-    with resumable(f"lenssim train {config.task} --out {folder} --resume"):
+    with resumable(command("train", config.task, "--out", folder, "--resume")):
         run = train(config, folder, resume=resume, callbacks=[progress()])
     write_card(run)
     result = run.record.result
@@ -169,7 +170,7 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
     )
     scores = ", ".join(f"{name} {result.scores[key]:.4f}" for key, name in run.record.task.progress.items())
     print(f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, {scores}")
-    print(f"next: lenssim evaluate {folder} --data {config.data or 'D'}")
+    print(f"next: {command('evaluate', folder, '--data', config.data or 'D')}")
 
 
 def _default_folder(settings: dict[str, Any]) -> Path:

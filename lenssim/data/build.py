@@ -28,7 +28,7 @@ from lenssim.data.places import Folder
 from lenssim.data.reading import LinkError, check_inside
 from lenssim.data.rules import broken_rules
 from lenssim.data.shards import Samples, fingerprint_sum, write_shard
-from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
+from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError, SurroundingsError
 
 __all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
 
@@ -166,6 +166,8 @@ def _make(
             report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
     except StorageError as error:
         raise IncompleteError(f"{error}\n{safe.format(done, total)}") from None
+    except SurroundingsError as error:
+        raise SurroundingsError(f"{error}\n{done} of {total} samples are done and safe") from None
     if failures:
         raise IncompleteError(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"

@@ -1,9 +1,9 @@
 """The card of a data set: what it is, how to make it again, and whether its classes give themselves away."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
+from lenssim.commands import command
 from lenssim.data.files import read_json, write
 from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
@@ -77,9 +77,12 @@ def _command(plan: Plan) -> str:
     options |= {"galaxies": "PATH" if config["preset"].get("galaxies") else None}
     options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
     options["truth"] = ",".join(config.get("truth", [])) or None
-    words = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    words: list[object] = []
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", value]
     words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
-    return " ".join(["lenssim generate", *words])
+    return command("generate", *words)
 
 
 def _import_command(config: dict[str, Any]) -> str:
@@ -87,10 +90,11 @@ def _import_command(config: dict[str, Any]) -> str:
     renamed = config.get("map_classes", {})
     options["map-classes"] = ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
     options |= dict(zip(("image", "truth"), config.get("folders", ()), strict=False))
-    words = ["lenssim", "import", str(config.get("layout")), str(config.get("source")), "--out", "D"]
+    words: list[object] = ["import", config.get("layout"), config.get("source"), "--out", "D"]
     for name, value in options.items():
-        words += [] if value is None else [f"--{name}", str(value)]
-    return shlex.join(words)
+        if value is not None:
+            words += [f"--{name}", value]
+    return command(*words)
 
 
 def _model(preset: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Failures: a shard that cannot be made is tried again, then recorded with its samples, seeds and traceback."""
 
 import contextlib
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lenssim.data.files import read_json, write_json
 from lenssim.data.manifest import Plan, read_record, shard_name
-from lenssim.errors import ConfigError, DataError, StorageError, VerificationError
+from lenssim.errors import (
+    ConfigError,
+    DataError,
+    StorageError,
+    SurroundingsError,
+    VerificationError,
+)
+from lenssim.folders import reason
 
 __all__ = [
     "FAILURES",
@@ -84,7 +92,8 @@ def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, An
     """Make a shard unless it is there; try again if that fails, then record why, so that others can go on.
 
     Errors that no repetition mends (`ConfigError`, `VerificationError`) or that meet every shard (`StorageError`) are
-    raised.
+    raised. What the system refuses (`OSError`) is no sample's fault: where it is refused twice, it is a
+    `SurroundingsError`.
     """
     plan, place = Plan.model_validate(document), Path(folder)
     there = read_record(place, plan, shard)
@@ -95,15 +104,28 @@ def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, An
             rows = task(folder, document, shard)
         except (ConfigError, StorageError, VerificationError):
             raise
+        except OSError as error:
+            if tries + 1 == _TRIES:
+                raise _refused(error) from error
         except Exception as error:
             failure = ShardFailure(shard=shard, tries=tries + 1, error=_line(error), traceback=traceback.format_exc())
         else:
             with contextlib.suppress(OSError):
                 _path(place, shard).unlink(missing_ok=True)
             return Outcome(shard, rows, retries=tries)
-    if blame is not None:
-        failure = failure.model_copy(update={"samples": tuple(blame(plan, shard))})
-    return record(place, failure)
+    try:
+        samples = () if blame is None else tuple(blame(plan, shard))
+    except OSError as error:
+        raise _refused(error) from error
+    return record(place, failure.model_copy(update={"samples": samples}))
+
+
+def _refused(error: OSError) -> SurroundingsError:
+    where = "" if error.filename is None else f" at {os.fsdecode(error.filename)}"
+    return SurroundingsError(
+        f"the system refused what a shard needs{where}: {reason(error)}; no sample is at fault. Mend that "
+        "(lenssim doctor looks for it), then repeat the command"
+    )
 
 
 def record(folder: Path, failure: ShardFailure) -> Outcome:

@@ -14,8 +14,9 @@ from lenssim.data.failures import SampleFailure, sample_failure
 from lenssim.data.manifest import PLAN, Audit, Manifest, Plan, check_size, read_plan, without_paths
 from lenssim.data.shards import Samples, scene_attributes
 from lenssim.data.storage import check_storage
+from lenssim.data.surroundings import require
 from lenssim.data.truth import UNITS, Sight, pictures, scalars, truth_config, truth_modules
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, SurroundingsError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
@@ -162,6 +163,7 @@ def generate(
     `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work.
     """
     if runner is None:
+        require(min(workers, plan.shards), plan.config["engine_settings"])
         runner = local_runner(min(workers, plan.shards), preload=modules(plan))
     return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
 
@@ -177,6 +179,7 @@ def generate_share(
 ) -> int:
     """Simulate some shards of a plan, see `share`; returns their samples. Whoever comes last calls `seal`."""
     shards = list(shards)
+    require(min(workers, len(shards)), plan.config["engine_settings"])
     runner = local_runner(min(workers, len(shards)), preload=modules(plan))
     return build_share(folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop)
 
@@ -235,6 +238,8 @@ def culprits(plan: Plan, shard: int) -> list[SampleFailure]:
 def _failure(plan: Plan, rows: range) -> SampleFailure | None:
     try:
         make_samples(plan, rows)
+    except (OSError, SurroundingsError):  # no sample's fault
+        raise
     except Exception as error:
         return sample_failure(plan, rows.start, error)
     return None

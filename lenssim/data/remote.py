@@ -2,20 +2,21 @@
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from lenssim.cache import cache_root
 from lenssim.data.digests import is_whole
-from lenssim.data.files import cause, make_folder, write
+from lenssim.data.files import cause, write
 from lenssim.data.folder import MIXED_BLOCKS, Facts, check_manifest, facts_of
 from lenssim.data.manifest import MANIFEST, PLAN, SHARDS, ShardRecord, read_manifest, read_plan, shard_name
 from lenssim.data.stores import Kept, Store, check_columns, store_of
 from lenssim.data.urls import path_of, reading
-from lenssim.errors import DataError, StorageError, VerificationError
+from lenssim.errors import DataError, StorageError, SurroundingsError, VerificationError
+from lenssim.folders import make_private
 
 __all__ = ["Remote"]
 
@@ -31,11 +32,17 @@ class Remote:
         self.url, self.kept = url.rstrip("/"), Kept()
         self._checked: set[int] = set()  # shards whose copy here was hashed by this process
         self.origin = path_of(self.url)
-        base = Path(os.environ.get("LENSSIM_CACHE") or Path.home() / ".cache" / "lenssim") / "data"
+        root = cache_root()
+        if root is None:
+            raise SurroundingsError(f"{self.url} cannot be kept: this user has no home folder; set LENSSIM_CACHE")
+        base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
+        if fault := make_private(self.folder / SHARDS):
+            raise SurroundingsError(
+                f"{self.url} cannot be kept in {base}: {fault}; set LENSSIM_CACHE to another folder"
+            )
         with _cache(base):
-            make_folder(self.folder / SHARDS)
             for name, data in documents.items():
                 if not (self.folder / name).is_file() or (self.folder / name).read_bytes() != data:
                     write(self.folder / name, data)

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.commands import command
 from lenssim.data.card import LEAK_AUDIT
 from lenssim.data.files import read_json, write
 from lenssim.data.places import path_of
 from lenssim.errors import DataError
+from lenssim.learn.config import LiveData
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run, RunRecord
 from lenssim.names import markdown
@@ -138,23 +140,32 @@ def _audited(run: Run) -> str:
 
 def _command(run: Run) -> str:
     """The command that trains this run again."""
-    config, words = run.record.config, []
+    config = run.record.config
+    words: list[object] = []
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if name in ("task", "device") or value == field.default or value is None:
             continue
         if name == "live":
-            words += [f"--live {value.model}", f"--live-n {value.n}", f"--live-seed {value.seed}"]
-            words += [f"--live-noise {value.noise}"] if value.noise else []
-            words += ["--live-endless"] if value.endless else []
-            continue
-        option = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(option)
-        elif isinstance(value, dict):
-            words.append(option + " " + ",".join(f"{key}={number:g}" for key, number in value.items()))
-        elif isinstance(value, (list, tuple)):
-            words.append(option + " " + ",".join(map(str, value)))
+            words += _live_options(value)
         else:
-            words.append(f"{option} {value}")
-    return " ".join([f"lenssim train {config.task}", *words, f"--out {run.folder}"])
+            words += _option(name, value)
+    return command("train", config.task, *words, "--out", run.folder)
+
+
+def _live_options(live: LiveData) -> list[object]:
+    words: list[object] = ["--live", live.model, "--live-n", live.n, "--live-seed", live.seed]
+    if live.noise:
+        words += ["--live-noise", live.noise]
+    return [*words, "--live-endless"] if live.endless else words
+
+
+def _option(name: str, value: Any) -> list[object]:
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [option]
+    if isinstance(value, dict):
+        return [option, ",".join(f"{key}={number:g}" for key, number in value.items())]
+    if isinstance(value, (list, tuple)):
+        return [option, ",".join(map(str, value))]
+    return [option, value]

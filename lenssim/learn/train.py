@@ -15,9 +15,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lenssim.cache import private_compilers
 from lenssim.data.dataset import Batch, ShardDataset
+from lenssim.data.live import LiveDataset
 from lenssim.data.sampler import BatchSampler
 from lenssim.data.stream import stream
+from lenssim.data.surroundings import require
 from lenssim.errors import ConfigError
 from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
 from lenssim.learn.config import TrainConfig
@@ -50,6 +53,8 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
     """
     dataset, folder = open_source(config.data, config.live, config.picture), Path(folder)
+    if isinstance(dataset, LiveDataset):
+        require(0, dataset.config["engine_settings"])
     fit, rows = task_class(config.task).fit, {split: dataset.rows(split) for split in ("train", "validation")}
     task = fit(config, dataset, rows)
     rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
@@ -110,6 +115,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             own.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
         trainer = _trainer(config, device, run, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
         if config.compile:
+            private_compilers()
             model.net.compile()
         reset_peak_memory(device)
         _fit(

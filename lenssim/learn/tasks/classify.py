@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from lenssim.commands import command
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.manifest import ClassName
 from lenssim.errors import DataError, unknown
@@ -141,7 +142,7 @@ class Classify(Task):
 
         p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
         if not np.isfinite(p).all():
-            raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
+            raise DataError(f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them")
         scores = as_document(
             classification_scores(labels, p), bootstrap(labels, p, resamples=resamples, seed=seed), classes
         )

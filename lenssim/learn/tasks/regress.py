@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from lenssim.commands import command
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
@@ -191,7 +192,7 @@ class Regress(Task):
 
         posterior = self.posterior(outputs)
         if not np.isfinite(posterior.mean).all():
-            raise DataError(f"{dataset.folder}: some images hold NaN; lenssim verify {dataset.folder} names them")
+            raise DataError(f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them")
         truth = _values(dataset, self.columns, rows)
         hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
         _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")

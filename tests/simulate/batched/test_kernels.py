@@ -37,12 +37,12 @@ class Undecided(torch.nn.Module):
 
 
 def test_a_kernel_that_does_not_compile_is_no_fault_of_a_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr("lenssim.simulate.engines.batched.kernels._cache", lambda: tmp_path)
+    monkeypatch.setenv("LENSSIM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ConfigError, match=r"kernel 'undecided' does not compile .*--engine lenstronomy"):
         kernel(Undecided(), (torch.ones(3),), "undecided 1", (None,), compiled=True)
-    (log,) = tmp_path.glob("*.log")
+    (log,) = tmp_path.glob("cache/kernels/*.log")
     assert "Undecided" in log.read_text() or "data-dependent" in log.read_text()
-    assert not list(tmp_path.glob("*.pt2"))
+    assert not list(tmp_path.glob("cache/kernels/*.pt2"))
 
 
 class Twice(torch.nn.Module):
@@ -68,10 +68,10 @@ def test_a_compiler_without_a_shared_library_takes_the_one_that_torch_has(tmp_pa
     (tmp_path / "g++").chmod(0o700)
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (str(tmp_path / "g++"),))
     monkeypatch.setattr("lenssim.simulate.engines.batched.kernels.compiler", lambda: str(tmp_path / "g++"))
-    monkeypatch.setattr("lenssim.simulate.engines.batched.kernels._cache", lambda: tmp_path)
+    monkeypatch.setenv("LENSSIM_CACHE", str(tmp_path / "cache"))
     made = kernel(Twice(), (torch.ones(3),), "twice", (None,), compiled=True)
     assert made(torch.full((3,), 2.0)).tolist() == [4.0] * 3
-    (package,) = tmp_path.glob("*.pt2")
+    (package,) = tmp_path.glob("cache/kernels/*.pt2")
     with zipfile.ZipFile(package) as archive:
         (library,) = (archive.read(name) for name in archive.namelist() if name.endswith(".so"))
     assert b"libstdc++.so.6" in library

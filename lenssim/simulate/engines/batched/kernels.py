@@ -9,11 +9,11 @@ import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
-import sys
-import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenssim.errors import ConfigError
+from lenssim.cache import (
+    KERNEL_ROOM,
+    cache_fault,
+    cache_folder,
+    cache_root,
+    private_compilers,
+    run_folder,
+    scratch_folder,
+    temporary_folder,
+)
+from lenssim.errors import ConfigError, SurroundingsError
+from lenssim.folders import danger, make_private, reason, refusal
+from lenssim.notes import RUN_FOLDER, say, say_once
 from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["kernel"]
 
+_KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
     "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
     "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
@@ -50,43 +63,162 @@ def kernel(
 ) -> Callable[..., Tensor]:
     """`module` as a fast function for tensors shaped like `example`, except in the dimensions that are `dynamic`.
 
-    `dynamic` is torch.export's `dynamic_shapes`; `name` tells kernels of this package apart. `one_loop` keeps
-    intermediate results in registers; long formulas compile in sensible time without it. `ConfigError` where it does
-    not compile: another sample would not either.
+    A kernel that is in the cache is read as it lies there, without a lock. Where the cache cannot keep kernels, or
+    others could plant some, they are compiled into the private folder of the run: their bits are the same.
+
+    Args:
+        module: A pure function of tensors.
+        example: Tensors with the shapes and types of the arguments.
+        name: What tells kernels of this package apart.
+        dynamic: torch.export's `dynamic_shapes`.
+        compiled: Whether to compile at all.
+        one_loop: Whether intermediate results stay in registers; long formulas compile in sensible time without it.
+
+    Raises:
+        ConfigError: It does not compile: another sample would not either.
+        SurroundingsError: There is no folder to compile or to unpack it in.
     """
     if not compiled:
         return module
     if example[0].device.type != "cpu":
+        private_compilers()
         return torch.compile(module, fullgraph=True, dynamic=True)
     if compiler() is None:
         raise ConfigError(
             "this data set was begun with compiled kernels, but there is no C++ compiler here; install g++ to continue"
         )
-    path = _cache() / f"{_key(example, name, dynamic)}.pt2"
-    with (_cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers that want a new kernel, one compiles
-        if not path.exists():
-            print(f"lenssim: compiling a kernel, once ({name.split()[0]}, kept in {path.parent})", file=sys.stderr)
-            try:
-                _compile(module, example, dynamic, path, _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR)
-            except Exception as error:
-                log = path.with_suffix(".log")
-                log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
-                raise ConfigError(
-                    f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
-                    "them, or take --engine lenstronomy without --detectability, which needs neither"
-                ) from error
-    return _load(path)
+    package = f"{_key(example, name, dynamic)}.pt2"
+    config = _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR
+
+    def make(target: Path) -> None:
+        _compile_or_say_why(module, example, name, dynamic, target, config)
+
+    path = _ready(package) or _made(package, name, make)
+    try:
+        return _load(path)
+    except RuntimeError as error:
+        if fault := refusal(temporary_folder(), KERNEL_ROOM):
+            raise SurroundingsError(f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR") from None
+        say(f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew")
+        with suppress(OSError):
+            path.unlink()
+    return _load(_made(package, name, make))
+
+
+def _ready(package: str) -> Path | None:
+    """A compiled kernel that nobody else can have planted; None if there is none."""
+    shared = os.environ.get(RUN_FOLDER)
+    folders = [cache_folder(_KERNELS), Path(shared) / _KERNELS if shared else None]
+    for folder in folders:
+        if folder is None:
+            continue
+        path = folder / package
+        if path.is_file() and not path.is_symlink() and not danger(path, folder):
+            return path
+    return None
+
+
+def _made(package: str, name: str, make: Callable[[Path], None]) -> Path:
+    """Path of a kernel that `make` compiles, unless another process of this user has just done so."""
+    if fault := cache_fault(_KERNELS):
+        place = cache_root() or "the cache"
+        folder = run_folder() / _KERNELS
+        say_once(
+            "cache",
+            f"kernels cannot be kept in {place}: {fault}. They are compiled for this run alone, which takes "
+            "minutes each time; set LENSSIM_CACHE to a folder of your own that can be written",
+        )
+        if problem := make_private(folder):
+            raise SurroundingsError(f"kernels can be kept neither in {place} nor in {folder}: {problem}")
+    else:
+        folder = (cache_root() or run_folder()) / _KERNELS
+    with _locked(folder):
+        path = _ready(package)
+        if path is not None:
+            return path
+        say(f"compiling a kernel, once ({name.split()[0]}, kept in {folder})")
+        with _workshop() as workshop:
+            make(workshop / package)
+            return _kept(workshop / package, folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Of several processes that want a new kernel, one compiles. File systems without locks do without."""
+    try:
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise SurroundingsError(f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE") from None
+    with file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """A private folder to compile in, gone afterwards."""
+    private_compilers()
+    try:
+        with scratch_folder() as folder:
+            yield folder
+    except OSError as error:
+        raise SurroundingsError(f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR") from None
+
+
+def _kept(package: Path, folder: Path) -> Path:
+    """Move a kernel to where it is kept, whole or not at all; to the folder of the run where that is impossible."""
+    try:
+        return _moved(package, folder)
+    except OSError as error:
+        say_once("cache", f"kernels cannot be kept in {folder}: {reason(error)}; set LENSSIM_CACHE to another folder")
+        shared = run_folder() / _KERNELS
+        make_private(shared)
+        return _moved(package, shared)
+
+
+def _moved(package: Path, folder: Path) -> Path:
+    fresh = folder / f".{package.name}-{os.getpid()}"
+    try:
+        shutil.copyfile(package, fresh)
+        fresh.chmod(0o600)
+        os.replace(fresh, folder / package.name)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
+    return folder / package.name
+
+
+def _compile_or_say_why(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    name: str,
+    dynamic: tuple[Any, ...],
+    target: Path,
+    config: dict[str, Any],
+) -> None:
+    try:
+        _compile(module, example, dynamic, target, config)
+    except Exception as error:
+        if fault := refusal(target.parent, KERNEL_ROOM // 4):
+            raise SurroundingsError(
+                f"no kernel can be compiled in {target.parent.parent}: {fault}; set TMPDIR"
+            ) from None
+        log = (cache_folder(_KERNELS) or run_folder()) / f"{target.stem}.log"
+        with suppress(OSError):
+            log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
+        raise ConfigError(
+            f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
+            "them, or take --engine lenstronomy without --detectability, which needs neither"
+        ) from error
 
 
 def _compile(
-    module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], path: Path, config: dict[str, Any]
+    module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], target: Path, config: dict[str, Any]
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        fresh = str(Path(folder) / path.name)
-        program = torch.export.export(module, example, dynamic_shapes=dynamic)
-        torch._inductor.aoti_compile_and_package(program, package_path=fresh, inductor_configs=config | _libraries())
-        os.replace(fresh, path)
+    program = torch.export.export(module, example, dynamic_shapes=dynamic)
+    torch._inductor.aoti_compile_and_package(program, package_path=str(target), inductor_configs=config | _libraries())
 
 
 def _libraries() -> dict[str, Any]:
@@ -98,6 +230,7 @@ def _libraries() -> dict[str, Any]:
 
 def _load(path: Path) -> Callable[..., Tensor]:
     """The kernel in a package. The loader under torch's own is used where it can be: that one imports for seconds."""
+    temporary_folder()  # where torch unpacks it
     try:
         runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
     except (AttributeError, TypeError):  # not in this release of torch, or not like this
@@ -108,16 +241,6 @@ def _load(path: Path) -> Callable[..., Tensor]:
         return results[0] if len(results) == 1 else tuple(results)
 
     return run
-
-
-@lru_cache
-def _cache() -> Path:
-    base = os.environ.get("LENSSIM_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lenssim"
-    )
-    path = Path(base) / "kernels"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:
