@@ -9,6 +9,7 @@ import typer
 import lenssim
 from lenssim.cli import answer, audit, data, folder, generate, models, parity, population, recipe, train
 from lenssim.errors import LenssimError
+from lenssim.scratch import temporary_files
 
 __all__ = ["app", "main"]
 
@@ -45,7 +46,8 @@ for group in (models, generate, folder, parity, data, audit, train, answer, reci
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 failure, 2 usage or config, 3 verification, 4 incomplete, 130 / 143."""
     try:
-        app()
+        with temporary_files():
+            app()
     except LenssimError as error:
         print(f"lenssim: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -62,7 +62,7 @@ def follow(
             folder=steps.data / name,
         )
         with generating("generating") as report:
-            generate(steps.data / name, plan, workers=workers, report=report)
+            generate(steps.data / name, plan, workers=workers, report=report, note=say)
     if jobs > 1:
         while todo := steps.audits_and_trainings():
             _side_by_side(todo, jobs, say)

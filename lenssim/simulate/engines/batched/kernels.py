@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.engines.batched.packages import load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["kernel"]
@@ -76,7 +77,7 @@ def kernel(
                     f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
                     "them, or take --engine lenstronomy without --detectability, which needs neither"
                 ) from error
-    return _load(path)
+    return load_package(path)
 
 
 def _compile(
@@ -94,20 +95,6 @@ def _libraries() -> dict[str, Any]:
     name = "libstdc++.so"
     found = subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
     return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
-
-
-def _load(path: Path) -> Callable[..., Tensor]:
-    """The kernel in a package. The loader under torch's own is used where it can be: that one imports for seconds."""
-    try:
-        runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
-    except (AttributeError, TypeError):  # not in this release of torch, or not like this
-        return torch._inductor.aoti_load_package(str(path))
-
-    def run(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
-        results = runner.boxed_run(list(tensors))
-        return results[0] if len(results) == 1 else tuple(results)
-
-    return run
 
 
 @lru_cache

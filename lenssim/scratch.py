@@ -1,0 +1,137 @@
+"""Scratch: a folder of this process for temporary files, its own and its workers'.
+
+Libraries leave files in TMPDIR when a process ends without its destructors: dask's workers, loaders
+of batches, whatever is killed. So the temporary files of a command lie in a folder of its own below
+lenssim's cache. The command removes it at its end. What a killed one left the next one removes:
+nobody holds its lock any more.
+"""
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+from lenssim.errors import StorageError
+
+__all__ = ["cache_folder", "scratch_folder", "temporary_files"]
+
+_NAME = "lenssim-"
+_LOCK = ".lock"
+_LONGEST = 64  # characters: below it lie sockets, whose whole path may have 103
+
+
+def cache_folder() -> Path:
+    """Return the folder of all that lenssim keeps for later: `LENSSIM_CACHE`, or its place in `~/.cache`."""
+    chosen = os.environ.get("LENSSIM_CACHE")
+    if chosen:
+        return Path(chosen).absolute()
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(caches).absolute() / "lenssim"
+
+
+def scratch_folder() -> Path:
+    """Return this process's folder for temporary files, made now and removed when the process ends.
+
+    It lies in `cache_folder()`, or in TMPDIR where that cannot be written or its path is too long.
+
+    Raises:
+        StorageError: Neither can be written.
+    """
+    try:
+        folder = _scratch_of(os.getpid())
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody emptied the cache meanwhile
+    except OSError as error:
+        raise StorageError(
+            f"no temporary file can be made in {cache_folder()} nor in {tempfile.gettempdir()}: {error.strerror}; "
+            "set LENSSIM_CACHE or TMPDIR to a folder that can be written"
+        ) from None
+    return folder
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Have `tempfile` and all processes that are begun meanwhile use `scratch_folder()` as TMPDIR.
+
+    Where there can be none TMPDIR stays as it is.
+    """
+    try:
+        folder = scratch_folder()
+    except StorageError:
+        yield
+        return
+    environment = os.environ.get("TMPDIR")
+    chosen = tempfile.tempdir
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = chosen
+        if environment is None:
+            os.environ.pop("TMPDIR", None)
+        else:
+            os.environ["TMPDIR"] = environment
+
+
+@lru_cache(maxsize=1)
+def _scratch_of(process: int) -> Path:
+    parent = cache_folder() / "scratch"
+    try:
+        if len(str(parent)) + len(_NAME) + 8 > _LONGEST:
+            raise OSError
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder, lock = _begin(parent)
+    except OSError:
+        parent = Path(tempfile.gettempdir())
+        folder, lock = _begin(parent)
+    atexit.register(_end, process, folder, lock)
+    _sweep(parent)
+    return folder
+
+
+def _begin(parent: Path) -> tuple[Path, int]:
+    """Make a new folder and hold its lock."""
+    while True:
+        folder = parent / f"{_NAME}{uuid.uuid4().hex[:8]}"
+        lock = os.open(f"{folder}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with suppress(OSError):  # a file system without locks: nobody sweeps it, see _sweep
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:  # else a sweeper took it for dead before it was locked
+            break
+        os.close(lock)
+    folder.mkdir(mode=0o700)
+    return folder, lock
+
+
+def _end(process: int, folder: Path, lock: int) -> None:
+    if os.getpid() == process:  # not in a child that was forked
+        _remove(folder)
+        os.close(lock)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders whose process is dead."""
+    for path in parent.glob(f"{_NAME}*{_LOCK}"):
+        try:
+            lock = os.open(path, os.O_RDWR)
+        except OSError:  # gone already, or another user's
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path.with_suffix(""))
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        os.unlink(f"{folder}{_LOCK}")
