@@ -6,7 +6,6 @@ lenssim's cache. The command removes it at its end. What a killed one left the n
 nobody holds its lock any more.
 """
 
-import atexit
 import fcntl
 import os
 import shutil
@@ -23,6 +22,7 @@ __all__ = ["cache_folder", "scratch_folder", "temporary_files"]
 
 _NAME = "lenssim-"
 _LOCK = ".lock"
+_LAST = -200  # of multiprocessing's duties at the end: its own folder in here goes before
 _LONGEST = 64  # characters: below it lie sockets, whose whole path may have 103
 
 
@@ -81,6 +81,8 @@ def temporary_files() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _scratch_of(process: int) -> Path:
+    from multiprocessing.util import Finalize
+
     parent = cache_folder() / "scratch"
     try:
         if len(str(parent)) + len(_NAME) + 8 > _LONGEST:
@@ -90,7 +92,7 @@ def _scratch_of(process: int) -> Path:
     except OSError:
         parent = Path(tempfile.gettempdir())
         folder, lock = _begin(parent)
-    atexit.register(_end, process, folder, lock)
+    Finalize(None, _end, (process, folder, lock), exitpriority=_LAST)
     _sweep(parent)
     return folder
 

@@ -153,7 +153,10 @@ def _make(
 def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
     """Return what lies on disk now, by the records of the shards with so many `rows` each, and what to do."""
     if not (folder / PLAN).exists():
-        return f"{folder} is gone: it was moved or deleted during the run; repeat the command to begin again"
+        return (
+            f"{folder} is gone: it was deleted or moved during the run, or its disk is away; repeat the command, which "
+            "begins again unless the folder is back"
+        )
     done = sum(count for shard, count in rows.items() if read_record(folder, plan, shard) is not None)
     return f"{done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
 
