@@ -126,6 +126,8 @@ def predict(
 
 def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
     """One line for each image; its number only where a file holds several."""
+    from lenssim.cli.table import print_table
+
     single = not any(p.image for p in predictions)
     lines = [
         {

@@ -53,7 +53,8 @@ def generate(
     device: Device = "auto",
     supersampling: Supersampling = None,
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0 works in this one. Default: one a core.")
+        int | None,
+        typer.Option(help="Worker processes; 0 works in this one. Default: one a core, fewer where memory is short."),
     ] = None,
     shard_size: Annotated[int | None, typer.Option(help="Samples a shard; changes no sample.")] = None,
     cluster: Annotated[
@@ -86,10 +87,9 @@ def generate(
     json: Json = False,
 ) -> None:
     """Simulate a data set. Repeating the command continues what was interrupted."""
-    import os
-
     from lenssim.cli.progress import samples_bar
     from lenssim.cli.stop import stoppable
+    from lenssim.data.cluster import default_workers
     from lenssim.data.generate import generate as run
     from lenssim.data.generate import generate_share, make_plan, share
     from lenssim.errors import ConfigError
@@ -99,8 +99,9 @@ def generate(
         raise ConfigError("give one of --workers, --cluster and --scheduler")
     if shards is not None and (cluster or scheduler):
         raise ConfigError("--shards is for shares without dask; leave --cluster and --scheduler out")
-    runner, script = _elsewhere(cluster, scheduler, dashboard)
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    runner, script = _elsewhere(cluster, scheduler, out, dashboard)
+    if workers is None:
+        workers = default_workers()
     if not 0 <= workers <= 1024:
         raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
     preset = load_preset(model)
@@ -132,7 +133,7 @@ def generate(
         return
     with stoppable() as stop, samples_bar("generating") as report:
         if mine is not None:
-            made = generate_share(out, plan, mine, workers=workers, report=report, stop=stop)
+            made = generate_share(out, plan, mine, workers=workers, report=report, note=_note, stop=stop)
             print(f"{out}: {len(mine)} of {plan.shards} shards, {made} images")
             print(f"next, when the other shares are there: {command('seal', out)}")
             return
@@ -147,7 +148,7 @@ def _names(text: str) -> list[str]:
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(f"lenssim: {text}", file=sys.stderr, flush=True)
 
 
 def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
@@ -159,13 +160,15 @@ def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
     return local_runner(min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note)
 
 
-def _elsewhere(cluster: Path | None, scheduler: str | None, dashboard: bool) -> "tuple[Runner | None, str | None]":
+def _elsewhere(
+    cluster: Path | None, scheduler: str | None, out: Path, dashboard: bool
+) -> "tuple[Runner | None, str | None]":
     """The runner of a cluster, if one is asked for, and the script of its jobs."""
     if cluster is not None:
         from lenssim.data.queue import job_script, queue_runner, read_queue
 
         queue = read_queue(cluster)
-        return queue_runner(queue, dashboard=dashboard, note=_note), job_script(queue)
+        return queue_runner(queue, out, dashboard=dashboard, note=_note), job_script(queue)
     if scheduler is not None:
         from lenssim.data.cluster import scheduler_runner
 

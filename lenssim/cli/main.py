@@ -17,6 +17,7 @@ from lenssim.errors import LenssimError
 from lenssim.folders import reason
 from lenssim.names import printable
 from lenssim.notes import say
+from lenssim.scratch import temporary_files
 
 __all__ = ["app", "main"]
 
@@ -77,7 +78,8 @@ def main() -> None:
 def _run() -> int:
     """Exit code of the command; errors are told on stderr, in a line."""
     try:
-        app()
+        with temporary_files():
+            app()
     except SystemExit as end:
         return _code(end)
     except LenssimError as error:

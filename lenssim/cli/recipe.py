@@ -23,7 +23,9 @@ def run_recipe(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that simulate. Default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that simulate. Default: one a core, fewer where memory is short.")
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", help="Trainings at a time, sharing the GPU or the cores; evaluations too.")
     ] = 1,
@@ -31,11 +33,11 @@ def run_recipe(
     json: Json = False,
 ) -> None:
     """Generate, train, evaluate and report as a recipe says; repeating it does only what is left to do."""
-    import os
     from dataclasses import asdict
     from json import dumps
 
     from lenssim.cli.progress import samples_bar
+    from lenssim.data.cluster import default_workers
     from lenssim.errors import ConfigError
     from lenssim.learn.recipe import load_recipe
     from lenssim.learn.report import report_text
@@ -57,7 +59,7 @@ def run_recipe(
         rows = follow(
             steps,
             folder,
-            workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+            workers=default_workers() if workers is None else workers,
             jobs=jobs,
             device=device,
             say=lambda text: print(text, file=sys.stderr, flush=True),

@@ -24,7 +24,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     def handle(number: int, frame: object) -> None:
         came.append(number)
         if len(came) > 1:
-            print("lenssim: stopped at once; finished shards are safe, repeat the command to continue", file=sys.stderr)
+            print("lenssim: stopped at once; repeat the command to continue", file=sys.stderr)
             raise SystemExit(128 + number)
         print("lenssim: stopping when the shards in hand are finished; once more stops at once", file=sys.stderr)
 
@@ -52,5 +52,5 @@ def resumable(command: str) -> Iterator[None]:
         code, how = int(end.code or 0), "terminated"
     else:
         return
-    print(f"lenssim: {how}; what is finished is saved, go on with: {command}", file=sys.stderr)
+    print(f"lenssim: {how}; go on with: {command}", file=sys.stderr)
     raise typer.Exit(code)

@@ -1,6 +1,6 @@
 """Building a data set's folder, wherever its samples come from: plan, shards with sidecars, manifest; and resuming."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -153,7 +153,6 @@ def _make(
     if not todo:
         return
     _unseal(folder)
-    safe = "{} of {} samples are done and safe; repeat the command to continue"
     try:
         job = partial(job, plan.model_dump(mode="json"))
         for outcome in runner(job, takewhile(lambda _: not (stop() or hopeless()), todo)):
@@ -164,17 +163,28 @@ def _make(
                 keep(folder, outcome)
             failed = sum(rows[failure.shard] for failure in failures)
             report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
-    except StorageError as error:
-        raise IncompleteError(f"{error}\n{safe.format(done, total)}") from None
+    except (StorageError, IncompleteError) as error:
+        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
     except SurroundingsError as error:
-        raise SurroundingsError(f"{error}\n{done} of {total} samples are done and safe") from None
+        raise SurroundingsError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
     if failures:
         raise IncompleteError(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
-            f"seeds and tracebacks are in {folder / FAILURES}; {safe.format(done, total)}"
+            f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}"
         )
     if done < total:
-        raise IncompleteError(f"stopped: {safe.format(done, total)}")
+        raise IncompleteError(f"stopped: {_what_is_safe(folder, plan, rows)}")
+
+
+def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
+    """Return what lies on disk now, by the records of the shards with so many `rows` each, and what to do."""
+    if not (folder / PLAN).exists():
+        return (
+            f"{folder} is gone: it was deleted or moved during the run, or its disk is away; repeat the command, which "
+            "begins again unless the folder is back"
+        )
+    done = sum(count for shard, count in rows.items() if read_record(folder, plan, shard) is not None)
+    return f"{done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
 
 
 @contextmanager
@@ -204,7 +214,8 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
         yield plan
         _sweep(folder)
     except StorageError as error:
-        raise IncompleteError(f"{error}\nfinished shards are safe; repeat the command to continue") from None
+        rows = {shard: len(plan.rows(shard)) for shard in range(plan.shards)}
+        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
 
 
 def _sweep(folder: Path) -> None:

@@ -16,6 +16,7 @@ from lenssim.data.shards import Samples, scene_attributes
 from lenssim.data.storage import check_storage
 from lenssim.data.surroundings import require
 from lenssim.data.truth import UNITS, Sight, pictures, scalars, truth_config, truth_modules
+from lenssim.data.watch import Note
 from lenssim.errors import ConfigError, DataError, SurroundingsError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
@@ -156,15 +157,17 @@ def generate(
     workers: int = 0,
     runner: Runner | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    note: Note = lambda text: None,
     stop: Stop = lambda: False,
 ) -> Manifest:
     """Simulate the data set of `plan` into `folder`, or go on with it; errors and `stop` as `build`.
 
-    `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work.
+    `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work. `note` hears of
+    workers that do not fit into memory, and when nothing was finished for long.
     """
     if runner is None:
         require(min(workers, plan.shards), plan.config["engine_settings"])
-        runner = local_runner(min(workers, plan.shards), preload=modules(plan))
+        runner = local_runner(min(workers, plan.shards), preload=modules(plan), note=note)
     return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
 
 
@@ -175,12 +178,13 @@ def generate_share(
     *,
     workers: int = 0,
     report: Callable[[Progress], None] = lambda progress: None,
+    note: Note = lambda text: None,
     stop: Stop = lambda: False,
 ) -> int:
     """Simulate some shards of a plan, see `share`; returns their samples. Whoever comes last calls `seal`."""
     shards = list(shards)
     require(min(workers, len(shards)), plan.config["engine_settings"])
-    runner = local_runner(min(workers, len(shards)), preload=modules(plan))
+    runner = local_runner(min(workers, len(shards)), preload=modules(plan), note=note)
     return build_share(folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop)
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lenssim.data.certificates import certificate_files, security_of
 from lenssim.data.cluster import ONE_THREAD, SCHEDULING, Job, Runner, run_on_dask
 from lenssim.data.failures import Outcome
+from lenssim.data.watch import Note, Watch
 from lenssim.errors import ConfigError, IncompleteError
 from lenssim.formats.yaml import read_yaml
 
@@ -32,6 +34,11 @@ _LOOK_EVERY = 3.0  # s
 _GRACE = 5.0  # s without a worker after which a job counts as gone: nannies restart theirs
 _MOST_REFUSALS = 5
 _LEAST_MEMORY = 1.5e9  # bytes a worker; torch and lenstronomy alone take half of it
+_OWN_TMPDIR = (  # of a job, removed at its end: not every queue does that
+    "LENSSIM_TMP=$(mktemp -d)",
+    "trap 'rm -rf $LENSSIM_TMP' EXIT",
+    "export TMPDIR=$LENSSIM_TMP",
+)
 
 
 class Queue(BaseModel):
@@ -108,12 +115,21 @@ class Queue(BaseModel):
             "log_directory": self.log_directory,
             "job_name": "lenssim",
             "job_extra_directives": list(self.directives),
-            "job_script_prologue": [*(f"export {name}={value}" for name, value in ONE_THREAD.items()), *self.prologue],
+            "job_script_prologue": [*_exports(), *_OWN_TMPDIR, *self.prologue],
             "worker_extra_args": ["--lifetime", f"{self.lifetime}s", "--lifetime-stagger", f"{stagger}s"],
             "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
             **{name: value for name, value in named.items() if name is not None and value is not None},
             **self.options,
         }
+
+
+def _exports() -> Iterator[str]:
+    """Yield shell lines for what workers must be set to: they do not read this process's configuration of dask."""
+    for name, value in ONE_THREAD.items():
+        yield f"export {name}={value}"
+    for name, value in SCHEDULING.items():
+        if name.startswith("distributed.worker."):
+            yield f"export DASK_{name.upper().replace('.', '__')}={value}"
 
 
 def read_queue(path: Path) -> Queue:
@@ -139,35 +155,46 @@ def job_script(queue: Queue) -> str:
     """The script that each job would be submitted with; nothing is started."""
     of_the_cluster = ("scheduler_options", "shared_temp_directory", "host", "silence_logs")
     arguments = {name: value for name, value in queue.arguments().items() if name not in of_the_cluster}
+    secured = {"protocol": "tls://", "security": security_of("<certificate>", "<key>")}
     try:
-        job = _cluster_class(queue).job_cls(scheduler="tcp://<this host>:<port>", name="lenssim", **arguments)
+        job = _cluster_class(queue).job_cls(
+            scheduler="tls://<this host>:<port>", name="lenssim", **(secured | arguments)
+        )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"dask-jobqueue refuses these settings of a {queue.system} job: {error}") from None
     return str(job.job_script())
 
 
-def queue_runner(queue: Queue, *, dashboard: bool = False, note: Callable[[str], None] = lambda text: None) -> Runner:
-    """A runner that keeps `queue.jobs` jobs in the queue and gives shards to those that run.
+def queue_runner(queue: Queue, folder: Path, *, dashboard: bool = False, note: Note = lambda text: None) -> Runner:
+    """Return a runner whose workers are a queue's jobs, as the cluster file says.
 
-    Jobs that the queue kills, or whose time is up, are replaced. `note` hears of the dashboard.
+    Args:
+        queue: The content of the cluster file.
+        folder: The data set's folder, which every worker sees; this run's certificates lie there
+            while it lasts.
+        dashboard: Whether the address of dask's dashboard is told.
+        note: Hears the scheduler's address, the dashboard's, and when nothing was finished for long.
     """
-    return lambda job, shards: _on_queue(job, shards, queue, note if dashboard else None)
+    return lambda job, shards: _on_queue(job, shards, queue, folder, dashboard, note)
 
 
-def _on_queue(job: Job, shards: Iterable[int], queue: Queue, note: Callable[[str], None] | None) -> Iterator[Outcome]:
+def _on_queue(
+    job: Job, shards: Iterable[int], queue: Queue, folder: Path, dashboard: bool, note: Note
+) -> Iterator[Outcome]:
     from dask import config
     from distributed import Client
 
-    with config.set(SCHEDULING):
+    with config.set(SCHEDULING), certificate_files(folder) as security:
         try:
-            cluster = _cluster_class(queue)(**queue.arguments())
+            cluster = _cluster_class(queue)(**{"security": security, **queue.arguments()})
         except (TypeError, ValueError, RuntimeError, OSError) as error:
             raise ConfigError(f"no cluster of kind {queue.system} can be set up with these settings: {error}") from None
         with cluster, Client(cluster) as client, _Keeper(cluster, client, queue) as keeper:
-            if note is not None:
+            note(f"dask's scheduler listens at {cluster.scheduler_address}, for holders of this run's certificates")
+            if dashboard:
                 note(f"dask's dashboard: {cluster.dashboard_link}")
             try:
-                yield from run_on_dask(client, job, shards, lambda: queue.jobs * queue.workers)
+                yield from run_on_dask(client, job, shards, lambda: queue.jobs * queue.workers, Watch(client, note))
             except IncompleteError as error:
                 raise IncompleteError(keeper.error or str(error)) from None
 
@@ -225,7 +252,7 @@ class _Keeper:
                 self._drop_refused()
                 refusals += 1
                 if refusals >= _MOST_REFUSALS and not self.client.nthreads():
-                    self.error = f"the queue takes no job: {_last_words(error)}; repeat the command to continue"
+                    self.error = f"the queue takes no job: {_last_words(error)}"
                     self.client.close()
                     return
 

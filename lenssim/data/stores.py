@@ -16,6 +16,7 @@ from lenssim.data.files import cause
 from lenssim.data.manifest import ShardRecord
 from lenssim.data.reading import decoded, open_shard
 from lenssim.errors import DataError, VerificationError
+from lenssim.machine import read_at
 
 __all__ = [
     "Kept",
@@ -104,7 +105,7 @@ class Plain:
     def _read(self, row: int, target: np.ndarray) -> None:
         try:
             file = self.kept.files.get(self.path, lambda: _Descriptor(self.path))
-            got = os.preadv(file.number, [target], self.offset + row * target.nbytes)
+            got = read_at(file.number, target, self.offset + row * target.nbytes)
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {cause(error)}") from None
         if got != target.nbytes:

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from lenssim.errors import LenssimError
+from lenssim.machine import available_cores, available_memory
 
-__all__ = ["Piece", "beside"]
+__all__ = ["Piece", "beside", "fitting_jobs"]
 
+_JOB_MEMORY = 1.0e9  # bytes: a training of cnn had 1.2e9 resident (peak_mib of its run), libraries all share included
 _SPAWN = get_context("spawn")  # a forked process could not use the GPU
 
 
@@ -26,6 +28,11 @@ class Piece:
     name: str
     work: Callable[..., object]
     arguments: tuple[Any, ...]
+
+
+def fitting_jobs() -> int:
+    """Return the number of jobs that fit into the memory this process may use, at least one."""
+    return max(1, int(available_memory() // _JOB_MEMORY))
 
 
 def beside(pieces: Sequence[Piece], most: int, done: Callable[[str], None] = lambda name: None) -> None:
@@ -39,7 +46,7 @@ def beside(pieces: Sequence[Piece], most: int, done: Callable[[str], None] = lam
     count = min(most, len(waiting))
     failed: BaseException | None = None
     with _terminable():
-        idle = [_Worker(max(1, len(os.sched_getaffinity(0)) // count)) for _ in range(count)]
+        idle = [_Worker(max(1, available_cores() // count)) for _ in range(count)]
         workers = tuple(idle)
         try:
             while busy or (waiting and failed is None):

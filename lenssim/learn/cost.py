@@ -1,14 +1,13 @@
 """What a training took and an answer takes: rate, waiting, memory, time."""
 
-import resource
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
 from lenssim.learn.model import Model, image_outputs
+from lenssim.machine import peak_resident_bytes, reset_peak_resident
 
 __all__ = ["Cost", "inference_milliseconds", "peak_memory", "reset_peak_memory"]
 
@@ -39,21 +38,14 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set begins anew
-    except OSError:
-        return
+    reset_peak_resident()
 
 
 def peak_memory(device: torch.device) -> float:
     """Most memory since `reset_peak_memory`, in MiB: allocated on a GPU, else resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / _MIB
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_resident_bytes() / _MIB
 
 
 def inference_milliseconds(model: Model, images: np.ndarray, device: torch.device) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from lenssim.data.build import Progress
 from lenssim.data.dataset import ShardDataset
 from lenssim.data.generate import generate, make_plan
-from lenssim.learn.beside import Piece, beside
+from lenssim.learn.beside import Piece, beside, fitting_jobs
 from lenssim.learn.card import write_card
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
@@ -62,7 +62,7 @@ def follow(
             folder=steps.data / name,
         )
         with generating("generating") as report:
-            generate(steps.data / name, plan, workers=workers, report=report)
+            generate(steps.data / name, plan, workers=workers, report=report, note=say)
     if jobs > 1:
         while todo := steps.audits_and_trainings():
             _side_by_side(todo, jobs, say)
@@ -191,8 +191,10 @@ class _Steps:
 
 def _side_by_side(pieces: list[Piece], jobs: int, say: Callable[[str], None]) -> None:
     if pieces:
-        say(f"{len(pieces)} steps, {jobs} at a time")
-        beside(pieces, jobs, lambda name: say(f"done: {name}"))
+        count = min(jobs, fitting_jobs())
+        short = f" ({jobs} need more memory than there is)" if count < jobs else ""
+        say(f"{len(pieces)} steps, {count} at a time{short}")
+        beside(pieces, count, lambda name: say(f"done: {name}"))
 
 
 def _ended(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lenssim.cache import private_compilers
+from lenssim.data.cluster import fitting_workers
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.live import LiveDataset
 from lenssim.data.sampler import BatchSampler
@@ -118,15 +119,28 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             private_compilers()
             model.net.compile()
         reset_peak_memory(device)
+        workers = _loaders(config)
         _fit(
             trainer,
             learner,
-            stream(dataset, sampler, config.workers, pin),
-            stream(dataset, judged, config.workers, pin),
+            stream(dataset, sampler, workers, pin),
+            stream(dataset, judged, workers, pin),
             run.last if run.last.exists() else None,
         )
     _finish(run, dataset, rows, device, len(sampler) * config.batch_size)
     return run
+
+
+def _loaders(config: TrainConfig) -> int:
+    """Return the number of loaders: of processes, which live data take, as many as fit into memory."""
+    if config.live is None or config.workers == 0:
+        return config.workers
+    count = min(config.workers, fitting_workers())
+    if count < config.workers:
+        logging.getLogger("lenssim").warning(
+            "lenssim: %d workers need more memory than there is: %d are started", config.workers, count
+        )
+    return count
 
 
 def _trainer(config: TrainConfig, device: torch.device, run: Run, callbacks: list[Callback]) -> Trainer:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,31 @@ def test_a_display_hears_what_each_worker_has_in_hand_and_has_made(tmp_path, pie
         assert all(hand == "idle" or hand.removeprefix("shard ") in map(str, range(12)) for hand, *_ in states)
     assert any("shard" in state for state in seen[1].workers.values())
     assert all(state.startswith("idle") for state in seen[-1].workers.values())
+
+
+@pytest.mark.parametrize(("gone", "words"), [("D", "D is gone"), ("D/shards", "0 of 40 samples"), ("one", "5 of 40")])
+def test_what_is_said_to_be_safe_lies_on_disk(tmp_path, pieces, gone, words):
+    """Somebody deletes the folder, or parts of it, during the run."""
+    folder = tmp_path / "D"
+
+    def delete(progress: Progress) -> None:
+        if progress.done != 10:
+            return
+        if gone == "one":
+            (folder / "shards/000001.json").unlink()
+        else:
+            shutil.rmtree(tmp_path / gone)
+
+    def task(target, document, shard):
+        if shard == 2 and gone == "one":
+            raise StorageError("the disk is full")
+        return innocent(target, document, shard)
+
+    innocent = pieces.slow_task(0)
+    with pytest.raises(IncompleteError) as error:
+        build(folder, pieces.plan_of(40, 5), task, local_runner(0), delete)
+    assert words in str(error.value)
+    assert ("done and safe" in str(error.value)) == (gone != "D")
 
 
 def test_a_mistake_that_meets_every_sample_ends_early(tmp_path, pieces):
@@ -204,7 +230,7 @@ def test_a_second_signal_stops_at_once(tmp_path, pieces):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "stopped at once; finished shards are safe" in errors
+    assert "stopped at once; repeat the command to continue" in errors
 
 
 @pytest.fixture
@@ -231,8 +257,11 @@ def test_a_disk_that_goes_away_stops_the_run_cleanly(tmp_path, pieces, disk, way
             command = ["mount", "-o", "remount,ro", str(disk)] if way == "read-only" else ["umount", "-l", str(disk)]
             subprocess.run(command, check=True)
 
-    cause = "Read-only file system" if way == "read-only" else "No such file or directory"
-    with pytest.raises(IncompleteError, match=rf"{cause}(?s:.*)10 of 40 samples are done and safe"):
+    words = {
+        "read-only": r"Read-only file system(?s:.*)10 of 40 samples are done and safe",
+        "lost": r"No such file or directory(?s:.*)D is gone",
+    }
+    with pytest.raises(IncompleteError, match=words[way]):
         build(folder, pieces.plan_of(40, 5), pieces.slow_task(0), local_runner(0), revoke)
     if way == "read-only":
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)

@@ -34,6 +34,7 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
+from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["kernel"]
@@ -95,14 +96,13 @@ def kernel(
 
     path = _ready(package) or _made(package, name, make)
     try:
-        return _load(path)
+        return load_package(path)
     except RuntimeError as error:
         if fault := refusal(temporary_folder(), KERNEL_ROOM):
             raise SurroundingsError(f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR") from None
         say(f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew")
-        with suppress(OSError):
-            path.unlink()
-    return _load(_made(package, name, make))
+        forget_package(path)
+    return load_package(_made(package, name, make))
 
 
 def _ready(package: str) -> Path | None:
@@ -226,21 +226,6 @@ def _libraries() -> dict[str, Any]:
     name = "libstdc++.so"
     found = subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
     return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
-
-
-def _load(path: Path) -> Callable[..., Tensor]:
-    """The kernel in a package. The loader under torch's own is used where it can be: that one imports for seconds."""
-    temporary_folder()  # where torch unpacks it
-    try:
-        runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
-    except (AttributeError, TypeError):  # not in this release of torch, or not like this
-        return torch._inductor.aoti_load_package(str(path))
-
-    def run(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
-        results = runner.boxed_run(list(tensors))
-        return results[0] if len(results) == 1 else tuple(results)
-
-    return run
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:

@@ -1,0 +1,73 @@
+"""Packages of compiled kernels: how torch's archives become functions, without a copy for every process."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lenssim.folders import danger
+
+__all__ = ["forget_package", "load_package"]
+
+
+def load_package(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
+    """Return the kernel in the archive `path`.
+
+    torch unpacks an archive into TMPDIR for every process and leaves it there if the process is
+    killed. So it is unpacked once, beside itself, and loaded from there. Where that folder cannot be
+    written torch unpacks the archive its own way.
+
+    Raises:
+        RuntimeError: The archive holds no kernel for this machine.
+    """
+    folder = _unpacked(path)
+    if folder is not None:
+        try:
+            return _load(folder)
+        except RuntimeError:  # this release of torch reads archives only
+            return _load(path)
+    return _load(path)
+
+
+def forget_package(path: Path) -> None:
+    """Remove a damaged archive and what was unpacked from it."""
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()
+
+
+def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
+    """The loader under torch's own is used where it can be: that one imports for seconds."""
+    try:
+        runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
+    except (AttributeError, TypeError):  # not in this release of torch, or not like this
+        return torch._inductor.aoti_load_package(str(path))
+
+    def run(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        results = runner.boxed_run(list(tensors))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    return run
+
+
+def _unpacked(path: Path) -> Path | None:
+    """Return the folder beside an archive with what is in it, made now if need be; None if it cannot be."""
+    folder = path.with_suffix("")
+    if folder.is_dir():
+        return None if folder.is_symlink() or danger(folder, path.parent) else folder
+    try:
+        fresh = Path(tempfile.mkdtemp(dir=path.parent))
+    except OSError:
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(fresh)
+        fresh.rename(folder)
+    except (OSError, zipfile.BadZipFile):
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder if folder.is_dir() else None  # of two processes the first one's stays
