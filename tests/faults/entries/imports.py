@@ -321,7 +321,8 @@ lenssim import deeplense set -o b
         "F25-header",
         "FITS files had neither pixel scale nor WCS",
         """
-lenssim render -m III -o x.fits && lenssim generate -m III -n 3 --workers 0 -o a && lenssim export a --to fits -o b
+lenssim render -m III --engine lenstronomy -o x.fits
+lenssim generate -m III -n 3 --engine lenstronomy --workers 0 -o a && lenssim export a --to fits -o b
 python -c "
 from astropy.io import fits
 from astropy.wcs import WCS
@@ -330,6 +331,7 @@ for name in ('x.fits', 'b/000000.fits'):
     print(name, header['BUNIT'], header['PIXSCALE'], WCS(header, naxis=2).wcs_pix2world([[31.5, 31.5]], 0).tolist())
 "
 """,
+        seconds=300,
         says=r"b/000000.fits electron/s 0.08 \[\[0.0, 0.0\]\]",
     ),
 )
