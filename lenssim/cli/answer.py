@@ -51,9 +51,9 @@ def evaluate(
     from lenssim.learn.evaluate import evaluation_folder
     from lenssim.learn.metrics import interval_text
     from lenssim.learn.notes import note
-    from lenssim.learn.run import open_run
+    from lenssim.learn.run import open_runs
 
-    trained, more = open_run(run), [open_run(each) for each in others or []]
+    trained, *more = open_runs([run, *(others or [])])
     dataset = trained.opened(data)
     document = judge(trained, dataset, others=more, tta=tta, device=device, say=note)
     write_card(trained)
@@ -98,10 +98,9 @@ def predict(
     from json import dumps
 
     from lenssim.learn.predict import predict as ask
-    from lenssim.learn.run import open_run
+    from lenssim.learn.run import open_runs
 
-    trained = open_run(run)
-    more = [open_run(each) for each in others or []]
+    trained, *more = open_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
     predictions = list(

@@ -15,7 +15,6 @@ from lenssim.data.files import read_json, write, write_json
 from lenssim.errors import DataError
 from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
-from lenssim.learn.epochs import read_epochs
 from lenssim.learn.figures import curves_figure, save_if_possible
 from lenssim.learn.folders import make_folder
 from lenssim.learn.hashes import ABSENT, file_sha256
@@ -125,8 +124,7 @@ def evaluate(
     folder = evaluation_folder(run, dataset, others, tta)
     make_folder(folder)
     draws = {f"{name}.png": draw for name, draw in found.figures.items()}
-    run.check(run.metrics)
-    if (epochs := read_epochs(run.metrics)) and record.result is not None:
+    if (epochs := run.epochs()) and record.result is not None:
         title = f"{record.config.net} trained on {record.data.title}"
         draws["curves.png"] = partial(curves_figure, epochs, record.task.progress, record.result.best_epoch, title)
     table = _csv({"index": dataset.index[rows], **found.table}).encode()

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from lenssim.data.dataset import ShardDataset
+from lenssim.data.digests import check_shard
+from lenssim.data.files import read_json
+from lenssim.data.manifest import SHARDS, ShardRecord
 from lenssim.data.places import is_url
 from lenssim.data.published import read_stack
 from lenssim.data.reading import decoded, open_shard
@@ -86,6 +90,7 @@ def _read(
     elif not path.exists():
         raise DataError(f"{printable(str(path))} does not exist")
     elif name.endswith(_SHARDS):
+        _check_against_record(path)
         with open_shard(path) as file:
             if picture != IMAGE and picture not in file:
                 raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
@@ -111,6 +116,20 @@ def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[
         for start in range(0, len(shard_rows), _CHUNK):
             rows = shard_rows[start : start + _CHUNK]
             yield dataset.index[rows], dataset.images(rows), ""
+
+
+def _check_against_record(path: Path) -> None:
+    """Check a shard by the record that lies beside it in its data set; one that lies alone has none."""
+    sidecar = path.with_suffix(".json")
+    if path.parent.name != SHARDS or not sidecar.is_file():
+        return
+    document = read_json(sidecar)
+    document.pop("config_hash", None)
+    try:
+        record = ShardRecord.model_validate(document)
+    except ValidationError as error:
+        raise DataError(f"{sidecar} is not the record of a shard: {error.errors()[0]['msg']}") from None
+    check_shard(path, record)
 
 
 def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:

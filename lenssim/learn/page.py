@@ -17,7 +17,6 @@ from lenssim.data.dataset import ShardDataset
 from lenssim.data.files import read_json, write
 from lenssim.data.truth import IMAGE
 from lenssim.learn.comparisons import histories_figure, sizes_figure
-from lenssim.learn.epochs import read_epochs
 from lenssim.learn.evaluate import read_table
 from lenssim.learn.figures import save_if_possible
 from lenssim.learn.folders import make_folder
@@ -158,7 +157,7 @@ def _data_cells(judged: Sequence[Judged]) -> list[dict[str, str]]:
 
 def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
     runs = {each.run.folder.name: each.run for each in judged}
-    histories = {name: read_epochs(run.metrics) for name, run in runs.items()}
+    histories = {name: run.epochs() for name, run in runs.items()}
     keys = {"train_loss": "training loss", "val_loss": "validation loss"}
     for run in runs.values():
         keys |= {f"val_{key}": f"validation {name}" for key, name in run.record.task.progress.items()}

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lenssim.data.truth import IMAGE
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost
+from lenssim.learn.epochs import read_epochs
 from lenssim.learn.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.images import Images
 from lenssim.learn.model import Model, fresh_model, load_weights
@@ -32,6 +34,7 @@ __all__ = [
     "create_run",
     "identify",
     "open_run",
+    "open_runs",
     "versions",
 ]
 
@@ -192,6 +195,11 @@ class Run:
         self.check(self.folder / NOVELTY)
         return read_novelty(self.folder)
 
+    def epochs(self) -> list[dict[str, float]]:
+        """The lines of metrics.csv, none before the first epoch has ended; errors as of `check` and `read_epochs`."""
+        self.check(self.metrics)
+        return read_epochs(self.metrics)
+
     def check(self, path: Path) -> str:
         """Compare a file of this run with the hash that its record has for it.
 
@@ -286,6 +294,24 @@ def create_run(folder: Path, record: RunRecord) -> Run:
     run = Run(folder, record)
     run.write()
     return run
+
+
+def open_runs(folders: Sequence[Path]) -> list[Run]:
+    """Open runs that answer together.
+
+    Raises:
+        DataError: Some of them cannot be opened. The message names all of these.
+    """
+    runs = []
+    messages = []
+    for folder in folders:
+        try:
+            runs.append(open_run(folder))
+        except DataError as error:
+            messages.append(str(error))
+    if messages:
+        raise DataError("\n".join(messages))
+    return runs
 
 
 def begin(model: Model, run: Run) -> Start:

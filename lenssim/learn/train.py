@@ -27,7 +27,6 @@ from lenssim.learn.callbacks import Checkpoints, EpochTable, Place, Shares, Whol
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.cost import Cost, inference_milliseconds, peak_memory, reset_peak_memory
 from lenssim.learn.device import arithmetic, pick_device
-from lenssim.learn.epochs import read_epochs
 from lenssim.learn.images import describe
 from lenssim.learn.learner import Learner
 from lenssim.learn.model import fresh_model, outputs, read_checkpoint
@@ -166,7 +165,7 @@ def _trainer(config: TrainConfig, device: torch.device, run: Run, callbacks: lis
 def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int) -> None:
     """Note how the training ended, what it cost (so many `images` an epoch), its calibration, and what is familiar."""
     config, task, memory = run.record.config, run.record.task, peak_memory(device)  # before the calibration
-    best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], read_epochs(run.metrics)
+    best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], run.epochs()
     seconds, trained = sum(row["seconds"] for row in epochs), run.model()
     cost = Cost(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

@@ -81,3 +81,10 @@ def test_evaluations_of_ensembles_lie_beside_the_run_s_own(tiny_run, other_run, 
     assert finished_evaluation(tiny_run, dataset, [other_run], True) == document
     assert evaluation_folder(tiny_run, dataset, [other_run], True) != evaluation_folder(tiny_run, dataset)
     assert finished_evaluation(tiny_run, dataset, [other_run]) is None
+
+
+def test_all_runs_that_cannot_be_opened_are_named(lenssim, tiny_run, tmp_path):
+    done = lenssim("predict", tiny_run.folder, "image.npy", "--with", tmp_path / "one", "--with", tmp_path / "two")
+    assert (done.code, done.out) == (1, "")
+    assert f"{tmp_path / 'one'} holds no run" in done.err
+    assert f"{tmp_path / 'two'} holds no run" in done.err

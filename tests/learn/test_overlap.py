@@ -184,3 +184,6 @@ def test_predict_answers_for_the_shards_that_are_whole(lenssim, tiny_run, tiny_d
     assert done.code == 1
     assert len(done.out.splitlines()) == 1 + 200
     assert path.name in done.err
+    alone = lenssim("predict", tiny_run.folder, path)
+    assert (alone.code, alone.out) == (3, "")
+    assert "dataset images does not hold what was written" in alone.err
