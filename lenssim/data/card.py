@@ -6,7 +6,7 @@ from typing import Any
 from lenssim.data.files import read_json, write
 from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
-from lenssim.names import markdown
+from lenssim.names import markdown, printable
 from lenssim.simulate.preset import load_preset, presets
 
 __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
@@ -60,7 +60,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
             "",
             _BEFORE[config.get("kind") == "simulated"],
             "",
-            f"    {_command(plan)}",
+            f"    {printable(_command(plan))}",
             "",
         ]
     )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from lenssim.data.files import canonical_json, read_json, write_json
 from lenssim.errors import ConfigError, DataError
-from lenssim.names import check_name
+from lenssim.names import check_name, printable
 
 __all__ = [
     "Audit",
@@ -171,8 +171,9 @@ def _parse(model: type[BaseModel], path: Path) -> Any:
         return model.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise DataError(f"{path} is not what lenssim writes: {where}: {problem['msg']}") from None
+        where = printable(".".join(map(str, problem["loc"])))
+        message = problem["msg"].removeprefix("Value error, ")
+        raise DataError(f"{path} is not what lenssim writes: {where}: {message}") from None
 
 
 def read_plan(folder: Path) -> Plan:

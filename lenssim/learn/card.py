@@ -9,7 +9,7 @@ from lenssim.data.places import path_of
 from lenssim.errors import DataError
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run, RunRecord
-from lenssim.names import markdown
+from lenssim.names import markdown, printable
 
 __all__ = ["card_text", "write_card"]
 
@@ -85,7 +85,7 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "## To repeat it",
         "",
         "```bash",
-        _command(run),
+        printable(_command(run)),
         "```",
         "",
         "## Use",
