@@ -7,7 +7,7 @@ from lenssim.commands import command
 from lenssim.data.files import read_json, write
 from lenssim.data.manifest import PLAN, Manifest, Plan
 from lenssim.errors import DataError
-from lenssim.names import markdown
+from lenssim.names import markdown, printable
 from lenssim.simulate.preset import load_preset, presets
 
 __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
@@ -62,7 +62,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
             "",
             _BEFORE[config.get("kind") == "simulated"],
             "",
-            f"    {_command(plan)}",
+            f"    {printable(_command(plan))}",
             "",
         ]
     )

@@ -19,7 +19,7 @@ from pydantic import (
 
 from lenssim.data.files import canonical_json, cause, read_json, write_json
 from lenssim.errors import ConfigError, DataError
-from lenssim.names import check_name
+from lenssim.names import check_name, printable
 
 __all__ = [
     "Audit",
@@ -230,8 +230,10 @@ def _parse(model: type[BaseModel], path: Path) -> Any:
         return model.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = "".join(f"{part}: " for part in [".".join(map(str, problem["loc"]))] if part)
-        raise DataError(f"{path} is not what lenssim writes: {where}{problem['msg']}") from None
+        location = printable(".".join(map(str, problem["loc"])))
+        where = f"{location}: " if location else ""
+        message = problem["msg"].removeprefix("Value error, ")
+        raise DataError(f"{path} is not what lenssim writes: {where}{message}") from None
 
 
 def read_plan(folder: Path) -> Plan:

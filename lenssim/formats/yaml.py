@@ -125,7 +125,7 @@ def parse_json(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {_TOO_DEEP}") from None
     except ValueError as error:
         raise ConfigError(f"{where} is not JSON: {printable(str(error))}") from None
-    _check_depth(document, where)
+    _check(document, where)
     return document
 
 
@@ -201,6 +201,7 @@ def _check_keys(node: MappingNode) -> None:
         line = key.start_mark.line + 1
         if not isinstance(key, ScalarNode):
             raise _RefusedError(f"line {line}: a key must be a word or number, not a list or mapping")
+        key.value = _whole(key.value)
         if key.value in lines:
             name = printable(key.value)
             raise _RefusedError(f"line {line}: the key {name!r} comes twice, first in line {lines[key.value]}")
@@ -227,10 +228,8 @@ class _Builder:
             return self._mapping(node)
         if isinstance(node, SequenceNode):
             return [self.value(child) for child in node.value]
-        if node.tag == _TEXT:
-            return node.value
         try:
-            return _plain_value(node.value)
+            return _whole(node.value) if node.tag == _TEXT else _plain_value(node.value)
         except _RefusedError as error:
             raise _RefusedError(f"line {line}: {error}") from None
 
@@ -297,14 +296,28 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-def _check_depth(document: Any, where: str) -> None:
+def _whole(text: str) -> str:
+    """A text whose pairs of surrogates, as `\\ud83d\\ude00` writes them, are the letters they stand for."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise _RefusedError(f"{printable(text[:40])} holds half of a letter") from None
+
+
+def _check(document: Any, where: str) -> None:
+    """Refuse a document that is nested too deeply, or holds half of a letter."""
     waiting = [(document, 1)]
     while waiting:
         value, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise ConfigError(f"{where}: {_TOO_DEEP}")
-        if isinstance(value, dict):
-            waiting.extend((child, depth + 1) for child in value.values())
+        if isinstance(value, str) and not value.isascii():
+            try:
+                _whole(value)
+            except _RefusedError as error:
+                raise ConfigError(f"{where}: {error}") from None
+        elif isinstance(value, dict):
+            waiting.extend((child, depth + 1) for child in (*value, *value.values()))
         elif isinstance(value, list):
             waiting.extend((child, depth + 1) for child in value)
 

@@ -11,7 +11,7 @@ from lenssim.errors import DataError
 from lenssim.learn.config import LiveData
 from lenssim.learn.metrics import interval_text
 from lenssim.learn.run import DataIdentity, Run, RunRecord
-from lenssim.names import markdown
+from lenssim.names import markdown, printable
 
 __all__ = ["card_text", "write_card"]
 
@@ -87,7 +87,7 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "## To repeat it",
         "",
         "```bash",
-        _command(run),
+        printable(_command(run)),
         "```",
         "",
         "## Use",

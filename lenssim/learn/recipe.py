@@ -203,8 +203,9 @@ def load_recipe(path: Path) -> Recipe:
             check_net(net)
         for name in recipe.trainings:
             recipe.config(name, Path())
+        runs = {name for own in recipe.trainings.values() for name in (own.name, own.line, own.group)}
         for step in (*recipe.evaluations(), *recipe.populations):
-            if not recipe.groups(step):
+            if step.run not in runs:
                 raise unknown("run to evaluate", step.run, recipe.trainings)
             for name in step.sources:
                 if name not in recipe.generate:

@@ -23,6 +23,7 @@ from lenssim.learn.model import Model, fresh_model, load_weights
 from lenssim.learn.notes import note_once
 from lenssim.learn.novelty import NOVELTY, Novelty, read_novelty
 from lenssim.learn.tasks import Task, task_class
+from lenssim.names import printable
 
 __all__ = [
     "CHECKPOINTS",
@@ -343,5 +344,6 @@ def open_run(folder: Path) -> Run:
         return Run(folder, RunRecord.model_validate(read_json(path)))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise DataError(f"{path} is not what lenssim train writes: {where}: {problem['msg']}") from None
+        where = printable(".".join(map(str, problem["loc"])))
+        message = printable(problem["msg"].removeprefix("Value error, "))
+        raise DataError(f"{path} is not what lenssim train writes: {where}: {message}") from None

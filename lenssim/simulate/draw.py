@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.names import printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.darkmatter import TRUTHFUL
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.profiles import POLAR
+from lenssim.simulate.profiles import PARAMETERS, POLAR
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
@@ -46,14 +47,15 @@ def draw(
         raise ConfigError("sample numbers are a non-empty list of whole numbers of at least 0")
     fixed = dict(fixed or {})
     for name, value in fixed.items():
-        if name not in column_names(preset):
-            raise unknown("parameter", name, column_names(preset))
         if not np.isfinite(value):
             raise ConfigError(f"parameter {name!r} must be a finite number, got {value}")
     parts, order = [], []
     for block, positions, rows in blocks(numbers):
         parts.append(_draw_block(preset, seed, split, block, fixed).take(rows))
         order.append(positions)
+    for name in fixed:
+        if name not in parts[0].params:
+            raise unknown("parameter", printable(name), parts[0].params)
     scenes = Scenes.concatenate(parts) if len(parts) > 1 else parts[0]
     order = np.argsort(np.concatenate(order), kind="stable")
     return scenes if (np.diff(order) == 1).all() else scenes.take(order)
@@ -176,7 +178,9 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
     for component in preset.components():
         mass = columns.values.get(component.prefix + "mass") if component.role == "lens" else None
         if mass is not None:
-            columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
+            radius = columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
+            with columns.naming_samples():
+                PARAMETERS["theta_E"].bounds.check(f"the Einstein radius of {component.prefix}mass", radius)
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:

@@ -182,6 +182,15 @@ def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(wr
         ({"train": {"one": {"data": "cleen"}}}, "unknown data of the training 'one': data set 'cleen'"),
         ({"train": {"one": {"data": "clean", "epoch": 2}}}, "did you mean 'epochs'?"),
         ({"train": {"../one": {"data": "clean"}}}, "train.../one"),
+        (
+            {"train": {"one": {"data": "clean", "seed": list(range(3000)), "limit": list(range(1, 3001))}}},
+            "its lists stand for 9,000,000 trainings, 9,000,000 of them in train.one; at most 10,000 make a recipe",
+        ),
+        (
+            {"train": {"one": {"data": "clean", "picture": ["../../up"]}}},
+            "the training 'one-../../up' cannot be a name",
+        ),
+        ({"train": {"a\x1b[2J": {"data": "clean"}}}, "train.a\\x1b[2J"),
         ({"generate": {"clean": {"model": "tiny.yaml", "n": 0}}}, "generate.clean.n"),
         ({"generate": {"clean": {"model": "tiny.yaml", "n": 9, "noises": "x"}}}, "did you mean 'noise'?"),
         ({"generate": {"clean": {"model": "XI", "n": 9}}, "train": {"a": {"data": "clean"}}, "evaluate": []}, "XI"),

@@ -38,6 +38,40 @@ BAD = [
     (lambda d: d["cosmology"].update(H0=-70), "cosmology.H0: must be greater than or equal to 1"),
     (lambda d: d["instrument"].update(name="hts_wfc3_f160w"), "did you mean 'hst_wfc3_f160w'"),
     (lambda d: d["instrument"].update(num_pix=0), "instrument.num_pix"),
+    (lambda d: d["instrument"].update(pixel_scale=1e12), "instrument.pixel_scale: must be less than or equal to 100"),
+    (
+        lambda d: d["instrument"].update(psf={"kernel": [[1, 0], [0, 0]]}),
+        "mine: instrument.psf: a PSF kernel must have",
+    ),
+    (lambda d: d["instrument"].update(psf={"kernel": [["a"]]}), "mine: instrument.psf.kernel.0.0: must be"),
+    (lambda d: d["instrument"].update(psf={"kernel": [[1.0]], "trim": 1}), "known are kernel, supersampling"),
+    (lambda d: d["instrument"].update(psf={"fwhm": -1}), "mine: instrument.psf.fwhm: must be"),
+    (lambda d: d["instrument"].update(psf={"fwhm": 0.1, "trunc": 3}), "did you mean 'truncation'"),
+    (lambda d: d["instrument"].update(psf={"fwhm": 0.1, "kernel": [[1.0]]}), "give either fwhm"),
+    (lambda d: d["instrument"].update(psf={"truncation": 3}), "give either fwhm"),
+    (lambda d: d["instrument"].update(psf=3), "give either fwhm"),
+    (lambda d: d.update(z_lens={"uniform": [1]}), "z_lens: uniform takes [low, high], finite numbers; got [1]"),
+    (lambda d: d.update(z_lens={"uniform": ["a", 1]}), "z_lens: uniform takes [low, high]"),
+    (lambda d: d.update(z_lens={"shared": {"normal": [0, -1]}}), "z_lens: the standard deviation -1 is negative"),
+    (lambda d: d.update(z_lens={"power_law": [-300, 1, 2]}), "a slope in -8..8"),
+    (lambda d: d.update(z_lens={"log10_uniform": [0, 400]}), "its ends must lie in -100..100"),
+    (lambda d: d["cosmology"].update(Ob0=0.9), "Ob0 must not exceed Om0"),
+    *(
+        (lambda d, name=name: d.update(classes={name: {"model": "no_sub"}}), "cannot be a name")
+        for name in (
+            "../escaped",
+            "a/b",
+            "/tmp/x",
+            ".hidden",
+            "a\x1b[2J",
+            "",
+            "a\nb",
+            "-rf",
+            " a",
+            "x" * 300,
+            "\u202ea",
+        )
+    ),
     (lambda d: d.update(noise=["nominl"]), "did you mean 'nominal'"),
     (lambda d: d.update(supersampling=0), "supersampling: supersampling must lie in 1..12 or be adaptive, got 0"),
     (lambda d: d.pop("lens"), "lens is missing"),
@@ -90,6 +124,8 @@ def test_every_mistake_is_named(spoil, message):
         parse_preset(document, "preset mine")
     assert message in str(caught.value)
     assert "preset mine" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert "Input should" not in str(caught.value)
 
 
 def test_presets_from_files(tmp_path):
