@@ -72,9 +72,9 @@ def audit(
         for leak in found
     ]
     print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])
-    print(printable(str(document["verdict"])))
     if out is not None:
         print(f"kept in {out}")
+    print(printable(str(document["verdict"])))
     print(f"next: {command('train', 'classify', '--net', 'cnn', '--data', data)}")
 
 

@@ -1,5 +1,6 @@
 """Tables on stdout: whole in a pipe, folded on a terminal, in characters that the stream can hold."""
 
+import random
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -18,10 +19,12 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: It
         rows: Cells of each row, in the order of `head`.
         right: Names of the columns whose cells stand at the right, as numbers do.
     """
+    state = random.getstate()
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    random.setstate(state)  # rich draws numbers when it is imported
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     table = Table(box=None, pad_edge=False, show_header=any(head), header_style="")
     numbers = set(right)

@@ -40,7 +40,7 @@ def test_every_engine_has_a_tolerance():
 def test_the_command_prints_a_table_and_saves_a_figure(lenssim, tmp_path):
     done = lenssim("parity", "--model", "III", "--n", 1, "--engine", "autolens", "--out", "residuals.png")
     assert done.code == 0, done.err
-    rows = [line.split() for line in done.out.splitlines() if line.startswith("  autolens")]
+    rows = [line.split() for line in done.out.splitlines() if line.startswith("autolens")]
     assert [row[1] for row in rows] == ["no_sub", "cdm", "axion"]
     assert all(0 < float(row[2]) < 1e-7 for row in rows)
     assert (tmp_path / "residuals.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Checks of the machine: what doctor shows, what a run refuses before its first shard, and what is no sample's fault."""
+"""Checks of the machine: what doctor shows, what a run refuses at once, and what is no sample's fault."""
 
 import errno
 import json
@@ -13,8 +13,6 @@ from lenssim.data.generate import make_plan
 from lenssim.data.surroundings import FAIL, OK, WARN, Finding, examine, require
 from lenssim.errors import SurroundingsError
 from lenssim.simulate.preset import load_preset
-
-pytestmark = pytest.mark.dask  # its import draws from `random`
 
 
 def without_loopback(monkeypatch):

@@ -44,8 +44,9 @@ ENTRIES = (
     Entry(
         name="F3-nowhere",
         fault="Where neither the cache nor TMPDIR can be written, samples were blamed.",
-        script=f"{_AS_ROOT % 2}unshare -m bash -c 'for d in /tmp /var/tmp; do mount -t tmpfs -o size=64k none $d; done; "
-        f"cd /; LENSSIM_CACHE=/proc/x lenssim generate -m III -n 64 --workers 0 -o /dev/shm/lenssim-never'",
+        script=f"{_AS_ROOT % 2}unshare -m bash -c '"
+        "for d in /tmp /var/tmp; do mount -t tmpfs -o size=64k none $d; done; cd /; "
+        f" LENSSIM_CACHE=/proc/x lenssim generate -m III -n 64 --workers 0 -o /dev/shm/lenssim-never'",
         code=2,
         says=r"no folder takes temporary files .*set TMPDIR|only root",
         never=r"Traceback|shards failed|repeat the command",
@@ -114,8 +115,9 @@ ENTRIES = (
     Entry(
         name="F12",
         fault="`predict` cut file names where nobody looks at a terminal.",
-        script="python -c \"from make import ring; import numpy as np; n = 'image_of_a_survey_with_a_long_name' + 'x' * 60; "
-        "[np.save(n + end, ring()) for end in 'ab']\"\nlenssim predict $RUN image_of*npy | cat",
+        script='python -c "from make import ring; import numpy as np; '
+        "n = 'image_of_a_survey_with_a_long_name' + 'x' * 60; [np.save(n + end, ring()) for end in 'ab']\"\n"
+        "lenssim predict $RUN image_of*npy | cat",
         says=r"image_of_a_survey_with_a_long_namex{60}b\.npy",
         needs_run=True,
     ),
