@@ -23,7 +23,7 @@ __all__ = ["cache_folder", "scratch_folder", "temporary_files"]
 _NAME = "lenssim-"
 _LOCK = ".lock"
 _LAST = -200  # of multiprocessing's duties at the end: its own folder in here goes before
-_LONGEST = 64  # characters: below it lie sockets, whose whole path may have 103
+_LONGEST = 71  # characters: below it lie sockets, whose whole path may have 103
 
 
 def cache_folder() -> Path:
@@ -83,9 +83,9 @@ def temporary_files() -> Iterator[None]:
 def _scratch_of(process: int) -> Path:
     from multiprocessing.util import Finalize
 
-    parent = cache_folder() / "scratch"
+    parent = cache_folder() / "tmp"
     try:
-        if len(str(parent)) + len(_NAME) + 8 > _LONGEST:
+        if len(str(_new_name(parent))) > _LONGEST:
             raise OSError
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder, lock = _begin(parent)
@@ -97,10 +97,14 @@ def _scratch_of(process: int) -> Path:
     return folder
 
 
+def _new_name(parent: Path) -> Path:
+    return parent / f"{_NAME}{uuid.uuid4().hex[:8]}"
+
+
 def _begin(parent: Path) -> tuple[Path, int]:
     """Make a new folder and hold its lock."""
     while True:
-        folder = parent / f"{_NAME}{uuid.uuid4().hex[:8]}"
+        folder = _new_name(parent)
         lock = os.open(f"{folder}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with suppress(OSError):  # a file system without locks: nobody sweeps it, see _sweep
             fcntl.flock(lock, fcntl.LOCK_EX)
