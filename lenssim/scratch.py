@@ -24,7 +24,7 @@ __all__ = ["scratch_folder", "temporary_files"]
 _NAME = "lenssim-"
 _LOCK = ".lock"
 _LAST = -200  # of multiprocessing's duties at the end: its own folder in here goes before
-_LONGEST_ROOT = 40  # characters: below it lie sockets, whose whole path may have 103
+_LONGEST = 71  # characters: below it lie sockets, whose whole path may have 103
 
 
 def scratch_folder() -> Path:
@@ -89,15 +89,19 @@ def _scratch_of(process: int) -> Path:
 
 def _parent() -> Path:
     root = cache_root()
-    if root is None or cache_fault("scratch") or len(str(root)) > _LONGEST_ROOT:
+    if root is None or cache_fault("tmp") or len(str(_new_name(root / "tmp"))) > _LONGEST:
         return Path(tempfile.gettempdir())
-    return root / "scratch"
+    return root / "tmp"
+
+
+def _new_name(parent: Path) -> Path:
+    return parent / f"{_NAME}{uuid.uuid4().hex[:8]}"
 
 
 def _begin(parent: Path) -> tuple[Path, int]:
     """Make a new folder and hold its lock."""
     while True:
-        folder = parent / f"{_NAME}{uuid.uuid4().hex[:8]}"
+        folder = _new_name(parent)
         lock = os.open(f"{folder}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with suppress(OSError):  # a file system without locks: nobody sweeps it, see _sweep
             fcntl.flock(lock, fcntl.LOCK_EX)

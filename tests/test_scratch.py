@@ -50,14 +50,14 @@ def test_nothing_stays_of_a_process_that_ended_or_was_killed(places):
     cache, temporary = places
     killed, living = begin(*places, "wait"), begin(*places, "wait")
     of_killed, of_living = (Path(process.stdout.readline().strip()).parent for process in (killed, living))
-    assert {of_killed.parent, of_living.parent} == {cache / "scratch"}
+    assert {of_killed.parent, of_living.parent} == {cache / "tmp"}
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert of_killed.exists()
     begin(*places).communicate()  # the next one removes it, and not what lives
-    assert entries(cache / "scratch") == [of_living.name, f"{of_living.name}.lock"]
+    assert entries(cache / "tmp") == [of_living.name, f"{of_living.name}.lock"]
     living.communicate("\n")
-    assert entries(cache / "scratch") == []
+    assert entries(cache / "tmp") == []
     assert entries(temporary) == []
 
 

@@ -1,6 +1,9 @@
 """Cluster files and the job scripts made of them; a real queue is met in tests/slurm."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,12 @@ def test_job_scripts_of_every_system(system):
     assert "--lifetime 6900s" in script  # five minutes before the queue's end
     assert "export OMP_NUM_THREADS=1" in script
     assert "module load python" in script
+    assert "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False" in script  # a paused worker would stay so for ever
+    assert "export DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE=0.95" in script
+    assert "export TMPDIR=$LENSSIM_TMP" in script
+    assert script.index("trap ") < script.index("module load python")
+    for option in ("--tls-ca-file", "--tls-cert", "--tls-key", "tls://<this host>:<port>"):
+        assert option in script
 
 
 @pytest.mark.parametrize("system", HEADS)
@@ -102,3 +111,50 @@ def test_the_example_is_one(tmp_path, lenssim):
     assert not (tmp_path / "D").exists()
     assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--workers", 2).code == 2
     assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--shards", "0::2").code == 2
+
+
+QUEUE = {
+    "sbatch": "cp $1 job; PATH=$JOB_PATH setsid bash job > job.log 2>&1 & echo Submitted batch job $!",
+    "squeue": "ps -o pid= -p $3",
+    "scancel": "kill -TERM -- -$1",
+}
+
+
+@pytest.mark.thorough
+def test_jobs_of_a_queue_hold_the_certificates_and_leave_nothing(tmp_path):
+    """A queue that is a shell: whoever submits, the job's workers make the shards, over TLS."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "tmp").mkdir()
+    for name, line in QUEUE.items():
+        command = tmp_path / "bin" / name
+        command.write_text(f"#!/bin/bash\n{line}\n")
+        command.chmod(0o755)
+    (tmp_path / "cluster.yaml").write_text(
+        "system: slurm\njobs: 1\nworkers: 1\nmemory: 3GB\nwalltime: '00:20:00'\ninterface: lo\n"
+    )
+    path = os.environ["PATH"]
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}:{path}",
+        "JOB_PATH": path,
+        "TMPDIR": str(tmp_path / "tmp"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "lenssim",
+            *["generate", "-m", "III", "-n", "128", "--cluster", "cluster.yaml", "-o", "D"],
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "dask's scheduler listens at tls://127.0.0.1:" in done.stderr
+    assert "--tls-key" in (tmp_path / "job").read_text()
+    assert list((tmp_path / "D").rglob(".tmp*")) == []
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -109,7 +109,7 @@ def test_jobs_are_topped_up(tmp_path, slurm, cluster_file, pieces_task):
     before = dict(os.environ)
     os.environ.update(slurm)
     try:
-        build(tmp_path / "D", plan, pieces_task, queue_runner(read_queue(cluster_file)), cancel)
+        build(tmp_path / "D", plan, pieces_task, queue_runner(read_queue(cluster_file), tmp_path / "D"), cancel)
     finally:
         os.environ.clear()
         os.environ.update(before)
