@@ -46,6 +46,7 @@ ENTRIES = (
     ),
     Entry(
         name="F19",
+        seconds=300,
         fault="The absolute path of the galaxies was part of a data set's identity.",
         script=(
             f"{_GALAXIES} {_GENERATE} --galaxies gal/g.npy -o a && mv gal gal2 && "
@@ -73,6 +74,7 @@ ENTRIES = (
     ),
     Entry(
         name="R2",
+        seconds=300,
         fault="Only verify read hashes, so that a copy made damage official.",
         script=(
             f"{_GENERATE} -o a && {_ZEROS} lenssim repack a -o b; echo code $?; lenssim show a; echo code $?; "
@@ -82,6 +84,7 @@ ENTRIES = (
     ),
     Entry(
         name="R2-seed",
+        seconds=300,
         fault="A shard of another seed with the same number of bytes was taken.",
         script=(
             f"{_GENERATE} --classes no_sub -o a && {_GENERATE} --classes no_sub --seed 1 -o b && "
@@ -93,6 +96,7 @@ ENTRIES = (
     ),
     Entry(
         name="R6-plan",
+        seconds=300,
         fault="info, seal and verify did not end on a plan of 2^40 shards.",
         script=(
             f"{_GENERATE} -o a && {_PLAN} for command in info seal verify; do lenssim $command a; echo code $?; done"
@@ -101,6 +105,7 @@ ENTRIES = (
     ),
     Entry(
         name="R8-full",
+        seconds=300,
         fault="An export onto a full disk ended in a traceback and could not be repeated.",
         script=(
             f"{_GENERATE} -o a && mkdir disk && unshare -m bash -c 'mount -t tmpfs -o size=300k tmpfs disk && "
@@ -111,6 +116,7 @@ ENTRIES = (
     ),
     Entry(
         name="R8-read-only",
+        seconds=300,
         fault="A target that cannot be written ended in a traceback.",
         script=(
             f"{_GENERATE} -o a && unshare -m bash -c 'mount --bind . . && cd $PWD && mount -o remount,bind,ro . && "
