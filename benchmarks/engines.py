@@ -41,7 +41,7 @@ def conditions(arguments: argparse.Namespace) -> str:
 
 def end_to_end(engine_name: str, n: int, workers: int, precision: str | None = None) -> tuple[float, float]:
     """(images/s from the first finished shard to the last, seconds before the first shard was finished)."""
-    from lenssim.data.generate import generate, make_plan
+    from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
 
     folder = Path(tempfile.mkdtemp(prefix="lenssim-bench-"))

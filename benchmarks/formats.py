@@ -47,11 +47,11 @@ def numbered(n: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def make_shards(folder: Path, n: int, storage: str, compress: bool) -> None:
-    from lenssim.data.build import build, finish_shard, provenance
-    from lenssim.data.cluster import local_runner
-    from lenssim.data.generate import stored_config
-    from lenssim.data.manifest import Plan
-    from lenssim.data.shards import Samples
+    from lenssim.data.format.manifest import Plan
+    from lenssim.data.format.shard import Samples
+    from lenssim.data.generation.building import build, finish_shard, provenance
+    from lenssim.data.generation.runners import local_runner
+    from lenssim.data.generation.simulation import stored_config
 
     config = {"kind": "benchmark", **stored_config(storage, compress)}
     plan = Plan(n=n, shard_size=1024, classes=("a", "b", "c"), config=config)
@@ -79,7 +79,7 @@ def make(way: str, folder: Path, n: int) -> None:
         for number, image in numbered(n):
             np.save(folder / f"{number:07d}.npy", image)
     elif way == "webdataset":
-        from lenssim.data.export import export_webdataset
+        from lenssim.data.exchange.export import export_webdataset
 
         make_shards(folder.with_suffix(".shards"), n, "float32", False)
         export_webdataset(folder.with_suffix(".shards"), folder)
@@ -118,9 +118,9 @@ def loader_of(way: str, folder: Path, workers: int) -> Any:
     """What gives an epoch of batches each time it is iterated; workers live on from epoch to epoch."""
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     if way in OURS:
-        from lenssim.data.dataset import ShardDataset
-        from lenssim.data.sampler import BatchSampler
-        from lenssim.data.stream import stream
+        from lenssim.data.streaming.dataset import ShardDataset
+        from lenssim.data.streaming.sampler import BatchSampler
+        from lenssim.data.streaming.stream import stream
 
         dataset = ShardDataset(folder)
         return stream(dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers)

@@ -71,7 +71,7 @@ class Watch:
 
 
 def generating(folder: Path, n: int, side: int, workers: int) -> Callable[[Watch], None]:
-    from lenssim.data.generate import generate, make_plan
+    from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import parse_preset, preset_text
 
     document = yaml.safe_load(preset_text("III"))
@@ -85,9 +85,9 @@ def generating(folder: Path, n: int, side: int, workers: int) -> Callable[[Watch
 
 
 def streaming(folder: Path, workers: int) -> Callable[[Watch], None]:
-    from lenssim.data.dataset import ShardDataset
-    from lenssim.data.sampler import BatchSampler
-    from lenssim.data.stream import stream
+    from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.data.streaming.sampler import BatchSampler
+    from lenssim.data.streaming.stream import stream
 
     def work(watch: Watch) -> None:
         dataset = ShardDataset(folder)

@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from lenssim.data.generate import make_plan
-from lenssim.data.live import LiveDataset
-from lenssim.learn.novelty import Novelty
+from lenssim.data.generation.live import LiveDataset
+from lenssim.data.generation.simulation import make_plan
+from lenssim.learn.scores.novelty import Novelty
 from lenssim.simulate.preset import load_preset
 
 POPULATIONS = (

@@ -30,10 +30,10 @@ def main() -> None:
     import torch
 
     from lenssim.learn.heads import head
-    from lenssim.learn.images import Images
-    from lenssim.learn.model import Model, image_outputs
+    from lenssim.learn.inputs.description import Images
     from lenssim.learn.nets import parameter_count
-    from lenssim.learn.posterior import Posterior
+    from lenssim.learn.nets.model import Model, image_outputs
+    from lenssim.learn.scores.posterior import Posterior
 
     torch.set_num_threads(arguments.threads)
     print(

@@ -116,8 +116,8 @@ def table(sizes: dict[str, float], found: dict[tuple[str, int], list[dict[str, f
 
 def stalls(folder: Path, way: str, net: str, batches: int) -> list[dict[str, Any]]:
     """Part of its time that a training of `net` on this machine waits for data, from cold files."""
-    from lenssim.learn.images import Images
-    from lenssim.learn.model import Model
+    from lenssim.learn.inputs.description import Images
+    from lenssim.learn.nets.model import Model
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []

@@ -21,9 +21,9 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from lenssim.data.generate import generate, make_plan
+from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 from lenssim.simulate.preset import load_preset
 
 EPOCHS = 3

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 
 EDGES = 10.0 ** np.array([-3, -1, 0, 0.5, 1, 1.5, 2, 3, 5])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 
 PER_CLASS = 3
 

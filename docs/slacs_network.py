@@ -12,11 +12,11 @@ from astropy.io import fits
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from lenssim.learn.device import pick_device
-from lenssim.learn.ensemble import Ensemble
-from lenssim.learn.figures import save
-from lenssim.learn.novelty import read_novelty
-from lenssim.learn.run import open_run
+from lenssim.learn.compute.device import pick_device
+from lenssim.learn.evaluation.ensemble import Ensemble
+from lenssim.learn.figures.classification import save
+from lenssim.learn.runs.run import open_run
+from lenssim.learn.scores.novelty import read_novelty
 from lenssim.simulate.conventions import angle_from_coolest, ellipticity
 
 PIXEL = 0.05  # arcsec

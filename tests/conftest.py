@@ -40,7 +40,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory) -> Path:
     """A complete data set of 70 Model III images in shards of 32."""
-    from lenssim.data.generate import generate, make_plan
+    from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
 
     folder = tmp_path_factory.mktemp("data") / "III"

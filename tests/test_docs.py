@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.generate import generate, make_plan
+from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.simulate.preset import load_preset
 
 ROOT = Path(__file__).parents[1]

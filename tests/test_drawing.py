@@ -11,14 +11,20 @@ import pytest
 from matplotlib.text import Text
 
 import lenssim
-from lenssim.data.contact import contact_sheet
-from lenssim.data.residuals import residual_figure
+from lenssim.data.inspection.contact_sheet import contact_sheet
+from lenssim.data.inspection.residual_figure import residual_figure
 from lenssim.drawing import plain_style, png_bytes
-from lenssim.learn.comparisons import accuracy_figure, histories_figure, sizes_figure
-from lenssim.learn.comparisons import roc_figure as compared_roc_figure
-from lenssim.learn.figures import calibration_figure, confusion_figure, curves_figure, roc_figure
-from lenssim.learn.insight import attributions_figure, examples_figure
-from lenssim.learn.measure_figures import corner_figure, coverage_figure, distance_figure, errors_figure, truth_figure
+from lenssim.learn.figures.attribution import attributions_figure, examples_figure
+from lenssim.learn.figures.classification import calibration_figure, confusion_figure, curves_figure, roc_figure
+from lenssim.learn.figures.comparison import accuracy_figure, histories_figure, sizes_figure
+from lenssim.learn.figures.comparison import roc_figure as compared_roc_figure
+from lenssim.learn.figures.regression import (
+    corner_figure,
+    coverage_figure,
+    distance_figure,
+    errors_figure,
+    truth_figure,
+)
 
 FOREIGN = {
     "text.usetex": True,

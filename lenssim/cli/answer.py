@@ -9,8 +9,8 @@ from lenssim.cli.options import Device, Json
 from lenssim.cli.problems import raise_problems
 
 if TYPE_CHECKING:
-    from lenssim.learn.predict import Prediction
-    from lenssim.learn.problems import Problem
+    from lenssim.learn.evaluation.prediction import Prediction
+    from lenssim.learn.inputs.problems import Problem
     from lenssim.learn.tasks import Task
 
 __all__ = ["register"]
@@ -46,12 +46,12 @@ def evaluate(
 
     from lenssim.cli.table import print_table
     from lenssim.commands import command
-    from lenssim.learn.card import write_card
-    from lenssim.learn.evaluate import evaluate as judge
-    from lenssim.learn.evaluate import evaluation_folder
-    from lenssim.learn.metrics import interval_text
+    from lenssim.learn.evaluation.evaluation import evaluate as judge
+    from lenssim.learn.evaluation.evaluation import evaluation_folder
     from lenssim.learn.notes import note
-    from lenssim.learn.run import open_runs
+    from lenssim.learn.runs.model_card import write_card
+    from lenssim.learn.runs.run import open_runs
+    from lenssim.learn.scores.classification import interval_text
 
     trained, *more = open_runs([run, *(others or [])])
     dataset = trained.opened(data)
@@ -97,8 +97,8 @@ def predict(
     """
     from json import dumps
 
-    from lenssim.learn.predict import predict as ask
-    from lenssim.learn.run import open_runs
+    from lenssim.learn.evaluation.prediction import predict as ask
+    from lenssim.learn.runs.run import open_runs
 
     trained, *more = open_runs([run, *(others or [])])
     task = trained.record.task

@@ -9,7 +9,7 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.learn.leaks import Leak
+    from lenssim.learn.scores.leaks import Leak
 
 __all__ = ["register"]
 
@@ -43,13 +43,13 @@ def audit(
     from json import dumps
 
     from lenssim.cli.table import print_table
-    from lenssim.data.card import LEAK_AUDIT, write_card
-    from lenssim.data.dataset import ShardDataset
-    from lenssim.data.files import write_json
-    from lenssim.data.manifest import read_manifest, read_plan
-    from lenssim.data.places import Folder
+    from lenssim.data.format.files import write_json
+    from lenssim.data.format.manifest import read_manifest, read_plan
+    from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
+    from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.data.streaming.locations import Folder
     from lenssim.errors import ConfigError
-    from lenssim.learn.leaks import audit as judge
+    from lenssim.learn.scores.leaks import audit as judge
     from lenssim.names import printable
 
     if limit is not None and limit < 1:

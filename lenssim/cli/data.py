@@ -10,7 +10,7 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.data.manifest import Manifest
+    from lenssim.data.format.manifest import Manifest
 
 __all__ = ["register"]
 
@@ -35,9 +35,9 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
-    from lenssim.data.card import known_verdict
-    from lenssim.data.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_records
-    from lenssim.data.places import complete, is_url
+    from lenssim.data.format.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_records
+    from lenssim.data.generation.dataset_card import known_verdict
+    from lenssim.data.streaming.locations import complete, is_url
     from lenssim.names import printable
 
     manifest: Manifest | None
@@ -102,13 +102,13 @@ def verify(
     from dataclasses import asdict
     from json import dumps
 
-    from lenssim.data.verify import verify as check
+    from lenssim.data.inspection.verification import verify as check
     from lenssim.errors import IncompleteError, VerificationError
     from lenssim.names import printable
 
     report = check(folder, fast=fast)
     if resimulate and not report.problems and not report.incomplete:
-        from lenssim.data.resimulate import resimulate as make_again
+        from lenssim.data.inspection.resimulation import resimulate as make_again
 
         numbers, report.problems = make_again(folder, resimulate, galaxies=galaxies)
         report.resimulated = len(numbers)
@@ -142,8 +142,8 @@ def show(
     picture: Annotated[str, typer.Option(help="image, or clean, kappa, residual if it is kept.")] = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
-    from lenssim.data.contact import contact_sheets
-    from lenssim.data.places import is_url
+    from lenssim.data.inspection.contact_sheet import contact_sheets
+    from lenssim.data.streaming.locations import is_url
     from lenssim.errors import ConfigError
 
     if out is None and is_url(folder):
@@ -176,7 +176,7 @@ def deeplense(
 ) -> None:
     """Import class folders of .npy, .npz or FITS files, as DeepLense publishes them, axion masses included."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.imports import import_deeplense
+    from lenssim.data.exchange.deeplense import import_deeplense
 
     with samples_bar("importing") as report:
         manifest = import_deeplense(
@@ -206,7 +206,7 @@ def pairs(
 ) -> None:
     """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.imports import import_pairs
+    from lenssim.data.exchange.deeplense import import_pairs
 
     with samples_bar("importing") as report:
         manifest = import_pairs(
@@ -258,7 +258,7 @@ def export(
 ) -> None:
     """Write a data set in another layout."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.export import export_fits, export_npy, export_webdataset
+    from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
     from lenssim.errors import unknown
 
     layouts = {"npy": export_npy, "webdataset": export_webdataset, "fits": export_fits}

@@ -26,7 +26,7 @@ def doctor(
     from json import dumps
 
     from lenssim.cli.table import print_table
-    from lenssim.data.surroundings import FAIL, OK, examine
+    from lenssim.data.generation.surroundings import FAIL, OK, examine
     from lenssim.errors import ConfigError
     from lenssim.machine import available_cores
 

@@ -22,8 +22,8 @@ def seal(
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
     from lenssim.cli.generate import print_manifest
-    from lenssim.data.build import seal as run
-    from lenssim.data.manifest import read_plan
+    from lenssim.data.format.manifest import read_plan
+    from lenssim.data.generation.building import seal as run
 
     print_manifest(folder, run(folder, read_plan(folder)), json)
 
@@ -39,7 +39,7 @@ def repack(
     from lenssim.cli.generate import print_manifest
     from lenssim.cli.progress import samples_bar
     from lenssim.cli.stop import stoppable
-    from lenssim.data.repack import repack as run
+    from lenssim.data.inspection.repacking import repack as run
 
     with stoppable() as stop, samples_bar("repacking") as report:
         manifest = run(source, out, storage, compress, report=report, stop=stop)

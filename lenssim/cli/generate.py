@@ -10,8 +10,8 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.data.cluster import Runner
-    from lenssim.data.manifest import Manifest, Plan
+    from lenssim.data.format.manifest import Manifest, Plan
+    from lenssim.data.generation.runners import Runner
 
 __all__ = ["print_manifest", "register"]
 
@@ -89,9 +89,9 @@ def generate(
     """Simulate a data set. Repeating the command continues what was interrupted."""
     from lenssim.cli.progress import samples_bar
     from lenssim.cli.stop import stoppable
-    from lenssim.data.cluster import default_workers
-    from lenssim.data.generate import generate as run
-    from lenssim.data.generate import generate_share, make_plan, share
+    from lenssim.data.generation.runners import default_workers
+    from lenssim.data.generation.simulation import generate as run
+    from lenssim.data.generation.simulation import generate_share, make_plan, share
     from lenssim.errors import ConfigError
     from lenssim.simulate.preset import load_preset
 
@@ -152,9 +152,9 @@ def _note(text: str) -> None:
 
 
 def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
-    from lenssim.data.cluster import local_runner
-    from lenssim.data.generate import modules
-    from lenssim.data.surroundings import require
+    from lenssim.data.generation.runners import local_runner
+    from lenssim.data.generation.simulation import modules
+    from lenssim.data.generation.surroundings import require
 
     require(min(workers, plan.shards), plan.config["engine_settings"])
     return local_runner(min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note)
@@ -165,12 +165,12 @@ def _elsewhere(
 ) -> "tuple[Runner | None, str | None]":
     """The runner of a cluster, if one is asked for, and the script of its jobs."""
     if cluster is not None:
-        from lenssim.data.queue import job_script, queue_runner, read_queue
+        from lenssim.data.generation.batch_queue import job_script, queue_runner, read_queue
 
         queue = read_queue(cluster)
         return queue_runner(queue, out, dashboard=dashboard, note=_note), job_script(queue)
     if scheduler is not None:
-        from lenssim.data.cluster import scheduler_runner
+        from lenssim.data.generation.runners import scheduler_runner
 
         return scheduler_runner(scheduler, dashboard=dashboard, note=_note), None
     return None, None
@@ -217,8 +217,8 @@ def render(
     import numpy as np
 
     import lenssim
-    from lenssim.data.convert import write_image
-    from lenssim.data.headers import image_cards
+    from lenssim.data.exchange.fits_headers import image_cards
+    from lenssim.data.exchange.image_writing import write_image
     from lenssim.errors import ConfigError
     from lenssim.simulate.draw import draw
     from lenssim.simulate.engines import check_adaptive, engine_settings

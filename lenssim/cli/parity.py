@@ -39,8 +39,8 @@ def parity(
     from json import dumps
 
     from lenssim.cli.table import print_table
-    from lenssim.data.files import write
-    from lenssim.data.residuals import residual_figure
+    from lenssim.data.format.files import write
+    from lenssim.data.inspection.residual_figure import residual_figure
     from lenssim.errors import ConfigError, VerificationError
     from lenssim.simulate.parity import REFERENCE
     from lenssim.simulate.parity import parity as compare

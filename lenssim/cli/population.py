@@ -43,11 +43,11 @@ def population(
     from json import dumps
 
     from lenssim.errors import ConfigError
+    from lenssim.learn.inputs.problems import Problem
     from lenssim.learn.notes import note
-    from lenssim.learn.population_report import populations
-    from lenssim.learn.problems import Problem
-    from lenssim.learn.question import Question
-    from lenssim.learn.run import open_run
+    from lenssim.learn.population.options import Question
+    from lenssim.learn.population.report import populations
+    from lenssim.learn.runs.run import open_run
 
     try:
         sizes = [int(size) for size in images.split(",")] if images else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lenssim.errors import DataError
 
 if TYPE_CHECKING:
-    from lenssim.learn.problems import Problem
+    from lenssim.learn.inputs.problems import Problem
 
 __all__ = ["raise_problems"]
 

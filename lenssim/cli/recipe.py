@@ -37,10 +37,10 @@ def run_recipe(
     from json import dumps
 
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.cluster import default_workers
+    from lenssim.data.generation.runners import default_workers
     from lenssim.errors import ConfigError
-    from lenssim.learn.recipe import load_recipe
-    from lenssim.learn.report import report_text
+    from lenssim.learn.recipes.recipe import load_recipe
+    from lenssim.learn.report.table import report_text
 
     steps = load_recipe(recipe)
     folder = out or Path("runs") / recipe.stem
@@ -48,13 +48,13 @@ def run_recipe(
         raise ConfigError(f"the number of jobs must lie in 1..256, got {jobs}")
 
     def displays() -> list[Any]:
-        from lenssim.learn.progress import progress
+        from lenssim.learn.training.progress import progress
 
         return [progress()]
 
     several = ["--jobs", jobs] if jobs > 1 else []
     with resumable(command("run", recipe, "--out", folder, *several)):
-        from lenssim.learn.follow import follow
+        from lenssim.learn.recipes.execution import follow
 
         rows = follow(
             steps,

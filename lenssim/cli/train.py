@@ -144,16 +144,18 @@ def _train(task: str, *, out: Path | None, resume: bool, json: bool, **given: An
         settings["live"] = {"model": given["live"], **own}
     settings["task"] = task
 
-    from lenssim.learn.run import open_run
+    from lenssim.learn.runs.run import open_run
     from lenssim.learn.tasks import parse_config
 
     folder = out or _default_folder(settings)
     kept = open_run(folder).record.config.model_dump() if resume else {}
     config = parse_config({**kept, **settings}, "training")
 
-    from lenssim.learn.card import write_card  # from here on seconds of imports: bad settings are told before
-    from lenssim.learn.progress import progress
-    from lenssim.learn.train import train
+    from lenssim.learn.runs.model_card import (
+        write_card,  # from here on seconds of imports: bad settings are told before
+    )
+    from lenssim.learn.training.progress import progress
+    from lenssim.learn.training.training import train
 
     with resumable(command("train", config.task, "--out", folder, "--resume")):
         run = train(config, folder, resume=resume, callbacks=[progress()])

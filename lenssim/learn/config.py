@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from lenssim.data.truth import IMAGE, check_picture
+from lenssim.data.format.maps import IMAGE, check_picture
 from lenssim.errors import LenssimError, unknown
-from lenssim.learn.augment import augmentation
-from lenssim.learn.dropout import parse_dropout
+from lenssim.learn.compute.optimisers import optimiser, schedule
 from lenssim.learn.heads import head
+from lenssim.learn.inputs.augment import augmentation
+from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import check_net
-from lenssim.learn.normalise import normalisation
-from lenssim.learn.optimise import optimiser, schedule
+from lenssim.learn.nets.dropout import parse_dropout
 
 __all__ = ["ClassifyConfig", "LiveData", "RegressConfig", "TrainConfig", "explain"]
 

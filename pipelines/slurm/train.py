@@ -14,13 +14,13 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.sampler import BatchSampler
-from lenssim.data.stream import stream
-from lenssim.learn.augment import augmentation, batch_seed
-from lenssim.learn.callbacks import Place
-from lenssim.learn.images import describe
-from lenssim.learn.model import Model
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.stream import stream
+from lenssim.learn.inputs.augment import augmentation, batch_seed
+from lenssim.learn.inputs.description import describe
+from lenssim.learn.nets.model import Model
+from lenssim.learn.training.callbacks import Place
 
 
 class Classifier(LightningModule):

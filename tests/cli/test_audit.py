@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.data.card import known_verdict
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import read_json, write_json
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.live import LiveDataset
-from lenssim.data.manifest import read_manifest
-from lenssim.data.resimulate import resimulate
-from lenssim.data.verify import verify
+from lenssim.data.format.files import read_json, write_json
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.generation.dataset_card import known_verdict
+from lenssim.data.generation.live import LiveDataset
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.resimulation import resimulate
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.simulate.preset import parse_preset, preset_text
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lenssim.data.residuals import residual_figure
+from lenssim.data.inspection.residual_figure import residual_figure
 from lenssim.errors import ConfigError
 from lenssim.simulate import parity as module
 from lenssim.simulate.engines import ENGINES

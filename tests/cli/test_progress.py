@@ -9,7 +9,7 @@ import pytest
 
 from lenssim.cli import progress as display
 from lenssim.cli.progress import samples_bar
-from lenssim.data.build import Progress
+from lenssim.data.generation.building import Progress
 
 STATES = {"tcp://a:1": "shard 7", "tcp://b:2": "idle"}
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from lenssim.data.manifest import Plan
+from lenssim.data.format.manifest import Plan
 
 
 def plan_of(n: int, shard_size: int, **config) -> Plan:
@@ -20,9 +20,9 @@ def slow_task(seconds: float, shape: tuple[int, int, int] = (1, 8, 8)):
     def task(target, document, shard):
         import numpy as np
 
-        from lenssim.data.build import finish_shard, provenance
-        from lenssim.data.manifest import Plan as ThePlan
-        from lenssim.data.shards import Samples
+        from lenssim.data.format.manifest import Plan as ThePlan
+        from lenssim.data.format.shard import Samples
+        from lenssim.data.generation.building import finish_shard, provenance
         from lenssim.simulate.streams import BLOCK
 
         plan = ThePlan.model_validate(document)
@@ -66,8 +66,8 @@ def make(
     stop=lambda: False,
     **config,
 ):
-    from lenssim.data.build import build
-    from lenssim.data.cluster import local_runner, scheduler_runner
+    from lenssim.data.generation.building import build
+    from lenssim.data.generation.runners import local_runner, scheduler_runner
 
     runner = scheduler_runner(scheduler) if scheduler else local_runner(workers)
     return build(folder, plan_of(n, shard_size, **config), slow_task(seconds), runner, stop=stop)

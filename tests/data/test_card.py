@@ -4,10 +4,10 @@ import shlex
 
 import pytest
 
-from lenssim.data.card import card_text
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import read_manifest, read_plan
-from lenssim.data.verify import verify
+from lenssim.data.format.manifest import read_manifest, read_plan
+from lenssim.data.generation.dataset_card import card_text
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError
 from lenssim.simulate.preset import load_preset, preset_text
 

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from lenssim.data import cluster, watch
-from lenssim.data.certificates import certificate_files
-from lenssim.data.cluster import default_workers, fitting_workers, local_runner, scheduler_runner
-from lenssim.data.failures import Outcome
-from lenssim.data.files import is_temporary, sweep
+from lenssim.data.format.files import is_temporary, sweep
+from lenssim.data.generation import runners as cluster
+from lenssim.data.generation import watch
+from lenssim.data.generation.certificates import certificate_files
+from lenssim.data.generation.failures import Outcome
+from lenssim.data.generation.runners import default_workers, fitting_workers, local_runner, scheduler_runner
 from lenssim.errors import ConfigError, IncompleteError
 
 STRANGER = Path(__file__).with_name("stranger.py")

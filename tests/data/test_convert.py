@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data.convert import import_deeplense
-from lenssim.data.export import export_npy
-from lenssim.data.manifest import read_manifest, shard_name
-from lenssim.data.published import read_image, read_stack
-from lenssim.data.reading import read_samples
-from lenssim.data.verify import verify
+from lenssim.data.exchange.export import export_npy
+from lenssim.data.exchange.image_writing import import_deeplense
+from lenssim.data.exchange.published import read_image, read_stack
+from lenssim.data.format.manifest import read_manifest, shard_name
+from lenssim.data.format.reading import read_samples
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.npy import load_npy
 

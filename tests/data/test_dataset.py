@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.build import build, finish_shard, provenance
-from lenssim.data.cluster import local_runner
-from lenssim.data.dataset import ShardDataset, split_of
-from lenssim.data.files import read_json, write_json
-from lenssim.data.manifest import Plan
-from lenssim.data.sampler import BatchSampler
-from lenssim.data.shards import Samples
-from lenssim.data.stream import stream
+from lenssim.data.format.files import read_json, write_json
+from lenssim.data.format.manifest import Plan
+from lenssim.data.format.shard import Samples
+from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.runners import local_runner
+from lenssim.data.streaming.dataset import ShardDataset, split_of
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.streams import BLOCK, SPLITS
 

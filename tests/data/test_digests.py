@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from lenssim.data.convert import import_deeplense
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.digests import shared_images
-from lenssim.data.export import export_npy
-from lenssim.data.manifest import read_manifest
+from lenssim.data.exchange.export import export_npy
+from lenssim.data.exchange.image_writing import import_deeplense
+from lenssim.data.format.digests import shared_images
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import VerificationError
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data import generate as generating
-from lenssim.data.build import Progress, build
-from lenssim.data.cluster import local_runner
-from lenssim.data.failures import read_failures
-from lenssim.data.files import write
-from lenssim.data.generate import generate, make_plan, share
-from lenssim.data.manifest import MANIFEST, read_manifest
-from lenssim.data.verify import verify
+from lenssim.data.format.files import write
+from lenssim.data.format.manifest import MANIFEST, read_manifest
+from lenssim.data.generation import simulation as generating
+from lenssim.data.generation.building import Progress, build
+from lenssim.data.generation.failures import read_failures
+from lenssim.data.generation.runners import local_runner
+from lenssim.data.generation.simulation import generate, make_plan, share
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, IncompleteError, StorageError
 from lenssim.simulate.preset import load_preset
 

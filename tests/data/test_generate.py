@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data.audit import TOLERANCE
-from lenssim.data.files import sweep
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import read_manifest, read_plan, shard_name
-from lenssim.data.reading import read_samples
-from lenssim.data.verify import verify
+from lenssim.data.format.files import sweep
+from lenssim.data.format.manifest import read_manifest, read_plan, shard_name
+from lenssim.data.format.reading import read_samples
+from lenssim.data.generation.reference_check import TOLERANCE
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.engines import ENGINES
 from lenssim.simulate.preset import load_preset, presets

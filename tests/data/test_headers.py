@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from lenssim.data.export import export_fits
+from lenssim.data.exchange.export import export_fits
 from lenssim.formats.fits import read_fits
 from lenssim.simulate.preset import load_preset
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.data.imports import import_deeplense
-from lenssim.data.manifest import Manifest, shard_name
-from lenssim.data.reading import read_samples
-from lenssim.data.verify import verify
+from lenssim.data.exchange.deeplense import import_deeplense
+from lenssim.data.format.manifest import Manifest, shard_name
+from lenssim.data.format.reading import read_samples
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import LenssimError
 
 CLASSES = ("no_sub", "cdm", "axion", "Axion", "空白", "ü", "a b", "train", "val", "-x", "a:b", "test")

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.data.card import card_text
-from lenssim.data.convert import export_npy
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.export import export_fits, export_webdataset
-from lenssim.data.imports import import_deeplense, import_pairs
-from lenssim.data.manifest import PLAN, read_manifest, read_plan, shard_name
-from lenssim.data.reading import read_samples
-from lenssim.data.verify import verify
+from lenssim.data.exchange.deeplense import import_deeplense, import_pairs
+from lenssim.data.exchange.export import export_fits, export_webdataset
+from lenssim.data.exchange.image_writing import export_npy
+from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
+from lenssim.data.format.reading import read_samples
+from lenssim.data.generation.dataset_card import card_text
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
 
 SIDE = 12

@@ -13,15 +13,15 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.build import finish_shard, seal
-from lenssim.data.contact import contact_sheets
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.export import UNFINISHED, export_fits, export_npy, export_webdataset
-from lenssim.data.files import read_json, write_json
-from lenssim.data.manifest import Plan, read_manifest, read_plan
-from lenssim.data.reading import read_samples
-from lenssim.data.repack import repack
-from lenssim.data.verify import verify
+from lenssim.data.exchange.export import UNFINISHED, export_fits, export_npy, export_webdataset
+from lenssim.data.format.files import read_json, write_json
+from lenssim.data.format.manifest import Plan, read_manifest, read_plan
+from lenssim.data.format.reading import read_samples
+from lenssim.data.generation.building import finish_shard, seal
+from lenssim.data.inspection.contact_sheet import contact_sheets
+from lenssim.data.inspection.repacking import repack
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError, VerificationError
 
 EXPORTS = {"npy": export_npy, "fits": export_fits, "webdataset": export_webdataset}
@@ -232,7 +232,7 @@ def test_a_plan_without_end_is_refused(data, lenssim, command):
 @pytest.mark.parametrize(("command", "code"), [("info", 0), ("seal", 4), ("verify", 4)])
 def test_the_work_is_bounded_by_the_files_there_are(data, lenssim, monkeypatch, command, code):
     """Of a million shards that a plan states, those are looked at that exist."""
-    import lenssim.data.manifest as manifest
+    import lenssim.data.format.manifest as manifest
 
     plan_json(data, n=10_000_000, shard_size=10)
     (data / "manifest.json").unlink()
@@ -282,7 +282,7 @@ def test_modes_follow_the_umask(tmp_path, pieces, mask):
 
 @pytest.mark.parametrize("layout", EXPORTS)
 def test_an_export_that_a_full_disk_stopped_is_continued(data, tmp_path, monkeypatch, layout):
-    import lenssim.data.export as module
+    import lenssim.data.exchange.export as module
 
     export, write, files = EXPORTS[layout], module.write, []
 
@@ -390,7 +390,7 @@ def test_two_peoples_shards_of_the_same_galaxies_are_the_same_bytes(tmp_path, le
 
 def test_a_data_set_that_names_the_path_of_its_galaxies_goes_on(tmp_path, lenssim, monkeypatch):
     """Data sets of earlier versions keep their config and its hash."""
-    import lenssim.data.generate as module
+    import lenssim.data.generation.simulation as module
 
     path = galaxies(tmp_path / "one/g.npy")
     with monkeypatch.context() as earlier:

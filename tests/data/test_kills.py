@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.build import build
-from lenssim.data.cluster import local_runner, scheduler_runner
-from lenssim.data.files import sweep
-from lenssim.data.manifest import read_manifest
-from lenssim.data.verify import verify
+from lenssim.data.format.files import sweep
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.generation.building import build
+from lenssim.data.generation.runners import local_runner, scheduler_runner
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import IncompleteError
 
 pytestmark = pytest.mark.thorough
@@ -128,8 +128,8 @@ def test_workers_that_die_are_replaced(tmp_path, pieces, undisturbed, seconds):
 
 @pytest.mark.dask
 def test_a_shard_that_kills_its_workers_is_recorded_and_the_others_are_made(tmp_path, pieces, monkeypatch):
-    from lenssim.data import cluster
-    from lenssim.data.failures import read_failures
+    from lenssim.data.generation import runners as cluster
+    from lenssim.data.generation.failures import read_failures
 
     monkeypatch.setitem(cluster.SCHEDULING, "distributed.scheduler.allowed-failures", 1)
     innocent = pieces.slow_task(0)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.card import card_text
-from lenssim.data.files import read_json, write_json
-from lenssim.data.manifest import read_manifest, read_plan
-from lenssim.data.verify import verify
+from lenssim.data.format.files import read_json, write_json
+from lenssim.data.format.manifest import read_manifest, read_plan
+from lenssim.data.generation.dataset_card import card_text
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import DataError
 from lenssim.names import is_name, markdown, printable
 
@@ -94,7 +94,7 @@ def test_markdown_is_one_line_that_shows_the_text():
 def test_verify_names_sources_in_front_of_their_lens(tiny_data, monkeypatch):
     import numpy as np
 
-    from lenssim.data import verify as verifying
+    from lenssim.data.inspection import verification as verifying
 
     whole = verifying.read_samples
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.data import growing
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import read_json, write_json
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.places import FOLLOW
-from lenssim.data.sampler import BatchSampler
-from lenssim.data.stream import stream
-from lenssim.data.verify import verify
+from lenssim.data.format.files import read_json, write_json
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming import growing
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.locations import FOLLOW
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.preset import load_preset
 
@@ -327,7 +327,7 @@ def test_wrong_types_are_named(folder, tmp_path, name, data, words):
     with h5py.File(path, "r+") as file:
         del file[name]
         file.create_dataset(name, data=data)
-    from lenssim.data.reading import open_shard
+    from lenssim.data.format.reading import open_shard
 
     with pytest.raises(DataError, match=r"000001\.h5") as error:
         open_shard(path)

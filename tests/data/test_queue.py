@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.queue import Queue, job_script, read_queue
+from lenssim.data.generation.batch_queue import Queue, job_script, read_queue
 from lenssim.errors import ConfigError
 
 pytest.importorskip("dask_jobqueue")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.sampler import BatchSampler
+from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 12), st.integers(1, 5), st.booleans())

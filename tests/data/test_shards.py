@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.reading import read_samples
-from lenssim.data.shards import content_sum, fingerprint_sum, image_digests, pack
+from lenssim.data.format.reading import read_samples
+from lenssim.data.format.shard import content_sum, fingerprint_sum, image_digests, pack
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.preset import load_preset

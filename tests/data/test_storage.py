@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.export import export_fits, export_webdataset
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.reading import decoded, open_shard, read_samples
-from lenssim.data.repack import repack
-from lenssim.data.resimulate import resimulate
-from lenssim.data.storage import STORAGES, decode, encode, error_bound, noise_level
-from lenssim.data.verify import verify
+from lenssim.data.exchange.export import export_fits, export_webdataset
+from lenssim.data.format.reading import decoded, open_shard, read_samples
+from lenssim.data.format.storage import STORAGES, decode, encode, error_bound, noise_level
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.repacking import repack
+from lenssim.data.inspection.resimulation import resimulate
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.preset import load_preset
 

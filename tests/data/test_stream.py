@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from lenssim.data import stores
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.sampler import BatchSampler
-from lenssim.data.stream import Ahead, stream
+from lenssim.data.streaming import readers as stores
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.stream import Ahead, stream
 from lenssim.errors import DataError
 
 

@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from lenssim.data import surroundings
-from lenssim.data.failures import attempt
-from lenssim.data.generate import make_plan
-from lenssim.data.surroundings import FAIL, OK, WARN, Finding, examine, require
+from lenssim.data.generation import surroundings
+from lenssim.data.generation.failures import attempt
+from lenssim.data.generation.simulation import make_plan
+from lenssim.data.generation.surroundings import FAIL, OK, WARN, Finding, examine, require
 from lenssim.errors import SurroundingsError
 from lenssim.simulate.preset import load_preset
 

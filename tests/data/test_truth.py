@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.data.build import finish_shard, seal
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.export import export_fits, export_webdataset
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import SHARDS, read_plan, shard_name
-from lenssim.data.reading import read_samples
-from lenssim.data.repack import repack
-from lenssim.data.resimulate import resimulate
-from lenssim.data.shards import pack
-from lenssim.data.verify import verify
+from lenssim.data.exchange.export import export_fits, export_webdataset
+from lenssim.data.format.manifest import SHARDS, read_plan, shard_name
+from lenssim.data.format.reading import read_samples
+from lenssim.data.format.shard import pack
+from lenssim.data.generation.building import finish_shard, seal
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.repacking import repack
+from lenssim.data.inspection.resimulation import resimulate
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, VerificationError
 from lenssim.simulate.engines.batched.convergence import convergence
 from lenssim.simulate.engines.batched.fit import smooth_residual

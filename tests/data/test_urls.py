@@ -6,8 +6,8 @@ import lightning.pytorch  # noqa: F401 - now, because importing it draws from th
 import numpy as np
 import pytest
 
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import read_manifest
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.simulate.preset import load_preset
 
 moto_server = pytest.importorskip("moto.server")

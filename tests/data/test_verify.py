@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.files import write_json
-from lenssim.data.manifest import read_manifest, read_plan, read_record
-from lenssim.data.reading import open_shard, read_samples
-from lenssim.data.verify import verify
+from lenssim.data.format.files import write_json
+from lenssim.data.format.manifest import read_manifest, read_plan, read_record
+from lenssim.data.format.reading import open_shard, read_samples
+from lenssim.data.inspection.verification import verify
 from lenssim.errors import DataError
 
 

@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 from pydantic import ValidationError
 
-from lenssim.data.published import read_image, read_stack
+from lenssim.data.exchange.published import read_image, read_stack
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.files import read_content
 from lenssim.formats.fits import read_fits, read_fits_images

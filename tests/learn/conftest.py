@@ -26,7 +26,7 @@ def other_dataset(tmp_path_factory) -> Path:
 def tiny_run(tmp_path_factory, tiny_dataset):
     """The net `cnn`, trained on `tiny_dataset` for two epochs."""
     from lenssim.learn.tasks import parse_config
-    from lenssim.learn.train import train
+    from lenssim.learn.training.training import train
 
     config = parse_config({"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "augment": "flips"})
     return train(config, tmp_path_factory.mktemp("runs") / "cnn")
@@ -51,7 +51,7 @@ def kill_at():
 def _make_data(folder: Path, n: int = 256, seed: int = 4, noise: str = "none") -> Path:
     import yaml
 
-    from lenssim.data.generate import generate, make_plan
+    from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import parse_preset, preset_text
 
     document = yaml.safe_load(preset_text("III"))

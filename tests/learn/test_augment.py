@@ -5,8 +5,8 @@ import yaml
 from torch.nn.functional import pad
 
 from lenssim.errors import ConfigError
-from lenssim.learn.augment import AUGMENTATIONS, augmentation, batch_seed
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.augment import AUGMENTATIONS, augmentation, batch_seed
+from lenssim.learn.inputs.description import Images
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.preset import parse_preset, preset_text

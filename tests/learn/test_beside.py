@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lenssim.errors import ConfigError, LenssimError
-from lenssim.learn.beside import Piece, beside
+from lenssim.learn.recipes.processes import Piece, beside
 from lenssim.learn.tasks import parse_config
 
 pytestmark = pytest.mark.thorough
@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_named_with_its_end(piece, how):
 
 PROGRAM = """
 import subprocess
-from lenssim.learn.beside import Piece, beside
+from lenssim.learn.recipes.processes import Piece, beside
 if __name__ == "__main__":
     command = "trap 'echo saved > saved; exit' TERM; echo > begun; while :; do sleep 0.05; done"
     beside([Piece("work", subprocess.run, (["sh", "-c", f"exec setpriv --pdeathsig TERM sh -c \\"{command}\\""],))], 2)

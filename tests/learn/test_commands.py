@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lightning.pytorch.callbacks import Callback
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 
 
 def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
@@ -70,7 +70,7 @@ def test_interrupted_and_resumed(lenssim, tiny_dataset, tmp_path, monkeypatch):
 
     options = ("train", "classify", "--data", tiny_dataset, "--out", "r")
     with monkeypatch.context() as context:
-        context.setattr("lenssim.learn.progress.progress", Send)
+        context.setattr("lenssim.learn.training.progress.progress", Send)
         stopped = lenssim(*options, "--epochs", 2, "--batch-size", 32)
     assert (stopped.code, stopped.out) == (130, "")
     assert "go on with: lenssim train classify --out r --resume" in stopped.err

@@ -3,10 +3,10 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from lenssim.learn.correlation import correlation
 from lenssim.learn.heads import head
-from lenssim.learn.population import Prior, infer, power
-from lenssim.learn.posterior import Posterior
+from lenssim.learn.population.correlation import correlation
+from lenssim.learn.population.inference import Prior, infer, power
+from lenssim.learn.scores.posterior import Posterior
 from lenssim.simulate.distributions import Normal, Uniform
 
 MEAN, SPREAD = np.array([0.1, -1.8]), np.array([0.04, 0.08])

@@ -6,14 +6,14 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import nn
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
-from lenssim.learn.dropout import Concrete, add_dropout, dropout_rates, dropouts, penalty
-from lenssim.learn.ensemble import Ensemble
-from lenssim.learn.images import Images
-from lenssim.learn.model import Model, image_outputs, read_checkpoint
+from lenssim.learn.evaluation.ensemble import Ensemble
+from lenssim.learn.inputs.description import Images
+from lenssim.learn.nets.dropout import Concrete, add_dropout, dropout_rates, dropouts, penalty
+from lenssim.learn.nets.model import Model, image_outputs, read_checkpoint
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 CPU = torch.device("cpu")
 

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
-from lenssim.learn.augment import symmetries
-from lenssim.learn.ensemble import Ensemble
-from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
-from lenssim.learn.images import Images
-from lenssim.learn.run import Run
+from lenssim.learn.evaluation.ensemble import Ensemble
+from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder, finished_evaluation
+from lenssim.learn.inputs.augment import symmetries
+from lenssim.learn.inputs.description import Images
+from lenssim.learn.runs.run import Run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 CPU = torch.device("cpu")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import read_json
+from lenssim.data.format.files import read_json
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn.card import write_card
-from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation
-from lenssim.learn.overlap import held_out
-from lenssim.learn.run import DataIdentity, Run, identify, open_run
+from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder, finished_evaluation
+from lenssim.learn.runs.model_card import write_card
+from lenssim.learn.runs.overlap import held_out
+from lenssim.learn.runs.run import DataIdentity, Run, identify, open_run
 from lenssim.learn.tasks.classify import Classify
 
 FILES = {"metrics.json", "predictions.csv", "roc.png", "confusion.png", "calibration.png", "curves.png"}
@@ -138,7 +138,7 @@ def test_the_card_says_what_the_run_is(judged, tiny_run):
 
 def test_no_figure_costs_the_numbers(lenssim, tiny_run, tiny_dataset, tmp_path, monkeypatch):
     """Whether it cannot be drawn or cannot be written; the others are there."""
-    import lenssim.learn.figures as figures
+    import lenssim.learn.figures.classification as figures
 
     def fail(*_: object) -> None:
         raise RuntimeError("no such font")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.learn.images import Images
-from lenssim.learn.model import image_outputs, outputs, read_checkpoint
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets import NETS, build_net
+from lenssim.learn.nets.model import image_outputs, outputs, read_checkpoint
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 pytestmark = pytest.mark.gpu
 

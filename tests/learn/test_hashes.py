@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import read_json
+from lenssim.data.format.files import read_json
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn import hashes as hashes_module
 from lenssim.learn import notes
-from lenssim.learn.hashes import ABSENT, FileHashes, file_sha256
-from lenssim.learn.run import Run, open_run
+from lenssim.learn.runs import hashes as hashes_module
+from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
+from lenssim.learn.runs.run import Run, open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 READ = {  # by command: files of the run that its answer depends on
@@ -222,7 +222,7 @@ def test_flipped_bytes_all_over_a_run_are_found_by_name(run_copy, count):
 
 
 def test_a_damaged_table_of_an_evaluation_is_not_shown(tiny_run, tiny_dataset, tmp_path):
-    from lenssim.learn.evaluate import evaluate, evaluation_folder, finished_evaluation, read_table
+    from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder, finished_evaluation, read_table
 
     run = open_run(shutil.copytree(tiny_run.folder, tmp_path / "run"))
     dataset = ShardDataset(tiny_dataset)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.learn.comparisons import accuracy_figure, sizes_figure
-from lenssim.learn.images import Images
-from lenssim.learn.insight import features_figure, first_features, integrated_gradients
-from lenssim.learn.model import Model
+from lenssim.learn.figures.attribution import features_figure, first_features, integrated_gradients
+from lenssim.learn.figures.comparison import accuracy_figure, sizes_figure
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets import NETS
+from lenssim.learn.nets.model import Model
 
 COARSE = {"vit", "lensformer"}  # whole quadrants of the image at once
 

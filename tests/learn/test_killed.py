@@ -8,11 +8,11 @@ import sys
 import pytest
 import torch
 
-from lenssim.data.files import read_json
-from lenssim.learn.model import read_checkpoint
-from lenssim.learn.run import open_run
+from lenssim.data.format.files import read_json
+from lenssim.learn.nets.model import read_checkpoint
+from lenssim.learn.runs.run import open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 pytestmark = pytest.mark.thorough
 
@@ -21,7 +21,7 @@ import os, signal, sys
 from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 class Die(Callback):
     def on_train_batch_start(self, trainer, *_):
@@ -38,7 +38,7 @@ def test_three_steps_kill_9_and_three_more_are_six(tiny_dataset, tmp_path, packe
     data = tiny_dataset
     if packed:
         pytest.importorskip("hdf5plugin")
-        from lenssim.data.repack import repack
+        from lenssim.data.inspection.repacking import repack
 
         data = tmp_path / "packed"
         repack(tiny_dataset, data, "int16", True)

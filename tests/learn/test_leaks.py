@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lenssim.errors import DataError
-from lenssim.learn.leaks import EDGE, STATISTICS, leaks, statistics, verdict
+from lenssim.learn.scores.leaks import EDGE, STATISTICS, leaks, statistics, verdict
 
 SIDE = 24
 CLASSES = ("first", "second")
@@ -103,7 +103,7 @@ def test_sharp_spots_of_no_flux_are_left_to_the_edges():
 
 def test_the_interval_is_that_of_the_auc():
     """For scores of one distribution the variance of an AUC is (m + n + 1) / (12 m n), Hanley & McNeil 1982."""
-    from lenssim.learn.metrics import auc_interval
+    from lenssim.learn.scores.classification import auc_interval
 
     rng = np.random.default_rng(5)
     truth = np.repeat([False, True], 400)

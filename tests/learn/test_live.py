@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.data.sampler import BatchSampler
+from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 from lenssim.simulate.streams import BLOCK
 
 

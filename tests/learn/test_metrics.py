@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lenssim.learn.metrics import as_document, bootstrap, calibration_bins, classification_scores, resampled_scores
+from lenssim.learn.scores.classification import (
+    as_document,
+    bootstrap,
+    calibration_bins,
+    classification_scores,
+    resampled_scores,
+)
 
 
 def answers(n=300, classes=3, signal=1.5, seed=0, digits=None):

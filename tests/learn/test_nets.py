@@ -5,9 +5,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.images import Images, describe
-from lenssim.learn.model import Model, load_weights
+from lenssim.learn.inputs.description import Images, describe
 from lenssim.learn.nets import NETS, build_net, equivariant, lensformer, parameter_count
+from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.nets.xresnet import SelfAttention
 from lenssim.learn.tasks import parse_config
 
@@ -221,7 +221,7 @@ def test_einstein_radii_stay_in_the_data_set_s_range():
 
 
 def test_a_data_set_tells_its_pixels_and_rings(tiny_dataset):
-    from lenssim.data.dataset import ShardDataset
+    from lenssim.data.streaming.dataset import ShardDataset
 
     images = describe(ShardDataset(tiny_dataset))
     assert (images.shape, images.pixel_scale) == ((1, 32, 32), 0.08)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenssim.errors import ConfigError
-from lenssim.learn.normalise import NORMALISATIONS, normalisation
+from lenssim.learn.inputs.normalise import NORMALISATIONS, normalisation
 
 scaled = sorted(set(NORMALISATIONS) - {"none", "symlog"})
 

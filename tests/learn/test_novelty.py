@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.files import write_json
+from lenssim.data.format.files import write_json
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn.novelty import ALARM_RATE, Novelty, image_features, read_novelty
-from lenssim.learn.predict import predict
+from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.scores.novelty import ALARM_RATE, Novelty, image_features, read_novelty
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_unit_of_a_feature_does_not_matter(images, monkeypatch):
     """Shrinkage towards a multiple of the unit matrix would make it matter, as it did."""
     plain = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
     units = 10.0 ** np.random.default_rng(0).integers(-6, 7, image_features(images[:1]).shape[1])
-    monkeypatch.setattr("lenssim.learn.novelty.image_features", lambda pixels: units * image_features(pixels))
+    monkeypatch.setattr("lenssim.learn.scores.novelty.image_features", lambda pixels: units * image_features(pixels))
     scaled = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
     np.testing.assert_allclose(scaled, plain, atol=0.01)
 

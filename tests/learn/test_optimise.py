@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lenssim.learn.optimise import OPTIMISERS, SCHEDULES, optimiser, schedule
+from lenssim.learn.compute.optimisers import OPTIMISERS, SCHEDULES, optimiser, schedule
 
 STEPS, EPOCHS = 40, 10
 
@@ -50,7 +50,7 @@ def test_muon_takes_the_same_step_on_processors_with_bf16_and_without(monkeypatc
     slopes = torch.randn((24, 10), generator=torch.Generator().manual_seed(1))
     steps = []
     for capability in ("AVX512", "AVX2"):
-        monkeypatch.setattr("lenssim.learn.device.get_cpu_capability", lambda capability=capability: capability)
+        monkeypatch.setattr("lenssim.learn.compute.device.get_cpu_capability", lambda capability=capability: capability)
         weights = torch.nn.Parameter(torch.zeros(24, 10))
         weights.grad = slopes.clone()
         optimiser("muon")([weights], 0.01, 0.0).step()

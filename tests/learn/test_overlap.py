@@ -7,15 +7,15 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.convert import import_deeplense
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.exchange.image_writing import import_deeplense
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError, VerificationError
-from lenssim.learn.evaluate import evaluate
-from lenssim.learn.overlap import held_out, read_seen
-from lenssim.learn.predict import predict
-from lenssim.learn.run import Run, open_run
+from lenssim.learn.evaluation.evaluation import evaluate
+from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.runs.overlap import held_out, read_seen
+from lenssim.learn.runs.run import Run, open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 
 def import_images(folder: Path, images: np.ndarray) -> Path:
@@ -100,7 +100,7 @@ def test_of_another_seed_no_image_is_in_the_training_data(tiny_run, other_datase
 
 
 def test_an_exported_and_imported_copy_of_a_simulation_is_known(tiny_run, tiny_dataset, tmp_path):
-    from lenssim.data.export import export_npy
+    from lenssim.data.exchange.export import export_npy
 
     export_npy(tiny_dataset, tmp_path / "files")
     import_deeplense(tmp_path / "files", tmp_path / "copy")

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from lenssim.learn.pairs import expected_chi2, pair_cells, pairs
+from lenssim.learn.scores.pairs import expected_chi2, pair_cells, pairs
 
 
 @pytest.mark.parametrize(("delta", "pixels"), [(0.0, 4096), (50.0, 4096), (100.0, 4096), (400.0, 22500)])

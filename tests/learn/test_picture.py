@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.generate import generate, make_plan
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.card import card_text
-from lenssim.learn.evaluate import evaluate
-from lenssim.learn.predict import predict
-from lenssim.learn.recipe import load_recipe
+from lenssim.learn.evaluation.evaluation import evaluate
+from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.recipes.recipe import load_recipe
+from lenssim.learn.runs.model_card import card_text
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 from lenssim.simulate.preset import parse_preset, preset_text
 
 

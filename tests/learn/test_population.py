@@ -7,8 +7,9 @@ from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
 from lenssim.learn.heads import HEADS, NORMAL, Base, head
-from lenssim.learn.population import Averaged, Prior, infer, log_likelihood, scattered_log_density
-from lenssim.learn.posterior import Posterior
+from lenssim.learn.population.inference import Prior, infer, log_likelihood, scattered_log_density
+from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.posterior import Posterior
 from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
 
 MEAN, SPREAD = np.array([0.1, -1.8]), np.array([0.04, 0.08])

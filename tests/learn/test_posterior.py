@@ -6,8 +6,8 @@ import torch
 from scipy.stats import chi2, kstest
 
 from lenssim.learn.heads import HEADS, Base, head
-from lenssim.learn.measures import uniformity
-from lenssim.learn.posterior import Posterior, recalibrated
+from lenssim.learn.scores.posterior import Posterior, recalibrated
+from lenssim.learn.scores.regression import uniformity
 
 CENTRE, SPREAD = np.array([5.0, -2.0]), np.array([0.5, 3.0])
 HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))

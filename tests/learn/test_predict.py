@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn.inputs import read_pictures
-from lenssim.learn.predict import predict
+from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.inputs.image_files import read_pictures
 
 SHAPE = (1, 32, 32)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.sampler import BatchSampler
-from lenssim.learn.model import read_checkpoint
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.learn.nets.model import read_checkpoint
 
 TRAIN = Path(__file__).resolve().parents[2] / "pipelines" / "slurm" / "train.py"
 BATCH, SEED = 24, 0  # 128 training samples: five batches, eight samples left out
 RECORD = """
 import json, runpy, sys
-from lenssim.learn.callbacks import Place
+from lenssim.learn.training.callbacks import Place
 
 used = []
 advance = Place.on_train_batch_end

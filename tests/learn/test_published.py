@@ -5,11 +5,11 @@ import os
 import pytest
 import torch
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.learn.evaluate import evaluate
-from lenssim.learn.predict import predict
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.learn.evaluation.evaluation import evaluate
+from lenssim.learn.evaluation.prediction import predict
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 
 @pytest.mark.slow
@@ -18,7 +18,7 @@ def test_a_small_training_tells_the_published_image(shared_data, tmp_path):
     published = shared_data / "deeplense/no_sub.npy"
     if not published.exists():
         pytest.skip("the published image is not beside this checkout (shared/data/deeplense/no_sub.npy)")
-    from lenssim.data.generate import generate, make_plan
+    from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

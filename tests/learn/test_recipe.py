@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 import lenssim
-from lenssim.data.files import read_json
+from lenssim.data.format.files import read_json
 from lenssim.errors import ConfigError
-from lenssim.learn.follow import follow
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets import build_net, parameter_count
-from lenssim.learn.recipe import load_recipe
-from lenssim.learn.run import open_run
+from lenssim.learn.recipes.execution import follow
+from lenssim.learn.recipes.recipe import load_recipe
+from lenssim.learn.runs.run import open_run
 
 SUFFIXES = (".ckpt", ".h5", ".png")  # of what takes long to make
 PIPELINES = Path(lenssim.__file__).parents[1] / "pipelines"

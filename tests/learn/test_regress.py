@@ -5,18 +5,18 @@ import pytest
 import torch
 import yaml
 
-from lenssim.data.dataset import ShardDataset
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.live import LiveDataset
+from lenssim.data.generation.live import LiveDataset
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.evaluate import evaluate, evaluation_folder
+from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder
+from lenssim.learn.evaluation.prediction import predict
 from lenssim.learn.heads import HEADS
-from lenssim.learn.posterior import LEVELS
-from lenssim.learn.predict import predict
-from lenssim.learn.run import open_run
+from lenssim.learn.runs.run import open_run
+from lenssim.learn.scores.posterior import LEVELS
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.regress import Regress
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 from lenssim.simulate.preset import parse_preset, preset_text
 
 

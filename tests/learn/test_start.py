@@ -5,14 +5,14 @@ import shutil
 import pytest
 import torch
 
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.card import card_text
-from lenssim.learn.model import read_checkpoint
-from lenssim.learn.overlap import held_out
-from lenssim.learn.run import Run, open_run
+from lenssim.learn.nets.model import read_checkpoint
+from lenssim.learn.runs.model_card import card_text
+from lenssim.learn.runs.overlap import held_out
+from lenssim.learn.runs.run import Run, open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.training import train
 
 
 def config(data, start, **settings):

@@ -7,13 +7,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.callbacks import WholeFiles
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.epochs import COLUMNS, read_epochs
-from lenssim.learn.model import read_checkpoint
-from lenssim.learn.run import open_run
+from lenssim.learn.nets.model import read_checkpoint
+from lenssim.learn.runs.history import COLUMNS, read_epochs
+from lenssim.learn.runs.run import open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.train import train
+from lenssim.learn.training.callbacks import WholeFiles
+from lenssim.learn.training.training import train
 
 signals = (signal.SIGTERM, signal.SIGINT)
 
@@ -261,7 +261,7 @@ def test_a_device_that_is_not_there_is_refused(tiny_dataset, tmp_path):
 def test_bf16_is_computed_where_the_processor_has_it_and_single_precision_elsewhere(
     tiny_dataset, tmp_path, monkeypatch, capability, computed
 ):
-    monkeypatch.setattr("lenssim.learn.device.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("lenssim.learn.compute.device.get_cpu_capability", lambda: capability)
     run = train(config(tiny_dataset, epochs=1, device="cpu", precision="bf16"), tmp_path / "run")
     other = train(config(tiny_dataset, epochs=1, device="cpu"), tmp_path / "single")
     assert run.record.config.precision == "bf16"
@@ -309,7 +309,7 @@ def test_a_truncated_checkpoint_is_refused_on_resume(tiny_run, tiny_dataset, tmp
 
 def test_variables_of_the_environment_do_not_change_a_training(tiny_run, tmp_path, monkeypatch):
     """Lightning takes defaults of its Trainer from PL_TRAINER_...; a training is what its config says."""
-    from lenssim.learn.train import _trainer
+    from lenssim.learn.training.training import _trainer
 
     monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
     monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "0.5")

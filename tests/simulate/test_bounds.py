@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.audit import audit
-from lenssim.data.generate import make_plan, make_samples
+from lenssim.data.generation.reference_check import audit
+from lenssim.data.generation.simulation import make_plan, make_samples
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.yaml import parse_yaml
 from lenssim.simulate.bounds import Bounds

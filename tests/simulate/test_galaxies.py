@@ -7,8 +7,8 @@ from astropy.table import Table
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 
-from lenssim.data.generate import make_plan
-from lenssim.data.resimulate import resimulate
+from lenssim.data.generation.simulation import make_plan
+from lenssim.data.inspection.resimulation import resimulate
 from lenssim.errors import ConfigError
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.draw import draw

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lenssim.data.generate import generate, make_plan
-from lenssim.data.manifest import read_manifest
-from lenssim.data.verify import verify
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.verification import verify
 from lenssim.simulate.preset import load_preset
 
 pytestmark = [pytest.mark.slurm, pytest.mark.dask]
@@ -94,9 +94,9 @@ def test_a_cancelled_job_is_replaced_and_nothing_is_lost(tmp_path, slurm, undist
 
 def test_jobs_are_topped_up(tmp_path, slurm, cluster_file, pieces_task):
     """Both jobs are cancelled, one after the other: without replacement the run would never end."""
-    from lenssim.data.build import build
-    from lenssim.data.manifest import Plan
-    from lenssim.data.queue import queue_runner, read_queue
+    from lenssim.data.format.manifest import Plan
+    from lenssim.data.generation.batch_queue import queue_runner, read_queue
+    from lenssim.data.generation.building import build
 
     plan = Plan(n=60, shard_size=1, classes=("a",), config={"kind": "test"})
     cancelled: list[str] = []
@@ -125,9 +125,9 @@ def pieces_task():
 
         import numpy as np
 
-        from lenssim.data.build import finish_shard, provenance
-        from lenssim.data.manifest import Plan
-        from lenssim.data.shards import Samples
+        from lenssim.data.format.manifest import Plan
+        from lenssim.data.format.shard import Samples
+        from lenssim.data.generation.building import finish_shard, provenance
 
         plan = Plan.model_validate(document)
         clock.sleep(0.3)

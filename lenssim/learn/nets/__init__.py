@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["NETS", "build_net", "check_net", "parameter_count"]
 

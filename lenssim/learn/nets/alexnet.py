@@ -6,7 +6,7 @@ setting `--dropout 0.03`.
 
 from torch import nn
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["SMALLEST", "build"]
 

@@ -6,7 +6,7 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["CNN", "SMALLEST", "build"]
 

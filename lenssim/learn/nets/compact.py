@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["SMALLEST", "Block", "Compact", "build"]
 

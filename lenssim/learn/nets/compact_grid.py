@@ -5,7 +5,7 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.compact import Block
 
 __all__ = ["SMALLEST", "CompactGrid", "build"]

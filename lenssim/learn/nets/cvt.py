@@ -5,7 +5,7 @@ from typing import override
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 
 __all__ = ["SMALLEST", "CvT", "build"]

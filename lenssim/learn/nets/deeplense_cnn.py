@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["SMALLEST", "build"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["GROUPS", "SMALLEST", "GroupConvolution", "Halve", "Lifting", "build", "harmonics", "matrices"]
 

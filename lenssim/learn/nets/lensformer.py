@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.attention import join_heads, split_heads
 from lenssim.learn.nets.padding import padded
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.padding import padded
 
 __all__ = ["build", "check"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, scaled_dot_product_attention
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 from lenssim.learn.nets.padding import padded
 

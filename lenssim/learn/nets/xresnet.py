@@ -11,7 +11,7 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.images import Images
+from lenssim.learn.inputs.description import Images
 
 __all__ = ["SelfAttention", "build"]
 

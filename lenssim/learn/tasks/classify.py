@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from lenssim.commands import command
-from lenssim.data.dataset import Batch, ShardDataset
-from lenssim.data.manifest import ClassName
+from lenssim.data.format.manifest import ClassName
+from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import ClassifyConfig, TrainConfig
 from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
@@ -136,9 +136,9 @@ class Classify(Task):
     def judge(
         self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
     ) -> Judgement:
-        from lenssim.learn.figures import calibration_figure, confusion_figure, roc_figure
-        from lenssim.learn.metrics import as_document, bootstrap, classification_scores
-        from lenssim.learn.pairs import expected_chi2, pair_cells, pairs
+        from lenssim.learn.figures.classification import calibration_figure, confusion_figure, roc_figure
+        from lenssim.learn.scores.classification import as_document, bootstrap, classification_scores
+        from lenssim.learn.scores.pairs import expected_chi2, pair_cells, pairs
 
         p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
         if not np.isfinite(p).all():
@@ -179,7 +179,7 @@ class Classify(Task):
     @override
     def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
         """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
-        from lenssim.learn.comparisons import accuracy_figure, roc_figure
+        from lenssim.learn.figures.comparison import accuracy_figure, roc_figure
 
         figures = {"roc": partial(roc_figure, tables, self.classes, title)}
         for column, name in _DEPENDS.items():

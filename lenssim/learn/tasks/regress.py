@@ -8,13 +8,13 @@ from pydantic import Field
 from torch import Tensor
 
 from lenssim.commands import command
-from lenssim.data.dataset import Batch, ShardDataset
+from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
 from lenssim.learn.heads import Base, Head, head
 from lenssim.learn.heads.gaussian import Gaussian
-from lenssim.learn.population import Averaged
-from lenssim.learn.posterior import LEVELS, Posterior, recalibrated
+from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.posterior import LEVELS, Posterior, recalibrated
 from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.draw import laws
@@ -187,8 +187,8 @@ class Regress(Task):
     def judge(
         self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
     ) -> Judgement:
-        from lenssim.learn.measure_report import measure_figures, measure_tables
-        from lenssim.learn.measures import Measured
+        from lenssim.learn.figures.regression_set import measure_figures, measure_tables
+        from lenssim.learn.scores.regression import Measured
 
         posterior = self.posterior(outputs)
         if not np.isfinite(posterior.mean).all():
@@ -229,7 +229,7 @@ class Regress(Task):
     @override
     def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
         """68 % errors of all runs, beside published ones."""
-        from lenssim.learn.measure_report import compared_errors
+        from lenssim.learn.figures.regression_set import compared_errors
 
         return compared_errors(self.columns, tables, title)
 

@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from lenssim.data.dataset import Batch, ShardDataset
-from lenssim.data.live import LiveDataset
+from lenssim.data.generation.live import LiveDataset
+from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 

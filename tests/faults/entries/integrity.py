@@ -19,7 +19,7 @@ PY
 """
 _PLAN = """python - <<'PY'
 from pathlib import Path
-from lenssim.data.files import read_json, write_json
+from lenssim.data.format.files import read_json, write_json
 document = read_json(Path('a/plan.json'))
 write_json(Path('a/plan.json'), document | {'n': 2**40, 'shard_size': 1})
 PY

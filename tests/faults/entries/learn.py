@@ -38,7 +38,7 @@ lenssim import deeplense b -o c && lenssim train classify --data c --epochs 1 --
 python - <<'END'
 import pathlib
 import numpy as np
-from lenssim.data.dataset import ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 data = ShardDataset("c")
 learned = np.concatenate([data.rows("train"), data.rows("validation")])
 for folder, rows in {"d": np.arange(len(data)), "f": learned}.items():

@@ -14,8 +14,8 @@ ASK = f"""
 cat > ask.py <<'END'
 import subprocess, sys
 from distributed import LocalCluster
-from lenssim.data.cluster import local_runner
-from lenssim.data.failures import Outcome
+from lenssim.data.generation.runners import local_runner
+from lenssim.data.generation.failures import Outcome
 
 class Noted(LocalCluster):
     def __init__(self, **options):

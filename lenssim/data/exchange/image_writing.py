@@ -1,0 +1,53 @@
+"""Data sets in the published DeepLense layout, and single images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lenssim.data.exchange.deeplense import import_deeplense, import_pairs
+from lenssim.data.exchange.fits_headers import ascii_text
+from lenssim.data.format.files import write
+from lenssim.errors import ConfigError
+
+__all__ = ["import_deeplense", "import_pairs", "write_image"]
+
+
+def write_image(
+    path: Path, image: np.ndarray, header: Mapping[str, Any], cards: Sequence[tuple[str, Any, str]] = ()
+) -> None:
+    """Write one image (H, W) as .npy, .fits or .png (asinh stretch, y upwards).
+
+    Args:
+        path: The file; its ending says which format.
+        image: The pixels.
+        header: What is known of the image, for FITS, under names of any length.
+        cards: Further cards of a FITS header, see `lenssim.data.exchange.fits_headers`.
+
+    Raises:
+        ConfigError: The ending is none of these.
+        StorageError: The file cannot be written.
+    """
+    import io
+
+    buffer = io.BytesIO()
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        np.save(buffer, image)
+    elif suffix in (".fits", ".fit"):
+        from astropy.io import fits
+
+        hdu = fits.PrimaryHDU(image)
+        hdu.header.extend(cards)
+        for name, value in header.items():
+            hdu.header[f"HIERARCH {name}"] = ascii_text(value)
+        hdu.writeto(buffer)
+    elif suffix == ".png":
+        from matplotlib.image import imsave
+
+        spread = np.percentile(image, 99.5) or 1.0
+        imsave(buffer, np.arcsinh(5 * image / spread), cmap="magma", origin="lower", format="png")
+    else:
+        raise ConfigError(f"{path}: an image is written as .npy, .fits or .png")
+    write(path, buffer.getvalue())

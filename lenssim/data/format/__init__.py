@@ -1,0 +1,1 @@
+"""The bytes on disk: shards, manifests, storage, and reading what strangers wrote."""

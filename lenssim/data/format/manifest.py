@@ -1,0 +1,320 @@
+"""The plan that opens a data set's folder and the manifest that closes it."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.errors import ConfigError, DataError
+from lenssim.names import check_name, printable
+
+__all__ = [
+    "Audit",
+    "ClassName",
+    "Manifest",
+    "Plan",
+    "ShardRecord",
+    "check_size",
+    "how_to_continue",
+    "read_manifest",
+    "read_plan",
+    "read_record",
+    "read_records",
+    "shard_name",
+    "sidecars",
+    "without_paths",
+]
+
+PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
+ClassName = Annotated[str, AfterValidator(lambda name: check_name(name, "the class", ValueError))]
+_Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Side = Annotated[int, Field(ge=1, le=1 << 15)]
+_MOST = 1 << 40  # samples; numbers beyond are damage or malice
+_MAX_SHARDS = 1_000_000  # their names have six digits
+
+
+def check_size(n: int, shard_size: int) -> None:
+    """Check that a data set of `n` samples in shards of `shard_size` fits into one folder.
+
+    Raises:
+        ConfigError: There are too many samples or too many shards.
+    """
+    if n > _MOST:
+        raise ConfigError(f"a data set holds at most {_MOST:,} samples, got {n:,}")
+    shards = -(-n // shard_size)
+    if shards > _MAX_SHARDS:
+        raise ConfigError(
+            f"{n:,} samples in shards of {shard_size:,} are {shards:,} shards, and a data set has at most "
+            f"{_MAX_SHARDS:,}; choose a larger --shard-size"
+        )
+
+
+def without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
+    preset = config.get("preset")
+    galaxies = preset.get("galaxies") if isinstance(preset, dict) else None
+    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
+        return config
+    contents = {name: value for name, value in galaxies.items() if name != "path"}
+    return {**config, "preset": {**preset, "galaxies": contents}}
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard, inside `shards/`."""
+    return f"{number:06d}.h5"
+
+
+class Plan(BaseModel):
+    """What a folder is to hold, written before the first shard.
+
+    `config` is everything its bits depend on (preset, seed, split, noise, engine, supersampling, versions of the
+    engine's libraries; for an import, where the files came from); `n` and `shard_size` are not part of it.
+    `hints` say where files lie on this machine, such as `galaxies`. They are no part of a data set's identity and are
+    never written.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
+    n: int = Field(ge=1, le=_MOST)
+    shard_size: int = Field(ge=1, le=_MOST)
+    classes: tuple[ClassName, ...] = Field(min_length=1)
+    config: dict[str, Any]
+    hints: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_a_folder(self) -> "Plan":
+        try:
+            check_size(self.n, self.shard_size)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def config_hash(self) -> str:
+        """sha256 of the config as canonical JSON."""
+        return hashlib.sha256(canonical_json(self.config)).hexdigest()
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.n // self.shard_size)
+
+    def rows(self, shard: int) -> range:
+        """Sample numbers of a shard."""
+        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.n))
+
+    def write(self, folder: Path) -> None:
+        """Write plan.json."""
+        write_json(folder / PLAN, self.model_dump(mode="json", exclude={"hints"}))
+
+    def continuing(self, earlier: "Plan", folder: Path) -> "Plan":
+        """Return this plan as the continuation of the one already in `folder`, whose config it takes over.
+
+        Where files lie may differ. Old plans name the path of their galaxies in the config, and keep it.
+
+        Raises:
+            ConfigError: The two do not make the same data set. The message lists every difference.
+        """
+        lines = differences(without_paths(earlier.config), without_paths(self.config))
+        if earlier.shard_size != self.shard_size:
+            lines.append(f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for")
+        if earlier.n > self.n:
+            lines.append(f"n: {earlier.n} there, {self.n} asked for (a data set can grow, not shrink)")
+        if lines:
+            raise ConfigError(
+                f"{folder} holds another data set:\n  " + "\n  ".join(lines) + "\n"
+                "choose another --out, or repeat the options it was made with"
+            )
+        return self.model_copy(update={"config": earlier.config})
+
+
+class DatasetRecord(BaseModel):
+    """Where a dataset's bytes lie in its file, and their hash.
+
+    The hash of images in one piece is that of the images' own hashes. Compressed images lie in `chunks`, (offset,
+    bytes) each, and their hash is that of the chunks one after another.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offset: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: _Sha
+    chunks: tuple[tuple[int, int], ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_chunks(self, write: Any) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if name != "chunks" or value is not None}
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(offset, bytes) of its pieces."""
+        return [(self.offset, self.bytes)] if self.chunks is None else list(self.chunks)
+
+
+class Audit(BaseModel):
+    """How far the worst pixel of re-rendered samples is from the reference engine, by image peak and by noise rms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(ge=1)
+    peak: float = Field(ge=0)
+    noise: float = Field(ge=0)
+
+    @staticmethod
+    def worst(audits: "Iterable[Audit | None]") -> "Audit | None":
+        """All audits as one, None if there was none."""
+        found = [audit for audit in audits if audit is not None]
+        if not found:
+            return None
+        return Audit(
+            samples=sum(audit.samples for audit in found),
+            peak=max(audit.peak for audit in found),
+            noise=max(audit.noise for audit in found),
+        )
+
+
+class ShardRecord(BaseModel):
+    """What is known of one shard once it is written: the content of its sidecar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(ge=1)
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+    image_shape: tuple[_Side, _Side, _Side]
+    class_counts: tuple[int, ...]
+    bytes: int = Field(ge=1)
+    file_sha256: _Sha
+    content: _Sha
+    datasets: dict[str, DatasetRecord]
+    audit: Audit | None = None
+
+
+class Manifest(BaseModel):
+    """The seal of a complete data set: every shard's record and a fingerprint of all contents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
+    n: int = Field(ge=1, le=_MOST)
+    classes: tuple[ClassName, ...]
+    config_hash: _Sha
+    fingerprint: _Sha
+    image_shape: tuple[_Side, _Side, _Side]
+    class_counts: dict[ClassName, int]
+    audit: Audit | None = None
+    shards: tuple[ShardRecord, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write manifest.json: from here on the data set is complete."""
+        write_json(folder / MANIFEST, self.model_dump(mode="json"))
+
+
+def _parse(model: type[BaseModel], path: Path) -> Any:
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        location = printable(".".join(map(str, problem["loc"])))
+        where = f"{location}: " if location else ""
+        message = problem["msg"].removeprefix("Value error, ")
+        raise DataError(f"{path} is not what lenssim writes: {where}{message}") from None
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a data set's folder; `DataError` if there is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; a data set is the folder given to --out")
+    if not (folder / PLAN).exists():
+        raise DataError(f"{folder} holds no data set (no {PLAN})")
+    return _parse(Plan, folder / PLAN)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a complete data set; `DataError` if it is missing, with what that means."""
+    plan = read_plan(folder)
+    if not (folder / MANIFEST).exists():
+        raise DataError(f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}")
+    manifest: Manifest = _parse(Manifest, folder / MANIFEST)
+    if len(manifest.shards) != plan.shards:
+        found = f"{len(manifest.shards)} shards, its plan {plan.shards}"
+        raise DataError(f"{folder / MANIFEST} lists {found}; repeat the command that made the data set")
+    return manifest
+
+
+def how_to_continue(folder: Path, plan: Plan, done: int) -> str:
+    """Say how many shards of a plan are done, and what makes the data set complete."""
+    if done == plan.shards:
+        return f"all {done} shards are there; lenssim seal {folder} completes it"
+    return f"{done} of {plan.shards} shards; repeat its generate command to continue"
+
+
+def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
+    """The record of a finished shard of this plan; None if the shard has to be made (again)."""
+    path = folder / SHARDS / shard_name(shard)
+    try:
+        document = read_json(path.with_suffix(".json"))
+        if document.pop("config_hash", None) != plan.config_hash:
+            return None
+        record = ShardRecord.model_validate(document)
+        rows = plan.rows(shard)
+        fits = (record.rows, record.first, record.last) == (len(rows), rows[0], rows[-1])
+        return record if fits and path.stat().st_size == record.bytes else None
+    except (DataError, ValueError, OSError):
+        return None
+
+
+def sidecars(folder: Path, plan: Plan) -> list[int]:
+    """Numbers of the shards of a plan that have a sidecar, in order: the work is bounded by the files there are."""
+    try:
+        names = os.listdir(folder / SHARDS)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"cannot read {folder / SHARDS}: {cause(error)}") from None
+    numbers = [int(name[:6]) for name in names if re.fullmatch(r"[0-9]{6}\.json", name)]
+    return sorted(number for number in numbers if number < plan.shards)
+
+
+def read_records(folder: Path, plan: Plan) -> dict[int, ShardRecord]:
+    """Records of the finished shards of a plan, by number, in order."""
+    records = {}
+    for shard in sidecars(folder, plan):
+        record = read_record(folder, plan, shard)
+        if record is not None:
+            records[shard] = record
+    return records
+
+
+def differences(there: Any, asked: Any, path: str = "") -> list[str]:
+    """Lines naming every field in which two JSON documents differ."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        keys = list(dict.fromkeys([*there, *asked]))
+        lines = [line for key in keys for line in differences(there.get(key), asked.get(key), f"{path}.{key}")]
+        if not lines and list(there) != list(asked):
+            lines = [f"{path.lstrip('.')}: order {', '.join(there)} there, {', '.join(asked)} asked for"]
+        return lines
+    if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
+        pairs = enumerate(zip(there, asked, strict=True))
+        return [line for i, pair in pairs for line in differences(*pair, f"{path}[{i}]")]
+    return [] if there == asked else [f"{path.lstrip('.')}: {_short(there)} there, {_short(asked)} asked for"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else re.sub(r"\s+", " ", str(value))
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Making data sets: plans, shards, runners, failures and the data card."""

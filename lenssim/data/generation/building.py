@@ -1,0 +1,265 @@
+"""Building a data set's folder, wherever its samples come from: plan, shards with sidecars, manifest; and resuming."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+
+from lenssim.data.format.files import canonical_json, cause, is_temporary, sweep, write_json
+from lenssim.data.format.manifest import (
+    MANIFEST,
+    PLAN,
+    SHARDS,
+    Audit,
+    Manifest,
+    Plan,
+    read_plan,
+    read_record,
+    read_records,
+    shard_name,
+    sidecars,
+)
+from lenssim.data.format.reading import LinkError, check_inside
+from lenssim.data.format.rules import broken_rules
+from lenssim.data.format.shard import Samples, fingerprint_sum, write_shard
+from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
+from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
+from lenssim.data.generation.runners import Runner
+from lenssim.data.streaming.locations import Folder
+from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError, SurroundingsError
+
+__all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
+
+_HOPELESS = 8  # shards failed before any succeeded
+_OURS = (SHARDS, MANIFEST, CARD, LEAK_AUDIT, FAILURES, "figures")  # a folder whose plan was lost may hold these
+
+Stop = Callable[[], bool]  # whether to begin no further shard
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a display is told: samples done, samples in all, and samples that were there at the start.
+
+    Samples in shards that failed, shards that had to be tried again, and what each worker has in hand.
+    """
+
+    done: int
+    total: int
+    resumed: int
+    failed: int = 0
+    retried: int = 0
+    workers: dict[str, str] = field(default_factory=dict)
+
+
+Report = Callable[[Progress], None]
+
+
+def provenance(plan: Plan) -> dict[str, str]:
+    """Root attributes that every shard of a plan carries."""
+    return {
+        "config": canonical_json(plan.config).decode(),
+        "config_hash": plan.config_hash,
+        "classes": canonical_json(list(plan.classes)).decode(),
+    }
+
+
+def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None) -> int:
+    """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples.
+
+    Raises:
+        DataError: The samples break a rule that `verify` checks; nothing is written.
+    """
+    path = folder / SHARDS / shard_name(shard)
+    if lines := broken_rules(samples, plan, shard):
+        raise DataError(f"{path} was not written: {'; '.join(lines)}")
+    record = write_shard(path, samples)
+    write_json(
+        path.with_suffix(".json"),
+        {
+            **record,
+            "audit": audit.model_dump() if audit else None,
+            "config_hash": plan.config_hash,
+        },
+    )
+    return len(samples)
+
+
+def build(
+    folder: Path,
+    plan: Plan,
+    task: Task,
+    runner: Runner,
+    report: Report = lambda progress: None,
+    *,
+    blame: Blame | None = None,
+    stop: Stop = lambda: False,
+) -> Manifest:
+    """Make the data set of `plan` in `folder`, going on where an earlier run of the same plan stopped.
+
+    `task(folder, plan document, shard)` makes one shard; `runner` decides where; `blame` finds the samples at fault
+    where a shard fails; once `stop()` is true, what is in hand is finished and nothing else begun. `ConfigError` if
+    the folder holds another data set; `IncompleteError` if anything is left to do: what is done stays, the same call
+    continues.
+    """
+    folder = Path(folder)
+    with _prepared(folder, plan) as plan:
+        _make(folder, plan, range(plan.shards), partial(attempt, task, blame, str(folder)), runner, report, stop)
+        return seal(folder, plan)
+
+
+def build_share(
+    folder: Path,
+    plan: Plan,
+    shards: Iterable[int],
+    task: Task,
+    runner: Runner,
+    report: Report = lambda progress: None,
+    *,
+    blame: Blame | None = None,
+    stop: Stop = lambda: False,
+) -> int:
+    """Make some shards of a data set and leave the manifest to `seal`; returns their samples. Otherwise as `build`."""
+    folder, shards = Path(folder), list(shards)
+    with _prepared(folder, plan) as plan:
+        _make(folder, plan, shards, partial(attempt, task, blame, str(folder)), runner, report, stop)
+    return sum(len(plan.rows(shard)) for shard in shards)
+
+
+def _make(
+    folder: Path,
+    plan: Plan,
+    shards: Iterable[int],
+    job: Callable[..., Outcome],
+    runner: Runner,
+    report: Report,
+    stop: Stop,
+) -> None:
+    """Run `job` for those of the shards that are not there; `IncompleteError` unless all could be made."""
+    rows = {shard: len(plan.rows(shard)) for shard in shards}
+    begun = [shard for shard in sidecars(folder, plan) if shard in rows]
+    finished = {shard for shard in begun if read_record(folder, plan, shard) is not None}
+    todo = [shard for shard in rows if shard not in finished]
+    total = sum(rows.values())
+    resumed = done = total - sum(rows[shard] for shard in todo)
+    failures: list[Outcome] = []
+    retried = 0
+
+    def hopeless() -> bool:  # a mistake that meets every sample need not be met a million times
+        return len(failures) >= _HOPELESS and done == resumed
+
+    report(Progress(done, total, resumed))
+    if not todo:
+        return
+    _unseal(folder)
+    try:
+        job = partial(job, plan.model_dump(mode="json"))
+        for outcome in runner(job, takewhile(lambda _: not (stop() or hopeless()), todo)):
+            done += outcome.rows
+            retried += outcome.retries
+            if outcome.failure:
+                failures.append(outcome)
+                keep(folder, outcome)
+            failed = sum(rows[failure.shard] for failure in failures)
+            report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
+    except (StorageError, IncompleteError) as error:
+        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+    except SurroundingsError as error:
+        raise SurroundingsError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+    if failures:
+        raise IncompleteError(
+            f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
+            f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}"
+        )
+    if done < total:
+        raise IncompleteError(f"stopped: {_what_is_safe(folder, plan, rows)}")
+
+
+def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
+    """Return what lies on disk now, by the records of the shards with so many `rows` each, and what to do."""
+    if not (folder / PLAN).exists():
+        return (
+            f"{folder} is gone: it was deleted or moved during the run, or its disk is away; repeat the command, which "
+            "begins again unless the folder is back"
+        )
+    done = sum(count for shard, count in rows.items() if read_record(folder, plan, shard) is not None)
+    return f"{done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
+
+
+@contextmanager
+def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
+    """A folder that holds the plan as it is yielded, without what dead writers left, before and after.
+
+    Whatever the file system refuses from then on is an `IncompleteError`.
+    """
+    try:
+        found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if PLAN not in found and not all(name in _OURS or is_temporary(name) for name in found):
+            raise ConfigError(f"{folder} is not empty and holds no data set of lenssim's; choose another --out")
+        check_inside(folder / SHARDS, folder)
+        earlier = read_plan(folder) if PLAN in found else None
+        if earlier is not None:
+            plan = plan.continuing(earlier, folder)
+        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    except LinkError as error:
+        raise ConfigError(str(error)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot use {folder} as the data set's folder: {error.strerror}") from None
+    try:
+        _sweep(folder)
+        if earlier is None or earlier.n != plan.n:
+            _unseal(folder)
+            plan.write(folder)
+        yield plan
+        _sweep(folder)
+    except StorageError as error:
+        rows = {shard: len(plan.rows(shard)) for shard in range(plan.shards)}
+        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+
+
+def _sweep(folder: Path) -> None:
+    for place in (folder, folder / SHARDS, folder / FAILURES):
+        with suppress(OSError):  # leftovers harm nobody
+            sweep(place)
+
+
+def _unseal(folder: Path) -> None:
+    """Take the manifest away, whose presence means complete, and the card, which speaks of the whole."""
+    try:
+        for name in (MANIFEST, CARD):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot change {folder}: {cause(error)}") from None
+
+
+def seal(folder: Path, plan: Plan) -> Manifest:
+    """Write the card and the manifest of finished shards, after the checks that every reader makes.
+
+    Raises:
+        IncompleteError: Shards are missing; the message names the first.
+        DataError: A reader would refuse the data set; the message names the shard.
+    """
+    records = read_records(folder, plan)
+    if len(records) < plan.shards:
+        first = next(shard for shard in range(plan.shards) if shard not in records)
+        raise IncompleteError(
+            f"{folder}: {plan.shards - len(records)} of {plan.shards} shards are missing or damaged "
+            f"(the first: {shard_name(first)}); repeat the command to make them"
+        )
+    whole = list(records.values())
+    counts = [sum(per_class) for per_class in zip(*(record.class_counts for record in whole), strict=True)]
+    manifest = Manifest(
+        n=plan.n,
+        classes=plan.classes,
+        config_hash=plan.config_hash,
+        fingerprint=fingerprint_sum([record.content for record in whole]),
+        image_shape=whole[0].image_shape,
+        class_counts=dict(zip(plan.classes, counts, strict=True)),
+        audit=Audit.worst(record.audit for record in whole),
+        shards=tuple(whole),
+    )
+    Folder(folder, manifest).facts()  # what a reader would refuse must not be called complete
+    write_card(folder, plan, manifest)
+    manifest.write(folder)
+    return manifest

@@ -1,0 +1,1 @@
+"""Looking at data sets: verification, repacking, contact sheets."""

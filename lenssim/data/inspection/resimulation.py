@@ -1,0 +1,91 @@
+"""Resimulation: samples are made again from their provenance and compared with what is stored, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lenssim.data.format.digests import read_verified
+from lenssim.data.format.manifest import SHARDS, Plan, read_plan, shard_name
+from lenssim.data.format.shard import Samples
+from lenssim.data.generation.simulation import make_samples, plan_preset, versions
+from lenssim.data.streaming.locations import complete
+from lenssim.errors import ConfigError
+
+__all__ = ["resimulate"]
+
+
+def resimulate(
+    folder: Path | str, count: int, seed: int = 0, *, galaxies: Path | None = None
+) -> tuple[list[int], list[str]]:
+    """Make samples of a data set again and compare them with what is stored.
+
+    Args:
+        folder: Folder or URL of a complete data set.
+        count: The number of samples to make.
+        seed: Seed of the choice of these samples.
+        galaxies: Where the images of galaxies lie that its sources show.
+
+    Returns:
+        The numbers of the samples, and lines that say what differs, by shard and dataset.
+
+    Raises:
+        ConfigError: The data were imported, its galaxies are not there, or the libraries are others than those that the
+            data set was made with.
+        VerificationError: A shard does not hold what was written.
+    """
+    place = complete(folder)
+    plan = read_plan(place.folder)
+    if plan.config.get("kind") != "simulated":
+        raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
+    if count < 1:
+        raise ConfigError(f"the number of samples to resimulate must be at least 1, got {count}")
+    asked, here = plan.config["versions"], versions(plan.config["engine"])
+    others = [name for name in here if asked.get(name) != here[name]]
+    if lines := [f"{name} {asked.get(name)} there, {here[name]} here" for name in others]:
+        raise ConfigError(f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}")
+    if galaxies is not None:
+        plan = plan.model_copy(update={"hints": {"galaxies": str(galaxies.resolve())}})
+    _check_galaxies(plan)
+    numbers = np.sort(np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False))
+    problems = []
+    for shard in np.unique(numbers // plan.shard_size):
+        own = numbers[numbers // plan.shard_size == shard]
+        stored = read_verified(place.path(int(shard)), place.record(int(shard)))
+        for number in own:
+            problems += _differences(plan, stored, int(shard), int(number))
+    return numbers.tolist(), problems
+
+
+def _check_galaxies(plan: Plan) -> None:
+    """Read the galaxies that a plan's sources show, so that files which are not there stop everything at once."""
+    preset = plan_preset(plan)
+    if preset.galaxies is not None:
+        preset.galaxies.images()
+    elif plan.hints:
+        raise ConfigError(f"preset {preset.name} shows no galaxies: leave --galaxies out")
+
+
+def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[str]:
+    again, _ = make_samples(plan, range(number, number + 1))
+    row = number - plan.rows(shard)[0]
+    pairs = {
+        "images": (stored.images[row], again.images[0]),
+        "labels": (stored.labels[row], again.labels[0]),
+        "index": (stored.index[row], again.index[0]),
+    }
+    if stored.scale is not None and again.scale is not None:
+        pairs["scale"] = (stored.scale[row], again.scale[0])
+    for name, pictures in stored.truth.items():
+        pairs[name] = (pictures[row], again.truth[name][0])
+    for name, column in stored.params.items():  # a column may be there for another sample's sake
+        pairs[f"params/{name}"] = (column[row], again.params.get(name, np.array([np.nan]))[0])
+    for kind, table in stored.perturbers.items():
+        own = slice(table.offset[row], table.offset[row + 1])
+        for name, column in table.columns.items():
+            made = again.perturbers[kind].columns[name] if kind in again.perturbers else np.array([])
+            pairs[f"perturbers/{kind}/{name}"] = (column[own], made)
+    return [
+        f"{SHARDS}/{shard_name(shard)}: dataset {name} of sample {number} is not what its provenance makes"
+        for name, (one, two) in pairs.items()
+        if np.asarray(one).tobytes() != np.asarray(two).tobytes()
+    ]

@@ -1,0 +1,1 @@
+"""Where and in which arithmetic a training runs, and what it costs."""

@@ -1,0 +1,1 @@
+"""Asking trained networks: evaluation, prediction and ensembles."""

@@ -1,0 +1,1 @@
+"""Pictures of scores, one module a kind of task."""

@@ -1,0 +1,1 @@
+"""What many images have in common."""

@@ -1,0 +1,1 @@
+"""Recipes: many data sets, trainings and evaluations from one file."""

@@ -1,0 +1,241 @@
+"""Recipes: what to generate, train, evaluate and report, in one YAML file."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product, takewhile
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, override
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lenssim.errors import ConfigError, unknown
+from lenssim.formats.yaml import read_yaml
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.nets import check_net
+from lenssim.learn.population.options import Question
+from lenssim.learn.tasks import parse_config
+from lenssim.names import check_name, printable
+from lenssim.simulate.instruments import Supersampling
+from lenssim.simulate.preset import Preset, load_preset
+
+__all__ = ["DATA", "RUNS", "EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
+
+DATA, RUNS = "data", "runs"  # folders in that of a recipe
+
+_NUMBERS = ("limit", "dropout", "seed")
+_LISTS = ("data", "net", "picture", *_NUMBERS)
+MAX_TRAININGS = 10_000
+_MOST_PROBLEMS = 20  # that are told
+_Name = Annotated[  # of folders, inside the recipe's own
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+]
+
+
+class GenerateStep(BaseModel):
+    """A data set to simulate: the options of `lenssim generate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    n: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+    split: str = "train"
+    noise: str | None = None
+    classes: tuple[str, ...] | None = None
+    engine: str = "batched"
+    supersampling: Supersampling | None = None
+    detectability: bool = False
+    truth: tuple[str, ...] = ()
+    shared: tuple[str, ...] | None = None
+
+    @property
+    def preset(self) -> Preset:
+        """What is drawn; `ConfigError` for what cannot be."""
+        preset = load_preset(self.model)
+        preset = preset if self.classes is None else preset.with_classes(self.classes)
+        return preset if self.shared is None else preset.with_shared(self.shared)
+
+
+class EvaluateStep(BaseModel):
+    """A run, or all runs of a line of `train`, by name, to be judged on a data set, by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    data: str
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of data sets."""
+        return (self.data,)
+
+
+class PopulationStep(EvaluateStep):
+    """Runs, by name as in `evaluate`, to be asked for the populations of a data set: options of lenssim population."""
+
+    images: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    calibration: str | None = None
+    scatter: bool = False
+
+    @override
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.data,) if self.calibration is None else (self.data, self.calibration)
+
+    def question(self, folder: Path) -> Question:
+        """With data sets in `folder`."""
+        return Question(self.images, self.calibration and folder / self.calibration, self.scatter)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of a recipe, the line of `train` that it comes from, and its name but for the seed."""
+
+    name: str
+    line: str
+    group: str
+    settings: dict[str, Any]
+
+
+class Recipe(BaseModel):
+    """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
+
+    In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
+    of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
+    names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    generate: dict[_Name, GenerateStep] = Field(min_length=1)
+    audit: int | None = Field(default=None, ge=1, description="leak audit of every data set, by so many images a class")
+    settings: dict[str, Any] = Field(default={}, description="of every training, where it does not say otherwise")
+    nets: dict[str, dict[str, Any]] = Field(default={}, description="settings by net, over those of every training")
+    train: dict[_Name, dict[str, Any]] = Field(min_length=1)
+    evaluate: tuple[EvaluateStep, ...] = ()
+    populations: tuple[PopulationStep, ...] = ()
+
+    @model_validator(mode="after")
+    def _countable(self) -> "Recipe":
+        """Count the runs that lists stand for before any of them is built."""
+        runs = {name: prod(map(len, _lists(line).values())) for name, line in self.train.items()}
+        if sum(runs.values()) > MAX_TRAININGS:
+            largest = max(runs, key=runs.__getitem__)
+            raise ValueError(
+                f"its lists stand for {sum(runs.values()):,} trainings, {runs[largest]:,} of them in "
+                f"train.{largest}; at most {MAX_TRAININGS:,} make a recipe"
+            )
+        return self
+
+    @cached_property
+    def trainings(self) -> dict[str, Training]:
+        """All runs, by name."""
+        found = {}
+        for line, asked in self.train.items():
+            lists = _lists(asked)
+            for values in product(*lists.values()):
+                own = dict(zip(lists, values, strict=True))
+                words = {key: f"-{key if key in _NUMBERS else ''}{value}" for key, value in own.items()}
+                name = (line + "".join(words.values())).replace(":", "-")
+                check_name(name, "the training", ConfigError)
+                group = (line + "".join(word for key, word in words.items() if key != "seed")).replace(":", "-")
+                net = {**self.settings, **asked, **own}.get("net", "cnn")
+                settings = {**self.settings, **self.nets.get(str(net), {}), **asked, **own}
+                found[name] = Training(name, line, group, settings)
+        return found
+
+    def groups(self, step: EvaluateStep) -> dict[str, list[Training]]:
+        """Runs to be judged by a step: those with its name, or of the line or the group of its name; by group."""
+        found: dict[str, list[Training]] = {}
+        for training in self.trainings.values():
+            if step.run in (training.name, training.line, training.group):
+                found.setdefault(training.group, []).append(training)
+        return found
+
+    def evaluations(self) -> tuple[EvaluateStep, ...]:
+        """What is judged on what."""
+        own = list(dict.fromkeys((t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()))
+        return self.evaluate or tuple(EvaluateStep(run=run, data=data) for run, data in own)
+
+    def started_by(self, name: str) -> str | None:
+        """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
+        own = self.trainings[name].settings
+        if (asked := own.get("start")) is None:
+            return None
+        before = list(takewhile(lambda training: training.name != name, self.trainings.values()))
+        found = [t for t in before if asked in (t.name, t.line, t.group)]
+        for key in ("net", "seed"):
+            usual = TrainConfig.model_fields[key].default
+            alike = [t for t in found if t.settings.get(key, usual) == own.get(key, usual)]
+            found = alike if len(found) > 1 else found
+        if len(found) == 1:
+            return found[0].name
+        if found:
+            raise ConfigError(f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them")
+        if Path(str(asked)).is_dir():
+            return None
+        lines = dict.fromkeys(t.line for t in before)
+        raise unknown(f"start of the training {name!r}: run above it", str(asked), [*lines, *(t.name for t in before)])
+
+    def config(self, name: str, folder: Path) -> TrainConfig:
+        """The config of a training of the recipe that is followed in `folder`."""
+        settings = self.trainings[name].settings
+        if "live" not in settings:
+            data = str(settings.get("data"))
+            if data not in self.generate:
+                raise unknown(f"data of the training {name!r}: data set", data, self.generate)
+            settings = {**settings, "data": str(folder / DATA / data)}
+        if start := self.started_by(name):
+            settings = {**settings, "start": str(folder / RUNS / start)}
+        return parse_config(settings, f"the training {name!r}")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """A checked recipe; `ConfigError` says what is wrong with the file, key by key, before anything is done."""
+    document = read_yaml(path, "the recipe")
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} must be a mapping of steps, got {type(document).__name__}")
+    try:
+        recipe = Recipe.model_validate(document)
+        for net in recipe.nets:
+            check_net(net)
+        for name in recipe.trainings:
+            recipe.config(name, Path())
+        runs = {name for own in recipe.trainings.values() for name in (own.name, own.line, own.group)}
+        for step in (*recipe.evaluations(), *recipe.populations):
+            if step.run not in runs:
+                raise unknown("run to evaluate", step.run, recipe.trainings)
+            for name in step.sources:
+                if name not in recipe.generate:
+                    raise unknown("data set to evaluate on", name, recipe.generate)
+        for step in recipe.populations:
+            step.question(Path())
+        for step in recipe.generate.values():
+            step.preset.noise_kind(step.noise)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        lines = [_explain(dict(problem)) for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
+        raise ConfigError(f"{path}: " + "; ".join(lines)) from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return recipe
+
+
+def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
+    """The keys of a line of `train` whose lists stand for several runs."""
+    return {key: line[key] for key in _LISTS if isinstance(line.get(key), list)}
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    where = ".".join(printable(str(part)) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        owners = {"generate": GenerateStep, "evaluate": EvaluateStep, "populations": PopulationStep}
+        owner = owners.get(str(problem["loc"][0]), Recipe)
+        key = printable(str(problem["loc"][-1]))
+        return f"{unknown('key', key, owner.model_fields)} (at {where})"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

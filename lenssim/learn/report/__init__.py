@@ -1,0 +1,1 @@
+"""Reports of several runs: tables and the page."""

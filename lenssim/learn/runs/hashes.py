@@ -1,0 +1,93 @@
+"""Hashes of a run's files: recorded while the run writes them, compared when somebody reads them."""
+
+import hashlib
+from pathlib import Path
+
+from lenssim.data.format.files import cause, read_json, write, write_json
+from lenssim.errors import DataError
+
+__all__ = ["ABSENT", "FileHashes", "file_sha256"]
+
+ABSENT = "absent"  # in place of a hash: there is no such file
+_RECORD = "hashes.json"
+_FORMAT = "lenssim-hashes/1"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits, or `ABSENT`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The hash of its bytes.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ABSENT
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {cause(error)}") from None
+
+
+class FileHashes:
+    """The hashes of the files that a training rewrites, in hashes.json of the run's folder.
+
+    A new hash is recorded beside the old one before a file is replaced, and alone afterwards. A training that is killed
+    at any moment so leaves a record that holds the hash of the file as it lies there, and can be resumed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / _RECORD
+
+    def read(self) -> dict[str, list[str]]:
+        """Return the hashes that each file may have, by its path within the folder; nothing before the first file.
+
+        Raises:
+            DataError: The record is damaged.
+        """
+        if not self.path.is_file():
+            return {}
+        document = read_json(self.path)
+        files = document.get("files")
+        if document.get("format") != _FORMAT or not isinstance(files, dict):
+            raise DataError(f"{self.path} is not what lenssim train writes; train again into another --out")
+        return files
+
+    def write_file(self, path: Path, data: bytes) -> None:
+        """Write a file of the run, whole or not at all, and record its hash.
+
+        Args:
+            path: The file, within the folder.
+            data: Its bytes.
+
+        Raises:
+            StorageError: The disk is full, read-only or gone.
+        """
+        files = self.read()
+        name = self._name(path)
+        digest = hashlib.sha256(data).hexdigest()
+        before = files.get(name, [file_sha256(path)])
+        self._write({**files, name: list(dict.fromkeys([*before, digest]))})
+        write(path, data)
+        self._write({**files, name: [digest]})
+
+    def adopt(self, *paths: Path) -> None:
+        """Record files as they lie there now, of a run that was made before files were hashed."""
+        files = {self._name(path): [file_sha256(path)] for path in paths if path.is_file()}
+        self._write({**self.read(), **files})
+
+    def final(self) -> dict[str, str]:
+        """Return the one hash of each file, by its path within the folder, once nothing is being written."""
+        return {name: digests[-1] for name, digests in self.read().items()}
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _write(self, files: dict[str, list[str]]) -> None:
+        write_json(self.path, {"format": _FORMAT, "files": files})

@@ -1,0 +1,1 @@
+"""Numbers that judge answers, and how sure they are."""
