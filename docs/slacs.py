@@ -18,8 +18,12 @@ import numpy as np
 from astropy.io import fits
 from scipy.optimize import least_squares
 
-from lenssim.simulate.bridges.autolens import from_autolens
-from lenssim.simulate.bridges.lenstronomy import from_lenstronomy
+from lenssim.simulate.bridges import (
+    from_autolens,
+    from_lenstronomy,
+    to_autolens,
+    to_lenstronomy,
+)
 from lenssim.simulate.conventions import angle_from_coolest, ellipticity, flip_rows
 from lenssim.simulate.engines.pyauto import al, pinned
 from lenssim.simulate.instruments import Instrument, PixelPSF
@@ -81,7 +85,7 @@ def fit_lenstronomy(scenes: Scenes, camera: Instrument, image, noise, mask):
     from lenstronomy.Util.class_creator import create_im_sim
     from lenstronomy.Workflow.fitting_sequence import FittingSequence
 
-    theirs = scenes.to_lenstronomy(0, camera)
+    theirs = to_lenstronomy(scenes, 0, camera)
     parameters = {}
     for key, groups in theirs.kwargs_params.items():
         init = [{name: value for name, value in group.items() if name != "amp"} for group in groups]
@@ -120,7 +124,7 @@ def fit_lenstronomy(scenes: Scenes, camera: Instrument, image, noise, mask):
 
 def fit_autolens(scenes: Scenes, camera: Instrument, image, noise, mask):
     """Best model image and scene of PyAutoLens: least squares of FitImaging's residuals, then autofit's Emcee."""
-    tracer, _, psf = scenes.to_autolens(0, camera)
+    tracer, _, psf = to_autolens(scenes, 0, camera)
     with pinned():
         warnings.simplefilter("ignore", UserWarning)  # PyAutoLens tells of the margin it convolves
         rows = al.Mask2D(mask=flip_rows(~mask).copy(), pixel_scales=PIXEL)

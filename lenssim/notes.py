@@ -4,11 +4,36 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["RUN_FOLDER", "say", "say_once"]
+__all__ = ["RUN_FOLDER", "note", "note_once", "say", "say_once"]
 
 RUN_FOLDER = "LENSSIM_RUN_FOLDER"  # processes of one run share this folder, see `lenssim.cache.run_folder`
 
 _said: set[str] = set()
+
+
+def note(text: str) -> None:
+    """Write a line to stderr; do nothing where stderr is closed, full or gone.
+
+    Args:
+        text: What to say, without a line end.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # ValueError: the stream was closed in this process
+        return
+
+
+def note_once(text: str) -> None:
+    """Write a line to stderr, the first time that this process says it.
+
+    Args:
+        text: What to say, without a line end.
+    """
+    if text not in _said:
+        _said.add(text)
+        note(text)
 
 
 def say(text: str) -> None:
@@ -17,12 +42,7 @@ def say(text: str) -> None:
     Args:
         text: What to say, without a line end.
     """
-    if sys.stderr is None:
-        return
-    try:
-        print(f"lenssim: {text}", file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # ValueError: the stream was closed in this process
-        return
+    note(f"lenssim: {text}")
 
 
 def say_once(topic: str, text: str) -> None:

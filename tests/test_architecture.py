@@ -14,8 +14,16 @@ HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
 TORCH_MAY = (
     "simulate/engines/batched",
     "learn",
-    *(f"data/{name}.py" for name in ("dataset", "sampler", "stream", "live")),
+    "data/generation/live.py",
+    *(f"data/streaming/{name}.py" for name in ("dataset", "sampler", "stream")),
 )
+FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
+    "data": ("format", "streaming", "generation", "exchange", "inspection"),
+    "learn": (
+        *("inputs", "heads", "nets", "scores", "figures", "compute", "config", "tasks"),
+        *("runs", "training", "evaluation", "population", "report", "recipes"),
+    ),
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -49,3 +57,41 @@ def test_module_keeps_the_house_rules(path):
             t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")
         }
         assert "__all__" in assigned
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+IMPORTS = {
+    module_name(path): {
+        part for name in imported(path) for part in (name, name.rpartition(".")[0]) if part.startswith("lenssim.")
+    }
+    for path in MODULES
+}
+
+
+@pytest.mark.parametrize("wing", FLOORS)
+def test_rooms_import_only_rooms_below(wing):
+    """Imports inside functions count too."""
+    floors = FLOORS[wing]
+    rooms = {path.relative_to(PACKAGE / wing).parts[0].removesuffix(".py") for path in MODULES if wing in path.parts}
+    assert rooms - {"__init__"} == set(floors), "each room has its floor"
+    climbs = []
+    for module, names in IMPORTS.items():
+        prefix, _, room = ".".join(module.split(".")[:3]).rpartition(".")
+        if prefix != f"lenssim.{wing}":
+            continue
+        above = floors[floors.index(room) + 1 :]
+        climbs += [f"{module} -> {name}" for name in names if name.startswith(tuple(f"{prefix}.{r}" for r in above))]
+    assert not climbs
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside functions and for type checkers count too: they bind as the others do."""
+    graph = {module: {name for name in names if name in IMPORTS} - {module} for module, names in IMPORTS.items()}
+    # a package's own modules may import each other through it; it is a name for them, not a module
+    while leaves := {module for module, names in graph.items() if not names & graph.keys()}:
+        graph = {module: names for module, names in graph.items() if module not in leaves}
+    assert not graph, f"a circle within {sorted(graph)}"

@@ -48,10 +48,10 @@ def evaluate(
     from lenssim.commands import command
     from lenssim.learn.evaluation.evaluation import evaluate as judge
     from lenssim.learn.evaluation.evaluation import evaluation_folder
-    from lenssim.learn.notes import note
     from lenssim.learn.runs.model_card import write_card
     from lenssim.learn.runs.run import open_runs
     from lenssim.learn.scores.classification import interval_text
+    from lenssim.notes import note
 
     trained, *more = open_runs([run, *(others or [])])
     dataset = trained.opened(data)

@@ -44,10 +44,10 @@ def population(
 
     from lenssim.errors import ConfigError
     from lenssim.learn.inputs.problems import Problem
-    from lenssim.learn.notes import note
     from lenssim.learn.population.options import Question
     from lenssim.learn.population.report import populations
     from lenssim.learn.runs.run import open_run
+    from lenssim.notes import note
 
     try:
         sizes = [int(size) for size in images.split(",")] if images else []

@@ -21,7 +21,7 @@ def raise_problems(problems: "Sequence[Problem]", answered: int) -> None:
     Raises:
         LenssimError: There was a problem: its own error if it is the only one and nothing was answered.
     """
-    from lenssim.learn.notes import note
+    from lenssim.notes import note
 
     if not problems:
         return

@@ -6,7 +6,7 @@ tables for what systems have in differing numbers (perturbers). Engines render i
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,11 +15,6 @@ from lenssim.simulate.bounds import OutOfBoundsError
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.profiles import PARAMETERS, PROFILES, UNITS, Profile, check_bounds
 from lenssim.simulate.sources.sersic import unit_flux
-
-if TYPE_CHECKING:
-    from lenssim.simulate.bridges.autolens import AutolensScene
-    from lenssim.simulate.bridges.lenstronomy import LenstronomyScene
-    from lenssim.simulate.instruments import Instrument
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Scenes", "check_redshifts"]
 
@@ -180,24 +175,6 @@ class Scenes:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
         convention = self.params.get("z_source_convention", self.params["z_source"])
         return self.cosmology.deflection_scale(self.params["z_lens"], self.params["z_source"], convention)
-
-    def to_lenstronomy(self, i: int, instrument: "Instrument", supersampling: int = 1) -> "LenstronomyScene":
-        """System `i` as lenstronomy's model lists, parameters and instrument: see `bridges.lenstronomy`."""
-        from lenssim.simulate.bridges.lenstronomy import to_lenstronomy
-
-        return to_lenstronomy(self, i, instrument, supersampling)
-
-    def to_autolens(self, i: int, instrument: "Instrument", supersampling: int = 1) -> "AutolensScene":
-        """System `i` as PyAutoLens's Tracer, Grid2D and Convolver: see `bridges.autolens`."""
-        from lenssim.simulate.bridges.autolens import to_autolens
-
-        return to_autolens(self, i, instrument, supersampling)
-
-    def to_coolest(self, i: int, instrument: "Instrument", *, skip: bool = False) -> dict[str, Any]:
-        """System `i` as a COOLEST document, ready for `json.dumps`: see `bridges.coolest`."""
-        from lenssim.simulate.bridges.coolest import to_coolest
-
-        return to_coolest(self, i, instrument, skip=skip)
 
     def unit(self, name: str) -> str:
         """Unit of a column, "" if it has none."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lenssim import notes
 from lenssim.data.format.files import read_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn import notes
 from lenssim.learn.runs import hashes as hashes_module
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.run import Run, open_run
@@ -111,7 +111,7 @@ def test_answers_of_a_run_that_still_trains_are_checked_too(tiny_dataset, tmp_pa
 
 
 def test_a_run_that_was_made_before_files_were_hashed_is_opened_with_a_note(lenssim, run_copy, tiny_dataset, image):
-    notes._NOTED.clear()
+    notes._said.clear()
     old = Run(run_copy, open_run(run_copy).record.model_copy(update={"files": None}))
     old.write()
     for name in ("hashes.json", "seen.npz"):

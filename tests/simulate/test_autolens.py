@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.autolens_terms import TERMS, profile_to_autolens
+from lenssim.simulate.bridges import to_autolens
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.engines.autolens_profiles import InterpolatedImage, LineMass, PointMasses, Soliton
+from lenssim.simulate.engines.autolens_terms import TERMS, profile_to_autolens
 from lenssim.simulate.engines.batched import profiles
 from lenssim.simulate.engines.pyauto import aa, al, pinned
 from lenssim.simulate.instruments import GaussianPSF, Instrument, PixelPSF
@@ -231,7 +232,7 @@ def test_the_tracer_that_users_get_gives_the_engines_pixels():
     """Its profiles are the plain ones; the engine's differ on their very centres only."""
     one = scene("sie", "sersic", "point_mass", "tnfw")
     camera = CAMERA.model_copy(update={"num_pix": 32, "psf": PixelPSF(kernel=[[1.0]])})
-    tracer, grid, _ = one.to_autolens(0, camera, supersampling=2)
+    tracer, grid, _ = to_autolens(one, 0, camera, supersampling=2)
     with pinned():
         image = np.asarray(tracer.image_2d_from(grid=grid).native.array)[::-1]
     rendered = engine("autolens").render(one, camera, supersampling=2)[0, 0]

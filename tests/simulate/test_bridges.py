@@ -9,9 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.autolens import from_autolens
-from lenssim.simulate.bridges.coolest import TYPES, from_coolest
-from lenssim.simulate.bridges.lenstronomy import from_lenstronomy
+from lenssim.simulate.bridges import (
+    from_autolens,
+    from_coolest,
+    from_lenstronomy,
+    to_autolens,
+    to_coolest,
+    to_lenstronomy,
+)
+from lenssim.simulate.bridges.coolest import TYPES
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.engines.pyauto import al, pinned
@@ -109,21 +115,21 @@ SLOW = settings(suppress_health_check=[HealthCheck.too_slow])
 @SLOW
 @given(systems())
 def test_to_autolens_and_back_changes_nothing(scenes):
-    tracer, _, _ = scenes.to_autolens(0, CAMERA)
+    tracer, _, _ = to_autolens(scenes, 0, CAMERA)
     assert_same(from_autolens(tracer, CAMERA.pixel_scale, z_source_convention=convention(scenes)), scenes)
 
 
 @SLOW
 @given(systems())
 def test_to_lenstronomy_and_back_changes_nothing(scenes):
-    theirs = scenes.to_lenstronomy(0, CAMERA)
+    theirs = to_lenstronomy(scenes, 0, CAMERA)
     assert_same(from_lenstronomy(theirs.kwargs_model, theirs.kwargs_params, components=scenes.components), scenes)
 
 
 @SLOW
 @given(systems(sources=("sersic",), lenses=("shear", "sheet", "nfw"), kinds=("nfw",)))
 def test_to_coolest_and_back_changes_nothing(scenes):
-    document = json.loads(json.dumps(scenes.to_coolest(0, CAMERA)))
+    document = json.loads(json.dumps(to_coolest(scenes, 0, CAMERA)))
     assert_same(from_coolest(document, z_source_convention=convention(scenes)), scenes)
 
 
@@ -135,9 +141,9 @@ def test_drawn_scenes_show_the_same_sky_on_every_side(model):
     images = engine("lenstronomy").render(scenes, camera)
     for i in range(3):
         one, peak = scenes.take([i]), images[i].max()
-        theirs = scenes.to_lenstronomy(i, camera)
+        theirs = to_lenstronomy(scenes, i, camera)
         np.testing.assert_allclose(theirs.image_model().image(**theirs.kwargs_params), images[i, 0], atol=1e-13 * peak)
-        tracer = scenes.to_autolens(i, camera).tracer
+        tracer = to_autolens(scenes, i, camera).tracer
         back = (
             from_lenstronomy(theirs.kwargs_model, theirs.kwargs_params),
             from_autolens(tracer, camera.pixel_scale, z_source_convention=convention(one)),
@@ -153,7 +159,7 @@ def test_lenstronomys_own_factory_takes_the_arguments_as_they_are():
 
     preset = load_preset("III")
     scenes = draw(preset, [1], seed=4)
-    theirs = scenes.to_lenstronomy(0, preset.instrument, supersampling=2)
+    theirs = to_lenstronomy(scenes, 0, preset.instrument, supersampling=2)
     assert create_class_instances(**theirs.kwargs_model)
     band = [theirs.kwargs_data, theirs.kwargs_psf, theirs.kwargs_numerics]
     model = create_im_sim([band], "single-band", theirs.kwargs_model)
@@ -173,19 +179,19 @@ def test_a_psf_finer_than_the_pixels_crosses_both_bridges():
     scenes = draw(preset, [1], seed=4)
     camera = FINE.model_copy(update={"zero_point": 25.96})
     expected = engine("lenstronomy").render(scenes, camera, supersampling=3)[0, 0]
-    theirs = scenes.to_lenstronomy(0, camera, supersampling=3)
+    theirs = to_lenstronomy(scenes, 0, camera, supersampling=3)
     image = theirs.image_model().image(**theirs.kwargs_params)
     np.testing.assert_allclose(image, expected, atol=1e-12 * expected.max())
-    tracer, grid, psf = scenes.to_autolens(0, camera, supersampling=3)
+    tracer, grid, psf = to_autolens(scenes, 0, camera, supersampling=3)
     with pinned():
         sharp = tracer.image_2d_from(grid=grid.over_sampled)
         margin = al.Mask2D.all_false(shape_native=(24, 24), pixel_scales=0.07)
         image = psf.convolved_image_from(image=sharp, blurring_image=np.zeros(_ring(psf, margin)), mask=margin)
         image = np.asarray(image.native.array)[::-1]
     np.testing.assert_allclose(image, expected, atol=1e-7 * expected.max())
-    for to in (scenes.to_lenstronomy, scenes.to_autolens):
+    for convert in (to_lenstronomy, to_autolens):
         with pytest.raises(ConfigError, match=r"here 3; give supersampling 3, got 6"):
-            to(0, camera, supersampling=6)
+            convert(scenes, 0, camera, supersampling=6)
 
 
 def _ring(psf, mask) -> int:
@@ -195,7 +201,7 @@ def _ring(psf, mask) -> int:
 def test_coolest_documents_have_the_fields_of_the_standard():
     """The template of COOLEST 0.1.11 (its JSONSerializer reads these documents; see docs/conventions.md)."""
     preset = load_preset("III")
-    document = draw(preset, [0], seed=1).to_coolest(0, preset.instrument)
+    document = to_coolest(draw(preset, [0], seed=1), 0, preset.instrument)
     assert document["standard"] == "COOLEST"
     assert document["mode"] == "MOCK"
     assert set(document) == {
@@ -230,8 +236,8 @@ def test_coolest_skips_what_it_does_not_know_only_when_told():
     with pytest.raises(
         ConfigError, match=r"COOLEST has no 'point_mass'.*use to_lenstronomy or to_autolens, or skip=True"
     ):
-        scenes.to_coolest(0, preset.instrument)
-    document = scenes.to_coolest(0, preset.instrument, skip=True)
+        to_coolest(scenes, 0, preset.instrument)
+    document = to_coolest(scenes, 0, preset.instrument, skip=True)
     assert document["meta"]["lenssim"]["skipped"] == {"point_mass": 25}
     assert not from_coolest(document).perturbers
 
@@ -268,7 +274,7 @@ LENS = ("lensing_entities", 0, "mass_model", 0)
 )
 def test_missing_fields_of_coolest_are_named(path, message, tmp_path):
     preset = load_preset("III")
-    document = draw(preset, [0], seed=1).to_coolest(0, preset.instrument)
+    document = to_coolest(draw(preset, [0], seed=1), 0, preset.instrument)
     if path == ("lensing_entities", 0):
         document = without(document, "lensing_entities", 1)  # no mass is left
     file = tmp_path / "lens.json"
@@ -283,7 +289,7 @@ def test_coolest_files_that_are_none_are_named(tmp_path):
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(ConfigError, match="must be a JSON object, got list"):
         from_coolest(tmp_path / "list.json")
-    document = draw(load_preset("III"), [0], seed=1).to_coolest(0, CAMERA.model_copy(update={"zero_point": 25.0}))
+    document = to_coolest(draw(load_preset("III"), [0], seed=1), 0, CAMERA.model_copy(update={"zero_point": 25.0}))
     document["lensing_entities"][0]["mass_model"][0]["type"] = "Chameleon"
     with pytest.raises(ConfigError, match=f"is 'Chameleon'; a scene can be made of {', '.join(TYPES.values())}"):
         from_coolest(document)
@@ -408,7 +414,7 @@ def test_other_cosmologies_than_flat_lambda_cdm_are_refused():
 
 def test_names_that_would_share_columns_are_refused():
     one = draw(load_preset("III"), [0], seed=1)
-    tracer, *_ = replace(one, params=dict(one.params)).to_autolens(0, load_preset("III").instrument)
+    tracer, *_ = to_autolens(replace(one, params=dict(one.params)), 0, load_preset("III").instrument)
     with pinned():
         twice = al.Tracer([*tracer.galaxies, al.Galaxy(redshift=0.5, sie=al.mp.Isothermal())])
     with pytest.raises(ConfigError, match="would share columns under the prefix ''; rename 'sie'"):

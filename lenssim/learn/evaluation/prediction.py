@@ -10,8 +10,8 @@ from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.inputs.image_files import read_pictures
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
-from lenssim.learn.notes import note as print_note
 from lenssim.learn.runs.run import Run
+from lenssim.notes import note as print_note
 
 __all__ = ["Prediction", "predict"]
 

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_curve
 
 from lenssim.data.format.files import write
 from lenssim.drawing import plain_style, png_bytes
-from lenssim.learn.notes import note
 from lenssim.learn.scores.classification import calibration_bins
+from lenssim.notes import note
 
 __all__ = [
     "axes_of",

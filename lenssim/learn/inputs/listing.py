@@ -11,7 +11,7 @@ from lenssim.errors import DataError
 from lenssim.formats.files import IMAGE_ENDINGS, is_passed_over
 from lenssim.learn.inputs.image_files import is_readable_name
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
-from lenssim.learn.notes import note
+from lenssim.notes import note
 
 __all__ = ["image_files", "is_dataset"]
 

@@ -20,7 +20,6 @@ from lenssim.learn.figures.regression import corner_figure
 from lenssim.learn.inputs.image_files import read_pictures
 from lenssim.learn.inputs.listing import image_files, is_dataset
 from lenssim.learn.inputs.problems import Report, raise_problem
-from lenssim.learn.notes import note
 from lenssim.learn.population.correlation import correlation
 from lenssim.learn.population.inference import Inferred, Prior, infer
 from lenssim.learn.population.options import Question
@@ -30,6 +29,7 @@ from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.classification import interval_text
 from lenssim.learn.scores.posterior import LEVELS, Posterior
 from lenssim.learn.tasks.regress import Regress
+from lenssim.notes import note
 
 __all__ = ["coverage_cells", "finished_populations", "populations"]
 

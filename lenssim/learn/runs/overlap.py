@@ -15,8 +15,8 @@ import numpy as np
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.locations import Folder
 from lenssim.errors import DataError, LenssimError
-from lenssim.learn.notes import note
 from lenssim.learn.runs.run import DataIdentity, Run, identify
+from lenssim.notes import note
 
 __all__ = ["HeldOut", "Seen", "held_out", "is_at_hand", "learned_from", "read_seen", "write_seen"]
 

@@ -18,13 +18,13 @@ from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets.model import Model, load_weights
-from lenssim.learn.notes import note_once
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.history import read_epochs
 from lenssim.learn.runs.networks import fresh_model
 from lenssim.learn.scores.novelty import NOVELTY, Novelty, read_novelty
 from lenssim.learn.tasks import Task, task_class
 from lenssim.names import printable
+from lenssim.notes import note_once
 
 __all__ = [
     "CHECKPOINTS",

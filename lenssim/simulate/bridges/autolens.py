@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.autolens_terms import profile_from_autolens
 from lenssim.simulate.bridges.structure import Piece, scene_of
 from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.autolens import grid, kernel, tracer
+from lenssim.simulate.engines.autolens_terms import profile_from_autolens
 from lenssim.simulate.engines.pyauto import al, pinned
 from lenssim.simulate.instruments import Instrument, check_sampling
 from lenssim.simulate.scenes import Scenes

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.autolens_terms import profile_to_autolens
 from lenssim.simulate.conventions import flip_rows, gaussian_kernel, scaled
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.autolens_profiles import (
@@ -16,6 +15,7 @@ from lenssim.simulate.engines.autolens_profiles import (
     FlooredSersic,
     PointMasses,
 )
+from lenssim.simulate.engines.autolens_terms import profile_to_autolens
 from lenssim.simulate.engines.pyauto import aa, al, pinned
 from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
 from lenssim.simulate.scenes import Scenes

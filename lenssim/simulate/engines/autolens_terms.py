@@ -224,7 +224,7 @@ def profile_to_autolens(name: str, values: Values, pixel_scale: float, types: Ma
     if name not in TERMS:
         raise ConfigError(
             f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with --engine lenstronomy "
-            f"or batched, or add it to lenssim/simulate/bridges/autolens_terms.py"
+            f"or batched, or add it to lenssim/simulate/engines/autolens_terms.py"
         )
     if "e1" in values and (e := float(np.hypot(values["e1"], values["e2"]))) > c.MAX_ELLIPTICITY_AUTOLENS:
         raise ConfigError(
