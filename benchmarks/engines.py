@@ -27,11 +27,23 @@ MODEL = "III"
 
 def processor() -> str:
     with open("/proc/cpuinfo") as info:
-        return next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
+        return next(
+            (line.split(":")[1].strip() for line in info if line.startswith("model name")),
+            "unknown",
+        )
 
 
 def conditions(arguments: argparse.Namespace) -> str:
-    libraries = ("lenssim", "torch", "lenstronomy", "caustics", "autolens", "numpy", "h5py", "dask")
+    libraries = (
+        "lenssim",
+        "torch",
+        "lenstronomy",
+        "caustics",
+        "autolens",
+        "numpy",
+        "h5py",
+        "dask",
+    )
     return (
         f"{processor()}, {len(os.sched_getaffinity(0))} cores used, load {os.getloadavg()[0]:.1f} at the start; "
         f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in libraries)}; "
@@ -39,7 +51,9 @@ def conditions(arguments: argparse.Namespace) -> str:
     )
 
 
-def end_to_end(engine_name: str, n: int, workers: int, precision: str | None = None) -> tuple[float, float]:
+def end_to_end(
+    engine_name: str, n: int, workers: int, precision: str | None = None
+) -> tuple[float, float]:
     """(images/s from the first finished shard to the last, seconds before the first shard was finished)."""
     from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
@@ -47,9 +61,16 @@ def end_to_end(engine_name: str, n: int, workers: int, precision: str | None = N
     folder = Path(tempfile.mkdtemp(prefix="lenssim-bench-"))
     marks: list[tuple[int, float]] = []
     try:
-        plan = make_plan(load_preset(MODEL), n, engine_name=engine_name, precision=precision)
+        plan = make_plan(
+            load_preset(MODEL), n, engine_name=engine_name, precision=precision
+        )
         start = time.perf_counter()
-        generate(folder / "D", plan, workers=workers, report=lambda p: marks.append((p.done, time.perf_counter())))
+        generate(
+            folder / "D",
+            plan,
+            workers=workers,
+            report=lambda p: marks.append((p.done, time.perf_counter())),
+        )
     finally:
         shutil.rmtree(folder)
     first, last = marks[1], marks[-1]
@@ -85,7 +106,11 @@ def bare_lenstronomy(numbers: np.ndarray) -> float:
         count = len(own["theta_E"])
         if count not in sims:
             models = ["SIE", "SHEAR"] + ["POINT_MASS"] * count
-            sim = SimAPI(64, band, {"lens_model_list": models, "source_light_model_list": ["SERSIC_ELLIPSE"]})
+            sim = SimAPI(
+                64,
+                band,
+                {"lens_model_list": models, "source_light_model_list": ["SERSIC_ELLIPSE"]},
+            )
             sims[count] = sim, sim.image_model_class({"supersampling_factor": 1})
         sim, model = sims[count]
         lens = [
@@ -100,9 +125,15 @@ def bare_lenstronomy(numbers: np.ndarray) -> float:
         ]
         lens += [
             {"theta_E": t * beta**0.5, "center_x": x, "center_y": y}
-            for t, x, y in zip(own["theta_E"], own["center_x"], own["center_y"], strict=True)
+            for t, x, y in zip(
+                own["theta_E"], own["center_x"], own["center_y"], strict=True
+            )
         ]
-        source = {k.removeprefix("source_"): v[i] for k, v in values.items() if k.startswith("source_")}
+        source = {
+            k.removeprefix("source_"): v[i]
+            for k, v in values.items()
+            if k.startswith("source_")
+        }
         _, source, _ = sim.magnitude2amplitude(None, [source])
         image = model.image(lens, source)
         image += sim.noise_for_model(image)
@@ -112,7 +143,9 @@ def bare_lenstronomy(numbers: np.ndarray) -> float:
 def lenstronomy_loop(n: int, workers: int) -> float:
     """Images/s of `workers` bare loops side by side."""
     with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(bare_lenstronomy, [np.arange(6)] * workers))  # imports and numba's cache
+        list(
+            pool.map(bare_lenstronomy, [np.arange(6)] * workers)
+        )  # imports and numba's cache
         seconds = list(pool.map(bare_lenstronomy, np.array_split(np.arange(n), workers)))
     return n / max(seconds)
 
@@ -146,7 +179,9 @@ def render_only(n: int = 64) -> dict[str, float]:
     preset, scenes = cdm_scenes(n)
     rates = {}
     for name in ("batched", "lenstronomy"):
-        rates[f"{name} (with PSF)"] = n / best(lambda name=name: engine(name).render(scenes, preset.instrument))
+        rates[f"{name} (with PSF)"] = n / best(
+            lambda name=name: engine(name).render(scenes, preset.instrument)
+        )
     rates["caustics, vmap (no PSF)"] = n / best(caustics_renderer(scenes, n))
     rates["PyAutoLens, eager (with PSF)"] = 4 / best(autolens_renderer(scenes, 4), 2)
     return rates
@@ -158,27 +193,53 @@ def caustics_renderer(scenes, n: int) -> Callable[[], object]:
     import torch
     from caustics.light.func import brightness_sersic, k_sersic
 
-    points, values, beta = scenes.perturbers["point_mass"], scenes.params, float(scenes.deflection_scale()[0])
+    points, values, beta = (
+        scenes.perturbers["point_mass"],
+        scenes.params,
+        float(scenes.deflection_scale()[0]),
+    )
     axis = (torch.arange(64) - 31.5) * 0.08
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    numbers = (0.0, 1.0, 0.9 / 1.1, beta * values["theta_E"][0], beta * 0.05, 0.75, 2.8, 0.25)
-    zero, one, q, theta_E, gamma, q_source, phi, R = (torch.tensor(float(number)) for number in numbers)
+    numbers = (
+        0.0,
+        1.0,
+        0.9 / 1.1,
+        beta * values["theta_E"][0],
+        beta * 0.05,
+        0.75,
+        2.8,
+        0.25,
+    )
+    zero, one, q, theta_E, gamma, q_source, phi, R = (
+        torch.tensor(float(number)) for number in numbers
+    )
     k = k_sersic(one)
 
     def render(point_x, point_y, point_radius, source_x, source_y):
         sie_x, sie_y = lens.reduced_deflection_angle_sie(zero, zero, q, zero, theta_E, x, y)
-        shear_x, shear_y = lens.reduced_deflection_angle_external_shear(zero, zero, gamma, zero, x, y)
-        by_point = torch.vmap(lambda px, py, r: torch.stack(lens.reduced_deflection_angle_point(px, py, r, x, y)))
+        shear_x, shear_y = lens.reduced_deflection_angle_external_shear(
+            zero, zero, gamma, zero, x, y
+        )
+        by_point = torch.vmap(
+            lambda px, py, r: torch.stack(
+                lens.reduced_deflection_angle_point(px, py, r, x, y)
+            )
+        )
         own = by_point(point_x, point_y, point_radius).sum(0)
         bx, by = x - sie_x - shear_x - own[0], y - sie_y - shear_y - own[1]
         return brightness_sersic(source_x, source_y, q_source, phi, one, R, one, bx, by, k)
 
     columns = {
-        name: torch.tensor(column, dtype=torch.float32).reshape(n, -1) for name, column in points.columns.items()
+        name: torch.tensor(column, dtype=torch.float32).reshape(n, -1)
+        for name, column in points.columns.items()
     }
-    source = [torch.tensor(values[f"source_center_{axis}"], dtype=torch.float32) for axis in "xy"]
+    source = [
+        torch.tensor(values[f"source_center_{axis}"], dtype=torch.float32) for axis in "xy"
+    ]
     function = torch.vmap(render)
-    return lambda: function(columns["center_x"], columns["center_y"], columns["theta_E"] * beta**0.5, *source)
+    return lambda: function(
+        columns["center_x"], columns["center_y"], columns["theta_E"] * beta**0.5, *source
+    )
 
 
 def autolens_renderer(scenes, n: int) -> Callable[[], object]:
@@ -187,19 +248,24 @@ def autolens_renderer(scenes, n: int) -> Callable[[], object]:
 
     beta = float(scenes.deflection_scale()[0])
     grid = al.Grid2D.uniform(shape_native=(64, 64), pixel_scales=0.08, over_sample_size=1)
-    convolver = al.Convolver.from_gaussian(shape_native=(11, 11), pixel_scales=0.08, sigma=0.034, normalize=True)
+    convolver = al.Convolver.from_gaussian(
+        shape_native=(11, 11), pixel_scales=0.08, sigma=0.034, normalize=True
+    )
     tracers = []
     for i in range(n):
         own, values = scenes.perturbers["point_mass"].of(i), scenes.params
         points = {
             f"p{k}": al.mp.PointMass(
-                centre=(own["center_y"][k], own["center_x"][k]), einstein_radius=own["theta_E"][k] * beta**0.5
+                centre=(own["center_y"][k], own["center_x"][k]),
+                einstein_radius=own["theta_E"][k] * beta**0.5,
             )
             for k in range(len(own["theta_E"]))
         }
         lens = al.Galaxy(
             redshift=0.5,
-            mass=al.mp.Isothermal(ell_comps=(0.0, 0.1), einstein_radius=beta * values["theta_E"][i]),
+            mass=al.mp.Isothermal(
+                ell_comps=(0.0, 0.1), einstein_radius=beta * values["theta_E"][i]
+            ),
             shear=al.mp.ExternalShear(gamma_1=beta * 0.05, gamma_2=0.0),
             **points,
         )
@@ -212,7 +278,10 @@ def autolens_renderer(scenes, n: int) -> Callable[[], object]:
     def render() -> None:
         for tracer in tracers:
             al.SimulatorImaging(
-                exposure_time=5400.0, psf=convolver, background_sky_level=0.0, add_poisson_noise_to_data=False
+                exposure_time=5400.0,
+                psf=convolver,
+                background_sky_level=0.0,
+                add_poisson_noise_to_data=False,
             ).via_tracer_from(tracer=tracer, grid=grid)
 
     return render
@@ -220,12 +289,16 @@ def autolens_renderer(scenes, n: int) -> Callable[[], object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=20000, help="images end to end with the batched engine")
+    parser.add_argument(
+        "--n", type=int, default=20000, help="images end to end with the batched engine"
+    )
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     print(conditions(arguments), flush=True)
     few = max(600, arguments.n // 20)
-    print("\n| end to end | images/s | against the bare loop | before the first shard [s] |\n|---|---|---|---|")
+    print(
+        "\n| end to end | images/s | against the bare loop | before the first shard [s] |\n|---|---|---|---|"
+    )
     loop = lenstronomy_loop(few, arguments.workers)
     print(f"| bare lenstronomy loop, nothing kept | {loop:,.0f} | 1.0 | |", flush=True)
     for label, name, precision, n in (
@@ -237,10 +310,15 @@ def main() -> None:
         rate, started = end_to_end(name, n, arguments.workers, precision)
         print(f"| {label} | {rate:,.0f} | {rate / loop:.1f} | {started:.1f} |", flush=True)
     again = lenstronomy_loop(few, arguments.workers)
-    print(f"| bare lenstronomy loop, again | {again:,.0f} | {again / loop:.1f} | |", flush=True)
+    print(
+        f"| bare lenstronomy loop, again | {again:,.0f} | {again / loop:.1f} | |",
+        flush=True,
+    )
     rates = render_only()
     base = rates["caustics, vmap (no PSF)"]
-    print("\n| rendering only, 25 points, one core | images/s | against caustics |\n|---|---|---|")
+    print(
+        "\n| rendering only, 25 points, one core | images/s | against caustics |\n|---|---|---|"
+    )
     for label, rate in rates.items():
         print(f"| {label} | {rate:,.0f} | {rate / base:.2f} |")
 

@@ -30,7 +30,12 @@ OURS = {
 }
 NPY = "npy, one a file"
 # the module of each; MosaicML's has the name of the script beside this one, which imports this one
-OTHERS = {NPY: "numpy", "webdataset": "webdataset", "litdata": "litdata", "mosaicml": "streaming"}
+OTHERS = {
+    NPY: "numpy",
+    "webdataset": "webdataset",
+    "litdata": "litdata",
+    "mosaicml": "streaming",
+}
 
 
 def images_of(start: int, stop: int) -> np.ndarray:
@@ -61,7 +66,11 @@ def make_shards(folder: Path, n: int, storage: str, compress: bool) -> None:
         numbers = np.arange(rows.start, rows.stop)
         columns = {"perturbers": {}, "units": {}, "texts": {}, "params": {}}
         samples = Samples(
-            images_of(rows.start, rows.stop), numbers % 3, numbers, attributes=provenance(plan), **columns
+            images_of(rows.start, rows.stop),
+            numbers % 3,
+            numbers,
+            attributes=provenance(plan),
+            **columns,
         )
         if storage != "float32" or compress:
             samples = samples.stored_as(storage, compress)
@@ -123,20 +132,28 @@ def loader_of(way: str, folder: Path, workers: int) -> Any:
         from lenssim.data.streaming.stream import stream
 
         dataset = ShardDataset(folder)
-        return stream(dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers)
+        return stream(
+            dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers
+        )
     if way == NPY:
         return torch.utils.data.DataLoader(Files(folder), BATCH, shuffle=True, **options)
     if way == "webdataset":
         import webdataset
 
         urls = [str(path) for path in sorted(folder.glob("*.tar"))]
-        dataset = webdataset.WebDataset(urls, shardshuffle=100, empty_check=False).shuffle(1000).decode()
+        dataset = (
+            webdataset.WebDataset(urls, shardshuffle=100, empty_check=False)
+            .shuffle(1000)
+            .decode()
+        )
         dataset = dataset.to_tuple("npy", "cls").batched(BATCH)
         return webdataset.WebLoader(dataset, batch_size=None, **options)
     if way == "litdata":
         from litdata import StreamingDataLoader, StreamingDataset
 
-        return StreamingDataLoader(StreamingDataset(str(folder), shuffle=True), batch_size=BATCH, **options)
+        return StreamingDataLoader(
+            StreamingDataset(str(folder), shuffle=True), batch_size=BATCH, **options
+        )
     mosaicml = importlib.import_module(OTHERS[way])
     mosaicml.base.util.clean_stale_shared_memory()
     dataset = mosaicml.StreamingDataset(local=str(folder), shuffle=True, batch_size=BATCH)
@@ -159,7 +176,9 @@ def epochs(loader: Any) -> Iterator[float]:
         start, images, total = time.perf_counter(), 0, 0.0
         for batch in loader:
             pixels = batch["image"] if isinstance(batch, dict) else batch[0]
-            pixels = torch.as_tensor(np.stack(pixels) if isinstance(pixels, list) else pixels)
+            pixels = torch.as_tensor(
+                np.stack(pixels) if isinstance(pixels, list) else pixels
+            )
             total += float(pixels[:, 0, 0, 0].sum())
             images += len(pixels)
         yield images / (time.perf_counter() - start)

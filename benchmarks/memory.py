@@ -79,7 +79,12 @@ def generating(folder: Path, n: int, side: int, workers: int) -> Callable[[Watch
     plan = make_plan(parse_preset(document), n)
 
     def work(watch: Watch) -> None:
-        generate(folder, plan, workers=workers, report=lambda progress: setattr(watch, "done", progress.done))
+        generate(
+            folder,
+            plan,
+            workers=workers,
+            report=lambda progress: setattr(watch, "done", progress.done),
+        )
 
     return work
 
@@ -91,13 +96,17 @@ def streaming(folder: Path, workers: int) -> Callable[[Watch], None]:
 
     def work(watch: Watch) -> None:
         dataset = ShardDataset(folder)
-        for batch in stream(dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers):
+        for batch in stream(
+            dataset, BatchSampler(dataset.rows(), BATCH, **dataset.order), workers
+        ):
             watch.done += len(batch["image"])
 
     return work
 
 
-def draw(figure: Path, lines: dict[str, list[tuple[int, float, float]]], title: str) -> None:
+def draw(
+    figure: Path, lines: dict[str, list[tuple[int, float, float]]], title: str
+) -> None:
     from matplotlib.figure import Figure
 
     picture = Figure(figsize=(6.5, 3.8), layout="constrained")
@@ -106,7 +115,12 @@ def draw(figure: Path, lines: dict[str, list[tuple[int, float, float]]], title: 
         done, private, pss = zip(*samples, strict=True)
         axes.plot(done, private, colour, label=f"{name}: private")
         axes.plot(done, pss, colour, ls=":", label=f"{name}: with mapped files (PSS)")
-    axes.set(xlabel="images done", ylabel="memory of all processes (MB)", ylim=(0, None), title=title)
+    axes.set(
+        xlabel="images done",
+        ylabel="memory of all processes (MB)",
+        ylim=(0, None),
+        title=title,
+    )
     axes.legend()
     picture.savefig(figure, dpi=120)
 
@@ -115,7 +129,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=200_000)
     parser.add_argument("--side", type=int, default=64, help="pixels")
-    parser.add_argument("--workers", type=int, default=1, help="that generate; as many threads read")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="that generate; as many threads read"
+    )
     parser.add_argument("--figure", type=Path, default=Path("memory.png"))
     options = parser.parse_args()
     lines = {}
@@ -133,13 +149,22 @@ def main() -> None:
                 work(watch)
             lines[name] = watch.samples
             for column, what in ((1, "private"), (2, "PSS")):
-                late = [sample[column] for sample in watch.samples if sample[0] > options.n / 10]
+                late = [
+                    sample[column] for sample in watch.samples if sample[0] > options.n / 10
+                ]
                 if late:
                     print(
                         f"{name}, {what}: {late[0]:.0f} MB after a tenth, at most {max(late):.0f}, {late[-1]:.0f} last"
                     )
-            print(f"{name}: {watch.done} images in {time.monotonic() - start:.0f} s", flush=True)
-    draw(options.figure, lines, f"{options.n:,} images of {options.side} x {options.side} pixels")
+            print(
+                f"{name}: {watch.done} images in {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
+    draw(
+        options.figure,
+        lines,
+        f"{options.n:,} images of {options.side} x {options.side} pixels",
+    )
 
 
 if __name__ == "__main__":

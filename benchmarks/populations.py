@@ -51,10 +51,19 @@ def main() -> None:
     )
     preset = load_preset("III-corrected")
     smooth = draw(preset, np.zeros(1, int), seed=0)
-    options = {"sigma_sub": 0.025, "log_mlow": 6.0, "log_mhigh": 10.0, "cone_opening_angle_arcsec": 6.0}
+    options = {
+        "sigma_sub": 0.025,
+        "log_mlow": 6.0,
+        "log_mhigh": 10.0,
+        "cone_opening_angle_arcsec": 6.0,
+    }
     pyhalo_realization("CDM", 0.5, 1.0, seed=1, **options)  # imports and tables
-    drawn, realization = timed(lambda: pyhalo_realization("CDM", 0.5, 1.0, seed=2, **options))
-    converted, _ = timed(lambda: realization.lensing_quantities(add_mass_sheet_correction=True))
+    drawn, realization = timed(
+        lambda: pyhalo_realization("CDM", 0.5, 1.0, seed=2, **options)
+    )
+    converted, _ = timed(
+        lambda: realization.lensing_quantities(add_mass_sheet_correction=True)
+    )
     scenes = from_realizations([realization], smooth.components, smooth.params, seed=2)
     halos = int(sum(table.counts.sum() for table in scenes.perturbers.values()))
     camera = preset.instrument
@@ -67,7 +76,9 @@ def main() -> None:
     off = float(np.abs(mine - theirs).max() / theirs.max())
     rendered = best(lambda: renderer.render(many, camera)) / arguments.images
     document = preset.model_dump(mode="json")
-    document["classes"] = {"cdm": {**document["classes"]["cdm"], "mass": [1e6, 1e10], "Sigma_sub": 0.025}}
+    document["classes"] = {
+        "cdm": {**document["classes"]["cdm"], "mass": [1e6, 1e10], "Sigma_sub": 0.025}
+    }
     document["classes"]["cdm"]["line_of_sight"] = 1.0
     ours = parse_preset(document)
     numbers = np.arange(64)
@@ -75,11 +86,19 @@ def main() -> None:
     population = draw(ours, numbers, seed=0)
     count = np.mean(sum(table.counts for table in population.perturbers.values()))
     grid, adaptive = (
-        best(lambda sampling=sampling: renderer.render(population, camera, supersampling=sampling), 2) / len(numbers)
+        best(
+            lambda sampling=sampling: renderer.render(
+                population, camera, supersampling=sampling
+            ),
+            2,
+        )
+        / len(numbers)
         for sampling in (1, "adaptive")
     )
     them = converted + traced
-    print("| step | haloes | ms an image | pyHalo's conversion and lenstronomy's tracing take |\n|---|---|---|---|")
+    print(
+        "| step | haloes | ms an image | pyHalo's conversion and lenstronomy's tracing take |\n|---|---|---|---|"
+    )
     rows = [
         ("pyHalo draws", halos, drawn, None),
         ("pyHalo converts", halos, converted, None),
@@ -87,12 +106,21 @@ def main() -> None:
         ("batched renders the same haloes", halos, rendered, them / rendered),
         ("this package draws its own", count, own, None),
         ("batched renders them, one ray a pixel", count, grid, None),
-        ("draw and render, one ray a pixel", count, own + grid, (drawn + them) / halos * count / (own + grid)),
+        (
+            "draw and render, one ray a pixel",
+            count,
+            own + grid,
+            (drawn + them) / halos * count / (own + grid),
+        ),
         ("batched renders them, adaptive rays", count, adaptive, None),
     ]
     for label, haloes, seconds, ratio in rows:
-        print(f"| {label} | {haloes:,.0f} | {seconds * 1e3:,.1f} | {f'{ratio:,.0f} times as long' if ratio else ''} |")
-    print(f"\nThe same haloes: the worst pixel differs from lenstronomy's by {off:.1e} of the peak.")
+        print(
+            f"| {label} | {haloes:,.0f} | {seconds * 1e3:,.1f} | {f'{ratio:,.0f} times as long' if ratio else ''} |"
+        )
+    print(
+        f"\nThe same haloes: the worst pixel differs from lenstronomy's by {off:.1e} of the peak."
+    )
     print("The ratio of drawing and rendering is per halo and includes pyHalo's drawing.")
 
 

@@ -22,7 +22,9 @@ DRAWS = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--head", default="full")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
@@ -42,8 +44,14 @@ def main() -> None:
         f"{len(TARGETS)} targets, head {arguments.head}, "
         f"best of {', '.join(f'{n} ({p} passes)' for p, n in PASSES.items())}\n"
     )
-    images = np.random.default_rng(0).random((arguments.images, 1, 64, 64), dtype=np.float32)
-    own, one, device = head(arguments.head, len(TARGETS)), np.ones(len(TARGETS)), torch.device("cpu")
+    images = np.random.default_rng(0).random(
+        (arguments.images, 1, 64, 64), dtype=np.float32
+    )
+    own, one, device = (
+        head(arguments.head, len(TARGETS)),
+        np.ones(len(TARGETS)),
+        torch.device("cpu"),
+    )
     print(
         "| net | passes | network [s] | covariances [s] | together [s] | CPU [s] | images/s "
         f"| {DRAWS:,} draws each [s] |"
@@ -52,7 +60,14 @@ def main() -> None:
     for net in NETS:
         for passes, repeats in PASSES.items():
             dropout = "0.03" if passes > 1 else "0"
-            model = Model(net, "minmax", Images((1, 64, 64)), own.outputs, dropout=dropout, draws=passes)
+            model = Model(
+                net,
+                "minmax",
+                Images((1, 64, 64)),
+                own.outputs,
+                dropout=dropout,
+                draws=passes,
+            )
             found = []
             for _ in range(repeats):
                 start, busy = time.perf_counter(), time.process_time()
@@ -63,7 +78,15 @@ def main() -> None:
                     raise FloatingPointError(f"{net}: a covariance is not finite")
                 end, spent = time.perf_counter(), time.process_time() - busy
                 posterior.sample(DRAWS)
-                found.append((end - start, middle - start, end - middle, spent, time.perf_counter() - end))
+                found.append(
+                    (
+                        end - start,
+                        middle - start,
+                        end - middle,
+                        spent,
+                        time.perf_counter() - end,
+                    )
+                )
             both, network, covariances, spent, drawing = min(found)
             name = f"{net} ({parameter_count(model.net):,})"
             print(

@@ -38,7 +38,10 @@ def main() -> None:
     )
     preset, numbers = load_preset("III"), np.arange(arguments.images)
     scenes, own = draw(preset, numbers, seed=0), labels(preset, numbers)
-    camera, renderer = preset.instrument, engine("batched", precision="float32", device="cpu", kernels="compiled")
+    camera, renderer = (
+        preset.instrument,
+        engine("batched", precision="float32", device="cpu", kernels="compiled"),
+    )
     reference = renderer.render(scenes, camera, supersampling=FINEST)
     sigma = noise_sigma(reference, scenes, camera)
     many = draw(preset, np.arange(192), seed=1)
@@ -47,14 +50,20 @@ def main() -> None:
         f"| rays a pixel side | {' | '.join(preset.class_names)} | cost |\n|---|{'---|' * len(preset.class_names)}---|"
     )
     for sampling in SAMPLINGS:
-        worst = (np.abs(renderer.render(scenes, camera, supersampling=sampling) - reference) / sigma).max((1, 2, 3))
+        worst = (
+            np.abs(renderer.render(scenes, camera, supersampling=sampling) - reference)
+            / sigma
+        ).max((1, 2, 3))
         times = []
         for _ in range(3):
             start = time.thread_time()
             renderer.render(many, camera, supersampling=sampling)
             times.append(time.thread_time() - start)
         base = base or min(times)
-        cells = [f"{np.median(worst[own == k]):.2f} / {worst[own == k].max():.2f}" for k in range(len(preset.classes))]
+        cells = [
+            f"{np.median(worst[own == k]):.2f} / {worst[own == k].max():.2f}"
+            for k in range(len(preset.classes))
+        ]
         print(f"| {sampling} | {' | '.join(cells)} | {min(times) / base:.1f} |", flush=True)
 
 

@@ -25,16 +25,30 @@ IMAGES = 64
 
 
 def seconds_an_image(
-    name: str, *, images: int = 0, num_pix: int = 64, perturbers: int = 25, supersampling: int = 1, workers: int = 0
+    name: str,
+    *,
+    images: int = 0,
+    num_pix: int = 64,
+    perturbers: int = 25,
+    supersampling: int = 1,
+    workers: int = 0,
 ) -> float:
     if workers:
         return 1 / end_to_end(name, 8192 if name == "batched" else 768, workers)[0]
     preset = load_preset("III")
     camera = preset.instrument.model_copy(update={"num_pix": num_pix})
     count = images or (IMAGES if name == "batched" else 2)
-    scenes = draw(preset, 1 + 3 * np.arange(count), seed=0, fixed={"n_subhaloes": perturbers})
+    scenes = draw(
+        preset, 1 + 3 * np.arange(count), seed=0, fixed={"n_subhaloes": perturbers}
+    )
     repeats = 5 if name == "batched" else 2
-    return best(lambda: engine(name).render(scenes, camera, supersampling=supersampling), repeats) / count
+    return (
+        best(
+            lambda: engine(name).render(scenes, camera, supersampling=supersampling),
+            repeats,
+        )
+        / count
+    )
 
 
 GROWTH: dict[str, tuple[str, list[int]]] = {
@@ -51,7 +65,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/scaling.png"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    print(f"{processor()}, one core, load {os.getloadavg()[0]:.1f} at the start; Model III, {IMAGES} images a call\n")
+    print(
+        f"{processor()}, one core, load {os.getloadavg()[0]:.1f} at the start; Model III, {IMAGES} images a call\n"
+    )
     figure = Figure(figsize=(15, 3), layout="constrained", facecolor="white")
     for axis, (label, (argument, values)) in zip(
         figure.subplots(1, len(GROWTH), sharey=True), GROWTH.items(), strict=True
@@ -62,10 +78,17 @@ def main() -> None:
             for name in cost:
                 cost[name].append(1e3 * seconds_an_image(name, **{argument: value}))
             ours, theirs = cost["batched"][-1], cost["lenstronomy"][-1]
-            print(f"| {value} | {ours:.3f} | {theirs:.2f} | {theirs / ours:.0f} |", flush=True)
+            print(
+                f"| {value} | {ours:.3f} | {theirs:.2f} | {theirs / ours:.0f} |", flush=True
+            )
         for name, colour in (("lenstronomy", "#d55e00"), ("batched", "#0072b2")):
             axis.plot(values, cost[name], "o-", color=colour, label=name)
-        axis.set(xlabel=label, yscale="log", xscale="symlog" if 0 in values else "log", xticks=values)
+        axis.set(
+            xlabel=label,
+            yscale="log",
+            xscale="symlog" if 0 in values else "log",
+            xticks=values,
+        )
         axis.set_xticklabels([str(value) for value in values])
         axis.minorticks_off()
         axis.grid(alpha=0.3)

@@ -30,7 +30,17 @@ from formats import BATCH, NPY, OTHERS, OURS, SHAPE, forget, loader_of
 from memory import used
 
 FORMATS = Path(__file__).with_name("formats.py")
-MOSAIC = ["uv", "run", "--no-project", "--with", "mosaicml-streaming", "--with", "numpy<2.2", "--with", "torch"]
+MOSAIC = [
+    "uv",
+    "run",
+    "--no-project",
+    "--with",
+    "mosaicml-streaming",
+    "--with",
+    "numpy<2.2",
+    "--with",
+    "torch",
+]
 WORKERS = (0, 2)
 
 
@@ -45,7 +55,9 @@ def child(way: str, what: str, folder: Path, number: int) -> tuple[str, float]:
     """Output and peak memory (MB) of a measurement; `RuntimeError` with its last line if it fails."""
     command = [*interpreter(way), "-P", str(FORMATS), what, way, str(folder), str(number)]
     peak, over = 0.0, threading.Event()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
     def watch() -> None:
         nonlocal peak
@@ -74,11 +86,16 @@ def prepare(ways: list[str], place: Path, n: int) -> dict[str, float]:
         except RuntimeError as error:
             print(f"{way}: skipped, {error}", flush=True)
             continue
-        sizes[way] = sum(path.stat().st_size for path in (place / way).rglob("*") if path.is_file()) / 1e6
+        sizes[way] = (
+            sum(path.stat().st_size for path in (place / way).rglob("*") if path.is_file())
+            / 1e6
+        )
     return sizes
 
 
-def compare(ways: list[str], place: Path, repeats: int) -> dict[tuple[str, int], list[dict[str, float]]]:
+def compare(
+    ways: list[str], place: Path, repeats: int
+) -> dict[tuple[str, int], list[dict[str, float]]]:
     """Every measurement `repeats` times, the ways taking turns."""
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     for repeat in range(repeats):
@@ -92,11 +109,17 @@ def compare(ways: list[str], place: Path, repeats: int) -> dict[tuple[str, int],
                 one = {**json.loads(out.splitlines()[-1]), "MB": round(peak)}
                 found.setdefault((way, workers), []).append(one)
                 print(f"{way}, {workers} workers: {one}", file=sys.stderr, flush=True)
-        print(f"turn {repeat + 1} of {repeats}, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+        print(
+            f"turn {repeat + 1} of {repeats}, load {os.getloadavg()[0]:.1f}",
+            file=sys.stderr,
+            flush=True,
+        )
     return found
 
 
-def table(sizes: dict[str, float], found: dict[tuple[str, int], list[dict[str, float]]]) -> list[dict[str, Any]]:
+def table(
+    sizes: dict[str, float], found: dict[tuple[str, int], list[dict[str, float]]]
+) -> list[dict[str, Any]]:
     """Medians over turns, and the medians of the ratios to .npy files within a turn."""
     rows = []
     for workers in WORKERS:
@@ -108,8 +131,12 @@ def table(sizes: dict[str, float], found: dict[tuple[str, int], list[dict[str, f
             row: dict[str, Any] = {"way": way, "workers": workers, "disk MB": round(size)}
             for epoch in ("first", "warm"):
                 row[epoch] = round(statistics.median(one[epoch] for one in own))
-                ratios = [one[epoch] / other[epoch] for one, other in zip(own, base, strict=False)]
-                row[f"{epoch} / npy"] = round(statistics.median(ratios), 1) if ratios else None
+                ratios = [
+                    one[epoch] / other[epoch] for one, other in zip(own, base, strict=False)
+                ]
+                row[f"{epoch} / npy"] = (
+                    round(statistics.median(ratios), 1) if ratios else None
+                )
             rows.append({**row, "peak MB": max(one["MB"] for one in own)})
     return rows
 
@@ -131,7 +158,9 @@ def stalls(folder: Path, way: str, net: str, batches: int) -> list[dict[str, Any
             before = time.perf_counter()
             one = next(batch)
             waited += time.perf_counter() - before
-            loss = torch.nn.functional.cross_entropy(model(one["image"].to(device)), one["label"].to(device))
+            loss = torch.nn.functional.cross_entropy(
+                model(one["image"].to(device)), one["label"].to(device)
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -139,7 +168,15 @@ def stalls(folder: Path, way: str, net: str, batches: int) -> list[dict[str, Any
             images += len(one["image"])
         took = time.perf_counter() - start
         del batch
-        rows.append({"net": net, "way": way, "workers": workers, "img/s": round(images / took), "waits": waited / took})
+        rows.append(
+            {
+                "net": net,
+                "way": way,
+                "workers": workers,
+                "img/s": round(images / took),
+                "waits": waited / took,
+            }
+        )
     return rows
 
 
@@ -147,7 +184,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=30_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--ways", nargs="*", default=[*OURS, *OTHERS], help=", ".join([*OURS, *OTHERS]))
+    parser.add_argument(
+        "--ways", nargs="*", default=[*OURS, *OTHERS], help=", ".join([*OURS, *OTHERS])
+    )
     parser.add_argument("--net", default="cnn", help="whose training is timed")
     parser.add_argument("--batches", type=int, default=100, help="of that training")
     parser.add_argument("--out", type=Path, help="JSON file with every measurement")
@@ -164,11 +203,16 @@ def main() -> None:
         rows = table(sizes, found)
         print(f"\n| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
         for row in rows:
-            print(f"| {' | '.join(f'{x:,}' if isinstance(x, int) else str(x) for x in row.values())} |")
+            print(
+                f"| {' | '.join(f'{x:,}' if isinstance(x, int) else str(x) for x in row.values())} |"
+            )
         print()
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         waits = [
-            line for way in sizes if way in OURS for line in stalls(place / way, way, options.net, options.batches)
+            line
+            for way in sizes
+            if way in OURS
+            for line in stalls(place / way, way, options.net, options.batches)
         ]
         for row in waits:
             print(
@@ -176,8 +220,13 @@ def main() -> None:
                 f"{100 * row['waits']:.2f} % of the time waiting for data"
             )
     if options.out is not None:
-        every = [{"way": way, "workers": workers, "turns": turns} for (way, workers), turns in found.items()]
-        options.out.write_text(json.dumps({"rows": rows, "stalls": waits, "every": every}, indent=1) + "\n")
+        every = [
+            {"way": way, "workers": workers, "turns": turns}
+            for (way, workers), turns in found.items()
+        ]
+        options.out.write_text(
+            json.dumps({"rows": rows, "stalls": waits, "every": every}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,11 @@ class Clock(Callback):
 def measured(data: Path, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Rate and waiting of a training, and what it cost."""
     clock = Clock()
-    record = train(parse_config({"data": str(data), "epochs": EPOCHS, **settings}), folder, callbacks=[clock]).record
+    record = train(
+        parse_config({"data": str(data), "epochs": EPOCHS, **settings}),
+        folder,
+        callbacks=[clock],
+    ).record
     images = record.samples["train"] // record.config.batch_size * record.config.batch_size
     seconds, waited = min(clock.epochs[1:])
     cost = record.result.cost
@@ -78,18 +82,28 @@ def measured(data: Path, folder: Path, settings: dict[str, Any]) -> dict[str, An
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nets", nargs="*", default=NETS)
-    parser.add_argument("--n", type=int, default=16_000, help="images, of which 80 %% are trained on")
+    parser.add_argument(
+        "--n", type=int, default=16_000, help="images, of which 80 %% are trained on"
+    )
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--precisions", nargs="*", default=["32", "bf16"])
     parser.add_argument("--optimiser", default="adamw")
     parser.add_argument("--workers", type=int, default=1, help="threads that read ahead")
     parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
-    parser.add_argument("--data", type=Path, help="an existing data set in place of n images")
+    parser.add_argument(
+        "--data", type=Path, help="an existing data set in place of n images"
+    )
     parser.add_argument("--out", type=Path, help="JSON file of all measurements")
     options = parser.parse_args()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{torch.get_num_threads()} CPU threads"
+    )
     print(
         f"{device}, {len(os.sched_getaffinity(0))} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}; Python "
         f"{platform.python_version()}, torch {version('torch')}; {options.n} images of 64 x 64, batches of "
@@ -102,12 +116,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         data = options.data or Path(home) / "data"
         if options.data is None:
-            generate(data, make_plan(load_preset("III"), options.n, noise="none", folder=data))
+            generate(
+                data, make_plan(load_preset("III"), options.n, noise="none", folder=data)
+            )
         found = []
         for net in options.nets:
             for precision in options.precisions:
-                settings = {"net": net, "precision": precision, "batch_size": options.batch, "learning_rate": 1e-4}
-                settings |= {"workers": options.workers, "compile": options.compile, "optimiser": options.optimiser}
+                settings = {
+                    "net": net,
+                    "precision": precision,
+                    "batch_size": options.batch,
+                    "learning_rate": 1e-4,
+                }
+                settings |= {
+                    "workers": options.workers,
+                    "compile": options.compile,
+                    "optimiser": options.optimiser,
+                }
                 row = measured(data, Path(home) / f"{net}-{precision}", settings)
                 found.append(row)
                 print(

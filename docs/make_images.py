@@ -47,8 +47,17 @@ def dark_matter() -> None:
     preset = load_preset("hst")
     numbers = np.arange(6)
     macro = {name: column[0] for name, column in draw(preset, [0], seed=7).params.items()}
-    macro = {name: float(macro[name]) for name, _ in preset.parameters()} | {"z_lens": 0.25, "z_source": 1.0}
-    macro |= {"source_magnitude": 21.5, "theta_E": 1.2, "vortex_x": 1.0, "vortex_y": 0.6, "Sigma_sub": 0.05}
+    macro = {name: float(macro[name]) for name, _ in preset.parameters()} | {
+        "z_lens": 0.25,
+        "z_source": 1.0,
+    }
+    macro |= {
+        "source_magnitude": 21.5,
+        "theta_E": 1.2,
+        "vortex_x": 1.0,
+        "vortex_y": 0.6,
+        "Sigma_sub": 0.05,
+    }
     scenes = Scenes.concatenate(
         draw(preset, [i], seed=7, fixed=macro | {"log10_m_axion": mass})
         for i, mass in zip(numbers, (0, 0, 0, -22.3, -23.2, 0), strict=True)
@@ -75,7 +84,9 @@ def dark_matter() -> None:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         axes[0, i].set_title(name, fontsize=11)
-    for axis, label in zip(axes[:, 0], ("convergence, ±0.1", "image", "less the smooth one, ±0.1"), strict=True):
+    for axis, label in zip(
+        axes[:, 0], ("convergence, ±0.1", "image", "less the smooth one, ±0.1"), strict=True
+    ):
         axis.set_ylabel(label, fontsize=9)
     figure.savefig(IMAGES / "dark_matter.png", dpi=110)
 
@@ -88,13 +99,24 @@ def convergence(scenes: Scenes, i: int, n: int = 128, side: float = 5.12) -> np.
     for kind, table in scenes.perturbers.items():
         own = table.of(i)
         for start in range(0, len(next(iter(own.values()))), 256):
-            part = {name: torch.from_numpy(values[start : start + 256, None]) for name, values in own.items()}
+            part = {
+                name: torch.from_numpy(values[start : start + 256, None])
+                for name, values in own.items()
+            }
             if kind == "line_mass":
-                along = torch.linspace(-1, 1, 400, dtype=torch.float64)[:, None] * part["half_length"]
-                place = part["center_x"] + along * part["angle"].cos(), part["center_y"] + along * part["angle"].sin()
+                along = (
+                    torch.linspace(-1, 1, 400, dtype=torch.float64)[:, None]
+                    * part["half_length"]
+                )
+                place = (
+                    part["center_x"] + along * part["angle"].cos(),
+                    part["center_y"] + along * part["angle"].sin(),
+                )
                 width = side / n
                 mass = np.pi * float(part["theta_E"]) ** 2 / 400
-                blob = torch.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * width**2))
+                blob = torch.exp(
+                    -((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * width**2)
+                )
                 total += (mass / (2 * np.pi * width**2) * blob).sum(0).numpy()
             else:
                 total += PROFILES[kind].convergence(x, y, **part).sum(0).numpy()

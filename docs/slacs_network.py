@@ -35,7 +35,10 @@ def lens_light(image: np.ndarray, good: np.ndarray) -> np.ndarray:
     middle = (len(image) - 1) / 2
     y, x = np.indices(image.shape) - middle
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    rings, phi = np.arange(0, middle * 1.5, 0.5), np.linspace(0, 2 * np.pi, 240, endpoint=False)
+    rings, phi = (
+        np.arange(0, middle * 1.5, 0.5),
+        np.linspace(0, 2 * np.pi, 240, endpoint=False),
+    )
     at = [middle + rings[:, None] * np.sin(phi), middle + rings[:, None] * np.cos(phi)]
     light = map_coordinates(image, at, order=3, mode="nearest")
     known = map_coordinates(good.astype(float), at, order=0, mode="constant") > 0.5
@@ -55,7 +58,13 @@ def lens_light(image: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def _terms(phi: np.ndarray) -> np.ndarray:
-    return np.stack([np.ones_like(phi), *(wave(m * phi) for m in (2, 4, 6) for wave in (np.cos, np.sin))], axis=-1)
+    return np.stack(
+        [
+            np.ones_like(phi),
+            *(wave(m * phi) for m in (2, 4, 6) for wave in (np.cos, np.sin)),
+        ],
+        axis=-1,
+    )
 
 
 def resampled(image: np.ndarray, side: int, pixel: float) -> np.ndarray:
@@ -72,12 +81,18 @@ def prepared(folder: Path, side: int, pixel: float) -> np.ndarray:
 
     Masked pixels, the core and what lies beyond the field are noise of the sky's size, as blank sky would be.
     """
-    image, noise = (fits.getdata(folder / f"{kind}.fits").astype(float) for kind in ("image", "noise"))
+    image, noise = (
+        fits.getdata(folder / f"{kind}.fits").astype(float) for kind in ("image", "noise")
+    )
     good = noise < MASKED
     y, x = np.indices(image.shape) - (len(image) - 1) / 2
     radius = np.hypot(x, y) * PIXEL
-    sky = np.random.default_rng(0).normal(scale=np.quantile(noise[good], 0.1), size=image.shape)
-    left = np.where(good & (radius > CORE) & (radius < FIELD), image - lens_light(image, good), sky)
+    sky = np.random.default_rng(0).normal(
+        scale=np.quantile(noise[good], 0.1), size=image.shape
+    )
+    left = np.where(
+        good & (radius > CORE) & (radius < FIELD), image - lens_light(image, good), sky
+    )
     return resampled(gaussian_filter(left, BLUR), side, pixel)
 
 
@@ -87,22 +102,33 @@ def main(folder: Path, run_folder: Path, picture: Path) -> None:
     (_, side, _), pixel = run.record.image_shape, run.record.images.pixel_scale
     with (folder / "published.csv").open() as file:
         lenses = list(csv.DictReader(file))
-    images = np.stack([prepared(folder / lens["name"], side, pixel) for lens in lenses])[:, None].astype(np.float32)
+    images = np.stack([prepared(folder / lens["name"], side, pixel) for lens in lenses])[
+        :, None
+    ].astype(np.float32)
     task, outputs = Ensemble([run], pick_device("cpu"))(images)
     posterior, p = task.posterior(outputs), read_novelty(run.folder).p_values(images)
     at = {name: k for k, name in enumerate(task.columns)}
     theta, sigma = posterior.mean[:, at["theta_E"]], posterior.sigma[:, at["theta_E"]]
-    shape, errors = posterior.mean[:, [at["e1"], at["e2"]]], posterior.sigma[:, [at["e1"], at["e2"]]]
+    shape, errors = (
+        posterior.mean[:, [at["e1"], at["e2"]]],
+        posterior.sigma[:, [at["e1"], at["e2"]]],
+    )
     truth = np.array([float(lens["theta_E_SIE"]) for lens in lenses])
-    print("| lens | published | theta_E | off, sigma | e1, published | e1 | e2, published | e2 | unlike (p) |")
+    print(
+        "| lens | published | theta_E | off, sigma | e1, published | e1 | e2, published | e2 | unlike (p) |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for k, lens in enumerate(lenses):
         e = ellipticity(float(lens["q_SIE"]), angle_from_coolest(float(lens["PA_SIE_deg"])))
-        look = f"{'yes' if p[k] <= read_novelty(run.folder).threshold else 'no'} ({p[k]:.3f})"
+        look = (
+            f"{'yes' if p[k] <= read_novelty(run.folder).threshold else 'no'} ({p[k]:.3f})"
+        )
         shown = [f"{e[j]:+.2f} | {shape[k, j]:+.2f} +- {errors[k, j]:.2f}" for j in (0, 1)]
         off = f"{(theta[k] - truth[k]) / sigma[k]:+.1f}"
         own = f"{theta[k]:.2f} +- {sigma[k]:.2f}"
-        print(f"| {lens['name']} | {truth[k]:.2f} | {own} | {off} | {' | '.join(shown)} | {look} |")
+        print(
+            f"| {lens['name']} | {truth[k]:.2f} | {own} | {off} | {' | '.join(shown)} | {look} |"
+        )
     off = theta - truth
     print(
         f"theta_E: median |off| {np.median(np.abs(off)):.3f} arcsec, mean {off.mean():+.3f}, within 0.1: "
@@ -122,13 +148,28 @@ def main(folder: Path, run_folder: Path, picture: Path) -> None:
         shown = np.arcsinh(10 * np.clip(images[k, 0] / top, -0.1, 1))
         ax.imshow(shown, origin="lower", extent=(-half, half, -half, half), cmap="viridis")
         phi = np.linspace(0, 2 * np.pi, 100)
-        ax.plot(truth[k] * np.cos(phi), truth[k] * np.sin(phi), color="white", linestyle="--", linewidth=1)
-        ax.plot(theta[k] * np.cos(phi), theta[k] * np.sin(phi), color="#E69F00", linewidth=1)
-        ax.set_title(f"{lenses[k]['name']}: {truth[k]:.2f}, {theta[k]:.2f} ± {sigma[k]:.2f}", fontsize=9)
+        ax.plot(
+            truth[k] * np.cos(phi),
+            truth[k] * np.sin(phi),
+            color="white",
+            linestyle="--",
+            linewidth=1,
+        )
+        ax.plot(
+            theta[k] * np.cos(phi), theta[k] * np.sin(phi), color="#E69F00", linewidth=1
+        )
+        ax.set_title(
+            f"{lenses[k]['name']}: {truth[k]:.2f}, {theta[k]:.2f} ± {sigma[k]:.2f}",
+            fontsize=9,
+        )
     save(figure, picture)
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3] if len(sys.argv) == 4 else "slacs_network.png"))
+    main(
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        Path(sys.argv[3] if len(sys.argv) == 4 else "slacs_network.png"),
+    )

@@ -26,7 +26,12 @@ __all__ = [
 ]
 
 KERNEL_ROOM = 32 << 20  # bytes: what compiling and unpacking the kernels of a run takes
-_COMPILERS = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+_COMPILERS = (
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TRITON_CACHE_DIR",
+    "NUMBA_CACHE_DIR",
+    "JAX_COMPILATION_CACHE_DIR",
+)
 
 
 def cache_root() -> Path | None:
@@ -118,7 +123,9 @@ def run_folder() -> Path:
     try:
         folder = Path(tempfile.mkdtemp(prefix="lenssim-run-", dir=temporary_folder()))
     except OSError as error:
-        raise SurroundingsError(f"no folder can be made for temporary files: {error}; set TMPDIR") from None
+        raise SurroundingsError(
+            f"no folder can be made for temporary files: {error}; set TMPDIR"
+        ) from None
     os.environ[RUN_FOLDER] = str(folder)
     atexit.register(_remove, folder, os.getpid())
     return folder
@@ -136,7 +143,9 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         SurroundingsError: No folder takes temporary files.
     """
-    with tempfile.TemporaryDirectory(prefix="lenssim-", dir=temporary_folder(), ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="lenssim-", dir=temporary_folder(), ignore_cleanup_errors=True
+    ) as folder:
         yield Path(folder)
 
 

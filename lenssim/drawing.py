@@ -51,4 +51,6 @@ def ignore_user_settings() -> None:
     os.environ["MPLBACKEND"] = "agg"
     specification = find_spec("matplotlib")
     if specification is not None and specification.origin is not None:
-        os.environ["MATPLOTLIBRC"] = str(Path(specification.origin).parent / "mpl-data" / "matplotlibrc")
+        os.environ["MATPLOTLIBRC"] = str(
+            Path(specification.origin).parent / "mpl-data" / "matplotlibrc"
+        )

@@ -51,7 +51,9 @@ class IncompleteError(LenssimError):
     exit_code = 4
 
 
-def unknown(what: str, name: str, known: Iterable[str], error: type[LenssimError] = ConfigError) -> LenssimError:
+def unknown(
+    what: str, name: str, known: Iterable[str], error: type[LenssimError] = ConfigError
+) -> LenssimError:
     """An error for a `name` that is not among the `known` ones, with the nearest of them as a suggestion."""
     known = sorted(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)

@@ -51,7 +51,9 @@ def refusal(folder: Path, room: int = 0) -> str:
     except OSError as error:
         return reason(error)
     if free is not None and free < room:
-        return f"only {free / 2**20:.0f} MiB are free there, {room / 2**20:.0f} MiB are needed"
+        return (
+            f"only {free / 2**20:.0f} MiB are free there, {room / 2**20:.0f} MiB are needed"
+        )
     return ""
 
 
@@ -133,4 +135,8 @@ def _own_group(number: int) -> bool:
         group = grp.getgrgid(number)
     except KeyError:
         return False
-    return number == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+    return (
+        number == user.pw_gid
+        and group.gr_name == user.pw_name
+        and set(group.gr_mem) <= {user.pw_name}
+    )

@@ -62,11 +62,15 @@ def peak_resident_bytes() -> int:
     """
     with suppress(OSError, StopIteration):
         lines = (_PROCESS / "status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+        return (
+            next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+        )
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # others than macOS count in KiB
+    return (
+        peak if sys.platform == "darwin" else peak * 1024
+    )  # others than macOS count in KiB
 
 
 def reset_peak_resident() -> None:
@@ -116,7 +120,9 @@ def _control_groups(controller: str) -> Iterator[Path]:
         _, controllers, name = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        top = _CONTROL_GROUPS / controller if controllers else _CONTROL_GROUPS  # version 1, version 2
+        top = (
+            _CONTROL_GROUPS / controller if controllers else _CONTROL_GROUPS
+        )  # version 1, version 2
         folder = top if ".." in name else top / name.lstrip("/")
         yield folder
         while folder != top:

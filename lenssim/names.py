@@ -7,7 +7,9 @@ from lenssim.errors import DataError
 
 __all__ = ["check_name", "is_name", "markdown", "printable"]
 
-_LONGEST_NAME = 100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
+_LONGEST_NAME = (
+    100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
+)
 _FORBIDDEN = re.compile(r"[/\\:*?\"<>|`$\x00-\x1f\x7f-\x9f]")
 
 
@@ -25,7 +27,10 @@ def is_name(text: str) -> bool:
         return False
     if len(text.encode("utf-8", "replace")) > 2 * _LONGEST_NAME or _FORBIDDEN.search(text):
         return False
-    return all(unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Cn") for letter in text)
+    return all(
+        unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+        for letter in text
+    )
 
 
 def check_name(text: str, where: str, error: type[Exception] = DataError) -> str:

@@ -38,7 +38,9 @@ def scratch_folder() -> Path:
     """
     try:
         folder = _scratch_of(os.getpid())
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody emptied the cache meanwhile
+        folder.mkdir(
+            parents=True, exist_ok=True, mode=0o700
+        )  # somebody emptied the cache meanwhile
     except OSError as error:
         raise StorageError(
             f"no temporary file can be made in the cache nor in {tempfile.gettempdir()}: {error.strerror}; "

@@ -9,7 +9,13 @@ import lenssim
 
 PACKAGE = Path(lenssim.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
-WINGS = ["formats", "simulate", "data", "learn", "cli"]  # a wing imports those before it, never those after
+WINGS = [
+    "formats",
+    "simulate",
+    "data",
+    "learn",
+    "cli",
+]  # a wing imports those before it, never those after
 HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
 TORCH_MAY = (
     "simulate/engines/batched",
@@ -42,7 +48,9 @@ def test_module_keeps_the_house_rules(path):
     wing = place.parts[0]
     if wing in WINGS:
         for later in WINGS[WINGS.index(wing) + 1 :]:
-            assert not [name for name in names if name.startswith(f"lenssim.{later}")], f"{wing} imports {later}"
+            assert not [name for name in names if name.startswith(f"lenssim.{later}")], (
+                f"{wing} imports {later}"
+            )
     roots = {name.split(".")[0] for name in names}
     if wing in ("formats", "simulate"):
         assert not roots & HEAVY_FOR_SIMULATE
@@ -50,11 +58,17 @@ def test_module_keeps_the_house_rules(path):
         assert str(place).startswith(TORCH_MAY)
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), "a module says what it is"
-    assert len(path.read_text().splitlines()) <= 350, "a module is one noun and fits on a few screens"
+    assert len(path.read_text().splitlines()) <= 350, (
+        "a module is one noun and fits on a few screens"
+    )
     assert path.name not in ("utils.py", "helpers.py")
     if path.name != "__main__.py" and len(tree.body) > 1:
         assigned = {
-            t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")
+            t.id
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for t in node.targets
+            if hasattr(t, "id")
         }
         assert "__all__" in assigned
 
@@ -66,7 +80,10 @@ def module_name(path: Path) -> str:
 
 IMPORTS = {
     module_name(path): {
-        part for name in imported(path) for part in (name, name.rpartition(".")[0]) if part.startswith("lenssim.")
+        part
+        for name in imported(path)
+        for part in (name, name.rpartition(".")[0])
+        if part.startswith("lenssim.")
     }
     for path in MODULES
 }
@@ -76,7 +93,11 @@ IMPORTS = {
 def test_rooms_import_only_rooms_below(wing):
     """Imports inside functions count too."""
     floors = FLOORS[wing]
-    rooms = {path.relative_to(PACKAGE / wing).parts[0].removesuffix(".py") for path in MODULES if wing in path.parts}
+    rooms = {
+        path.relative_to(PACKAGE / wing).parts[0].removesuffix(".py")
+        for path in MODULES
+        if wing in path.parts
+    }
     assert rooms - {"__init__"} == set(floors), "each room has its floor"
     climbs = []
     for module, names in IMPORTS.items():
@@ -84,13 +105,20 @@ def test_rooms_import_only_rooms_below(wing):
         if prefix != f"lenssim.{wing}":
             continue
         above = floors[floors.index(room) + 1 :]
-        climbs += [f"{module} -> {name}" for name in names if name.startswith(tuple(f"{prefix}.{r}" for r in above))]
+        climbs += [
+            f"{module} -> {name}"
+            for name in names
+            if name.startswith(tuple(f"{prefix}.{r}" for r in above))
+        ]
     assert not climbs
 
 
 def test_no_modules_import_each_other_in_a_circle():
     """Imports inside functions and for type checkers count too: they bind as the others do."""
-    graph = {module: {name for name in names if name in IMPORTS} - {module} for module, names in IMPORTS.items()}
+    graph = {
+        module: {name for name in names if name in IMPORTS} - {module}
+        for module, names in IMPORTS.items()
+    }
     # a package's own modules may import each other through it; it is a name for them, not a module
     while leaves := {module for module, names in graph.items() if not names & graph.keys()}:
         graph = {module: names for module, names in graph.items() if module not in leaves}

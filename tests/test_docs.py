@@ -16,7 +16,11 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"<!-- run -->\n```(\w*)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.\w+)\)")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-RUNNABLE = [(path, *match.groups()) for path in DOCUMENTS for match in BLOCK.finditer(path.read_text())]
+RUNNABLE = [
+    (path, *match.groups())
+    for path in DOCUMENTS
+    for match in BLOCK.finditer(path.read_text())
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +34,32 @@ def reader(tmp_path_factory) -> Path:
 @pytest.mark.thorough
 @pytest.mark.dask
 @pytest.mark.parametrize(
-    ("path", "language", "code"), RUNNABLE, ids=[f"{p.name}-{i}" for i, (p, *_) in enumerate(RUNNABLE)]
+    ("path", "language", "code"),
+    RUNNABLE,
+    ids=[f"{p.name}-{i}" for i, (p, *_) in enumerate(RUNNABLE)],
 )
 def test_code_in_documents_runs(reader, lenssim, monkeypatch, path, language, code):
-    if all(line.startswith("lenssim ") for line in code.splitlines()):  # in this process: importing takes longer
+    if all(
+        line.startswith("lenssim ") for line in code.splitlines()
+    ):  # in this process: importing takes longer
         monkeypatch.chdir(reader)
         for line in code.splitlines():
             done = lenssim(*shlex.split(line)[1:])
             assert done.code == 0, f"{path.name}:\n{line}\n{done.err}"
             assert done.out
         return
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-c", code] if language == "python" else ["bash", "-ec", code.replace("uv run ", "")]
-    done = subprocess.run(command, cwd=reader, env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = (
+        [sys.executable, "-c", code]
+        if language == "python"
+        else ["bash", "-ec", code.replace("uv run ", "")]
+    )
+    done = subprocess.run(
+        command, cwd=reader, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{path.name}:\n{code}\n{done.stderr}"
     assert done.stdout
 

@@ -15,7 +15,12 @@ from lenssim.data.inspection.contact_sheet import contact_sheet
 from lenssim.data.inspection.residual_figure import residual_figure
 from lenssim.drawing import plain_style, png_bytes
 from lenssim.learn.figures.attribution import attributions_figure, examples_figure
-from lenssim.learn.figures.classification import calibration_figure, confusion_figure, curves_figure, roc_figure
+from lenssim.learn.figures.classification import (
+    calibration_figure,
+    confusion_figure,
+    curves_figure,
+    roc_figure,
+)
 from lenssim.learn.figures.comparison import accuracy_figure, histories_figure, sizes_figure
 from lenssim.learn.figures.comparison import roc_figure as compared_roc_figure
 from lenssim.learn.figures.regression import (
@@ -43,10 +48,15 @@ LABELS = np.arange(60) % 3
 P = RNG.dirichlet([1, 1, 1], 60)
 IMAGES = RNG.random((4, 1, 8, 8)).astype(np.float32)
 TRUTH = RNG.normal(size=(60, 2))
-TABLE = {"label": np.array(NAMES)[LABELS], "predicted": np.array(NAMES)[LABELS], "snr": RNG.random(60)} | {
-    name: P[:, k] for k, name in enumerate(NAMES)
-}
-EPOCHS = [{"epoch": k, "train_loss": 10.0 / k**3, "val_loss": 1.0 / k, "val_accuracy": 0.5} for k in (1, 2, 3, 4)]
+TABLE = {
+    "label": np.array(NAMES)[LABELS],
+    "predicted": np.array(NAMES)[LABELS],
+    "snr": RNG.random(60),
+} | {name: P[:, k] for k, name in enumerate(NAMES)}
+EPOCHS = [
+    {"epoch": k, "train_loss": 10.0 / k**3, "val_loss": 1.0 / k, "val_accuracy": 0.5}
+    for k in (1, 2, 3, 4)
+]
 AREA = dict.fromkeys((*NAMES, "macro"), 0.5)
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6}
 TITLE = "run $a_b$ of $"
@@ -61,16 +71,24 @@ FIGURES = {
     "accuracy": lambda: accuracy_figure({TITLE: TABLE}, NAMES, "snr", "$snr$", TITLE),
     "sizes": lambda: sizes_figure({TITLE: [(100, SCORE), (1000, SCORE)]}, "AUC", TITLE),
     "examples": lambda: examples_figure(IMAGES, ["$a$", "b$", "$", "c_d"], TITLE),
-    "attributions": lambda: attributions_figure(IMAGES, IMAGES, ["$a$", "b$", "$", "c_d"], TITLE),
+    "attributions": lambda: attributions_figure(
+        IMAGES, IMAGES, ["$a$", "b$", "$", "c_d"], TITLE
+    ),
     "truth": lambda: truth_figure(["$a$", "b"], TRUTH, TRUTH, np.abs(TRUTH), TITLE),
-    "coverage": lambda: coverage_figure(["$a$", "b"], np.abs(np.tanh(TRUTH)), np.linspace(0, 1, 60), TITLE),
+    "coverage": lambda: coverage_figure(
+        ["$a$", "b"], np.abs(np.tanh(TRUTH)), np.linspace(0, 1, 60), TITLE
+    ),
     "chi2": lambda: distance_figure(np.abs(TRUTH[:, 0]), 1, 0.5, TITLE),
-    "errors": lambda: errors_figure("MAE", {TITLE: {"$a$": (1, 0.5, 2)}}, {"$b$": {"$a$": 1.0}}, TITLE),
+    "errors": lambda: errors_figure(
+        "MAE", {TITLE: {"$a$": (1, 0.5, 2)}}, {"$b$": {"$a$": 1.0}}, TITLE
+    ),
     "corner": lambda: corner_figure(["$a$", "b"], TRUTH, TRUTH[0], TITLE),
 }
 SHEETS = {
     "contact": lambda: contact_sheet(IMAGES, np.arange(4), TITLE),
-    "residuals": lambda: residual_figure({("autolens", "$a$"): (IMAGES[0, 0], 1e-7 * IMAGES[1, 0])}, TITLE),
+    "residuals": lambda: residual_figure(
+        {("autolens", "$a$"): (IMAGES[0, 0], 1e-7 * IMAGES[1, 0])}, TITLE
+    ),
 }
 
 
@@ -85,7 +103,9 @@ def test_a_figure_is_the_same_under_any_settings_and_shows_names_as_they_are(nam
     assert not [text.get_text() for text in texts if "\\math" in text.get_text()]
     with matplotlib.rc_context(FOREIGN):
         assert png_bytes(FIGURES[name]()) == plain
-        assert matplotlib.rcParams["text.usetex"], "the user's settings hold again afterwards"
+        assert matplotlib.rcParams["text.usetex"], (
+            "the user's settings hold again afterwards"
+        )
 
 
 @pytest.mark.parametrize("name", SHEETS)
@@ -103,17 +123,38 @@ def test_every_function_that_makes_a_figure_does_so_in_the_plain_style():
         for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.FunctionDef) or node.name in MAKERS:
                 continue
-            called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+            called = {
+                n.func.id
+                for n in ast.walk(node)
+                if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+            }
             if called & MAKERS:
-                assert "plain_style()" in map(ast.unparse, node.decorator_list), f"{path.name}: {node.name}"
+                assert "plain_style()" in map(ast.unparse, node.decorator_list), (
+                    f"{path.name}: {node.name}"
+                )
 
 
 @pytest.mark.thorough
-def test_the_command_line_draws_where_matplotlib_itself_cannot_be_imported(tiny_data, tmp_path):
+def test_the_command_line_draws_where_matplotlib_itself_cannot_be_imported(
+    tiny_data, tmp_path
+):
     """By a backend that does not exist, and settings that ask for LaTeX."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: nonsense\n")
-    environment = {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "lenssim", "show", str(tiny_data), "-o", str(tmp_path / "sheets")]
+    environment = {
+        "MPLBACKEND": "nonsense",
+        "MPLCONFIGDIR": str(tmp_path),
+        "PATH": "",
+        "HOME": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "lenssim",
+        "show",
+        str(tiny_data),
+        "-o",
+        str(tmp_path / "sheets"),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "sheets").glob("*.png"))) == 3

@@ -36,7 +36,9 @@ def groups(tmp_path, monkeypatch) -> Path:
     """An empty tree of control groups in the place of this machine's."""
     monkeypatch.setattr(machine, "_CONTROL_GROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(machine, "_PROCESS", tmp_path / "self")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: set(range(64)), raising=False
+    )
     (tmp_path / "self").mkdir()
     return tmp_path
 
@@ -52,8 +54,18 @@ def put(groups: Path, name: str, text: str) -> None:
     [
         ("", {}, 64, None),
         ("0::/\n", {"memory.max": "2147483648\n", "cpu.max": "150000 100000\n"}, 2, 2**31),
-        ("0::/job/step\n", {"job/memory.max": "1073741824\n", "job/step/memory.max": "max\n"}, 64, 2**30),
-        ("0::/job/step\n", {"job/step/cpu.max": "max 100000\n", "job/cpu.max": "400000 100000\n"}, 4, None),
+        (
+            "0::/job/step\n",
+            {"job/memory.max": "1073741824\n", "job/step/memory.max": "max\n"},
+            64,
+            2**30,
+        ),
+        (
+            "0::/job/step\n",
+            {"job/step/cpu.max": "max 100000\n", "job/cpu.max": "400000 100000\n"},
+            4,
+            None,
+        ),
         ("0::/job\n", {"job/memory.high": "1073741824\n"}, 64, 2**30),
         ("0::/../outside\n", {"memory.max": "1073741824\n"}, 64, 2**30),
         ("0::/elsewhere\n", {"memory.max": "1073741824\n"}, 64, 2**30),
@@ -68,8 +80,18 @@ def put(groups: Path, name: str, text: str) -> None:
             8,
             2**30,
         ),
-        ("4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64, None),
-        ("4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "1\n", "cpu/cpu.cfs_period_us": "0\n"}, 64, None),
+        (
+            "4:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            64,
+            None,
+        ),
+        (
+            "4:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "1\n", "cpu/cpu.cfs_period_us": "0\n"},
+            64,
+            None,
+        ),
     ],
 )
 def test_limits_of_control_groups(groups, process, files, cores, memory):
@@ -132,7 +154,9 @@ def named(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_only_one_module_calls_what_only_some_systems_have(path):
     names = named(path)
     if path.name == "machine.py":

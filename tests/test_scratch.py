@@ -49,7 +49,9 @@ def entries(folder: Path) -> list[str]:
 def test_nothing_stays_of_a_process_that_ended_or_was_killed(places):
     cache, temporary = places
     killed, living = begin(*places, "wait"), begin(*places, "wait")
-    of_killed, of_living = (Path(process.stdout.readline().strip()).parent for process in (killed, living))
+    of_killed, of_living = (
+        Path(process.stdout.readline().strip()).parent for process in (killed, living)
+    )
     assert {of_killed.parent, of_living.parent} == {cache / "tmp"}
     killed.send_signal(signal.SIGKILL)
     killed.communicate()

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")
+]
 With = Annotated[
     list[Path] | None,
-    typer.Option("--with", metavar="RUN", help="Another run: their answers are averaged. Repeatable."),
+    typer.Option(
+        "--with", metavar="RUN", help="Another run: their answers are averaged. Repeatable."
+    ),
 ]
-Tta = Annotated[bool, typer.Option("--tta", help="Average over the flips and turns that the run was trained with.")]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta", help="Average over the flips and turns that the run was trained with."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +40,12 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     run: RunFolder,
-    data: Annotated[str, typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", "-d", help="Folder or URL of the data set to judge the run on."
+        ),
+    ],
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
@@ -62,14 +76,20 @@ def evaluate(
         print(dumps({"folder": str(folder), **document}))
         return
     task = trained.record.task
-    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(scores)
+    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(
+        scores
+    )
     print_table(["", ""], [[name, interval_text(score)] for name, score in names.items()])
     for line in task.remarks(document):
         print(line)
     if "unlike_training_data" in document:
         look = document["unlike_training_data"]
-        print(f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})")
-    print(f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}")
+        print(
+            f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})"
+        )
+    print(
+        f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}"
+    )
     print(f"next: {command('predict', run, 'FILE...')}")
 
 
@@ -78,7 +98,8 @@ def predict(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too."
+            metavar="FILE...",
+            help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too.",
         ),
     ],
     others: With = None,
@@ -86,7 +107,11 @@ def predict(
     device: Device = "auto",
     extension: Annotated[
         str | None,
-        typer.Option("--extension", metavar="NAME|NUMBER", help="The FITS extension, or array of .npz files, to read."),
+        typer.Option(
+            "--extension",
+            metavar="NAME|NUMBER",
+            help="The FITS extension, or array of .npz files, to read.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -117,7 +142,16 @@ def predict(
     if json:
         answers = [p.document() for p in predictions]
         errors = [problem.document() for problem in problems]
-        print(dumps({"run": str(run), "task": task.title, "predictions": answers, "errors": errors}))
+        print(
+            dumps(
+                {
+                    "run": str(run),
+                    "task": task.title,
+                    "predictions": answers,
+                    "errors": errors,
+                }
+            )
+        )
     elif predictions:
         _print_predictions(task, predictions)
     raise_problems(problems, answered=len(predictions))
@@ -142,4 +176,8 @@ def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
 
 def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
     """The last cell of a prediction's line; none for a run that cannot tell."""
-    return {} if novelty is None else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
+    return (
+        {}
+        if novelty is None
+        else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
+    )

@@ -20,8 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    data: Annotated[str, typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads.")],
-    limit: Annotated[int | None, typer.Option(help="Judge only the first so many images of each class.")] = None,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="D", help="Folder of a data set, or what lenssim train reads."
+        ),
+    ],
+    limit: Annotated[
+        int | None, typer.Option(help="Judge only the first so many images of each class.")
+    ] = None,
     judged_by: Annotated[
         str | None,
         typer.Option(
@@ -30,7 +37,12 @@ def audit(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON file to write. Default: leak_audit.json in the folder.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="JSON file to write. Default: leak_audit.json in the folder.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +69,9 @@ def audit(
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
-    document, found = judge(dataset, limit, None if judged_by is None else ShardDataset(judged_by))
+    document, found = judge(
+        dataset, limit, None if judged_by is None else ShardDataset(judged_by)
+    )
     if out is None and isinstance(dataset.place, Folder):
         out = dataset.folder / LEAK_AUDIT
     if out is not None:
@@ -68,7 +82,13 @@ def audit(
         print(dumps(document))
         return
     rows = [
-        [" / ".join(leak.classes), leak.statistic, f"{leak.auc:.3f}", f"[{leak.low:.3f}, {leak.high:.3f}]", _mark(leak)]
+        [
+            " / ".join(leak.classes),
+            leak.statistic,
+            f"{leak.auc:.3f}",
+            f"[{leak.low:.3f}, {leak.high:.3f}]",
+            _mark(leak),
+        ]
         for leak in found
     ]
     print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Folder = Annotated[str, typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...).")]
+Folder = Annotated[
+    str,
+    typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...)."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +26,9 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
     app.command()(show)
     imports = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="Turn other people's layouts into a data set."
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Turn other people's layouts into a data set.",
     )
     imports.command()(deeplense)
     imports.command()(pairs)
@@ -35,7 +40,14 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
-    from lenssim.data.format.manifest import MANIFEST, Manifest, ShardRecord, read_manifest, read_plan, read_records
+    from lenssim.data.format.manifest import (
+        MANIFEST,
+        Manifest,
+        ShardRecord,
+        read_manifest,
+        read_plan,
+        read_records,
+    )
     from lenssim.data.generation.dataset_card import known_verdict
     from lenssim.data.streaming.locations import complete, is_url
     from lenssim.names import printable
@@ -58,8 +70,13 @@ def info(folder: Folder, json: Json = False) -> None:
         "images": f"{sum(record.rows for record in records)} of {plan.n}",
         "classes": manifest.class_counts if manifest else list(plan.classes),
         "image_shape": list(manifest.image_shape) if manifest else None,
-        "made_by": config.get("preset", {}).get("name") or f"import of {config.get('source')}",
-        **{key: config[key] for key in ("noise", "seed", "split", "engine", "supersampling") if key in config},
+        "made_by": config.get("preset", {}).get("name")
+        or f"import of {config.get('source')}",
+        **{
+            key: config[key]
+            for key in ("noise", "seed", "split", "engine", "supersampling")
+            if key in config
+        },
         "shards": f"{len(records)} of {plan.shards}",
         "bytes": sum(record.bytes for record in records),
         "versions": config.get("versions", {}),
@@ -89,12 +106,22 @@ def info(folder: Folder, json: Json = False) -> None:
 
 def verify(
     folder: Folder,
-    fast: Annotated[bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")
+    ] = False,
     resimulate: Annotated[
-        int, typer.Option("--resimulate", metavar="K", help="Also make K samples again and compare every bit.")
+        int,
+        typer.Option(
+            "--resimulate",
+            metavar="K",
+            help="Also make K samples again and compare every bit.",
+        ),
     ] = 0,
     galaxies: Annotated[
-        Path | None, typer.Option(help="Where the galaxies are that the data set's sources show; for --resimulate.")
+        Path | None,
+        typer.Option(
+            help="Where the galaxies are that the data set's sources show; for --resimulate."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -153,22 +180,39 @@ def show(
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and name it.")]
-Bands = Annotated[int, typer.Option("--bands", help="Bands of an image; they come before rows and columns.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and name it.")
+]
+Bands = Annotated[
+    int,
+    typer.Option("--bands", help="Bands of an image; they come before rows and columns."),
+]
 Extension = Annotated[
     str | None,
-    typer.Option("--extension", metavar="NAME|NUMBER", help="The FITS extension, or array of .npz files, to read."),
+    typer.Option(
+        "--extension",
+        metavar="NAME|NUMBER",
+        help="The FITS extension, or array of .npz files, to read.",
+    ),
 ]
 
 
 def deeplense(
-    source: Annotated[Path, typer.Argument(help="Folder that holds the class folders, or their splits.")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder that holds the class folders, or their splits.")
+    ],
     out: Out,
     split: Annotated[
-        str | None, typer.Option("--split", help="train, validation or test: the folder above the class folders.")
+        str | None,
+        typer.Option(
+            "--split", help="train, validation or test: the folder above the class folders."
+        ),
     ] = None,
     map_classes: Annotated[
-        str | None, typer.Option("--map-classes", metavar="FOLDER=CLASS,...", help="Other names for the classes.")
+        str | None,
+        typer.Option(
+            "--map-classes", metavar="FOLDER=CLASS,...", help="Other names for the classes."
+        ),
     ] = None,
     bands: Bands = 1,
     extension: Extension = None,
@@ -192,14 +236,20 @@ def deeplense(
             note=_note,
         )
     _print_imported(out, manifest)
-    print(f"next: {command('show', out)}, or {command('train', 'classify', '--net', 'cnn', '--data', out)}")
+    print(
+        f"next: {command('show', out)}, or {command('train', 'classify', '--net', 'cnn', '--data', out)}"
+    )
 
 
 def pairs(
-    source: Annotated[Path, typer.Argument(help="Folder that holds the two folders of images.")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder that holds the two folders of images.")
+    ],
     out: Out,
     image: Annotated[str, typer.Option("--image", help="Folder of the images.")] = "LR",
-    truth: Annotated[str, typer.Option("--truth", help="Folder of the pictures kept beside them as hr.")] = "HR",
+    truth: Annotated[
+        str, typer.Option("--truth", help="Folder of the pictures kept beside them as hr.")
+    ] = "HR",
     bands: Bands = 1,
     extension: Extension = None,
     skip_bad: SkipBad = False,
@@ -239,7 +289,9 @@ def _renamed(text: str | None) -> dict[str, str]:
     for part in text.split(",") if text is not None else []:
         folder, equals, name = part.strip().rpartition("=")
         if not equals or not folder or not name or folder in renamed:
-            raise ConfigError(f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}")
+            raise ConfigError(
+                f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}"
+            )
         renamed[folder] = name
     return renamed
 
@@ -247,14 +299,20 @@ def _renamed(text: str | None) -> dict[str, str]:
 def _print_imported(out: Path, manifest: "Manifest") -> None:
     from lenssim.names import printable
 
-    counts = ", ".join(f"{printable(name)} {count}" for name, count in manifest.class_counts.items())
-    print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
+    counts = ", ".join(
+        f"{printable(name)} {count}" for name, count in manifest.class_counts.items()
+    )
+    print(
+        f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})"
+    )
 
 
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
-    to: Annotated[str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")] = "npy",
+    to: Annotated[
+        str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")
+    ] = "npy",
 ) -> None:
     """Write a data set in another layout."""
     from lenssim.cli.progress import samples_bar

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    workers: Annotated[int | None, typer.Option(help="Worker processes to judge for. Default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes to judge for. Default: one a core.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Look at the machine: cache, temporary files, compiler, memory, network, limits. Exit code 1 if a run would fail.
@@ -35,9 +37,13 @@ def doctor(
     findings = examine(available_cores() if workers is None else workers)
     failed = any(finding.state == FAIL for finding in findings)
     if json:
-        print(dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]}))
+        print(
+            dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]})
+        )
         raise typer.Exit(int(failed))
-    rows = [[finding.check, finding.state, finding.text, finding.mend] for finding in findings]
+    rows = [
+        [finding.check, finding.state, finding.text, finding.mend] for finding in findings
+    ]
     print_table(["check", "state", "what was seen", "how to mend it"], rows)
     if all(finding.state == OK for finding in findings):
         print("nothing here stops a run")

@@ -17,7 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def seal(
-    folder: Annotated[Path, typer.Argument(help="Folder of a data set whose shards were made by --shards.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of a data set whose shards were made by --shards."),
+    ],
     json: Json = False,
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
@@ -30,9 +33,14 @@ def seal(
 
 def repack(
     source: Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the data set to write.")
+    ],
     storage: Annotated[str, typer.Option(help="float32, float16 or int16.")] = "float32",
-    compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,
+    compress: Annotated[
+        bool,
+        typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Store a data set in another way: the same as if it had been generated so. Repeating the command continues."""

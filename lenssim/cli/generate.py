@@ -16,14 +16,30 @@ if TYPE_CHECKING:
 __all__ = ["print_manifest", "register"]
 
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="Preset (lenssim models lists them), or the path of a YAML file.")
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Preset (lenssim models lists them), or the path of a YAML file.",
+    ),
 ]
-Noise = Annotated[str | None, typer.Option(help="nominal, none or published; default: the preset's first.")]
-Engine = Annotated[str, typer.Option(help="What renders: batched (fast), lenstronomy (the reference) or autolens.")]
-Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the engine's.")]
+Noise = Annotated[
+    str | None,
+    typer.Option(help="nominal, none or published; default: the preset's first."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="What renders: batched (fast), lenstronomy (the reference) or autolens."
+    ),
+]
+Precision = Annotated[
+    str | None, typer.Option(help="float32 or float64; default: the engine's.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Supersampling = Annotated[
-    str | None, typer.Option(help="Rays a pixel side, 1 to 12, or adaptive; default: the preset's.")
+    str | None,
+    typer.Option(help="Rays a pixel side, 1 to 12, or adaptive; default: the preset's."),
 ]
 
 
@@ -35,18 +51,35 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     model: Model,
-    n: Annotated[int, typer.Option("--n", "-n", help="Number of images; a larger number later extends the set.")],
+    n: Annotated[
+        int,
+        typer.Option(
+            "--n", "-n", help="Number of images; a larger number later extends the set."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set.")],
-    seed: Annotated[int, typer.Option(help="Seed; with preset, split and number it decides every sample.")] = 0,
-    split: Annotated[str, typer.Option(help="train, validation or test: disjoint random streams.")] = "train",
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed; with preset, split and number it decides every sample."),
+    ] = 0,
+    split: Annotated[
+        str, typer.Option(help="train, validation or test: disjoint random streams.")
+    ] = "train",
     noise: Noise = None,
-    classes: Annotated[str | None, typer.Option(help="Only these of the preset's classes, such as axion.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Only these of the preset's classes, such as axion.")
+    ] = None,
     galaxies: Annotated[
-        Path | None, typer.Option(help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder.")
+        Path | None,
+        typer.Option(
+            help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder."
+        ),
     ] = None,
     shared: Annotated[
         str | None,
-        typer.Option(help="Populations: draw numbers of dark matter, such as f_sub,slope, once for each 64 images."),
+        typer.Option(
+            help="Populations: draw numbers of dark matter, such as f_sub,slope, once for each 64 images."
+        ),
     ] = None,
     engine: Engine = "batched",
     precision: Precision = None,
@@ -54,24 +87,45 @@ def generate(
     supersampling: Supersampling = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Worker processes; 0 works in this one. Default: one a core, fewer where memory is short."),
+        typer.Option(
+            help="Worker processes; 0 works in this one. Default: one a core, fewer where memory is short."
+        ),
     ] = None,
-    shard_size: Annotated[int | None, typer.Option(help="Samples a shard; changes no sample.")] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(help="Samples a shard; changes no sample.")
+    ] = None,
     cluster: Annotated[
-        Path | None, typer.Option(help="YAML file of a batch queue: make shards there (pipelines/slurm/cluster.yaml).")
+        Path | None,
+        typer.Option(
+            help="YAML file of a batch queue: make shards there (pipelines/slurm/cluster.yaml)."
+        ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a dask scheduler that runs: make shards on its workers.")
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler that runs: make shards on its workers."
+        ),
     ] = None,
     shards: Annotated[
-        str | None, typer.Option(help="Make only these shards, such as 3::8; lenssim seal completes the set.")
+        str | None,
+        typer.Option(
+            help="Make only these shards, such as 3::8; lenssim seal completes the set."
+        ),
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="float32, or with bounded error and less room: float16, int16.")
+        str | None,
+        typer.Option(help="float32, or with bounded error and less room: float16, int16."),
     ] = None,
-    compress: Annotated[bool, typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress]).")] = False,
+    compress: Annotated[
+        bool,
+        typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
+    ] = False,
     detectability: Annotated[
-        bool, typer.Option("--detectability", help="Store each sample's expected delta chi2 (batched engine, CPU).")
+        bool,
+        typer.Option(
+            "--detectability",
+            help="Store each sample's expected delta chi2 (batched engine, CPU).",
+        ),
     ] = False,
     truth: Annotated[
         str | None,
@@ -80,9 +134,14 @@ def generate(
             "smooth lens), or several: clean,kappa."
         ),
     ] = None,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan and any job script only.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, print the plan and any job script only."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -98,7 +157,9 @@ def generate(
     if sum(way is not None for way in (workers, cluster, scheduler)) > 1:
         raise ConfigError("give one of --workers, --cluster and --scheduler")
     if shards is not None and (cluster or scheduler):
-        raise ConfigError("--shards is for shares without dask; leave --cluster and --scheduler out")
+        raise ConfigError(
+            "--shards is for shares without dask; leave --cluster and --scheduler out"
+        )
     runner, script = _elsewhere(cluster, scheduler, out, dashboard)
     if workers is None:
         workers = default_workers()
@@ -133,7 +194,9 @@ def generate(
         return
     with stoppable() as stop, samples_bar("generating") as report:
         if mine is not None:
-            made = generate_share(out, plan, mine, workers=workers, report=report, note=_note, stop=stop)
+            made = generate_share(
+                out, plan, mine, workers=workers, report=report, note=_note, stop=stop
+            )
             print(f"{out}: {len(mine)} of {plan.shards} shards, {made} images")
             print(f"next, when the other shares are there: {command('seal', out)}")
             return
@@ -157,7 +220,9 @@ def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
     from lenssim.data.generation.surroundings import require
 
     require(min(workers, plan.shards), plan.config["engine_settings"])
-    return local_runner(min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note)
+    return local_runner(
+        min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note
+    )
 
 
 def _elsewhere(
@@ -182,34 +247,53 @@ def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
         print(manifest.model_dump_json(exclude={"shards"}))
         return
     counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
-    print(f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})")
+    print(
+        f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})"
+    )
     if manifest.audit:
         print(
             f"audit: {manifest.audit.samples} images rendered again with lenstronomy, worst pixel off by "
             f"{manifest.audit.peak:.1e} of the peak, {manifest.audit.noise:.1e} of the noise"
         )
     print(f"fingerprint {manifest.fingerprint}")
-    question = ["classify"] if len(manifest.class_counts) > 1 else ["regress", "--targets", "NAME,..."]
+    question = (
+        ["classify"]
+        if len(manifest.class_counts) > 1
+        else ["regress", "--targets", "NAME,..."]
+    )
     training = command("train", *question, "--net", "cnn", "--data", out)
     print(f"next: {command('show', out)}, or {training}")
 
 
 def render(
     model: Model,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .npy, .fits or .png.")],
-    class_name: Annotated[str | None, typer.Option("--class", "-c", help="Class; default: the preset's first.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write: .npy, .fits or .png.")
+    ],
+    class_name: Annotated[
+        str | None,
+        typer.Option("--class", "-c", help="Class; default: the preset's first."),
+    ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a drawn parameter by hand; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set a drawn parameter by hand; may be repeated.",
+        ),
     ] = None,
-    number: Annotated[int, typer.Option(help="Which sample of the class, counted from 0.")] = 0,
+    number: Annotated[
+        int, typer.Option(help="Which sample of the class, counted from 0.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of what is not set by hand.")] = 0,
     noise: Noise = None,
     engine: Engine = "batched",
     precision: Precision = None,
     device: Device = "auto",
     supersampling: Supersampling = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the scene's parameters as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the scene's parameters as JSON.")
+    ] = False,
 ) -> None:
     """Render one scene, any of its parameters set by hand under the names that the shards' /params use."""
     from json import dumps
@@ -240,10 +324,21 @@ def render(
         scenes, preset.instrument, supersampling=rays
     )
     image = (
-        expected if kind == "none" else observe(expected, scenes, preset.instrument, kind, numbers=numbers, seed=seed)
+        expected
+        if kind == "none"
+        else observe(expected, scenes, preset.instrument, kind, numbers=numbers, seed=seed)
     )
-    params = {name: float(column[0]) for name, column in scenes.params.items() if np.isfinite(column[0])}
-    about = {"model": preset.name, "class": preset.class_names[label], "noise": kind, "seed": seed}
+    params = {
+        name: float(column[0])
+        for name, column in scenes.params.items()
+        if np.isfinite(column[0])
+    }
+    about = {
+        "model": preset.name,
+        "class": preset.class_names[label],
+        "noise": kind,
+        "seed": seed,
+    }
     config = {
         "preset": preset.model_dump(mode="json"),
         "exposure_time": params.get("exposure_time"),
@@ -252,7 +347,9 @@ def render(
         "engine": engine,
         "versions": {"lenssim": lenssim.__version__},
     }
-    write_image(out, image[0, 0], {**about, **params}, image_cards(config, image.shape[-2:]))
+    write_image(
+        out, image[0, 0], {**about, **params}, image_cards(config, image.shape[-2:])
+    )
     if json:
         print(dumps({**about, "out": str(out), "params": params}))
         return
@@ -272,5 +369,7 @@ def _assignments(texts: list[str]) -> dict[str, float]:
                 raise ValueError
             values[name.strip()] = float(value)
         except ValueError:
-            raise ConfigError(f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}") from None
+            raise ConfigError(
+                f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}"
+            ) from None
     return values

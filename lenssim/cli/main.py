@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 import lenssim
-from lenssim.cli import answer, audit, data, doctor, folder, generate, models, parity, population, recipe, train
+from lenssim.cli import (
+    answer,
+    audit,
+    data,
+    doctor,
+    folder,
+    generate,
+    models,
+    parity,
+    population,
+    recipe,
+    train,
+)
 from lenssim.cli.streams import stdout_fault, whole_streams
 from lenssim.drawing import ignore_user_settings
 from lenssim.errors import LenssimError
@@ -58,7 +70,19 @@ def _options(
     pass
 
 
-for group in (models, generate, folder, parity, data, audit, train, answer, recipe, population, doctor):
+for group in (
+    models,
+    generate,
+    folder,
+    parity,
+    data,
+    audit,
+    train,
+    answer,
+    recipe,
+    population,
+    doctor,
+):
     group.register(app)
 
 
@@ -88,7 +112,9 @@ def _run() -> int:
     except OSError as error:
         return _refused(error)
     except MemoryError as error:
-        say(f"there is not enough memory{f' ({error})' if str(error) else ''}; fewer workers or smaller data need less")
+        say(
+            f"there is not enough memory{f' ({error})' if str(error) else ''}; fewer workers or smaller data need less"
+        )
         return 1
     return 0
 
@@ -115,7 +141,9 @@ def _code(end: SystemExit) -> int:
 def _refused(error: OSError) -> int:
     """Tell what the system refused, where nothing nearer to it did; the exit code."""
     if error.filename is None:
-        say(f"the system refused: {reason(error)}; lenssim doctor looks for what is wrong here")
+        say(
+            f"the system refused: {reason(error)}; lenssim doctor looks for what is wrong here"
+        )
         return 1
     say(f"cannot use {printable(os.fsdecode(error.filename))}: {reason(error)}")
     return 2 if error.errno in _ABOUT_PATHS else 1

@@ -13,7 +13,9 @@ def register(app: typer.Typer) -> None:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Print this preset as YAML, comments and all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Print this preset as YAML, comments and all.")
+    ] = None,
 ) -> None:
     """List the presets, or print one as YAML to copy and change."""
     from lenssim.simulate.preset import load_preset, preset_text, presets
@@ -24,4 +26,6 @@ def models(
     for each in presets():
         preset = load_preset(each)
         print(f"{each:<16} {preset.summary}: {', '.join(preset.class_names)}")
-    print("\nnext: lenssim models III, or lenssim generate --model III --n 3000 --out data/III")
+    print(
+        "\nnext: lenssim models III, or lenssim generate --model III --n 3000 --out data/III"
+    )

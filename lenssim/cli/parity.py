@@ -7,7 +7,12 @@ import typer
 
 __all__ = ["register"]
 
-_FIGURES = {"max/peak": "max_peak", "rms/peak": "rms_peak", "max/noise": "max_noise", "rms/noise": "rms_noise"}
+_FIGURES = {
+    "max/peak": "max_peak",
+    "rms/peak": "rms_peak",
+    "max/noise": "max_noise",
+    "rms/noise": "rms_noise",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +23,11 @@ def register(app: typer.Typer) -> None:
 def parity(
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="Preset, or path of one; may be repeated. Default: every preset."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Preset, or path of one; may be repeated. Default: every preset.",
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Scenes a class.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the scenes.")] = 0,
@@ -26,10 +35,17 @@ def parity(
         int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")
     ] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Engine to compare with lenstronomy; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(
+            help="Engine to compare with lenstronomy; may be repeated. Default: all."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the residuals as JSON.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the residuals as JSON.")
+    ] = False,
 ) -> None:
     """Render the same scenes with every engine and print how far the images are apart.
 
@@ -48,17 +64,25 @@ def parity(
 
     names = model or presets()
     if out is not None and (out.suffix != ".png" or len(names) > 1):
-        raise ConfigError(f"--out takes one preset's figure as .png; got {out} and {len(names)} presets")
+        raise ConfigError(
+            f"--out takes one preset's figure as .png; got {out} and {len(names)} presets"
+        )
     tables = []
     for name in names:
-        table = compare(load_preset(name), n, seed=seed, supersampling=supersampling, engines=engine)
+        table = compare(
+            load_preset(name), n, seed=seed, supersampling=supersampling, engines=engine
+        )
         tables.append(table)
         if out is not None:
-            title = f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}"
+            title = (
+                f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}"
+            )
             write(out, residual_figure(table.worst, title))
         if json:
             continue
-        print(f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}, against {REFERENCE}")
+        print(
+            f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}, against {REFERENCE}"
+        )
         rows = [
             [
                 residual.engine,

@@ -18,20 +18,37 @@ def register(app: typer.Typer) -> None:
 
 
 def population(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")],
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Images of one population, or a data set of populations.")
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")
     ],
-    images: Annotated[str | None, typer.Option(help="Judge the first so many of each too, such as 1,4,16.")] = None,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Images of one population, or a data set of populations.",
+        ),
+    ],
+    images: Annotated[
+        str | None,
+        typer.Option(help="Judge the first so many of each too, such as 1,4,16."),
+    ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option("--calibration", "-c", help="Data set of other populations: how alike do images of one err?"),
+        typer.Option(
+            "--calibration",
+            "-c",
+            help="Data set of other populations: how alike do images of one err?",
+        ),
     ] = None,
     scatter: Annotated[
-        bool, typer.Option("--scatter", help="Lenses differ: infer the population's mean and width.")
+        bool,
+        typer.Option(
+            "--scatter", help="Lenses differ: infer the population's mean and width."
+        ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
@@ -54,7 +71,9 @@ def population(
     except ValueError:
         sizes = [0]
     if any(size < 1 for size in sizes):
-        raise ConfigError(f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}")
+        raise ConfigError(
+            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}"
+        )
     problems: list[Problem] = []
     found = populations(
         open_run(run),
@@ -77,7 +96,11 @@ def _print_populations(found: dict[str, Any]) -> None:
     for size, scores in found.get("coverage", {}).items():
         for name, own in scores.items():
             if name != "populations":
-                known = f", of the prior {own['sigma_of_the_prior']:.3g}" if "sigma_of_the_prior" in own else ""
+                known = (
+                    f", of the prior {own['sigma_of_the_prior']:.3g}"
+                    if "sigma_of_the_prior" in own
+                    else ""
+                )
                 within = ", ".join(f"{own[f'within_{k}']['value']:.0%}" for k in (1, 2, 3))
                 print(
                     f"{size} images, {name}: rms error {own['rmse']:.3g}, mean sigma {own['sigma']:.3g}{known}; "

@@ -29,7 +29,13 @@ def samples_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
 def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.text import Text
 
     bar = Progress(
@@ -46,7 +52,11 @@ def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
         def report(progress: Any) -> None:
             text = rate(progress) + _trouble(progress)
             bar.update(task, completed=progress.done, total=progress.total, rate=text)
-            live.update(Group(bar, *(Text(line, style="dim") for line in _workers(progress.workers))))
+            live.update(
+                Group(
+                    bar, *(Text(line, style="dim") for line in _workers(progress.workers))
+                )
+            )
 
         yield report
 
@@ -57,10 +67,17 @@ def _lines(verb: str) -> "Callable[[Progress], None]":
     def report(progress: "Progress") -> None:
         nonlocal last
         text = rate(progress) + _trouble(progress)
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES and progress.done < progress.total:
+        if (
+            time.monotonic() - last >= _SECONDS_BETWEEN_LINES
+            and progress.done < progress.total
+        ):
             last = time.monotonic()
             workers = f", {len(progress.workers)} workers" if progress.workers else ""
-            print(f"{verb} {progress.done} of {progress.total} {text}{workers}", file=sys.stderr, flush=True)
+            print(
+                f"{verb} {progress.done} of {progress.total} {text}{workers}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     return report
 

@@ -19,15 +19,31 @@ def register(app: typer.Typer) -> None:
 
 
 def run_recipe(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>."
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that simulate. Default: one a core, fewer where memory is short.")
+        int | None,
+        typer.Option(
+            help="Processes that simulate. Default: one a core, fewer where memory is short."
+        ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", help="Trainings at a time, sharing the GPU or the cores; evaluations too.")
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Trainings at a time, sharing the GPU or the cores; evaluations too.",
+        ),
     ] = 1,
     device: Device = "auto",
     json: Json = False,

@@ -24,11 +24,18 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     def handle(number: int, frame: object) -> None:
         came.append(number)
         if len(came) > 1:
-            print("lenssim: stopped at once; repeat the command to continue", file=sys.stderr)
+            print(
+                "lenssim: stopped at once; repeat the command to continue", file=sys.stderr
+            )
             raise SystemExit(128 + number)
-        print("lenssim: stopping when the shards in hand are finished; once more stops at once", file=sys.stderr)
+        print(
+            "lenssim: stopping when the shards in hand are finished; once more stops at once",
+            file=sys.stderr,
+        )
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield lambda: bool(came)
     except IncompleteError as error:

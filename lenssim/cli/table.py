@@ -11,7 +11,9 @@ __all__ = ["print_table"]
 _WIDE = 1_000_000  # columns: no line of a pipe is folded
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:
+def print_table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()
+) -> None:
     """Print a table without lines.
 
     Args:

@@ -13,9 +13,19 @@ from lenssim.names import printable
 
 __all__ = ["IMAGE_ENDINGS", "Content", "is_image_name", "is_passed_over", "read_content"]
 
-IMAGE_ENDINGS = (".npy", ".npz", ".fits", ".fit", ".fts")  # those of FITS may have .gz or .fz behind them
+IMAGE_ENDINGS = (
+    ".npy",
+    ".npz",
+    ".fits",
+    ".fit",
+    ".fts",
+)  # those of FITS may have .gz or .fz behind them
 _IMAGE_NAME = re.compile(r"\.(?:(npy)|(npz)|(fits|fit|fts)(?:\.gz|\.fz)?)$", re.IGNORECASE)
-_LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # what systems leave in folders and archives
+_LITTER = (
+    "__macosx",
+    "thumbs.db",
+    "desktop.ini",
+)  # what systems leave in folders and archives
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,9 @@ def read_content(path: Path, extension: str | None = None) -> Content:
     """
     ending = _IMAGE_NAME.search(path.name)
     if ending is None:
-        raise DataError(f"{printable(str(path))}: images are read from {', '.join(IMAGE_ENDINGS)} files")
+        raise DataError(
+            f"{printable(str(path))}: images are read from {', '.join(IMAGE_ENDINGS)} files"
+        )
     if ending[1]:
         return Content(load_npy(path))
     if ending[2]:

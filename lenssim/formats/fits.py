@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from lenssim.formats.limits import Refused, allowed_bytes, check_bytes, open_regular, refusing
+from lenssim.formats.limits import (
+    Refused,
+    allowed_bytes,
+    check_bytes,
+    open_regular,
+    refusing,
+)
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
@@ -54,7 +60,11 @@ def open_fits(path: Path) -> "Iterator[HDUList]":
     """
     from astropy.io import fits
 
-    with refusing(path, "FITS"), warnings.catch_warnings(), open_regular(path) as (file, stored):
+    with (
+        refusing(path, "FITS"),
+        warnings.catch_warnings(),
+        open_regular(path) as (file, stored),
+    ):
         warnings.simplefilter("ignore")  # what astropy warns of is checked here
         stream, size = _unpacked(file, stored)
         plain = fits.open(stream, memmap=False, disable_image_compression=True)
@@ -74,7 +84,9 @@ def _unpacked(file: BinaryIO, stored: int) -> tuple[BinaryIO, int]:
         with gzip.open(file) as packed:
             data = packed.read(limit + 1)
         if len(data) > limit:
-            raise Refused(f"unpacked it has more than the {limit:,} bytes that are read from a file of its size")
+            raise Refused(
+                f"unpacked it has more than the {limit:,} bytes that are read from a file of its size"
+            )
         stream, size = io.BytesIO(data), len(data)
     stream.seek(0)
     if stream.read(len(_FITS)) != _FITS:
@@ -87,7 +99,10 @@ def _check_units(units: "HDUList", size: int, stored: int) -> None:
     for number, unit in enumerate(units):
         if number >= _MOST_UNITS:
             raise Refused(f"it holds more than {_MOST_UNITS:,} units")
-        axes = [int(unit.header[f"NAXIS{axis + 1}"]) for axis in range(int(unit.header.get("NAXIS", 0)))]
+        axes = [
+            int(unit.header[f"NAXIS{axis + 1}"])
+            for axis in range(int(unit.header.get("NAXIS", 0)))
+        ]
         end = int(unit.fileinfo()["datLoc"]) + int(unit.size)
         if unit.size < 0 or any(side < 0 for side in axes):
             raise Refused(f"its unit {number} states the axes {axes}")
@@ -148,7 +163,10 @@ def _image_names(units: "HDUList") -> dict[int, str]:
         if names.count(name) > 1:
             images[number] = f"{name},{units[number].ver}"
     names = list(images.values())
-    return {number: name if names.count(name) == 1 else str(number) for number, name in images.items()}
+    return {
+        number: name if names.count(name) == 1 else str(number)
+        for number, name in images.items()
+    }
 
 
 def _choice(names: dict[int, str], extension: str | None) -> int:
@@ -156,7 +174,11 @@ def _choice(names: dict[int, str], extension: str | None) -> int:
         raise Refused("it holds no image: neither its primary nor another unit has one")
     if extension is not None:
         wanted = extension.strip().upper()
-        matching = [number for number, name in names.items() if wanted in (name.upper(), str(number))]
+        matching = [
+            number
+            for number, name in names.items()
+            if wanted in (name.upper(), str(number))
+        ]
         if len(matching) == 1:
             return matching[0]
         raise Refused(f"it has no image {extension!r}; it has {_listed(names)}")
@@ -165,11 +187,16 @@ def _choice(names: dict[int, str], extension: str | None) -> int:
     science = [number for number, name in names.items() if name.upper() == _SCIENCE]
     if len(science) == 1:
         return science[0]
-    raise Refused(f"it holds {len(names)} images: {_listed(names)}; choose one by --extension NAME or NUMBER")
+    raise Refused(
+        f"it holds {len(names)} images: {_listed(names)}; choose one by --extension NAME or NUMBER"
+    )
 
 
 def _listed(names: dict[int, str]) -> str:
-    shown = [f"{number} ({name})" if name != str(number) else name for number, name in names.items()]
+    shown = [
+        f"{number} ({name})" if name != str(number) else name
+        for number, name in names.items()
+    ]
     return ", ".join(shown[:30]) + (", ..." if len(shown) > 30 else "")
 
 

@@ -66,7 +66,11 @@ def _with_all_axes(sides: tuple[int, ...], bands: int) -> tuple[int, ...]:
 
 def _not_square(shape: tuple[int, ...]) -> str:
     sides = [side for side in shape if side > 1]
-    if len(sides) in (3, 4) and sides[-3] == sides[-2] > sides[-1] and sides[-1] <= _MOST_BANDS:
+    if (
+        len(sides) in (3, 4)
+        and sides[-3] == sides[-2] > sides[-1]
+        and sides[-1] <= _MOST_BANDS
+    ):
         return (
             f"its {sides[-1]} bands seem to come last, in the shape {shape}; "
             "bands come first: numpy.moveaxis(array, -1, -3)"
@@ -84,13 +88,24 @@ def described_stack(shape: tuple[int, ...], bands: int) -> str:
         shape: The shape as it lies in the file.
         bands: The number of bands that were wanted.
     """
-    if bands == 1 and len(shape) == 3 and shape[1] == shape[2] and 2 <= shape[0] <= _MOST_BANDS:
-        return f"read as {shape[0]} images of one band, not as one image of {shape[0]} bands"
+    if (
+        bands == 1
+        and len(shape) == 3
+        and shape[1] == shape[2]
+        and 2 <= shape[0] <= _MOST_BANDS
+    ):
+        return (
+            f"read as {shape[0]} images of one band, not as one image of {shape[0]} bands"
+        )
     return ""
 
 
 def as_pixels(
-    images: np.ndarray, where: str, *, numbers: np.ndarray | None = None, may_be_flat: bool = False
+    images: np.ndarray,
+    where: str,
+    *,
+    numbers: np.ndarray | None = None,
+    may_be_flat: bool = False,
 ) -> np.ndarray:
     """Return images as float32, checked after the conversion: what is kept is what was looked at.
 
@@ -122,22 +137,30 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
     """
     bad = image.size - int(np.count_nonzero(np.isfinite(image)))
     if bad:
-        raise DataError(f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first")
+        raise DataError(
+            f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first"
+        )
     with np.errstate(all="ignore"):
         pixels = image.astype(np.float32)
     low = image.min()
     high = image.max()
     values = f"its values lie between {low:.14g} and {high:.14g}"
     if not np.isfinite(pixels).all():
-        raise DataError(f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum")
+        raise DataError(
+            f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum"
+        )
     if low == high:
         if may_be_flat:
             return pixels
-        raise DataError(f"{where}: the image is flat (every pixel is {low:g}): there is nothing to see")
+        raise DataError(
+            f"{where}: the image is flat (every pixel is {low:g}): there is nothing to see"
+        )
     if np.can_cast(image.dtype, np.float32):
         return pixels
     with np.errstate(all="ignore"):
-        loss = np.abs(pixels.astype(np.longdouble) - image).max() / (np.longdouble(high) - np.longdouble(low))
+        loss = np.abs(pixels.astype(np.longdouble) - image).max() / (
+            np.longdouble(high) - np.longdouble(low)
+        )
     if not loss <= _LARGEST_LOSS:
         raise DataError(
             f"{where}: {values}, which float32 cannot tell apart: the image would be flat or coarse; "

@@ -14,7 +14,9 @@ __all__ = ["Refused", "allowed_bytes", "check_bytes", "open_regular", "refusing"
 
 _LARGEST_ARRAY = 4 << 30  # bytes of numbers from one array of a file
 _ALWAYS_ALLOWED = 128 << 20  # bytes that a compressed file may become, however small it is
-_LARGEST_RATIO = 50  # bytes that one byte of a compressed file may become; images reach about ten
+_LARGEST_RATIO = (
+    50  # bytes that one byte of a compressed file may become; images reach about ten
+)
 
 
 class Refused(Exception):

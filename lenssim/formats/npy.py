@@ -53,7 +53,9 @@ def read_npy(file: BinaryIO, size: int, limit: int | None = None) -> Any:
     left = size - header.tell()
     if dtype.hasobject:
         if left > _LARGEST_PICKLE:
-            raise Refused(f"its pickle of {left:,} bytes is longer than the {_LARGEST_PICKLE:,} that are read")
+            raise Refused(
+                f"its pickle of {left:,} bytes is longer than the {_LARGEST_PICKLE:,} that are read"
+            )
         return load_pickle(body + file.read(left - len(body)))
     if dtype.kind not in NUMBERS:
         raise Refused(f"it holds {str(dtype)[:100]}, not numbers")
@@ -61,9 +63,13 @@ def read_npy(file: BinaryIO, size: int, limit: int | None = None) -> Any:
         raise Refused(f"its header states the shape {str(shape)[:100]}")
     wanted = math.prod(shape) * dtype.itemsize
     if wanted > left:
-        raise Refused(f"it is truncated: its header promises {wanted:,} bytes of numbers, {left:,} are there")
+        raise Refused(
+            f"it is truncated: its header promises {wanted:,} bytes of numbers, {left:,} are there"
+        )
     if wanted < left:
-        raise Refused(f"{left - wanted:,} bytes lie after its array, and would be lost (a second array?)")
+        raise Refused(
+            f"{left - wanted:,} bytes lie after its array, and would be lost (a second array?)"
+        )
     check_bytes(wanted) if limit is None else check_bytes(wanted, limit)
     data = bytearray(wanted)
     data[: len(body)] = body
@@ -78,7 +84,9 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     elif version in ((2, 0), (3, 0)):
         read = np.lib.format.read_array_header_2_0
     else:
-        raise Refused(f"it has version {version[0]}.{version[1]} of the format; known are 1.0, 2.0 and 3.0")
+        raise Refused(
+            f"it has version {version[0]}.{version[1]} of the format; known are 1.0, 2.0 and 3.0"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers as Python 2 wrote them
         return read(file)

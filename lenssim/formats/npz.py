@@ -4,12 +4,22 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lenssim.formats.limits import Refused, allowed_bytes, check_bytes, open_regular, refusing
+from lenssim.formats.limits import (
+    Refused,
+    allowed_bytes,
+    check_bytes,
+    open_regular,
+    refusing,
+)
 from lenssim.formats.npy import read_npy
 
 __all__ = ["read_npz"]
 
-_IMAGE_NAMES = ("image", "images", "arr_0")  # which array of several is the image, the first that is there
+_IMAGE_NAMES = (
+    "image",
+    "images",
+    "arr_0",
+)  # which array of several is the image, the first that is there
 _MOST_MEMBERS = 1000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that numpy writes
 
@@ -24,26 +34,37 @@ def read_npz(path: Path, name: str | None = None) -> tuple[Any, str]:
     Raises:
         DataError: The file cannot be read, holds no such array, or does not say which of its arrays is meant.
     """
-    with refusing(path, ".npz"), open_regular(path) as (file, size), zipfile.ZipFile(file) as archive:
+    with (
+        refusing(path, ".npz"),
+        open_regular(path) as (file, size),
+        zipfile.ZipFile(file) as archive,
+    ):
         members = _members(archive)
         chosen = _choice(list(members), name)
         member = members[chosen]
         limit = allowed_bytes(size)
         if member.compress_type not in _METHODS or member.flag_bits & 1:
-            raise Refused(f"its array {chosen!r} is encrypted or packed in a way that numpy does not write")
+            raise Refused(
+                f"its array {chosen!r} is encrypted or packed in a way that numpy does not write"
+            )
         check_bytes(member.file_size, limit)
         with archive.open(member) as stream:
             content = read_npy(stream, member.file_size, limit)
             if stream.read(1):  # also checks the sum of the last bytes
                 raise Refused(f"its array {chosen!r} is longer than the archive states")
         unread = [other for other in members if other != chosen]
-        return content, f"took {chosen!r}, not {', '.join(map(repr, unread))}" if unread else ""
+        return (
+            content,
+            f"took {chosen!r}, not {', '.join(map(repr, unread))}" if unread else "",
+        )
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     listed = archive.infolist()
     if len(listed) > _MOST_MEMBERS:
-        raise Refused(f"it holds {len(listed):,} arrays; at most {_MOST_MEMBERS:,} are looked at")
+        raise Refused(
+            f"it holds {len(listed):,} arrays; at most {_MOST_MEMBERS:,} are looked at"
+        )
     members = {member.filename.removesuffix(".npy"): member for member in listed}
     if len(members) != len(listed):
         raise Refused("it holds two arrays of one name")
@@ -60,4 +81,6 @@ def _choice(names: list[str], name: str | None) -> str:
     usual = [image for image in _IMAGE_NAMES if image in names]
     if usual:
         return usual[0]
-    raise Refused(f"it holds {len(names)} arrays ({', '.join(names[:20])}); choose one by --extension NAME")
+    raise Refused(
+        f"it holds {len(names)} arrays ({', '.join(names[:20])}); choose one by --extension NAME"
+    )

@@ -18,7 +18,9 @@ __all__ = ["NUMBERS", "load_pickle"]
 
 NUMBERS = "biuf"  # kinds of dtype: booleans, integers, floats
 _MOST_STEPS = 1 << 20  # opcodes of a pickle; the published files have some fifty
-_MOST_ENTRIES = 1 << 18  # entries of nested lists, each counted as often as it is referred to
+_MOST_ENTRIES = (
+    1 << 18
+)  # entries of nested lists, each counted as often as it is referred to
 _DEEPEST = 8  # lists within lists
 _SPARE = 1 << 20  # bytes
 
@@ -29,7 +31,9 @@ class _Dtype:
     def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
         text = code.decode("ascii") if isinstance(code, bytes) else str(code)
         if text[:1] not in f"O{NUMBERS}" or not text[1:].isdigit():
-            raise Refused(f"the pickle asks for the dtype {text!r}; only arrays and numbers are read")
+            raise Refused(
+                f"the pickle asks for the dtype {text!r}; only arrays and numbers are read"
+            )
         self.code = text
         self.order = "="
         self.objects = text.startswith("O")
@@ -69,7 +73,9 @@ class _Unpickler(pickle.Unpickler):
     def raw(self, data: Any) -> bytes:
         """The bytes behind numbers; as many as the pickle itself can hold."""
         if not isinstance(data, str | bytes | bytearray):
-            raise Refused(f"the pickle has a {type(data).__name__} where the bytes of numbers should be")
+            raise Refused(
+                f"the pickle has a {type(data).__name__} where the bytes of numbers should be"
+            )
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             raise Refused("the pickle builds more numbers than its file can hold")
@@ -86,11 +92,15 @@ class _Unpickler(pickle.Unpickler):
             allowed[(f"{core}.multiarray", "scalar")] = self._scalar
             allowed[(f"{core}.numeric", "_frombuffer")] = self._from_buffer
         if (module, name) not in allowed:
-            raise Refused(f"the pickle asks for {module}.{name}; only arrays and numbers are read")
+            raise Refused(
+                f"the pickle asks for {module}.{name}; only arrays and numbers are read"
+            )
         return allowed[(module, name)]
 
     def persistent_load(self, pid: Any) -> Any:
-        raise Refused("the pickle asks for a persistent object; only arrays and numbers are read")
+        raise Refused(
+            "the pickle asks for a persistent object; only arrays and numbers are read"
+        )
 
     def _reconstruct(self, *_: Any) -> _Array:
         return _Array(self)
@@ -128,8 +138,12 @@ def _check_steps(data: bytes) -> None:
     for count, (opcode, argument, place) in enumerate(pickletools.genops(data)):
         if count >= _MOST_STEPS:
             raise Refused(f"its pickle takes more than {_MOST_STEPS:,} steps")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= len(data):
-            raise Refused(f"its pickle has a memo of {argument:,} entries in {len(data):,} bytes")
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= len(
+            data
+        ):
+            raise Refused(
+                f"its pickle has a memo of {argument:,} entries in {len(data):,} bytes"
+            )
         end = place + 1
     if end != len(data):
         raise Refused(f"{len(data) - end:,} bytes lie after its pickle, and would be lost")
@@ -144,13 +158,20 @@ class _Plain:
     def value(self, value: Any, depth: int = 0) -> Any:
         self.entries += 1
         if self.entries > _MOST_ENTRIES or depth > _DEEPEST:
-            raise Refused(f"its lists hold more than {_MOST_ENTRIES:,} entries or lie more than {_DEEPEST} deep")
+            raise Refused(
+                f"its lists hold more than {_MOST_ENTRIES:,} entries or lie more than {_DEEPEST} deep"
+            )
         if isinstance(value, _Array):
             return self.value(value.value, depth)
         if isinstance(value, list | tuple):
             return [self.value(entry, depth + 1) for entry in value]
         if isinstance(value, float):
             return value
-        if isinstance(value, np.ndarray | np.generic | int) and np.asarray(value).dtype.kind in NUMBERS:
+        if (
+            isinstance(value, np.ndarray | np.generic | int)
+            and np.asarray(value).dtype.kind in NUMBERS
+        ):
             return value
-        raise Refused(f"it holds a {type(value).__name__}; only arrays and numbers are read")
+        raise Refused(
+            f"it holds a {type(value).__name__}; only arrays and numbers are read"
+        )

@@ -64,7 +64,9 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(f"cannot read {what} {printable(str(path))}: {reason}") from None
     if len(data) > limit:
         size = f"{limit // 2**20} MiB"
-        raise ConfigError(f"cannot read {what} {printable(str(path))}: it is larger than {size}")
+        raise ConfigError(
+            f"cannot read {what} {printable(str(path))}: it is larger than {size}"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,7 +119,11 @@ def parse_json(text: str, where: str) -> Any:
     """
     try:
         document = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_float, parse_float=_float, parse_int=_integer
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_float,
+            parse_float=_float,
+            parse_int=_integer,
         )
     except _RefusedError as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -144,7 +150,9 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         BaseResolver.__init__(self)
         self.depth = 0
         self.composed = 0
-        self.sizes: dict[int, tuple[int, int]] = {}  # values and levels of a node that is whole
+        self.sizes: dict[
+            int, tuple[int, int]
+        ] = {}  # values and levels of a node that is whole
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
         """Leave the meaning of plain scalars to `_plain_value`."""
@@ -166,7 +174,9 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         self.depth -= 1
         if id(node) not in self.sizes:
             if isinstance(event, yaml.AliasEvent):
-                raise _RefusedError(f"line {line}: an alias stands inside of what it stands for")
+                raise _RefusedError(
+                    f"line {line}: an alias stands inside of what it stands for"
+                )
             self.sizes[id(node)] = _measured(node, self.sizes)
         values, levels = self.sizes[id(node)]
         if values > MAX_VALUES:
@@ -200,11 +210,15 @@ def _check_keys(node: MappingNode) -> None:
     for key, _ in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, ScalarNode):
-            raise _RefusedError(f"line {line}: a key must be a word or number, not a list or mapping")
+            raise _RefusedError(
+                f"line {line}: a key must be a word or number, not a list or mapping"
+            )
         key.value = _whole(key.value)
         if key.value in lines:
             name = printable(key.value)
-            raise _RefusedError(f"line {line}: the key {name!r} comes twice, first in line {lines[key.value]}")
+            raise _RefusedError(
+                f"line {line}: the key {name!r} comes twice, first in line {lines[key.value]}"
+            )
         lines[key.value] = line
 
 
@@ -223,7 +237,9 @@ class _Builder:
         line = node.start_mark.line + 1
         if node.tag not in _KNOWN_TAGS:
             tag = printable(node.tag.replace("tag:yaml.org,2002:", "!!"))
-            raise _RefusedError(f"line {line}: not YAML as lenssim reads it: remove the tag {tag}")
+            raise _RefusedError(
+                f"line {line}: not YAML as lenssim reads it: remove the tag {tag}"
+            )
         if isinstance(node, MappingNode):
             return self._mapping(node)
         if isinstance(node, SequenceNode):
@@ -251,7 +267,9 @@ class _Builder:
         for mapping in mappings:
             if not isinstance(mapping, dict):
                 line = node.start_mark.line + 1
-                raise _RefusedError(f"line {line}: << takes a mapping, or a list of mappings")
+                raise _RefusedError(
+                    f"line {line}: << takes a mapping, or a list of mappings"
+                )
             merged = mapping | merged
         return merged
 
@@ -261,7 +279,9 @@ def _plain_value(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _LEADING_ZERO.fullmatch(text):
-        raise _RefusedError(f'{text} begins with 0: write it without, or as a text, "{text}"')
+        raise _RefusedError(
+            f'{text} begins with 0: write it without, or as a text, "{text}"'
+        )
     if _INTEGER.fullmatch(text):
         return _integer(text)
     if _OTHER_BASE.fullmatch(text):
@@ -327,7 +347,11 @@ def _located(error: yaml.MarkedYAMLError) -> str:
     problem = printable(error.problem or "it ends in the middle")
     if "'\\t'" in problem:
         problem += "; indent with spaces, not with tabs"
-    return problem if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    return (
+        problem
+        if mark is None
+        else f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    )
 
 
 _TOO_MANY = f"more than {MAX_VALUES:,} values, each alias counted as all that it stands for"

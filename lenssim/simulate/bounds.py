@@ -20,7 +20,13 @@ class OutOfBoundsError(ConfigError):
         hint: How to mend it.
     """
 
-    def __init__(self, complaint: str, row: int | None = None, hint: str = "", sample: int | None = None) -> None:
+    def __init__(
+        self,
+        complaint: str,
+        row: int | None = None,
+        hint: str = "",
+        sample: int | None = None,
+    ) -> None:
         self.complaint, self.row, self.hint = complaint, row, hint
         place = "" if sample is None else f"sample {sample}: "
         super().__init__(place + complaint + hint)
@@ -52,7 +58,9 @@ class Bounds:
     def __str__(self) -> str:
         left = "(" if self.open_low else "["
         right = ")" if self.open_high else "]"
-        return f"{left}{self.low:.6g}, {self.high:.6g}{right}" + (f" {self.unit}" if self.unit else "")
+        return f"{left}{self.low:.6g}, {self.high:.6g}{right}" + (
+            f" {self.unit}" if self.unit else ""
+        )
 
     def outside(self, column: np.ndarray) -> np.ndarray:
         """Which numbers of a column (n,) lie outside, NaN among them."""
@@ -76,7 +84,9 @@ class Bounds:
         if has_tails(value):
             return
         for end in support(value):
-            touches = (self.open_low and end == self.low) or (self.open_high and end == self.high)
+            touches = (self.open_low and end == self.low) or (
+                self.open_high and end == self.high
+            )
             drawn = support(value)[0] < support(value)[1]
             if drawn and (touches or self.whole):
                 continue  # an end of a continuous distribution is never drawn; whole numbers are judged when drawn

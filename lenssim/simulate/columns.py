@@ -57,5 +57,7 @@ class Columns:
 
     def put(self, name: str, column: np.ndarray) -> np.ndarray:
         """Set a column that follows from others."""
-        self.values[name] = np.full(self.n, float(self.fixed[name])) if name in self.fixed else column
+        self.values[name] = (
+            np.full(self.n, float(self.fixed[name])) if name in self.fixed else column
+        )
         return self.values[name]

@@ -34,21 +34,29 @@ class ComponentChoice(BaseModel):
     def _gather(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "parameters" in data:
             return data
-        numbers = {str(key): value for key, value in data.items() if key not in ("profile", "name")}
+        numbers = {
+            str(key): value for key, value in data.items() if key not in ("profile", "name")
+        }
         profile = PROFILES.get(str(data.get("profile")))
         if profile is None:
-            raise ValueError(str(unknown("profile", printable(str(data.get("profile"))), PROFILES)))
+            raise ValueError(
+                str(unknown("profile", printable(str(data.get("profile"))), PROFILES))
+            )
         known = _known(profile, numbers)
         for key in numbers:
             if key not in known:
-                raise ValueError(str(unknown(f"parameter of {profile.name}", printable(key), known)))
+                raise ValueError(
+                    str(unknown(f"parameter of {profile.name}", printable(key), known))
+                )
         values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
         stands_for_others = [key for key in known if key not in profile.parameters]
         needed = [key for key in profile.required if key in known] + stands_for_others
         if missing := [key for key in needed if key not in values]:
             raise ValueError(f"{profile.name} needs {', '.join(missing)}")
         if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
-            raise ValueError(f"{profile.name} needs exactly one of {', '.join(profile.one_of)}")
+            raise ValueError(
+                f"{profile.name} needs exactly one of {', '.join(profile.one_of)}"
+            )
         return {"profile": profile.name, "name": data.get("name"), "parameters": values}
 
 

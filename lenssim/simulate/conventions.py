@@ -47,7 +47,9 @@ __all__ = [
 
 Number = Any  # a float, or an array of them
 
-MAX_ELLIPTICITY_AUTOLENS = 0.999  # PyAutoLens treats every larger |e| as this one (autogalaxy/convert.py)
+MAX_ELLIPTICITY_AUTOLENS = (
+    0.999  # PyAutoLens treats every larger |e| as this one (autogalaxy/convert.py)
+)
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 _NFW_AT_RS = 1 + np.log(0.5)  # ln 1/2 is negative: 0.30685
 _CNFW_SERIES = (  # g(1 + t) in powers of t
@@ -122,7 +124,9 @@ def einstein_radius_to_autolens(theta_E: Number, q: Number, gamma: Number = 2.0)
     return theta_E / np.sqrt(q) * ((1 + q) / 2) ** (1 / (gamma - 1))
 
 
-def einstein_radius_from_autolens(einstein_radius: Number, q: Number, gamma: Number = 2.0) -> Number:
+def einstein_radius_from_autolens(
+    einstein_radius: Number, q: Number, gamma: Number = 2.0
+) -> Number:
     """theta_L = sqrt(q) (2 / (1 + q))^(1 / (gamma - 1)) theta_P of `Isothermal` and `PowerLaw`."""
     return einstein_radius * np.sqrt(q) * (2 / (1 + q)) ** (1 / (gamma - 1))
 
@@ -138,14 +142,18 @@ def sersic_b_autolens(n: Number) -> Number:
     return series - 2194697 / (30690717750 * n**4)
 
 
-def sersic_to_autolens(amp: Number, R_sersic: Number, n: Number, pixel_scale: float) -> tuple[Number, Number]:
+def sersic_to_autolens(
+    amp: Number, R_sersic: Number, n: Number, pixel_scale: float
+) -> tuple[Number, Number]:
     """(amp [e-/s/arcsec^2], R) -> (intensity [e-/s/pixel], effective_radius), the same light at every radius.
 
     R' = R (b_P / b_L)^n and I' = amp pixel^2 exp(b_L - b_P): both codes then have exp(-b (R / R_s)^(1/n)) with the same
     exponent. Taken over unchanged, an image is 0.6 to 1.3 % off.
     """
     ours, theirs = sersic_b(n), sersic_b_autolens(n)
-    return intensity_to_autolens(amp, pixel_scale) * np.exp(ours - theirs), R_sersic * (theirs / ours) ** n
+    return intensity_to_autolens(amp, pixel_scale) * np.exp(ours - theirs), R_sersic * (
+        theirs / ours
+    ) ** n
 
 
 def sersic_from_autolens(
@@ -153,9 +161,9 @@ def sersic_from_autolens(
 ) -> tuple[Number, Number]:
     """(intensity [e-/s/pixel], effective_radius) -> (amp [e-/s/arcsec^2], R); the reverse of `sersic_to_autolens`."""
     ours, theirs = sersic_b(n), sersic_b_autolens(n)
-    return intensity_from_autolens(intensity, pixel_scale) * np.exp(theirs - ours), effective_radius * (
-        ours / theirs
-    ) ** n
+    return intensity_from_autolens(intensity, pixel_scale) * np.exp(
+        theirs - ours
+    ), effective_radius * (ours / theirs) ** n
 
 
 def intensity_to_autolens(amp: Number, pixel_scale: float) -> Number:
@@ -194,7 +202,9 @@ def cnfw_alpha_Rs(kappa_s: Number, Rs: Number, r_core: Number) -> Number:
 
 def _cnfw_at_Rs(b: Number) -> Number:
     t = np.asarray(b, dtype=np.float64) - 1
-    near = np.abs(t) < 0.01  # where the closed form is 0 / 0: its Taylor series, whose next term is below 1e-16
+    near = (
+        np.abs(t) < 0.01
+    )  # where the closed form is 0 / 0: its Taylor series, whose next term is below 1e-16
     series = np.polynomial.polynomial.polyval(np.where(near, t, 0), _CNFW_SERIES)
     b = np.where(near, 0.5, b)
     root = np.sqrt(np.abs(1 - b * b))
@@ -266,5 +276,12 @@ def scaled(profile: str, values: Mapping[str, Number], factor: Number) -> dict[s
     become strength factor^p: p = 1 of isothermal theta_E, shear, kappa, alpha_Rs and kappa_0, 1/2 of theta_E of a point
     or line mass, 1 / (gamma - 1) of a power law's.
     """
-    power = {"point_mass": 0.5, "line_mass": 0.5, "epl": 1 / (values.get("gamma", 2.0) - 1)}.get(profile, 1.0)
-    return {name: value * factor**power if name in _STRENGTHS else value for name, value in values.items()}
+    power = {
+        "point_mass": 0.5,
+        "line_mass": 0.5,
+        "epl": 1 / (values.get("gamma", 2.0) - 1),
+    }.get(profile, 1.0)
+    return {
+        name: value * factor**power if name in _STRENGTHS else value
+        for name, value in values.items()
+    }

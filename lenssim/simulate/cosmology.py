@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-if TYPE_CHECKING:  # astropy.cosmology takes seconds to import: only what computes distances pays for it
+if (
+    TYPE_CHECKING
+):  # astropy.cosmology takes seconds to import: only what computes distances pays for it
     from astropy.cosmology import FlatLambdaCDM
     from scipy.interpolate import CubicSpline
 
-__all__ = ["ARCSEC_PER_RADIAN", "Cosmology", "G", "MassConvention", "critical_surface_density"]
+__all__ = [
+    "ARCSEC_PER_RADIAN",
+    "Cosmology",
+    "G",
+    "MassConvention",
+    "critical_surface_density",
+]
 
 _ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts
 ARCSEC_PER_RADIAN = 206264.80624709636
@@ -31,7 +39,9 @@ class Cosmology(BaseModel):
     @model_validator(mode="after")
     def _baryons_are_matter(self) -> "Cosmology":
         if self.Ob0 > self.Om0:
-            raise ValueError(f"baryons are part of matter: Ob0 must not exceed Om0, got {self.Ob0:g} and {self.Om0:g}")
+            raise ValueError(
+                f"baryons are part of matter: Ob0 must not exceed Om0, got {self.Ob0:g} and {self.Om0:g}"
+            )
         return self
 
     def astropy(self) -> "FlatLambdaCDM":
@@ -59,21 +69,33 @@ class Cosmology(BaseModel):
         root = np.sqrt(dark / self.Om0) * (1 + np.asarray(z)) ** -1.5
         return 2 / (3 * np.sqrt(dark)) * np.arcsinh(root) * _HUBBLE_GYR / self.H0
 
-    def deflection_scale(self, z_lens: np.ndarray, z_source: np.ndarray, z_convention: np.ndarray) -> np.ndarray:
+    def deflection_scale(
+        self, z_lens: np.ndarray, z_source: np.ndarray, z_convention: np.ndarray
+    ) -> np.ndarray:
         """Factor (N,) from deflections stated for a source at `z_convention` to those of one at `z_source`.
 
         beta = (D_ls / D_s)(z_source) / (D_ls / D_s)(z_convention), angular-diameter distances; 1 where both agree.
         """
         triples = np.stack(np.broadcast_arrays(z_lens, z_source, z_convention), axis=-1)
         unique, inverse = np.unique(triples.reshape(-1, 3), axis=0, return_inverse=True)
-        scales = np.array([_deflection_scale(self, *map(float, triple)) for triple in unique])
+        scales = np.array(
+            [_deflection_scale(self, *map(float, triple)) for triple in unique]
+        )
         return scales[inverse.ravel()].reshape(triples.shape[:-1])
 
 
-def critical_surface_density(cosmology: Cosmology, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
+def critical_surface_density(
+    cosmology: Cosmology, z_lens: np.ndarray, z_source: np.ndarray
+) -> np.ndarray:
     """c^2 D_s / (4 pi G D_l D_ls) in Msun / kpc^2 (physical, at the lens), for redshifts of the same shape."""
     lens, source = (cosmology.comoving_distance(z) * 1000 for z in (z_lens, z_source))
-    return C**2 / (4 * np.pi * G) * source * (1 + np.asarray(z_lens)) / (lens * (source - lens))
+    return (
+        C**2
+        / (4 * np.pi * G)
+        * source
+        * (1 + np.asarray(z_lens))
+        / (lens * (source - lens))
+    )
 
 
 class MassConvention(BaseModel):
@@ -89,12 +111,21 @@ class MassConvention(BaseModel):
     cosmology: Cosmology | None = None
     z_source: float | None = Field(default=None, gt=0, le=25)
 
-    def solar_einstein_radius(self, z_lens: np.ndarray, z_source: np.ndarray, cosmology: Cosmology) -> np.ndarray:
+    def solar_einstein_radius(
+        self, z_lens: np.ndarray, z_source: np.ndarray, cosmology: Cosmology
+    ) -> np.ndarray:
         """Einstein radius (N,) in arcsec of one solar mass; a mass M has sqrt(M) times it."""
         cosmology = self.cosmology or cosmology
-        z_source = np.full_like(z_lens, self.z_source) if self.z_source is not None else z_source
-        pairs, inverse = np.unique(np.stack([z_lens, z_source], axis=-1), axis=0, return_inverse=True)
-        radii = [_solar_einstein_radius(cosmology, self.distances, *map(float, pair)) for pair in pairs]
+        z_source = (
+            np.full_like(z_lens, self.z_source) if self.z_source is not None else z_source
+        )
+        pairs, inverse = np.unique(
+            np.stack([z_lens, z_source], axis=-1), axis=0, return_inverse=True
+        )
+        radii = [
+            _solar_einstein_radius(cosmology, self.distances, *map(float, pair))
+            for pair in pairs
+        ]
         return np.array(radii)[inverse.ravel()]
 
 
@@ -110,28 +141,44 @@ def _distances(cosmology: Cosmology) -> "CubicSpline":
     from scipy.interpolate import CubicSpline
 
     log_1z = np.linspace(0, np.log(26.0), 2000)
-    return CubicSpline(log_1z, cosmology.astropy().comoving_distance(np.expm1(log_1z)).to_value("Mpc"))
+    return CubicSpline(
+        log_1z, cosmology.astropy().comoving_distance(np.expm1(log_1z)).to_value("Mpc")
+    )
 
 
 @lru_cache(maxsize=65536)
-def _deflection_scale(cosmology: Cosmology, z_lens: float, z_source: float, z_convention: float) -> float:
+def _deflection_scale(
+    cosmology: Cosmology, z_lens: float, z_source: float, z_convention: float
+) -> float:
     if z_source == z_convention:
         return 1.0
     flat = cosmology.astropy()
-    lens, source, convention = (flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source, z_convention))
-    return float(((source - lens) / source) / ((convention - lens) / convention))  # flat: D_ls / D_s in comoving ones
+    lens, source, convention = (
+        flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source, z_convention)
+    )
+    return float(
+        ((source - lens) / source) / ((convention - lens) / convention)
+    )  # flat: D_ls / D_s in comoving ones
 
 
 @lru_cache(maxsize=65536)
-def _solar_einstein_radius(cosmology: Cosmology, distances: str, z_lens: float, z_source: float) -> float:
+def _solar_einstein_radius(
+    cosmology: Cosmology, distances: str, z_lens: float, z_source: float
+) -> float:
     from astropy import constants, units
 
     flat = cosmology.astropy()
     four_g_msun = (4 * constants.G * units.M_sun / constants.c**2).to_value(units.Mpc)
     if distances == "luminosity":
-        d_lens, d_source = (flat.luminosity_distance(z).to_value("Mpc") for z in (z_lens, z_source))
+        d_lens, d_source = (
+            flat.luminosity_distance(z).to_value("Mpc") for z in (z_lens, z_source)
+        )
         d_between = d_source - d_lens
     else:
-        d_lens, d_source = (flat.angular_diameter_distance(z).to_value("Mpc") for z in (z_lens, z_source))
+        d_lens, d_source = (
+            flat.angular_diameter_distance(z).to_value("Mpc") for z in (z_lens, z_source)
+        )
         d_between = d_source - d_lens * (1 + z_lens) / (1 + z_source)  # flat
-    return float(_ARCSEC_PER_RADIAN * np.sqrt(four_g_msun * d_between / (d_lens * d_source)))
+    return float(
+        _ARCSEC_PER_RADIAN * np.sqrt(four_g_msun * d_between / (d_lens * d_source))
+    )

@@ -45,7 +45,9 @@ class _Interval(Distribution):
         if not low <= high:
             raise ValueError(f"the lower end {low:g} lies above the upper end {high:g}")
         if max(-low, high) > self.most:
-            raise ValueError(f"its ends must lie in -{self.most:g}..{self.most:g}, got {low:g} and {high:g}")
+            raise ValueError(
+                f"its ends must lie in -{self.most:g}..{self.most:g}, got {low:g} and {high:g}"
+            )
         return self
 
 
@@ -134,7 +136,9 @@ class TruncatedNormal(Distribution):
                 f"got {list(self.truncated_normal)}"
             )
         if max(low - mean, mean - high) > 5 * deviation:
-            raise ValueError(f"the interval {low:g}..{high:g} lies more than 5 deviations from the mean {mean:g}")
+            raise ValueError(
+                f"the interval {low:g}..{high:g} lies more than 5 deviations from the mean {mean:g}"
+            )
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -149,7 +153,9 @@ class TruncatedNormal(Distribution):
         from scipy import stats
 
         mean, deviation, low, high = self.truncated_normal
-        return stats.truncnorm.logpdf(x, (low - mean) / deviation, (high - mean) / deviation, mean, deviation)
+        return stats.truncnorm.logpdf(
+            x, (low - mean) / deviation, (high - mean) / deviation, mean, deviation
+        )
 
     @property
     def support(self) -> tuple[float, float]:  # noqa: D102
@@ -168,7 +174,9 @@ class LogNormal(Distribution):
         if self.log10_normal[1] < 0:
             raise ValueError(f"the standard deviation {self.log10_normal[1]:g} is negative")
         if max(abs(self.log10_normal[0]), self.log10_normal[1]) > _MOST_DEX:
-            raise ValueError(f"mean and deviation of log10 must lie in -{_MOST_DEX:g}..{_MOST_DEX:g}")
+            raise ValueError(
+                f"mean and deviation of log10 must lie in -{_MOST_DEX:g}..{_MOST_DEX:g}"
+            )
         return self
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
@@ -195,7 +203,9 @@ class PowerLaw(Distribution):
     def _range(self) -> "PowerLaw":
         slope, low, high = self.power_law
         if not 0 < low < high:
-            raise ValueError(f"power_law is [slope, low, high] with 0 < low < high, got low {low:g} and high {high:g}")
+            raise ValueError(
+                f"power_law is [slope, low, high] with 0 < low < high, got low {low:g} and high {high:g}"
+            )
         if abs(slope) > _STEEPEST or low < 1e-30 or high > 1e30:
             raise ValueError(
                 f"power_law is [slope, low, high] with a slope in -{_STEEPEST:g}..{_STEEPEST:g} and ends in "
@@ -263,7 +273,9 @@ def _parse(value: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
-        raise ValueError(f"expected a finite number or a distribution such as {{uniform: [0, 1]}}, got {_short(value)}")
+        raise ValueError(
+            f"expected a finite number or a distribution such as {{uniform: [0, 1]}}, got {_short(value)}"
+        )
     return number
 
 
@@ -283,7 +295,9 @@ def _distribution(document: dict[str, Any]) -> "Distribution":
         problem = error.errors()[0]
         if problem["type"] == "value_error":
             raise ValueError(str(problem["ctx"]["error"])) from None
-        raise ValueError(f"{key} takes {kind.numbers}, finite numbers; got {_short(document[key])}") from None
+        raise ValueError(
+            f"{key} takes {kind.numbers}, finite numbers; got {_short(document[key])}"
+        ) from None
 
 
 def _short(value: Any) -> str:
@@ -304,17 +318,27 @@ Value = Annotated[
 
 def sample(value: Any, rng: np.random.Generator, n: int) -> np.ndarray:
     """`n` draws (n,) of a `Value`: a plain number is drawn as itself."""
-    return value.sample(rng, n) if isinstance(value, Distribution) else np.full(n, float(value))
+    return (
+        value.sample(rng, n)
+        if isinstance(value, Distribution)
+        else np.full(n, float(value))
+    )
 
 
 def log_density(value: Any, x: np.ndarray) -> np.ndarray:
     """Logarithm of the density of a `Value` at x, of the same shape; infinite at a plain number, -inf elsewhere."""
-    return value.log_density(x) if isinstance(value, Distribution) else np.where(x == value, np.inf, -np.inf)
+    return (
+        value.log_density(x)
+        if isinstance(value, Distribution)
+        else np.where(x == value, np.inf, -np.inf)
+    )
 
 
 def support(value: Any) -> tuple[float, float]:
     """Ends of where a `Value` is drawn: both are a plain number itself."""
-    return value.support if isinstance(value, Distribution) else (float(value), float(value))
+    return (
+        value.support if isinstance(value, Distribution) else (float(value), float(value))
+    )
 
 
 def has_tails(value: Any) -> bool:

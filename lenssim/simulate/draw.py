@@ -44,7 +44,9 @@ def draw(
     """
     numbers = np.asarray(numbers, dtype=np.int64)
     if numbers.ndim != 1 or len(numbers) == 0 or numbers.min() < 0:
-        raise ConfigError("sample numbers are a non-empty list of whole numbers of at least 0")
+        raise ConfigError(
+            "sample numbers are a non-empty list of whole numbers of at least 0"
+        )
     fixed = dict(fixed or {})
     for name, value in fixed.items():
         if not np.isfinite(value):
@@ -73,23 +75,40 @@ def laws(preset: Preset, name: str | None = None) -> dict[str, Any]:
     whose placement chooses among them.
     """
     found: list[dict[str, Any]] = []
-    for own in preset.class_names if name is None else (preset.class_names[preset.label(name)],):
+    for own in (
+        preset.class_names if name is None else (preset.class_names[preset.label(name)],)
+    ):
         alone = preset.model_copy(update={"classes": {own: preset.classes[own]}})
         found.append(_draw_columns(alone, 0, "train", 0, {})[0].laws)
-    return {column: law for column, law in found[0].items() if all(each.get(column) == law for each in found)}
+    return {
+        column: law
+        for column, law in found[0].items()
+        if all(each.get(column) == law for each in found)
+    }
 
 
-def _draw_block(preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]) -> Scenes:
+def _draw_block(
+    preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
+) -> Scenes:
     columns, perturbers, units = _draw_columns(preset, seed, split, block, fixed)
     with columns.naming_samples():
-        return Scenes(preset.components(), columns.values, perturbers, preset.cosmology, units, _images(preset))
+        return Scenes(
+            preset.components(),
+            columns.values,
+            perturbers,
+            preset.cosmology,
+            units,
+            _images(preset),
+        )
 
 
 def _draw_columns(
     preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
-    columns = _draw_macro(preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block))
+    columns = _draw_macro(
+        preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block)
+    )
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     plane = LensPlane(
@@ -117,7 +136,11 @@ def _half_frame(preset: Preset) -> float:
 
 
 def _draw_macro(
-    preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str, numbers: np.ndarray
+    preset: Preset,
+    rng: np.random.Generator,
+    fixed: Mapping[str, float],
+    split: str,
+    numbers: np.ndarray,
 ) -> Columns:
     """Lens and source of a block; what the preset's placement does not keep is drawn again."""
     columns = _draw_once(preset, rng, fixed, split, numbers)
@@ -125,13 +148,22 @@ def _draw_macro(
         return columns
     left, again = np.arange(BLOCK), columns
     for _ in range(_MOST_DRAWS):
-        own = Columns(len(left), rng, fixed, {name: column[left] for name, column in again.values.items()})
+        own = Columns(
+            len(left),
+            rng,
+            fixed,
+            {name: column[left] for name, column in again.values.items()},
+        )
         z_lens, z_source = own.values["z_lens"], own.values["z_source"]
         convention = own.values.get("z_source_convention", z_source)
         scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
-        kept = preset.placement.place(own, preset.components(), scale, _half_frame(preset), _images(preset))
+        kept = preset.placement.place(
+            own, preset.components(), scale, _half_frame(preset), _images(preset)
+        )
         for name, column in own.values.items():
-            columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[kept]
+            columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[
+                kept
+            ]
         left = left[~kept]
         if not len(left):
             columns.laws.clear()  # what is kept is not distributed as it was drawn
@@ -145,7 +177,11 @@ def _draw_macro(
 
 
 def _draw_once(
-    preset: Preset, rng: np.random.Generator, fixed: Mapping[str, float], split: str, numbers: np.ndarray
+    preset: Preset,
+    rng: np.random.Generator,
+    fixed: Mapping[str, float],
+    split: str,
+    numbers: np.ndarray,
 ) -> Columns:
     """All that does not depend on where the lens puts things; `ConfigError` for what no lens can be."""
     columns = Columns(BLOCK, rng, fixed, numbers=numbers)
@@ -154,7 +190,11 @@ def _draw_once(
     with columns.naming_samples():
         _check_planes(preset, columns.values)
     z_lens, z_source = (columns.values[name] for name in ("z_lens", "z_source"))
-    _einstein_radii(preset, columns, preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology))
+    _einstein_radii(
+        preset,
+        columns,
+        preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology),
+    )
     _ellipticities(preset, columns)
     if preset.galaxies is not None:
         _choose_galaxies(preset, columns, preset.galaxies.of(split))
@@ -166,7 +206,9 @@ def _check_planes(preset: Preset, values: Mapping[str, np.ndarray]) -> None:
     check_redshifts(values)
     stated = preset.masses.z_source
     if stated is not None:
-        Bounds(0.0, stated, open_high=True).check("z_lens, in front of masses.z_source,", values["z_lens"])
+        Bounds(0.0, stated, open_high=True).check(
+            "z_lens, in front of masses.z_source,", values["z_lens"]
+        )
     if "z_source_convention" in values:
         triple = (values[name] for name in ("z_lens", "z_source", "z_source_convention"))
         scale = preset.cosmology.deflection_scale(*triple)
@@ -176,11 +218,17 @@ def _check_planes(preset: Preset, values: Mapping[str, np.ndarray]) -> None:
 
 def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None:
     for component in preset.components():
-        mass = columns.values.get(component.prefix + "mass") if component.role == "lens" else None
+        mass = (
+            columns.values.get(component.prefix + "mass")
+            if component.role == "lens"
+            else None
+        )
         if mass is not None:
             radius = columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
             with columns.naming_samples():
-                PARAMETERS["theta_E"].bounds.check(f"the Einstein radius of {component.prefix}mass", radius)
+                PARAMETERS["theta_E"].bounds.check(
+                    f"the Einstein radius of {component.prefix}mass", radius
+                )
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:
@@ -192,9 +240,18 @@ def _ellipticities(preset: Preset, columns: Columns) -> None:
 
 
 def _choose_galaxies(preset: Preset, columns: Columns, own: np.ndarray) -> None:
-    for prefix in (c.prefix for c in preset.components() if c.role == "source" and c.profile == "interpolated"):
-        columns.put(prefix + "image", own[columns.rng.integers(len(own), size=columns.n)].astype(np.float64))
-        columns.put(prefix + "scale", columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE)
+    for prefix in (
+        c.prefix
+        for c in preset.components()
+        if c.role == "source" and c.profile == "interpolated"
+    ):
+        columns.put(
+            prefix + "image",
+            own[columns.rng.integers(len(own), size=columns.n)].astype(np.float64),
+        )
+        columns.put(
+            prefix + "scale", columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
+        )
 
 
 def _draw_dark_matter(
@@ -207,7 +264,12 @@ def _draw_dark_matter(
     units: dict[str, str] = {}
     for k, model in enumerate(preset.classes.values()):
         rows = np.flatnonzero(label == k)
-        own = Columns(len(rows), generator(seed, split, DARK_MATTER, block, k), columns.fixed, numbers=numbers[rows])
+        own = Columns(
+            len(rows),
+            generator(seed, split, DARK_MATTER, block, k),
+            columns.fixed,
+            numbers=numbers[rows],
+        )
         drawn = model.perturb(own, plane.take(rows))
         for kind in model.kinds:
             tables.setdefault(kind, []).append((rows, drawn[kind]))
@@ -222,7 +284,9 @@ def _draw_dark_matter(
 def _merge(parts: list[tuple[np.ndarray, Perturbers]]) -> Perturbers:
     """One table for the whole block from tables of some of its rows."""
     together = Perturbers.concatenate([table for _, table in parts])
-    place = np.full(BLOCK, len(together))  # rows that no part owns point to an empty row at the end
+    place = np.full(
+        BLOCK, len(together)
+    )  # rows that no part owns point to an empty row at the end
     place[np.concatenate([rows for rows, _ in parts])] = np.arange(len(together))
     padded = Perturbers(np.append(together.offset, together.offset[-1]), together.columns)
     return padded.take(place)

@@ -47,7 +47,9 @@ class Isothermal:
     def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """q, cos and sin of the major axis (n, 1), and the rays in the frame of the axes (n, A)."""
         e, phi = np.hypot(self.e1, self.e2), 0.5 * np.arctan2(self.e2, self.e1)
-        q, cos, sin = (column[:, None] for column in ((1 - e) / (1 + e), np.cos(phi), np.sin(phi)))
+        q, cos, sin = (
+            column[:, None] for column in ((1 - e) / (1 + e), np.cos(phi), np.sin(phi))
+        )
         (x, y) = self.ray
         return q, cos, sin, cos * x + sin * y, cos * y - sin * x
 
@@ -57,14 +59,22 @@ class Isothermal:
         q, cos, sin, u, v = self._axes
         f, psi = np.maximum(np.sqrt(1 - q**2), _ROUND), np.hypot(q * u, v)
         strength = self.theta_E[:, None] * np.sqrt(q) / f
-        along, across = strength * np.arctan(f * u / psi), strength * np.arctanh(f * v / psi)
+        along, across = (
+            strength * np.arctan(f * u / psi),
+            strength * np.arctanh(f * v / psi),
+        )
         return np.stack([cos * along - sin * across, sin * along + cos * across])
 
     @property
     def origin(self) -> np.ndarray:
         """What the lenses' centres would show (2, n) if the ellipsoids did not deflect: the middle of the caustics."""
         x, y = self.center_x, self.center_y
-        return np.stack([(1 - self.gamma1) * x - self.gamma2 * y, (1 + self.gamma1) * y - self.gamma2 * x])
+        return np.stack(
+            [
+                (1 - self.gamma1) * x - self.gamma2 * y,
+                (1 + self.gamma1) * y - self.gamma2 * x,
+            ]
+        )
 
     @cached_property
     def caustics(self) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +86,9 @@ class Isothermal:
         q, _, _, u, v = self._axes
         h = self.theta_E[:, None] * np.sqrt(q) / np.hypot(q * u, v)
         (x, y), g1, g2 = self.ray, self.gamma1[:, None], self.gamma2[:, None]
-        stretch = 1 + g1 * (y**2 - x**2) - 2 * g2 * x * y  # e^T (1 - Gamma) e, which is t^T adj(1 - Gamma) t
+        stretch = (
+            1 + g1 * (y**2 - x**2) - 2 * g2 * x * y
+        )  # e^T (1 - Gamma) e, which is t^T adj(1 - Gamma) t
         radius = h * stretch / (1 - g1**2 - g2**2)
         return -self.alpha, radius * self.speed - self.alpha
 
@@ -112,7 +124,9 @@ class Isothermal:
         """The lenses `rows`."""
         return Isothermal(*(getattr(self, own.name)[rows] for own in fields(self)))
 
-    def magnification(self, source: Sequence[Light], frame: float) -> tuple[np.ndarray, np.ndarray]:
+    def magnification(
+        self, source: Sequence[Light], frame: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Flux (n,) of the images over that of the source, and the part within `frame` arcsec of (0, 0) in x and y.
 
         The integral of r S(r w - alpha) over rays, with nodes about the point of each ray that is next to the source.
@@ -121,10 +135,16 @@ class Isothermal:
         w = self.speed
         for light in source:
             a, b, c = light.metric
-            x, y = self.alpha + (np.stack([light.center_x, light.center_y]) - self.origin)[..., None]
+            x, y = (
+                self.alpha
+                + (np.stack([light.center_x, light.center_y]) - self.origin)[..., None]
+            )
             pace = a * w[0] ** 2 + 2 * b * w[0] * w[1] + c * w[1] ** 2
             nearest = (a * w[0] * x + b * (w[0] * y + w[1] * x) + c * w[1] * y) / pace
-            missed = np.maximum(a * x**2 + 2 * b * x * y + c * y**2 - pace * nearest**2, 0) / light.size[:, None] ** 2
+            missed = (
+                np.maximum(a * x**2 + 2 * b * x * y + c * y**2 - pace * nearest**2, 0)
+                / light.size[:, None] ** 2
+            )
             own, ray = np.nonzero(missed < light.reach[:, None] ** 2)
             steps, widths = light.nodes()
             scale = light.size[own] / np.sqrt(pace[own, ray])
@@ -144,6 +164,8 @@ class Isothermal:
         return total, inside / np.where(total > 0, total, 1)
 
 
-def _points(r: np.ndarray, w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _points(
+    r: np.ndarray, w: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where rays meet the source plane, from the source's centre."""
     return r * w[0][:, None] - x[:, None], r * w[1][:, None] - y[:, None]

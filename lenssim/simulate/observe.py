@@ -30,34 +30,59 @@ def _sigma(expected: np.ndarray, total: np.ndarray, background: np.ndarray) -> n
     return np.sqrt(variance, out=variance)
 
 
-def _exposure(scenes: Scenes, instrument: Instrument, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _exposure(
+    scenes: Scenes, instrument: Instrument, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
     drawn = scenes.params.get("exposure_time")
     total = np.broadcast_to(instrument.total_exposure(drawn), len(scenes))
     background = np.broadcast_to(instrument.background(drawn), len(scenes))
-    return total.astype(dtype)[:, None, None, None], background.astype(dtype)[:, None, None, None]
+    return total.astype(dtype)[:, None, None, None], background.astype(dtype)[
+        :, None, None, None
+    ]
 
 
 def _none(
-    expected: np.ndarray, scenes: Scenes, instrument: Instrument, numbers: np.ndarray, seed: int, split: str
+    expected: np.ndarray,
+    scenes: Scenes,
+    instrument: Instrument,
+    numbers: np.ndarray,
+    seed: int,
+    split: str,
 ) -> np.ndarray:
     return expected
 
 
 def _nominal(
-    expected: np.ndarray, scenes: Scenes, instrument: Instrument, numbers: np.ndarray, seed: int, split: str
+    expected: np.ndarray,
+    scenes: Scenes,
+    instrument: Instrument,
+    numbers: np.ndarray,
+    seed: int,
+    split: str,
 ) -> np.ndarray:
     noisy = np.empty_like(expected)
     total, background = _exposure(scenes, instrument, expected.dtype)
-    for block, positions, rows in blocks(numbers):  # block by block, so that nothing leaves the cache
+    for block, positions, rows in blocks(
+        numbers
+    ):  # block by block, so that nothing leaves the cache
         rng = generator(seed, split, NOISE, block)
-        drawn = rng.standard_normal((rows.max() + 1, *expected.shape[1:]), dtype=np.float32)[rows]
+        drawn = rng.standard_normal(
+            (rows.max() + 1, *expected.shape[1:]), dtype=np.float32
+        )[rows]
         own = expected[positions]
-        noisy[positions] = own + drawn * _sigma(own, total[positions], background[positions])
+        noisy[positions] = own + drawn * _sigma(
+            own, total[positions], background[positions]
+        )
     return noisy
 
 
 def _published(
-    expected: np.ndarray, scenes: Scenes, instrument: Instrument, numbers: np.ndarray, seed: int, split: str
+    expected: np.ndarray,
+    scenes: Scenes,
+    instrument: Instrument,
+    numbers: np.ndarray,
+    seed: int,
+    split: str,
 ) -> np.ndarray:
     """DeepLenseSim's Model I: Poisson(clip(T (image + shot + background), 0)), in e-; shot noise counts twice."""
     total, background = _exposure(scenes, instrument, np.dtype(np.float64))
@@ -67,7 +92,9 @@ def _published(
             # a stream a sample: how many numbers a Poisson draw takes depends on the image
             rng = generator(seed, split, NOISE, block, int(row))
             image = expected[position].astype(np.float64)
-            shot = rng.standard_normal(image.shape) * np.sqrt(np.abs(image) / total[position])
+            shot = rng.standard_normal(image.shape) * np.sqrt(
+                np.abs(image) / total[position]
+            )
             sky = rng.standard_normal(image.shape) * background[position]
             mean = np.maximum(total[position] * (image + shot + sky), 0)
             if mean.max() > _MOST_COUNTS:
@@ -101,4 +128,6 @@ def observe(
     if noise not in NOISES:
         raise unknown("noise", noise, NOISES)
     numbers = np.asarray(numbers, dtype=np.int64)
-    return NOISES[noise](expected, scenes, instrument, numbers, seed, split).astype(np.float32)
+    return NOISES[noise](expected, scenes, instrument, numbers, seed, split).astype(
+        np.float32
+    )

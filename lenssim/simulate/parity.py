@@ -64,7 +64,10 @@ class Parity:
             "supersampling": self.supersampling,
             "reference": REFERENCE,
             "tolerance": TOLERANCE,
-            "residuals": [asdict(residual) | {"agrees": residual.agrees} for residual in self.residuals],
+            "residuals": [
+                asdict(residual) | {"agrees": residual.agrees}
+                for residual in self.residuals
+            ],
         }
 
 
@@ -80,17 +83,25 @@ def parity(
 
     All engines get the same supersampling and PSF. `ConfigError` for an unknown engine and numbers that cannot be.
     """
-    engines = [name for name in ENGINES if name != REFERENCE] if engines is None else list(engines)
+    engines = (
+        [name for name in ENGINES if name != REFERENCE]
+        if engines is None
+        else list(engines)
+    )
     for name in engines:
         if name not in ENGINES or name == REFERENCE:
-            raise unknown("engine to compare with lenstronomy", name, set(ENGINES) - {REFERENCE})
+            raise unknown(
+                "engine to compare with lenstronomy", name, set(ENGINES) - {REFERENCE}
+            )
     if n < 1:
         raise ConfigError(f"the number of scenes a class must be at least 1, got {n}")
     rays = preset.supersampling if supersampling is None else supersampling
     if supersampling is None and rays == ADAPTIVE:
         rays = 1  # engines are compared ray by ray: how many there are does not matter
     if not isinstance(rays, int) or not 1 <= rays <= 12:
-        raise ConfigError(f"supersampling must lie in 1..12 and be the same for all engines, got {rays}")
+        raise ConfigError(
+            f"supersampling must lie in 1..12 and be the same for all engines, got {rays}"
+        )
     camera = preset.instrument
     check_sampling(camera, rays)
     numbers = np.arange(n * len(preset.classes))
@@ -102,7 +113,9 @@ def parity(
     worst: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     for name in engines:
         settings = engine_settings(name, PRECISIONS.get(name))
-        difference = engine(name, **settings).render(scenes, camera, supersampling=rays) - reference
+        difference = (
+            engine(name, **settings).render(scenes, camera, supersampling=rays) - reference
+        )
         by_peak, by_noise = np.abs(difference) / peak, np.abs(difference) / sigma
         for label, class_name in enumerate(preset.class_names):
             rows = np.flatnonzero(own == label)
@@ -110,6 +123,17 @@ def parity(
             number = int(rows[each[0].max((1, 2, 3)).argmax()])
             rms = [float(np.sqrt((values**2).mean((1, 2, 3))).max()) for values in each]
             largest = [float(values.max()) for values in each]
-            residuals.append(Residual(name, class_name, len(rows), largest[0], rms[0], largest[1], rms[1], number))
+            residuals.append(
+                Residual(
+                    name,
+                    class_name,
+                    len(rows),
+                    largest[0],
+                    rms[0],
+                    largest[1],
+                    rms[1],
+                    number,
+                )
+            )
             worst[name, class_name] = (reference[number, 0], difference[number, 0])
     return Parity(preset.name, rays, tuple(residuals), worst)

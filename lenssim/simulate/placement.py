@@ -30,8 +30,15 @@ class Placement(BaseModel):
 
     def check(self, components: Sequence[Component]) -> None:
         """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics or galaxies."""
-        of = {role: [own.profile for own in components if own.role == role] for role in ("lens", "source")}
-        if of["lens"].count("sie") != 1 or set(of["lens"]) - {"sie", "shear"} or set(of["source"]) - set(_LIGHTS):
+        of = {
+            role: [own.profile for own in components if own.role == role]
+            for role in ("lens", "source")
+        }
+        if (
+            of["lens"].count("sie") != 1
+            or set(of["lens"]) - {"sie", "shear"}
+            or set(of["source"]) - set(_LIGHTS)
+        ):
             raise ConfigError(
                 "placement knows the caustics of one sie with or without shear, and sersic or interpolated light; "
                 f"got lens {', '.join(of['lens'])} and source {', '.join(of['source'])}"
@@ -57,23 +64,33 @@ class Placement(BaseModel):
         for own in sources:
             columns.put(f"{own.prefix}center_x", values[f"{own.prefix}center_x"] + x)
             columns.put(f"{own.prefix}center_y", values[f"{own.prefix}center_y"] + y)
-        magnification, inside = lens.magnification(_light(columns, sources, galaxies), frame)
+        magnification, inside = lens.magnification(
+            _light(columns, sources, galaxies), frame
+        )
         columns.put("magnification", magnification)
         return (magnification >= self.magnification) & (inside >= self.in_frame)
 
 
-def _lens(columns: Columns, components: Sequence[Component], scale: np.ndarray) -> Isothermal:
+def _lens(
+    columns: Columns, components: Sequence[Component], scale: np.ndarray
+) -> Isothermal:
     (sie,) = (own.prefix for own in components if own.profile == "sie")
     shears = [own.prefix for own in components if own.profile == "shear"]
     gamma1, gamma2 = (
-        sum((columns.values[prefix + name] for prefix in shears), np.zeros(columns.n)) * scale
+        sum((columns.values[prefix + name] for prefix in shears), np.zeros(columns.n))
+        * scale
         for name in ("gamma1", "gamma2")
     )
-    theta_E, *shape = (columns.values[sie + name] for name in ("theta_E", "e1", "e2", "center_x", "center_y"))
+    theta_E, *shape = (
+        columns.values[sie + name]
+        for name in ("theta_E", "e1", "e2", "center_x", "center_y")
+    )
     return Isothermal(theta_E * scale, *shape, gamma1, gamma2)
 
 
-def _light(columns: Columns, sources: Sequence[Component], galaxies: np.ndarray | None) -> list[Light]:
+def _light(
+    columns: Columns, sources: Sequence[Component], galaxies: np.ndarray | None
+) -> list[Light]:
     """The components of a source of unit flux in all."""
     own = [
         {
@@ -95,12 +112,16 @@ def _light(columns: Columns, sources: Sequence[Component], galaxies: np.ndarray 
     ]
 
 
-def _sersic(part: np.ndarray, values: Mapping[str, np.ndarray], _: np.ndarray | None) -> Light:
+def _sersic(
+    part: np.ndarray, values: Mapping[str, np.ndarray], _: np.ndarray | None
+) -> Light:
     names = ("R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
     return SersicLight(part, *(values[name] for name in names))
 
 
-def _galaxy(part: np.ndarray, values: Mapping[str, np.ndarray], galaxies: np.ndarray | None) -> Light:
+def _galaxy(
+    part: np.ndarray, values: Mapping[str, np.ndarray], galaxies: np.ndarray | None
+) -> Light:
     assert galaxies is not None
     names = ("image", "R_half", "phi_G", "center_x", "center_y")
     return GalaxyLight(part, galaxies, *(values[name] for name in names))

@@ -72,12 +72,19 @@ class LensPlane:
     def theta_E(self) -> np.ndarray:
         """Einstein radius [arcsec] of the main lens, (n,); `ConfigError` if the preset's lens has none."""
         if "theta_E" not in self.values:
-            raise ConfigError("this dark-matter model needs a main lens with a theta_E or a mass, and without a name")
+            raise ConfigError(
+                "this dark-matter model needs a main lens with a theta_E or a mass, and without a name"
+            )
         return self.values["theta_E"]
 
 
 def put_truth(
-    columns: Columns, plane: LensPlane, owner: np.ndarray, mass: np.ndarray, x: np.ndarray, y: np.ndarray
+    columns: Columns,
+    plane: LensPlane,
+    owner: np.ndarray,
+    mass: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
 ) -> None:
     """Put the columns `TRUTH_UNITS` from the perturbers' owner, `mass` [Msun] and place [arcsec], each (M,).
 
@@ -90,4 +97,7 @@ def put_truth(
     for name, chosen in (("in_frame", inside), ("near_ring", near)):
         count = np.bincount(owner[chosen], minlength=len(plane))
         columns.put(f"n_{name}", count.astype(np.float64))
-        columns.put(f"mass_{name}", np.bincount(owner[chosen], weights=mass[chosen], minlength=len(plane)))
+        columns.put(
+            f"mass_{name}",
+            np.bincount(owner[chosen], weights=mass[chosen], minlength=len(plane)),
+        )

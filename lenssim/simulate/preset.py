@@ -57,7 +57,9 @@ def _resolve_instrument(data: Any) -> Any:
     if isinstance(data, dict) and data.get("name") in instruments():
         return {**instrument(data["name"]).model_dump(), **data}
     if isinstance(data, dict) and "pixel_scale" not in data:
-        raise ValueError(str(unknown("instrument", printable(str(data.get("name"))), instruments())))
+        raise ValueError(
+            str(unknown("instrument", printable(str(data.get("name"))), instruments()))
+        )
     return data
 
 
@@ -99,12 +101,20 @@ class Preset(BaseModel):
                 raise ValueError(str(unknown("noise", printable(kind), NOISES)))
         if not self.noise:
             raise ValueError("noise needs at least one kind")
-        columns = [prefix + key for prefix, choice in self._prefixed() for key in choice.parameters]
+        columns = [
+            prefix + key for prefix, choice in self._prefixed() for key in choice.parameters
+        ]
         if twice := {column for column in columns if columns.count(column) > 1}:
-            raise ValueError(f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`")
+            raise ValueError(
+                f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`"
+            )
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
-        if (self.galaxies is None) == bool(shown) or any("amp" in choice.parameters for choice in shown):
-            raise ValueError("`galaxies` go with a source of profile interpolated that has R_half and magnitude")
+        if (self.galaxies is None) == bool(shown) or any(
+            "amp" in choice.parameters for choice in shown
+        ):
+            raise ValueError(
+                "`galaxies` go with a source of profile interpolated that has R_half and magnitude"
+            )
         try:
             components = self.components()
             if self.placement is not None:
@@ -126,7 +136,9 @@ class Preset(BaseModel):
         for name in self.classes:
             twin = names.setdefault(name.casefold(), name)
             if twin != name:
-                raise ConfigError(f"the classes {twin} and {name} differ by capitals alone: some disks mix them up")
+                raise ConfigError(
+                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up"
+                )
         for column, value, bounds in self.drawn():
             bounds.check_value(column, value)
         for name, model in self.classes.items():
@@ -136,12 +148,17 @@ class Preset(BaseModel):
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
         magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
         if magnitudes and self.instrument.zero_point is None:
-            raise ConfigError(f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead")
+            raise ConfigError(
+                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead"
+            )
         self._check_redshifts()
 
     def _check_redshifts(self) -> None:
         """Refuse redshifts of sources that may lie in front of the lens."""
-        behind = {"z_source": self.z_source, "z_source_convention": self.z_source_convention}
+        behind = {
+            "z_source": self.z_source,
+            "z_source_convention": self.z_source_convention,
+        }
         behind["masses.z_source"] = self.masses.z_source
         farthest = support(self.z_lens)[1]
         for name, value in behind.items():
@@ -151,18 +168,27 @@ class Preset(BaseModel):
             drawn = support(value)[1] > nearest or support(self.z_lens)[0] < farthest
             if nearest < farthest or (nearest == farthest and not drawn):
                 what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
-                raise ConfigError(f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap")
+                raise ConfigError(
+                    f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap"
+                )
 
     def _scene_numbers(self) -> list[tuple[str, Any]]:
         names = ("z_lens", "z_source", "z_source_convention", "exposure_time")
-        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+        return [
+            (name, getattr(self, name)) for name in names if getattr(self, name) is not None
+        ]
 
     def drawn(self) -> list[tuple[str, Any, Bounds]]:
         """(column, value or distribution, bounds) of all that lens and source are drawn from, in that order."""
-        numbers = [(name, value, PARAMETERS[name].bounds) for name, value in self._scene_numbers()]
+        numbers = [
+            (name, value, PARAMETERS[name].bounds) for name, value in self._scene_numbers()
+        ]
         for prefix, choice in self._prefixed():
             profile = PROFILES[choice.profile]
-            numbers += [(prefix + key, value, profile.bounds(key)) for key, value in choice.parameters.items()]
+            numbers += [
+                (prefix + key, value, profile.bounds(key))
+                for key, value in choice.parameters.items()
+            ]
         return numbers
 
     def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
@@ -175,7 +201,9 @@ class Preset(BaseModel):
 
     def components(self) -> tuple[Component, ...]:
         """The components of every scene this preset draws, in the order lens, lens light, source."""
-        roles = [role for role in ("lens", "lens_light", "source") for _ in getattr(self, role)]
+        roles = [
+            role for role in ("lens", "lens_light", "source") for _ in getattr(self, role)
+        ]
         return tuple(
             Component(role, choice.profile, prefix)
             for role, (prefix, choice) in zip(roles, self._prefixed(), strict=True)
@@ -184,7 +212,9 @@ class Preset(BaseModel):
     def parameters(self) -> list[tuple[str, Any]]:
         """(column, value or distribution) of all component parameters, in the order in which they are drawn."""
         return [
-            (prefix + key, value) for prefix, choice in self._prefixed() for key, value in choice.parameters.items()
+            (prefix + key, value)
+            for prefix, choice in self._prefixed()
+            for key, value in choice.parameters.items()
         ]
 
     @property
@@ -204,10 +234,14 @@ class Preset(BaseModel):
         `ConfigError` for a class that it has not, or one named twice.
         """
         if len(set(names)) < len(names) or not names:
-            raise ConfigError(f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}")
+            raise ConfigError(
+                f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}"
+            )
         for name in names:
             self.label(name)
-        return self.model_copy(update={"classes": {name: self.classes[name] for name in names}})
+        return self.model_copy(
+            update={"classes": {name: self.classes[name] for name in names}}
+        )
 
     def with_galaxies(self, path: str | Path) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
@@ -224,12 +258,23 @@ class Preset(BaseModel):
         for choice in self.source:
             values = choice.parameters
             if choice.profile != "sersic" or "magnitude" not in values:
-                raise ConfigError(f"preset {self.name}: galaxies stand for sersic sources that have a magnitude")
-            kept = {name: values[name] for name in ("magnitude", "center_x", "center_y") if name in values}
-            turned = {"R_half": values["R_sersic"], "phi_G": {"uniform": [0.0, 2 * math.pi]}}
+                raise ConfigError(
+                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude"
+                )
+            kept = {
+                name: values[name]
+                for name in ("magnitude", "center_x", "center_y")
+                if name in values
+            }
+            turned = {
+                "R_half": values["R_sersic"],
+                "phi_G": {"uniform": [0.0, 2 * math.pi]},
+            }
             sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
         document = self.model_dump(mode="json", exclude={"source"})
-        return parse_preset(document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}")
+        return parse_preset(
+            document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}"
+        )
 
     def with_shared(self, names: Sequence[str]) -> "Preset":
         """This preset with numbers of its dark matter, by their keys, the same in each block of 64 sample numbers.
@@ -238,10 +283,23 @@ class Preset(BaseModel):
         """
         document = self.model_dump(mode="json")
         for name in names:
-            own = [model for model in document["classes"].values() if isinstance(model.get(name), dict)]
+            own = [
+                model
+                for model in document["classes"].values()
+                if isinstance(model.get(name), dict)
+            ]
             if not own:
-                drawn = {key for model in document["classes"].values() for key in model if isinstance(model[key], dict)}
-                raise unknown(f"number that dark matter of preset {self.name} draws", name, sorted(drawn))
+                drawn = {
+                    key
+                    for model in document["classes"].values()
+                    for key in model
+                    if isinstance(model[key], dict)
+                }
+                raise unknown(
+                    f"number that dark matter of preset {self.name} draws",
+                    name,
+                    sorted(drawn),
+                )
             for model in own:
                 model[name] = {"shared": model[name]}
         return parse_preset(document, f"preset {self.name}")
@@ -258,7 +316,9 @@ class Preset(BaseModel):
 def presets() -> list[str]:
     """Names of the presets that come with lenssim."""
     files = resources.files("lenssim.simulate").joinpath("presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return sorted(
+        file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")
+    )
 
 
 def preset_text(model: str | Path) -> str:
@@ -267,9 +327,17 @@ def preset_text(model: str | Path) -> str:
     if _is_file(name):
         return read_text(Path(model), "the preset")
     if name not in presets():
-        hint = "; the file of a preset ends in .yaml, .yml or .json" if Path(name).is_file() else ""
+        hint = (
+            "; the file of a preset ends in .yaml, .yml or .json"
+            if Path(name).is_file()
+            else ""
+        )
         raise ConfigError(f"{unknown('model', printable(name), presets())}{hint}")
-    return resources.files("lenssim.simulate").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
+    return (
+        resources.files("lenssim.simulate")
+        .joinpath("presets", f"{name}.yaml")
+        .read_text(encoding="utf-8")
+    )
 
 
 def _is_file(name: str) -> bool:
@@ -278,7 +346,11 @@ def _is_file(name: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _load_text(text: str, where: str, folder: Path) -> Preset:
-    document = _planned(text, where) if where.lower().endswith(".json") else parse_yaml(text, where)
+    document = (
+        _planned(text, where)
+        if where.lower().endswith(".json")
+        else parse_yaml(text, where)
+    )
     preset = parse_preset(document, where, folder)
     try:
         preset.check()
@@ -298,13 +370,17 @@ def _planned(text: str, where: str) -> Any:
 
 def load_preset(model: str | Path) -> Preset:
     """The preset of that name or file, or that a plan.json holds; `ConfigError` lists what is wrong, key by key."""
-    return _load_text(preset_text(model), f"preset {printable(str(model))}", Path(model).parent)
+    return _load_text(
+        preset_text(model), f"preset {printable(str(model))}", Path(model).parent
+    )
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:
     """A preset from a parsed YAML or JSON document; files it names lie in `folder`. `ConfigError` as `load_preset`."""
     if not isinstance(data, dict):
-        raise ConfigError(f"{where} must be a mapping of keys to values, got {type(data).__name__}")
+        raise ConfigError(
+            f"{where} must be a mapping of keys to values, got {type(data).__name__}"
+        )
     try:
         return Preset.model_validate(data, context={"folder": folder})
     except ValidationError as error:

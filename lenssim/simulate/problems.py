@@ -15,7 +15,10 @@ from lenssim.simulate.sources.galaxies import Galaxies
 __all__ = ["explain"]
 
 _MOST_PROBLEMS = 20  # that are told
-_MODELS = {model.model_fields["model"].annotation.__args__[0]: model for model in DARK_MATTER_MODELS}
+_MODELS = {
+    model.model_fields["model"].annotation.__args__[0]: model
+    for model in DARK_MATTER_MODELS
+}
 
 
 def explain(error: ValidationError, root: list[str]) -> list[str]:
@@ -28,7 +31,9 @@ def explain(error: ValidationError, root: list[str]) -> list[str]:
     problems = error.errors(include_url=False, include_input=False)
     if len(problems) > 1:  # a list whose entries are wrong is also reported as too short
         problems = [problem for problem in problems if problem["type"] != "too_short"]
-    lines = sorted({_in_words(dict(problem), root) for problem in problems[:_MOST_PROBLEMS]})
+    lines = sorted(
+        {_in_words(dict(problem), root) for problem in problems[:_MOST_PROBLEMS]}
+    )
     if len(problems) > _MOST_PROBLEMS:
         lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
     return lines
@@ -40,7 +45,13 @@ def _in_words(problem: dict[str, Any], root: list[str]) -> str:
     path = [part for i, part in enumerate(loc) if not _is_tag(loc, i)]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return str(unknown(f"key in {'.'.join(path[:-1]) or 'the preset'}:", path[-1], _keys_at(loc, root)))
+        return str(
+            unknown(
+                f"key in {'.'.join(path[:-1]) or 'the preset'}:",
+                path[-1],
+                _keys_at(loc, root),
+            )
+        )
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         given = printable(str(problem["ctx"].get("tag", "")))
         return f"{where}: " + str(unknown("dark-matter model", given, _MODELS))
@@ -55,9 +66,9 @@ def _in_words(problem: dict[str, Any], root: list[str]) -> str:
 def _is_tag(loc: tuple[str, ...], i: int) -> bool:
     """Whether a part of a place is pydantic's name of the kind of dark matter or PSF, and no key."""
     before = loc[:i]
-    return (len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3) or (
-        before == ("instrument", "psf") and loc[i] in PSF_KINDS
-    )
+    return (
+        len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3
+    ) or (before == ("instrument", "psf") and loc[i] in PSF_KINDS)
 
 
 def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:

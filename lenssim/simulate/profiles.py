@@ -11,7 +11,16 @@ import numpy as np
 
 from lenssim.simulate.bounds import Bounds
 
-__all__ = ["GALAXY", "PARAMETERS", "POLAR", "PROFILES", "UNITS", "Parameter", "Profile", "check_bounds"]
+__all__ = [
+    "GALAXY",
+    "PARAMETERS",
+    "POLAR",
+    "PROFILES",
+    "UNITS",
+    "Parameter",
+    "Profile",
+    "check_bounds",
+]
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,13 @@ PARAMETERS = {
 }
 UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}
 
-POLAR = ("q", "phi")  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
-GALAXY = ("R_half",)  # half-light radius: what a preset states of a galaxy instead of image and scale
+POLAR = (
+    "q",
+    "phi",
+)  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
+GALAXY = (
+    "R_half",
+)  # half-light radius: what a preset states of a galaxy instead of image and scale
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,9 @@ class Profile:
     kind: Literal["mass", "light"]
     required: tuple[str, ...]
     defaults: tuple[tuple[str, float], ...] = ()
-    one_of: tuple[str, ...] = ()  # exactly one of these must be given; engines take the first
+    one_of: tuple[
+        str, ...
+    ] = ()  # exactly one of these must be given; engines take the first
     flattest: float = 0.0002
 
     @property
@@ -108,7 +124,14 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("sie", "mass", ("e1", "e2"), _CENTRED, ("theta_E", "mass")),
-        Profile("epl", "mass", ("gamma", "e1", "e2"), _CENTRED, ("theta_E", "mass"), flattest=0.03),
+        Profile(
+            "epl",
+            "mass",
+            ("gamma", "e1", "e2"),
+            _CENTRED,
+            ("theta_E", "mass"),
+            flattest=0.03,
+        ),
         Profile("shear", "mass", ("gamma1", "gamma2")),
         Profile("sheet", "mass", ("kappa",)),
         Profile("point_mass", "mass", ("theta_E",), _CENTRED),
@@ -117,13 +140,27 @@ PROFILES = {
         Profile("tnfw", "mass", ("Rs", "alpha_Rs", "r_trunc"), _CENTRED),
         Profile("cnfw", "mass", ("Rs", "alpha_Rs", "r_core"), _CENTRED),
         Profile("uldm", "mass", ("kappa_0", "theta_c"), (*_CENTRED, ("slope", 8.0))),
-        Profile("sersic", "light", ("R_sersic", "n_sersic", "e1", "e2"), _CENTRED, ("amp", "magnitude")),
-        Profile("interpolated", "light", ("image", "scale"), (*_CENTRED, ("phi_G", 0.0)), ("amp", "magnitude")),
+        Profile(
+            "sersic",
+            "light",
+            ("R_sersic", "n_sersic", "e1", "e2"),
+            _CENTRED,
+            ("amp", "magnitude"),
+        ),
+        Profile(
+            "interpolated",
+            "light",
+            ("image", "scale"),
+            (*_CENTRED, ("phi_G", 0.0)),
+            ("amp", "magnitude"),
+        ),
     )
 }
 
 
-def check_bounds(profile: Profile, values: Mapping[str, np.ndarray], prefix: str = "") -> None:
+def check_bounds(
+    profile: Profile, values: Mapping[str, np.ndarray], prefix: str = ""
+) -> None:
     """Check that parameters of a profile lie where the profile exists.
 
     Args:

@@ -34,7 +34,9 @@ class Component:
     def __post_init__(self) -> None:
         if self.role not in _KIND:
             raise unknown("role", self.role, _KIND)
-        fitting = [name for name, profile in PROFILES.items() if profile.kind == _KIND[self.role]]
+        fitting = [
+            name for name, profile in PROFILES.items() if profile.kind == _KIND[self.role]
+        ]
         if self.profile not in fitting:
             raise unknown(f"{_KIND[self.role]} profile", self.profile, fitting)
 
@@ -61,14 +63,21 @@ class Perturbers:
 
     def of(self, i: int) -> dict[str, np.ndarray]:
         """The perturbers of system `i`: each column (n_i,)."""
-        return {name: column[self.offset[i] : self.offset[i + 1]] for name, column in self.columns.items()}
+        return {
+            name: column[self.offset[i] : self.offset[i + 1]]
+            for name, column in self.columns.items()
+        }
 
     def take(self, rows: np.ndarray) -> "Perturbers":
         """The table of the systems `rows` (K,), in that order."""
         counts = self.counts[rows]
-        starts = np.repeat(self.offset[:-1][rows] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        starts = np.repeat(
+            self.offset[:-1][rows] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts
+        )
         flat = starts + np.arange(counts.sum())
-        return Perturbers.from_counts(counts, **{name: column[flat] for name, column in self.columns.items()})
+        return Perturbers.from_counts(
+            counts, **{name: column[flat] for name, column in self.columns.items()}
+        )
 
     @staticmethod
     def concatenate(tables: "Iterable[Perturbers]") -> "Perturbers":
@@ -77,7 +86,10 @@ class Perturbers:
         names = tables[0].columns
         return Perturbers.from_counts(
             np.concatenate([table.counts for table in tables]),
-            **{name: np.concatenate([table.columns[name] for table in tables]) for name in names},
+            **{
+                name: np.concatenate([table.columns[name] for table in tables])
+                for name in names
+            },
         )
 
 
@@ -94,14 +106,22 @@ class Scenes:
     components: tuple[Component, ...]
     params: dict[str, np.ndarray]
     perturbers: dict[str, Perturbers] = field(default_factory=dict)
-    cosmology: Cosmology = field(default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05))
+    cosmology: Cosmology = field(
+        default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05)
+    )
     units: dict[str, str] = field(default_factory=dict)
-    images: np.ndarray | None = None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
+    images: np.ndarray | None = (
+        None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
+    )
 
     def __post_init__(self) -> None:
-        lengths = {len(column) for column in self.params.values()} | {len(t) for t in self.perturbers.values()}
+        lengths = {len(column) for column in self.params.values()} | {
+            len(t) for t in self.perturbers.values()
+        }
         if len(lengths) > 1:
-            raise ConfigError(f"the columns of a scene table have different lengths: {sorted(lengths)}")
+            raise ConfigError(
+                f"the columns of a scene table have different lengths: {sorted(lengths)}"
+            )
         for name in ("z_lens", "z_source"):
             if name not in self.params:
                 raise ConfigError(f"a scene table needs the column {name!r}")
@@ -113,7 +133,11 @@ class Scenes:
         for kind, table in self.perturbers.items():
             profile = PROFILES.get(kind)
             if profile is None or profile.kind != "mass":
-                raise unknown("kind of perturber", kind, [p.name for p in PROFILES.values() if p.kind == "mass"])
+                raise unknown(
+                    "kind of perturber",
+                    kind,
+                    [p.name for p in PROFILES.values() if p.kind == "mass"],
+                )
             if set(table.columns) != set(profile.parameters):
                 raise ConfigError(
                     f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
@@ -139,20 +163,30 @@ class Scenes:
         tables = list(tables)
         return replace(
             tables[0],
-            params={name: np.concatenate([t.params[name] for t in tables]) for name in tables[0].params},
+            params={
+                name: np.concatenate([t.params[name] for t in tables])
+                for name in tables[0].params
+            },
             perturbers={
-                kind: Perturbers.concatenate([t.perturbers[kind] for t in tables]) for kind in tables[0].perturbers
+                kind: Perturbers.concatenate([t.perturbers[kind] for t in tables])
+                for kind in tables[0].perturbers
             },
         )
 
-    def of(self, component: Component, zero_point: float | None = None) -> dict[str, np.ndarray]:
+    def of(
+        self, component: Component, zero_point: float | None = None
+    ) -> dict[str, np.ndarray]:
         """The profile parameters (N,) of one component, ready for an engine.
 
         A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass has become
         an Einstein radius when the scene was drawn. `ConfigError` if a magnitude meets no zero point.
         """
         profile = PROFILES[component.profile]
-        names = [name for name in profile.parameters if component.prefix + name in self.params and name != "mass"]
+        names = [
+            name
+            for name in profile.parameters
+            if component.prefix + name in self.params and name != "mass"
+        ]
         values = {name: self.params[component.prefix + name] for name in names}
         if "magnitude" in values:
             magnitude = values.pop("magnitude")
@@ -161,38 +195,56 @@ class Scenes:
                     f"{component.prefix}magnitude needs an instrument with a zero point; "
                     f"give {component.prefix}amp instead, or another instrument"
                 )
-            values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self._unit_flux(component, values)
+            values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self._unit_flux(
+                component, values
+            )
         return values
 
-    def _unit_flux(self, component: Component, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _unit_flux(
+        self, component: Component, values: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Flux (N,) [arcsec^2] of a component's light of amplitude 1."""
         if component.profile == "sersic":
             return unit_flux(values["R_sersic"], values["n_sersic"])
         assert self.images is not None
-        return values["scale"] ** 2 * self.images[values["image"].astype(np.int64)].sum((1, 2), dtype=np.float64)
+        return values["scale"] ** 2 * self.images[values["image"].astype(np.int64)].sum(
+            (1, 2), dtype=np.float64
+        )
 
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
         convention = self.params.get("z_source_convention", self.params["z_source"])
-        return self.cosmology.deflection_scale(self.params["z_lens"], self.params["z_source"], convention)
+        return self.cosmology.deflection_scale(
+            self.params["z_lens"], self.params["z_source"], convention
+        )
 
     def unit(self, name: str) -> str:
         """Unit of a column, "" if it has none."""
         if name in self.units:
             return self.units[name]
-        stems = [name.removeprefix(c.prefix) for c in self.components if c.prefix and name.startswith(c.prefix)]
+        stems = [
+            name.removeprefix(c.prefix)
+            for c in self.components
+            if c.prefix and name.startswith(c.prefix)
+        ]
         return next((UNITS[stem] for stem in [*stems, name] if stem in UNITS), "")
 
 
 def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
     if images is None or images.ndim != 3:
         raise ConfigError("an interpolated source needs `images` of shape (K, H, W)")
-    if (index != np.round(index)).any() or (index < 0).any() or (index >= len(images)).any():
+    if (
+        (index != np.round(index)).any()
+        or (index < 0).any()
+        or (index >= len(images)).any()
+    ):
         raise ConfigError(
             f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}"
         )
     if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
-        raise ConfigError("the `images` of an interpolated source hold NaN or infinite numbers")
+        raise ConfigError(
+            "the `images` of an interpolated source hold NaN or infinite numbers"
+        )
 
 
 def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
@@ -200,14 +252,18 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
     named = [*profile.required, *(name for name, _ in profile.defaults)]
     for name in named:
         if prefix + name not in params:
-            raise ConfigError(f"the {component.role} {component.profile!r} needs the column {prefix + name!r}")
+            raise ConfigError(
+                f"the {component.role} {component.profile!r} needs the column {prefix + name!r}"
+            )
     given = [name for name in profile.one_of if prefix + name in params]
     if profile.one_of and not given:
         raise ConfigError(
             f"the {component.role} {component.profile!r} needs one of the columns "
             f"{', '.join(prefix + name for name in profile.one_of)}"
         )
-    check_bounds(profile, {name: params[prefix + name] for name in (*named, *given)}, prefix)
+    check_bounds(
+        profile, {name: params[prefix + name] for name in (*named, *given)}, prefix
+    )
 
 
 def _check_perturbers(profile: Profile, table: Perturbers) -> None:
@@ -234,6 +290,8 @@ def check_redshifts(params: Mapping[str, np.ndarray]) -> None:
         in_front = params[name] <= params["z_lens"]
         if in_front.any():
             row = int(np.argmax(in_front))
-            complaint = f"{name} must lie behind z_lens, got z_lens {params['z_lens'][row]:.4g}"
+            complaint = (
+                f"{name} must lie behind z_lens, got z_lens {params['z_lens'][row]:.4g}"
+            )
             complaint += f" and {name} {params[name][row]:.4g}"
             raise OutOfBoundsError(complaint, row, ": give them ranges that do not overlap")

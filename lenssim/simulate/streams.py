@@ -11,10 +11,23 @@ import numpy as np
 
 from lenssim.errors import unknown
 
-__all__ = ["BLOCK", "DARK_MATTER", "MACRO", "NOISE", "SPLITS", "blocks", "generator", "split_code"]
+__all__ = [
+    "BLOCK",
+    "DARK_MATTER",
+    "MACRO",
+    "NOISE",
+    "SPLITS",
+    "blocks",
+    "generator",
+    "split_code",
+]
 
 BLOCK = 64
-MACRO, DARK_MATTER, NOISE = 0, 1, 2  # purposes: first element of the spawn key, never to be renumbered
+MACRO, DARK_MATTER, NOISE = (
+    0,
+    1,
+    2,
+)  # purposes: first element of the spawn key, never to be renumbered
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
@@ -25,9 +38,13 @@ def split_code(split: str) -> int:
     return SPLITS.index(split)
 
 
-def generator(seed: int, split: str, purpose: int, block: int, *key: int) -> np.random.Generator:
+def generator(
+    seed: int, split: str, purpose: int, block: int, *key: int
+) -> np.random.Generator:
     """The generator of one block for one purpose; `key` tells streams within the block apart (class, row)."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(purpose, split_code(split), block, *key))
+    sequence = np.random.SeedSequence(
+        seed, spawn_key=(purpose, split_code(split), block, *key)
+    )
     return np.random.Generator(np.random.SFC64(sequence))
 
 

@@ -26,14 +26,24 @@ from lenssim.learn.training.callbacks import Place
 class Classifier(LightningModule):
     """A net on the classes of a data set."""
 
-    def __init__(self, net: str, dataset: ShardDataset, seed: int, learning_rate: float) -> None:
+    def __init__(
+        self, net: str, dataset: ShardDataset, seed: int, learning_rate: float
+    ) -> None:
         super().__init__()
         self.model = Model(net, "asinh", describe(dataset), len(dataset.classes), seed)
-        self.augment, self.seed, self.learning_rate = augmentation("dihedral"), seed, learning_rate
+        self.augment, self.seed, self.learning_rate = (
+            augmentation("dihedral"),
+            seed,
+            learning_rate,
+        )
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> torch.Tensor:
         """One batch: this process's share of the global one."""
-        seed = batch_seed(self.seed, self.current_epoch, number * self.trainer.world_size + self.global_rank)
+        seed = batch_seed(
+            self.seed,
+            self.current_epoch,
+            number * self.trainer.world_size + self.global_rank,
+        )
         images, _ = self.augment(batch["image"], torch.Generator().manual_seed(seed))
         return torch.nn.functional.cross_entropy(self.model(images), batch["label"])
 
@@ -45,7 +55,11 @@ class Classifier(LightningModule):
 def main() -> None:
     """Train, or go on."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="a folder, a URL, or follow: and the folder of a generation")
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="a folder, a URL, or follow: and the folder of a generation",
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--net", default="resnet18")
     parser.add_argument("--epochs", type=int, default=20)
@@ -54,7 +68,10 @@ def main() -> None:
     parser.add_argument("--accelerator", default="auto")
     options = parser.parse_args()
     seed = seed_everything(0, verbose=False)
-    world, rank = int(os.environ.get("SLURM_NTASKS", 1)), int(os.environ.get("SLURM_PROCID", 0))
+    world, rank = (
+        int(os.environ.get("SLURM_NTASKS", 1)),
+        int(os.environ.get("SLURM_PROCID", 0)),
+    )
 
     dataset = ShardDataset(options.data)
     sampler = BatchSampler(
@@ -67,7 +84,9 @@ def main() -> None:
         world=world,
         **dataset.order,
     )
-    checkpoints = ModelCheckpoint(options.out, filename="last", every_n_train_steps=200, enable_version_counter=False)
+    checkpoints = ModelCheckpoint(
+        options.out, filename="last", every_n_train_steps=200, enable_version_counter=False
+    )
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)),
@@ -83,7 +102,9 @@ def main() -> None:
     last = options.out / "last.ckpt"
     learner = Classifier(options.net, dataset, seed, 1e-3)
     loader = stream(dataset, sampler, options.workers, pin_memory=torch.cuda.is_available())
-    trainer.fit(learner, loader, ckpt_path=last if last.exists() else None, weights_only=True)
+    trainer.fit(
+        learner, loader, ckpt_path=last if last.exists() else None, weights_only=True
+    )
     trainer.save_checkpoint(last)
 
 

@@ -42,8 +42,17 @@ def test_edges_of_noise_free_point_masses_leak_and_info_says_so(lenssim, folder)
     before = verify(folder)
     done = lenssim("audit", folder)
     assert done.code == 0, done.err
-    rows = [line.split() for line in done.out.splitlines() if line.startswith("no_sub / cdm")]
-    assert [row[3] for row in rows][:-1] == ["flux", "ring", "moments", "noise", "layout", "edges"]
+    rows = [
+        line.split() for line in done.out.splitlines() if line.startswith("no_sub / cdm")
+    ]
+    assert [row[3] for row in rows][:-1] == [
+        "flux",
+        "ring",
+        "moments",
+        "noise",
+        "layout",
+        "edges",
+    ]
     (edges,) = (row for row in rows if row[3] == "edges")
     assert float(edges[4]) > 0.85
     assert edges[-1] == "leaks"
@@ -71,8 +80,13 @@ def test_json_and_limit_and_another_file(lenssim, folder, tmp_path):
 
 
 def test_another_data_set_judges(lenssim, folder, tmp_path):
-    generate(tmp_path / "other", make_plan(small(64), 180, seed=6, noise="none", engine_name="lenstronomy"))
-    done = lenssim("audit", folder, "--judged-by", tmp_path / "other", "--json", "--out", "judged.json")
+    generate(
+        tmp_path / "other",
+        make_plan(small(64), 180, seed=6, noise="none", engine_name="lenstronomy"),
+    )
+    done = lenssim(
+        "audit", folder, "--judged-by", tmp_path / "other", "--json", "--out", "judged.json"
+    )
     document = json.loads(done.out)
     assert document["judged_by"] == read_manifest(tmp_path / "other").fingerprint
     assert "edges (AUC" in document["verdict"]
@@ -82,7 +96,9 @@ def test_another_data_set_judges(lenssim, folder, tmp_path):
 
 def test_a_verdict_of_other_contents_is_not_shown(tmp_path):
     assert known_verdict(tmp_path, "1" * 64) is None
-    write_json(tmp_path / "leak_audit.json", {"fingerprint": "1" * 64, "verdict": "no leak found"})
+    write_json(
+        tmp_path / "leak_audit.json", {"fingerprint": "1" * 64, "verdict": "no leak found"}
+    )
     assert known_verdict(tmp_path, "1" * 64) == "no leak found"
     assert known_verdict(tmp_path, "2" * 64) is None
     (tmp_path / "leak_audit.json").write_text("{")
@@ -92,7 +108,11 @@ def test_a_verdict_of_other_contents_is_not_shown(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--limit", 49], 1, "class 'no_sub' has 49 images; a leak audit needs at least 50"),
+        (
+            ["--limit", 49],
+            1,
+            "class 'no_sub' has 49 images; a leak audit needs at least 50",
+        ),
         (["--limit", 0], 2, "--limit must be at least 1, got 0"),
         (["--out", "audit.txt"], 2, "--out takes a .json file"),
         (["--judged-by", "."], 1, "holds no data set"),
@@ -112,8 +132,22 @@ def test_no_data_set_is_an_error(lenssim):
 
 def test_detectability_is_stored_with_the_parameters(lenssim, tmp_path, monkeypatch):
     monkeypatch.setenv("LENSSIM_KERNELS", "eager")
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small().model_dump(mode="json"), sort_keys=False))
-    common = ("generate", "-m", "small.yaml", "-n", 9, "--workers", 0, "--device", "cpu", "--shard-size", 5)
+    (tmp_path / "small.yaml").write_text(
+        yaml.safe_dump(small().model_dump(mode="json"), sort_keys=False)
+    )
+    common = (
+        "generate",
+        "-m",
+        "small.yaml",
+        "-n",
+        9,
+        "--workers",
+        0,
+        "--device",
+        "cpu",
+        "--shard-size",
+        5,
+    )
     done = lenssim(*common, "--out", "with", "--detectability")
     assert done.code == 0, done.err
     assert lenssim(*common, "--out", "without").code == 0
@@ -135,7 +169,9 @@ def test_detectability_changes_no_other_hash_and_live_data_do_without(monkeypatc
     assert plain.config | {"detectability": True} == mine.config
     assert plain.config_hash != mine.config_hash
     live = LiveDataset(mine)
-    assert np.array_equal(live.images(np.arange(3)), LiveDataset(plain).images(np.arange(3)))
+    assert np.array_equal(
+        live.images(np.arange(3)), LiveDataset(plain).images(np.arange(3))
+    )
 
 
 @pytest.mark.parametrize("engine", ["lenstronomy", "autolens"])
@@ -145,6 +181,8 @@ def test_detectability_needs_the_batched_engine(engine):
 
 
 def test_detectability_needs_the_cpu(monkeypatch):
-    monkeypatch.setattr("lenssim.simulate.engines.batched.settings._cuda_or_cpu", lambda device: "cuda")
+    monkeypatch.setattr(
+        "lenssim.simulate.engines.batched.settings._cuda_or_cpu", lambda device: "cuda"
+    )
     with pytest.raises(ConfigError, match="give --engine batched --device cpu"):
         make_plan(small(), 9, device="auto", detectability=True)

@@ -27,7 +27,18 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "heavy: []" in done.stdout, done.stdout + done.stderr
-    for command in ("generate", "render", "models", "info", "verify", "show", "import", "export", "train", "evaluate"):
+    for command in (
+        "generate",
+        "render",
+        "models",
+        "info",
+        "verify",
+        "show",
+        "import",
+        "export",
+        "train",
+        "evaluate",
+    ):
         assert command in done.stdout
 
 
@@ -45,7 +56,9 @@ def test_the_main_road(tmp_path, lenssim):
     assert made.returncode == 0, made.stderr
     assert "D: 12 images of 1 x 64 x 64 (no_sub 4, cdm 4, axion 4)" in made.stdout
     assert "next: lenssim show D" in made.stdout
-    again = lenssim("generate", "--model", "III", "--n", 12, "--out", "D", "--workers", 0, "--json")
+    again = lenssim(
+        "generate", "--model", "III", "--n", 12, "--out", "D", "--workers", 0, "--json"
+    )
     fingerprint = json.loads(again.out)["fingerprint"]
     assert fingerprint in made.stdout
     about = json.loads(lenssim("info", "D", "--json").out)
@@ -55,7 +68,11 @@ def test_the_main_road(tmp_path, lenssim):
     assert "noise          nominal" in lenssim("info", "D").out
     assert "every hash right" in lenssim("verify", "D").out
     shown = lenssim("show", "D").out.split()
-    assert [Path(path).name for path in shown] == ["contact-no_sub.png", "contact-cdm.png", "contact-axion.png"]
+    assert [Path(path).name for path in shown] == [
+        "contact-no_sub.png",
+        "contact-cdm.png",
+        "contact-axion.png",
+    ]
     assert all((tmp_path / path).read_bytes().startswith(b"\x89PNG") for path in shown)
     assert lenssim("export", "D", "--to", "npy", "--out", "npy").code == 0
     back = lenssim("import", "deeplense", "npy", "--out", "E")
@@ -94,7 +111,12 @@ def test_render_writes_what_is_asked_for(tmp_path, lenssim):
 
 
 def test_the_published_image_through_the_command_line(tmp_path, lenssim, shared_data):
-    centre = ("--set", "source_center_x=-0.061699574702876875", "--set", "source_center_y=0.08446788084981573")
+    centre = (
+        "--set",
+        "source_center_x=-0.061699574702876875",
+        "--set",
+        "source_center_y=0.08446788084981573",
+    )
     out = tmp_path / "image.npy"
     done = lenssim(
         "render",
@@ -120,10 +142,18 @@ def test_the_published_image_through_the_command_line(tmp_path, lenssim, shared_
     ("arguments", "code", "message"),
     [
         (("generate", "--model", "IIII", "--n", 3, "--out", "D"), 2, "did you mean 'III'"),
-        (("generate", "--model", "mine.yaml", "--n", 3, "--out", "D"), 2, "did you mean 'z_lens'"),
+        (
+            ("generate", "--model", "mine.yaml", "--n", 3, "--out", "D"),
+            2,
+            "did you mean 'z_lens'",
+        ),
         (("generate", "--model", "III", "--n", 0, "--out", "D"), 2, "n must be at least 1"),
         (("generate", "--model", "III", "--n", "many", "--out", "D"), 2, "valid integer"),
-        (("generate", "--model", "III", "--n", 3, "--out", "D", "--workers", -1), 2, "number of workers"),
+        (
+            ("generate", "--model", "III", "--n", 3, "--out", "D", "--workers", -1),
+            2,
+            "number of workers",
+        ),
         (("generate", "--model", "III", "--n", 3, "--out", "file"), 2, "cannot use file"),
         (("generate", "--model", "III", "--n", 3), 2, "--out"),
         (("info", "absent"), 1, "absent is no folder"),
@@ -151,7 +181,11 @@ def test_mistakes_are_answered(tmp_path, lenssim, arguments, code, message):
         ("mass: [1.0e+7, 1.0e+10]", "mass: [0, 1.0e+10]", "1e3 <= low"),
         ("slope: -1.9", "slope: -3.5", "must lie in [-3, 0]"),
         ("z_source: 1.0", "z_source: 0.3", "got z_lens 0.5 and z_source 0.3"),
-        ("log10_m_axion: {uniform: [-23.8, -22.5]}", "log10_m_axion: -26", "more than the frame's"),
+        (
+            "log10_m_axion: {uniform: [-23.8, -22.5]}",
+            "log10_m_axion: -26",
+            "more than the frame's",
+        ),
     ],
 )
 def test_impossible_physics_leaves_no_folder(tmp_path, lenssim, line, wrong, message):
@@ -159,7 +193,11 @@ def test_impossible_physics_leaves_no_folder(tmp_path, lenssim, line, wrong, mes
     assert line in text
     (tmp_path / "mine.yaml").write_text(text.replace(line, wrong))
     done = lenssim("generate", "--model", "mine.yaml", "--n", 3, "--out", "D")
-    assert (done.code, "Traceback" in done.err, (tmp_path / "D").exists()) == (2, False, False)
+    assert (done.code, "Traceback" in done.err, (tmp_path / "D").exists()) == (
+        2,
+        False,
+        False,
+    )
     assert message in done.err
 
 

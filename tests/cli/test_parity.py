@@ -18,7 +18,11 @@ from lenssim.simulate.preset import load_preset
 def test_engines_agree_on_a_few_scenes_of_every_published_class(model, engine, monkeypatch):
     monkeypatch.setenv("LENSSIM_KERNELS", "eager")  # a minute of compilation for six images
     table = parity(load_preset(model), 2, seed=6, engines=[engine])
-    assert {residual.class_name for residual in table.residuals} == {"no_sub", "cdm", "axion"}
+    assert {residual.class_name for residual in table.residuals} == {
+        "no_sub",
+        "cdm",
+        "axion",
+    }
     for residual in table.residuals:
         assert residual.scenes == 2
         assert 0 <= residual.rms_peak <= residual.max_peak < TOLERANCE[engine]
@@ -38,7 +42,17 @@ def test_every_engine_has_a_tolerance():
 
 
 def test_the_command_prints_a_table_and_saves_a_figure(lenssim, tmp_path):
-    done = lenssim("parity", "--model", "III", "--n", 1, "--engine", "autolens", "--out", "residuals.png")
+    done = lenssim(
+        "parity",
+        "--model",
+        "III",
+        "--n",
+        1,
+        "--engine",
+        "autolens",
+        "--out",
+        "residuals.png",
+    )
     assert done.code == 0, done.err
     rows = [line.split() for line in done.out.splitlines() if line.startswith("autolens")]
     assert [row[1] for row in rows] == ["no_sub", "cdm", "axion"]
@@ -47,10 +61,31 @@ def test_the_command_prints_a_table_and_saves_a_figure(lenssim, tmp_path):
 
 
 def test_the_command_speaks_json(lenssim):
-    done = lenssim("parity", "-m", "I", "-n", 1, "--engine", "autolens", "--json", "--supersampling", 2, "--seed", 3)
+    done = lenssim(
+        "parity",
+        "-m",
+        "I",
+        "-n",
+        1,
+        "--engine",
+        "autolens",
+        "--json",
+        "--supersampling",
+        2,
+        "--seed",
+        3,
+    )
     (table,) = json.loads(done.out)
-    assert (table["preset"], table["supersampling"], table["reference"]) == ("I", 2, "lenstronomy")
-    assert [residual["class_name"] for residual in table["residuals"]] == ["no_sub", "cdm", "axion"]
+    assert (table["preset"], table["supersampling"], table["reference"]) == (
+        "I",
+        2,
+        "lenstronomy",
+    )
+    assert [residual["class_name"] for residual in table["residuals"]] == [
+        "no_sub",
+        "cdm",
+        "axion",
+    ]
     assert all(residual["agrees"] for residual in table["residuals"])
 
 
@@ -66,14 +101,20 @@ def test_engines_that_disagree_are_named_and_the_exit_code_is_3(lenssim, monkeyp
     ("arguments", "message"),
     [
         (["-m", "III", "--engine", "autolense"], "did you mean 'autolens'"),
-        (["-m", "III", "--engine", "lenstronomy"], "unknown engine to compare with lenstronomy"),
+        (
+            ["-m", "III", "--engine", "lenstronomy"],
+            "unknown engine to compare with lenstronomy",
+        ),
         (["-m", "III", "-n", 0], "scenes a class must be at least 1, got 0"),
         (
             ["-m", "III", "-n", 1, "--supersampling", 13],
             "supersampling must lie in 1..12 and be the same for all engines, got 13",
         ),
         (["-m", "III", "--out", "figure.pdf"], "--out takes one preset's figure as .png"),
-        (["-m", "II", "-m", "III", "--out", "figure.png"], "--out takes one preset's figure as .png"),
+        (
+            ["-m", "II", "-m", "III", "--out", "figure.png"],
+            "--out takes one preset's figure as .png",
+        ),
         (["-m", "IIII"], "unknown model 'IIII'"),
     ],
 )
@@ -93,7 +134,11 @@ def test_the_worst_scene_is_the_one_that_is_shown(monkeypatch):
             return images
 
     real = module.engine(module.REFERENCE)
-    monkeypatch.setattr(module, "engine", lambda name, **settings: real if name == module.REFERENCE else Off())
+    monkeypatch.setattr(
+        module,
+        "engine",
+        lambda name, **settings: real if name == module.REFERENCE else Off(),
+    )
     preset = load_preset("III")
     table = parity(preset, 2, engines=["autolens"])
     by_class = {residual.class_name: residual for residual in table.residuals}

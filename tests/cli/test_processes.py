@@ -35,7 +35,12 @@ LIVE = f"{TRAIN} --live III --live-n 512 --workers 2 --out live"
 def surroundings(tmp_path):
     """An environment with a TMPDIR of its own."""
     (tmp_path / "tmp").mkdir()
-    return {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return {
+        **os.environ,
+        "TMPDIR": str(tmp_path / "tmp"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+    }
 
 
 def left(tmp_path: Path) -> list[str]:
@@ -43,13 +48,20 @@ def left(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("system", ["linux", "mac"])
-def test_processes_work_on_every_system_and_leave_nothing_in_tmpdir(tmp_path, surroundings, system):
+def test_processes_work_on_every_system_and_leave_nothing_in_tmpdir(
+    tmp_path, surroundings, system
+):
     if system == "mac":
         (tmp_path / "site").mkdir()
         (tmp_path / "site/sitecustomize.py").write_text(MAC)
         surroundings["PYTHONPATH"] = str(tmp_path / "site")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    commands = [GENERATE, f"{TRAIN} --data data --workers 2 --out run", LIVE, "run recipe.yaml --out recipe --jobs 2"]
+    commands = [
+        GENERATE,
+        f"{TRAIN} --data data --workers 2 --out run",
+        LIVE,
+        "run recipe.yaml --out recipe --jobs 2",
+    ]
     for command in commands:
         done = subprocess.run(
             [sys.executable, "-m", "lenssim", *command.split()],
@@ -62,12 +74,20 @@ def test_processes_work_on_every_system_and_leave_nothing_in_tmpdir(tmp_path, su
         assert left(tmp_path) == [], command
 
 
-@pytest.mark.parametrize("command", ["generate --model III --n 20000 --shard-size 64 --workers 2 --out data", LIVE])
+@pytest.mark.parametrize(
+    "command",
+    ["generate --model III --n 20000 --shard-size 64 --workers 2 --out data", LIVE],
+)
 @pytest.mark.parametrize("whom", ["all", "the command"])
 def test_killed_processes_leave_nothing_in_tmpdir(tmp_path, surroundings, command, whom):
     """SIGKILL in the middle of the work, for all processes of the command or its first alone."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "lenssim", *command.replace("--epochs 1", "--epochs 999").split()],
+        [
+            sys.executable,
+            "-m",
+            "lenssim",
+            *command.replace("--epochs 1", "--epochs 999").split(),
+        ],
         cwd=tmp_path,
         env=surroundings,
         stdout=subprocess.DEVNULL,

@@ -19,7 +19,10 @@ needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /d
 
 
 @needs_full
-@pytest.mark.parametrize("arguments", [["models"], ["--help"], ["--version"], ["doctor", "--json", "--workers", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["models"], ["--help"], ["--version"], ["doctor", "--json", "--workers", "0"]],
+)
 def test_a_full_stdout_is_an_error_in_one_line(arguments, lenssim, monkeypatch):
     with open(FULL, "w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
@@ -32,7 +35,19 @@ def test_a_full_stdout_is_an_error_in_one_line(arguments, lenssim, monkeypatch):
 def test_a_full_stderr_stops_nothing(lenssim, monkeypatch):
     with open(FULL, "w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
-        done = lenssim("generate", "-m", "III", "-n", 3, "--workers", 0, "--engine", "lenstronomy", "-o", "D")
+        done = lenssim(
+            "generate",
+            "-m",
+            "III",
+            "-n",
+            3,
+            "--workers",
+            0,
+            "--engine",
+            "lenstronomy",
+            "-o",
+            "D",
+        )
     assert done.code == 0
     assert "3 images" in done.out
 
@@ -92,7 +107,9 @@ def test_a_path_that_cannot_be_is_told_in_one_line(words, path, lenssim, tmp_pat
     assert done.err.strip() or done.out.strip()
 
 
-@pytest.mark.parametrize("words", [["render", "-m", "III", "--engine", "lenstronomy", "-o"]])
+@pytest.mark.parametrize(
+    "words", [["render", "-m", "III", "--engine", "lenstronomy", "-o"]]
+)
 def test_a_file_that_cannot_be_written_is_told(words, lenssim):
     done = lenssim(*words, f"{LONG}.npy")
     assert done.code == 1
@@ -131,7 +148,9 @@ def test_a_terminal_gets_folded_names(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     stream = Terminal()
     printed(stream, NAME, "cdm")
-    assert NAME in stream.getvalue().replace("\n", "").replace(" ", "").replace("cdm", "").removeprefix("fileclass")
+    assert NAME in stream.getvalue().replace("\n", "").replace(" ", "").replace(
+        "cdm", ""
+    ).removeprefix("fileclass")
     assert max(map(len, stream.getvalue().splitlines())) <= 40
 
 
@@ -144,7 +163,9 @@ def test_a_stream_gets_only_what_it_can_hold(encoding):
     assert ("空白" in text) == (encoding == "utf-8")
 
 
-@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12))
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+)
 def test_a_shell_reads_the_word_that_was_printed(word):
     text = quoted(word)
     assert text.isprintable()
@@ -152,11 +173,19 @@ def test_a_shell_reads_the_word_that_was_printed(word):
         assert shlex.split(text) == [word]
 
 
-@pytest.mark.parametrize("word", ["a\nb", "tab\tand 'quote'", "back\\slash\x1b", "\u202eé空", "a\udcffb"])
+@pytest.mark.parametrize(
+    "word", ["a\nb", "tab\tand 'quote'", "back\\slash\x1b", "\u202eé空", "a\udcffb"]
+)
 def test_bash_reads_escaped_words(word):
     done = subprocess.run(["bash", "-c", f"printf %s {quoted(word)}"], capture_output=True)
     assert done.stdout == os.fsencode(word)
 
 
 def test_a_command_is_one_line_for_a_shell():
-    assert shlex.split(command("train", "--out", "a b", 3)) == ["lenssim", "train", "--out", "a b", "3"]
+    assert shlex.split(command("train", "--out", "a b", 3)) == [
+        "lenssim",
+        "train",
+        "--out",
+        "a b",
+        "3",
+    ]

@@ -11,7 +11,9 @@ import pytest
 @pytest.fixture(scope="session")
 def pieces() -> ModuleType:
     """The module of cheap data sets, pieces.py."""
-    spec = importlib.util.spec_from_file_location("pieces", Path(__file__).with_name("pieces.py"))
+    spec = importlib.util.spec_from_file_location(
+        "pieces", Path(__file__).with_name("pieces.py")
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules["pieces"] = module
     spec.loader.exec_module(module)

@@ -11,7 +11,12 @@ from lenssim.data.format.manifest import Plan
 
 
 def plan_of(n: int, shard_size: int, **config) -> Plan:
-    return Plan(n=n, shard_size=shard_size, classes=("a", "b", "c"), config={"kind": "test", "seed": 1, **config})
+    return Plan(
+        n=n,
+        shard_size=shard_size,
+        classes=("a", "b", "c"),
+        config={"kind": "test", "seed": 1, **config},
+    )
 
 
 def slow_task(seconds: float, shape: tuple[int, int, int] = (1, 8, 8)):
@@ -28,7 +33,10 @@ def slow_task(seconds: float, shape: tuple[int, int, int] = (1, 8, 8)):
         plan = ThePlan.model_validate(document)
         numbers = np.array(plan.rows(shard))
         blocks = np.concatenate(
-            [np.random.default_rng(b).standard_normal((BLOCK, *shape)) for b in np.unique(numbers // BLOCK)]
+            [
+                np.random.default_rng(b).standard_normal((BLOCK, *shape))
+                for b in np.unique(numbers // BLOCK)
+            ]
         )
         images = blocks[numbers - numbers[0] // BLOCK * BLOCK].astype(np.float32)
         images[:, 0, 0, 0] = numbers
@@ -70,7 +78,9 @@ def make(
     from lenssim.data.generation.runners import local_runner, scheduler_runner
 
     runner = scheduler_runner(scheduler) if scheduler else local_runner(workers)
-    return build(folder, plan_of(n, shard_size, **config), slow_task(seconds), runner, stop=stop)
+    return build(
+        folder, plan_of(n, shard_size, **config), slow_task(seconds), runner, stop=stop
+    )
 
 
 if __name__ == "__main__":
@@ -79,6 +89,19 @@ if __name__ == "__main__":
         from lenssim.cli.stop import stoppable
 
         with stoppable() as stop:
-            make(Path(place), int(samples), int(size), workers=int(processes), seconds=float(pause), stop=stop)
+            make(
+                Path(place),
+                int(samples),
+                int(size),
+                workers=int(processes),
+                seconds=float(pause),
+                stop=stop,
+            )
     else:
-        make(Path(place), int(samples), int(size), workers=int(processes), seconds=float(pause))
+        make(
+            Path(place),
+            int(samples),
+            int(size),
+            workers=int(processes),
+            seconds=float(pause),
+        )

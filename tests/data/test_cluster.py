@@ -13,7 +13,12 @@ from lenssim.data.generation import runners as cluster
 from lenssim.data.generation import watch
 from lenssim.data.generation.certificates import certificate_files
 from lenssim.data.generation.failures import Outcome
-from lenssim.data.generation.runners import default_workers, fitting_workers, local_runner, scheduler_runner
+from lenssim.data.generation.runners import (
+    default_workers,
+    fitting_workers,
+    local_runner,
+    scheduler_runner,
+)
 from lenssim.errors import ConfigError, IncompleteError
 
 STRANGER = Path(__file__).with_name("stranger.py")
@@ -54,10 +59,20 @@ class Clock:
         return self.now
 
 
-def client_of(processing: dict[str, list[str]], statuses: dict[str, str] | None = None, status: str = "running"):
+def client_of(
+    processing: dict[str, list[str]],
+    statuses: dict[str, str] | None = None,
+    status: str = "running",
+):
     """What a watch asks of dask's client, with these workers."""
-    workers = {worker: {"status": (statuses or {}).get(worker, "running")} for worker in processing}
-    return SimpleNamespace(status=status, processing=lambda: processing, scheduler_info=lambda: {"workers": workers})
+    workers = {
+        worker: {"status": (statuses or {}).get(worker, "running")} for worker in processing
+    }
+    return SimpleNamespace(
+        status=status,
+        processing=lambda: processing,
+        scheduler_info=lambda: {"workers": workers},
+    )
 
 
 @pytest.fixture
@@ -79,7 +94,10 @@ def test_long_silence_is_told_with_growing_pauses(clock):
     assert [word.split(";")[0] for word in words] == [
         f"no shard was finished for {seconds} s" for seconds in (61, 121, 241, 481, 961)
     ]
-    assert "2 workers busy, 1 idle: a at work on shard 7 for 61 s; b idle for 71 s; " in words[0]
+    assert (
+        "2 workers busy, 1 idle: a at work on shard 7 for 61 s; b idle for 71 s; "
+        in words[0]
+    )
     assert words[0].endswith("c at work on shard 8 for 71 s, paused by dask")
     looker.finished("a", 64)
     clock.now += 61
@@ -109,9 +127,15 @@ def test_a_run_whose_workers_are_gone_ends(clock, processing):
 def test_certificates_are_private_and_go_with_the_run(tmp_path):
     with certificate_files(tmp_path) as security:
         files = sorted(tmp_path.iterdir())
-        assert {str(path) for path in files} == {security.tls_worker_cert, security.tls_worker_key}
+        assert {str(path) for path in files} == {
+            security.tls_worker_cert,
+            security.tls_worker_key,
+        }
         assert security.require_encryption
-        assert security.get_tls_config_for_role("client")["ca_file"] == security.tls_worker_cert
+        assert (
+            security.get_tls_config_for_role("client")["ca_file"]
+            == security.tls_worker_cert
+        )
         for path in files:
             assert path.stat().st_mode & 0o777 == 0o600
             assert is_temporary(path.name)
@@ -123,10 +147,14 @@ def test_certificates_are_private_and_go_with_the_run(tmp_path):
 def test_a_scheduler_without_certificates_is_told(tmp_path, pieces):
     words: list[str] = []
     scheduler_runner("tcp://host:8786", note=words.append)
-    assert words == ["tcp://host:8786 asks for no certificate: who reaches it can run programs in your name"]
+    assert words == [
+        "tcp://host:8786 asks for no certificate: who reaches it can run programs in your name"
+    ]
     runner = scheduler_runner("tls://127.0.0.1:9", note=words.append)
     assert len(words) == 1
-    with pytest.raises(ConfigError, match=r"no dask scheduler answers at tls://.*distributed\.comm\.tls"):
+    with pytest.raises(
+        ConfigError, match=r"no dask scheduler answers at tls://.*distributed\.comm\.tls"
+    ):
         list(runner(lambda shard: Outcome(shard, 1), [0]))
 
 

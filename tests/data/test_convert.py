@@ -36,8 +36,15 @@ def published(tmp_path) -> Path:
     for i in range(4):
         np.save(folder / "no_sub" / f"no_sub_sim_{i}.npy", image(i))
     for i in range(3):
-        np.save(folder / "cdm" / f"cdm_sim_{i}.npy", image(10 + i).ravel().astype(np.float32))
-        save_axion(folder / "axion" / f"axion_sim_{i}.npy", 20 + i, 10.0 ** (-23 - i / 10), flat=i == 2)
+        np.save(
+            folder / "cdm" / f"cdm_sim_{i}.npy", image(10 + i).ravel().astype(np.float32)
+        )
+        save_axion(
+            folder / "axion" / f"axion_sim_{i}.npy",
+            20 + i,
+            10.0 ** (-23 - i / 10),
+            flat=i == 2,
+        )
     return folder
 
 
@@ -48,17 +55,30 @@ def test_import_keeps_pixels_masses_and_names(published, tmp_path):
     assert verify(tmp_path / "D").problems == []
     samples = read_samples(tmp_path / "D/shards" / shard_name(0))
     assert samples.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]  # classes take turns
-    assert samples.texts["file"][:3] == ["no_sub/no_sub_sim_0.npy", "cdm/cdm_sim_0.npy", "axion/axion_sim_0.npy"]
+    assert samples.texts["file"][:3] == [
+        "no_sub/no_sub_sim_0.npy",
+        "cdm/cdm_sim_0.npy",
+        "axion/axion_sim_0.npy",
+    ]
     np.testing.assert_array_equal(samples.images[2, 0], image(20).astype(np.float32))
-    np.testing.assert_allclose(samples.params["log10_m_axion"][[2, 5, 8]], [-23, -23.1, -23.2])
+    np.testing.assert_allclose(
+        samples.params["log10_m_axion"][[2, 5, 8]], [-23, -23.1, -23.2]
+    )
     assert np.isnan(samples.params["log10_m_axion"][[0, 1]]).all()
-    assert import_deeplense(published, tmp_path / "D") == manifest  # repeating changes nothing
+    assert (
+        import_deeplense(published, tmp_path / "D") == manifest
+    )  # repeating changes nothing
 
 
 def test_export_and_import_are_inverse(published, tmp_path):
     manifest = import_deeplense(published, tmp_path / "D")
     export_npy(tmp_path / "D", tmp_path / "npy")
-    assert sorted(p.name for p in (tmp_path / "npy").iterdir()) == ["axion", "cdm", "masses.csv", "no_sub"]
+    assert sorted(p.name for p in (tmp_path / "npy").iterdir()) == [
+        "axion",
+        "cdm",
+        "masses.csv",
+        "no_sub",
+    ]
     for path in (tmp_path / "npy").rglob("*.npy"):
         assert np.load(path, allow_pickle=False).shape == (64, 64)
     again = import_deeplense(tmp_path / "npy", tmp_path / "E")
@@ -81,12 +101,22 @@ def spoilt(kind: str) -> np.ndarray:
     bad = image(0)
     if kind == "NaN":
         bad[3, 4] = np.nan
-    return {"NaN": bad, "flat": np.full((64, 64), 2.5), "shape": bad[:, :60], "vector": bad.ravel()[:4000]}[kind]
+    return {
+        "NaN": bad,
+        "flat": np.full((64, 64), 2.5),
+        "shape": bad[:, :60],
+        "vector": bad.ravel()[:4000],
+    }[kind]
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("NaN", "1 of its pixels are NaN"), ("flat", "is flat"), ("shape", "square array"), ("vector", "square array")],
+    [
+        ("NaN", "1 of its pixels are NaN"),
+        ("flat", "is flat"),
+        ("shape", "square array"),
+        ("vector", "square array"),
+    ],
 )
 def test_bad_images_are_named_or_skipped(published, tmp_path, kind, message):
     np.save(published / "cdm" / "cdm_sim_1.npy", spoilt(kind))
@@ -144,7 +174,9 @@ class Touch:
 def npy_with_pickle(path: Path, payload: bytes) -> None:
     header = b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }"
     padded = header + b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    path.write_bytes(b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + payload)
+    path.write_bytes(
+        b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + payload
+    )
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -26,11 +26,18 @@ SHAPE = (2, 5, 4)
 
 def make(folder, n, shard_size=100):
     """A data set of random images whose first pixel is the sample's number."""
-    plan = Plan(n=n, shard_size=shard_size, classes=("a", "b", "c"), config={"kind": "test", "seed": 1})
+    plan = Plan(
+        n=n,
+        shard_size=shard_size,
+        classes=("a", "b", "c"),
+        config={"kind": "test", "seed": 1},
+    )
 
     def task(target, document, shard):
         numbers = np.array(plan.rows(shard))
-        images = np.random.default_rng(shard).random((len(numbers), *SHAPE), dtype=np.float32)
+        images = np.random.default_rng(shard).random(
+            (len(numbers), *SHAPE), dtype=np.float32
+        )
         images[:, 0, 0, 0] = numbers
         samples = Samples(
             images=images,
@@ -85,7 +92,11 @@ def test_splits_share_no_sample_and_growing_moves_none(folder, tmp_path):
 
 def test_what_is_read_is_what_was_written(folder):
     dataset = ShardDataset(folder)
-    assert (len(dataset), dataset.classes, dataset.image_shape) == (730, ("a", "b", "c"), SHAPE)
+    assert (len(dataset), dataset.classes, dataset.image_shape) == (
+        730,
+        ("a", "b", "c"),
+        SHAPE,
+    )
     rows = np.array([729, 0, 99, 100, 5, 5])
     batch = dataset.__getitems__(rows)
     assert batch["image"].dtype == torch.float32
@@ -97,7 +108,9 @@ def test_what_is_read_is_what_was_written(folder):
     assert np.array_equal(dataset.params["theta_E"], np.arange(730) / 10)
     for i in range(3):
         with h5py.File(folder / "shards" / f"{i:06d}.h5") as shard:
-            assert np.array_equal(dataset.images(np.arange(100 * i, 100 * i + 100)), shard["images"][...])
+            assert np.array_equal(
+                dataset.images(np.arange(100 * i, 100 * i + 100)), shard["images"][...]
+            )
     with pytest.raises(IndexError):
         dataset[730]
 
@@ -120,17 +133,24 @@ def test_pickle_is_small_and_reads_the_same(folder):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_stream_order_does_not_depend_on_workers(folder, workers):
     dataset = ShardDataset(folder)
-    sampler = BatchSampler(dataset.rows("train"), 32, seed=4, fingerprint=dataset.fingerprint)
+    sampler = BatchSampler(
+        dataset.rows("train"), 32, seed=4, fingerprint=dataset.fingerprint
+    )
     loader = stream(dataset, sampler, workers)
     state = torch.get_rng_state()
     for _ in range(2):
         seen = []
         for batch in loader:
             seen.append(batch["index"].tolist())
-            expected = dataset.index[sampler.order(sampler.epoch)][32 * sampler.done :][: len(seen[-1])].tolist()
+            expected = dataset.index[sampler.order(sampler.epoch)][32 * sampler.done :][
+                : len(seen[-1])
+            ].tolist()
             assert seen[-1] == expected
             sampler.advance()
-        assert sorted(number for batch in seen for number in batch) == dataset.index[dataset.rows("train")].tolist()
+        assert (
+            sorted(number for batch in seen for number in batch)
+            == dataset.index[dataset.rows("train")].tolist()
+        )
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -173,7 +193,10 @@ def replace(name, make_new):
         (replace("images", lambda x: {"data": x[..., :3]}), "images has shape"),
         (replace("labels", lambda x: {"data": x + 1}), "labels lie in 1..3 for 3 classes"),
         (replace("index", lambda x: {"data": x[::-1]}), "rising sample numbers 200..299"),
-        (replace("index", lambda x: {"data": np.where(x == 250, 251, x)}), "rising sample numbers 200..299"),
+        (
+            replace("index", lambda x: {"data": np.where(x == 250, 251, x)}),
+            "rising sample numbers 200..299",
+        ),
     ],
 )
 def test_a_shard_that_is_not_the_manifest_s_is_refused_by_name(copy, change, words):
@@ -183,7 +206,9 @@ def test_a_shard_that_is_not_the_manifest_s_is_refused_by_name(copy, change, wor
     record["bytes"] = (copy / "shards/000002.h5").stat().st_size
     with h5py.File(copy / "shards/000002.h5") as file:
         for name in ("labels", "index"):
-            record["datasets"][name]["sha256"] = hashlib.sha256(file[name][...].tobytes()).hexdigest()
+            record["datasets"][name]["sha256"] = hashlib.sha256(
+                file[name][...].tobytes()
+            ).hexdigest()
     write_json(copy / "manifest.json", document)
     with pytest.raises(DataError, match=r"000002\.h5") as error:
         ShardDataset(copy)

@@ -17,7 +17,10 @@ def spoil(path, position: int) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("storage", [{}, {"storage": "int16"}, {"storage": "float16", "compress": "bitshuffle-lz4"}])
+@pytest.mark.parametrize(
+    "storage",
+    [{}, {"storage": "int16"}, {"storage": "float16", "compress": "bitshuffle-lz4"}],
+)
 def test_copies_are_known_whatever_they_are_stored_in(tmp_path, pieces, storage):
     if "compress" in storage:
         pytest.importorskip("hdf5plugin")
@@ -41,5 +44,8 @@ def test_a_damaged_shard_is_refused_where_its_images_are_asked_for(tmp_path, pie
     spoil(tmp_path / "A/shards/000001.h5", record.offset + 100)
     dataset = ShardDataset(tmp_path / "A")
     assert len(dataset.verified_digests(np.arange(10))) == 10
-    with pytest.raises(VerificationError, match=r"000001\.h5: dataset images does not hold what was written"):
+    with pytest.raises(
+        VerificationError,
+        match=r"000001\.h5: dataset images does not hold what was written",
+    ):
         dataset.verified_digests(np.array([2, 10]))

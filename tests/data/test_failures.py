@@ -55,13 +55,15 @@ def plan(n: int = 12, **options):
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(None, "ValueError: the sky fell down"), (np.nan, r"samples \[6\] hold NaN")]
+    ("value", "words"),
+    [(None, "ValueError: the sky fell down"), (np.nan, r"samples \[6\] hold NaN")],
 )
 def test_a_failing_sample_is_recorded_and_the_rest_is_made(tmp_path, stumble, value, words):
     stumble(6, value=value)
     seen: list[Progress] = []
     with pytest.raises(
-        IncompleteError, match=rf"1 of 3 shards failed(?s:.*)000001.h5, sample 6: (?s:.*){words}"
+        IncompleteError,
+        match=rf"1 of 3 shards failed(?s:.*)000001.h5, sample 6: (?s:.*){words}",
     ) as error:
         generate(tmp_path / "D", plan(), report=seen.append)
     assert "8 of 12 samples are done and safe; repeat the command" in str(error.value)
@@ -70,7 +72,12 @@ def test_a_failing_sample_is_recorded_and_the_rest_is_made(tmp_path, stumble, va
     (failure,) = read_failures(tmp_path / "D")
     (sample,) = failure.samples
     assert (failure.shard, failure.tries) == (1, 2)
-    assert (sample.number, sample.seed, sample.split, sample.class_name) == (6, 7, "train", "no_sub")
+    assert (sample.number, sample.seed, sample.split, sample.class_name) == (
+        6,
+        7,
+        "train",
+        "no_sub",
+    )
     assert "Traceback" in sample.traceback
     assert "make_samples" in sample.traceback
     assert not (tmp_path / "D" / MANIFEST).exists()
@@ -92,18 +99,32 @@ def test_a_failure_that_passes_is_only_counted(tmp_path, stumble):
 @pytest.mark.dask
 def test_a_display_hears_what_each_worker_has_in_hand_and_has_made(tmp_path, pieces):
     seen: list[Progress] = []
-    build(tmp_path / "D", pieces.plan_of(60, 5), pieces.slow_task(0.05), local_runner(2), seen.append)
+    build(
+        tmp_path / "D",
+        pieces.plan_of(60, 5),
+        pieces.slow_task(0.05),
+        local_runner(2),
+        seen.append,
+    )
     for progress in seen[1:]:
         states = [state.split(", ") for state in progress.workers.values()]
         assert len(states) == 2
-        assert sum(int(made.removesuffix(" images")) for _, made, _ in states) == progress.done
+        assert (
+            sum(int(made.removesuffix(" images")) for _, made, _ in states) == progress.done
+        )
         assert all(rate.endswith(" img/s") for *_, rate in states)
-        assert all(hand == "idle" or hand.removeprefix("shard ") in map(str, range(12)) for hand, *_ in states)
+        assert all(
+            hand == "idle" or hand.removeprefix("shard ") in map(str, range(12))
+            for hand, *_ in states
+        )
     assert any("shard" in state for state in seen[1].workers.values())
     assert all(state.startswith("idle") for state in seen[-1].workers.values())
 
 
-@pytest.mark.parametrize(("gone", "words"), [("D", "D is gone"), ("D/shards", "0 of 40 samples"), ("one", "5 of 40")])
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [("D", "D is gone"), ("D/shards", "0 of 40 samples"), ("one", "5 of 40")],
+)
 def test_what_is_said_to_be_safe_lies_on_disk(tmp_path, pieces, gone, words):
     """Somebody deletes the folder, or parts of it, during the run."""
     folder = tmp_path / "D"
@@ -142,7 +163,21 @@ def test_a_mistake_that_meets_every_sample_ends_early(tmp_path, pieces):
 
 def test_the_command_line_ends_with_4(tmp_path, stumble, lenssim):
     stumble(6)
-    command = ("generate", "--model", "III", "--n", 12, "--seed", 7, "--shard-size", 4, "--workers", 0, "--out", "D")
+    command = (
+        "generate",
+        "--model",
+        "III",
+        "--n",
+        12,
+        "--seed",
+        7,
+        "--shard-size",
+        4,
+        "--workers",
+        0,
+        "--out",
+        "D",
+    )
     done = lenssim(*command)
     assert done.code == 4
     assert "sample 6: ValueError: the sky fell down" in done.err
@@ -153,14 +188,23 @@ def test_the_command_line_ends_with_4(tmp_path, stumble, lenssim):
 
 def test_a_worker_with_other_libraries_is_refused(tmp_path, monkeypatch):
     asked = plan()
-    monkeypatch.setattr(generating, "versions", lambda name: {**asked.config["versions"], "numpy": "0.1"})
+    monkeypatch.setattr(
+        generating, "versions", lambda name: {**asked.config["versions"], "numpy": "0.1"}
+    )
     with pytest.raises(ConfigError, match=r"a worker has \{'numpy': '0.1'\}.*bits differ"):
         generate(tmp_path / "D", asked)
 
 
 @pytest.mark.parametrize(
     ("text", "picked"),
-    [("3::8", [3, 11, 19]), ("0:3", [0, 1, 2]), ("5", [5]), ("18:", [18, 19]), ("40", []), ("::7", [0, 7, 14])],
+    [
+        ("3::8", [3, 11, 19]),
+        ("0:3", [0, 1, 2]),
+        ("5", [5]),
+        ("18:", [18, 19]),
+        ("40", []),
+        ("::7", [0, 7, 14]),
+    ],
 )
 def test_shares(text, picked):
     assert list(share(text, 20)) == picked
@@ -173,7 +217,21 @@ def test_shares_that_are_none(text):
 
 
 def test_shares_make_the_whole_and_seal_completes_it(tmp_path, lenssim):
-    command = ("generate", "--model", "III", "--n", 12, "--seed", 7, "--shard-size", 4, "--workers", 0, "--out", "D")
+    command = (
+        "generate",
+        "--model",
+        "III",
+        "--n",
+        12,
+        "--seed",
+        7,
+        "--shard-size",
+        4,
+        "--workers",
+        0,
+        "--out",
+        "D",
+    )
     first = lenssim(*command, "--shards", "0::2")
     assert first.code == 0
     assert "D: 2 of 3 shards, 8 images" in first.out
@@ -184,21 +242,42 @@ def test_shares_make_the_whole_and_seal_completes_it(tmp_path, lenssim):
     assert lenssim(*command, "--shards", "1::2").code == 0
     sealed = lenssim("seal", "D", "--json")
     assert sealed.code == 0
-    assert json.loads(sealed.out)["fingerprint"] == generate(tmp_path / "E", plan()).fingerprint
+    assert (
+        json.loads(sealed.out)["fingerprint"]
+        == generate(tmp_path / "E", plan()).fingerprint
+    )
     assert lenssim("verify", "D").code == 0
 
 
 def drive(folder: Path, workers: int) -> subprocess.Popen:
-    command = [sys.executable, str(PIECES), str(folder), "40", "1", str(workers), "0.2", "stoppable"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command = [
+        sys.executable,
+        str(PIECES),
+        str(folder),
+        "40",
+        "1",
+        str(workers),
+        "0.2",
+        "stoppable",
+    ]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("workers", "number", "group"),
-    [(0, signal.SIGINT, True), (0, signal.SIGTERM, False), (2, signal.SIGINT, True), (2, signal.SIGTERM, False)],
+    [
+        (0, signal.SIGINT, True),
+        (0, signal.SIGTERM, False),
+        (2, signal.SIGINT, True),
+        (2, signal.SIGTERM, False),
+    ],
 )
-def test_a_signal_lets_what_is_in_hand_be_finished(tmp_path, pieces, workers, number, group):
+def test_a_signal_lets_what_is_in_hand_be_finished(
+    tmp_path, pieces, workers, number, group
+):
     """Ctrl-C of a terminal reaches workers too; they go on until their shard is there."""
     folder = tmp_path / "D"
     process = drive(folder, workers)
@@ -209,7 +288,10 @@ def test_a_signal_lets_what_is_in_hand_be_finished(tmp_path, pieces, workers, nu
     assert process.returncode == 128 + number, errors
     assert "stopping when the shards in hand are finished" in errors
     done = len(list(folder.glob("shards/0*.json")))
-    assert f"stopped: {done} of 40 samples are done and safe; repeat the command to continue" in errors
+    assert (
+        f"stopped: {done} of 40 samples are done and safe; repeat the command to continue"
+        in errors
+    )
     assert "Traceback" not in errors
     assert 0 < done < 40
     assert pieces.leftovers(folder) == []
@@ -218,7 +300,16 @@ def test_a_signal_lets_what_is_in_hand_be_finished(tmp_path, pieces, workers, nu
 
 def test_a_second_signal_stops_at_once(tmp_path, pieces):
     process = subprocess.Popen(
-        [sys.executable, str(PIECES), str(tmp_path / "D"), "4", "1", "0", "30", "stoppable"],
+        [
+            sys.executable,
+            str(PIECES),
+            str(tmp_path / "D"),
+            "4",
+            "1",
+            "0",
+            "30",
+            "stoppable",
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -240,7 +331,9 @@ def disk(tmp_path):
     place.mkdir()
     if os.geteuid() != 0:
         pytest.skip("mounting a disk needs root")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(place)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(place)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     yield place
@@ -254,7 +347,11 @@ def test_a_disk_that_goes_away_stops_the_run_cleanly(tmp_path, pieces, disk, way
 
     def revoke(progress: Progress) -> None:
         if progress.done == 10:
-            command = ["mount", "-o", "remount,ro", str(disk)] if way == "read-only" else ["umount", "-l", str(disk)]
+            command = (
+                ["mount", "-o", "remount,ro", str(disk)]
+                if way == "read-only"
+                else ["umount", "-l", str(disk)]
+            )
             subprocess.run(command, check=True)
 
     words = {

@@ -26,7 +26,9 @@ from lenssim.simulate.preset import load_preset, presets
 GOLDEN = Path(__file__).parents[1] / "golden" / "datasets.json"
 
 
-def make(folder: Path, n: int = 50, *, workers: int = 0, model: str = "III", **options) -> str:
+def make(
+    folder: Path, n: int = 50, *, workers: int = 0, model: str = "III", **options
+) -> str:
     plan = make_plan(load_preset(model), n, **{"seed": 3, **options}, folder=folder)
     return generate(folder, plan, workers=workers).fingerprint
 
@@ -39,9 +41,16 @@ def undisturbed(tmp_path_factory) -> str:
 @pytest.mark.dask
 @pytest.mark.parametrize(
     ("workers", "shard_size"),
-    [(0, 7), (0, 50), (0, 1), *(pytest.param(*some, marks=pytest.mark.thorough) for some in ((1, 20), (3, 9)))],
+    [
+        (0, 7),
+        (0, 50),
+        (0, 1),
+        *(pytest.param(*some, marks=pytest.mark.thorough) for some in ((1, 20), (3, 9))),
+    ],
 )
-def test_fingerprint_does_not_depend_on_workers_or_shards(tmp_path, undisturbed, workers, shard_size):
+def test_fingerprint_does_not_depend_on_workers_or_shards(
+    tmp_path, undisturbed, workers, shard_size
+):
     assert make(tmp_path / "D", workers=workers, shard_size=shard_size) == undisturbed
     assert verify(tmp_path / "D").problems == []
 
@@ -51,9 +60,17 @@ def test_a_data_set_is_a_prefix_of_a_larger_one(tmp_path, undisturbed):
     assert make(tmp_path / "grown", 50, shard_size=30) == undisturbed
     assert make(tmp_path / "grown", 80) == larger  # and the shard size is remembered
     assert verify(tmp_path / "grown").problems == []
-    small = np.concatenate([read_samples(tmp_path / "grown/shards" / shard_name(i)).images for i in range(2)])
+    small = np.concatenate(
+        [read_samples(tmp_path / "grown/shards" / shard_name(i)).images for i in range(2)]
+    )
     np.testing.assert_array_equal(
-        small, np.concatenate([read_samples(tmp_path / "large/shards" / shard_name(i)).images for i in range(2)])
+        small,
+        np.concatenate(
+            [
+                read_samples(tmp_path / "large/shards" / shard_name(i)).images
+                for i in range(2)
+            ]
+        ),
     )
     assert larger != undisturbed
 
@@ -61,20 +78,36 @@ def test_a_data_set_is_a_prefix_of_a_larger_one(tmp_path, undisturbed):
 def test_same_data_set_same_bytes(tmp_path):
     for name in "ab":
         make(tmp_path / name, shard_size=32)
-    files = [sorted(p.relative_to(tmp_path / name) for p in (tmp_path / name).rglob("*.*")) for name in "ab"]
+    files = [
+        sorted(p.relative_to(tmp_path / name) for p in (tmp_path / name).rglob("*.*"))
+        for name in "ab"
+    ]
     assert files[0] == files[1]
     for file in files[0]:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+        assert (tmp_path / "a" / file).read_bytes() == (
+            tmp_path / "b" / file
+        ).read_bytes(), file
 
 
 def test_seeds_splits_and_noise_make_other_data(tmp_path, undisturbed):
     options = [{"seed": 4}, {"split": "test"}, {"noise": "none"}, {"supersampling": 2}]
-    prints = {make(tmp_path / str(i), 6, **option) for i, option in enumerate([{}, *options])}
+    prints = {
+        make(tmp_path / str(i), 6, **option) for i, option in enumerate([{}, *options])
+    }
     assert len(prints) == 5
 
 
-PUBLISHED = ("I", "II", "III")  # others hold thousands of haloes and sample adaptively: one engine, one noise
-GOLDEN_SETS = [(m, kind, name) for m in PUBLISHED for kind in load_preset(m).noise for name in sorted(ENGINES)]
+PUBLISHED = (
+    "I",
+    "II",
+    "III",
+)  # others hold thousands of haloes and sample adaptively: one engine, one noise
+GOLDEN_SETS = [
+    (m, kind, name)
+    for m in PUBLISHED
+    for kind in load_preset(m).noise
+    for name in sorted(ENGINES)
+]
 GOLDEN_SETS += [
     pytest.param(m, load_preset(m).noise[0], "batched", marks=pytest.mark.thorough)
     for m in presets()
@@ -88,7 +121,9 @@ def test_golden_data_sets(tmp_path, model, noise, engine_name):
 
     To renew after a deliberate change: LENSSIM_RENEW_GOLDEN=1 pytest -n 0 -m "not slow" -k golden
     """
-    fingerprint = make(tmp_path / "D", 6, model=model, noise=noise, seed=1, engine_name=engine_name)
+    fingerprint = make(
+        tmp_path / "D", 6, model=model, noise=noise, seed=1, engine_name=engine_name
+    )
     images = read_samples(tmp_path / "D/shards" / shard_name(0)).images.astype(np.float64)
     conditions = {
         "versions": {**read_plan(tmp_path / "D").config["versions"], "lenssim": ""},
@@ -169,7 +204,18 @@ def test_a_damaged_or_missing_shard_is_made_again(tmp_path):
     assert verify(tmp_path / "D").problems == []
 
 
-COMMAND = [sys.executable, "-m", "lenssim", "generate", "--model", "III", "--n", "50", "--seed", "3"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "lenssim",
+    "generate",
+    "--model",
+    "III",
+    "--n",
+    "50",
+    "--seed",
+    "3",
+]
 
 
 def start(folder: Path, workers: int) -> subprocess.Popen:
@@ -189,7 +235,9 @@ def leftovers(folder: Path) -> list[Path]:
 def processes() -> multiprocessing.context.BaseContext:
     """Real processes that start with everything imported, so that a kill meets them at work."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lenssim.simulate.engines.batched.engine", "lenssim.simulate.engines.lenstronomy"])
+    context.set_forkserver_preload(
+        ["lenssim.simulate.engines.batched.engine", "lenssim.simulate.engines.lenstronomy"]
+    )
     return context
 
 
@@ -204,7 +252,9 @@ def test_kills_at_random_moments_change_nothing(tmp_path, undisturbed, processes
         process.kill()
         process.join()
         (folder / "manifest.json").unlink(missing_ok=True)
-        for record in sorted(folder.glob("shards/*.json"))[5:]:  # leave enough to do for those who follow
+        for record in sorted(folder.glob("shards/*.json"))[
+            5:
+        ]:  # leave enough to do for those who follow
             record.unlink()
     assert make(folder) == undisturbed
     assert leftovers(folder) == []
@@ -228,7 +278,9 @@ def test_kills_of_a_driver_with_workers_change_nothing(tmp_path, undisturbed, ki
         for record in sorted(folder.glob("shards/*.json"))[4:]:
             record.unlink()
     deadline = time.monotonic() + 30
-    while leftovers(folder) and time.monotonic() < deadline:  # an orphaned worker may live for a moment
+    while (
+        leftovers(folder) and time.monotonic() < deadline
+    ):  # an orphaned worker may live for a moment
         sweep(folder / "shards")
         time.sleep(0.1)
     assert make(folder) == undisturbed
@@ -261,7 +313,9 @@ def test_the_audit_is_recorded_and_fails_loudly(tmp_path, monkeypatch):
     make(tmp_path / "E", 3, engine_name="lenstronomy")
     assert read_manifest(tmp_path / "E").audit is None
     monkeypatch.setitem(TOLERANCE, "float32", 1e-9)
-    with pytest.raises(IncompleteError, match="audit failed: an image differs from lenstronomy's"):
+    with pytest.raises(
+        IncompleteError, match="audit failed: an image differs from lenstronomy's"
+    ):
         make(tmp_path / "F", 3)
     assert not list((tmp_path / "F/shards").iterdir())
 
@@ -276,7 +330,10 @@ def test_engines_make_the_same_data_to_their_precision(tmp_path):
         make(tmp_path / name, 12, noise="none", **options)
         images[name] = read_samples(tmp_path / name / "shards" / shard_name(0)).images
     np.testing.assert_allclose(images["double"], images["reference"], rtol=1e-6, atol=1e-12)
-    assert np.abs(images["single"] - images["reference"]).max() < 1e-5 * images["reference"].max()
+    assert (
+        np.abs(images["single"] - images["reference"]).max()
+        < 1e-5 * images["reference"].max()
+    )
 
 
 def test_an_unfinished_data_set_says_so(tmp_path):
@@ -286,7 +343,9 @@ def test_an_unfinished_data_set_says_so(tmp_path):
     with pytest.raises(DataError, match="incomplete: all 3 shards are there; lenssim seal"):
         read_manifest(folder)
     (folder / "shards/000001.json").unlink()
-    with pytest.raises(DataError, match="incomplete: 2 of 3 shards; repeat its generate command"):
+    with pytest.raises(
+        DataError, match="incomplete: 2 of 3 shards; repeat its generate command"
+    ):
         read_manifest(folder)
 
 
@@ -294,11 +353,15 @@ def test_an_unfinished_data_set_says_so(tmp_path):
 def test_a_full_disk_stops_cleanly_and_resumes(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        with pytest.raises(IncompleteError, match=r"the disk is full.*(?s:.*)samples are done and safe"):
+        with pytest.raises(
+            IncompleteError, match=r"the disk is full.*(?s:.*)samples are done and safe"
+        ):
             make(disk / "D", shard_size=5)
         assert leftovers(disk) == []
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)

@@ -20,13 +20,17 @@ def check_header(header: fits.Header, name: str) -> None:
     wcs = WCS(header, naxis=2)
     middle = (camera.num_pix - 1) / 2
     places = wcs.wcs_pix2world([[middle, middle], [middle + 1, middle + 2]], 0)
-    np.testing.assert_allclose(places, [[0, 0], [camera.pixel_scale, 2 * camera.pixel_scale]], atol=1e-12)
+    np.testing.assert_allclose(
+        places, [[0, 0], [camera.pixel_scale, 2 * camera.pixel_scale]], atol=1e-12
+    )
     assert [str(unit) for unit in wcs.wcs.cunit] == ["arcsec", "arcsec"]
 
 
 @pytest.mark.parametrize("name", ["III", "I"])
 def test_rendered_images_say_what_they_are(tmp_path, lenssim, name):
-    done = lenssim("render", "-m", name, "--seed", 5, "-o", "x.fits", "--engine", "lenstronomy")
+    done = lenssim(
+        "render", "-m", name, "--seed", 5, "-o", "x.fits", "--engine", "lenstronomy"
+    )
     assert done.code == 0, done.err
     with fits.open(tmp_path / "x.fits") as units:
         header = units[0].header

@@ -14,7 +14,20 @@ from lenssim.data.format.reading import read_samples
 from lenssim.data.inspection.verification import verify
 from lenssim.errors import LenssimError
 
-CLASSES = ("no_sub", "cdm", "axion", "Axion", "空白", "ü", "a b", "train", "val", "-x", "a:b", "test")
+CLASSES = (
+    "no_sub",
+    "cdm",
+    "axion",
+    "Axion",
+    "空白",
+    "ü",
+    "a b",
+    "train",
+    "val",
+    "-x",
+    "a:b",
+    "test",
+)
 STEMS = ("a", "b", "image 1", "空白", "é", "n" * 240, "c\nd", "x;y", "bad\udcff", "-o")
 SIDE = 12
 
@@ -106,9 +119,13 @@ def add_oddity(draw: random.Random, home: Path) -> None:
         "link to itself": lambda: (home / "up").symlink_to("..", target_is_directory=True),
         "pipe": lambda: os.mkfifo(place),
         "folder as file": lambda: place.mkdir(),
-        "empty class": lambda: (home.parent / f"empty{draw.randrange(99)}").mkdir(exist_ok=True),
+        "empty class": lambda: (home.parent / f"empty{draw.randrange(99)}").mkdir(
+            exist_ok=True
+        ),
         "loose image": lambda: write(home.parent / "loose.npy", pixels(draw)),
-        "linked class": lambda: (home.parent / "linked").symlink_to(home.name, target_is_directory=True),
+        "linked class": lambda: (home.parent / "linked").symlink_to(
+            home.name, target_is_directory=True
+        ),
     }
     makers[draw.choice(sorted(makers))]()
 
@@ -122,7 +139,11 @@ def truncated(draw: random.Random, path: Path) -> None:
 def drawn_folder(draw: random.Random, root: Path) -> None:
     """A folder of class folders: good in one of three cases, with one to three things amiss in the others."""
     kinds = {name: GOOD[name] for name in draw.sample(sorted(GOOD), draw.randint(1, 3))}
-    names = draw.sample(CLASSES[:3], 2) if draw.random() < 0.6 else draw.sample(CLASSES, draw.randint(1, 3))
+    names = (
+        draw.sample(CLASSES[:3], 2)
+        if draw.random() < 0.6
+        else draw.sample(CLASSES, draw.randint(1, 3))
+    )
     for name in names:
         home = root / name
         home.mkdir(parents=True)
@@ -139,10 +160,16 @@ def drawn_folder(draw: random.Random, root: Path) -> None:
 def images_in(root: Path) -> int:
     """What a careful person would count: regular files with an image's ending in the class folders."""
     endings = (".npy", ".npz", ".fits", ".fits.gz")
-    homes = [home for home in root.iterdir() if home.is_dir() and not home.name.startswith((".", "__"))]
+    homes = [
+        home
+        for home in root.iterdir()
+        if home.is_dir() and not home.name.startswith((".", "__"))
+    ]
     files = [path for home in homes for path in home.iterdir()]
     return sum(
-        path.name.lower().endswith(endings) and not path.name.startswith(".") and (path.is_file() or path.is_symlink())
+        path.name.lower().endswith(endings)
+        and not path.name.startswith(".")
+        and (path.is_file() or path.is_symlink())
         for path in files
     )
 
@@ -164,7 +191,9 @@ def check(seed: int, tmp_path: Path) -> bool:
     manifest, refusal = attempt(root, out, note=notes.append)
     if manifest is None:
         assert str(root) in refusal, f"{seed}: a refusal names what it is about"
-        assert refusal.isprintable(), f"{seed}: a message holds nothing that a terminal obeys"
+        assert refusal.isprintable(), (
+            f"{seed}: a message holds nothing that a terminal obeys"
+        )
         assert not out.exists(), f"{seed}: a refusal leaves nothing"
         check_skipped(seed, root, tmp_path / "E")
         return False

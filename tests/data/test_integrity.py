@@ -13,7 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.exchange.export import UNFINISHED, export_fits, export_npy, export_webdataset
+from lenssim.data.exchange.export import (
+    UNFINISHED,
+    export_fits,
+    export_npy,
+    export_webdataset,
+)
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan, read_manifest, read_plan
 from lenssim.data.format.reading import read_samples
@@ -22,7 +27,13 @@ from lenssim.data.inspection.contact_sheet import contact_sheets
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError, VerificationError
+from lenssim.errors import (
+    ConfigError,
+    DataError,
+    IncompleteError,
+    StorageError,
+    VerificationError,
+)
 
 EXPORTS = {"npy": export_npy, "fits": export_fits, "webdataset": export_webdataset}
 COPIES = {
@@ -35,7 +46,9 @@ COPIES = {
 
 @pytest.fixture(scope="session")
 def flips():
-    spec = importlib.util.spec_from_file_location("flips", Path(__file__).parents[1] / "flips.py")
+    spec = importlib.util.spec_from_file_location(
+        "flips", Path(__file__).parents[1] / "flips.py"
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules["flips"] = module
     spec.loader.exec_module(module)
@@ -66,13 +79,18 @@ def names(folder: Path) -> set[str]:
 def test_what_copies_data_refuses_damaged_shards(data, tmp_path, copy):
     with h5py.File(data / "shards/000000.h5", "r+") as file:
         file["images"][:] = 0
-    with pytest.raises(VerificationError, match=r"000000\.h5: dataset images does not hold what was written"):
+    with pytest.raises(
+        VerificationError,
+        match=r"000000\.h5: dataset images does not hold what was written",
+    ):
         COPIES[copy](data, tmp_path / "out")
 
 
 def test_every_flipped_byte_is_found_by_verify_and_by_who_judges(data, flips):
     """By verify in every file but the card; by evaluation in the files that it reads."""
-    files = sorted(path for path in data.rglob("*") if path.is_file() and path.name != "card.md")
+    files = sorted(
+        path for path in data.rglob("*") if path.is_file() and path.name != "card.md"
+    )
     assert len(files) == 8
     rows = np.arange(30)
     for flip in flips.random_flips(files, 100):
@@ -103,7 +121,10 @@ def test_a_shard_of_another_data_set_is_refused_on_opening(data, tmp_path, piece
 def test_small_columns_are_hashed_when_they_are_read(data, column):
     with h5py.File(data / "shards/000002.h5", "r+") as file:
         file[column][...] = file[column][...][::-1]
-    with pytest.raises(VerificationError, match=rf"000002\.h5: dataset {column} does not hold what was written"):
+    with pytest.raises(
+        VerificationError,
+        match=rf"000002\.h5: dataset {column} does not hold what was written",
+    ):
         ShardDataset(data).params  # noqa: B018
 
 
@@ -117,7 +138,10 @@ def link_to_elsewhere(folder: Path, tmp_path: Path) -> None:
 
 def equal_numbers(folder: Path, tmp_path: Path) -> None:
     for suffix in (".h5", ".json"):
-        shutil.copy((folder / "shards/000000").with_suffix(suffix), (folder / "shards/000001").with_suffix(suffix))
+        shutil.copy(
+            (folder / "shards/000000").with_suffix(suffix),
+            (folder / "shards/000001").with_suffix(suffix),
+        )
     document = read_json(folder / "shards/000001.json")
     write_json(folder / "shards/000001.json", document | {"first": 10, "last": 19})
 
@@ -131,7 +155,9 @@ def another_shape(folder: Path, tmp_path: Path) -> None:
 
 def another_data_set(folder: Path, tmp_path: Path) -> None:
     path = folder / "shards/000001.h5"
-    path.write_bytes(path.read_bytes().replace(read_plan(folder).config_hash.encode(), b"0" * 64))
+    path.write_bytes(
+        path.read_bytes().replace(read_plan(folder).config_hash.encode(), b"0" * 64)
+    )
 
 
 SPOILED = {
@@ -156,7 +182,10 @@ BROKEN = {
     "NaN": (lambda s: s.images.__setitem__((3, 0, 2, 2), np.nan), "1 images hold NaN"),
     "labels": (lambda s: s.labels.__setitem__(3, 7), r"labels outside 0\.\.2"),
     "numbers": (lambda s: s.index.__setitem__(3, 4), "the sample numbers are not those"),
-    "params": (lambda s: s.params["theta_E"].__setitem__(3, np.inf), "params/theta_E: infinite"),
+    "params": (
+        lambda s: s.params["theta_E"].__setitem__(3, np.inf),
+        "params/theta_E: infinite",
+    ),
 }
 
 
@@ -216,7 +245,11 @@ def read_manifest_record(folder: Path, shard: int) -> dict:
 
 
 def plan_json(folder: Path, **changes) -> None:
-    document = {name: value for name, value in read_json(folder / "plan.json").items() if name != "sha256"}
+    document = {
+        name: value
+        for name, value in read_json(folder / "plan.json").items()
+        if name != "sha256"
+    }
     write_json(folder / "plan.json", document | changes)
 
 
@@ -230,7 +263,9 @@ def test_a_plan_without_end_is_refused(data, lenssim, command):
 
 
 @pytest.mark.parametrize(("command", "code"), [("info", 0), ("seal", 4), ("verify", 4)])
-def test_the_work_is_bounded_by_the_files_there_are(data, lenssim, monkeypatch, command, code):
+def test_the_work_is_bounded_by_the_files_there_are(
+    data, lenssim, monkeypatch, command, code
+):
     """Of a million shards that a plan states, those are looked at that exist."""
     import lenssim.data.format.manifest as manifest
 
@@ -281,7 +316,9 @@ def test_modes_follow_the_umask(tmp_path, pieces, mask):
 
 
 @pytest.mark.parametrize("layout", EXPORTS)
-def test_an_export_that_a_full_disk_stopped_is_continued(data, tmp_path, monkeypatch, layout):
+def test_an_export_that_a_full_disk_stopped_is_continued(
+    data, tmp_path, monkeypatch, layout
+):
     import lenssim.data.exchange.export as module
 
     export, write, files = EXPORTS[layout], module.write, []
@@ -293,7 +330,9 @@ def test_an_export_that_a_full_disk_stopped_is_continued(data, tmp_path, monkeyp
         write(path, content, **options)
 
     monkeypatch.setattr(module, "write", full_disk)
-    with pytest.raises(IncompleteError, match=r"the disk is full(?s:.*)repeat the command to continue"):
+    with pytest.raises(
+        IncompleteError, match=r"the disk is full(?s:.*)repeat the command to continue"
+    ):
         export(data, tmp_path / "out")
     monkeypatch.undo()
     assert UNFINISHED in names(tmp_path / "out")
@@ -304,7 +343,11 @@ def test_an_export_that_a_full_disk_stopped_is_continued(data, tmp_path, monkeyp
     export(data, tmp_path / "out")
     export(data, tmp_path / "whole")
     contents = [
-        {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
+        }
         for root in (tmp_path / "out", tmp_path / "whole")
     ]
     assert contents[0] == contents[1]
@@ -312,7 +355,9 @@ def test_an_export_that_a_full_disk_stopped_is_continued(data, tmp_path, monkeyp
         export(data, tmp_path / "out")
 
 
-WRITES = {"show": ("show", "D")} | {name: ("export", "D", "--to", name, "-o", "disk/x") for name in EXPORTS}
+WRITES = {"show": ("show", "D")} | {
+    name: ("export", "D", "--to", name, "-o", "disk/x") for name in EXPORTS
+}
 
 
 @pytest.mark.parametrize("command", WRITES)
@@ -336,7 +381,9 @@ def test_read_only_targets_are_named(data, lenssim, monkeypatch, command):
 def test_a_really_full_disk(data, tmp_path, layout):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
@@ -361,7 +408,19 @@ def galaxies(path: Path) -> Path:
 
 
 def make_with_galaxies(lenssim, path: Path, n: int, out: str):
-    command = ("generate", "-m", "III", "--galaxies", path, "-n", n, "--shard-size", 4, "--workers", 0)
+    command = (
+        "generate",
+        "-m",
+        "III",
+        "--galaxies",
+        path,
+        "-n",
+        n,
+        "--shard-size",
+        4,
+        "--workers",
+        0,
+    )
     return lenssim(*command, "--supersampling", 1, "-o", out)
 
 
@@ -372,7 +431,13 @@ def test_two_peoples_shards_of_the_same_galaxies_are_the_same_bytes(tmp_path, le
     moved = tmp_path / "two/g.npy"
     assert make_with_galaxies(lenssim, moved, 8, "a").code == 0
     assert make_with_galaxies(lenssim, moved, 8, "b").code == 0
-    for name in ("plan.json", "manifest.json", "card.md", "shards/000000.h5", "shards/000001.json"):
+    for name in (
+        "plan.json",
+        "manifest.json",
+        "card.md",
+        "shards/000000.h5",
+        "shards/000001.json",
+    ):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert str(tmp_path).encode() not in (tmp_path / "a" / name).read_bytes()
     done = lenssim("verify", "a", "--resimulate", 3)
@@ -388,7 +453,9 @@ def test_two_peoples_shards_of_the_same_galaxies_are_the_same_bytes(tmp_path, le
     assert "are not those the data set was planned with" in done.err
 
 
-def test_a_data_set_that_names_the_path_of_its_galaxies_goes_on(tmp_path, lenssim, monkeypatch):
+def test_a_data_set_that_names_the_path_of_its_galaxies_goes_on(
+    tmp_path, lenssim, monkeypatch
+):
     """Data sets of earlier versions keep their config and its hash."""
     import lenssim.data.generation.simulation as module
 
@@ -405,14 +472,24 @@ def test_a_data_set_that_names_the_path_of_its_galaxies_goes_on(tmp_path, lenssi
     assert "give --galaxies PATH, where they are now" in done.err
     assert lenssim("verify", "a", "--resimulate", 2, "--galaxies", "two/g.npy").code == 0
     assert make_with_galaxies(lenssim, tmp_path / "two/g.npy", 8, "a").code == 0
-    assert read_plan(tmp_path / "a").config_hash == old.config_hash == read_manifest(tmp_path / "a").config_hash
+    assert (
+        read_plan(tmp_path / "a").config_hash
+        == old.config_hash
+        == read_manifest(tmp_path / "a").config_hash
+    )
     assert lenssim("verify", "a", "--resimulate", 8, "--galaxies", "two/g.npy").code == 0
 
 
 def test_a_lost_plan_is_written_again(data, pieces):
     fingerprint = read_manifest(data).fingerprint
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (data / "shards").iterdir()}
+    hashes = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (data / "shards").iterdir()
+    }
     (data / "plan.json").unlink()
     assert any("no plan.json" in line for line in verify(data).problems)
     assert pieces.make(data, 30, 10).fingerprint == fingerprint
-    assert hashes == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (data / "shards").iterdir()}
+    assert hashes == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (data / "shards").iterdir()
+    }

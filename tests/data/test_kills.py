@@ -33,7 +33,15 @@ def undisturbed(tmp_path_factory, pieces) -> str:
 def drive(folder: Path, workers: int, seconds: float) -> subprocess.Popen:
     """A driver in a group of its own, as a terminal would start it."""
     return subprocess.Popen(
-        [sys.executable, PIECES, str(folder), str(N), str(SHARD), str(workers), str(seconds)],
+        [
+            sys.executable,
+            PIECES,
+            str(folder),
+            str(N),
+            str(SHARD),
+            str(workers),
+            str(seconds),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -42,7 +50,11 @@ def drive(folder: Path, workers: int, seconds: float) -> subprocess.Popen:
 
 
 def shards_done(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("shards/*.json") if path.name[0] != "."}
+    return {
+        path.name: path.stat().st_mtime_ns
+        for path in folder.glob("shards/*.json")
+        if path.name[0] != "."
+    }
 
 
 def wait_for(condition, seconds: float = 60.0) -> None:
@@ -52,21 +64,27 @@ def wait_for(condition, seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(0, 4), (2, 1), pytest.param(2, 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("workers", "kills"), [(0, 4), (2, 1), pytest.param(2, 20, marks=pytest.mark.slow)]
+)
 def test_killed_drivers(tmp_path, pieces, undisturbed, workers, kills):
     """SIGKILL at random moments; nothing that was finished is made again, and nothing temporary stays."""
     chance, folder = random.Random(kills), tmp_path / "D"
     for _ in range(kills):
         before = shards_done(folder)
         process = drive(folder, workers, 0.05)
-        wait_for(lambda: process.poll() is not None or len(shards_done(folder)) > len(before))  # noqa: B023
+        wait_for(
+            lambda: process.poll() is not None or len(shards_done(folder)) > len(before)
+        )
         time.sleep(chance.uniform(0, 0.3))
         os.killpg(process.pid, signal.SIGKILL) if chance.random() < 0.5 else process.kill()
         process.communicate()
         after = shards_done(folder)
         assert {name: after[name] for name in before} == before
         (folder / "manifest.json").unlink(missing_ok=True)
-        for record in sorted(folder.glob("shards/*.json"))[N // SHARD // 2 :]:  # leave enough to those who follow
+        for record in sorted(folder.glob("shards/*.json"))[
+            N // SHARD // 2 :
+        ]:  # leave enough to those who follow
             record.unlink()
 
     def nobody_writes() -> bool:  # an orphaned worker may live for a moment
@@ -98,7 +116,9 @@ def children(process: int) -> list[int]:
 def is_worker(process: int) -> bool:
     """Whether a process was forked by a fork server and listens as a dask worker does."""
     try:
-        return b"forkserver" in Path(f"/proc/{process}/cmdline").read_bytes() and not children(process)
+        return b"forkserver" in Path(
+            f"/proc/{process}/cmdline"
+        ).read_bytes() and not children(process)
     except OSError:
         return False
 
@@ -127,7 +147,9 @@ def test_workers_that_die_are_replaced(tmp_path, pieces, undisturbed, seconds):
 
 
 @pytest.mark.dask
-def test_a_shard_that_kills_its_workers_is_recorded_and_the_others_are_made(tmp_path, pieces, monkeypatch):
+def test_a_shard_that_kills_its_workers_is_recorded_and_the_others_are_made(
+    tmp_path, pieces, monkeypatch
+):
     from lenssim.data.generation import runners as cluster
     from lenssim.data.generation.failures import read_failures
 
@@ -139,7 +161,10 @@ def test_a_shard_that_kills_its_workers_is_recorded_and_the_others_are_made(tmp_
             os.kill(os.getpid(), signal.SIGKILL)
         return innocent(target, document, shard)
 
-    with pytest.raises(IncompleteError, match=r"1 of 4 shards failed.*(?s:.*)15 of 20 samples are done and safe"):
+    with pytest.raises(
+        IncompleteError,
+        match=r"1 of 4 shards failed.*(?s:.*)15 of 20 samples are done and safe",
+    ):
         build(tmp_path / "D", pieces.plan_of(20, 5), task, local_runner(1))
     assert [failure.shard for failure in read_failures(tmp_path / "D")] == [2]
     assert len(pieces.make(tmp_path / "D", 20, 5).shards) == 4
@@ -153,12 +178,31 @@ def scheduler(tmp_path):
 
     def start() -> tuple[subprocess.Popen, str]:
         file = tmp_path / f"scheduler-{len(running)}.json"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "cwd": tmp_path,
+        }
         command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-        options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+        options = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(file),
+        ]
         running.append(subprocess.Popen([*command, *options], **quiet))
         wait_for(lambda: file.exists() and file.stat().st_size)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard"]
+        worker = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+        ]
         options = ["--scheduler-file", str(file), "--death-timeout", "5", "--no-nanny"]
         running.append(subprocess.Popen([*worker, *options], **quiet))
         return running[-2], json.loads(file.read_text())["address"]
@@ -183,8 +227,16 @@ def test_killed_schedulers(tmp_path, pieces, undisturbed, scheduler, kills):
 
         thread = threading.Thread(target=kill)
         thread.start()
-        with pytest.raises(IncompleteError, match=r"connection to dask's scheduler was lost(?s:.*)repeat the command"):
-            build(folder, pieces.plan_of(N, SHARD), pieces.slow_task(0.05), scheduler_runner(address))
+        with pytest.raises(
+            IncompleteError,
+            match=r"connection to dask's scheduler was lost(?s:.*)repeat the command",
+        ):
+            build(
+                folder,
+                pieces.plan_of(N, SHARD),
+                pieces.slow_task(0.05),
+                scheduler_runner(address),
+            )
         thread.join()
     _, address = scheduler()
     assert pieces.make(folder, N, SHARD, scheduler=address).fingerprint == undisturbed

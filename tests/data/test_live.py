@@ -20,7 +20,11 @@ def live() -> LiveDataset:
 
 def test_the_samples_are_those_of_the_shards(live, tiny_data):
     shards = ShardDataset(tiny_data)
-    assert (live.classes, live.image_shape, len(live)) == (shards.classes, shards.image_shape, len(shards))
+    assert (live.classes, live.image_shape, len(live)) == (
+        shards.classes,
+        shards.image_shape,
+        len(shards),
+    )
     assert live.config == shards.config
     rows = np.array([69, 3, 64, 0, 31])
     made, read = live.__getitems__(rows), shards.__getitems__(rows)
@@ -39,7 +43,10 @@ def test_it_has_no_end(live):
 def test_an_endless_set_gives_other_samples_of_the_same_split_every_epoch():
     plan = make_plan(load_preset("III"), 1300, seed=5)
     endless, fixed = LiveDataset(plan, endless=True), LiveDataset(plan)
-    orders = [BatchSampler(live.rows("train"), 64, drop_last=True, **live.order) for live in (endless, fixed)]
+    orders = [
+        BatchSampler(live.rows("train"), 64, drop_last=True, **live.order)
+        for live in (endless, fixed)
+    ]
     first, second, third = (orders[0].order(epoch) for epoch in range(3))
     assert not set(first) & set(second)
     assert not set(second) & set(third)
@@ -53,7 +60,10 @@ def test_it_travels_to_workers(live):
     again = pickle.loads(pickle.dumps(live))
     assert again.fingerprint == live.fingerprint
     np.testing.assert_array_equal(again.images(np.array([7])), live.images(np.array([7])))
-    batches = [batch["index"] for batch in DataLoader(live, batch_size=35, collate_fn=lambda batch: batch)]
+    batches = [
+        batch["index"]
+        for batch in DataLoader(live, batch_size=35, collate_fn=lambda batch: batch)
+    ]
     np.testing.assert_array_equal(np.concatenate(batches), np.arange(70))
 
 

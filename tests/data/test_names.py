@@ -13,8 +13,32 @@ from lenssim.data.inspection.verification import verify
 from lenssim.errors import DataError
 from lenssim.names import is_name, markdown, printable
 
-HOSTILE = ("/tmp/x/a", "../escaped", "a/b", "a\\b", ".", "..", ".git", "", "a\x1b[2J", "a\nb", "a\u202eb", "con:fuse")
-FRIENDLY = ("no_sub", "0", "no", "空白", "dunkle Materie", "Ω=1", "a.b-c", "größe", "λCDM+baryons", "(1)")
+HOSTILE = (
+    "/tmp/x/a",
+    "../escaped",
+    "a/b",
+    "a\\b",
+    ".",
+    "..",
+    ".git",
+    "",
+    "a\x1b[2J",
+    "a\nb",
+    "a\u202eb",
+    "con:fuse",
+)
+FRIENDLY = (
+    "no_sub",
+    "0",
+    "no",
+    "空白",
+    "dunkle Materie",
+    "Ω=1",
+    "a.b-c",
+    "größe",
+    "λCDM+baryons",
+    "(1)",
+)
 SCRIPT = "<script>alert(1)</script> | `x` [a](http://b)\n# \x1b[2J"
 
 
@@ -36,12 +60,16 @@ def signed(tmp_path, tiny_data):
 def test_a_class_that_cannot_be_a_name_is_refused_wherever_it_is_read(signed, name):
     assert not is_name(name)
     with pytest.raises(
-        DataError, match=r"plan\.json is not what lenssim writes: classes\.0: .* cannot be a name"
+        DataError,
+        match=r"plan\.json is not what lenssim writes: classes\.0: .* cannot be a name",
     ) as error:
         read_plan(signed("plan.json", classes=[name, "cdm", "axion"]))
     assert str(error.value).isprintable()
     for changes in ({"classes": [name, "cdm", "axion"]}, {"class_counts": {name: 70}}):
-        with pytest.raises(DataError, match=r"manifest\.json is not what lenssim writes: .* cannot be a name"):
+        with pytest.raises(
+            DataError,
+            match=r"manifest\.json is not what lenssim writes: .* cannot be a name",
+        ):
             read_manifest(signed("manifest.json", **changes))
 
 
@@ -54,10 +82,15 @@ def test_names_of_any_script_are_names(signed, name):
 def test_commands_refuse_what_would_leave_their_folder(signed, lenssim, tmp_path):
     folder = signed("plan.json", classes=["../../escaped", "cdm", "axion"])
     write_json(
-        folder / "manifest.json", {**read_json(folder / "manifest.json"), "classes": ["../../escaped", "b", "c"]}
+        folder / "manifest.json",
+        {**read_json(folder / "manifest.json"), "classes": ["../../escaped", "b", "c"]},
     )
     before = sorted(tmp_path.iterdir())
-    for command in (("export", folder, "--to", "npy", "--out", "target/inner"), ("show", folder), ("info", folder)):
+    for command in (
+        ("export", folder, "--to", "npy", "--out", "target/inner"),
+        ("show", folder),
+        ("info", folder),
+    ):
         done = lenssim(*command)
         assert done.code == 1
         assert "cannot be a name" in done.err
@@ -74,7 +107,9 @@ def test_texts_of_a_plan_reach_neither_terminal_nor_markdown_raw(signed, lenssim
     assert "\x1b" not in done.out + done.err
     assert json.loads(lenssim("info", folder, "--json").out)["noise"] == SCRIPT
     card = card_text(read_plan(folder), read_manifest(signed("plan.json")), SCRIPT)
-    prose = [line for line in card.splitlines() if not line.startswith("    ")]  # but for the command, which is code
+    prose = [
+        line for line in card.splitlines() if not line.startswith("    ")
+    ]  # but for the command, which is code
     assert "<script>" not in "\n".join(prose)
     assert "\x1b" not in card
     assert card.count("\n# ") + card.startswith("# ") == 1
@@ -105,4 +140,7 @@ def test_verify_names_sources_in_front_of_their_lens(tiny_data, monkeypatch):
 
     monkeypatch.setattr(verifying, "read_samples", older)
     problems = verify(tiny_data).problems
-    assert any("sample 0: z_source_convention must lie behind z_lens" in problem for problem in problems)
+    assert any(
+        "sample 0: z_source_convention must lie behind z_lens" in problem
+        for problem in problems
+    )

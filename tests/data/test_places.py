@@ -85,7 +85,9 @@ def test_http_with_a_cache(folder, server, cache):
     assert sorted(path.name for path in cache.rglob("*.h5")) == ["000000.h5", "000006.h5"]
     before = len(asked)
     np.testing.assert_array_equal(ShardDataset(url).images(rows), here.images(rows))
-    assert not [path for path in asked[before:] if path.endswith("000006.h5")][7:]  # ranges of columns, no shard again
+    assert not [path for path in asked[before:] if path.endswith("000006.h5")][
+        7:
+    ]  # ranges of columns, no shard again
     assert far.params["theta_E"].tolist() == here.params["theta_E"].tolist()
     assert len(list(cache.rglob("*.h5"))) == 7
 
@@ -123,7 +125,9 @@ def test_what_is_damaged_on_the_way_is_refused(folder, tmp_path, cache):
     assert not list(cache.rglob("000003.h5"))
     data[labels] ^= 1
     (far / "shards/000003.h5").write_bytes(data)
-    with pytest.raises(DataError, match=r"000003.h5: dataset labels does not hold what was written"):
+    with pytest.raises(
+        DataError, match=r"000003.h5: dataset labels does not hold what was written"
+    ):
         ShardDataset(f"file://{far}")
 
 
@@ -145,7 +149,11 @@ def test_places_that_are_none(url, message):
 @pytest.mark.parametrize("stop", [7, 17], ids=["mid-epoch", "epoch end"])
 def test_resuming_in_another_world_keeps_the_order(request, kind, workers, stop):
     """World size 1, then 2, then 1: the global batches are those of an undisturbed run, in order, unsorted."""
-    place = f"file://{request.getfixturevalue('folder')}" if kind == "file" else request.getfixturevalue(kind)
+    place = (
+        f"file://{request.getfixturevalue('folder')}"
+        if kind == "file"
+        else request.getfixturevalue(kind)
+    )
     dataset = ShardDataset(place)
 
     def batches(state: dict | None, world: int, count: int) -> tuple[list[list[int]], dict]:
@@ -182,10 +190,15 @@ def test_resuming_in_another_world_keeps_the_order(request, kind, workers, stop)
 
 @pytest.mark.parametrize(("block", "mix"), [(1, 1), (64, 1), (64, 8), (100, 4), (7, 3)])
 @pytest.mark.parametrize("rising", [False, True])
-@pytest.mark.parametrize(("n", "batch", "world"), [(700, 40, 2), (97, 10, 1), (64, 64, 4), (500, 12, 3)])
+@pytest.mark.parametrize(
+    ("n", "batch", "world"), [(700, 40, 2), (97, 10, 1), (64, 64, 4), (500, 12, 3)]
+)
 def test_every_row_once_an_epoch_in_any_order(block, mix, rising, n, batch, world):
     options = {"block": block, "mix": mix, "rising": rising, "drop_last": True}
-    samplers = [BatchSampler(np.arange(n), batch, seed=1, rank=r, world=world, **options) for r in range(world)]
+    samplers = [
+        BatchSampler(np.arange(n), batch, seed=1, rank=r, world=world, **options)
+        for r in range(world)
+    ]
     for epoch in range(3):
         order = samplers[0].order(epoch)
         assert sorted(order.tolist()) == list(range(n))
@@ -195,15 +208,23 @@ def test_every_row_once_an_epoch_in_any_order(block, mix, rising, n, batch, worl
         assert set(counts.values()) == {1}
         if block > 1:
             window = block * mix
-            reach = [len(np.unique(order[i : i + window] // block)) for i in range(0, n, window)]
-            assert max(reach) <= 2 * mix  # what is read together lies in two windows at most
+            reach = [
+                len(np.unique(order[i : i + window] // block)) for i in range(0, n, window)
+            ]
+            assert (
+                max(reach) <= 2 * mix
+            )  # what is read together lies in two windows at most
         for sampler in samplers:
             sampler.epoch += 1
 
 
 def test_states_from_before_windows_are_understood():
     sampler = BatchSampler(np.arange(20), 4, block=2)
-    state = {key: value for key, value in sampler.state_dict().items() if key not in ("mix", "rising")}
+    state = {
+        key: value
+        for key, value in sampler.state_dict().items()
+        if key not in ("mix", "rising")
+    }
     sampler.load_state_dict({**state, "done": 3})
     assert sampler.done == 3
     with pytest.raises(ConfigError, match="mix: 1 saved, 8 now"):
@@ -221,7 +242,9 @@ def test_a_stream_follows_a_generation_that_runs(tmp_path):
             first.set()
             running.wait(30)
 
-    thread = threading.Thread(target=generate, args=(folder, plan), kwargs={"report": report})
+    thread = threading.Thread(
+        target=generate, args=(folder, plan), kwargs={"report": report}
+    )
     thread.start()
     assert first.wait(60)
     dataset = ShardDataset(f"{FOLLOW}{folder}")
@@ -241,7 +264,9 @@ def test_a_stream_follows_a_generation_that_runs(tmp_path):
     assert later.fingerprint == dataset.fingerprint
     resumed = sampler_of(later, batch=16)
     resumed.load_state_dict({**sampler.state_dict(), "done": 9})
-    assert [b["index"].tolist() for b in stream(later, resumed)] == [b["index"].tolist() for b in seen[9:]]
+    assert [b["index"].tolist() for b in stream(later, resumed)] == [
+        b["index"].tolist() for b in seen[9:]
+    ]
 
 
 def test_a_generation_that_stopped_is_not_waited_for(tmp_path, monkeypatch):
@@ -251,7 +276,9 @@ def test_a_generation_that_stopped_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(growing, "_PATIENCE", 0.3)
     monkeypatch.setattr(growing, "_LOOK_EVERY", 0.05)
     dataset = ShardDataset(f"{FOLLOW}{folder}")
-    with pytest.raises(DataError, match=r"000002.h5 is not there.*repeat the command that generates it"):
+    with pytest.raises(
+        DataError, match=r"000002.h5 is not there.*repeat the command that generates it"
+    ):
         dataset.images(np.array([9]))
 
 
@@ -271,10 +298,19 @@ HOSTILE = {
     "n": (lambda d: d.update(n=2**62), "n: "),
     "rows": (lambda d: d["shards"][1].update(rows=99), "do not add up to 700"),
     "fewer": (lambda d: d.update(shards=d["shards"][:-1]), "lists 6 shards, its plan 7"),
-    "hash": (lambda d: d["shards"][0].update(file_sha256="../../etc/passwd"), "file_sha256"),
-    "path": (lambda d: d["shards"][0].update(path="../../etc/passwd"), "path: Extra inputs"),
+    "hash": (
+        lambda d: d["shards"][0].update(file_sha256="../../etc/passwd"),
+        "file_sha256",
+    ),
+    "path": (
+        lambda d: d["shards"][0].update(path="../../etc/passwd"),
+        "path: Extra inputs",
+    ),
     "shapes": (lambda d: d["shards"][2].update(image_shape=[1, 8, 9]), "several shapes"),
-    "numbers": (lambda d: d["shards"][2].update(first=100, last=199), "rising sample numbers 100..199"),
+    "numbers": (
+        lambda d: d["shards"][2].update(first=100, last=199),
+        "rising sample numbers 100..199",
+    ),
 }
 
 
@@ -296,7 +332,9 @@ def test_numbers_that_come_twice_are_named(folder, tmp_path):
     shutil.copy(copy / "shards/000001.h5", copy / "shards/000002.h5")
     edit_manifest(copy, lambda d: d["shards"].__setitem__(2, d["shards"][1]))
     problems = verify(copy).problems
-    assert any("shards/000002.h5: sample number 100 comes twice" in line for line in problems)
+    assert any(
+        "shards/000002.h5: sample number 100 comes twice" in line for line in problems
+    )
     with pytest.raises(DataError, match="sample numbers repeat"):
         ShardDataset(copy)
 
@@ -314,7 +352,11 @@ def test_links_that_leave_the_folder_are_refused(folder, tmp_path, part):
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("params/theta_E", np.zeros(100, np.float16), "params/theta_E has the type float16"),
+        (
+            "params/theta_E",
+            np.zeros(100, np.float16),
+            "params/theta_E has the type float16",
+        ),
         ("params/theta_E", np.array([b"x"] * 100), "params/theta_E has the type |S1"),
         ("labels", np.zeros(100, np.int8), "labels has the type int8"),
         ("index", np.zeros(100), "index has the type float64"),

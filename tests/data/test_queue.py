@@ -48,7 +48,9 @@ def test_job_scripts_of_every_system(system):
     assert "--lifetime 6900s" in script  # five minutes before the queue's end
     assert "export OMP_NUM_THREADS=1" in script
     assert "module load python" in script
-    assert "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False" in script  # a paused worker would stay so for ever
+    assert (
+        "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False" in script
+    )  # a paused worker would stay so for ever
     assert "export DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE=0.95" in script
     assert "export TMPDIR=$LENSSIM_TMP" in script
     assert script.index("trap ") < script.index("module load python")
@@ -59,8 +61,21 @@ def test_job_scripts_of_every_system(system):
 @pytest.mark.parametrize("system", HEADS)
 def test_a_dry_run_prints_job_script_and_plan_and_makes_nothing(tmp_path, lenssim, system):
     text = f"system: {system}\njobs: 3\nworkers: 4\nmemory: 16GB\nwalltime: '02:00:00'\nqueue: long\naccount: lensing\n"
-    (tmp_path / "cluster.yaml").write_text(text + ("disk: 1GB\n" if system == "htcondor" else ""))
-    command = ("generate", "--model", "III", "--n", 1000, "--out", "D", "--cluster", "cluster.yaml", "--dry-run")
+    (tmp_path / "cluster.yaml").write_text(
+        text + ("disk: 1GB\n" if system == "htcondor" else "")
+    )
+    command = (
+        "generate",
+        "--model",
+        "III",
+        "--n",
+        1000,
+        "--out",
+        "D",
+        "--cluster",
+        "cluster.yaml",
+        "--dry-run",
+    )
     done = lenssim(*command)
     assert done.code == 0, done.err
     script, plan = done.out.removeprefix("# every job:\n").split("# the plan:\n")
@@ -72,7 +87,12 @@ def test_a_dry_run_prints_job_script_and_plan_and_makes_nothing(tmp_path, lenssi
 
 @pytest.mark.parametrize(
     ("walltime", "seconds", "lifetime"),
-    [("02:00:00", 7200, 6900), ("00:10:00", 600, 569), ("1-00:00:00", 86400, 86100), ("0:10:0", 600, 569)],
+    [
+        ("02:00:00", 7200, 6900),
+        ("00:10:00", 600, 569),
+        ("1-00:00:00", 86400, 86100),
+        ("0:10:0", 600, 569),
+    ],
 )
 def test_workers_leave_before_the_queue_kills_them(walltime, seconds, lifetime):
     queue = Queue(system="slurm", jobs=1, walltime=walltime)
@@ -86,7 +106,10 @@ def test_workers_leave_before_the_queue_kills_them(walltime, seconds, lifetime):
         ("system: slurm\njobs: 0", "jobs"),
         ("system: slurm\njobs: 2\nwall_time: '1:00:00'", "wall_time"),
         ("system: slurm\njobs: 2\nwalltime: 3600", "walltime"),
-        ("system: slurm\njobs: 2\njobs: 3", "line 3: the key 'jobs' comes twice, first in line 2"),
+        (
+            "system: slurm\njobs: 2\njobs: 3",
+            "line 3: the key 'jobs' comes twice, first in line 2",
+        ),
         ("system: slurm\njobs: 2\nwalltime: '10:00'", "write it as hours:minutes:seconds"),
         ("system: slurm\njobs: 2\nworkers: 8\nmemory: 4GB", "a worker needs 1.5 GB"),
         ("system: [", "is not YAML: line 1"),
@@ -109,8 +132,13 @@ def test_the_example_is_one(tmp_path, lenssim):
     assert "#SBATCH -p standard" in dry.out
     assert '"n": 100' in dry.out
     assert not (tmp_path / "D").exists()
-    assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--workers", 2).code == 2
-    assert lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--shards", "0::2").code == 2
+    assert (
+        lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--workers", 2).code == 2
+    )
+    assert (
+        lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--shards", "0::2").code
+        == 2
+    )
 
 
 QUEUE = {

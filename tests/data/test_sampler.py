@@ -13,7 +13,10 @@ sizes = st.tuples(st.integers(1, 300), st.integers(1, 12), st.integers(1, 5), st
 
 def ranks(n, batch, world, drop_last, **options):
     rows = np.arange(1000, 1000 + n)
-    return [BatchSampler(rows, batch, drop_last=drop_last, rank=rank, world=world, **options) for rank in range(world)]
+    return [
+        BatchSampler(rows, batch, drop_last=drop_last, rank=rank, world=world, **options)
+        for rank in range(world)
+    ]
 
 
 @given(sizes)
@@ -23,7 +26,11 @@ def test_every_row_comes_once_an_epoch(size):
     drop_last = drop_last or (world > 1 and n % batch != 0)
     samplers = ranks(n, batch, world, drop_last, seed=3)
     seen = [[list(b) for b in sampler] for sampler in samplers]
-    assert [len(batches) for batches in seen] == [len(sampler) for sampler in samplers] == [len(samplers[0])] * world
+    assert (
+        [len(batches) for batches in seen]
+        == [len(sampler) for sampler in samplers]
+        == [len(samplers[0])] * world
+    )
     counts = Counter(row for batches in seen for b in batches for row in b)
     assert set(counts.values()) <= {1}
     assert sum(counts.values()) == (n // batch * batch if drop_last else n)
@@ -34,10 +41,15 @@ def test_order_is_that_of_one_process_for_any_world_size(size, epoch):
     n, share, world, _ = size
     batch = share * world
     alone = BatchSampler(np.arange(n), batch, drop_last=True, seed=1)
-    together = [BatchSampler(np.arange(n), batch, drop_last=True, seed=1, rank=r, world=world) for r in range(world)]
+    together = [
+        BatchSampler(np.arange(n), batch, drop_last=True, seed=1, rank=r, world=world)
+        for r in range(world)
+    ]
     for sampler in (alone, *together):
         sampler.epoch = epoch
-    merged = [np.stack(parts, axis=1).ravel().tolist() for parts in zip(*together, strict=True)]
+    merged = [
+        np.stack(parts, axis=1).ravel().tolist() for parts in zip(*together, strict=True)
+    ]
     assert merged == list(alone)
 
 
@@ -69,7 +81,11 @@ def test_resuming_gives_what_an_undisturbed_run_gives(size, stop):
 
 def test_order_is_a_function_of_seed_and_epoch():
     rows = np.arange(100)
-    orders = {(s, e): tuple(BatchSampler(rows, 10, seed=s).order(e)) for s in range(3) for e in range(3)}
+    orders = {
+        (s, e): tuple(BatchSampler(rows, 10, seed=s).order(e))
+        for s in range(3)
+        for e in range(3)
+    }
     assert len(set(orders.values())) == 9
     assert all(sorted(order) == rows.tolist() for order in orders.values())
     assert tuple(BatchSampler(rows, 25, seed=1).order(2)) == orders[1, 2]
@@ -90,7 +106,11 @@ def test_a_place_of_another_order_is_refused():
     other = BatchSampler(np.arange(24), 6, seed=3, fingerprint="bb")
     with pytest.raises(ConfigError, match="seed: 2 saved, 3 now") as error:
         other.load_state_dict(sampler.state_dict())
-    for words in ("samples: 20 saved, 24 now", "batch_size: 4 saved, 6 now", "fingerprint: aa saved, bb now"):
+    for words in (
+        "samples: 20 saved, 24 now",
+        "batch_size: 4 saved, 6 now",
+        "fingerprint: aa saved, bb now",
+    ):
         assert words in str(error.value)
 
 

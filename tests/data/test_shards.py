@@ -30,7 +30,10 @@ def test_scenes_in_a_shard_are_those_that_were_drawn(tiny_data):
     assert kept.cosmology == drawn.cosmology
     for name, column in drawn.params.items():
         np.testing.assert_array_equal(kept.params[name], column)
-    images = [engine("batched").render(scenes.take(slice(0, 3)), preset.instrument) for scenes in (drawn, kept)]
+    images = [
+        engine("batched").render(scenes.take(slice(0, 3)), preset.instrument)
+        for scenes in (drawn, kept)
+    ]
     np.testing.assert_array_equal(*images)
 
 
@@ -41,7 +44,9 @@ def test_plain_h5py_reads_it(tiny_data):
         assert file["images"].chunks is None
         assert file["params/theta_E"].attrs["units"] == "arcsec"
         assert file["perturbers/point_mass/theta_E"].attrs["units"] == "arcsec"
-        assert file["perturbers/point_mass/offset"][-1] == len(file["perturbers/point_mass/theta_E"])
+        assert file["perturbers/point_mass/offset"][-1] == len(
+            file["perturbers/point_mass/theta_E"]
+        )
         assert file.attrs["schema"] == "lenssim-shard/1"
 
 

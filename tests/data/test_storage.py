@@ -87,7 +87,10 @@ def test_flat_images_stay_flat_enough(storage, value):
     images = np.full((1, 1, 4, 4), value, np.float32)
     stored, scale = encode(images, np.array([0]), storage)
     assert np.isfinite(decode(stored, scale)).all()
-    assert (np.abs(decode(stored, scale) - images) <= error_bound(images, scale, storage) + 2e-38).all()
+    assert (
+        np.abs(decode(stored, scale) - images)
+        <= error_bound(images, scale, storage) + 2e-38
+    ).all()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,9 @@ def test_every_storage_holds_the_same_sky(sets, storage, compress):
         scale = None if samples.scale is None else samples.scale[row % 64][None]
         bound = error_bound(true[i][None].astype(np.float64), scale, storage)
         assert (np.abs(here[i] - true[i])[None] <= bound).all()
-    np.testing.assert_array_equal(stored.images(np.arange(150)[::-1])[::-1], stored.images(np.arange(150)))
+    np.testing.assert_array_equal(
+        stored.images(np.arange(150)[::-1])[::-1], stored.images(np.arange(150))
+    )
 
 
 def test_fingerprints_tell_storages_apart_but_not_compression(sets):
@@ -127,7 +132,10 @@ def test_fingerprints_tell_storages_apart_but_not_compression(sets):
 
 
 def test_sizes(sets):
-    sizes = {kind: sum(path.stat().st_size for path in (f / "shards").glob("*.h5")) for kind, f in sets.items()}
+    sizes = {
+        kind: sum(path.stat().st_size for path in (f / "shards").glob("*.h5"))
+        for kind, f in sets.items()
+    }
     assert sizes["float16", False] < 0.6 * sizes["float32", False]
     assert sizes["int16", True] < 0.4 * sizes["float32", False]
 
@@ -149,14 +157,33 @@ def test_what_was_rounded_stays_so(sets, tmp_path):
 
 
 def test_the_command_line_repacks_and_exports(sets, tmp_path, lenssim):
-    done = lenssim("repack", sets["float32", False], "--out", "D", "--storage", "int16", "--compress")
+    done = lenssim(
+        "repack", sets["float32", False], "--out", "D", "--storage", "int16", "--compress"
+    )
     assert done.code == 0, done.err
     assert verify(sets["int16", True]).fingerprint in done.out
-    assert lenssim("verify", "D", "--resimulate", 3).out.count("3 samples made again and equal to the bit") == 1
+    assert (
+        lenssim("verify", "D", "--resimulate", 3).out.count(
+            "3 samples made again and equal to the bit"
+        )
+        == 1
+    )
     assert lenssim("repack", "D", "--out", "E", "--storage", "int8").code == 2
     assert lenssim("export", "D", "--to", "fits", "--out", "F").code == 0
     assert lenssim("export", "D", "--to", "webdataset", "--out", "F").code == 2
-    refused = lenssim("generate", "--model", "III", "--n", 150, "--seed", 5, "--out", "D", "--storage", "float16")
+    refused = lenssim(
+        "generate",
+        "--model",
+        "III",
+        "--n",
+        150,
+        "--seed",
+        5,
+        "--out",
+        "D",
+        "--storage",
+        "float16",
+    )
     assert "storage: int16 there, float16 asked for" in refused.err
 
 
@@ -169,23 +196,40 @@ def test_a_flipped_byte_in_a_compressed_shard_is_named(sets, tmp_path):
     with h5py.File(path) as file:
         chunk = file["images"].id.get_chunk_info(0)
         scale = file["scale"].id.get_offset()
-    for name, position in (("images", chunk.byte_offset + chunk.size // 2), ("scale", scale + 3)):
+    for name, position in (
+        ("images", chunk.byte_offset + chunk.size // 2),
+        ("scale", scale + 3),
+    ):
         damaged = bytearray(pristine)
         damaged[position] ^= 1
         path.write_bytes(damaged)
-        assert any(f"shards/000001.h5: dataset {name} " in line for line in verify(folder).problems)
+        assert any(
+            f"shards/000001.h5: dataset {name} " in line for line in verify(folder).problems
+        )
 
 
 def test_compression_bombs_and_other_filters_are_refused(tmp_path, sets):
     import shutil
 
     for name, options in {
-        "gzip": {"data": np.zeros((64, 1, 64, 64), np.float32), "chunks": True, "compression": "gzip"},
-        "absent": {"shape": (64, 1, 20_000, 20_000), "dtype": "f4", "chunks": (1, 1, 64, 64)},
+        "gzip": {
+            "data": np.zeros((64, 1, 64, 64), np.float32),
+            "chunks": True,
+            "compression": "gzip",
+        },
+        "absent": {
+            "shape": (64, 1, 20_000, 20_000),
+            "dtype": "f4",
+            "chunks": (1, 1, 64, 64),
+        },
         "huge": {"shape": (64, 1, 30_000, 30_000), "dtype": "f4"},
         "double": {"data": np.zeros((64, 1, 64, 64))},
     }.items():
-        path = Path(shutil.copy(sets["float32", False] / "shards/000000.h5", tmp_path / f"{name}.h5"))
+        path = Path(
+            shutil.copy(
+                sets["float32", False] / "shards/000000.h5", tmp_path / f"{name}.h5"
+            )
+        )
         with h5py.File(path, "r+") as file:
             del file["images"]
             file.create_dataset("images", **options)
@@ -201,14 +245,20 @@ def test_exports_hold_what_the_shards_hold(sets, tmp_path, kind):
         with fits.open(path, checksum=True) as units:
             rows = units["SAMPLES"].data["index"].astype(int)
             np.testing.assert_array_equal(units[0].data, dataset.images(rows))
-            np.testing.assert_array_equal(units["SAMPLES"].data["label"], dataset.labels[rows])
-            np.testing.assert_array_equal(units["SAMPLES"].data["theta_E"], dataset.params["theta_E"][rows])
+            np.testing.assert_array_equal(
+                units["SAMPLES"].data["label"], dataset.labels[rows]
+            )
+            np.testing.assert_array_equal(
+                units["SAMPLES"].data["theta_E"], dataset.params["theta_E"][rows]
+            )
             assert units["SAMPLES"].columns["theta_E"].unit == "arcsec"
             assert units[0].header["BUNIT"] == "electron/s"
     seen = []
     for path in export_webdataset(sets[kind], tmp_path / "tar"):
         with tarfile.open(path) as tar:
-            content = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
+            content = {
+                member.name: tar.extractfile(member).read() for member in tar.getmembers()
+            }
         for name in sorted(name for name in content if name.endswith(".npy")):
             number = int(name.removesuffix(".npy"))
             image = np.load(io.BytesIO(content[name]))

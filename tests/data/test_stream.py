@@ -45,7 +45,11 @@ def test_what_reading_raises_is_raised_by_name(dataset):
     sampler = BatchSampler(dataset.rows(), 4, shuffle=False)
     seen: list[int] = []
     with pytest.raises(DataError, match=r"000014\.h5 ends within its images"):
-        seen.extend(number for batch in stream(dataset, sampler, 2) for number in batch["index"].tolist())
+        seen.extend(
+            number
+            for batch in stream(dataset, sampler, 2)
+            for number in batch["index"].tolist()
+        )
     assert seen == list(range(112))
 
 
@@ -55,7 +59,10 @@ def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
     dataset = ShardDataset(tmp_path / "D")
 
     def open_shards() -> int:
-        links = (os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd"))
+        links = (
+            os.path.realpath(f"/proc/self/fd/{name}")
+            for name in os.listdir("/proc/self/fd")
+        )
         return sum(link.startswith(str(tmp_path)) for link in links)
 
     rows = np.random.default_rng(0).permutation(120)

@@ -58,12 +58,16 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "wanted"), CASES.items(), ids=lambda case: getattr(case, "__name__", ""))
+@pytest.mark.parametrize(
+    ("spoil", "wanted"), CASES.items(), ids=lambda case: getattr(case, "__name__", "")
+)
 def test_doctor_sees_what_is_wrong_and_how_to_mend_it(spoil, wanted, lenssim, monkeypatch):
     spoil(monkeypatch)
     done = lenssim("doctor", "--json", "--workers", 2)
     document = json.loads(done.out)
-    (finding,) = [Finding(**check) for check in document["checks"] if check["check"] == wanted[0]]
+    (finding,) = [
+        Finding(**check) for check in document["checks"] if check["check"] == wanted[0]
+    ]
     assert finding.state == wanted[1], finding
     assert finding.mend
     failed = any(check["state"] == FAIL for check in document["checks"])
@@ -74,18 +78,28 @@ def test_doctor_sees_what_is_wrong_and_how_to_mend_it(spoil, wanted, lenssim, mo
     assert wanted[0] in shown.out
 
 
-@pytest.mark.parametrize("spoil", [without_loopback, with_few_files], ids=lambda case: case.__name__)
-def test_a_run_with_workers_refuses_before_its_first_shard(spoil, lenssim, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "spoil", [without_loopback, with_few_files], ids=lambda case: case.__name__
+)
+def test_a_run_with_workers_refuses_before_its_first_shard(
+    spoil, lenssim, monkeypatch, tmp_path
+):
     spoil(monkeypatch)
-    done = lenssim("generate", "-m", "III", "-n", 128, "--shard-size", 64, "--workers", 2, "-o", "D")
+    done = lenssim(
+        "generate", "-m", "III", "-n", 128, "--shard-size", 64, "--workers", 2, "-o", "D"
+    )
     assert done.code == 2
     assert "--workers 0" in done.err
     assert not (tmp_path / "D").exists()
     require(0)  # alone it works
 
 
-def test_a_run_that_can_compile_nowhere_refuses_before_its_first_shard(lenssim, monkeypatch, tmp_path):
-    monkeypatch.setattr(surroundings.cache, "temporary_fault", lambda folder: "Read-only file system")
+def test_a_run_that_can_compile_nowhere_refuses_before_its_first_shard(
+    lenssim, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        surroundings.cache, "temporary_fault", lambda folder: "Read-only file system"
+    )
     monkeypatch.setenv("LENSSIM_CACHE", "/proc/x")
     monkeypatch.setattr("lenssim.simulate.engines.batched.settings.compiler", lambda: "g++")
     done = lenssim("generate", "-m", "III", "-n", 3, "--workers", 0, "-o", "D")
@@ -113,7 +127,9 @@ def test_what_the_system_refuses_is_no_fault_of_a_sample(code, tmp_path):
     def blame(plan, shard):
         raise AssertionError("samples were blamed")
 
-    with pytest.raises(SurroundingsError, match=r"/some/file: refused; no sample is at fault"):
+    with pytest.raises(
+        SurroundingsError, match=r"/some/file: refused; no sample is at fault"
+    ):
         attempt(refused, blame, str(tmp_path), plan.model_dump(mode="json"), 0)
     assert tries == [0, 0]
     assert not (tmp_path / "failures").exists()

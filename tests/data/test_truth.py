@@ -37,7 +37,9 @@ def eager():
 def plan(n=70, **options):
     document = yaml.safe_load(preset_text("III"))
     document["instrument"]["num_pix"] = 24
-    return make_plan(parse_preset(document), n, seed=5, device="cpu", **{"shard_size": 32, **options})
+    return make_plan(
+        parse_preset(document), n, seed=5, device="cpu", **{"shard_size": 32, **options}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,9 @@ def test_a_residual_is_that_of_a_smooth_fit_to_the_image(fitted):
         samples.scenes(),
         samples.truth["residual"],
     )
-    again = smooth_residual(samples.images[:3], scenes.take(slice(3)), camera, kernels="eager")
+    again = smooth_residual(
+        samples.images[:3], scenes.take(slice(3)), camera, kernels="eager"
+    )
     np.testing.assert_array_equal(residual[:3], again)
     chi2 = samples.params["chi2"]
     np.testing.assert_allclose(chi2, (residual.astype(float) ** 2).sum((1, 2, 3)))
@@ -75,10 +79,16 @@ def test_a_residual_is_that_of_a_smooth_fit_to_the_image(fitted):
 @pytest.mark.parametrize("name", ALL)
 def test_a_data_set_shows_a_picture_for_the_image(folder, fitted, name):
     data = fitted if name == "residual" else folder
-    plain, mine, rows = ShardDataset(data), ShardDataset(data, picture=name), np.array([20, 3, 31])
+    plain, mine, rows = (
+        ShardDataset(data),
+        ShardDataset(data, picture=name),
+        np.array([20, 3, 31]),
+    )
     assert mine.image_shape == (1, 24, 24)
     np.testing.assert_array_equal(mine.images(rows), plain.pictures(name, rows))
-    np.testing.assert_array_equal(mine.__getitems__(rows)["image"], plain.pictures(name, rows))
+    np.testing.assert_array_equal(
+        mine.__getitems__(rows)["image"], plain.pictures(name, rows)
+    )
     assert not np.array_equal(mine.images(rows), plain.images(rows))
     np.testing.assert_array_equal(mine.labels, plain.labels)
 
@@ -87,7 +97,9 @@ def test_pictures_are_what_they_say(folder):
     samples = read_samples(folder / SHARDS / shard_name(1))
     clean, kappa = samples.truth["clean"], samples.truth["kappa"]
     assert {clean.shape, kappa.shape, samples.images.shape} == {(32, 1, 24, 24)}
-    again = convergence(samples.scenes(), parse_preset(plan().config["preset"]).instrument, kernels="eager")
+    again = convergence(
+        samples.scenes(), parse_preset(plan().config["preset"]).instrument, kernels="eager"
+    )
     np.testing.assert_array_equal(kappa, again)
     assert not kappa[samples.labels == 0].any()
     assert (kappa[samples.labels > 0].max((1, 2, 3)) > 0.1).all()
@@ -102,35 +114,58 @@ def test_without_noise_images_are_clean(tmp_path):
     np.testing.assert_array_equal(samples.images, samples.truth["clean"])
 
 
-@pytest.mark.parametrize(("workers", "shard_size"), [pytest.param(2, 32, marks=pytest.mark.dask), (0, 64)])
+@pytest.mark.parametrize(
+    ("workers", "shard_size"), [pytest.param(2, 32, marks=pytest.mark.dask), (0, 64)]
+)
 def test_bits_do_not_depend_on_workers_or_shards(folder, tmp_path, workers, shard_size):
-    manifest = generate(tmp_path / "D", plan(truth=("kappa", "clean"), shard_size=shard_size), workers=workers)
+    manifest = generate(
+        tmp_path / "D",
+        plan(truth=("kappa", "clean"), shard_size=shard_size),
+        workers=workers,
+    )
     assert manifest.fingerprint == ShardDataset(folder).fingerprint
 
 
 def test_they_are_part_of_the_config_only_where_asked_for(folder):
     assert "truth" not in plan().config
     assert plan(truth=["kappa", "clean"]).config == plan().config | {"truth": list(BOTH)}
-    with pytest.raises(ConfigError, match=r"truth: \['clean', 'kappa'\] there, nothing asked for"):
+    with pytest.raises(
+        ConfigError, match=r"truth: \['clean', 'kappa'\] there, nothing asked for"
+    ):
         generate(folder, plan())
-    with pytest.raises(ConfigError, match=r"truth\[0\]|truth: \['clean', 'kappa'\] there, \['clean'\] asked for"):
+    with pytest.raises(
+        ConfigError,
+        match=r"truth\[0\]|truth: \['clean', 'kappa'\] there, \['clean'\] asked for",
+    ):
         generate(folder, plan(truth=["clean"]))
 
 
 def test_what_cannot_be_is_refused(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"unknown truth 'kapa'.*kappa"):
         plan(truth=["kapa"])
-    with pytest.raises(ConfigError, match="kappa needs the deflections of the batched engine"):
+    with pytest.raises(
+        ConfigError, match="kappa needs the deflections of the batched engine"
+    ):
         plan(truth=["kappa"], engine_name="lenstronomy")
-    with pytest.raises(ConfigError, match="residuals need the derivatives of the batched engine"):
+    with pytest.raises(
+        ConfigError, match="residuals need the derivatives of the batched engine"
+    ):
         plan(truth=["residual"], engine_name="lenstronomy")
-    with pytest.raises(ConfigError, match="residuals need images in e-/s with noise of a known sigma"):
+    with pytest.raises(
+        ConfigError, match="residuals need images in e-/s with noise of a known sigma"
+    ):
         make_plan(load_preset("I"), 6, noise="published", truth=["residual"])
     assert plan(truth=["clean"], engine_name="lenstronomy").config["truth"] == ["clean"]
     generate(tmp_path / "plain", plan())
-    with pytest.raises(ConfigError, match="keeps no 'kappa'; pictures are kept by lenssim generate --truth kappa"):
+    with pytest.raises(
+        ConfigError,
+        match="keeps no 'kappa'; pictures are kept by lenssim generate --truth kappa",
+    ):
         ShardDataset(tmp_path / "plain", truth=["kappa"])
-    with pytest.raises(ConfigError, match="keeps no 'residual'; pictures are kept by lenssim generate --truth"):
+    with pytest.raises(
+        ConfigError,
+        match="keeps no 'residual'; pictures are kept by lenssim generate --truth",
+    ):
         ShardDataset(tmp_path / "plain", picture="residual")
 
 
@@ -142,8 +177,13 @@ def test_verification_and_resimulation_know_them(folder, tmp_path):
     samples = read_samples(path)
     samples.truth["kappa"][3, 0, 2, 2] += 1
     path.write_bytes(pack(samples)[0])
-    assert any("dataset kappa does not hold what was written" in line for line in verify(data).problems)
-    with pytest.raises(VerificationError, match="dataset kappa does not hold what was written"):
+    assert any(
+        "dataset kappa does not hold what was written" in line
+        for line in verify(data).problems
+    )
+    with pytest.raises(
+        VerificationError, match="dataset kappa does not hold what was written"
+    ):
         resimulate(data, 70)
     finish_shard(data, read_plan(data), 1, samples)  # now with the right hashes
     seal(data, read_plan(data))
@@ -179,7 +219,10 @@ def test_repacking_is_generating(folder, tmp_path):
     packed = repack(folder, tmp_path / "packed", "int16", False)
     assert packed.fingerprint == made.fingerprint
     assert verify(tmp_path / "packed").problems == []
-    truth = [read_samples(place / SHARDS / shard_name(2)).truth["kappa"] for place in (folder, tmp_path / "packed")]
+    truth = [
+        read_samples(place / SHARDS / shard_name(2)).truth["kappa"]
+        for place in (folder, tmp_path / "packed")
+    ]
     np.testing.assert_array_equal(*truth)
 
 
@@ -194,7 +237,9 @@ def test_exports_hold_them(folder, tmp_path):
     with tarfile.open(first) as tar:
         for name in BOTH:
             member = tar.extractfile(f"000000004.{name}.npy")
-            np.testing.assert_array_equal(np.load(io.BytesIO(member.read())), samples.truth[name][4])
+            np.testing.assert_array_equal(
+                np.load(io.BytesIO(member.read())), samples.truth[name][4]
+            )
     with fits.open(export_fits(folder, tmp_path / "fits")[0], checksum=True) as units:
         assert units["CLEAN"].header["BUNIT"] == "electron/s"
         for name in BOTH:
@@ -204,8 +249,13 @@ def test_exports_hold_them(folder, tmp_path):
 def test_contact_sheets_show_them(folder, fitted, tmp_path, lenssim):
     for data, name in ((folder, "kappa"), (fitted, "residual")):
         done = lenssim("show", data, "--picture", name, "--count", 4, "--out", tmp_path)
-        assert [line.rpartition("/")[2] for line in done.out.split()] == [f"{name}-{c}.png" for c in CLASSES]
-        assert all((tmp_path / f"{name}-{c}.png").read_bytes().startswith(b"\x89PNG") for c in CLASSES)
+        assert [line.rpartition("/")[2] for line in done.out.split()] == [
+            f"{name}-{c}.png" for c in CLASSES
+        ]
+        assert all(
+            (tmp_path / f"{name}-{c}.png").read_bytes().startswith(b"\x89PNG")
+            for c in CLASSES
+        )
     done = lenssim("show", folder, "--picture", "kapa", "--out", tmp_path / "none")
     assert (done.code, (tmp_path / "none").exists()) == (2, False)
     assert "unknown picture 'kapa': did you mean 'kappa'" in done.err

@@ -39,7 +39,9 @@ def bucket(tiny_data, tmp_path, monkeypatch):
     server.stop()
 
 
-def test_every_command_that_reads_a_folder_reads_a_bucket(tiny_data, bucket, lenssim, tmp_path):
+def test_every_command_that_reads_a_folder_reads_a_bucket(
+    tiny_data, bucket, lenssim, tmp_path
+):
     url, _ = bucket
     here, there = (lenssim("info", place, "--json") for place in (tiny_data, url))
     assert there.code == 0, there.err
@@ -47,20 +49,31 @@ def test_every_command_that_reads_a_folder_reads_a_bucket(tiny_data, bucket, len
     for options in ((), ("--fast",), ("--resimulate", 3)):
         done = lenssim("verify", url, *options)
         assert done.code == 0, done.err
-    for kind, pattern in {"npy": "*/*.npy", "fits": "*.fits", "webdataset": "*.tar"}.items():
+    for kind, pattern in {
+        "npy": "*/*.npy",
+        "fits": "*.fits",
+        "webdataset": "*.tar",
+    }.items():
         for name, place in {"here": tiny_data, "there": url}.items():
             done = lenssim("export", place, "--to", kind, "--out", tmp_path / kind / name)
             assert done.code == 0, done.err
-        own, far = (sorted((tmp_path / kind / name).glob(pattern)) for name in ("here", "there"))
+        own, far = (
+            sorted((tmp_path / kind / name).glob(pattern)) for name in ("here", "there")
+        )
         assert own, kind
         assert [path.name for path in own] == [path.name for path in far]
         assert [path.read_bytes() for path in own] == [path.read_bytes() for path in far]
     done = lenssim("repack", url, "--out", tmp_path / "packed")
     assert done.code == 0, done.err
-    assert read_manifest(tmp_path / "packed").fingerprint == read_manifest(tiny_data).fingerprint
+    assert (
+        read_manifest(tmp_path / "packed").fingerprint
+        == read_manifest(tiny_data).fingerprint
+    )
     done = lenssim("show", url, "--count", 4, "--out", tmp_path / "figures")
     assert done.code == 0, done.err
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 4 - 1  # a sheet for each class
+    assert (
+        len(list((tmp_path / "figures").glob("*.png"))) == 4 - 1
+    )  # a sheet for each class
 
 
 def test_pictures_of_a_bucket_need_a_place(bucket, lenssim):
@@ -91,7 +104,16 @@ def test_a_run_is_judged_and_asked_behind_a_url(tiny_data, bucket, lenssim, tmp_
     other = tmp_path / "other"
     generate(other, make_plan(load_preset("III"), 40, seed=6, shard_size=20))
     store.put(str(other), "lenses/other", recursive=True)
-    options = ("--net", "deeplense_cnn", "--epochs", 1, "--batch-size", 16, "--device", "cpu")
+    options = (
+        "--net",
+        "deeplense_cnn",
+        "--epochs",
+        1,
+        "--batch-size",
+        16,
+        "--device",
+        "cpu",
+    )
     done = lenssim("train", "classify", "--data", url, "--out", "run", *options)
     assert done.code == 0, done.err
     scores, answers = [], []
@@ -102,6 +124,8 @@ def test_a_run_is_judged_and_asked_behind_a_url(tiny_data, bucket, lenssim, tmp_
         scores.append(json.loads(found.read_text())["metrics"])
         done = lenssim("predict", "run", place, "--json")
         assert done.code == 0, done.err
-        answers.append([{**answer, "file": "D"} for answer in json.loads(done.out)["predictions"]])
+        answers.append(
+            [{**answer, "file": "D"} for answer in json.loads(done.out)["predictions"]]
+        )
     assert scores[0] == scores[1]
     assert answers[0] == answers[1]

@@ -48,12 +48,20 @@ def test_a_flipped_byte_is_found_in_every_dataset(data):
                 else None
             )
         )
-    assert {"images", "labels", "index", "params/theta_E", "perturbers/point_mass/offset"} <= set(places)
+    assert {
+        "images",
+        "labels",
+        "index",
+        "params/theta_E",
+        "perturbers/point_mass/offset",
+    } <= set(places)
     for name, (offset, size) in places.items():
         path.write_bytes(pristine)
         flip(path, offset + size // 2)
         problems = verify(data).problems
-        assert any("shards/000001.h5" in line and f"dataset {name} " in line for line in problems), (name, problems)
+        assert any(
+            "shards/000001.h5" in line and f"dataset {name} " in line for line in problems
+        ), (name, problems)
 
 
 STORED = {
@@ -71,24 +79,43 @@ def test_a_flipped_byte_anywhere_is_found(tmp_path, pieces, way):
         pytest.importorskip("hdf5plugin")
     folder = tmp_path / "D"
     pieces.make(folder, 20, 10, **STORED[way])
-    write_json(folder / "leak_audit.json", {"fingerprint": read_manifest(folder).fingerprint, "auc": 1e-05})
+    write_json(
+        folder / "leak_audit.json",
+        {"fingerprint": read_manifest(folder).fingerprint, "auc": 1e-05},
+    )
     assert verify(folder).problems == []
     places = read_record(folder, read_plan(folder), 1).datasets
     rng = np.random.default_rng(0)
-    for name in ("shards/000001.h5", "shards/000001.json", "plan.json", "manifest.json", "leak_audit.json"):
+    for name in (
+        "shards/000001.h5",
+        "shards/000001.json",
+        "plan.json",
+        "manifest.json",
+        "leak_audit.json",
+    ):
         pristine = (folder / name).read_bytes()
-        for position in rng.integers(0, len(pristine), 200 if name.endswith(".h5") else 25).tolist():
+        for position in rng.integers(
+            0, len(pristine), 200 if name.endswith(".h5") else 25
+        ).tolist():
             bits = int(rng.integers(1, 256))
             flip(folder / name, position, bits)
-            wanted = {"shards/000001.json": "shards/000001.h5: its sidecar 000001.json"}.get(name, name)
+            wanted = {
+                "shards/000001.json": "shards/000001.h5: its sidecar 000001.json"
+            }.get(name, name)
             if name.endswith(".h5"):
                 hit = [
                     dataset
                     for dataset, record in places.items()
-                    if any(start <= position < start + size for start, size in record.places)
+                    if any(
+                        start <= position < start + size for start, size in record.places
+                    )
                 ]
                 wanted += f": dataset {hit[0]} does not" if hit else ": the HDF5 structure"
-            assert any(wanted in line for line in verify(folder).problems), (name, position, bits)
+            assert any(wanted in line for line in verify(folder).problems), (
+                name,
+                position,
+                bits,
+            )
             (folder / name).write_bytes(pristine)
 
 
@@ -133,7 +160,9 @@ def test_shards_that_reach_out_of_themselves_are_refused(data, tmp_path, link):
             file["outside"] = h5py.SoftLink("/images")
         elif link == "storage":
             (tmp_path / "raw").write_bytes(b"\0" * 80)
-            file.create_dataset("outside", (10,), "f8", external=[(str(tmp_path / "raw"), 0, 80)])
+            file.create_dataset(
+                "outside", (10,), "f8", external=[(str(tmp_path / "raw"), 0, 80)]
+            )
         else:
             layout = h5py.VirtualLayout((2,), "f8")
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (2,))
@@ -147,8 +176,20 @@ def test_shards_that_reach_out_of_themselves_are_refused(data, tmp_path, link):
     [
         (lambda f: f.attrs.__setitem__("schema", "other/1"), "its schema is 'other/1'"),
         (lambda f: f.__delitem__("labels"), "labels is missing"),
-        (lambda f: (f.__delitem__("labels"), f.create_dataset("labels", data=np.zeros(3, int))), "labels has"),
-        (lambda f: (f.__delitem__("images"), f.create_dataset("images", data=np.zeros((32, 4)))), "images is missing"),
+        (
+            lambda f: (
+                f.__delitem__("labels"),
+                f.create_dataset("labels", data=np.zeros(3, int)),
+            ),
+            "labels has",
+        ),
+        (
+            lambda f: (
+                f.__delitem__("images"),
+                f.create_dataset("images", data=np.zeros((32, 4))),
+            ),
+            "images is missing",
+        ),
     ],
 )
 def test_shards_of_wrong_structure_are_refused(data, spoil, message):

@@ -38,7 +38,9 @@ class Replay:
     def last_words(self) -> str:
         """The line of the output that the entry asks for, or else its last line."""
         lines = [line for line in self.output.splitlines() if line.strip()]
-        matching = [line for line in lines if self.entry.says and re.search(self.entry.says, line)]
+        matching = [
+            line for line in lines if self.entry.says and re.search(self.entry.says, line)
+        ]
         return (matching or lines or [""])[-1].strip()
 
 
@@ -87,7 +89,9 @@ def _complaint(entry: Entry, done: subprocess.CompletedProcess[str]) -> str:
     return ""
 
 
-def _bash(script: str, folder: Path, variables: dict[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
+def _bash(
+    script: str, folder: Path, variables: dict[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
     """Run lines of bash with this Python's commands first in PATH; kill the whole group in the end."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
@@ -112,7 +116,9 @@ def _bash(script: str, folder: Path, variables: dict[str, str], seconds: float) 
 
 def _chosen(names: list[str]) -> Iterator[Entry]:
     for entry in load_entries():
-        if not names or any(re.match(rf"{re.escape(name)}(\D|$)", entry.name) for name in names):
+        if not names or any(
+            re.match(rf"{re.escape(name)}(\D|$)", entry.name) for name in names
+        ):
             yield entry
 
 

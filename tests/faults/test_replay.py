@@ -7,7 +7,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-_spec = importlib.util.spec_from_file_location("fault_replay", Path(__file__).with_name("replay.py"))
+_spec = importlib.util.spec_from_file_location(
+    "fault_replay", Path(__file__).with_name("replay.py")
+)
 replays = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(replays)
 

@@ -85,7 +85,9 @@ def zeros_packed(megabytes: int) -> bytes:
 
 
 def tiles_of_zeros() -> bytes:
-    unit = fits.CompImageHDU(np.zeros((4200, 4200), np.int16), compression_type="GZIP_1", tile_shape=(4200, 4200))
+    unit = fits.CompImageHDU(
+        np.zeros((4200, 4200), np.int16), compression_type="GZIP_1", tile_shape=(4200, 4200)
+    )
     return fits_bytes(None, unit)
 
 
@@ -131,8 +133,12 @@ HOSTILE = {
     "circle.npy": circle,
     "repeated text.npy": repeated_text,
     "memo.npy": lambda: npy("(2,)", "'|O'", b"\x80\x02]r\xff\xff\xff\x7f."),
-    "long bytes.npy": lambda: npy("(2,)", "'|O'", b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b"."),
-    "after the pickle.npy": lambda: npy("(2,)", "'|O'", pickle.dumps([image(), 1.0]) + b"x"),
+    "long bytes.npy": lambda: npy(
+        "(2,)", "'|O'", b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b"."
+    ),
+    "after the pickle.npy": lambda: npy(
+        "(2,)", "'|O'", pickle.dumps([image(), 1.0]) + b"x"
+    ),
     "array.npz": lambda: saved(image()),
     "truncated.npz": lambda: npz(image=saved(image()))[:-30],
     "zeros.npz": lambda: npz(image=npy("(4200, 4200)", body=bytes(4200 * 4200 * 8))),
@@ -142,9 +148,15 @@ HOSTILE = {
     "text.fits": lambda: b"no fits",
     "nothing.fits": lambda: b"",
     "type 17.fits": lambda: changed(b"                 -64", b"                  17"),
-    "huge axis.fits": lambda: changed(b"NAXIS1  =                   16", b"NAXIS1  =        1600000000000"),
-    "negative axis.fits": lambda: changed(b"NAXIS1  =                   16", b"NAXIS1  =                  -16"),
-    "many axes.fits": lambda: changed(b"NAXIS   =                    2", b"NAXIS   =                  999"),
+    "huge axis.fits": lambda: changed(
+        b"NAXIS1  =                   16", b"NAXIS1  =        1600000000000"
+    ),
+    "negative axis.fits": lambda: changed(
+        b"NAXIS1  =                   16", b"NAXIS1  =                  -16"
+    ),
+    "many axes.fits": lambda: changed(
+        b"NAXIS   =                    2", b"NAXIS   =                  999"
+    ),
     "endless header.fits": lambda: changed(b"END  ", b"ENX  ")[:2880] * 5,
     "truncated.fits": lambda: fits_bytes(image(0, 40))[:9000],
     "table.fits": table,
@@ -217,7 +229,9 @@ def test_honest_fits_files_are_read_packed_or_not(tmp_path):
     array = image().astype(np.float32)
     fits.writeto(tmp_path / "a.fits", array)
     fits.writeto(tmp_path / "a.fits.gz", array)
-    (tmp_path / "a.fits.fz").write_bytes(fits_bytes(None, fits.CompImageHDU((100 * array).astype(np.int32))))
+    (tmp_path / "a.fits.fz").write_bytes(
+        fits_bytes(None, fits.CompImageHDU((100 * array).astype(np.int32)))
+    )
     for name, factor in {"a.fits": 1, "a.fits.gz": 1, "a.fits.fz": 100}.items():
         expected = array if factor == 1 else (100 * array).astype(np.int32)
         np.testing.assert_array_equal(read_content(tmp_path / name).value, expected)
@@ -226,15 +240,30 @@ def test_honest_fits_files_are_read_packed_or_not(tmp_path):
 def test_one_image_of_several_is_chosen_by_name_or_number(tmp_path):
     units = {"ERR": image(1), "SCI": image(2), "VIS": image(3)}
     path = tmp_path / "a.fits"
-    path.write_bytes(fits_bytes(None, *(fits.ImageHDU(array, name=name) for name, array in units.items())))
+    path.write_bytes(
+        fits_bytes(
+            None, *(fits.ImageHDU(array, name=name) for name, array in units.items())
+        )
+    )
     for extension, name in {None: "SCI", "vis": "VIS", "1": "ERR", "SCI": "SCI"}.items():
         chosen = read_fits(path, extension)
         np.testing.assert_array_equal(chosen.array, units[name])
         assert chosen.remark.startswith(f"took {name}, not ")
-    with pytest.raises(DataError, match=r"no image 'DQ'; it has 1 \(ERR\), 2 \(SCI\), 3 \(VIS\)"):
+    with pytest.raises(
+        DataError, match=r"no image 'DQ'; it has 1 \(ERR\), 2 \(SCI\), 3 \(VIS\)"
+    ):
         read_fits(path, "DQ")
-    path.write_bytes(fits_bytes(image(), fits.ImageHDU(image(1), name="A"), fits.ImageHDU(image(2), name="A", ver=2)))
-    with pytest.raises(DataError, match=r"holds 3 images: 0 \(PRIMARY\), 1 \(A,1\), 2 \(A,2\); choose one by"):
+    path.write_bytes(
+        fits_bytes(
+            image(),
+            fits.ImageHDU(image(1), name="A"),
+            fits.ImageHDU(image(2), name="A", ver=2),
+        )
+    )
+    with pytest.raises(
+        DataError,
+        match=r"holds 3 images: 0 \(PRIMARY\), 1 \(A,1\), 2 \(A,2\); choose one by",
+    ):
         read_fits(path)
     np.testing.assert_array_equal(read_fits(path, "A,2").array, image(2))
     assert [len(array) for array in read_fits_images(path)] == [SIDE] * 3
@@ -247,7 +276,10 @@ def test_one_array_of_several_is_chosen_by_name(tmp_path):
     assert remark == "took 'image', not 'label'"
     np.savez(tmp_path / "b.npz", clean=image(), noisy=image(1))
     np.testing.assert_array_equal(read_npz(tmp_path / "b.npz", "noisy")[0], image(1))
-    for name, message in {None: "choose one by --extension NAME", "dirty": "it holds clean, noisy"}.items():
+    for name, message in {
+        None: "choose one by --extension NAME",
+        "dirty": "it holds clean, noisy",
+    }.items():
         with pytest.raises(DataError, match=message):
             read_npz(tmp_path / "b.npz", name)
 
@@ -323,7 +355,9 @@ def test_pixels_are_checked_as_they_will_be_kept(tmp_path, array, message):
 @pytest.mark.parametrize("factor", [1e-35, 1, 1e6])
 def test_pixels_that_float32_holds_are_kept(tmp_path, offset, factor):
     np.save(tmp_path / "a.npy", (image() + offset) * factor)
-    np.testing.assert_allclose(read_image(tmp_path / "a.npy").pixels[0], (image() + offset) * factor, rtol=1e-6)
+    np.testing.assert_allclose(
+        read_image(tmp_path / "a.npy").pixels[0], (image() + offset) * factor, rtol=1e-6
+    )
 
 
 def objects(*entries: object) -> np.ndarray:

@@ -9,11 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenssim.errors import ConfigError
-from lenssim.formats.yaml import MAX_DEPTH, MAX_YAML_BYTES, parse_json, parse_yaml, read_yaml
+from lenssim.formats.yaml import (
+    MAX_DEPTH,
+    MAX_YAML_BYTES,
+    parse_json,
+    parse_yaml,
+    read_yaml,
+)
 from lenssim.simulate.preset import load_preset, preset_text
 
 ROOT = Path(__file__).parents[2]
-OURS = [*ROOT.glob("lenssim/**/*.yaml"), *ROOT.glob("pipelines/**/*.yaml"), *ROOT.glob("docs/*.yaml")]
+OURS = [
+    *ROOT.glob("lenssim/**/*.yaml"),
+    *ROOT.glob("pipelines/**/*.yaml"),
+    *ROOT.glob("docs/*.yaml"),
+]
 
 
 def bomb(levels: int, width: int) -> str:
@@ -35,8 +45,38 @@ def test_our_own_files_mean_what_they_meant(path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        *((word, word) for word in ("no", "yes", "on", "off", "y", "n", "No", "ON", "1_000", "12:30:00", "1:30")),
-        *((word, word) for word in ("2024-01-01", "0b11", "=", "1e", "e5", ".", "-", "+", "<", "1.2.3", "Nan")),
+        *(
+            (word, word)
+            for word in (
+                "no",
+                "yes",
+                "on",
+                "off",
+                "y",
+                "n",
+                "No",
+                "ON",
+                "1_000",
+                "12:30:00",
+                "1:30",
+            )
+        ),
+        *(
+            (word, word)
+            for word in (
+                "2024-01-01",
+                "0b11",
+                "=",
+                "1e",
+                "e5",
+                ".",
+                "-",
+                "+",
+                "<",
+                "1.2.3",
+                "Nan",
+            )
+        ),
         *((word, True) for word in ("true", "True", "TRUE")),
         *((word, None) for word in ("", "~", "null", "Null")),
         ("-12", -12),
@@ -55,12 +95,20 @@ def test_our_own_files_mean_what_they_meant(path):
     ],
 )
 def test_plain_scalars_follow_the_core_schema(text, value):
-    (found,) = parse_yaml(f"- {text}" if text not in ("-", "") else {"-": "- '-'", "": "- "}[text], "x")
+    (found,) = parse_yaml(
+        f"- {text}" if text not in ("-", "") else {"-": "- '-'", "": "- "}[text], "x"
+    )
     assert (found, type(found)) == (value, type(value))
 
 
 def test_keys_are_texts():
-    assert parse_yaml("{no: 1, 0: 2, 1.5: 3, true: 4, ~: 5}", "x") == {"no": 1, "0": 2, "1.5": 3, "true": 4, "~": 5}
+    assert parse_yaml("{no: 1, 0: 2, 1.5: 3, true: 4, ~: 5}", "x") == {
+        "no": 1,
+        "0": 2,
+        "1.5": 3,
+        "true": 4,
+        "~": 5,
+    }
 
 
 def test_merged_keys_are_overridden_wherever_they_stand():
@@ -175,5 +223,9 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
 @pytest.mark.parametrize("ending", [".yaml", ".YAML", ".Yml"])
 def test_endings_are_read_without_regard_to_case(tmp_path, ending):
     path = tmp_path / f"UP{ending}"
-    path.write_text(preset_text("III").replace("name: III", "name: up").replace("  no_sub: {", "  no: {"))
+    path.write_text(
+        preset_text("III")
+        .replace("name: III", "name: up")
+        .replace("  no_sub: {", "  no: {")
+    )
     assert load_preset(path).class_names == ("no", "cdm", "axion")

@@ -28,7 +28,9 @@ def tiny_run(tmp_path_factory, tiny_dataset):
     from lenssim.learn.tasks import parse_config
     from lenssim.learn.training.training import train
 
-    config = parse_config({"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "augment": "flips"})
+    config = parse_config(
+        {"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "augment": "flips"}
+    )
     return train(config, tmp_path_factory.mktemp("runs") / "cnn")
 
 
@@ -56,5 +58,7 @@ def _make_data(folder: Path, n: int = 256, seed: int = 4, noise: str = "none") -
 
     document = yaml.safe_load(preset_text("III"))
     document["instrument"]["num_pix"] = 32
-    generate(folder, make_plan(parse_preset(document), n, seed=seed, noise=noise, shard_size=100))
+    generate(
+        folder, make_plan(parse_preset(document), n, seed=seed, noise=noise, shard_size=100)
+    )
     return folder

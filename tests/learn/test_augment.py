@@ -47,7 +47,9 @@ def test_the_generator_decides(name):
 
 
 def test_stamps_that_are_not_square_keep_their_shape():
-    assert augmentation("dihedral+recentre")(torch.rand(4, 1, 6, 8), seeded(0))[0].shape == (4, 1, 6, 8)
+    assert augmentation("dihedral+recentre")(torch.rand(4, 1, 6, 8), seeded(0))[
+        0
+    ].shape == (4, 1, 6, 8)
 
 
 def test_places_have_seeds_of_their_own():
@@ -75,7 +77,9 @@ def test_what_cannot_be_is_refused(text, targets, message):
         augmentation(text, targets, Images((1, 8, 8)))
 
 
-@pytest.mark.parametrize("name", [name for name, (_, most) in AUGMENTATIONS.items() if most is not None])
+@pytest.mark.parametrize(
+    "name", [name for name, (_, most) in AUGMENTATIONS.items() if most is not None]
+)
 def test_an_amount_of_zero_changes_nothing(name):
     images = torch.rand((20, 2, 9, 9), generator=seeded(1))
     changed, _ = augmentation(f"{name}=0")(images, seeded(2))
@@ -87,7 +91,11 @@ def test_noise_has_the_scatter_that_is_asked_for():
     images = torch.ones((3000, 1, 12, 12), dtype=torch.float64)
     images[:, :, :6] = 0.25
     for name, low in (("gaussian", 1.0), ("poisson", 0.25)):
-        noise = (augmentation(f"{name}=0.2")(images, seeded(5))[0] - images).square().mean((0, 1, 3))
+        noise = (
+            (augmentation(f"{name}=0.2")(images, seeded(5))[0] - images)
+            .square()
+            .mean((0, 1, 3))
+        )
         assert noise[6:].mean() == pytest.approx(0.2**2 / 3, rel=0.05)
         assert noise[:6].mean() / noise[6:].mean() == pytest.approx(low, rel=0.05)
 
@@ -103,7 +111,9 @@ def test_the_psf_keeps_light_in_the_middle_and_widens_it_as_two_gaussians_do():
 
 
 def test_masks_are_discs():
-    hidden = (augmentation("mask=4")(torch.ones(500, 2, 32, 32), seeded(7))[0] == 0).sum((2, 3))
+    hidden = (augmentation("mask=4")(torch.ones(500, 2, 32, 32), seeded(7))[0] == 0).sum(
+        (2, 3)
+    )
     assert torch.equal(hidden[:, 0], hidden[:, 1])
     assert hidden.max() <= np.pi * 5**2
     assert 3 < hidden.double().mean() < np.pi * 4**2 / 3
@@ -122,7 +132,9 @@ def test_targets_move_as_the_simulator_says(text):
     render = engine("lenstronomy").render
     images = torch.from_numpy(render(scenes, instrument))
     targets = torch.from_numpy(np.stack([scenes.params[name] for name in names], axis=1))
-    augment = augmentation(text, names, Images(tuple(images.shape[1:]), instrument.pixel_scale))
+    augment = augmentation(
+        text, names, Images(tuple(images.shape[1:]), instrument.pixel_scale)
+    )
     moved, followed = augment(images, seeded(1), targets)
     assert not torch.equal(targets, followed)
     scenes.params.update(zip(names, followed.numpy().T, strict=True))
@@ -130,6 +142,8 @@ def test_targets_move_as_the_simulator_says(text):
     most = (
         9 if "recentre" in text else 0
     )  # what left on one side came in on the other, and blurs as far as the PSF is wide
-    inside = pad(torch.ones_like(images[:, :, most : 64 - most, most : 64 - most]), [most] * 4)
+    inside = pad(
+        torch.ones_like(images[:, :, most : 64 - most, most : 64 - most]), [most] * 4
+    )
     away = ((moved - expected) * inside).abs().amax((1, 2, 3)) / images.amax((1, 2, 3))
     assert away.max() < 1e-6

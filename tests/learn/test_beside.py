@@ -37,10 +37,14 @@ def test_all_is_done_and_told(tmp_path):
 def test_several_are_in_hand_at_a_time(tmp_path):
     """Each of two waits for the other."""
     os.mkfifo(tmp_path / "pipe")
-    beside([Piece("read", Path.read_text, (tmp_path / "pipe",)), writing(tmp_path / "pipe")], 2)
+    beside(
+        [Piece("read", Path.read_text, (tmp_path / "pipe",)), writing(tmp_path / "pipe")], 2
+    )
 
 
-def test_after_an_error_nothing_is_begun_and_it_is_raised_with_the_name_of_its_piece(tmp_path):
+def test_after_an_error_nothing_is_begun_and_it_is_raised_with_the_name_of_its_piece(
+    tmp_path,
+):
     with pytest.raises(ConfigError, match=r"run a: .*did you mean 'cnn'"):
         beside([BAD, writing(tmp_path / "after")], 1)
     assert not (tmp_path / "after").exists()
@@ -57,7 +61,10 @@ def test_what_is_in_hand_beside_an_error_goes_on_to_its_end(tmp_path):
     [
         (Piece("run b", os._exit, (7,)), "run b: its process ended by exit code 7"),
         (Piece("run b", os.abort, ()), "run b: its process ended by SIGABRT"),
-        (shell("run b", "kill -9 $PPID"), "run b: its process ended by SIGKILL; .*memory.*fewer at a time"),
+        (
+            shell("run b", "kill -9 $PPID"),
+            "run b: its process ended by SIGKILL; .*memory.*fewer at a time",
+        ),
     ],
 )
 def test_a_process_that_dies_is_named_with_its_end(piece, how):

@@ -12,7 +12,9 @@ from lenssim.data.streaming.dataset import ShardDataset
 
 
 def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
-    trained = lenssim("train", "classify", "--data", tiny_dataset, "--epochs", 1, "--batch-size", 32)
+    trained = lenssim(
+        "train", "classify", "--data", tiny_dataset, "--epochs", 1, "--batch-size", 32
+    )
     assert trained.code == 0, trained.err
     assert trained.err.startswith("epoch 1/1: training loss ")
     assert trained.err.count("\n") == 1
@@ -27,19 +29,40 @@ def test_from_data_to_answers(lenssim, tiny_dataset, tmp_path):
     asked = lenssim("predict", "runs/cnn-III", "image.npy")
     assert asked.code == 0, asked.err
     head, line = asked.out.splitlines()
-    assert head.split() == ["file", "class", "no_sub", "cdm", "axion", "unlike", "training", "data"]
+    assert head.split() == [
+        "file",
+        "class",
+        "no_sub",
+        "cdm",
+        "axion",
+        "unlike",
+        "training",
+        "data",
+    ]
     assert line.split()[0] == "image.npy"
-    document = json.loads(lenssim("predict", "runs/cnn-III", "image.npy", "image.npy", "--json").out)
+    document = json.loads(
+        lenssim("predict", "runs/cnn-III", "image.npy", "image.npy", "--json").out
+    )
     assert list(document["predictions"][0]["probabilities"]) == ["no_sub", "cdm", "axion"]
     assert [p["predicted"] for p in document["predictions"]] == [line.split()[1]] * 2
     assert (tmp_path / "runs/cnn-III/card.md").exists()
-    assert json.loads(lenssim(*next_command, "--json").out)["metrics"]["accuracy"]["value"] >= 0
+    assert (
+        json.loads(lenssim(*next_command, "--json").out)["metrics"]["accuracy"]["value"]
+        >= 0
+    )
     both = lenssim(*next_command, "--with", "runs/cnn-III", "--tta", "--json")
     assert json.loads(both.out)["passes"] == {"runs": 2, "answers": 16}
     rng = np.random.default_rng(0)
     np.save("noise.npy", rng.normal(size=(32, 32)))
-    assert "YES" in lenssim("predict", "runs/cnn-III", "noise.npy", "--tta", "--with", "runs/cnn-III").out
-    many = lenssim("predict", "runs/cnn-III", tiny_dataset / "shards/000002.h5").out.splitlines()
+    assert (
+        "YES"
+        in lenssim(
+            "predict", "runs/cnn-III", "noise.npy", "--tta", "--with", "runs/cnn-III"
+        ).out
+    )
+    many = lenssim(
+        "predict", "runs/cnn-III", tiny_dataset / "shards/000002.h5"
+    ).out.splitlines()
     assert len(many) == 57
     assert many[0].split()[:2] == ["file", "image"]
     again = lenssim("train", "classify", "--data", tiny_dataset)
@@ -96,11 +119,17 @@ def test_interrupted_and_resumed(lenssim, tiny_dataset, tmp_path, monkeypatch):
         (["predict", "RUN", "gone.npy"], 1, "gone.npy does not exist"),
         (["predict", "RUN", "flat.npy"], 1, "flat.npy: the image is flat"),
         (["predict", "RUN", "nan.npy"], 1, "nan.npy: 1 of its pixels are NaN"),
-        (["predict", "RUN", "small.npy"], 1, "small.npy: images of 1 x 8 x 8, but the run takes 1 x 32 x 32"),
+        (
+            ["predict", "RUN", "small.npy"],
+            1,
+            "small.npy: images of 1 x 8 x 8, but the run takes 1 x 32 x 32",
+        ),
         (["predict", "RUN"], 2, "FILE"),
     ],
 )
-def test_mistakes_have_their_message_and_exit_code(lenssim, tiny_run, tiny_dataset, tmp_path, arguments, code, words):
+def test_mistakes_have_their_message_and_exit_code(
+    lenssim, tiny_run, tiny_dataset, tmp_path, arguments, code, words
+):
     image = np.random.default_rng(0).random((32, 32))
     np.save(tmp_path / "small.npy", image[:8, :8])
     np.save(tmp_path / "flat.npy", 0 * image)

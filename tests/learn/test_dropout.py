@@ -10,7 +10,13 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.inputs.description import Images
-from lenssim.learn.nets.dropout import Concrete, add_dropout, dropout_rates, dropouts, penalty
+from lenssim.learn.nets.dropout import (
+    Concrete,
+    add_dropout,
+    dropout_rates,
+    dropouts,
+    penalty,
+)
 from lenssim.learn.nets.model import Model, image_outputs, read_checkpoint
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.training.training import train
@@ -27,20 +33,27 @@ def pictures(n, shape=(1, 32, 32)):
 
 
 @pytest.mark.parametrize("dropout", ["0.2", "concrete"])
-@pytest.mark.parametrize("net", ["cnn", "compact", "vit", "cvt", "lensformer", "equivariant_c4", "timm:convnext_atto"])
+@pytest.mark.parametrize(
+    "net",
+    ["cnn", "compact", "vit", "cvt", "lensformer", "equivariant_c4", "timm:convnext_atto"],
+)
 def test_every_net_is_many(net, dropout):
     """Passes differ, but repeat; an answer does not depend on the batch it came in; without draws it is the net's."""
     model, images = model_of(net, dropout, shape=(1, 64, 64)), pictures(3, (1, 64, 64))
     assert dropouts(model.net)
     state = torch.get_rng_state()
     with torch.inference_mode():
-        nn.init.normal_(list(model.net.parameters())[-2], std=0.1)  # a last layer that starts at zero hides all
+        nn.init.normal_(
+            list(model.net.parameters())[-2], std=0.1
+        )  # a last layer that starts at zero hides all
         torch.set_rng_state(state)
     passes = image_outputs(model, images, CPU)
     assert passes.shape == (4, 3, 3)
     assert len(torch.unique(passes[:, 0, 0])) == 4
     assert torch.equal(image_outputs(model, images, CPU), passes)
-    torch.testing.assert_close(image_outputs(model, images[1:2], CPU)[:, 0], passes[:, 1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        image_outputs(model, images[1:2], CPU)[:, 0], passes[:, 1], atol=1e-5, rtol=1e-4
+    )
     assert torch.equal(torch.get_rng_state(), state)
     with torch.inference_mode():
         alone = model.eval()(torch.from_numpy(images))
@@ -77,7 +90,14 @@ def test_masks_keep_the_mean_and_leave_out_whole_channels():
 def relaxed(rate):
     """Mean and mean square of what the concrete distribution keeps of an input, by integrating over its noise."""
     noise = np.linspace(0, 1, 200_002)[1:-1]
-    kept = 1 / (1 + np.exp(np.clip((np.log(rate / (1 - rate)) + np.log(noise / (1 - noise))) / 0.1, -500, 500)))
+    kept = 1 / (
+        1
+        + np.exp(
+            np.clip(
+                (np.log(rate / (1 - rate)) + np.log(noise / (1 - noise))) / 0.1, -500, 500
+            )
+        )
+    )
     return kept.mean(), (kept**2).mean()
 
 
@@ -103,18 +123,26 @@ def test_concrete_dropout_recovers_the_known_optimum_of_a_linear_model(samples):
 
     net = nn.Sequential(nn.Linear(inputs, 1, bias=False))
     add_dropout(net, "concrete")
-    optimiser = torch.optim.Adam([{"params": [net[0].weight], "lr": 3e-3}, {"params": [net[0].dropout.logit]}], lr=3e-2)
+    optimiser = torch.optim.Adam(
+        [{"params": [net[0].weight], "lr": 3e-3}, {"params": [net[0].dropout.logit]}],
+        lr=3e-2,
+    )
     decline = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 800)
     torch.manual_seed(1)
     for _ in range(800):
         x = torch.randn(batch, inputs, generator=draw)
-        loss = (net(x)[:, 0] - x @ true).square().mean() / 2 + penalty(net) / samples  # the noise adds a constant
+        loss = (net(x)[:, 0] - x @ true).square().mean() / 2 + penalty(
+            net
+        ) / samples  # the noise adds a constant
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         decline.step()
     (rate,) = dropout_rates(net).values()
-    bernoulli, concrete = optimum(lambda p: p), optimum(lambda p: 1 - relaxed(p)[0] ** 2 / relaxed(p)[1])
+    bernoulli, concrete = (
+        optimum(lambda p: p),
+        optimum(lambda p: 1 - relaxed(p)[0] ** 2 / relaxed(p)[1]),
+    )
     assert rate == pytest.approx(concrete, rel=0.05)
     assert rate == pytest.approx(bernoulli, rel=0.15)
     torch.testing.assert_close(net[0].weight[0], true * (1 - rate), atol=0.02, rtol=0)
@@ -134,8 +162,16 @@ def test_the_price_of_a_rate_is_least_at_a_half():
 
 
 @pytest.mark.parametrize("dropout", ["0.1", "concrete"])
-def test_a_training_with_dropout_resumes_to_the_bit(tiny_dataset, tmp_path, kill_at, dropout):
-    settings = {"data": str(tiny_dataset), "epochs": 2, "batch_size": 32, "checkpoint_steps": 1, "draws": 3}
+def test_a_training_with_dropout_resumes_to_the_bit(
+    tiny_dataset, tmp_path, kill_at, dropout
+):
+    settings = {
+        "data": str(tiny_dataset),
+        "epochs": 2,
+        "batch_size": 32,
+        "checkpoint_steps": 1,
+        "draws": 3,
+    }
     config = parse_config({**settings, "dropout": dropout})
     whole = train(config, tmp_path / "whole")
     with pytest.raises(MemoryError):

@@ -5,7 +5,11 @@ import torch
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder, finished_evaluation
+from lenssim.learn.evaluation.evaluation import (
+    evaluate,
+    evaluation_folder,
+    finished_evaluation,
+)
 from lenssim.learn.inputs.augment import symmetries
 from lenssim.learn.inputs.description import Images
 from lenssim.learn.runs.run import Run
@@ -17,7 +21,13 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def other_run(tmp_path_factory, tiny_dataset):
-    settings = {"data": str(tiny_dataset), "epochs": 1, "batch_size": 32, "seed": 7, "augment": "none"}
+    settings = {
+        "data": str(tiny_dataset),
+        "epochs": 1,
+        "batch_size": 32,
+        "seed": 7,
+        "augment": "none",
+    }
     return train(parse_config(settings), tmp_path_factory.mktemp("runs") / "other")
 
 
@@ -39,7 +49,11 @@ def test_symmetries_are_a_group(name, count):
     seen = [view(image) for view in views]
     assert torch.equal(seen[0], image)
     assert len({tuple(each.flatten().tolist()) for each in seen}) == count
-    assert all(any(torch.equal(view(each), other) for other in seen) for view in views for each in seen)
+    assert all(
+        any(torch.equal(view(each), other) for other in seen)
+        for view in views
+        for each in seen
+    )
 
 
 def test_one_run_alone_is_what_it_was(tiny_run, images):
@@ -61,7 +75,9 @@ def test_with_all_symmetries_the_answer_does_not_change_with_the_image(tiny_run,
     assert ensemble.passes == 4
     expected = probabilities(ensemble, images)
     for view in symmetries("flips"):
-        torch.testing.assert_close(probabilities(ensemble, view(torch.from_numpy(images)).numpy()), expected)
+        torch.testing.assert_close(
+            probabilities(ensemble, view(torch.from_numpy(images)).numpy()), expected
+        )
 
 
 def test_what_cannot_be_taken_together_is_refused(tiny_run, other_run):
@@ -72,19 +88,31 @@ def test_what_cannot_be_taken_together_is_refused(tiny_run, other_run):
         Ensemble([tiny_run, Run(other_run.folder, record)], CPU)
 
 
-def test_evaluations_of_ensembles_lie_beside_the_run_s_own(tiny_run, other_run, tiny_dataset):
+def test_evaluations_of_ensembles_lie_beside_the_run_s_own(
+    tiny_run, other_run, tiny_dataset
+):
     dataset = ShardDataset(tiny_dataset)
     document = evaluate(tiny_run, dataset, others=[other_run], tta=True, resamples=20)
     assert document["passes"] == {"runs": 2, "answers": 5}
     assert set(document["before_calibration"]) == {"loss", "ece"}
     assert document["unlike_training_data"]["n"] == 64
     assert finished_evaluation(tiny_run, dataset, [other_run], True) == document
-    assert evaluation_folder(tiny_run, dataset, [other_run], True) != evaluation_folder(tiny_run, dataset)
+    assert evaluation_folder(tiny_run, dataset, [other_run], True) != evaluation_folder(
+        tiny_run, dataset
+    )
     assert finished_evaluation(tiny_run, dataset, [other_run]) is None
 
 
 def test_all_runs_that_cannot_be_opened_are_named(lenssim, tiny_run, tmp_path):
-    done = lenssim("predict", tiny_run.folder, "image.npy", "--with", tmp_path / "one", "--with", tmp_path / "two")
+    done = lenssim(
+        "predict",
+        tiny_run.folder,
+        "image.npy",
+        "--with",
+        tmp_path / "one",
+        "--with",
+        tmp_path / "two",
+    )
     assert (done.code, done.out) == (1, "")
     assert f"{tmp_path / 'one'} holds no run" in done.err
     assert f"{tmp_path / 'two'} holds no run" in done.err

@@ -25,26 +25,41 @@ def drawn(name, targets, n=64, scale=1.0, dtype=torch.float64, base=NORMAL):
 
 def normal(own, outputs, values):
     """Densities by scipy of a Gaussian head's mean and covariance."""
-    each = zip(own.mean(outputs).numpy(), own.covariance(outputs).numpy(), values.numpy(), strict=True)
+    each = zip(
+        own.mean(outputs).numpy(),
+        own.covariance(outputs).numpy(),
+        values.numpy(),
+        strict=True,
+    )
     return np.array([multivariate_normal(m, c).logpdf(y) for m, c, y in each])
 
 
 def mixed(own, outputs, values):
     """Densities by scipy of three Gaussians, their outputs after the weights."""
-    weights = outputs[:, :3].numpy() - logsumexp(outputs[:, :3].numpy(), axis=1, keepdims=True)
+    weights = outputs[:, :3].numpy() - logsumexp(
+        outputs[:, :3].numpy(), axis=1, keepdims=True
+    )
     part = head("full", own.targets)
-    return logsumexp(weights + np.stack([normal(part, p, values) for p in outputs[:, 3:].chunk(3, 1)], 1), axis=1)
+    return logsumexp(
+        weights
+        + np.stack([normal(part, p, values) for p in outputs[:, 3:].chunk(3, 1)], 1),
+        axis=1,
+    )
 
 
 def flowed(own, outputs, values):
     """Densities by scipy of z, and the determinant of the whole Jacobian that autograd finds."""
 
     def one(parameters, value):
-        jacobian = torch.autograd.functional.jacobian(lambda y: own.normalised(parameters, y), value)
+        jacobian = torch.autograd.functional.jacobian(
+            lambda y: own.normalised(parameters, y), value
+        )
         z = own.normalised(parameters, value).numpy()
         return norm.logpdf(z).sum() + np.linalg.slogdet(jacobian.numpy())[1]
 
-    return np.array([one(parameters, value) for parameters, value in zip(outputs, values, strict=True)])
+    return np.array(
+        [one(parameters, value) for parameters, value in zip(outputs, values, strict=True)]
+    )
 
 
 WITNESS = {**dict.fromkeys(GAUSSIANS, normal), "mixture": mixed, "flow": flowed}
@@ -62,7 +77,9 @@ def test_numbers_of_outputs():
 def test_densities_are_scipy_s(name, targets):
     own, outputs, values = drawn(name, targets)
     expected = WITNESS[name](own, outputs, values)
-    np.testing.assert_allclose(own.log_prob(outputs, values).numpy(), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        own.log_prob(outputs, values).numpy(), expected, rtol=1e-6, atol=1e-6
+    )
 
 
 @every_head
@@ -74,8 +91,12 @@ def test_gradients_are_those_of_scipy_s_density(name):
     for k in range(0, own.outputs, max(1, own.outputs // 40)):
         shift = torch.zeros(own.outputs, dtype=torch.float64)
         shift[k] = step
-        ahead, behind = (WITNESS[name](own, start + sign * shift, values) for sign in (1, -1))
-        np.testing.assert_allclose(outputs.grad[:, k].numpy(), (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-6)
+        ahead, behind = (
+            WITNESS[name](own, start + sign * shift, values) for sign in (1, -1)
+        )
+        np.testing.assert_allclose(
+            outputs.grad[:, k].numpy(), (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-6
+        )
 
 
 @every_head
@@ -84,7 +105,9 @@ def test_single_precision_never_gives_nan(name):
     for part in range(10):
         draw = torch.Generator().manual_seed(part)
         own = head(name, 2 if name == "flow" else 6)
-        outputs = (30 * torch.randn((100_000, own.outputs), generator=draw)).requires_grad_(True)
+        outputs = (30 * torch.randn((100_000, own.outputs), generator=draw)).requires_grad_(
+            True
+        )
         loss = -own.log_prob(outputs, torch.randn((100_000, own.targets), generator=draw))
         loss.sum().backward()
         assert torch.isfinite(loss).all()
@@ -97,7 +120,10 @@ def test_answers_to_wild_outputs_are_finite(name, base):
     own, outputs, values = drawn(name, 6, n=2000, scale=30, dtype=torch.float32, base=base)
     assert torch.isfinite(own.log_prob(outputs, values)).all()
     draws = own.sample(outputs, 8, torch.Generator().manual_seed(0))
-    assert all(torch.isfinite(each).all() for each in (own.mean(outputs), own.covariance(outputs), draws))
+    assert all(
+        torch.isfinite(each).all()
+        for each in (own.mean(outputs), own.covariance(outputs), draws)
+    )
 
 
 @every_base
@@ -110,7 +136,12 @@ def test_draws_follow_the_density(name, base):
     for k, each in enumerate(outputs):
         density = own.log_prob(each.expand(len(axis), -1), axis[:, None]).exp()
         below = torch.cumulative_trapezoid(density, axis).numpy()
-        assert cramervonmises(draws[:, k, 0].numpy(), lambda x, b=below: np.interp(x, axis[1:], b)).pvalue > 1e-3
+        assert (
+            cramervonmises(
+                draws[:, k, 0].numpy(), lambda x, b=below: np.interp(x, axis[1:], b)
+            ).pvalue
+            > 1e-3
+        )
 
 
 @every_base
@@ -121,11 +152,17 @@ def test_moments_are_those_of_the_draws(name, base):
     assert draws.shape == (40_000, 6, 3)
     mean, covariance = own.mean(outputs), own.covariance(outputs)
     sigma = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
-    torch.testing.assert_close((draws.mean(0) - mean) / sigma, torch.zeros_like(mean), rtol=0, atol=0.03)
+    torch.testing.assert_close(
+        (draws.mean(0) - mean) / sigma, torch.zeros_like(mean), rtol=0, atol=0.03
+    )
     apart = (draws - draws.mean(0)) / sigma
     found = torch.einsum("dni,dnj->nij", apart, apart) / len(draws)
-    close = 0.12 if name == "flow" and base.knots else 0.06  # the flow's 256 points hold one in 256 of a heavy tail
-    torch.testing.assert_close(found, covariance / (sigma[..., None] * sigma[..., None, :]), rtol=0, atol=close)
+    close = (
+        0.12 if name == "flow" and base.knots else 0.06
+    )  # the flow's 256 points hold one in 256 of a heavy tail
+    torch.testing.assert_close(
+        found, covariance / (sigma[..., None] * sigma[..., None, :]), rtol=0, atol=close
+    )
 
 
 @every_gaussian
@@ -133,7 +170,9 @@ def test_the_root_is_that_of_the_inverse_covariance(name):
     own, outputs, _ = drawn(name, 4)
     root = own.root(outputs)
     unit = torch.eye(4, dtype=torch.float64).expand(len(root), 4, 4)
-    torch.testing.assert_close(own.covariance(outputs) @ (root @ root.mT), unit, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        own.covariance(outputs) @ (root @ root.mT), unit, rtol=0, atol=1e-6
+    )
     assert torch.equal(root, root.tril())
 
 
@@ -154,7 +193,11 @@ def test_distances_are_those_of_the_inverse_and_never_fail():
     found = standardised(torch.from_numpy(error), torch.from_numpy(covariance))
     np.testing.assert_allclose((found**2).sum(-1).numpy(), expected, rtol=1e-6)
     mixed_sizes = torch.tensor([1e-6, 1, 1e6, 1], dtype=torch.float64)
-    assert standardised(torch.from_numpy(error[:1]), torch.outer(mixed_sizes, mixed_sizes)).isfinite().all()
+    assert (
+        standardised(torch.from_numpy(error[:1]), torch.outer(mixed_sizes, mixed_sizes))
+        .isfinite()
+        .all()
+    )
     own, outputs, values = drawn("mixture", 6, n=3000, scale=30)
     assert own.normalised(outputs, values).isfinite().all()
 
@@ -164,7 +207,9 @@ def test_a_base_is_a_density_of_its_radii():
     z = torch.stack([axis, 0 * axis, 0 * axis], dim=1)
     at = 4 * np.pi * axis**2 * HEAVY.log_prob(z).exp()
     below = torch.cumulative_trapezoid(at, axis).numpy()
-    np.testing.assert_allclose(below, chi(3).cdf(HEAVY.normal_radius(axis[1:]).numpy()), atol=2e-5)
+    np.testing.assert_allclose(
+        below, chi(3).cdf(HEAVY.normal_radius(axis[1:]).numpy()), atol=2e-5
+    )
     variance = torch.trapezoid(at * axis**2, axis) / 3
     assert HEAVY.variance(3) == pytest.approx(float(variance), rel=1e-3)
     torch.testing.assert_close(HEAVY.radius(HEAVY.normal_radius(axis)), axis)
@@ -176,12 +221,17 @@ def test_a_base_is_fitted_to_radii():
 
     def radii(count):
         """Of Student's t of three dimensions and five degrees of freedom."""
-        return np.linalg.norm(rng.normal(size=(count, 3)), axis=1) / np.sqrt(rng.chisquare(5, count) / 5)
+        return np.linalg.norm(rng.normal(size=(count, 3)), axis=1) / np.sqrt(
+            rng.chisquare(5, count) / 5
+        )
 
     base, other = Base.fit(radii(10_000), 3), radii(2000)
     assert len(base.knots) == 16
     assert kstest(other, chi(3).cdf).pvalue < 1e-9
-    assert kstest(base.normal_radius(torch.from_numpy(other)).numpy(), chi(3).cdf).pvalue > 0.01
+    assert (
+        kstest(base.normal_radius(torch.from_numpy(other)).numpy(), chi(3).cdf).pvalue
+        > 0.01
+    )
     assert base.variance(3) == pytest.approx(5 / 3, rel=0.1)
     half = Base.mean([base, NORMAL])
     at = torch.tensor([0.3, 2.0, 9.0], dtype=torch.float64)

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from lenssim.learn.figures.attribution import features_figure, first_features, integrated_gradients
+from lenssim.learn.figures.attribution import (
+    features_figure,
+    first_features,
+    integrated_gradients,
+)
 from lenssim.learn.figures.comparison import accuracy_figure, sizes_figure
 from lenssim.learn.inputs.description import Images
 from lenssim.learn.nets import NETS
@@ -20,7 +24,9 @@ def test_features_are_those_of_the_first_convolution_of_every_net(name):
         assert features.ndim == 3
         assert min(features.shape[1:]) >= 4
         assert features.std() > 0
-        first = next((each for each in model.modules() if isinstance(each, torch.nn.Conv2d)), None)
+        first = next(
+            (each for each in model.modules() if isinstance(each, torch.nn.Conv2d)), None
+        )
         if first is not None:
             assert len(features) == first.out_channels
         assert len(features_figure(image.numpy(), features, "t").axes) == 16
@@ -31,12 +37,17 @@ def test_integrated_gradients_add_up_to_the_difference_from_zeros():
     model, images = Model("cnn", "none", Images((2, 16, 16)), 3), torch.rand(4, 2, 16, 16)
     torch.manual_seed(0)
     model.net = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(512, 32), torch.nn.Tanh(), torch.nn.Linear(32, 3)
+        torch.nn.Flatten(),
+        torch.nn.Linear(512, 32),
+        torch.nn.Tanh(),
+        torch.nn.Linear(32, 3),
     )
     chosen = torch.tensor([0, 1, 2, 0])
     shares = integrated_gradients(model, images, chosen)
     with torch.inference_mode():
-        gained = (model(images) - model(torch.zeros_like(images))).gather(1, chosen[:, None])[:, 0]
+        gained = (model(images) - model(torch.zeros_like(images))).gather(
+            1, chosen[:, None]
+        )[:, 0]
     assert shares.shape == images.shape
     torch.testing.assert_close(shares.sum((1, 2, 3)), gained, atol=1e-3, rtol=1e-3)
 
@@ -49,7 +60,9 @@ def test_accuracy_is_told_by_class_where_the_column_says_something():
         "predicted": np.concatenate([np.repeat("a", n), np.where(right, "b", "a")]),
         "delta_chi2": np.concatenate([np.zeros(n), np.arange(1, n + 1)]),
     }
-    (panel,) = accuracy_figure({"run": table}, ("a", "b"), "delta_chi2", "delta chi2", "t").axes
+    (panel,) = accuracy_figure(
+        {"run": table}, ("a", "b"), "delta_chi2", "delta chi2", "t"
+    ).axes
     assert panel.get_title() == "b"
     curve = panel.containers[0][0]
     np.testing.assert_array_equal(curve.get_ydata(), [0, 0, 0, 1, 1, 1])

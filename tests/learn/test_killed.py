@@ -53,14 +53,22 @@ def test_three_steps_kill_9_and_three_more_are_six(tiny_dataset, tmp_path, packe
     whole = train(parse_config(settings), tmp_path / "whole")
     script = DIE.format(settings=settings, folder=str(tmp_path / "run"))
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    killed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["global_step"] == 3
     run = train(parse_config(settings), tmp_path / "run", resume=True)
     ours, theirs = (read_checkpoint(one.last) for one in (run, whole))
     assert ours["global_step"] == theirs["global_step"] == 6
-    assert all(torch.equal(ours["state_dict"][key], value) for key, value in theirs["state_dict"].items())
-    losses = [[row.split(",")[1:4] for row in one.metrics.read_text().splitlines()] for one in (run, whole)]
+    assert all(
+        torch.equal(ours["state_dict"][key], value)
+        for key, value in theirs["state_dict"].items()
+    )
+    losses = [
+        [row.split(",")[1:4] for row in one.metrics.read_text().splitlines()]
+        for one in (run, whole)
+    ]
     assert losses[0] == losses[1]
 
 
@@ -76,12 +84,20 @@ train:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_recipe_of_several_jobs_that_is_stopped_goes_on_to_the_same_report(tmp_path, number):
+def test_a_recipe_of_several_jobs_that_is_stopped_goes_on_to_the_same_report(
+    tmp_path, number
+):
     """And to that of a recipe whose trainings follow one another."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     command = [sys.executable, "-m", "lenssim", "run", "recipe.yaml", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    options = {
+        "cwd": tmp_path,
+        "env": environment,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     stopped = subprocess.Popen([*command, "jobs", "--jobs", "2"], **options)
     for line in stopped.stderr:
         if "epoch 1/3" in line:
@@ -96,6 +112,8 @@ def test_a_recipe_of_several_jobs_that_is_stopped_goes_on_to_the_same_report(tmp
     for more in (["jobs", "--jobs", "2"], ["alone"]):
         done = subprocess.run([*command, *more], **options)
         assert done.returncode == 0, done.stderr
-    reports = [read_json(tmp_path / name / "report.json")["rows"] for name in ("jobs", "alone")]
+    reports = [
+        read_json(tmp_path / name / "report.json")["rows"] for name in ("jobs", "alone")
+    ]
     assert [row["metrics"] for row in reports[0]] == [row["metrics"] for row in reports[1]]
     assert len(reports[0]) == 3

@@ -8,15 +8,24 @@ from lenssim.learn.scores.leaks import EDGE, STATISTICS, leaks, statistics, verd
 
 SIDE = 24
 CLASSES = ("first", "second")
-BOTH = ((200, 1), (300, 11))  # images a class and seed of what is learned from, and of what judges
+BOTH = (
+    (200, 1),
+    (300, 11),
+)  # images a class and seed of what is learned from, and of what judges
 
 
-def rings(count: int, seed: int, *, radius=6.0, flux=1.0, shift=0.0, noise=0.02, beads=0) -> np.ndarray:
+def rings(
+    count: int, seed: int, *, radius=6.0, flux=1.0, shift=0.0, noise=0.02, beads=0
+) -> np.ndarray:
     """Noisy rings (N, 1, H, W); what a class differs by is up to the caller."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
     own = radius + rng.normal(0, 0.3, (count, 1, 1))
-    images = flux * rng.uniform(0.8, 1.2, (count, 1, 1)) * np.exp(-((np.hypot(x - shift, y) - own) ** 2) / 8)
+    images = (
+        flux
+        * rng.uniform(0.8, 1.2, (count, 1, 1))
+        * np.exp(-((np.hypot(x - shift, y) - own) ** 2) / 8)
+    )
     spots = rng.integers(SIDE // 4, 3 * SIDE // 4, (count, beads, 2))
     for image, places in zip(images, spots, strict=True):
         for row, column in places:  # a spot, and its light taken from beside it
@@ -28,7 +37,10 @@ def rings(count: int, seed: int, *, radius=6.0, flux=1.0, shift=0.0, noise=0.02,
 def audited(first: np.ndarray, second: np.ndarray, seed: int = 0) -> dict:
     images = np.concatenate([first, second])
     labels = np.repeat([0, 1], [len(first), len(second)])
-    return {leak.statistic: leak for leak in leaks(statistics(images), labels, CLASSES, seed=seed)}
+    return {
+        leak.statistic: leak
+        for leak in leaks(statistics(images), labels, CLASSES, seed=seed)
+    }
 
 
 @pytest.mark.parametrize(
@@ -45,7 +57,9 @@ def test_a_leak_is_found_by_the_statistic_that_is_made_for_it(statistic, differe
     assert found[statistic].leaks
     assert found[statistic].auc > 0.9
     assert found["all but edges"].leaks
-    assert f"{statistic} (AUC {found[statistic].auc:.3f}, first / second)" in verdict(found.values())
+    assert f"{statistic} (AUC {found[statistic].auc:.3f}, first / second)" in verdict(
+        found.values()
+    )
 
 
 def test_the_layout_of_numbers_is_a_leak():
@@ -69,14 +83,24 @@ def test_classes_of_one_distribution_are_at_chance():
 
 @pytest.mark.parametrize("radius", [6.0, 7.5])
 def test_other_images_judge_what_was_learned_from_all(radius):
-    images = [np.concatenate([rings(count, seed), rings(count, seed + 1, radius=radius)]) for count, seed in BOTH]
-    learned, judges = ((statistics(own), np.repeat([0, 1], len(own) // 2)) for own in images)
+    images = [
+        np.concatenate([rings(count, seed), rings(count, seed + 1, radius=radius)])
+        for count, seed in BOTH
+    ]
+    learned, judges = (
+        (statistics(own), np.repeat([0, 1], len(own) // 2)) for own in images
+    )
     found = {leak.statistic: leak for leak in leaks(*learned, CLASSES, judges=judges)}
     assert found["ring"].leaks == (radius != 6)
     assert abs(found["ring"].auc - (0.5 if radius == 6 else 1.0)) < 0.1
     halves = {leak.statistic: leak for leak in leaks(*judges, CLASSES)}
-    if radius == 6:  # all of them are judged, not half: the intervals are narrower by the root of two
-        wide, narrow = (np.median([leak.high - leak.low for leak in own.values()]) for own in (halves, found))
+    if (
+        radius == 6
+    ):  # all of them are judged, not half: the intervals are narrower by the root of two
+        wide, narrow = (
+            np.median([leak.high - leak.low for leak in own.values()])
+            for own in (halves, found)
+        )
         assert narrow / wide == pytest.approx(0.5**0.5, rel=0.1)
     with pytest.raises(DataError, match="a leak audit needs at least"):
         list(leaks(*learned, CLASSES, judges=(statistics(images[1][:60]), judges[1][:60])))
@@ -86,11 +110,16 @@ def test_without_a_leak_the_auc_scatters_as_its_interval_says():
     """Sixty data sets of nothing but noise. Predictions of cross-validation would scatter by a third more."""
     rng = np.random.default_rng(2)
     labels = np.repeat([0, 1], 200)
-    found = [next(iter(leaks({"nothing": rng.normal(size=(400, 2))}, labels, CLASSES))) for _ in range(60)]
+    found = [
+        next(iter(leaks({"nothing": rng.normal(size=(400, 2))}, labels, CLASSES)))
+        for _ in range(60)
+    ]
     scatter = np.std([leak.auc for leak in found])
     stated = np.mean([leak.high - leak.low for leak in found]) / (2 * 1.96)
     assert scatter == pytest.approx(stated, rel=0.2)
-    assert np.mean([leak.auc for leak in found]) == pytest.approx(0.5, abs=4 * scatter / np.sqrt(60))
+    assert np.mean([leak.auc for leak in found]) == pytest.approx(
+        0.5, abs=4 * scatter / np.sqrt(60)
+    )
 
 
 def test_sharp_spots_of_no_flux_are_left_to_the_edges():
@@ -108,7 +137,9 @@ def test_the_interval_is_that_of_the_auc():
     rng = np.random.default_rng(5)
     truth = np.repeat([False, True], 400)
     _, (low, high) = auc_interval(truth, rng.uniform(size=800), (0.025, 0.975), 0)
-    assert (high - low) / (2 * 1.96) == pytest.approx(np.sqrt(801 / (12 * 400 * 400)), rel=0.15)
+    assert (high - low) / (2 * 1.96) == pytest.approx(
+        np.sqrt(801 / (12 * 400 * 400)), rel=0.15
+    )
     assert auc_interval(truth, np.ones(800), (0.025, 0.975), 0) == (0.5, (0.5, 0.5))
     assert auc_interval(truth, truth * 1.0, (0.025, 0.975), 0) == (1.0, (1.0, 1.0))
 
@@ -123,12 +154,17 @@ def test_every_pair_of_classes_is_judged():
     images = np.concatenate([rings(50, 1), rings(50, 2), rings(50, 3, flux=2)])
     found = list(leaks(statistics(images), np.repeat([0, 1, 2], 50), ("a", "b", "c")))
     assert {leak.classes for leak in found} == {("a", "b"), ("a", "c"), ("b", "c")}
-    assert {leak.classes for leak in found if leak.statistic == "flux" and leak.leaks} == {("a", "c"), ("b", "c")}
+    assert {leak.classes for leak in found if leak.statistic == "flux" and leak.leaks} == {
+        ("a", "c"),
+        ("b", "c"),
+    }
 
 
 def test_what_cannot_be_judged_is_refused():
     features = statistics(rings(99, 1))
-    with pytest.raises(DataError, match="class 'second' has 49 images; a leak audit needs at least 50"):
+    with pytest.raises(
+        DataError, match="class 'second' has 49 images; a leak audit needs at least 50"
+    ):
         list(leaks(features, np.repeat([0, 1], [50, 49]), CLASSES))
     with pytest.raises(DataError, match="has only first"):
         list(leaks(features, np.zeros(99, int), ("first",)))

@@ -12,7 +12,9 @@ from lenssim.simulate.streams import BLOCK
 
 
 def test_live_training_repeats_itself_and_resumes(tmp_path):
-    config = parse_config({"live": {"model": "III", "n": 256, "noise": "none"}, "epochs": 1, "seed": 3})
+    config = parse_config(
+        {"live": {"model": "III", "n": 256, "noise": "none"}, "epochs": 1, "seed": 3}
+    )
     runs = [train(config, tmp_path / name) for name in "ab"]
     a, b = (run.model().state_dict() for run in runs)
     assert all(torch.equal(a[name], b[name]) for name in a)

@@ -28,7 +28,9 @@ def test_both_ways_of_scoring_agree(classes, digits):
     resampled = resampled_scores(labels, p, np.ones((1, len(labels))))
     assert scores.keys() == resampled.keys()
     for name, value in scores.items():
-        np.testing.assert_allclose(resampled[name][0], value, rtol=1e-12, atol=1e-15, err_msg=name)
+        np.testing.assert_allclose(
+            resampled[name][0], value, rtol=1e-12, atol=1e-15, err_msg=name
+        )
 
 
 def test_weights_are_repetitions():
@@ -36,13 +38,17 @@ def test_weights_are_repetitions():
     rows = np.random.default_rng(1).integers(60, size=60)
     weighted = resampled_scores(labels, p, np.bincount(rows, minlength=60)[None])
     for name, value in classification_scores(labels[rows], p[rows]).items():
-        np.testing.assert_allclose(weighted[name][0], value, rtol=1e-12, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(
+            weighted[name][0], value, rtol=1e-12, atol=1e-14, err_msg=name
+        )
 
 
 def test_macro_auc_is_scikit_learn_s():
     labels, p = answers()
     expected = roc_auc_score(labels, p, multi_class="ovr", average="macro")
-    assert classification_scores(labels, p)["macro_auc"] == pytest.approx(expected, abs=1e-12)
+    assert classification_scores(labels, p)["macro_auc"] == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_calibration():
@@ -54,7 +60,9 @@ def test_calibration():
     sharp = p**4 / (p**4).sum(axis=1, keepdims=True)
     scores, bins = classification_scores(labels, sharp), calibration_bins(labels, sharp)
     assert scores["ece"] > 0.1
-    gap = (bins["count"] * np.abs(bins["accuracy"] - bins["confidence"])).sum() / len(labels)
+    gap = (bins["count"] * np.abs(bins["accuracy"] - bins["confidence"])).sum() / len(
+        labels
+    )
     assert scores["ece"] == pytest.approx(gap)
 
 
@@ -70,7 +78,11 @@ def test_intervals_cover_as_often_as_they_say():
 
 def test_intervals_follow_from_the_seed_and_hold_the_score():
     labels, p = answers()
-    scores, first, second = classification_scores(labels, p), bootstrap(labels, p), bootstrap(labels, p)
+    scores, first, second = (
+        classification_scores(labels, p),
+        bootstrap(labels, p),
+        bootstrap(labels, p),
+    )
     for name in ("loss", "accuracy", "auc", "macro_auc"):
         assert np.array_equal(first[name], second[name])
         assert (first[name][0] < scores[name]).all()
@@ -81,7 +93,11 @@ def test_intervals_follow_from_the_seed_and_hold_the_score():
 def test_a_class_that_is_absent_leaves_its_auc_undefined():
     labels, p = answers(100)
     labels[labels == 2] = 0
-    document = as_document(classification_scores(labels, p), bootstrap(labels, p, resamples=20), ("a", "b", "c"))
+    document = as_document(
+        classification_scores(labels, p),
+        bootstrap(labels, p, resamples=20),
+        ("a", "b", "c"),
+    )
     assert document["auc"]["c"] == {"value": None, "low": None, "high": None}
     assert document["macro_auc"]["value"] is None
     assert 0 < document["auc"]["a"]["low"] < document["auc"]["a"]["high"] <= 1

@@ -32,7 +32,14 @@ COUNTS = {
     "equivariant_d4": 60_071,
     "equivariant_c8": 60_071,
 }
-SMALLEST = {"cnn": 16, "compact": 8, "compact_grid": 16, "deeplense_cnn": 5, "alexnet": 8, "cvt": 16}
+SMALLEST = {
+    "cnn": 16,
+    "compact": 8,
+    "compact_grid": 16,
+    "deeplense_cnn": 5,
+    "alexnet": 8,
+    "cvt": 16,
+}
 SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
 ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
@@ -57,7 +64,9 @@ def test_parameter_count(name):
 
 
 @every_net
-@pytest.mark.parametrize(("shape", "outputs"), [((1, 16, 16), 2), ((3, 20, 33), 5), ((2, 65, 150), 1)])
+@pytest.mark.parametrize(
+    ("shape", "outputs"), [((1, 16, 16), 2), ((3, 20, 33), 5), ((2, 65, 150), 1)]
+)
 def test_any_stamp_and_any_number_of_bands(name, shape, outputs):
     with torch.inference_mode():
         assert net_of(name, shape, outputs).eval()(batch(shape, 2)).shape == (2, outputs)
@@ -67,8 +76,13 @@ def test_any_stamp_and_any_number_of_bands(name, shape, outputs):
 def test_the_smallest_stamp_is_taken_and_a_smaller_one_refused(name):
     side = SMALLEST[name]
     with torch.inference_mode():
-        assert net_of(name, (1, side, side + 3)).eval()(batch((1, side, side + 3), 2)).shape == (2, 3)
-    with pytest.raises(ConfigError, match=f"net {name} takes stamps of {side} pixels and more, got {side - 1} x 64"):
+        assert net_of(name, (1, side, side + 3)).eval()(
+            batch((1, side, side + 3), 2)
+        ).shape == (2, 3)
+    with pytest.raises(
+        ConfigError,
+        match=f"net {name} takes stamps of {side} pixels and more, got {side - 1} x 64",
+    ):
         net_of(name, (1, side - 1, 64))
 
 
@@ -78,7 +92,9 @@ def test_gradients_reach_every_parameter(name):
     optimiser = torch.optim.SGD(net.parameters(), lr=0.05)
     with torch.random.fork_rng():  # dropout
         torch.manual_seed(0)
-        for _ in range(2):  # a layer that begins at zero lets none through in the first step
+        for _ in range(
+            2
+        ):  # a layer that begins at zero lets none through in the first step
             optimiser.step()
             optimiser.zero_grad()
             cross_entropy(net(images), torch.arange(6) % 3).backward()
@@ -94,13 +110,17 @@ def test_an_image_s_answer_does_not_depend_on_its_batch(name):
     with torch.inference_mode():
         together = net(images)
         for i in range(len(images)):
-            torch.testing.assert_close(net(images[i : i + 1])[0], together[i], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                net(images[i : i + 1])[0], together[i], atol=1e-5, rtol=1e-4
+            )
 
 
 @every_net
 def test_weights_follow_from_the_seed_and_the_global_state_stays(name):
     state = torch.get_rng_state()
-    first, second, other = (net_of(name, (1, 32, 32), seed=seed).state_dict() for seed in (1, 1, 2))
+    first, second, other = (
+        net_of(name, (1, 32, 32), seed=seed).state_dict() for seed in (1, 1, 2)
+    )
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
     assert torch.equal(torch.get_rng_state(), state)
@@ -109,11 +129,19 @@ def test_weights_follow_from_the_seed_and_the_global_state_stays(name):
 @every_net
 def test_saved_weights_come_back(name, tmp_path):
     images = Images((1, 32, 32))
-    model, other = Model(name, "minmax", images, 3, seed=1), Model(name, "minmax", images, 3, seed=2)
-    torch.save({"state_dict": {f"model.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "c.ckpt")
+    model, other = (
+        Model(name, "minmax", images, 3, seed=1),
+        Model(name, "minmax", images, 3, seed=2),
+    )
+    torch.save(
+        {"state_dict": {f"model.{k}": v for k, v in model.state_dict().items()}},
+        tmp_path / "c.ckpt",
+    )
     load_weights(other, tmp_path / "c.ckpt")
     with torch.inference_mode():
-        assert torch.equal(model.eval()(batch(images.shape)), other.eval()(batch(images.shape)))
+        assert torch.equal(
+            model.eval()(batch(images.shape)), other.eval()(batch(images.shape))
+        )
     with pytest.raises(DataError, match=f"does not fit the net {name}"):
         load_weights(Model(name, "minmax", images, 4), tmp_path / "c.ckpt")
 
@@ -136,7 +164,10 @@ def test_unknown_names_are_refused_with_a_suggestion(name, message):
 
 
 def test_timm_s_refusals_are_told_with_the_net_and_the_stamp():
-    with pytest.raises(ConfigError, match=r"timm:inception_v3 cannot take stamps of 8 x 8 pixels: .*too small"):
+    with pytest.raises(
+        ConfigError,
+        match=r"timm:inception_v3 cannot take stamps of 8 x 8 pixels: .*too small",
+    ):
         net_of("timm:inception_v3", (1, 8, 8))
 
 
@@ -150,7 +181,9 @@ def test_attention_gathers_what_the_published_equations_say():
     assert torch.equal(layer(x), x)
     torch.nn.init.constant_(layer.gain, 0.7)
     flat = x.flatten(2)
-    query, key, value = (each.weight[:, :, 0, 0] @ flat for each in (layer.query, layer.key, layer.value))
+    query, key, value = (
+        each.weight[:, :, 0, 0] @ flat for each in (layer.query, layer.key, layer.value)
+    )
     weights = (query.mT @ key).softmax(dim=2)
     expected = flat + 0.7 * value @ weights.mT
     torch.testing.assert_close(layer(x), expected.unflatten(2, (3, 5)))
@@ -161,7 +194,13 @@ def test_every_convolution_of_alexnet_has_batch_norm_and_dropout_but_the_first()
     layers = list(net)
     places = [k for k, layer in enumerate(layers) if isinstance(layer, torch.nn.Conv2d)]
     assert all(layers[k + 1].momentum == pytest.approx(1 - 0.99) for k in places)
-    assert [hasattr(layers[k], "dropout") for k in places] == [False, True, True, True, True]
+    assert [hasattr(layers[k], "dropout") for k in places] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 # Lensformer
@@ -181,12 +220,16 @@ def lensed(side, radius, centre=(2.3, -1.6), sigma=3.0):
 
 def test_the_lens_equation_gives_back_the_source():
     source, image = lensed(64, 12.4)
-    found = lensformer.to_source(image[None, None], torch.full((1, 64, 64), 12.4, dtype=torch.float64))[0, 0]
+    found = lensformer.to_source(
+        image[None, None], torch.full((1, 64, 64), 12.4, dtype=torch.float64)
+    )[0, 0]
     seen = found > 0
     assert seen[24:40, 24:40].all()  # where the source is, light arrives
     slope = math.exp(-0.5) / 3  # of the source where it is steepest, a pixel
     torch.testing.assert_close(found[seen], source[seen], atol=slope / 3, rtol=0)
-    wrong = lensformer.to_source(image[None, None], torch.full((1, 64, 64), 9.0, dtype=torch.float64))[0, 0]
+    wrong = lensformer.to_source(
+        image[None, None], torch.full((1, 64, 64), 9.0, dtype=torch.float64)
+    )[0, 0]
     assert (wrong - source).abs().max() > 0.3
 
 
@@ -203,7 +246,9 @@ def test_lensformer_embeds_its_shifted_patches_as_a_convolution_would():
     wide = torch.nn.functional.pad(images, (2, 2, 3, 3))
     shifted = [images, *(wide[:, :, y : y + 12, x : x + 8] for y in (0, 6) for x in (0, 4))]
     kernel = net.embed.weight.unflatten(1, (10, 6, 4))
-    patches = torch.nn.functional.conv2d(torch.cat(shifted, dim=1), kernel, net.embed.bias, stride=(6, 4))
+    patches = torch.nn.functional.conv2d(
+        torch.cat(shifted, dim=1), kernel, net.embed.bias, stride=(6, 4)
+    )
     expected = net.norm(patches.flatten(2).transpose(1, 2)) + net.position[:, 1:]
     assert torch.allclose(net(images)[:, 1:], expected, atol=1e-5)
 
@@ -216,8 +261,12 @@ def test_einstein_radii_stay_in_the_data_set_s_range():
     with torch.inference_mode():
         radii = net.einstein_radii(net.image_tokens(100 * batch((1, 64, 64))))
     assert low <= radii.min() < radii.max() <= high
-    with pytest.raises(ConfigError, match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1"):
-        build_net("lensformer", Images((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)), 3)
+    with pytest.raises(
+        ConfigError, match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1"
+    ):
+        build_net(
+            "lensformer", Images((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)), 3
+        )
 
 
 def test_a_data_set_tells_its_pixels_and_rings(tiny_dataset):
@@ -225,7 +274,9 @@ def test_a_data_set_tells_its_pixels_and_rings(tiny_dataset):
 
     images = describe(ShardDataset(tiny_dataset))
     assert (images.shape, images.pixel_scale) == ((1, 32, 32), 0.08)
-    assert images.theta_E == pytest.approx((0.8129, 0.8129), abs=1e-4)  # 1.2815" for a source at 2.5, times 0.6343
+    assert images.theta_E == pytest.approx(
+        (0.8129, 0.8129), abs=1e-4
+    )  # 1.2815" for a source at 2.5, times 0.6343
 
 
 @pytest.mark.parametrize("side", [4, 5])
@@ -233,7 +284,11 @@ def test_projections_of_cvt_are_convolutions(side):
     """One 3 x 3 of each channel, of stride 2, and one 1 x 1."""
     net, features = net_of("cvt", (1, 32, 32)).eval(), batch((54, side, side))
     depthwise, norm, pointwise = projection = net[2][1].keys_values
-    expected = norm(torch.nn.functional.conv2d(features, depthwise.weight, stride=2, padding=1, groups=54))
+    expected = norm(
+        torch.nn.functional.conv2d(
+            features, depthwise.weight, stride=2, padding=1, groups=54
+        )
+    )
     expected = torch.nn.functional.conv2d(expected, pointwise.weight[..., None, None])
     torch.testing.assert_close(projection(features), expected, atol=1e-5, rtol=1e-5)
 
@@ -246,8 +301,15 @@ def turn(features, k, mirrored):
     return torch.rot90(features.flip(-2) if mirrored else features, k, (-2, -1))
 
 
-EXACT = [(group, k, mirrored) for group in equivariant.GROUPS for k in range(4) for mirrored in (False, True)]
-EXACT = [(group, k, mirrored) for group, k, mirrored in EXACT if group == "D4" or not mirrored]
+EXACT = [
+    (group, k, mirrored)
+    for group in equivariant.GROUPS
+    for k in range(4)
+    for mirrored in (False, True)
+]
+EXACT = [
+    (group, k, mirrored) for group, k, mirrored in EXACT if group == "D4" or not mirrored
+]
 
 
 @pytest.mark.parametrize(("group", "k", "mirrored"), EXACT)
@@ -255,15 +317,21 @@ EXACT = [(group, k, mirrored) for group, k, mirrored in EXACT if group == "D4" o
 def test_answers_stay_under_quarter_turns_and_reflections(group, k, mirrored, shape):
     net, images = net_of(f"equivariant_{group.lower()}", shape).eval(), batch(shape)
     with torch.inference_mode():
-        torch.testing.assert_close(net(turn(images, k, mirrored)), net(images), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            net(turn(images, k, mirrored)), net(images), atol=1e-5, rtol=0
+        )
 
 
-@pytest.mark.parametrize(("group", "k", "mirrored"), [case for case in EXACT if case[1:] != (0, False)])
+@pytest.mark.parametrize(
+    ("group", "k", "mirrored"), [case for case in EXACT if case[1:] != (0, False)]
+)
 def test_fields_turn_with_the_image(group, k, mirrored):
     """A turned image has the fields of the image turned, each at the place of the element that turns it."""
     torch.manual_seed(0)
     layers = torch.nn.Sequential(
-        equivariant.Lifting(group, 1, 3), equivariant.Halve(), equivariant.GroupConvolution(group, 3, 2)
+        equivariant.Lifting(group, 1, 3),
+        equivariant.Halve(),
+        equivariant.GroupConvolution(group, 3, 2),
     )
     elements = torch.tensor(equivariant.matrices(group))
     quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
@@ -274,7 +342,9 @@ def test_fields_turn_with_the_image(group, k, mirrored):
     images = batch((1, 20, 20), 2)
     with torch.inference_mode():
         turned, fields = layers(turn(images, k, mirrored)), layers(images)
-        torch.testing.assert_close(turned[:, :, place], turn(fields, k, mirrored), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            turned[:, :, place], turn(fields, k, mirrored), atol=1e-5, rtol=1e-5
+        )
         assert (turned - fields).abs().max() > 1e-2
 
 
@@ -282,9 +352,14 @@ def ring(angle, side=48):
     """A smooth image (1, 1, side, side) without any symmetry, turned by an angle."""
     axis = torch.arange(side) - (side - 1) / 2
     y, x = torch.meshgrid(-axis, axis, indexing="ij")
-    x, y = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
+    x, y = (
+        math.cos(angle) * x + math.sin(angle) * y,
+        math.cos(angle) * y - math.sin(angle) * x,
+    )
     blobs = ((9.0, 2.0, 3.0), (-4.0, 7.0, 4.0), (-6.0, -8.0, 2.5))
-    return sum(torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2)) for a, b, s in blobs)[None, None]
+    return sum(torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2)) for a, b, s in blobs)[
+        None, None
+    ]
 
 
 def test_eighth_turns_change_c8_less_than_c4():
@@ -292,9 +367,15 @@ def test_eighth_turns_change_c8_less_than_c4():
     change = {}
     for group in ("C4", "C8"):
         torch.manual_seed(1)
-        lift, convolve = equivariant.Lifting(group, 1, 4), equivariant.GroupConvolution(group, 4, 4)
+        lift, convolve = (
+            equivariant.Lifting(group, 1, 4),
+            equivariant.GroupConvolution(group, 4, 4),
+        )
         with torch.inference_mode():
-            one, other = (convolve(lift(ring(angle)).relu()).amax(2).mean((2, 3)) for angle in (0.0, math.pi / 4))
+            one, other = (
+                convolve(lift(ring(angle)).relu()).amax(2).mean((2, 3))
+                for angle in (0.0, math.pi / 4)
+            )
         change[group] = float((one - other).norm() / one.norm())
     assert change["C8"] < 0.01
     assert change["C8"] < change["C4"] / 2

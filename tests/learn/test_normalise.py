@@ -12,7 +12,9 @@ scaled = sorted(set(NORMALISATIONS) - {"none", "symlog"})
 
 def images(seed, channels=1):
     rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.gamma(0.3, size=(5, channels, 8, 9)).astype(np.float32) + rng.normal())
+    return torch.from_numpy(
+        rng.gamma(0.3, size=(5, channels, 8, 9)).astype(np.float32) + rng.normal()
+    )
 
 
 @pytest.mark.parametrize("name", NORMALISATIONS)
@@ -41,7 +43,9 @@ def test_an_image_is_scaled_by_its_own_pixels_alone(name, seed):
 @given(seed=st.integers(0, 10**6), scale=st.floats(1e-6, 1e6))
 def test_units_do_not_matter(name, seed, scale):
     batch = images(seed)
-    torch.testing.assert_close(normalisation(name)(batch * scale), normalisation(name)(batch), atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        normalisation(name)(batch * scale), normalisation(name)(batch), atol=2e-4, rtol=1e-3
+    )
 
 
 def test_the_ranges_are_as_promised():
@@ -50,7 +54,9 @@ def test_the_ranges_are_as_promised():
         scaled = normalisation(name)(batch).flatten(1)
         torch.testing.assert_close(scaled.amin(1), torch.zeros(5))
         torch.testing.assert_close(scaled.amax(1), torch.ones(5))
-    torch.testing.assert_close(normalisation("max")(batch).flatten(1).amax(1), torch.ones(5))
+    torch.testing.assert_close(
+        normalisation("max")(batch).flatten(1).amax(1), torch.ones(5)
+    )
     standard = normalisation("standard")(batch).flatten(1)
     torch.testing.assert_close(standard.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(standard.std(1, correction=0), torch.ones(5))
@@ -61,7 +67,9 @@ def test_symlog_keeps_units_and_signs():
     sigmas = torch.tensor([-1e4, -0.01, 0.0, 0.01, 1e4])[None, None, None]
     shown = normalisation("symlog")(sigmas)
     assert torch.equal(shown, -shown.flip(-1))
-    torch.testing.assert_close(shown.flatten()[3:], torch.tensor([0.01, np.log(2e4)], dtype=torch.float32))
+    torch.testing.assert_close(
+        shown.flatten()[3:], torch.tensor([0.01, np.log(2e4)], dtype=torch.float32)
+    )
 
 
 def test_an_unknown_name_gets_a_suggestion():

@@ -13,7 +13,11 @@ from lenssim.learn.scores.novelty import ALARM_RATE, Novelty, image_features, re
 @pytest.fixture(scope="module")
 def images(tmp_path_factory, make_data):
     """1,280 nominal images of 32 x 32 pixels; none is in the other data sets of these tests."""
-    dataset = ShardDataset(make_data(tmp_path_factory.mktemp("novelty") / "many", n=1280, seed=21, noise="nominal"))
+    dataset = ShardDataset(
+        make_data(
+            tmp_path_factory.mktemp("novelty") / "many", n=1280, seed=21, noise="nominal"
+        )
+    )
     return dataset.images(np.arange(1280))
 
 
@@ -37,17 +41,30 @@ def test_strange_images_are_flagged(novelty, images):
     strange = {
         "pure noise": rng.normal(size=seen.shape),
         "another pixel scale": np.repeat(np.repeat(seen[..., 8:24, 8:24], 2, -1), 2, -2),
-        "smoothed": (seen + np.roll(seen, 1, -1) + np.roll(seen, 1, -2) + np.roll(seen, (1, 1), (-1, -2))) / 4,
-        "a hot pixel": np.where(np.arange(32 * 32).reshape(32, 32) == 40, 3 * seen.max(), seen),
+        "smoothed": (
+            seen
+            + np.roll(seen, 1, -1)
+            + np.roll(seen, 1, -2)
+            + np.roll(seen, (1, 1), (-1, -2))
+        )
+        / 4,
+        "a hot pixel": np.where(
+            np.arange(32 * 32).reshape(32, 32) == 40, 3 * seen.max(), seen
+        ),
         "upside down in flux": -seen,
         "moved by a quarter of the stamp": np.roll(seen, 8, -1),
-        "noise of 0.3 % of the peak": seen + 0.003 * seen.max((-2, -1), keepdims=True) * rng.normal(size=seen.shape),
+        "noise of 0.3 % of the peak": seen
+        + 0.003 * seen.max((-2, -1), keepdims=True) * rng.normal(size=seen.shape),
     }
-    caught = {name: flagged(novelty, other.astype(np.float32)) for name, other in strange.items()}
+    caught = {
+        name: flagged(novelty, other.astype(np.float32)) for name, other in strange.items()
+    }
     assert min(caught.values()) > 0.9, caught
 
 
-def test_noise_that_was_never_seen_is_flagged_and_so_is_its_absence(tmp_path, images, novelty, make_data):
+def test_noise_that_was_never_seen_is_flagged_and_so_is_its_absence(
+    tmp_path, images, novelty, make_data
+):
     bare = ShardDataset(make_data(tmp_path / "bare", n=960, seed=22))
     clean = bare.images(np.arange(960))
     own = Novelty.fit("minmax", clean[:640], clean[640:])
@@ -58,8 +75,13 @@ def test_noise_that_was_never_seen_is_flagged_and_so_is_its_absence(tmp_path, im
 def test_the_unit_of_a_feature_does_not_matter(images, monkeypatch):
     """Shrinkage towards a multiple of the unit matrix would make it matter, as it did."""
     plain = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
-    units = 10.0 ** np.random.default_rng(0).integers(-6, 7, image_features(images[:1]).shape[1])
-    monkeypatch.setattr("lenssim.learn.scores.novelty.image_features", lambda pixels: units * image_features(pixels))
+    units = 10.0 ** np.random.default_rng(0).integers(
+        -6, 7, image_features(images[:1]).shape[1]
+    )
+    monkeypatch.setattr(
+        "lenssim.learn.scores.novelty.image_features",
+        lambda pixels: units * image_features(pixels),
+    )
     scaled = Novelty.fit("minmax", images[:300], images[300:600]).p_values(images[600:700])
     np.testing.assert_allclose(scaled, plain, atol=0.01)
 
@@ -70,18 +92,24 @@ def test_p_values_of_exchangeable_distances_are_valid(count, seed):
     rng = np.random.default_rng(seed)
     drawn = rng.standard_cauchy((200, count + 1))
     p = [1 - np.searchsorted(np.sort(row[:-1]), row[-1]) / (count + 1) for row in drawn]
-    own = Novelty(normalise="none", mean=(), precision=(), distances=tuple(np.sort(drawn[0, :-1])))
+    own = Novelty(
+        normalise="none", mean=(), precision=(), distances=tuple(np.sort(drawn[0, :-1]))
+    )
     assert own.threshold >= 1 / (count + 1)
     assert np.mean(np.array(p) <= 0.5) < 0.5 + 5 * 0.5 / np.sqrt(200)
 
 
 def test_units_do_not_matter_and_bands_count_each(images):
     own = Novelty.fit("minmax", images[:200], images[200:400])
-    np.testing.assert_allclose(own.p_values(1e4 * images[400:420]), own.p_values(images[400:420]), atol=0.02)
+    np.testing.assert_allclose(
+        own.p_values(1e4 * images[400:420]), own.p_values(images[400:420]), atol=0.02
+    )
     two = np.concatenate([images[:5], 2 * images[:5]], axis=1)
     features = image_features(two)
     assert features.shape == (5, 2 * image_features(images[:5]).shape[1])
-    np.testing.assert_allclose(features[:, : features.shape[1] // 2], image_features(images[:5]))
+    np.testing.assert_allclose(
+        features[:, : features.shape[1] // 2], image_features(images[:5])
+    )
 
 
 def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
@@ -94,7 +122,9 @@ def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
     assert noise.unlike
     assert noise.document()["as_unlike_in_validation"] == pytest.approx(1 / 65)
     assert read_novelty(tmp_path) is None
-    write_json(tmp_path / "novelty.json", {"normalise": "minmax", "mean": [0.0]})  # of an earlier kind
+    write_json(
+        tmp_path / "novelty.json", {"normalise": "minmax", "mean": [0.0]}
+    )  # of an earlier kind
     assert read_novelty(tmp_path) is None
     write_json(tmp_path / "novelty.json", {"format": "lenssim-novelty/2"})
     with pytest.raises(DataError, match=r"novelty\.json"):

@@ -34,7 +34,10 @@ def test_every_optimiser_finds_the_bottom_of_a_bowl(name):
 def test_a_step_of_muon_is_orthogonal_and_as_long_as_one_of_adamw(shape):
     # Adam's first step is the rate in every weight; AdamW's steps are a fifth of that later on (Liu et al. 2025)
     generator = torch.Generator().manual_seed(1)
-    weights, slopes = torch.nn.Parameter(torch.zeros(shape)), torch.randn(shape, generator=generator)
+    weights, slopes = (
+        torch.nn.Parameter(torch.zeros(shape)),
+        torch.randn(shape, generator=generator),
+    )
     weights.grad = slopes.clone()
     optimiser("muon")([weights], 0.01, 0.0).step()
     step, slopes = weights.detach().flatten(1), slopes.flatten(1)
@@ -50,13 +53,18 @@ def test_muon_takes_the_same_step_on_processors_with_bf16_and_without(monkeypatc
     slopes = torch.randn((24, 10), generator=torch.Generator().manual_seed(1))
     steps = []
     for capability in ("AVX512", "AVX2"):
-        monkeypatch.setattr("lenssim.learn.compute.device.get_cpu_capability", lambda capability=capability: capability)
+        monkeypatch.setattr(
+            "lenssim.learn.compute.device.get_cpu_capability",
+            lambda capability=capability: capability,
+        )
         weights = torch.nn.Parameter(torch.zeros(24, 10))
         weights.grad = slopes.clone()
         optimiser("muon")([weights], 0.01, 0.0).step()
         steps.append(weights.detach())
     rounded, single = steps
-    assert 0 < (rounded - single).abs().max() < 0.02 * single.abs().max()  # bf16 has eight bits
+    assert (
+        0 < (rounded - single).abs().max() < 0.02 * single.abs().max()
+    )  # bf16 has eight bits
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -68,7 +76,9 @@ def test_no_schedule_leaves_its_range(name):
 
 def test_the_published_schedules():
     assert rates("as_run") == rates("constant") == [0.1] * STEPS
-    assert rates("as_written")[::4] == pytest.approx([0.1 * 0.8**epoch for epoch in range(EPOCHS)])
+    assert rates("as_written")[::4] == pytest.approx(
+        [0.1 * 0.8**epoch for epoch in range(EPOCHS)]
+    )
 
 
 def test_schedules_that_are_laid_out_end_low():

@@ -40,7 +40,9 @@ def imported(tmp_path_factory) -> Path:
 
 
 def settings(data: Path, **more):
-    return parse_config({"data": str(data), "epochs": 1, "batch_size": 32, "net": "cnn", **more})
+    return parse_config(
+        {"data": str(data), "epochs": 1, "batch_size": 32, "net": "cnn", **more}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +65,14 @@ def test_images_that_a_run_learned_from_are_kept_by_their_hashes(imported_run, i
     assert len(hashes) == 448
     dataset = ShardDataset(imported)
     digests = dataset.verified_digests(dataset.rows("test"))
-    assert not np.isin(np.ascontiguousarray(digests[:, :8]).view("<u8").ravel(), hashes).any()
+    assert not np.isin(
+        np.ascontiguousarray(digests[:, :8]).view("<u8").ravel(), hashes
+    ).any()
 
 
-def test_copies_of_training_images_are_left_out_under_any_name(imported_run, imported, tmp_path):
+def test_copies_of_training_images_are_left_out_under_any_name(
+    imported_run, imported, tmp_path
+):
     dataset = ShardDataset(imported)
     seen, unseen = dataset.rows("train")[5:25], dataset.rows("test")[:20]
     copies = dataset.images(np.concatenate([seen, unseen]))[:, 0]
@@ -81,16 +87,25 @@ def test_copies_of_training_images_are_left_out_under_any_name(imported_run, imp
 
 def test_copies_alone_cannot_judge(lenssim, imported_run, imported, tmp_path):
     dataset = ShardDataset(imported)
-    data = import_images(tmp_path / "copies", dataset.images(dataset.rows("train")[:40])[:, 0])
+    data = import_images(
+        tmp_path / "copies", dataset.images(dataset.rows("train")[:40])[:, 0]
+    )
     done = lenssim("evaluate", imported_run.folder, "--data", data)
     assert (done.code, done.out) == (1, "")
-    assert "on 0 of 40 images: all of them are among those that the run learned from" in done.err
+    assert (
+        "on 0 of 40 images: all of them are among those that the run learned from"
+        in done.err
+    )
 
 
 def test_new_images_are_proven_to_be_new(imported_run, tmp_path):
-    rows, words = held_out(imported_run, ShardDataset(import_images(tmp_path, rings(32, 3))))
+    rows, words = held_out(
+        imported_run, ShardDataset(import_images(tmp_path, rings(32, 3)))
+    )
     assert len(rows) == 32
-    assert words == "all samples (none is an exact copy of an image that the run learned from)"
+    assert (
+        words == "all samples (none is an exact copy of an image that the run learned from)"
+    )
 
 
 def test_of_another_seed_no_image_is_in_the_training_data(tiny_run, other_dataset):
@@ -99,7 +114,9 @@ def test_of_another_seed_no_image_is_in_the_training_data(tiny_run, other_datase
     assert words == "all samples (the training data were drawn by another seed)"
 
 
-def test_an_exported_and_imported_copy_of_a_simulation_is_known(tiny_run, tiny_dataset, tmp_path):
+def test_an_exported_and_imported_copy_of_a_simulation_is_known(
+    tiny_run, tiny_dataset, tmp_path
+):
     from lenssim.data.exchange.export import export_npy
 
     export_npy(tiny_dataset, tmp_path / "files")
@@ -118,12 +135,16 @@ def test_where_it_cannot_be_known_that_is_said(imported_run, imported, tmp_path)
     old.record = old.record.model_copy(update={"config": gone})
     rows, words = held_out(old, other)
     assert len(rows) == 32
-    assert words == "all samples; whether the run learned from copies of them cannot be known"
+    assert (
+        words == "all samples; whether the run learned from copies of them cannot be known"
+    )
 
 
 def test_a_run_made_live_knows_no_images(tmp_path):
     live = {"model": "III", "n": 384, "noise": "none"}
-    config = parse_config({"live": live, "epochs": 1, "batch_size": 32, "net": "cnn", "limit": 32})
+    config = parse_config(
+        {"live": live, "epochs": 1, "batch_size": 32, "net": "cnn", "limit": 32}
+    )
     run = train(config, tmp_path / "live")
     assert not run.seen.exists()
     images = np.random.default_rng(0).normal(size=(8, 64, 64)).astype(np.float32)
@@ -132,29 +153,50 @@ def test_a_run_made_live_knows_no_images(tmp_path):
         for k in range(4):
             np.save(tmp_path / "files" / name / f"{k}.npy", images[k] + len(name))
     import_deeplense(tmp_path / "files", tmp_path / "data")
-    assert "cannot be known" in held_out(open_run(run.folder), ShardDataset(tmp_path / "data")).words
+    assert (
+        "cannot be known"
+        in held_out(open_run(run.folder), ShardDataset(tmp_path / "data")).words
+    )
 
 
-def test_what_the_first_weights_learned_from_is_left_out_too(imported_run, imported, tmp_path):
+def test_what_the_first_weights_learned_from_is_left_out_too(
+    imported_run, imported, tmp_path
+):
     data = import_images(tmp_path / "next", rings(512, 5))
     run = train(settings(data, start=str(imported_run.folder)), tmp_path / "run")
-    assert set(read_seen(run)) == {ShardDataset(data).fingerprint, ShardDataset(imported).fingerprint}
+    assert set(read_seen(run)) == {
+        ShardDataset(data).fingerprint,
+        ShardDataset(imported).fingerprint,
+    }
     copies = ShardDataset(imported).images(np.arange(20))[:, 0]
-    rows, words = held_out(run, ShardDataset(import_images(tmp_path / "asked", np.concatenate([copies, rings(8, 6)]))))
+    rows, words = held_out(
+        run,
+        ShardDataset(
+            import_images(tmp_path / "asked", np.concatenate([copies, rings(8, 6)]))
+        ),
+    )
     assert (len(rows), words) == (8, "all samples but 20 that the run learned from")
     old = without_hashes(imported_run, tmp_path / "old")
     gone = old.record.config.model_copy(update={"data": str(tmp_path / "gone")})
     old.record = old.record.model_copy(update={"config": gone})
     old.write()
     run = train(settings(data, start=str(old.folder)), tmp_path / "unknown")
-    assert "cannot be known" in held_out(run, ShardDataset(import_images(tmp_path / "new", rings(8, 7)))).words
+    assert (
+        "cannot be known"
+        in held_out(run, ShardDataset(import_images(tmp_path / "new", rings(8, 7)))).words
+    )
 
 
 def test_validation_images_that_are_training_images_are_counted(tmp_path, capfd):
     images = rings(512, 8)
-    images[32:42] = images[:10]  # classes come in turn: rows 64, 66, ... are the first of the validation
+    images[32:42] = images[
+        :10
+    ]  # classes come in turn: rows 64, 66, ... are the first of the validation
     train(settings(import_images(tmp_path, images)), tmp_path / "run")
-    assert "10 of the 64 validation images are exact copies of training images" in capfd.readouterr().err
+    assert (
+        "10 of the 64 validation images are exact copies of training images"
+        in capfd.readouterr().err
+    )
 
 
 def zero_a_shard(data: Path) -> Path:
@@ -164,7 +206,9 @@ def zero_a_shard(data: Path) -> Path:
     return path
 
 
-def test_images_that_were_changed_in_a_shard_are_refused_by_name(imported_run, tiny_run, other_dataset, tmp_path):
+def test_images_that_were_changed_in_a_shard_are_refused_by_name(
+    imported_run, tiny_run, other_dataset, tmp_path
+):
     data = shutil.copytree(other_dataset, tmp_path / "data")
     path = zero_a_shard(data)
     for ask in (
@@ -177,7 +221,9 @@ def test_images_that_were_changed_in_a_shard_are_refused_by_name(imported_run, t
     assert not (tmp_path / "run").exists()
 
 
-def test_predict_answers_for_the_shards_that_are_whole(lenssim, tiny_run, tiny_dataset, tmp_path):
+def test_predict_answers_for_the_shards_that_are_whole(
+    lenssim, tiny_run, tiny_dataset, tmp_path
+):
     data = shutil.copytree(tiny_dataset, tmp_path / "data")
     path = zero_a_shard(data)
     done = lenssim("predict", tiny_run.folder, data)

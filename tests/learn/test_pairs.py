@@ -6,7 +6,9 @@ from sklearn.metrics import roc_auc_score
 from lenssim.learn.scores.pairs import expected_chi2, pair_cells, pairs
 
 
-@pytest.mark.parametrize(("delta", "pixels"), [(0.0, 4096), (50.0, 4096), (100.0, 4096), (400.0, 22500)])
+@pytest.mark.parametrize(
+    ("delta", "pixels"), [(0.0, 4096), (50.0, 4096), (100.0, 4096), (400.0, 22500)]
+)
 def test_a_fit_tells_classes_apart_as_its_chi_squared_says(delta, pixels):
     """Chi squared of k degrees of freedom has the variance 2 k, noncentral 2 k + 4 delta; many are normal."""
     labels = np.repeat([0, 1], 20_000)
@@ -29,7 +31,9 @@ def test_the_network_s_auc_of_a_pair_is_that_of_its_images_alone():
         rows = (labels == one) | (labels == other)
         share = p[rows, other] / (p[rows, one] + p[rows, other])
         assert pair["value"] == pytest.approx(roc_auc_score(labels[rows] == other, share))
-        expected = norm.cdf(0.8)  # difference of two logits: mean 1.6 apart, standard deviation sqrt 2 in each class
+        expected = norm.cdf(
+            0.8
+        )  # difference of two logits: mean 1.6 apart, standard deviation sqrt 2 in each class
         assert pair["low"] < pair["value"] < pair["high"]
         assert pair["low"] - 0.02 < expected < pair["high"] + 0.02
         assert pair["high"] - pair["low"] < 0.06

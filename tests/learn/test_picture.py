@@ -22,13 +22,26 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures") / "D"
     document = yaml.safe_load(preset_text("III"))
     document["instrument"]["num_pix"] = 24
-    generate(folder, make_plan(parse_preset(document), 256, seed=4, noise="nominal", truth=["clean", "kappa"]))
+    generate(
+        folder,
+        make_plan(
+            parse_preset(document), 256, seed=4, noise="nominal", truth=["clean", "kappa"]
+        ),
+    )
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    config = parse_config({"data": str(data), "picture": "kappa", "normalise": "symlog", "epochs": 6, "batch_size": 16})
+    config = parse_config(
+        {
+            "data": str(data),
+            "picture": "kappa",
+            "normalise": "symlog",
+            "epochs": 6,
+            "batch_size": 16,
+        }
+    )
     return train(config, tmp_path_factory.mktemp("runs") / "kappa")
 
 
@@ -43,14 +56,21 @@ def test_it_learns_from_the_picture(run, data):
 def test_a_measured_chi2_is_what_a_fit_is_worth(run, data, monkeypatch):
     shown = run.opened(data)
     rng = np.random.default_rng(0)
-    monkeypatch.setitem(shown.params, "chi2", rng.normal(size=256) + 10 * (shown.labels == 2))
-    fits = {tuple(pair["classes"]): pair["fit"] for pair in evaluate(run, shown, resamples=50)["pairs"]}
+    monkeypatch.setitem(
+        shown.params, "chi2", rng.normal(size=256) + 10 * (shown.labels == 2)
+    )
+    fits = {
+        tuple(pair["classes"]): pair["fit"]
+        for pair in evaluate(run, shown, resamples=50)["pairs"]
+    }
     assert fits["no_sub", "axion"] == fits["cdm", "axion"] == 1
     assert fits["no_sub", "cdm"] < 0.75
 
 
 def test_evaluation_refuses_another_picture(run, data):
-    with pytest.raises(DataError, match="was trained on the picture 'kappa', and is shown 'image'"):
+    with pytest.raises(
+        DataError, match="was trained on the picture 'kappa', and is shown 'image'"
+    ):
         evaluate(run, ShardDataset(data))
 
 
@@ -58,20 +78,31 @@ def test_predictions_look_at_it_too(run, data, tmp_path):
     shown = run.opened(data)
     rows = np.flatnonzero(shown.labels[:64])  # a file of flat images is refused
     np.save(tmp_path / "kappa.npy", shown.images(rows)[:, 0])
-    whole, shard = ([p.answer for p in predict(run, [place])] for place in (data, data / "shards" / "000000.h5"))
+    whole, shard = (
+        [p.answer for p in predict(run, [place])]
+        for place in (data, data / "shards" / "000000.h5")
+    )
     assert shard == whole[: len(shard)]
-    assert [p.answer for p in predict(run, [tmp_path / "kappa.npy"])] == [whole[row] for row in rows]
+    assert [p.answer for p in predict(run, [tmp_path / "kappa.npy"])] == [
+        whole[row] for row in rows
+    ]
 
 
 def test_residuals_keep_their_unit_unless_told(data):
     assert parse_config({"data": str(data), "picture": "residual"}).normalise == "symlog"
-    assert parse_config({"data": str(data), "picture": "residual", "normalise": "none"}).normalise == "none"
+    assert (
+        parse_config(
+            {"data": str(data), "picture": "residual", "normalise": "none"}
+        ).normalise
+        == "none"
+    )
     assert parse_config({"data": str(data)}).normalise == "minmax"
 
 
 def test_what_cannot_be_shown_is_refused(data, tmp_path):
     with pytest.raises(
-        ConfigError, match="keeps no 'residual'; pictures are kept by lenssim generate --truth residual"
+        ConfigError,
+        match="keeps no 'residual'; pictures are kept by lenssim generate --truth residual",
     ):
         train(parse_config({"data": str(data), "picture": "residual"}), tmp_path / "none")
     assert not (tmp_path / "none").exists()
@@ -84,7 +115,9 @@ def test_what_cannot_be_shown_is_refused(data, tmp_path):
 def test_runs_on_one_data_set_lie_side_by_side(data, lenssim, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for picture in ("image", "clean"):
-        done = lenssim("train", "classify", "--data", data, "--picture", picture, "--epochs", 1)
+        done = lenssim(
+            "train", "classify", "--data", data, "--picture", picture, "--epochs", 1
+        )
         assert done.code == 0, done.err
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"cnn-D", "cnn-D-clean"}
 

@@ -7,7 +7,12 @@ from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
 from lenssim.learn.heads import HEADS, NORMAL, Base, head
-from lenssim.learn.population.inference import Prior, infer, log_likelihood, scattered_log_density
+from lenssim.learn.population.inference import (
+    Prior,
+    infer,
+    log_likelihood,
+    scattered_log_density,
+)
 from lenssim.learn.scores.average import Averaged
 from lenssim.learn.scores.posterior import Posterior
 from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
@@ -15,7 +20,12 @@ from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
 MEAN, SPREAD = np.array([0.1, -1.8]), np.array([0.04, 0.08])
 PRIORS = {
     "normal": Prior(tuple(Normal(normal=pair) for pair in zip(MEAN, SPREAD, strict=True))),
-    "uniform": Prior(tuple(Uniform(uniform=(m - 2 * s, m + 2 * s)) for m, s in zip(MEAN, SPREAD, strict=True))),
+    "uniform": Prior(
+        tuple(
+            Uniform(uniform=(m - 2 * s, m + 2 * s))
+            for m, s in zip(MEAN, SPREAD, strict=True)
+        )
+    ),
 }
 
 
@@ -41,12 +51,17 @@ def observed(kind, truth, rng):
     prior = np.diag(SPREAD**-2.0) if kind == "normal" else np.zeros((2, 2))
     weight = np.linalg.inv(noise)
     precision = weight + prior
-    mean = np.linalg.solve(precision, np.einsum("nij,nj->ni", weight, seen)[..., None] + (prior @ MEAN)[:, None])[
-        ..., 0
-    ]
+    mean = np.linalg.solve(
+        precision,
+        np.einsum("nij,nj->ni", weight, seen)[..., None] + (prior @ MEAN)[:, None],
+    )[..., 0]
     whole = np.linalg.inv(weight.sum(0) + prior)
     centre = whole @ (np.einsum("nij,nj->i", weight, seen) + prior @ MEAN)
-    return exact(mean, np.linalg.inv(precision)), multivariate_normal(centre, whole), (seen, noise)
+    return (
+        exact(mean, np.linalg.inv(precision)),
+        multivariate_normal(centre, whole),
+        (seen, noise),
+    )
 
 
 @pytest.mark.parametrize("kind", PRIORS)
@@ -64,9 +79,13 @@ def test_nothing_is_outside_the_prior_and_images_that_say_nothing_leave_it():
     away = PRIORS["uniform"].log_density(MEAN + 3 * SPREAD)
     assert away == -np.inf
     silent = exact(np.tile(MEAN, (50, 1)), np.tile(np.diag(SPREAD**2), (50, 1, 1)))
-    assert shared_log_density(silent, PRIORS["uniform"], (MEAN + 3 * SPREAD)[None]) == -np.inf
+    assert (
+        shared_log_density(silent, PRIORS["uniform"], (MEAN + 3 * SPREAD)[None]) == -np.inf
+    )
     at = PRIORS["normal"].sample(100, np.random.default_rng(0))
-    apart = shared_log_density(silent, PRIORS["normal"], at) - PRIORS["normal"].log_density(at)
+    apart = shared_log_density(silent, PRIORS["normal"], at) - PRIORS["normal"].log_density(
+        at
+    )
     assert np.ptp(apart) < 1e-9
 
 
@@ -74,14 +93,26 @@ def test_nothing_is_outside_the_prior_and_images_that_say_nothing_leave_it():
 @pytest.mark.parametrize("name", HEADS)
 def test_every_head_is_combined_and_order_does_not_matter(name, passes):
     own = head(name, 2)
-    outputs = 0.4 * torch.randn(passes, 5, own.outputs, generator=torch.Generator().manual_seed(2))
-    posterior = Posterior(own, outputs, MEAN, SPREAD, np.array([1.2, 0.9]), np.array([0.9, 1.0]))
+    outputs = 0.4 * torch.randn(
+        passes, 5, own.outputs, generator=torch.Generator().manual_seed(2)
+    )
+    posterior = Posterior(
+        own, outputs, MEAN, SPREAD, np.array([1.2, 0.9]), np.array([0.9, 1.0])
+    )
     prior, at = PRIORS["normal"], PRIORS["normal"].sample(20, np.random.default_rng(3))
     found = shared_log_density(posterior, prior, at)
-    each = np.stack([posterior.of(np.array([k])).log_density(at[:, None])[:, 0] for k in range(5)])
+    each = np.stack(
+        [posterior.of(np.array([k])).log_density(at[:, None])[:, 0] for k in range(5)]
+    )
     np.testing.assert_allclose(found, each.sum(0) - 4 * prior.log_density(at), rtol=1e-9)
-    np.testing.assert_allclose(shared_log_density(posterior.of(np.arange(5)[::-1].copy()), prior, at), found, rtol=1e-9)
-    np.testing.assert_allclose(shared_log_density(posterior.of(np.array([2])), prior, at), each[2], rtol=1e-9)
+    np.testing.assert_allclose(
+        shared_log_density(posterior.of(np.arange(5)[::-1].copy()), prior, at),
+        found,
+        rtol=1e-9,
+    )
+    np.testing.assert_allclose(
+        shared_log_density(posterior.of(np.array([2])), prior, at), each[2], rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", PRIORS)
@@ -99,11 +130,17 @@ def test_populations_with_scatter_have_the_exact_likelihood():
     rng = np.random.default_rng(7)
     truth = MEAN + 0.7 * SPREAD * rng.normal(size=(12, 2))
     posterior, _, (seen, noise) = observed("normal", truth, rng)
-    mean, width = MEAN + SPREAD * rng.normal(size=(20, 2)) / 2, SPREAD * rng.uniform(0.4, 1.2, size=(20, 2))
+    mean, width = (
+        MEAN + SPREAD * rng.normal(size=(20, 2)) / 2,
+        SPREAD * rng.uniform(0.4, 1.2, size=(20, 2)),
+    )
     draws = posterior.sample(40_000, 1)
     found = scattered_log_density(draws, PRIORS["normal"].log_density(draws), mean, width)
     expected = [
-        sum(multivariate_normal(m, np.diag(w**2) + own).logpdf(x) for x, own in zip(seen, noise, strict=True))
+        sum(
+            multivariate_normal(m, np.diag(w**2) + own).logpdf(x)
+            for x, own in zip(seen, noise, strict=True)
+        )
         for m, w in zip(mean, width, strict=True)
     ]
     apart = found - expected
@@ -123,7 +160,9 @@ def covered(kind, scatter, populations, images, seed):
         rng = np.random.default_rng((seed, k))
         centre = PRIORS[kind].sample(1, rng)[0]
         width = np.exp(rng.uniform(np.log(0.1), np.log(2), 2)) * SPREAD * scatter
-        posterior, _, _ = observed(kind, drawn(PRIORS[kind], centre, width, images, rng), rng)
+        posterior, _, _ = observed(
+            kind, drawn(PRIORS[kind], centre, width, images, rng), rng
+        )
         truth = np.concatenate([centre, width]) if scatter else centre
         shares.append(infer(posterior, PRIORS[kind], scatter=scatter, seed=k).below(truth))
     return np.array(shares)
@@ -155,7 +194,9 @@ def test_an_image_outside_the_prior_is_named():
 
 
 HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
-CUT = Prior((TruncatedNormal(truncated_normal=(0.1, 0.04, 0.06, 0.25)), Normal(normal=(-1.8, 0.08))))
+CUT = Prior(
+    (TruncatedNormal(truncated_normal=(0.1, 0.04, 0.06, 0.25)), Normal(normal=(-1.8, 0.08)))
+)
 
 
 def best_normal(prior):
@@ -170,7 +211,9 @@ def test_what_a_normal_head_says_of_nothing_is_divided_out(base):
     silent = best_normal(CUT)
     silent = replace(silent, head=replace(silent.head, base=base))
     at = CUT.sample(300, np.random.default_rng(0))
-    apart = shared_log_density(silent.of(slice(64)), CUT, at, Averaged.of(silent)) - CUT.log_density(at)
+    apart = shared_log_density(
+        silent.of(slice(64)), CUT, at, Averaged.of(silent)
+    ) - CUT.log_density(at)
     assert np.ptp(apart) < 1e-6
     without = shared_log_density(silent.of(slice(64)), CUT, at) - CUT.log_density(at)
     assert np.ptp(without) > 5  # what adds up
@@ -181,8 +224,13 @@ def test_answers_averaged_are_the_prior_of_exact_posteriors():
     truth = PRIORS["normal"].sample(20_000, rng)
     posterior, _, _ = observed("normal", truth, rng)
     said, at = Averaged.of(posterior), PRIORS["normal"].sample(100, rng)
-    np.testing.assert_allclose(said.log_density(at), PRIORS["normal"].log_density(at), rtol=0, atol=0.15)
+    np.testing.assert_allclose(
+        said.log_density(at), PRIORS["normal"].log_density(at), rtol=0, atol=0.15
+    )
     own = posterior.of(slice(30))
-    found, right = infer(own, PRIORS["normal"], said=said, seed=1), infer(own, PRIORS["normal"], seed=1)
+    found, right = (
+        infer(own, PRIORS["normal"], said=said, seed=1),
+        infer(own, PRIORS["normal"], seed=1),
+    )
     np.testing.assert_allclose(found.mean, right.mean, rtol=0, atol=0.3 * right.sigma.max())
     np.testing.assert_allclose(found.sigma, right.sigma, rtol=0.15)

@@ -23,10 +23,15 @@ def probabilities(predictions):
     return np.array([list(p.answer["probabilities"].values()) for p in predictions])
 
 
-def test_every_kind_of_file_gives_the_same_answers(tiny_run, other_dataset, images, tmp_path):
+def test_every_kind_of_file_gives_the_same_answers(
+    tiny_run, other_dataset, images, tmp_path
+):
     expected = list(predict(tiny_run, [other_dataset]))
     assert [p.image for p in expected] == list(range(96))
-    assert all(p.answer["predicted"] == max(own := p.answer["probabilities"], key=own.get) for p in expected)
+    assert all(
+        p.answer["predicted"] == max(own := p.answer["probabilities"], key=own.get)
+        for p in expected
+    )
     np.testing.assert_allclose(probabilities(expected).sum(axis=1), 1, rtol=1e-6)
     np.save(tmp_path / "stack.npy", images[:, 0])
     np.save(tmp_path / "bands.npy", images)
@@ -35,15 +40,23 @@ def test_every_kind_of_file_gives_the_same_answers(tiny_run, other_dataset, imag
     fits.writeto(tmp_path / "stack.fits.gz", images[:, 0].astype(np.float32))
     for name in ("stack.npy", "bands.npy", "stack.fits", "stack.fits.gz"):
         answers = list(predict(tiny_run, [tmp_path / name]))
-        np.testing.assert_allclose(probabilities(answers), probabilities(expected), atol=1e-5)
+        np.testing.assert_allclose(
+            probabilities(answers), probabilities(expected), atol=1e-5
+        )
         assert {p.file for p in answers} == {str(tmp_path / name)}
     shard = list(predict(tiny_run, [other_dataset / "shards/000000.h5"]))
-    np.testing.assert_allclose(probabilities(shard), probabilities(expected)[: len(shard)], atol=1e-6)
+    np.testing.assert_allclose(
+        probabilities(shard), probabilities(expected)[: len(shard)], atol=1e-6
+    )
     for i in (7, 30):
         np.save(tmp_path / "one.npy", images[i, 0])
-        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(images[i, 0])]).writeto(tmp_path / "one.fits", overwrite=True)
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(images[i, 0])]).writeto(
+            tmp_path / "one.fits", overwrite=True
+        )
         one = list(predict(tiny_run, [tmp_path / "one.npy", tmp_path / "one.fits"]))
-        np.testing.assert_allclose(probabilities(one), probabilities(expected)[[i, i]], atol=1e-5)
+        np.testing.assert_allclose(
+            probabilities(one), probabilities(expected)[[i, i]], atol=1e-5
+        )
     flat = list(predict(tiny_run, [tmp_path / "flat.npy"]))
     np.testing.assert_allclose(probabilities(flat), probabilities(expected)[[7]], atol=1e-5)
 
@@ -54,7 +67,9 @@ def test_units_do_not_matter_and_a_scaled_integer_fits_is_read(tiny_run, images,
     unit = fits.PrimaryHDU(images[3, 0])
     unit.scale("int32", bscale=images[3].max() / 2**30)
     unit.writeto(tmp_path / "scaled.fits")
-    answers = probabilities(predict(tiny_run, [tmp_path / f for f in ("one.npy", "scaled.npy", "scaled.fits")]))
+    answers = probabilities(
+        predict(tiny_run, [tmp_path / f for f in ("one.npy", "scaled.npy", "scaled.fits")])
+    )
     np.testing.assert_allclose(answers, answers[[0, 0, 0]], atol=1e-4)
 
 
@@ -85,7 +100,10 @@ def test_axes_of_length_one_endings_and_archives_do_not_matter(tiny_run, images,
 
 def test_what_could_be_read_in_several_ways_is_said(tiny_run, images, tmp_path):
     np.save(tmp_path / "three.npy", images[:3, 0])
-    units = [fits.ImageHDU(images[1, 0], name="ERR"), fits.ImageHDU(images[5, 0], name="SCI")]
+    units = [
+        fits.ImageHDU(images[1, 0], name="ERR"),
+        fits.ImageHDU(images[5, 0], name="SCI"),
+    ]
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "several.fits")
     heard: list[str] = []
     files = [tmp_path / "three.npy", tmp_path / "several.fits"]
@@ -119,14 +137,19 @@ def set_flat(image):
         (lambda x: spoiled(x, set_nan)[0], "1 of its pixels are NaN"),
         (lambda x: spoiled(x, set_flat)[0], "the image is flat"),
         (lambda x: x[0, :16, :16], "images of 1 x 16 x 16, but the run takes 1 x 32 x 32"),
-        (lambda x: np.stack([x[0], x[0], spoiled(x, set_nan)[0]]), "image 2: 1 of its pixels are NaN"),
+        (
+            lambda x: np.stack([x[0], x[0], spoiled(x, set_nan)[0]]),
+            "image 2: 1 of its pixels are NaN",
+        ),
         (lambda x: np.zeros((2, 2, 32, 32)) + x, "have 2 bands, but 1 is wanted"),
         (lambda x: np.stack([x[0]] * 3, axis=-1), "3 bands seem to come last"),
         (lambda x: 1e39 * x[0] / x.max(), "more than float32 can hold"),
         (lambda x: 1e-47 * x[0] / x.max(), "which float32 cannot tell apart"),
     ],
 )
-def test_images_no_net_should_see_are_refused_by_name(tiny_run, images, tmp_path, suffix, make, words):
+def test_images_no_net_should_see_are_refused_by_name(
+    tiny_run, images, tmp_path, suffix, make, words
+):
     path = tmp_path / f"bad.{suffix}"
     array = make(images[0])
     np.save(path, array) if suffix == "npy" else fits.writeto(path, array)
@@ -136,7 +159,9 @@ def test_images_no_net_should_see_are_refused_by_name(tiny_run, images, tmp_path
 
 
 def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_path):
-    fits.BinTableHDU.from_columns([fits.Column("a", "E", array=np.ones(3))]).writeto(tmp_path / "table.fits")
+    fits.BinTableHDU.from_columns([fits.Column("a", "E", array=np.ones(3))]).writeto(
+        tmp_path / "table.fits"
+    )
     (tmp_path / "text.fits").write_text("no fits")
     (tmp_path / "text.npy").write_text("no npy")
     (tmp_path / "text.h5").write_text("no hdf5")
@@ -155,7 +180,10 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         "gone.npy": "does not exist",
     }
     for name, words in bad.items():
-        with warnings.catch_warnings(), pytest.raises(DataError, match=name.replace(".", r"\.")) as error:
+        with (
+            warnings.catch_warnings(),
+            pytest.raises(DataError, match=name.replace(".", r"\.")) as error,
+        ):
             list(predict(tiny_run, [tmp_path / name]))
         assert words in str(error.value)
     with pytest.raises(DataError, match="1 x 64 x 64, but the run takes 1 x 32 x 32"):
@@ -178,8 +206,17 @@ def test_a_bad_file_or_image_costs_only_its_own_answer(lenssim, tiny_run, files)
     done = lenssim("predict", tiny_run.folder, *files)
     assert done.code == 1
     lines = [line.split()[:2] for line in done.out.splitlines()[1:]]
-    assert lines == [["good.npy", "0"], ["stack.npy", "0"], ["stack.npy", "2"], ["last.fits", "0"]]
-    for words in ("stack.npy, image 1: the image is flat", "empty.npy", "gone.npy does not exist"):
+    assert lines == [
+        ["good.npy", "0"],
+        ["stack.npy", "0"],
+        ["stack.npy", "2"],
+        ["last.fits", "0"],
+    ]
+    for words in (
+        "stack.npy, image 1: the image is flat",
+        "empty.npy",
+        "gone.npy does not exist",
+    ):
         assert words in done.err
     assert "3 problems in 3 files" in done.err
 
@@ -199,7 +236,10 @@ def test_json_holds_the_answers_and_the_errors(lenssim, tiny_run, files):
         ("empty.npy", None),
         ("gone.npy", None),
     ]
-    assert json.loads(lenssim("predict", tiny_run.folder, "good.npy", "--json").out)["errors"] == []
+    assert (
+        json.loads(lenssim("predict", tiny_run.folder, "good.npy", "--json").out)["errors"]
+        == []
+    )
 
 
 def test_nothing_but_bad_files_gives_no_table(lenssim, tiny_run, files):
@@ -226,4 +266,6 @@ def test_a_folder_stands_for_the_images_in_it(lenssim, tiny_run, images, tmp_pat
     empty = lenssim("predict", tiny_run.folder, folder / "more")
     assert (empty.code, empty.out) == (1, "")
     assert "holds no data set (no plan.json) and no images" in empty.err
-    assert "is a run, not images" in lenssim("predict", tiny_run.folder, tiny_run.folder).err
+    assert (
+        "is a run, not images" in lenssim("predict", tiny_run.folder, tiny_run.folder).err
+    )

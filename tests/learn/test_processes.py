@@ -57,7 +57,13 @@ def srun(world: int, *options: object) -> list[list[list[int]]]:
         }
         command = [sys.executable, "-c", RECORD, str(TRAIN), *map(str, options)]
         started.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
     ends = [process.communicate(timeout=240) for process in started]
     for process, (_, errors) in zip(started, ends, strict=True):
@@ -67,7 +73,9 @@ def srun(world: int, *options: object) -> list[list[list[int]]]:
 
 def epochs(dataset: ShardDataset, count: int) -> list[list[list[int]]]:
     """Sample numbers of the batches of the first epochs, as one process has them."""
-    sampler = BatchSampler(dataset.rows("train"), BATCH, seed=SEED, drop_last=True, **dataset.order)
+    sampler = BatchSampler(
+        dataset.rows("train"), BATCH, seed=SEED, drop_last=True, **dataset.order
+    )
     found = []
     for sampler.epoch in range(count):
         found.append([sorted(dataset.index[batch].tolist()) for batch in sampler])
@@ -75,10 +83,21 @@ def epochs(dataset: ShardDataset, count: int) -> list[list[list[int]]]:
 
 
 @pytest.mark.slow
-def test_processes_share_every_batch_equally_and_another_number_goes_on(tiny_dataset, tmp_path):
+def test_processes_share_every_batch_equally_and_another_number_goes_on(
+    tiny_dataset, tmp_path
+):
     """An epoch on two processes and the next on one: the batches that one process has throughout."""
     first, second = epochs(ShardDataset(tiny_dataset), 2)
-    options = ("--data", tiny_dataset, "--out", tmp_path / "run", "--net", "cnn", "--accelerator", "cpu")
+    options = (
+        "--data",
+        tiny_dataset,
+        "--out",
+        tmp_path / "run",
+        "--net",
+        "cnn",
+        "--accelerator",
+        "cpu",
+    )
     options = (*options, "--batch", BATCH, "--workers", 1)
     one, other = srun(2, *options, "--epochs", 1)
     assert len(one) == len(other) == len(first) == 5

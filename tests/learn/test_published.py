@@ -17,7 +17,9 @@ def test_a_small_training_tells_the_published_image(shared_data, tmp_path):
     """3,000 noise-free images are enough to say no_sub of the published one."""
     published = shared_data / "deeplense/no_sub.npy"
     if not published.exists():
-        pytest.skip("the published image is not beside this checkout (shared/data/deeplense/no_sub.npy)")
+        pytest.skip(
+            "the published image is not beside this checkout (shared/data/deeplense/no_sub.npy)"
+        )
     from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
 

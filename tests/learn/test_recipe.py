@@ -27,7 +27,11 @@ TINY = {
     },
     "settings": {"epochs": 1, "batch_size": 32},
     "train": {"one": {"data": "clean"}, "two": {"data": "noisy", "seed": 1}},
-    "evaluate": [{"run": "one", "data": "clean"}, {"run": "one", "data": "noisy"}, {"run": "two", "data": "noisy"}],
+    "evaluate": [
+        {"run": "one", "data": "clean"},
+        {"run": "one", "data": "noisy"},
+        {"run": "two", "data": "noisy"},
+    ],
 }
 
 
@@ -53,8 +57,14 @@ def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, 
     recipe, steps = load_recipe(write()), []
     rows = follow(recipe, tmp_path / "out", say=steps.append)
     assert [step.split()[0] for step in steps] == [f"[{k}/7]" for k in range(1, 8)]
-    assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("one", "noisy"), ("two", "noisy")]
-    assert all(row.test_images == 64 and row.samples.startswith("test blocks") for row in rows)
+    assert [(row.run, row.data) for row in rows] == [
+        ("one", "clean"),
+        ("one", "noisy"),
+        ("two", "noisy"),
+    ]
+    assert all(
+        row.test_images == 64 and row.samples.startswith("test blocks") for row in rows
+    )
     report = read_json(tmp_path / "out/report.json")
     assert [row["metrics"] for row in report["rows"]] == [row.metrics for row in rows]
     text = (tmp_path / "out/report.md").read_text()
@@ -78,19 +88,31 @@ class Page(HTMLParser):
         self.sources, self.text, self.stack = [], [], []
 
     def handle_starttag(self, tag, attrs):
-        self.sources += [value for name, value in attrs if name in ("src", "href", "data", "srcset", "action")]
+        self.sources += [
+            value
+            for name, value in attrs
+            if name in ("src", "href", "data", "srcset", "action")
+        ]
 
     def handle_data(self, data):
         self.text.append(data)
 
 
 @pytest.mark.thorough
-def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_file(write, tmp_path):
+def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_file(
+    write, tmp_path
+):
     path = write(
         generate={"clean": {"model": "tiny.yaml", "n": 512, "noise": "none"}},
         audit=50,
         settings={"epochs": 1, "batch_size": 32},
-        nets={"deeplense_cnn": {"learning_rate": 1e-4, "schedule": "as_run", "optimiser": "adam"}},
+        nets={
+            "deeplense_cnn": {
+                "learning_rate": 1e-4,
+                "schedule": "as_run",
+                "optimiser": "adam",
+            }
+        },
         train={
             "seeds": {"data": "clean", "seed": [0, 1], "limit": [64, 128]},
             "live": {"live": {"model": "tiny.yaml", "n": 256, "seed": 8}},
@@ -98,7 +120,10 @@ def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_fil
         evaluate=[{"run": "seeds", "data": "clean"}, {"run": "live", "data": "clean"}],
     )
     recipe, steps = load_recipe(path), []
-    assert set(recipe.trainings) == {"live", *(f"seeds-limit{n}-seed{k}" for n in (64, 128) for k in (0, 1))}
+    assert set(recipe.trainings) == {
+        "live",
+        *(f"seeds-limit{n}-seed{k}" for n in (64, 128) for k in (0, 1)),
+    }
     rows = follow(recipe, tmp_path / "out", say=steps.append)
     assert steps[-1].startswith(f"[{len(steps)}/{len(steps)}]")
     assert [row.members for row in rows] == [1, 1, 2, 1, 1, 2, 1]
@@ -108,7 +133,14 @@ def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_fil
     assert page.sources
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     text = " ".join(page.text)
-    for words in ("macro AUC", "leak audit", "Training-set size", "first convolution", "integrated gradients", "snr"):
+    for words in (
+        "macro AUC",
+        "leak audit",
+        "Training-set size",
+        "first convolution",
+        "integrated gradients",
+        "snr",
+    ):
         assert words in text
     assert len(list((tmp_path / "out/figures").glob("*.png"))) > 10
     with (tmp_path / "out/report.csv").open(newline="") as file:
@@ -119,20 +151,33 @@ def test_lists_stand_for_runs_seeds_are_averaged_and_the_page_needs_no_other_fil
 
 
 def test_settings_of_a_net_lie_between_those_of_all_and_of_a_line(write):
-    train = {"a": {"data": "clean", "net": ["cnn", "vit"]}, "b": {"data": "clean", "net": "vit", "epochs": 5}}
+    train = {
+        "a": {"data": "clean", "net": ["cnn", "vit"]},
+        "b": {"data": "clean", "net": "vit", "epochs": 5},
+    }
     path = write(nets={"vit": {"epochs": 3}}, train=train, evaluate=[])
     recipe = load_recipe(path)
-    assert {name: recipe.config(name, Path()).epochs for name in recipe.trainings} == {"a-cnn": 1, "a-vit": 3, "b": 5}
+    assert {name: recipe.config(name, Path()).epochs for name in recipe.trainings} == {
+        "a-cnn": 1,
+        "a-vit": 3,
+        "b": 5,
+    }
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_training_starts_with_the_weights_of_one_above(write, tmp_path, jobs):
-    train = {"first": {"data": "clean", "net": ["cnn", "compact"]}, "then": {"data": "noisy", "start": "first"}}
+    train = {
+        "first": {"data": "clean", "net": ["cnn", "compact"]},
+        "then": {"data": "noisy", "start": "first"},
+    }
     recipe = load_recipe(write(train=train, evaluate=[{"run": "then", "data": "noisy"}]))
     rows = follow(recipe, tmp_path / "out", jobs=jobs)
     runs = tmp_path / "out/runs"
-    assert open_run(runs / "then").record.start.checkpoint_sha256 == open_run(runs / "first-cnn").digest
+    assert (
+        open_run(runs / "then").record.start.checkpoint_sha256
+        == open_run(runs / "first-cnn").digest
+    )
     kept = (runs / "then/checkpoints/last.ckpt").stat().st_mtime_ns
     shutil.move(tmp_path / "out", tmp_path / "moved")
     assert follow(recipe, tmp_path / "moved")[0].metrics == rows[0].metrics
@@ -148,13 +193,18 @@ def test_a_training_starts_with_the_weights_of_one_above(write, tmp_path, jobs):
     ],
 )
 def test_what_a_training_starts_with_must_be_one_run_above_it(write, start, words):
-    train = {"first": {"data": "clean", "dropout": [0.0, 0.1]}, "then": {"data": "noisy", "start": start}}
+    train = {
+        "first": {"data": "clean", "dropout": [0.0, 0.1]},
+        "then": {"data": "noisy", "start": start},
+    }
     with pytest.raises(ConfigError) as error:
         load_recipe(write(train=train, evaluate=[]))
     assert words in str(error.value)
 
 
-def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(write, tmp_path):
+def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(
+    write, tmp_path
+):
     recipe = load_recipe(write(evaluate=[]))
 
     def stop(text):
@@ -179,11 +229,22 @@ def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(wr
         ({"trains": {}}, "unknown key 'trains': did you mean 'train'?"),
         ({"title": None}, "title"),
         ({"train": {}}, "train"),
-        ({"train": {"one": {"data": "cleen"}}}, "unknown data of the training 'one': data set 'cleen'"),
+        (
+            {"train": {"one": {"data": "cleen"}}},
+            "unknown data of the training 'one': data set 'cleen'",
+        ),
         ({"train": {"one": {"data": "clean", "epoch": 2}}}, "did you mean 'epochs'?"),
         ({"train": {"../one": {"data": "clean"}}}, "train.../one"),
         (
-            {"train": {"one": {"data": "clean", "seed": list(range(3000)), "limit": list(range(1, 3001))}}},
+            {
+                "train": {
+                    "one": {
+                        "data": "clean",
+                        "seed": list(range(3000)),
+                        "limit": list(range(1, 3001)),
+                    }
+                }
+            },
             "its lists stand for 9,000,000 trainings, 9,000,000 of them in train.one; at most 10,000 make a recipe",
         ),
         (
@@ -192,10 +253,26 @@ def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(wr
         ),
         ({"train": {"a\x1b[2J": {"data": "clean"}}}, "train.a\\x1b[2J"),
         ({"generate": {"clean": {"model": "tiny.yaml", "n": 0}}}, "generate.clean.n"),
-        ({"generate": {"clean": {"model": "tiny.yaml", "n": 9, "noises": "x"}}}, "did you mean 'noise'?"),
-        ({"generate": {"clean": {"model": "XI", "n": 9}}, "train": {"a": {"data": "clean"}}, "evaluate": []}, "XI"),
-        ({"evaluate": [{"run": "three", "data": "clean"}]}, "unknown run to evaluate 'three'"),
-        ({"evaluate": [{"run": "one", "data": "dirty"}]}, "unknown data set to evaluate on 'dirty'"),
+        (
+            {"generate": {"clean": {"model": "tiny.yaml", "n": 9, "noises": "x"}}},
+            "did you mean 'noise'?",
+        ),
+        (
+            {
+                "generate": {"clean": {"model": "XI", "n": 9}},
+                "train": {"a": {"data": "clean"}},
+                "evaluate": [],
+            },
+            "XI",
+        ),
+        (
+            {"evaluate": [{"run": "three", "data": "clean"}]},
+            "unknown run to evaluate 'three'",
+        ),
+        (
+            {"evaluate": [{"run": "one", "data": "dirty"}]},
+            "unknown data set to evaluate on 'dirty'",
+        ),
     ],
 )
 def test_mistakes_are_named_before_anything_is_done(write, changes, words):
@@ -213,7 +290,9 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, content):
         load_recipe(tmp_path / "gone.yaml")
 
 
-RECIPES = [path for path in sorted(PIPELINES.glob("*.yaml")) if "\ntrain:" in path.read_text()]  # beside presets
+RECIPES = [
+    path for path in sorted(PIPELINES.glob("*.yaml")) if "\ntrain:" in path.read_text()
+]  # beside presets
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -227,13 +306,33 @@ def test_the_recipes_that_are_shipped_are_sound(path):
 POPULATION = {
     "generate": {
         "train": {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]},
-        "many": {"model": "tiny.yaml", "n": 192, "seed": 1, "classes": ["axion"], "shared": ["log10_m_axion"]},
-        "others": {"model": "tiny.yaml", "n": 128, "seed": 2, "classes": ["axion"], "shared": ["log10_m_axion"]},
+        "many": {
+            "model": "tiny.yaml",
+            "n": 192,
+            "seed": 1,
+            "classes": ["axion"],
+            "shared": ["log10_m_axion"],
+        },
+        "others": {
+            "model": "tiny.yaml",
+            "n": 128,
+            "seed": 2,
+            "classes": ["axion"],
+            "shared": ["log10_m_axion"],
+        },
     },
-    "settings": {"task": "regress", "targets": ["log10_m_axion"], "data": "train", "epochs": 1, "batch_size": 32},
+    "settings": {
+        "task": "regress",
+        "targets": ["log10_m_axion"],
+        "data": "train",
+        "epochs": 1,
+        "batch_size": 32,
+    },
     "train": {"one": {}},
     "evaluate": [],
-    "populations": [{"run": "one", "data": "many", "calibration": "others", "images": [1, 16]}],
+    "populations": [
+        {"run": "one", "data": "many", "calibration": "others", "images": [1, 16]}
+    ],
 }
 
 
@@ -252,11 +351,16 @@ def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     assert f"<td>{sigma}</td>" in page
     kept = (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns
     follow(recipe, tmp_path / "out")
-    assert (tmp_path / "out/runs/one/population-many/populations.png").stat().st_mtime_ns == kept
+    assert (
+        tmp_path / "out/runs/one/population-many/populations.png"
+    ).stat().st_mtime_ns == kept
     asked = ("population", "out/runs/one", "out/data/many", "--calibration")
     told = lenssim(*asked, "out/data/others")
     assert told.code == 0, told.err
-    assert f"errors of images of one population correlate by {found['correlation']:.2g}" in told.err
+    assert (
+        f"errors of images of one population correlate by {found['correlation']:.2g}"
+        in told.err
+    )
     for calibration, code, message in (
         ("out/data/many", 2, "calibrate by populations of another --seed"),
         ("out/data/train", 1, "no two of these images share"),
@@ -264,7 +368,10 @@ def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
     ):
         refused = lenssim(*asked, calibration)
         assert (refused.code, message in refused.err) == (code, True), refused.err
-    assert "take either calibration or scatter" in lenssim(*asked, "out/data/others", "--scatter").err
+    assert (
+        "take either calibration or scatter"
+        in lenssim(*asked, "out/data/others", "--scatter").err
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,7 +380,10 @@ def test_populations_are_asked_for_and_shown(write, lenssim, tmp_path):
         ({"run": "two", "data": "many"}, "unknown run to evaluate 'two'"),
         ({"run": "one", "data": "mny"}, "did you mean 'many'"),
         ({"run": "one", "data": "many", "calibration": "other"}, "did you mean 'others'"),
-        ({"run": "one", "data": "many", "calibration": "others", "scatter": True}, "either calibration or scatter"),
+        (
+            {"run": "one", "data": "many", "calibration": "others", "scatter": True},
+            "either calibration or scatter",
+        ),
         ({"run": "one", "data": "many", "images": [0]}, "greater than or equal to 1"),
         ({"run": "one", "data": "many", "scater": True}, "did you mean 'scatter'"),
     ],
@@ -286,9 +396,19 @@ def test_populations_that_cannot_be_asked_for_are_refused(write, step, message):
 @pytest.mark.thorough
 def test_a_data_set_may_hold_some_of_the_classes(write, tmp_path):
     step = {"model": "tiny.yaml", "n": 256, "noise": "none", "classes": ["axion"]}
-    train = {"task": "regress", "targets": ["log10_m_axion"], "head": "point", "data": "axions"}
-    (row,) = follow(load_recipe(write(generate={"axions": step}, train={"mass": train}, evaluate=[])), tmp_path / "o")
-    assert read_json(tmp_path / "o/data/axions/manifest.json")["class_counts"] == {"axion": 256}
+    train = {
+        "task": "regress",
+        "targets": ["log10_m_axion"],
+        "head": "point",
+        "data": "axions",
+    }
+    (row,) = follow(
+        load_recipe(write(generate={"axions": step}, train={"mass": train}, evaluate=[])),
+        tmp_path / "o",
+    )
+    assert read_json(tmp_path / "o/data/axions/manifest.json")["class_counts"] == {
+        "axion": 256
+    }
     assert row.test_images == 64
     with pytest.raises(ConfigError, match="axion"):
         load_recipe(write(generate={"axions": {**step, "classes": ["axoin"]}}))
@@ -305,7 +425,11 @@ def test_the_quickstart_is_what_it_promises():
 
 @pytest.mark.thorough
 def test_the_command_prints_the_report(write, lenssim, tmp_path):
-    path = write(evaluate=[], train={"one": {"data": "clean"}}, generate={"clean": TINY["generate"]["clean"]})
+    path = write(
+        evaluate=[],
+        train={"one": {"data": "clean"}},
+        generate={"clean": TINY["generate"]["clean"]},
+    )
     done = lenssim("run", path, "--workers", "0")
     assert done.code == 0, done.err
     assert "| one | cnn (125,683) |" in done.out

@@ -35,7 +35,12 @@ def folder(plan, tmp_path_factory):
 
 
 def config(data, **settings):
-    given = {"task": "regress", "data": str(data), "targets": ["theta_E", "gamma1"], "batch_size": 32}
+    given = {
+        "task": "regress",
+        "data": str(data),
+        "targets": ["theta_E", "gamma1"],
+        "batch_size": 32,
+    }
     return parse_config({**given, "epochs": 2, **settings})
 
 
@@ -49,14 +54,20 @@ def pretend(task, truth, errors, seed=0):
     rng = np.random.default_rng(seed)
     white = (truth - task.mean) / task.spread
     stated = np.log(1 / np.broadcast_to(errors, white.shape))
-    outputs = np.concatenate([white + errors * rng.normal(size=white.shape), stated, np.zeros((len(white), 1))], axis=1)
+    outputs = np.concatenate(
+        [white + errors * rng.normal(size=white.shape), stated, np.zeros((len(white), 1))],
+        axis=1,
+    )
     return torch.from_numpy(outputs)[None]
 
 
 def test_a_run_keeps_what_its_targets_were_drawn_from(folder, run):
     kept = open_run(run.folder).record.task.prior
     assert set(kept) == {"gamma1"}  # theta_E follows from the mass that is drawn
-    (gamma1,) = (own["parameters"]["gamma1"] for own in ShardDataset(folder).config["preset"]["lens"][1:])
+    (gamma1,) = (
+        own["parameters"]["gamma1"]
+        for own in ShardDataset(folder).config["preset"]["lens"][1:]
+    )
     assert kept["gamma1"].model_dump(mode="json") == gamma1
 
 
@@ -77,20 +88,41 @@ def test_a_regression_is_trained_kept_judged_and_asked(run, folder):
     assert isinstance(again.record.task, Regress)
     document = evaluate(again, dataset, resamples=50)
     held = evaluation_folder(again, dataset)
-    drawn = ("errors", "truth", "coverage", "chi2", "ranks", "bins", "certain", "uncertain", "corner")
-    assert {*(f"{name}.png" for name in drawn), "predictions.csv"} <= {path.name for path in held.iterdir()}
+    drawn = (
+        "errors",
+        "truth",
+        "coverage",
+        "chi2",
+        "ranks",
+        "bins",
+        "certain",
+        "uncertain",
+        "corner",
+    )
+    assert {*(f"{name}.png" for name in drawn), "predictions.csv"} <= {
+        path.name for path in held.iterdir()
+    }
     table = document["tables"]["68 % errors"]
-    assert [line[""] for line in table] == ["this run", "Hezaveh et al. 2017", "Sorscher & Wagner-Carena"]
+    assert [line[""] for line in table] == [
+        "this run",
+        "Hezaveh et al. 2017",
+        "Sorscher & Wagner-Carena",
+    ]
     assert table[2]["theta_E"] == "0.07"
     with (held / "predictions.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     rows = dataset.rows("test")
     assert [int(line["index"]) for line in table] == dataset.index[rows].tolist()
-    truth, found = (np.array([float(line[key]) for line in table]) for key in ("theta_E_true", "theta_E"))
+    truth, found = (
+        np.array([float(line[key]) for line in table])
+        for key in ("theta_E_true", "theta_E")
+    )
     np.testing.assert_allclose(truth, dataset.params["theta_E"][rows], rtol=1e-6)
     scores = document["metrics"]["targets"]["theta_E"]
     assert scores["mae"]["value"] == pytest.approx(np.abs(found - truth).mean(), rel=1e-4)
-    assert scores["mae_of_the_mean"]["value"] == pytest.approx(np.abs(truth - run.record.task.mean[0]).mean(), rel=1e-4)
+    assert scores["mae_of_the_mean"]["value"] == pytest.approx(
+        np.abs(truth - run.record.task.mean[0]).mean(), rel=1e-4
+    )
     assert sum(part["n"] for part in scores["by_bin"]) == len(rows)
     answer = next(iter(predict(again, [folder]))).answer
     assert answer["targets"].keys() == {"theta_E", "gamma1"}
@@ -106,7 +138,9 @@ def test_calibration_puts_stated_errors_right(run, folder):
     outputs[..., 2:4] += torch.log(torch.tensor([3.0, 0.5]))
     right = task.calibrated(outputs, dataset, rows)
     assert right.widths == pytest.approx((3, 0.5), rel=0.12)  # three standard errors
-    assert right.slopes == pytest.approx((1 / 1.04, 1 / 1.25), abs=0.05)  # truth and noise are told: truth by its share
+    assert right.slopes == pytest.approx(
+        (1 / 1.04, 1 / 1.25), abs=0.05
+    )  # truth and noise are told: truth by its share
     judged = right.judge(outputs, dataset, rows, "", 50, 0)
     spread = {n: 3 * np.sqrt(share * (1 - share) / 512) for n, share in LEVELS.items()}
     for scores in judged.metrics["targets"].values():
@@ -137,26 +171,40 @@ def bare(run):
 
 def test_passes_are_a_mixture(run):
     task = bare(run)
-    outputs = torch.randn(4, 3, task.outputs, generator=torch.Generator().manual_seed(1)).double()
+    outputs = torch.randn(
+        4, 3, task.outputs, generator=torch.Generator().manual_seed(1)
+    ).double()
     together, each = task.posterior(outputs), [task.posterior(one[None]) for one in outputs]
     np.testing.assert_allclose(together.mean, np.mean([one.mean for one in each], axis=0))
     apart = np.stack([one.mean for one in each]) - together.mean
-    np.testing.assert_allclose(together.epistemic, np.einsum("pni,pnj->nij", apart, apart) / 4)
-    np.testing.assert_allclose(together.aleatoric, np.mean([one.covariance for one in each], axis=0))
+    np.testing.assert_allclose(
+        together.epistemic, np.einsum("pni,pnj->nij", apart, apart) / 4
+    )
+    np.testing.assert_allclose(
+        together.aleatoric, np.mean([one.covariance for one in each], axis=0)
+    )
     np.testing.assert_allclose(together.covariance, together.aleatoric + together.epistemic)
     assert not each[0].epistemic.any()
     densities = [one.log_density(together.mean) for one in each]
-    np.testing.assert_allclose(together.log_density(together.mean), np.log(np.mean(np.exp(densities), axis=0)))
+    np.testing.assert_allclose(
+        together.log_density(together.mean), np.log(np.mean(np.exp(densities), axis=0))
+    )
     (answer, *_) = task.answers(outputs)
-    parts = answer["sigma_aleatoric"]["gamma1"] ** 2 + answer["sigma_epistemic"]["gamma1"] ** 2
+    parts = (
+        answer["sigma_aleatoric"]["gamma1"] ** 2 + answer["sigma_epistemic"]["gamma1"] ** 2
+    )
     assert answer["sigma"]["gamma1"] ** 2 == pytest.approx(parts)
 
 
 def test_whitening_and_its_inverse(run):
     task = bare(run)
     values = torch.randn(100, 2, dtype=torch.float64) * 3 + 7
-    outputs = torch.cat([task.whiten(values), torch.zeros(100, 3, dtype=torch.float64)], dim=1)
-    np.testing.assert_allclose(task.posterior(outputs[None]).mean, values.numpy(), rtol=1e-12, atol=1e-12)
+    outputs = torch.cat(
+        [task.whiten(values), torch.zeros(100, 3, dtype=torch.float64)], dim=1
+    )
+    np.testing.assert_allclose(
+        task.posterior(outputs[None]).mean, values.numpy(), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_an_answer_outside_the_training_range_says_so(run):
@@ -180,10 +228,26 @@ def test_every_head_learns(name, folder, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"targets": ["theta_e"]}, ConfigError, "unknown target in .*: did you mean 'theta_E'"),
-        ({"targets": ["z_lens"]}, DataError, "z_lens is the same in all samples: nothing to learn"),
-        ({"targets": ["log10_m_axion"]}, DataError, "have no log10_m_axion; --only takes one of no_sub, cdm, axion"),
-        ({"targets": ["log10_m_axion"], "only": "axoin"}, ConfigError, "did you mean 'axion'"),
+        (
+            {"targets": ["theta_e"]},
+            ConfigError,
+            "unknown target in .*: did you mean 'theta_E'",
+        ),
+        (
+            {"targets": ["z_lens"]},
+            DataError,
+            "z_lens is the same in all samples: nothing to learn",
+        ),
+        (
+            {"targets": ["log10_m_axion"]},
+            DataError,
+            "have no log10_m_axion; --only takes one of no_sub, cdm, axion",
+        ),
+        (
+            {"targets": ["log10_m_axion"], "only": "axoin"},
+            ConfigError,
+            "did you mean 'axion'",
+        ),
         ({"targets": ["theta_E", "theta_E"]}, ConfigError, "give each once"),
         ({"targets": []}, ConfigError, "targets"),
         ({"head": "ful"}, ConfigError, "did you mean 'full'"),
@@ -202,25 +266,37 @@ def test_what_cannot_be_learned_is_refused(settings, error, message, folder, tmp
 
 
 def test_one_class_alone(folder, tmp_path):
-    asked = config(folder, targets=["log10_m_axion"], only="axion", augment="dihedral", epochs=1)
+    asked = config(
+        folder, targets=["log10_m_axion"], only="axion", augment="dihedral", epochs=1
+    )
     run = train(asked, tmp_path / "run")
     dataset = ShardDataset(folder)
     axion = dataset.labels[dataset.rows("train")] == dataset.classes.index("axion")
     assert run.record.samples["train"] == axion.sum()
-    assert evaluate(run, dataset, resamples=20)["n"] == (dataset.labels[dataset.rows("test")] == 2).sum()
+    assert (
+        evaluate(run, dataset, resamples=20)["n"]
+        == (dataset.labels[dataset.rows("test")] == 2).sum()
+    )
 
 
 def test_a_limit_counts_the_samples_of_that_class(folder, tmp_path):
-    asked = config(folder, targets=["log10_m_axion"], only="axion", limit=32, batch_size=16, epochs=1)
+    asked = config(
+        folder, targets=["log10_m_axion"], only="axion", limit=32, batch_size=16, epochs=1
+    )
     run, dataset = train(asked, tmp_path / "run"), ShardDataset(folder)
     rows = run.record.task.usable(dataset, dataset.rows("train"))[:32]
     assert run.record.samples["train"] == 32
-    assert run.record.task.mean == (pytest.approx(dataset.targets(["log10_m_axion"], rows).mean()),)
+    assert run.record.task.mean == (
+        pytest.approx(dataset.targets(["log10_m_axion"], rows).mean()),
+    )
 
 
 def test_data_without_a_target_are_not_judged(run, folder):
     """A run without --only meets classes that do not have its target."""
-    task, dataset = run.record.task.model_copy(update={"columns": ("theta_E", "log10_m_axion")}), ShardDataset(folder)
+    task, dataset = (
+        run.record.task.model_copy(update={"columns": ("theta_E", "log10_m_axion")}),
+        ShardDataset(folder),
+    )
     rows = dataset.rows("test")
     with pytest.raises(DataError, match=f"of {len(rows)} samples have no log10_m_axion"):
         task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, "", 20, 0)
@@ -228,5 +304,7 @@ def test_data_without_a_target_are_not_judged(run, folder):
 
 def test_too_few_samples_for_a_validation_are_refused(plan, tmp_path):
     generate(tmp_path / "few", plan.model_copy(update={"n": 64}))
-    with pytest.raises(DataError, match="validation split has no sample; splits are cut in blocks of 64"):
+    with pytest.raises(
+        DataError, match="validation split has no sample; splits are cut in blocks of 64"
+    ):
         train(config(tmp_path / "few"), tmp_path / "run")

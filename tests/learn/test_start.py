@@ -16,13 +16,17 @@ from lenssim.learn.training.training import train
 
 
 def config(data, start, **settings):
-    return parse_config({"data": str(data), "start": str(start), "epochs": 1, "batch_size": 32, **settings})
+    return parse_config(
+        {"data": str(data), "start": str(start), "epochs": 1, "batch_size": 32, **settings}
+    )
 
 
 def trained(path):
     """Weights by name: those that a gradient moves."""
     return {
-        key: value for key, value in read_checkpoint(path)["state_dict"].items() if key.endswith(("weight", "bias"))
+        key: value
+        for key, value in read_checkpoint(path)["state_dict"].items()
+        if key.endswith(("weight", "bias"))
     }
 
 
@@ -46,17 +50,25 @@ def test_weights_are_those_of_the_run_but_for_the_head(tiny_run, tiny_dataset, t
         torch.testing.assert_close(after[key], expected, atol=1e-9, rtol=0)
 
 
-def test_data_that_the_weights_learned_from_are_held_back_too(tiny_run, tiny_dataset, make_data, tmp_path):
-    run = train(config(make_data(tmp_path / "next", seed=21), tiny_run.folder), tmp_path / "run")
+def test_data_that_the_weights_learned_from_are_held_back_too(
+    tiny_run, tiny_dataset, make_data, tmp_path
+):
+    run = train(
+        config(make_data(tmp_path / "next", seed=21), tiny_run.folder), tmp_path / "run"
+    )
     assert [data.seed for data in open_run(run.folder).record.seen] == [21, 4]
-    again = train(config(make_data(tmp_path / "third", seed=22), run.folder), tmp_path / "again")
+    again = train(
+        config(make_data(tmp_path / "third", seed=22), run.folder), tmp_path / "again"
+    )
     assert [data.seed for data in again.record.seen] == [22, 21, 4]
     assert card_text(again, []).count("preset III, noise none, seed 21") == 1
     rows, _ = held_out(again, ShardDataset(tiny_dataset))
     assert rows.tolist() == ShardDataset(tiny_dataset).rows("test").tolist()
 
 
-def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(tiny_run, tiny_dataset, tmp_path, kill_at):
+def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(
+    tiny_run, tiny_dataset, tmp_path, kill_at
+):
     begun = shutil.copytree(tiny_run.folder, tmp_path / "begun")
     settings = config(tiny_dataset, begun, checkpoint_steps=1)
     whole = train(settings, tmp_path / "whole")
@@ -73,7 +85,9 @@ def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(tiny_run
 
 
 def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path, kill_at):
-    with pytest.raises(ConfigError, match="is a run of the net cnn: vit cannot start with its weights"):
+    with pytest.raises(
+        ConfigError, match="is a run of the net cnn: vit cannot start with its weights"
+    ):
         train(config(tiny_dataset, tiny_run.folder, net="vit"), tmp_path / "run")
     with pytest.raises(DataError, match="holds no run"):
         train(config(tiny_dataset, tmp_path / "nowhere"), tmp_path / "run")
@@ -81,7 +95,9 @@ def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path, 
         train(config(tiny_dataset, tiny_run.folder, dropout="concrete"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     begun = shutil.copytree(tiny_run.folder, tmp_path / "begun")
-    unhashed = Run(begun, tiny_run.record.model_copy(update={"files": None}))  # else other weights are damage
+    unhashed = Run(
+        begun, tiny_run.record.model_copy(update={"files": None})
+    )  # else other weights are damage
     unhashed.write()
     with pytest.raises(MemoryError):
         train(config(tiny_dataset, begun), tmp_path / "run", callbacks=[kill_at(1)])

@@ -19,19 +19,28 @@ def test_the_temperature_of_overconfident_logits_is_recovered(temperature):
     rng = np.random.default_rng(0)
     logits = torch.from_numpy(rng.normal(scale=2, size=(20_000, 3)))
     labels = np.array([rng.choice(3, p=p) for p in logits.softmax(1).numpy()])
-    task = Classify(classes=CLASSES).calibrated(temperature * logits[None], Labelled(labels), np.arange(20_000))
+    task = Classify(classes=CLASSES).calibrated(
+        temperature * logits[None], Labelled(labels), np.arange(20_000)
+    )
     assert task.temperature == pytest.approx(temperature, rel=0.05)
     torch.testing.assert_close(
-        task.probabilities(temperature * logits[None]), logits.float().softmax(1), atol=0.02, rtol=0
+        task.probabilities(temperature * logits[None]),
+        logits.float().softmax(1),
+        atol=0.02,
+        rtol=0,
     )
 
 
 def test_passes_are_averaged_as_probabilities():
     outputs = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(0))
     task = Classify(classes=CLASSES, temperature=2.0)
-    torch.testing.assert_close(task.probabilities(outputs), (outputs / 2).softmax(-1).mean(0))
+    torch.testing.assert_close(
+        task.probabilities(outputs), (outputs / 2).softmax(-1).mean(0)
+    )
     answers = task.answers(outputs)
-    assert [a["predicted"] for a in answers] == [CLASSES[k] for k in task.probabilities(outputs).argmax(1)]
+    assert [a["predicted"] for a in answers] == [
+        CLASSES[k] for k in task.probabilities(outputs).argmax(1)
+    ]
 
 
 def test_balanced_weights_count_every_class_alike():
@@ -43,10 +52,18 @@ def test_balanced_weights_count_every_class_alike():
     outputs = torch.randn(100, 3, generator=torch.Generator().manual_seed(1))
     mean = torch.stack(
         [
-            torch.nn.functional.cross_entropy(outputs[labels == k], torch.full(((labels == k).sum(),), k))
+            torch.nn.functional.cross_entropy(
+                outputs[labels == k], torch.full(((labels == k).sum(),), k)
+            )
             for k in (0, 1, 2)
         ]
     ).mean()
-    torch.testing.assert_close(task.loss(outputs, {"label": torch.from_numpy(labels)}), mean)
-    given = Classify.fit(parse_config({"data": "d", "class_weights": {"b": 3}}), own, {"train": np.arange(100)})
+    torch.testing.assert_close(
+        task.loss(outputs, {"label": torch.from_numpy(labels)}), mean
+    )
+    given = Classify.fit(
+        parse_config({"data": "d", "class_weights": {"b": 3}}),
+        own,
+        {"train": np.arange(100)},
+    )
     assert given.weights == (1.0, 3.0, 1.0)

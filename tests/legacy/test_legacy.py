@@ -63,14 +63,24 @@ def test_data_set_verifies(lenssim, legacy, expected, name):
 @pytest.mark.parametrize("name", ["float32", "int16-compressed", "maps"])
 def test_samples_are_made_again_bit_for_bit(lenssim, legacy, name):
     done = lenssim("verify", legacy / "data" / name, "--resimulate", 2)
-    assert done.code in (0, 3), done.err  # 3: other versions of libraries, and the report says so
+    assert done.code in (0, 3), (
+        done.err
+    )  # 3: other versions of libraries, and the report says so
     assert "equal to the bit" in done.out or "version" in done.out + done.err
 
 
 def test_data_set_grows(lenssim, legacy, tmp_path):
     """The same command with a larger n goes on where version 0.1 stopped."""
     data = shutil.copytree(legacy / "data" / "float32", tmp_path / "grown")
-    command = ("generate", "-m", legacy / "classes.yaml", "--shard-size", 48, "--workers", 0)
+    command = (
+        "generate",
+        "-m",
+        legacy / "classes.yaml",
+        "--shard-size",
+        48,
+        "--workers",
+        0,
+    )
     done = lenssim(*command, "-n", 144, "-o", data)
     assert done.code == 0, done.err
     assert lenssim("verify", data).code == 0
@@ -78,7 +88,9 @@ def test_data_set_grows(lenssim, legacy, tmp_path):
 
 @pytest.mark.parametrize("name", UNSEEN)
 def test_run_gives_the_same_answers(lenssim, legacy, expected, name):
-    done = lenssim("predict", legacy / "runs" / name, legacy / "data" / UNSEEN[name], "--json")
+    done = lenssim(
+        "predict", legacy / "runs" / name, legacy / "data" / UNSEEN[name], "--json"
+    )
     assert done.code == 0, done.err
     predictions = json.loads(done.out)["predictions"]
     for answer, before in zip(predictions, expected["answers"][name], strict=False):
@@ -89,12 +101,16 @@ def test_run_gives_the_same_answers(lenssim, legacy, expected, name):
 
 @pytest.mark.parametrize("name", UNSEEN)
 def test_run_gets_the_same_scores(lenssim, legacy, expected, name):
-    done = lenssim("evaluate", legacy / "runs" / name, "--data", legacy / "data" / UNSEEN[name])
+    done = lenssim(
+        "evaluate", legacy / "runs" / name, "--data", legacy / "data" / UNSEEN[name]
+    )
     assert done.code == 0, done.err
     (document,) = (legacy / "runs" / name).glob("evaluation-*/metrics.json")
     metrics = json.loads(document.read_text())["metrics"]
     for score, value in expected["metrics"][name].items():
-        if isinstance(value, list):  # the confusion matrix: one image of 48 may change its class
+        if isinstance(
+            value, list
+        ):  # the confusion matrix: one image of 48 may change its class
             continue
         assert metrics[score]["value"] == pytest.approx(value, rel=0.02, abs=0.02), score
 
@@ -102,7 +118,9 @@ def test_run_gets_the_same_scores(lenssim, legacy, expected, name):
 def test_killed_training_resumes(lenssim, legacy, expected):
     """The last two epochs are those that version 0.1 would have trained."""
     run = legacy / "runs" / "stopped"
-    done = lenssim("train", "classify", "--resume", "--out", run, "--data", legacy / "data/float32")
+    done = lenssim(
+        "train", "classify", "--resume", "--out", run, "--data", legacy / "data/float32"
+    )
     assert done.code == 0, done.err
     with (run / "metrics.csv").open() as table:
         losses = [float(row["val_loss"]) for row in csv.DictReader(table)]

@@ -92,7 +92,9 @@ INSIDE = {  # where most images can be made
 @st.composite
 def some_numbers(draw_from: st.DrawFn) -> dict[str, float]:
     """One to three numbers: absurd ones now and then, or anywhere in their bounds, small ones as often as large."""
-    names = draw_from(st.lists(st.sampled_from(sorted(NUMBERS)), min_size=1, max_size=3, unique=True))
+    names = draw_from(
+        st.lists(st.sampled_from(sorted(NUMBERS)), min_size=1, max_size=3, unique=True)
+    )
     numbers = {}
     for name in names:
         low, high = INSIDE.get(name, (-1, 1))
@@ -108,7 +110,9 @@ def some_numbers(draw_from: st.DrawFn) -> dict[str, float]:
 
 
 @given(numbers=some_numbers())
-def test_any_number_is_refused_by_name_or_gives_an_image_that_the_reference_confirms(numbers):
+def test_any_number_is_refused_by_name_or_gives_an_image_that_the_reference_confirms(
+    numbers,
+):
     try:
         preset = parse_preset(with_numbers(numbers), "preset mine")
         plan = make_plan(preset, 3, noise="none")
@@ -118,7 +122,10 @@ def test_any_number_is_refused_by_name_or_gives_an_image_that_the_reference_conf
     else:
         complaint = ""
     if complaint:
-        assert any(name in complaint for name in (*numbers, "single precision")), (numbers, complaint)
+        assert any(name in complaint for name in (*numbers, "single precision")), (
+            numbers,
+            complaint,
+        )
         return
     assert np.isfinite(samples.images).all(), numbers
     assert found.peak < 1e-4
@@ -131,7 +138,9 @@ def test_absurd_numbers_are_refused_by_name(name, value):
         parse_preset(with_numbers({name: value}), "preset mine").check()
 
 
-@pytest.mark.parametrize("value", [{"uniform": [-1e9, 1e9]}, {"log10_uniform": [20, 30]}, {"shared": -1e9}])
+@pytest.mark.parametrize(
+    "value", [{"uniform": [-1e9, 1e9]}, {"log10_uniform": [20, 30]}, {"shared": -1e9}]
+)
 def test_distributions_that_leave_the_bounds_are_refused_before_anything_is_drawn(value):
     for name in ("mass", "source_R_sersic", "radius", "z_lens"):
         with pytest.raises(ConfigError, match=name):
@@ -186,7 +195,10 @@ def test_scenes_by_hand_are_checked():
     params |= {"center_x": 0 * one, "center_y": 0 * one}
     lens = (Component("lens", "sie"),)
     assert len(Scenes(lens, {**params, "z_source": one})) == 1
-    for wrong in ({"z_source": 0.4 * one}, {"z_source": one, "z_source_convention": 0.2 * one}):
+    for wrong in (
+        {"z_source": 0.4 * one},
+        {"z_source": one, "z_source_convention": 0.2 * one},
+    ):
         with pytest.raises(ConfigError, match="behind z_lens"):
             Scenes(lens, {**params, **wrong})
 
@@ -197,7 +209,10 @@ def test_what_single_precision_cannot_hold_is_told_apart_from_a_fault():
     double = engine("batched", precision="float64", kernels="eager")
     expected = 1.001 * double.render(scenes, preset.instrument)
     question = (double, expected, scenes, preset.instrument, 1)
-    with pytest.raises(ConfigError, match=r"sample 7: single precision is off by 0\.001 .*--precision float64"):
+    with pytest.raises(
+        ConfigError,
+        match=r"sample 7: single precision is off by 0\.001 .*--precision float64",
+    ):
         audit(*question, "float32", np.array([7]))
     with pytest.raises(DataError, match="report it"):
         audit(*question, "float64", np.array([7]))
@@ -205,8 +220,17 @@ def test_what_single_precision_cannot_hold_is_told_apart_from_a_fault():
 
 def test_bounds_say_where_numbers_may_lie():
     bounds = Bounds(0, 3, "arcsec", open_low=True, reason="by law")
-    assert bounds.outside(np.array([0, 1, 3, math.nan, math.inf, 4])).tolist() == [True, False, False, True, True, True]
-    with pytest.raises(ConfigError, match=r"^x must lie in \(0, 3\] arcsec \(by law\), got 0$"):
+    assert bounds.outside(np.array([0, 1, 3, math.nan, math.inf, 4])).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    with pytest.raises(
+        ConfigError, match=r"^x must lie in \(0, 3\] arcsec \(by law\), got 0$"
+    ):
         bounds.check("x", np.array([1.0, 0.0]))
     whole = Bounds(0, 3, whole=True)
     assert whole.outside(np.array([1.0, 1.5])).tolist() == [False, True]
@@ -222,6 +246,8 @@ def test_every_parameter_has_its_bounds_in_the_documents():
 
 
 def test_every_parameter_of_a_profile_has_bounds():
-    assert {name for profile in PROFILES.values() for name in profile.parameters} <= set(PARAMETERS)
+    assert {name for profile in PROFILES.values() for name in profile.parameters} <= set(
+        PARAMETERS
+    )
     for model in DARK_MATTER_MODELS:
         assert set(model.bounds) <= set(model.model_fields)

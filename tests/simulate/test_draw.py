@@ -26,7 +26,9 @@ def assert_same(a: Scenes, b: Scenes) -> None:
     for kind, table in a.perturbers.items():
         np.testing.assert_array_equal(table.offset, b.perturbers[kind].offset)
         for name, column in table.columns.items():
-            np.testing.assert_array_equal(column, b.perturbers[kind].columns[name], err_msg=f"{kind}/{name}")
+            np.testing.assert_array_equal(
+                column, b.perturbers[kind].columns[name], err_msg=f"{kind}/{name}"
+            )
 
 
 @pytest.mark.parametrize("model", presets())
@@ -50,7 +52,9 @@ def test_blocks_cover_every_sample_once(numbers):
 @pytest.mark.parametrize("model", presets())
 def test_seeds_and_splits_share_nothing(model):
     preset, numbers = load_preset(model), np.arange(2 * BLOCK)
-    drawn = [draw(preset, numbers, seed=seed, split=split) for seed in (0, 1) for split in SPLITS]
+    drawn = [
+        draw(preset, numbers, seed=seed, split=split) for seed in (0, 1) for split in SPLITS
+    ]
     positions = np.concatenate([scenes.params["source_center_x"] for scenes in drawn])
     assert len(np.unique(positions)) == len(positions)
 
@@ -88,23 +92,32 @@ def test_published_distributions():
         (radius - 0.25) / 1.75,
         np.arctan2(cdm["center_x"], cdm["center_y"]) / (2 * np.pi) + 0.5,
     ):
-        deviation = np.abs(np.sort(uniform) - (np.arange(len(uniform)) + 0.5) / len(uniform)).max()
-        assert deviation < 1.63 / np.sqrt(len(uniform))  # Kolmogorov-Smirnov, 1 % level, fixed seed
+        deviation = np.abs(
+            np.sort(uniform) - (np.arange(len(uniform)) + 0.5) / len(uniform)
+        ).max()
+        assert deviation < 1.63 / np.sqrt(
+            len(uniform)
+        )  # Kolmogorov-Smirnov, 1 % level, fixed seed
     axion = scenes.take(np.flatnonzero(label == 2))
     beads = axion.perturbers["point_mass"]
     assert (beads.columns["theta_E"] / solar) ** 2 == pytest.approx(3e8, rel=1e-12)
     reach = np.hypot(beads.columns["center_x"], beads.columns["center_y"]).reshape(-1, 100)
     half_length = 0.06 / 2 * 1e-22 / 10 ** axion.params["log10_m_axion"]
     np.testing.assert_allclose(reach[:, 0], half_length, rtol=1e-12)
-    np.testing.assert_allclose(reach, half_length[:, None] * np.abs(np.linspace(-1, 1, 100)), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        reach, half_length[:, None] * np.abs(np.linspace(-1, 1, 100)), rtol=1e-9, atol=1e-15
+    )
 
 
 def test_fixed_parameters_carry_their_consequences():
     preset = load_preset("III")
     plain, set_by_hand = (
-        draw(preset, [2], seed=4, fixed=fixed) for fixed in ({}, {"mass": 4e12, "log10_m_axion": -23})
+        draw(preset, [2], seed=4, fixed=fixed)
+        for fixed in ({}, {"mass": 4e12, "log10_m_axion": -23})
     )
-    assert set_by_hand.params["theta_E"] == pytest.approx(2 * plain.params["theta_E"], rel=1e-14)
+    assert set_by_hand.params["theta_E"] == pytest.approx(
+        2 * plain.params["theta_E"], rel=1e-14
+    )
     assert set_by_hand.params["vortex_half_length"] == pytest.approx(0.3, rel=1e-12)
     assert set_by_hand.params["source_center_x"] == plain.params["source_center_x"]
     assert set_by_hand.params["vortex_angle"] == plain.params["vortex_angle"]
@@ -141,36 +154,57 @@ def test_column_names_are_those_of_the_scenes():
 @pytest.mark.parametrize(
     ("document", "cumulative"),
     [
-        ({"truncated_normal": [1.0, 0.5, 0.5, 2.0]}, lambda x: (ndtr(2 * (x - 1)) - ndtr(-1)) / (ndtr(2) - ndtr(-1))),
+        (
+            {"truncated_normal": [1.0, 0.5, 0.5, 2.0]},
+            lambda x: (ndtr(2 * (x - 1)) - ndtr(-1)) / (ndtr(2) - ndtr(-1)),
+        ),
         ({"log10_normal": [-0.7, 0.2]}, lambda x: ndtr((np.log10(x) + 0.7) / 0.2)),
         ({"normal": [1.0, 2.0]}, lambda x: ndtr((x - 1) / 2)),
         ({"uniform": [-2.0, 3.0]}, lambda x: (x + 2) / 5),
         ({"log10_uniform": [-2, 1]}, lambda x: (np.log10(x) + 2) / 3),
-        ({"power_law": [-1.9, 1e6, 1e10]}, lambda x: (x**-0.9 - 1e6**-0.9) / (1e10**-0.9 - 1e6**-0.9)),
+        (
+            {"power_law": [-1.9, 1e6, 1e10]},
+            lambda x: (x**-0.9 - 1e6**-0.9) / (1e10**-0.9 - 1e6**-0.9),
+        ),
     ],
 )
 def test_distributions_have_the_cumulative_they_state(document, cumulative):
     value = TypeAdapter(Value).validate_python(document)
     drawn = sample(value, np.random.default_rng(4), 4000)
     assert kstest(drawn, cumulative).pvalue > 0.01
-    grid = np.geomspace(*np.quantile(drawn, [0.1, 0.9]), 4001) if drawn.min() > 0 else np.linspace(-2, 3, 4001)
+    grid = (
+        np.geomspace(*np.quantile(drawn, [0.1, 0.9]), 4001)
+        if drawn.min() > 0
+        else np.linspace(-2, 3, 4001)
+    )
     density = np.exp(log_density(value, grid))
     np.testing.assert_allclose(
-        cumulative_trapezoid(density, grid, initial=0), cumulative(grid) - cumulative(grid[0]), atol=1e-6
+        cumulative_trapezoid(density, grid, initial=0),
+        cumulative(grid) - cumulative(grid[0]),
+        atol=1e-6,
     )
     assert log_density(value, np.array([-1e6]))[0] < -1e5
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(cumulative(np.array(support(value))), [0, 1], atol=1e-12)
-    assert TypeAdapter(Value).validate_python(TypeAdapter(Value).dump_python(value, mode="json")) == value
+    assert (
+        TypeAdapter(Value).validate_python(
+            TypeAdapter(Value).dump_python(value, mode="json")
+        )
+        == value
+    )
 
 
 def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():
     alone, names = load_preset("hst-wdm"), ("f_sub", "slope", "log10_m_hm")
     numbers, columns = np.arange(0, 192, 7), ("f_sub", "shmf_slope", "log10_m_hm")
-    plain, together = (draw(preset, numbers, seed=2).params for preset in (alone, alone.with_shared(names)))
+    plain, together = (
+        draw(preset, numbers, seed=2).params for preset in (alone, alone.with_shared(names))
+    )
     for name, column in together.items():
         if name in columns:
-            assert [len(np.unique(column[numbers // 64 == block])) for block in range(3)] == [1, 1, 1]
+            assert [
+                len(np.unique(column[numbers // 64 == block])) for block in range(3)
+            ] == [1, 1, 1]
             assert len(np.unique(column)) == 3
     for name in ("theta_E", "z_lens", "source_magnitude", "host_mass"):
         np.testing.assert_array_equal(together[name], plain[name])
@@ -187,8 +221,13 @@ def test_laws_are_what_columns_were_drawn_from():
         own = np.sort(drawn[name])
         assert np.isfinite(log_density(known[name], own)).all()
         grid = np.linspace(own[0], own[-1], 4001)
-        cumulative = cumulative_trapezoid(np.exp(log_density(known[name], grid)), grid, initial=0)
-        assert kstest(own, lambda x, g=grid, c=cumulative: np.interp(x, g, c / c[-1])).pvalue > 0.01, name
+        cumulative = cumulative_trapezoid(
+            np.exp(log_density(known[name], grid)), grid, initial=0
+        )
+        assert (
+            kstest(own, lambda x, g=grid, c=cumulative: np.interp(x, g, c / c[-1])).pvalue
+            > 0.01
+        ), name
     assert "f_sub" not in known  # it follows
     assert "Sigma_sub" not in laws(preset)  # not all classes have one
     assert laws(load_preset("sie")) == {}  # its placement chooses

@@ -15,7 +15,13 @@ from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.isothermal import Isothermal
 from lenssim.simulate.preset import load_preset
-from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH, Galaxies, _load, framed
+from lenssim.simulate.sources.galaxies import (
+    GALAXY_SIDE,
+    GALAXY_WIDTH,
+    Galaxies,
+    _load,
+    framed,
+)
 from lenssim.simulate.sources.light import GalaxyLight
 
 K = 20
@@ -50,7 +56,9 @@ def written(folder, way: str):
         for i, image in enumerate(images):
             np.save(folder / f"{i:03d}.npy", image)
     else:
-        fits.HDUList([fits.PrimaryHDU(images[0]), *map(fits.ImageHDU, images[1:])]).writeto(folder / "images.fits")
+        fits.HDUList([fits.PrimaryHDU(images[0]), *map(fits.ImageHDU, images[1:])]).writeto(
+            folder / "images.fits"
+        )
         path = folder if way == "catalogue's folder" else folder / "real_catalog.fits"
         listed = {"GAL_FILENAME": ["images.fits"] * K, "GAL_HDU": np.arange(K)}
         Table(listed).write(folder / "real_catalog.fits")
@@ -58,7 +66,9 @@ def written(folder, way: str):
     return path
 
 
-@pytest.mark.parametrize("way", ["npy", "cube", "units", "folder", "catalogue", "catalogue's folder"])
+@pytest.mark.parametrize(
+    "way", ["npy", "cube", "units", "folder", "catalogue", "catalogue's folder"]
+)
 def test_formats_say_the_same(tmp_path, way):
     found = Galaxies.model_validate(str(written(tmp_path, way))).images()
     assert found.shape == (K, GALAXY_SIDE, GALAXY_SIDE)
@@ -75,7 +85,9 @@ def test_the_frame_is_one_of_half_light_radii():
         radius = np.hypot(rows, columns) * GALAXY_WIDTH / GALAXY_SIDE
         assert image[radius < 1].sum() == pytest.approx(0.5, abs=0.03)
     turned = framed(np.rot90(pictures(1)[0]))
-    np.testing.assert_allclose(turned, np.rot90(framed(pictures(1)[0])), atol=1e-3 * turned.max())
+    np.testing.assert_allclose(
+        turned, np.rot90(framed(pictures(1)[0])), atol=1e-3 * turned.max()
+    )
 
 
 def test_noise_and_neighbours_are_no_part_of_a_galaxy():
@@ -111,22 +123,43 @@ def test_magnification_is_that_of_rays_shot_by_lenstronomy(tmp_path):
     images = Galaxies.model_validate(str(written(tmp_path, "npy"))).images()
     shape = ellipticity(rng.uniform(0.3, 0.95, n), rng.uniform(0, np.pi, n))
     lens = Isothermal(
-        rng.uniform(0.6, 1.5, n), *shape, *rng.uniform(-0.2, 0.2, (2, n)), *rng.uniform(-0.1, 0.1, (2, n))
+        rng.uniform(0.6, 1.5, n),
+        *shape,
+        *rng.uniform(-0.2, 0.2, (2, n)),
+        *rng.uniform(-0.1, 0.1, (2, n)),
     )
     x, y = lens.place(rng)
-    image, R_half, phi = np.arange(n, dtype=float), rng.uniform(0.1, 0.3, n), rng.uniform(0, 2 * np.pi, n)
-    found, inside = lens.magnification([GalaxyLight(np.ones(n), images, image, R_half, phi, x, y)], 3.0)
+    image, R_half, phi = (
+        np.arange(n, dtype=float),
+        rng.uniform(0.1, 0.3, n),
+        rng.uniform(0, 2 * np.pi, n),
+    )
+    found, inside = lens.magnification(
+        [GalaxyLight(np.ones(n), images, image, R_half, phi, x, y)], 3.0
+    )
     pixel = 0.0125
     axis = (np.arange(960) - 479.5) * pixel
     grid_x, grid_y = (own.ravel() for own in np.meshgrid(axis, axis))
     model = LensModel(["SIE", "SHEAR"])
     names = ("theta_E", "e1", "e2", "center_x", "center_y")
     for i in range(n):
-        parameters = [{k: getattr(lens, k)[i] for k in names}, {k: getattr(lens, k)[i] for k in ("gamma1", "gamma2")}]
+        parameters = [
+            {k: getattr(lens, k)[i] for k in names},
+            {k: getattr(lens, k)[i] for k in ("gamma1", "gamma2")},
+        ]
         beta = model.ray_shooting(grid_x, grid_y, parameters)
         scale = R_half[i] * GALAXY_WIDTH / GALAXY_SIDE
-        galaxy = {"image": images[i], "center_x": x[i], "center_y": y[i], "phi_G": phi[i], "scale": scale, "amp": 1}
-        seen = LightModel(["INTERPOL"]).surface_brightness(*beta, [galaxy])  # each keeps its first image
+        galaxy = {
+            "image": images[i],
+            "center_x": x[i],
+            "center_y": y[i],
+            "phi_G": phi[i],
+            "scale": scale,
+            "amp": 1,
+        }
+        seen = LightModel(["INTERPOL"]).surface_brightness(
+            *beta, [galaxy]
+        )  # each keeps its first image
         assert found[i] == pytest.approx(seen.sum() * pixel**2 / scale**2, rel=0.01)
         held = seen[(np.abs(grid_x) < 3) & (np.abs(grid_y) < 3)].sum() / seen.sum()
         assert inside[i] == pytest.approx(held, abs=0.01)
@@ -137,7 +170,10 @@ def test_both_engines_show_them_and_light_is_kept(tmp_path, model):
     preset = load_preset(model).with_galaxies(written(tmp_path, "cube"))
     scenes = draw(preset, np.arange(4), seed=2)
     eager, camera = engine("batched", kernels="eager"), preset.instrument
-    one, other = (each.render(scenes, camera, supersampling=2) for each in (eager, engine("lenstronomy")))
+    one, other = (
+        each.render(scenes, camera, supersampling=2)
+        for each in (eager, engine("lenstronomy"))
+    )
     np.testing.assert_allclose(one, other, atol=2e-5 * other.max())
     if model == "sie":
         flux = 10 ** (-0.4 * (scenes.params["source_magnitude"] - camera.zero_point))
@@ -149,10 +185,25 @@ def test_both_engines_show_them_and_light_is_kept(tmp_path, model):
 @pytest.mark.thorough
 def test_generated_from_the_command_line_and_made_again(tmp_path, lenssim):
     path = written(tmp_path, "npy")
-    done = lenssim("generate", "--model", "sie", "--galaxies", path, "--n", 70, "--out", "D", "--workers", 0)
+    done = lenssim(
+        "generate",
+        "--model",
+        "sie",
+        "--galaxies",
+        path,
+        "--n",
+        70,
+        "--out",
+        "D",
+        "--workers",
+        0,
+    )
     assert done.code == 0, done.err
     assert resimulate(tmp_path / "D", 4)[1] == []
-    assert lenssim("generate", "--model", "sie", "--n", 70, "--out", "D", "--workers", 0).code == 2  # another config
+    assert (
+        lenssim("generate", "--model", "sie", "--n", 70, "--out", "D", "--workers", 0).code
+        == 2
+    )  # another config
     np.save(path, pictures()[::-1])
     _load.cache_clear()  # as in a process of its own
     done = lenssim("verify", "D", "--resimulate", 2)
@@ -183,7 +234,17 @@ def test_what_is_no_galaxy(tmp_path, content, message):
 def test_files_that_are_not_there(tmp_path, lenssim):
     for path, message in {"none.npy": "does not exist", ".": "holds no .npy"}.items():
         (tmp_path / "empty").mkdir(exist_ok=True)
-        done = lenssim("generate", "--model", "sie", "--galaxies", tmp_path / "empty" / path, "--n", 5, "--out", "D")
+        done = lenssim(
+            "generate",
+            "--model",
+            "sie",
+            "--galaxies",
+            tmp_path / "empty" / path,
+            "--n",
+            5,
+            "--out",
+            "D",
+        )
         assert done.code == 2
         assert message in done.err
     with pytest.raises(ConfigError, match="sersic sources that have a magnitude"):

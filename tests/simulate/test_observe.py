@@ -20,7 +20,11 @@ def noise(request) -> str:
 def flat_scenes(noise: str, n: int, brightness: float):
     preset = load_preset(PRESETS[noise])
     size = preset.instrument.num_pix
-    return preset, draw(preset, np.arange(n), seed=0), np.full((n, 1, size, size), brightness)
+    return (
+        preset,
+        draw(preset, np.arange(n), seed=0),
+        np.full((n, 1, size, size), brightness),
+    )
 
 
 def test_noise_depends_on_seed_split_and_number_alone(noise):
@@ -28,7 +32,14 @@ def test_noise_depends_on_seed_split_and_number_alone(noise):
 
     def images(rows, **key):
         part = scenes.take(np.array(rows))
-        return observe(expected[rows], part, preset.instrument, noise, numbers=np.array(rows), **{"seed": 3, **key})
+        return observe(
+            expected[rows],
+            part,
+            preset.instrument,
+            noise,
+            numbers=np.array(rows),
+            **{"seed": 3, **key},
+        )
 
     whole = images(list(range(70)))
     assert whole.dtype == np.float32
@@ -59,26 +70,38 @@ def test_nominal_noise_is_lenstronomys(brightness):
     )
     sigma = noise_sigma(expected, scenes, camera)
     np.testing.assert_allclose(sigma[0, 0], api.estimate_noise(expected[0, 0]), rtol=1e-12)
-    drawn = (observe(expected, scenes, camera, "nominal", numbers=np.arange(40), seed=0) - expected) / sigma
+    drawn = (
+        observe(expected, scenes, camera, "nominal", numbers=np.arange(40), seed=0)
+        - expected
+    ) / sigma
     assert abs(drawn.mean()) < 4 / np.sqrt(drawn.size)
     assert drawn.std() == pytest.approx(1, abs=4 / np.sqrt(2 * drawn.size))
 
 
 def test_published_noise_of_model_I_counts_shot_noise_twice():
     preset, scenes, expected = flat_scenes("published", 30, 2.0)
-    counts = observe(expected, scenes, preset.instrument, "published", numbers=np.arange(30), seed=0)
+    counts = observe(
+        expected, scenes, preset.instrument, "published", numbers=np.arange(30), seed=0
+    )
     assert (counts == np.round(counts)).all()
     time = scenes.params["exposure_time"]
-    mean, variance = counts.mean(axis=(1, 2, 3)), counts.astype(np.float64).var(axis=(1, 2, 3))
+    mean, variance = (
+        counts.mean(axis=(1, 2, 3)),
+        counts.astype(np.float64).var(axis=(1, 2, 3)),
+    )
     np.testing.assert_allclose(mean, 2 * time, rtol=4e-3)
     # Poisson of a number that itself has the variance of the first shot noise and of the background
-    np.testing.assert_allclose(variance, 2 * time + 2 * time + (0.01 * time) ** 2, rtol=0.06)
+    np.testing.assert_allclose(
+        variance, 2 * time + 2 * time + (0.01 * time) ** 2, rtol=0.06
+    )
 
 
 def test_brighter_than_nothing_only():
     """A negative expected flux carries no shot noise."""
     preset, scenes, expected = flat_scenes("nominal", 1, -1.0)
-    np.testing.assert_allclose(noise_sigma(expected, scenes, preset.instrument), preset.instrument.background())
+    np.testing.assert_allclose(
+        noise_sigma(expected, scenes, preset.instrument), preset.instrument.background()
+    )
 
 
 @pytest.mark.parametrize("name", instruments())
@@ -107,24 +130,38 @@ def test_instruments_against_the_installed_lenstronomy():
         "ccd_gain": ours.gain,
         "seeing": ours.psf.fwhm,
     }
-    changed = {key: (theirs[key], value) for key, value in pairs.items() if theirs[key] != value}
+    changed = {
+        key: (theirs[key], value) for key, value in pairs.items() if theirs[key] != value
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         if changed:
-            warnings.warn(f"lenstronomy's HST numbers differ from ours (theirs, ours): {changed}", stacklevel=1)
+            warnings.warn(
+                f"lenstronomy's HST numbers differ from ours (theirs, ours): {changed}",
+                stacklevel=1,
+            )
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"sky_brightness": 22.0}, {"zero_point": 25.0}, {"sky_brightness": 22.0, "background_rms": 0.1}]
+    "numbers",
+    [
+        {"sky_brightness": 22.0},
+        {"zero_point": 25.0},
+        {"sky_brightness": 22.0, "background_rms": 0.1},
+    ],
 )
 def test_a_camera_needs_one_background(numbers):
     with pytest.raises(ValueError, match=r"background_rms|zero_point"):
-        Instrument(name="mine", pixel_scale=0.1, exposure_time=1, psf={"fwhm": 0.1}, **numbers)
+        Instrument(
+            name="mine", pixel_scale=0.1, exposure_time=1, psf={"fwhm": 0.1}, **numbers
+        )
 
 
 def test_unknown_noise_is_named():
     preset, scenes, expected = flat_scenes("none", 1, 1.0)
     with pytest.raises(ConfigError, match="did you mean 'nominal'"):
-        observe(expected, scenes, preset.instrument, "nominl", numbers=np.array([0]), seed=0)
+        observe(
+            expected, scenes, preset.instrument, "nominl", numbers=np.array([0]), seed=0
+        )
     with pytest.raises(ConfigError, match="noise of preset III"):
         preset.noise_kind("published")

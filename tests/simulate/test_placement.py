@@ -26,13 +26,21 @@ def lenses(n: int = 12) -> Isothermal:
     rng = np.random.default_rng(5)
     q, phi = rng.uniform(0.15, 0.98, n), rng.uniform(0, np.pi, n)
     centre = rng.uniform(-0.3, 0.3, (2, n))
-    return Isothermal(rng.uniform(0.3, 2.0, n), *ellipticity(q, phi), *centre, *rng.uniform(-0.1, 0.1, (2, n)))
+    return Isothermal(
+        rng.uniform(0.3, 2.0, n),
+        *ellipticity(q, phi),
+        *centre,
+        *rng.uniform(-0.1, 0.1, (2, n)),
+    )
 
 
 def kwargs(lens: Isothermal, i: int) -> list[dict]:
     names = ("theta_E", "e1", "e2", "center_x", "center_y")
     shear = {"gamma1": lens.gamma1[i], "gamma2": lens.gamma2[i]}
-    return [{name: float(getattr(lens, name)[i]) for name in names}, {**shear, "ra_0": 0.0, "dec_0": 0.0}]
+    return [
+        {name: float(getattr(lens, name)[i]) for name in names},
+        {**shear, "ra_0": 0.0, "dec_0": 0.0},
+    ]
 
 
 def distance(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
@@ -50,12 +58,19 @@ def test_caustics_are_those_of_lenstronomy():
     radius = ((caustic - cut) * lens.speed).sum(0) / (lens.speed**2).sum(0)
     for i in range(len(lens.theta_E)):
         own, origin = kwargs(lens, i), lens.origin[:, i, None]
-        for r, curve in ((0.01, cut[:, i] + 0.01 * lens.speed[:, i]), (radius[i], caustic[:, i])):
+        for r, curve in (
+            (0.01, cut[:, i] + 0.01 * lens.speed[:, i]),
+            (radius[i], caustic[:, i]),
+        ):
             at = r * lens.ray + np.array([[lens.center_x[i]], [lens.center_y[i]]])
-            np.testing.assert_allclose(np.stack(MODELS.ray_shooting(*at, own)), curve + origin, atol=1e-7)
+            np.testing.assert_allclose(
+                np.stack(MODELS.ray_shooting(*at, own)), curve + origin, atol=1e-7
+            )
         f_xx, f_xy, _, f_yy = MODELS.hessian(*at, own)
         determinant = (1 - f_xx) * (1 - f_yy) - f_xy**2
-        np.testing.assert_allclose(determinant, 0, atol=1e-4)  # of differences 1e-10 apart, six digits each
+        np.testing.assert_allclose(
+            determinant, 0, atol=1e-4
+        )  # of differences 1e-10 apart, six digits each
 
 
 @pytest.fixture
@@ -78,7 +93,12 @@ def test_images_are_counted_as_lenstronomy_finds_them():
         for k in np.flatnonzero(near > 0.03 * lens.theta_E[i]):
             x, y = points[:, i, k] + lens.origin[:, i]
             found, _ = solver.image_position_from_source(
-                x, y, kwargs(lens, i), min_distance=0.02, search_window=8, magnification_limit=1e-3
+                x,
+                y,
+                kwargs(lens, i),
+                min_distance=0.02,
+                search_window=8,
+                magnification_limit=1e-3,
             )
             assert len(found) == counted[i, k]
             compared.append(len(found))
@@ -88,7 +108,11 @@ def test_images_are_counted_as_lenstronomy_finds_them():
 def test_magnification_is_that_of_rays_shot_by_lenstronomy():
     lens, rng = lenses(), np.random.default_rng(2)
     place = lens.place(rng)
-    sizes = rng.uniform(0.1, 0.3, 12), rng.uniform(0.5, 3.0, 12), *rng.uniform(-0.2, 0.2, (2, 12))
+    sizes = (
+        rng.uniform(0.1, 0.3, 12),
+        rng.uniform(0.5, 3.0, 12),
+        *rng.uniform(-0.2, 0.2, (2, 12)),
+    )
     light = SersicLight(np.ones(12), *sizes, *place)
     frame, pixel = 3.0, 0.0125
     magnification, inside = lens.magnification([light], frame)
@@ -99,7 +123,9 @@ def test_magnification_is_that_of_rays_shot_by_lenstronomy():
     for i in range(0, 12, 3):
         names = ("R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y")
         source = [{"amp": 1.0, **{name: float(getattr(light, name)[i]) for name in names}}]
-        seen = sersic.surface_brightness(*MODELS.ray_shooting(x, y, kwargs(lens, i)), source)
+        seen = sersic.surface_brightness(
+            *MODELS.ray_shooting(x, y, kwargs(lens, i)), source
+        )
         flux = sersic.total_flux(source)[0]
         assert magnification[i] == pytest.approx(seen.sum() * pixel**2 / flux, rel=0.01)
         assert inside[i] == pytest.approx(seen[held].sum() / seen.sum(), abs=0.01)
@@ -109,13 +135,22 @@ def test_light_of_several_components_adds_up():
     lens, rng = lenses(), np.random.default_rng(2)
     place = lens.place(rng)
     first, second = (
-        SersicLight(np.full(12, part), np.full(12, size), np.ones(12), *np.zeros((2, 12)), *place)
+        SersicLight(
+            np.full(12, part), np.full(12, size), np.ones(12), *np.zeros((2, 12)), *place
+        )
         for part, size in ((0.3, 0.1), (0.7, 0.2))
     )
     alone = [
-        lens.magnification([SersicLight(np.ones(12), *list(vars(own).values())[1:])], 9.0)[0] for own in (first, second)
+        lens.magnification([SersicLight(np.ones(12), *list(vars(own).values())[1:])], 9.0)[
+            0
+        ]
+        for own in (first, second)
     ]
-    np.testing.assert_allclose(lens.magnification([first, second], 9.0)[0], 0.3 * alone[0] + 0.7 * alone[1], rtol=1e-12)
+    np.testing.assert_allclose(
+        lens.magnification([first, second], 9.0)[0],
+        0.3 * alone[0] + 0.7 * alone[1],
+        rtol=1e-12,
+    )
 
 
 def test_places_are_even():
@@ -131,7 +166,9 @@ def test_what_is_drawn_is_what_is_asked():
     preset = parse_preset(document())
     values = draw(preset, np.arange(256), seed=0).params
     assert values["magnification"].min() >= 2
-    np.testing.assert_allclose((values["e1"], values["e2"]), ellipticity(values["q"], values["phi"]), atol=1e-15)
+    np.testing.assert_allclose(
+        (values["e1"], values["e2"]), ellipticity(values["q"], values["phi"]), atol=1e-15
+    )
     shape = (values[name] for name in ("theta_E", "e1", "e2", "center_x", "center_y"))
     lens = Isothermal(*shape, np.zeros(256), np.zeros(256))
     source = np.stack([values["source_center_x"], values["source_center_y"]]) - lens.origin
@@ -146,7 +183,10 @@ def test_what_is_drawn_is_what_is_asked():
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda d: d["lens"].append({"profile": "sheet", "kappa": 0.1}), "one sie with or without shear"),
+        (
+            lambda d: d["lens"].append({"profile": "sheet", "kappa": 0.1}),
+            "one sie with or without shear",
+        ),
         (lambda d: d["lens"][0].update(e1=0.1), "unknown parameter of sie 'e1'"),
         (lambda d: d["lens"][0].pop("q"), "sie needs q"),
         (lambda d: d["placement"].update(magnificaton=2), "did you mean 'magnification'"),

@@ -22,8 +22,12 @@ def lopsided(size: int) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-@pytest.mark.parametrize(("sampling", "supersampling"), [(1, 1), (1, 2), (2, 2), (2, 4), (3, 3)])
-@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize(
+    ("sampling", "supersampling"), [(1, 1), (1, 2), (2, 2), (2, 4), (3, 3)]
+)
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)]
+)
 def test_engines_agree(sampling, supersampling, precision, tolerance):
     camera = with_psf({"kernel": lopsided(9).tolist(), "supersampling": sampling})
     scenes = draw(PRESET, [0, 1, 2], seed=0)
@@ -38,7 +42,9 @@ def test_a_kernel_of_one_pixel_changes_nothing_and_another_keeps_the_flux():
     renderer = engine("batched", precision="float64", device="cpu", kernels="eager")
     sharp = renderer.render(scenes, with_psf({"kernel": [[1.0]]}))
     blurred = renderer.render(scenes, with_psf({"kernel": lopsided(5).tolist()}))
-    assert blurred[0, 0, 8:-8, 8:-8].sum() == pytest.approx(sharp[0, 0, 8:-8, 8:-8].sum(), rel=1e-2)
+    assert blurred[0, 0, 8:-8, 8:-8].sum() == pytest.approx(
+        sharp[0, 0, 8:-8, 8:-8].sum(), rel=1e-2
+    )
     middle = np.zeros((3, 3))
     middle[1, 1] = 1
     same = renderer.render(scenes, with_psf({"kernel": middle.tolist()}))

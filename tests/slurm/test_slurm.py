@@ -32,7 +32,12 @@ def slurm(tmp_path_factory):
     if os.geteuid() != 0:
         pytest.skip("the cluster's daemons run as root here")
     home = tmp_path_factory.mktemp("slurm")
-    started = subprocess.run([HERE / "cluster.sh", "start", home, "2"], capture_output=True, text=True, timeout=120)
+    started = subprocess.run(
+        [HERE / "cluster.sh", "start", home, "2"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert started.returncode == 0, started.stderr
     name, _, value = started.stdout.strip().partition("=")
     yield {**os.environ, name: value}
@@ -61,14 +66,27 @@ def shards_done(folder: Path) -> int:
 
 def jobs(slurm, state: str = "all") -> list[str]:
     options = ["--states", state] if state != "all" else []
-    asked = subprocess.run(["squeue", "-h", "-o", "%i", *options], env=slurm, capture_output=True, text=True)
+    asked = subprocess.run(
+        ["squeue", "-h", "-o", "%i", *options], env=slurm, capture_output=True, text=True
+    )
     return asked.stdout.split()
 
 
-def test_a_cancelled_job_is_replaced_and_nothing_is_lost(tmp_path, slurm, undisturbed, cluster_file):
+def test_a_cancelled_job_is_replaced_and_nothing_is_lost(
+    tmp_path, slurm, undisturbed, cluster_file
+):
     folder = tmp_path / "D"
     process = subprocess.Popen(
-        [*COMMAND, "generate", *ASKED, "--out", str(folder), "--cluster", str(cluster_file), "--json"],
+        [
+            *COMMAND,
+            "generate",
+            *ASKED,
+            "--out",
+            str(folder),
+            "--cluster",
+            str(cluster_file),
+            "--json",
+        ],
         env=slurm,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -109,7 +127,13 @@ def test_jobs_are_topped_up(tmp_path, slurm, cluster_file, pieces_task):
     before = dict(os.environ)
     os.environ.update(slurm)
     try:
-        build(tmp_path / "D", plan, pieces_task, queue_runner(read_queue(cluster_file), tmp_path / "D"), cancel)
+        build(
+            tmp_path / "D",
+            plan,
+            pieces_task,
+            queue_runner(read_queue(cluster_file), tmp_path / "D"),
+            cancel,
+        )
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -154,10 +178,18 @@ def test_a_job_array_makes_shares_and_seal_completes_them(tmp_path, slurm, undis
         "OUT": str(folder),
         "N": str(N),
         "OPTIONS": f"--seed 3 --shard-size {SHARD}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])
+        ),
     }
     submitted = subprocess.run(
-        ["sbatch", "--array=0-1", "--cpus-per-task=1", "--time=00:10:00", str(PIPELINES / "array.sh")],
+        [
+            "sbatch",
+            "--array=0-1",
+            "--cpus-per-task=1",
+            "--time=00:10:00",
+            str(PIPELINES / "array.sh"),
+        ],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -175,7 +207,15 @@ def test_a_job_array_makes_shares_and_seal_completes_them(tmp_path, slurm, undis
 def test_a_queue_that_takes_no_job_says_why(tmp_path, slurm, cluster_file):
     cluster_file.write_text(cluster_file.read_text().replace("3GB", "900GB"))
     done = subprocess.run(
-        [*COMMAND, "generate", *ASKED, "--out", str(tmp_path / "D"), "--cluster", str(cluster_file)],
+        [
+            *COMMAND,
+            "generate",
+            *ASKED,
+            "--out",
+            str(tmp_path / "D"),
+            "--cluster",
+            str(cluster_file),
+        ],
         env=slurm,
         capture_output=True,
         text=True,

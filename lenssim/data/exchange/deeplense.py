@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 import lenssim
-from lenssim.data.exchange.listing import MASSES, choose_split, files_in, list_classes, published_names
+from lenssim.data.exchange.listing import (
+    MASSES,
+    choose_split,
+    files_in,
+    list_classes,
+    published_names,
+)
 from lenssim.data.exchange.masses import read_masses
 from lenssim.data.exchange.published import PublishedImage, read_image
 from lenssim.data.exchange.tally import Tally
@@ -48,7 +54,10 @@ class _Reader:
     extension: str | None
 
     def images(self, item: _Item) -> list[PublishedImage]:
-        return [read_image(path, bands=self.bands, extension=self.extension) for path in item.paths]
+        return [
+            read_image(path, bands=self.bands, extension=self.extension)
+            for path in item.paths
+        ]
 
     def config(self) -> dict[str, Any]:
         """What the config says of it; nothing where all is as usual, so that hashes stay."""
@@ -95,10 +104,15 @@ def import_deeplense(
     renamed = dict(map_classes or {})
     for name in renamed.values():
         if not is_name(name):
-            raise ConfigError(f"--map-classes: {printable(name)!r} cannot be the name of a class")
+            raise ConfigError(
+                f"--map-classes: {printable(name)!r} cannot be the name of a class"
+            )
     root = choose_split(source, split)
     listed = list_classes(root, renamed, folder, tally)
-    every = [_Item(label, path.relative_to(root).as_posix(), (path,)) for label, path in listed.files]
+    every = [
+        _Item(label, path.relative_to(root).as_posix(), (path,))
+        for label, path in listed.files
+    ]
     masses = read_masses(root / MASSES, {item.name for item in every})
     items, digest = _checked(source, every, reader, tally)
     present = sorted({item.label for item in items})
@@ -112,7 +126,9 @@ def import_deeplense(
 
     def columns(rows: list[_Item], images: list[list[PublishedImage]]) -> dict[str, Any]:
         log10_mass = [
-            np.log10(image.mass) if image.mass is not None else masses.get(item.name, np.nan)
+            np.log10(image.mass)
+            if image.mass is not None
+            else masses.get(item.name, np.nan)
             for item, (image,) in zip(rows, images, strict=True)
         ]
         return {
@@ -124,7 +140,9 @@ def import_deeplense(
     likely = published_names(classes)
     if likely:
         mapping = ",".join(f"{old}={new}" for old, new in likely.items())
-        note(f"hint: --map-classes {mapping} gives classes the names and order of presets I to III")
+        note(
+            f"hint: --map-classes {mapping} gives classes the names and order of presets I to III"
+        )
     _tell(tally, len(items), note)
     return manifest
 
@@ -164,7 +182,9 @@ def import_pairs(
     reader = _Reader(_checked_bands(bands), extension)
     homes = (source / image, source / truth)
     if homes[0].resolve() == homes[1].resolve():
-        raise ConfigError(f"the images and their truth are in one folder, {printable(str(homes[0]))}")
+        raise ConfigError(
+            f"the images and their truth are in one folder, {printable(str(homes[0]))}"
+        )
     names = [{path.name: path for path in files_in(home, tally)} for home in homes]
     for home, mine, other in ((homes[0], *names), (homes[1], *reversed(names))):
         alone = sorted(set(mine) - set(other))
@@ -176,7 +196,9 @@ def import_pairs(
                 len(alone),
             )
     common = sorted(set(names[0]) & set(names[1]))
-    every = [_Item(0, f"{image}/{name}", (names[0][name], names[1][name])) for name in common]
+    every = [
+        _Item(0, f"{image}/{name}", (names[0][name], names[1][name])) for name in common
+    ]
     items, digest = _checked(source, every, reader, tally)
     config = _config("pairs", source, items, digest, reader) | {"truth": [PAIRED]}
     config |= {"folders": [image, truth]}
@@ -195,7 +217,9 @@ def _checked_bands(bands: int) -> int:
     return bands
 
 
-def _checked(source: Path, every: list[_Item], reader: _Reader, tally: Tally) -> tuple[list[_Item], str]:
+def _checked(
+    source: Path, every: list[_Item], reader: _Reader, tally: Tally
+) -> tuple[list[_Item], str]:
     """The items that can be used, and a hash of all that is read of them; nothing is written before this."""
     usable: list[_Item] = []
     shapes: list[tuple[tuple[int, ...], ...]] = []
@@ -213,10 +237,14 @@ def _checked(source: Path, every: list[_Item], reader: _Reader, tally: Tally) ->
         digests.append(_digest(images))
         tally.remarks.update(image.remark for image in images if image.remark)
     if not usable:
-        raise DataError(f"{printable(str(source))}: none of its images can be used; there is nothing to import")
+        raise DataError(
+            f"{printable(str(source))}: none of its images can be used; there is nothing to import"
+        )
     wanted = _one_shape(usable, shapes, tally)
     rows = [row for row, shape in enumerate(shapes) if shape == wanted]
-    return [usable[row] for row in rows], hashlib.sha256(b"".join(digests[row] for row in rows)).hexdigest()
+    return [usable[row] for row in rows], hashlib.sha256(
+        b"".join(digests[row] for row in rows)
+    ).hexdigest()
 
 
 def _digest(images: list[PublishedImage]) -> bytes:
@@ -227,14 +255,18 @@ def _digest(images: list[PublishedImage]) -> bytes:
     return hasher.digest()
 
 
-def _check_label(item: _Item, image: PublishedImage, labels: dict[int, tuple[int, str]]) -> None:
+def _check_label(
+    item: _Item, image: PublishedImage, labels: dict[int, tuple[int, str]]
+) -> None:
     """Refuse a class folder whose files bear different labels: its images were mixed up."""
     if image.label is None:
         return
     path = printable(str(item.paths[0]))
     label, first = labels.setdefault(item.label, (image.label, path))
     if label != image.label:
-        raise DataError(f"{path}: its label is {image.label}, but {first} of the same class has the label {label}")
+        raise DataError(
+            f"{path}: its label is {image.label}, but {first} of the same class has the label {label}"
+        )
 
 
 def _one_shape(
@@ -263,14 +295,18 @@ def _sizes(shapes: tuple[tuple[int, ...], ...]) -> str:
     return " and ".join(" x ".join(map(str, shape)) for shape in shapes)
 
 
-def _config(layout: str, source: Path, items: list[_Item], digest: str, reader: _Reader) -> dict[str, Any]:
+def _config(
+    layout: str, source: Path, items: list[_Item], digest: str, reader: _Reader
+) -> dict[str, Any]:
     name = source.resolve().name.encode("utf-8", "backslashreplace").decode()
     return {
         "kind": "imported",
         "layout": layout,
         "source": name,
         "files": len(items),
-        "files_sha256": hashlib.sha256("\n".join(item.name for item in items).encode()).hexdigest(),
+        "files_sha256": hashlib.sha256(
+            "\n".join(item.name for item in items).encode()
+        ).hexdigest(),
         "contents_sha256": digest,
         **reader.config(),
         "versions": {"lenssim": lenssim.__version__},
@@ -318,7 +354,9 @@ def _forget_unbegun(folder: Path) -> None:
     except DataError:
         return  # `build` says what is wrong with it
     except OSError as error:
-        raise StorageError(f"cannot change {printable(str(folder))}: {cause(error)}") from None
+        raise StorageError(
+            f"cannot change {printable(str(folder))}: {cause(error)}"
+        ) from None
 
 
 def _tell(tally: Tally, taken: int, note: Say) -> None:

@@ -13,7 +13,15 @@ import numpy as np
 from lenssim.data.exchange.fits_headers import ascii_text, image_cards, pixel_cards
 from lenssim.data.exchange.listing import MASSES
 from lenssim.data.format.digests import read_verified
-from lenssim.data.format.files import cause, is_temporary, make_folder, read_json, sweep, write, write_json
+from lenssim.data.format.files import (
+    cause,
+    is_temporary,
+    make_folder,
+    read_json,
+    sweep,
+    write,
+    write_json,
+)
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import Progress
@@ -27,7 +35,9 @@ UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is wh
 Report = Callable[[Progress], None]
 
 
-def export_webdataset(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+def export_webdataset(
+    folder: Path | str, target: Path, *, report: Report = lambda progress: None
+) -> list[Path]:
     """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
 
     Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`. Equal data give equal bytes. Repeating the call
@@ -49,7 +59,9 @@ def export_webdataset(folder: Path | str, target: Path, *, report: Report = lamb
     return _export_shards(folder, target, "webdataset", "tar", _tar, report)
 
 
-def export_fits(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+def export_fits(
+    folder: Path | str, target: Path, *, report: Report = lambda progress: None
+) -> list[Path]:
     """Write FITS files: the images float32 (n, C, H, W) as primary unit, a table of numbers, labels and parameters.
 
     Truth that is kept as pictures are units CLEAN and KAPPA. Units stand in the table, checksums in the headers (FITS
@@ -58,7 +70,9 @@ def export_fits(folder: Path | str, target: Path, *, report: Report = lambda pro
     return _export_shards(folder, target, "fits", "fits", _fits, report)
 
 
-def export_npy(folder: Path | str, target: Path, *, report: Report = lambda progress: None) -> list[Path]:
+def export_npy(
+    folder: Path | str, target: Path, *, report: Report = lambda progress: None
+) -> list[Path]:
     """Write a data set in the published layout: `<class>/<class>_<number>.npy`, and the axion masses as a table.
 
     Arrays are plain (H, W), or (C, H, W) for several bands. Returns the class folders. Arguments and errors are those
@@ -75,11 +89,16 @@ def export_npy(folder: Path | str, target: Path, *, report: Report = lambda prog
         for samples in _verified(place, range(len(manifest.shards)), report):
             masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
             for row, image in enumerate(samples.pixels):
-                name, number = manifest.classes[samples.labels[row]], int(samples.index[row])
+                name, number = (
+                    manifest.classes[samples.labels[row]],
+                    int(samples.index[row]),
+                )
                 file = target / name / f"{name}_{number:07d}.npy"
                 write(file, _npy(image[0] if len(image) == 1 else image), durable=False)
                 if np.isfinite(masses[row]):
-                    rows.append((f"{name}/{file.name}", number, name, repr(float(masses[row]))))
+                    rows.append(
+                        (f"{name}/{file.name}", number, name, repr(float(masses[row])))
+                    )
         write(target / MASSES, _table(("file", "index", "class", "log10_m_axion"), rows))
     return homes
 
@@ -94,7 +113,10 @@ def _export_shards(
 ) -> list[Path]:
     """Write one file a shard; those that are there already are whole."""
     place = complete(folder)
-    paths = [(target / shard_name(shard)).with_suffix(f".{suffix}") for shard in range(len(place.manifest.shards))]
+    paths = [
+        (target / shard_name(shard)).with_suffix(f".{suffix}")
+        for shard in range(len(place.manifest.shards))
+    ]
     with _unfinished(place, target, layout):
         todo = [shard for shard, path in enumerate(paths) if not path.exists()]
         for shard, samples in zip(todo, _verified(place, todo, report), strict=True):
@@ -102,7 +124,9 @@ def _export_shards(
     return paths
 
 
-def _verified(place: Folder | Remote, shards: Sequence[int], report: Report) -> Iterator[Samples]:
+def _verified(
+    place: Folder | Remote, shards: Sequence[int], report: Report
+) -> Iterator[Samples]:
     """The samples of some shards, after a check of every byte against their records."""
     manifest = place.manifest
     resumed = done = manifest.n - sum(manifest.shards[shard].rows for shard in shards)
@@ -118,7 +142,11 @@ def _unfinished(place: Folder | Remote, target: Path, layout: str) -> Iterator[N
 
     So an export that was stopped, by a full disk or by a signal, does not stand in its own way.
     """
-    document = {"format": "lenssim-export/1", "layout": layout, "fingerprint": place.manifest.fingerprint}
+    document = {
+        "format": "lenssim-export/1",
+        "layout": layout,
+        "fingerprint": place.manifest.fingerprint,
+    }
     marker = target / UNFINISHED
     try:
         _check_target(target, document)
@@ -128,11 +156,15 @@ def _unfinished(place: Folder | Remote, target: Path, layout: str) -> Iterator[N
         yield
         marker.unlink()
     except OSError as error:
-        raise StorageError(f"cannot write into {target}: {cause(error)}; mend that or choose another --out") from None
+        raise StorageError(
+            f"cannot write into {target}: {cause(error)}; mend that or choose another --out"
+        ) from None
     except StorageError as error:
         if not marker.exists():
             raise
-        raise IncompleteError(f"{error}\nwhat is in {target} is whole; repeat the command to continue") from None
+        raise IncompleteError(
+            f"{error}\nwhat is in {target} is whole; repeat the command to continue"
+        ) from None
 
 
 def _check_target(target: Path, document: dict[str, str]) -> None:
@@ -166,11 +198,24 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, int, str, str]]) -> byte
 def _tar(samples: Samples, manifest: Manifest) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for row, (image, label, number) in enumerate(zip(samples.pixels, samples.labels, samples.index, strict=True)):
-            numbers = {name: float(column[row]) for name, column in samples.params.items() if np.isfinite(column[row])}
+        for row, (image, label, number) in enumerate(
+            zip(samples.pixels, samples.labels, samples.index, strict=True)
+        ):
+            numbers = {
+                name: float(column[row])
+                for name, column in samples.params.items()
+                if np.isfinite(column[row])
+            }
             about = {"class": manifest.classes[label], "params": numbers}
-            parts = {"npy": _npy(image), "cls": str(label).encode(), "json": json.dumps(about).encode()}
-            parts |= {f"{name}.npy": _npy(pictures[row]) for name, pictures in samples.truth.items()}
+            parts = {
+                "npy": _npy(image),
+                "cls": str(label).encode(),
+                "json": json.dumps(about).encode(),
+            }
+            parts |= {
+                f"{name}.npy": _npy(pictures[row])
+                for name, pictures in samples.truth.items()
+            }
             for suffix, data in parts.items():
                 member = tarfile.TarInfo(f"{number:09d}.{suffix}")
                 member.size = len(data)
@@ -190,9 +235,15 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     columns = [
         fits.Column("index", "K", array=samples.index),
         fits.Column("label", "K", array=samples.labels),
-        *(fits.Column(name, "D", array=c, unit=samples.units.get(name)) for name, c in samples.params.items()),
+        *(
+            fits.Column(name, "D", array=c, unit=samples.units.get(name))
+            for name, c in samples.params.items()
+        ),
     ]
-    primary, table = fits.PrimaryHDU(samples.pixels), fits.BinTableHDU.from_columns(columns, name="SAMPLES")
+    primary, table = (
+        fits.PrimaryHDU(samples.pixels),
+        fits.BinTableHDU.from_columns(columns, name="SAMPLES"),
+    )
     config = json.loads(samples.attributes.get("config", "{}"))
     side = samples.images.shape[-2:]
     primary.header["EXTNAME"] = "SCI"
@@ -200,7 +251,10 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     primary.header["CONFIG"] = str(samples.attributes.get("config_hash", ""))
     for label, name in enumerate(manifest.classes):
         table.header[f"CLASS{label}"] = ascii_text(name)
-    truth = [fits.ImageHDU(pictures, name=name.upper()) for name, pictures in samples.truth.items()]
+    truth = [
+        fits.ImageHDU(pictures, name=name.upper())
+        for name, pictures in samples.truth.items()
+    ]
     for picture in truth:
         if unit := samples.units.get(picture.name.lower()):
             picture.header["BUNIT"] = unit.replace("e-", "electron")

@@ -32,7 +32,9 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     return [
         ("BUNIT", unit, "of a pixel"),
         *pixel_cards(config, side),
-        *_camera(camera, config.get("exposure_time"), preset.get("exposure_time") is not None),
+        *_camera(
+            camera, config.get("exposure_time"), preset.get("exposure_time") is not None
+        ),
         *_provenance(config),
     ]
 
@@ -44,7 +46,10 @@ def pixel_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
         return []
     scale = camera["pixel_scale"]
     rows, columns = side
-    cards: list[Card] = [("PIXSCALE", scale, "[arcsec] side of a pixel"), ("WCSAXES", 2, "x and y")]
+    cards: list[Card] = [
+        ("PIXSCALE", scale, "[arcsec] side of a pixel"),
+        ("WCSAXES", 2, "x and y"),
+    ]
     for axis, (name, length) in enumerate((("X", columns), ("Y", rows)), start=1):
         cards += [
             (f"CTYPE{axis}", name, "linear, from the middle of the stamp"),
@@ -56,12 +61,20 @@ def pixel_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     return cards
 
 
-def _camera(camera: Mapping[str, Any], exposure: float | None, is_drawn: bool) -> list[Card]:
+def _camera(
+    camera: Mapping[str, Any], exposure: float | None, is_drawn: bool
+) -> list[Card]:
     cards: list[Card] = [("INSTRUME", ascii_text(camera["name"]), "")]
     if exposure is None and not is_drawn:
         exposure = camera["exposure_time"]
     if exposure is not None:
-        cards.append(("EXPTIME", exposure * camera.get("num_exposures", 1), "[s] all exposures together"))
+        cards.append(
+            (
+                "EXPTIME",
+                exposure * camera.get("num_exposures", 1),
+                "[s] all exposures together",
+            )
+        )
     if camera.get("zero_point") is not None:
         cards.append(("MAGZERO", camera["zero_point"], "[mag] of 1 electron/s"))
     return cards
@@ -78,7 +91,11 @@ def _provenance(config: Mapping[str, Any]) -> list[Card]:
         "ENGINE": (config.get("engine"), "what rendered"),
         "SOURCE": (config.get("source"), "folder that was imported"),
     }
-    return [(name, ascii_text(value), comment) for name, (value, comment) in named.items() if value is not None]
+    return [
+        (name, ascii_text(value), comment)
+        for name, (value, comment) in named.items()
+        if value is not None
+    ]
 
 
 def ascii_text(value: Any) -> Any:

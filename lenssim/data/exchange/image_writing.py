@@ -15,7 +15,10 @@ __all__ = ["import_deeplense", "import_pairs", "write_image"]
 
 
 def write_image(
-    path: Path, image: np.ndarray, header: Mapping[str, Any], cards: Sequence[tuple[str, Any, str]] = ()
+    path: Path,
+    image: np.ndarray,
+    header: Mapping[str, Any],
+    cards: Sequence[tuple[str, Any, str]] = (),
 ) -> None:
     """Write one image (H, W) as .npy, .fits or .png (asinh stretch, y upwards).
 
@@ -47,7 +50,13 @@ def write_image(
         from matplotlib.image import imsave
 
         spread = np.percentile(image, 99.5) or 1.0
-        imsave(buffer, np.arcsinh(5 * image / spread), cmap="magma", origin="lower", format="png")
+        imsave(
+            buffer,
+            np.arcsinh(5 * image / spread),
+            cmap="magma",
+            origin="lower",
+            format="png",
+        )
     else:
         raise ConfigError(f"{path}: an image is written as .npy, .fits or .png")
     write(path, buffer.getvalue())

@@ -11,10 +11,21 @@ from lenssim.errors import ConfigError, DataError, unknown
 from lenssim.formats.files import is_image_name, is_passed_over
 from lenssim.names import check_name, printable
 
-__all__ = ["MASSES", "ClassFolders", "choose_split", "files_in", "list_classes", "published_names"]
+__all__ = [
+    "MASSES",
+    "ClassFolders",
+    "choose_split",
+    "files_in",
+    "list_classes",
+    "published_names",
+]
 
 MASSES = "masses.csv"  # the table of axion masses beside the class folders
-_PUBLISHED_ORDER = ("no_sub", "cdm", "axion")  # labels as in presets I-III, so that their networks fit
+_PUBLISHED_ORDER = (
+    "no_sub",
+    "cdm",
+    "axion",
+)  # labels as in presets I-III, so that their networks fit
 _ALIASES = {
     "no_sub": {"no", "nosub", "no_substructure", "nosubstructure", "smooth"},
     "cdm": {"sphere", "spherical", "subhalo"},
@@ -66,7 +77,11 @@ def choose_split(source: Path, split: str | None) -> Path:
         raise unknown("split", split, _SPLIT_NAMES)
     folders = _names(source).folders
     called = {path: _split_called(path.name) for path in folders}
-    splits = {path: name for path, name in called.items() if name is not None and _names(path).folders}
+    splits = {
+        path: name
+        for path, name in called.items()
+        if name is not None and _names(path).folders
+    }
     if not splits:
         return source
     where = printable(str(source))
@@ -88,10 +103,14 @@ def choose_split(source: Path, split: str | None) -> Path:
 
 def _split_called(name: str) -> str | None:
     """The split that a folder is called after, if any."""
-    return next((split for split, names in _SPLIT_NAMES.items() if name.lower() in names), None)
+    return next(
+        (split for split, names in _SPLIT_NAMES.items() if name.lower() in names), None
+    )
 
 
-def list_classes(root: Path, renamed: Mapping[str, str], out: Path, tally: Tally) -> ClassFolders:
+def list_classes(
+    root: Path, renamed: Mapping[str, str], out: Path, tally: Tally
+) -> ClassFolders:
     """Return the classes of a published folder tree and their images.
 
     Args:
@@ -121,10 +140,17 @@ def list_classes(root: Path, renamed: Mapping[str, str], out: Path, tally: Tally
         if files:
             by_class.setdefault(name, []).extend(files)
         else:
-            tally.leave_out(f"{printable(str(path))} holds no images: it would be no class", "empty class folders")
+            tally.leave_out(
+                f"{printable(str(path))} holds no images: it would be no class",
+                "empty class folders",
+            )
     known = [name for name in _PUBLISHED_ORDER if name in by_class]
     classes = (*known, *sorted(set(by_class) - set(known)))
-    turns = [(rank, label, path) for label, name in enumerate(classes) for rank, path in enumerate(by_class[name])]
+    turns = [
+        (rank, label, path)
+        for label, name in enumerate(classes)
+        for rank, path in enumerate(by_class[name])
+    ]
     return ClassFolders(root, classes, [(label, path) for _, label, path in sorted(turns)])
 
 
@@ -197,7 +223,9 @@ def _check_twice(folders: list[Path]) -> None:
     for path in folders:
         other = first.setdefault(path.resolve(), path)
         if other != path:
-            raise DataError(f"{printable(str(path))} and {printable(str(other))} are the same folder: remove the link")
+            raise DataError(
+                f"{printable(str(path))} and {printable(str(other))} are the same folder: remove the link"
+            )
 
 
 def _leave_out_broken(names: _Names, tally: Tally) -> None:

@@ -70,7 +70,9 @@ def _parse(text: str, files: Collection[str]) -> dict[str, float]:
             )
         name = row[columns.index(_FILE)].strip()
         if name not in files:
-            raise Refused(f"{line} speaks of {printable(name)!r}, which is no image of these class folders")
+            raise Refused(
+                f"{line} speaks of {printable(name)!r}, which is no image of these class folders"
+            )
         if name in masses:
             raise Refused(f"{line} speaks of {printable(name)!r} a second time")
         masses[name] = _number(row[columns.index(_MASS)], line)

@@ -35,7 +35,9 @@ class PublishedImage:
     remark: str = ""
 
 
-def read_image(path: Path, *, bands: int = 1, extension: str | None = None) -> PublishedImage:
+def read_image(
+    path: Path, *, bands: int = 1, extension: str | None = None
+) -> PublishedImage:
     """Return the one image of a file, with the mass or label that stands behind it.
 
     The file holds a square array, a vector of square length, or an array of objects: image and mass, image and label,
@@ -62,7 +64,9 @@ def read_image(path: Path, *, bands: int = 1, extension: str | None = None) -> P
     return PublishedImage(as_pixels(images, name)[0], mass, label, content.remark)
 
 
-def read_stack(path: Path, *, bands: int = 1, extension: str | None = None) -> tuple[np.ndarray, str]:
+def read_stack(
+    path: Path, *, bands: int = 1, extension: str | None = None
+) -> tuple[np.ndarray, str]:
     """Return the images (N, C, H, W) of a file as they lie there, of any type of number, and a remark or "".
 
     The remark says what was chosen in the file, or that three axes were read as images and not as bands. The pixels
@@ -106,10 +110,18 @@ def _split_list(entries: list[Any], name: str) -> tuple[np.ndarray, Any]:
         return _split(entries[0], name)
     if len(entries) == 2 and shapes[0] != () and shapes[1] == ():
         array, behind = _split(entries[0], name)
-        return (array, entries[1]) if behind is None else (np.append(array, behind), entries[1])
+        return (
+            (array, entries[1])
+            if behind is None
+            else (np.append(array, behind), entries[1])
+        )
     number = entries[-1] if shapes[0] != () and shapes[-1] == () else None
     rows = entries if number is None else entries[:-1]
-    if len({_shape(row) for row in rows}) == 1 and len(_shape(rows[0])) == 1 and len(rows) == len(rows[0]):
+    if (
+        len({_shape(row) for row in rows}) == 1
+        and len(_shape(rows[0])) == 1
+        and len(rows) == len(rows[0])
+    ):
         return np.array([np.asarray(row) for row in rows]), number
     if set(shapes) == {()}:
         return _split(np.array(entries), name)
@@ -131,7 +143,9 @@ def _meaning(number: Any, name: str) -> tuple[float | None, int | None]:
     """What stands behind the pixels: a mass in eV, or a label."""
     if number is None:
         return None, None
-    whole = isinstance(number, int | np.integer | np.bool_) or (number > 0 and float(number).is_integer())
+    whole = isinstance(number, int | np.integer | np.bool_) or (
+        number > 0 and float(number).is_integer()
+    )
     if whole and 0 <= number <= _LARGEST_LABEL:
         return None, int(number)
     mass = float(number)

@@ -37,7 +37,13 @@ class Tally:
 
     def lines(self) -> list[str]:
         """What an import says in the end: how many files it took, what it skipped, and what it chose."""
-        skipped = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items()) or "none"
-        hidden = f"; passed over {self.passed_over} hidden names" if self.passed_over else ""
-        remarks = [f"{count} files: {remark}" for remark, count in self.remarks.most_common(20)]
+        skipped = (
+            ", ".join(f"{count} {kind}" for kind, count in self.skipped.items()) or "none"
+        )
+        hidden = (
+            f"; passed over {self.passed_over} hidden names" if self.passed_over else ""
+        )
+        remarks = [
+            f"{count} files: {remark}" for remark, count in self.remarks.most_common(20)
+        ]
         return [*remarks, f"files taken: {self.taken}; skipped: {skipped}{hidden}"]

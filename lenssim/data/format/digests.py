@@ -11,7 +11,14 @@ from lenssim.data.format.reading import read_samples
 from lenssim.data.format.shard import Samples, digest_at
 from lenssim.errors import DataError, VerificationError
 
-__all__ = ["check_shard", "damage", "is_whole", "pixel_digests", "read_verified", "shared_images"]
+__all__ = [
+    "check_shard",
+    "damage",
+    "is_whole",
+    "pixel_digests",
+    "read_verified",
+    "shared_images",
+]
 
 
 def pixel_digests(images: np.ndarray) -> np.ndarray:
@@ -125,15 +132,21 @@ def damage(data: bytes, record: ShardRecord) -> list[str]:
     """
     lines = []
     if len(data) != record.bytes:
-        lines.append(f"{len(data)} bytes instead of {record.bytes} (truncated or overwritten)")
+        lines.append(
+            f"{len(data)} bytes instead of {record.bytes} (truncated or overwritten)"
+        )
     for name, dataset in record.datasets.items():
         images_in_one_piece = name == "images" and dataset.chunks is None
         rows_of_images = record.rows if images_in_one_piece else 0
         if digest_at(data, dataset.places, rows_of_images) != dataset.sha256:
             lines.append(f"dataset {name} does not hold what was written (sha256 differs)")
-    return lines or ["the HDF5 structure (attributes or headers) does not hold what was written"]
+    return lines or [
+        "the HDF5 structure (attributes or headers) does not hold what was written"
+    ]
 
 
 def _not_as_written(path: Path, data: bytes, record: ShardRecord) -> VerificationError:
     lines = "; ".join(damage(data, record))
-    return VerificationError(f"{path}: {lines}; lenssim verify lists all damage and says how to mend it")
+    return VerificationError(
+        f"{path}: {lines}; lenssim verify lists all damage and says how to mend it"
+    )

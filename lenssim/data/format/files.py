@@ -26,8 +26,16 @@ __all__ = [
 ]
 
 _TEMPORARY = ".tmp-"
-_NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "file too large"}
-_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # file systems mounted without flock
+_NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "file too large",
+}
+_NO_LOCKS = (
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOLCK,
+)  # file systems mounted without flock
 _DAY = 86_400.0
 
 
@@ -40,7 +48,9 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make the folder {path}: {cause(error)}; mend that or choose another") from None
+        raise StorageError(
+            f"cannot make the folder {path}: {cause(error)}; mend that or choose another"
+        ) from None
 
 
 def write(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -125,7 +135,10 @@ def sweep(folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno in _NO_LOCKS and time.time() - os.fstat(descriptor).st_mtime > _DAY:
+            if (
+                error.errno in _NO_LOCKS
+                and time.time() - os.fstat(descriptor).st_mtime > _DAY
+            ):
                 temporary.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
@@ -133,7 +146,9 @@ def sweep(folder: Path) -> None:
 
 def canonical_json(document: Any) -> bytes:
     """JSON as bytes that equal documents share: no spaces, keys in the order given (class order has meaning)."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        document, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -160,7 +175,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise DataError(f"{path} is not JSON: it was damaged or is no file of lenssim's") from None
+        raise DataError(
+            f"{path} is not JSON: it was damaged or is no file of lenssim's"
+        ) from None
     if not isinstance(document, dict):
         raise DataError(f"{path} is not a JSON object: it is no file of lenssim's")
     document.pop("sha256", None)

@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
-ClassName = Annotated[str, AfterValidator(lambda name: check_name(name, "the class", ValueError))]
+ClassName = Annotated[
+    str, AfterValidator(lambda name: check_name(name, "the class", ValueError))
+]
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Side = Annotated[int, Field(ge=1, le=1 << 15)]
 _MOST = 1 << 40  # samples; numbers beyond are damage or malice
@@ -131,9 +133,13 @@ class Plan(BaseModel):
         """
         lines = differences(without_paths(earlier.config), without_paths(self.config))
         if earlier.shard_size != self.shard_size:
-            lines.append(f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for")
+            lines.append(
+                f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"
+            )
         if earlier.n > self.n:
-            lines.append(f"n: {earlier.n} there, {self.n} asked for (a data set can grow, not shrink)")
+            lines.append(
+                f"n: {earlier.n} there, {self.n} asked for (a data set can grow, not shrink)"
+            )
         if lines:
             raise ConfigError(
                 f"{folder} holds another data set:\n  " + "\n  ".join(lines) + "\n"
@@ -158,7 +164,11 @@ class DatasetRecord(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent_chunks(self, write: Any) -> dict[str, Any]:
-        return {name: value for name, value in write(self).items() if name != "chunks" or value is not None}
+        return {
+            name: value
+            for name, value in write(self).items()
+            if name != "chunks" or value is not None
+        }
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -249,11 +259,15 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a complete data set; `DataError` if it is missing, with what that means."""
     plan = read_plan(folder)
     if not (folder / MANIFEST).exists():
-        raise DataError(f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}")
+        raise DataError(
+            f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}"
+        )
     manifest: Manifest = _parse(Manifest, folder / MANIFEST)
     if len(manifest.shards) != plan.shards:
         found = f"{len(manifest.shards)} shards, its plan {plan.shards}"
-        raise DataError(f"{folder / MANIFEST} lists {found}; repeat the command that made the data set")
+        raise DataError(
+            f"{folder / MANIFEST} lists {found}; repeat the command that made the data set"
+        )
     return manifest
 
 
@@ -305,14 +319,24 @@ def differences(there: Any, asked: Any, path: str = "") -> list[str]:
     """Lines naming every field in which two JSON documents differ."""
     if isinstance(there, dict) and isinstance(asked, dict):
         keys = list(dict.fromkeys([*there, *asked]))
-        lines = [line for key in keys for line in differences(there.get(key), asked.get(key), f"{path}.{key}")]
+        lines = [
+            line
+            for key in keys
+            for line in differences(there.get(key), asked.get(key), f"{path}.{key}")
+        ]
         if not lines and list(there) != list(asked):
-            lines = [f"{path.lstrip('.')}: order {', '.join(there)} there, {', '.join(asked)} asked for"]
+            lines = [
+                f"{path.lstrip('.')}: order {', '.join(there)} there, {', '.join(asked)} asked for"
+            ]
         return lines
     if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
         pairs = enumerate(zip(there, asked, strict=True))
         return [line for i, pair in pairs for line in differences(*pair, f"{path}[{i}]")]
-    return [] if there == asked else [f"{path.lstrip('.')}: {_short(there)} there, {_short(asked)} asked for"]
+    return (
+        []
+        if there == asked
+        else [f"{path.lstrip('.')}: {_short(there)} there, {_short(asked)} asked for"]
+    )
 
 
 def _short(value: Any) -> str:

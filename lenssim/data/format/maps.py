@@ -43,26 +43,38 @@ def _clean(sight: Sight) -> np.ndarray:
 
 
 def _kappa(sight: Sight) -> np.ndarray:
-    from lenssim.simulate.engines.batched.convergence import convergence  # only now: it imports torch
+    from lenssim.simulate.engines.batched.convergence import (
+        convergence,
+    )  # only now: it imports torch
 
-    return convergence(sight.scenes, sight.preset.instrument, **sight.config["engine_settings"])
+    return convergence(
+        sight.scenes, sight.preset.instrument, **sight.config["engine_settings"]
+    )
 
 
 def _residual(sight: Sight) -> np.ndarray:
     from lenssim.simulate.engines.batched.fit import smooth_residual
 
-    return smooth_residual(sight.observed, sight.scenes, sight.preset.instrument, **_derived(sight.config))
+    return smooth_residual(
+        sight.observed, sight.scenes, sight.preset.instrument, **_derived(sight.config)
+    )
 
 
 # Pictures (N, C, H, W), by the name of their dataset.
-TRUTHS: dict[str, Callable[[Sight], np.ndarray]] = {"clean": _clean, "kappa": _kappa, "residual": _residual}
+TRUTHS: dict[str, Callable[[Sight], np.ndarray]] = {
+    "clean": _clean,
+    "kappa": _kappa,
+    "residual": _residual,
+}
 IMAGE = "image"  # the picture that is the image itself
 PAIRED = "hr"  # of imported pairs: the same sky on finer pixels, of a size of its own
 PICTURES = (*TRUTHS, PAIRED)  # whatever a shard may keep beside its images
 UNITS = {"clean": "e-/s", "kappa": "", "residual": ""}
 
 
-def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bool) -> dict[str, Any]:
+def truth_config(
+    config: dict[str, Any], truth: Sequence[str], detectability: bool
+) -> dict[str, Any]:
     """What the config says of the truth asked for; nothing where none is, so that the hashes of other sets stay.
 
     `ConfigError` for names that are not in `TRUTHS`, and for what the engine of the `config` cannot make.
@@ -71,12 +83,16 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
         if name not in TRUTHS:
             raise unknown("truth", name, TRUTHS)
     if "kappa" in truth and config["engine"] != "batched":
-        raise ConfigError("kappa needs the deflections of the batched engine; give --engine batched, or leave it out")
+        raise ConfigError(
+            "kappa needs the deflections of the batched engine; give --engine batched, or leave it out"
+        )
     for what, asked, option in (
         ("detectability needs", detectability, "--detectability"),
         ("residuals need", "residual" in truth, "residual"),
     ):
-        if asked and (config["engine"] != "batched" or config["engine_settings"]["device"] != "cpu"):
+        if asked and (
+            config["engine"] != "batched" or config["engine_settings"]["device"] != "cpu"
+        ):
             raise ConfigError(
                 f"{what} the derivatives of the batched engine on the CPU; "
                 f"give --engine batched --device cpu, or leave {option} out"
@@ -86,7 +102,9 @@ def truth_config(config: dict[str, Any], truth: Sequence[str], detectability: bo
             "residuals need images in e-/s with noise of a known sigma; give --noise nominal, or leave residual out"
         )
     named = [name for name in TRUTHS if name in truth]
-    return ({"detectability": True} if detectability else {}) | ({"truth": named} if named else {})
+    return ({"detectability": True} if detectability else {}) | (
+        {"truth": named} if named else {}
+    )
 
 
 def check_picture(name: str) -> None:
@@ -100,19 +118,33 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
     for name in names:
         check_picture(name)
         if name != IMAGE and name not in config.get("truth", ()):
-            maker = "lenssim import pairs" if name == PAIRED else f"lenssim generate --truth {name}"
+            maker = (
+                "lenssim import pairs"
+                if name == PAIRED
+                else f"lenssim generate --truth {name}"
+            )
             raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by {maker}")
 
 
 def truth_modules(config: dict[str, Any]) -> list[str]:
     """Modules that take long to import and that the truth of a config needs."""
-    asked = {"detectability": config.get("detectability"), "fit": "residual" in config.get("truth", ())}
-    return [f"lenssim.simulate.engines.batched.{name}" for name, needed in asked.items() if needed]
+    asked = {
+        "detectability": config.get("detectability"),
+        "fit": "residual" in config.get("truth", ()),
+    }
+    return [
+        f"lenssim.simulate.engines.batched.{name}"
+        for name, needed in asked.items()
+        if needed
+    ]
 
 
 def pictures(sight: Sight) -> dict[str, np.ndarray]:
     """The pictures that a config asks for, float32 (N, C, H, W)."""
-    return {name: TRUTHS[name](sight).astype(np.float32) for name in sight.config.get("truth", ())}
+    return {
+        name: TRUTHS[name](sight).astype(np.float32)
+        for name in sight.config.get("truth", ())
+    }
 
 
 def scalars(

@@ -30,7 +30,9 @@ def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
         size = path.stat().st_size if data is None else len(data)
         file = h5py.File(path if data is None else io.BytesIO(data), "r")
     except OSError as error:
-        raise DataError(f"{path} cannot be opened as HDF5 (truncated or damaged): {error}") from None
+        raise DataError(
+            f"{path} cannot be opened as HDF5 (truncated or damaged): {error}"
+        ) from None
     try:
         _check_structure(file, path, size)
     except DataError:
@@ -73,32 +75,48 @@ def check_inside(path: Path, folder: Path) -> None:
 def _check_structure(file: h5py.File, path: Path, size: int) -> None:
     schema = file.attrs.get("schema")
     if schema != SCHEMA:
-        raise DataError(f"{path} is no shard of lenssim's: its schema is {schema!r}, not {SCHEMA!r}")
+        raise DataError(
+            f"{path} is no shard of lenssim's: its schema is {schema!r}, not {SCHEMA!r}"
+        )
     groups: list[h5py.Group] = [file]
     for group in groups:
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"{path}: {group.name}/{name} is a link; a shard holds its own data only")
+                raise DataError(
+                    f"{path}: {group.name}/{name} is a link; a shard holds its own data only"
+                )
             item = group[name]
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
                 _check_dataset(item, path, size)
         if len(groups) > 1000:
-            raise DataError(f"{path} holds more than 1000 groups: no shard does, or one contains itself")
+            raise DataError(
+                f"{path} holds more than 1000 groups: no shard does, or one contains itself"
+            )
     _check_samples(file, path)
 
 
 def _check_dataset(item: h5py.Dataset, path: Path, size: int) -> None:
     where = f"{path}: dataset {item.name.lstrip('/')}"
     if item.external or item.is_virtual:
-        raise DataError(f"{where} keeps its data in other files; a shard holds its own data only")
-    if item.dtype.kind not in "iufSV" or item.dtype.hasobject or item.dtype.names is not None:
-        raise DataError(f"{where} has the type {item.dtype}; a shard holds numbers and texts of fixed length")
+        raise DataError(
+            f"{where} keeps its data in other files; a shard holds its own data only"
+        )
+    if (
+        item.dtype.kind not in "iufSV"
+        or item.dtype.hasobject
+        or item.dtype.names is not None
+    ):
+        raise DataError(
+            f"{where} has the type {item.dtype}; a shard holds numbers and texts of fixed length"
+        )
     stored = item.id.get_storage_size()
     most = stored if item.chunks is None else stored * _LARGEST_RATIO
     if item.nbytes > most or stored > size:
-        raise DataError(f"{where} claims the shape {item.shape}, {item.nbytes} bytes, in a file of {size} bytes")
+        raise DataError(
+            f"{where} claims the shape {item.shape}, {item.nbytes} bytes, in a file of {size} bytes"
+        )
 
 
 def _check_samples(file: h5py.File, path: Path) -> None:
@@ -109,14 +127,20 @@ def _check_samples(file: h5py.File, path: Path) -> None:
     for name, (types, ndim) in wanted.items():
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != ndim:
-            raise DataError(f"{path}: the dataset {name} is missing or has a wrong type or shape")
+            raise DataError(
+                f"{path}: the dataset {name} is missing or has a wrong type or shape"
+            )
         if str(dataset.dtype) not in types:
-            raise DataError(f"{path}: dataset {name} has the type {dataset.dtype}, a shard's is {' or '.join(types)}")
+            raise DataError(
+                f"{path}: dataset {name} has the type {dataset.dtype}, a shard's is {' or '.join(types)}"
+            )
     images = file["images"]
     properties = images.id.get_create_plist()
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if images.chunks is not None and filters != [FILTER]:
-        raise DataError(f"{path}: images is chunked or compressed otherwise than lenssim does (filters {filters})")
+        raise DataError(
+            f"{path}: images is chunked or compressed otherwise than lenssim does (filters {filters})"
+        )
     n, bands, *side = images.shape
     if not n or min(images.shape) < 1 or max(images.shape[1:]) > _LONGEST_SIDE:
         raise DataError(f"{path}: dataset images has the absurd shape {images.shape}")
@@ -124,25 +148,44 @@ def _check_samples(file: h5py.File, path: Path) -> None:
         if file[name].shape != (n,):
             raise DataError(f"{path}: {name} has {file[name].shape} entries for {n} images")
     if "scale" in wanted and file["scale"].shape != (n, bands):
-        raise DataError(f"{path}: scale has {file['scale'].shape} entries for {n} images of {bands} bands")
+        raise DataError(
+            f"{path}: scale has {file['scale'].shape} entries for {n} images of {bands} bands"
+        )
     for name in TRUTHS:
-        if name in file and (file[name].chunks is not None or file[name].shape not in (images.shape, (n, 1, *side))):
-            raise DataError(f"{path}: {name} has the shape {file[name].shape} beside images of {images.shape}")
-    if PAIRED in file and (file[PAIRED].chunks is not None or file[PAIRED].shape[0] != n or not file[PAIRED].size):
-        raise DataError(f"{path}: {PAIRED} has the shape {file[PAIRED].shape} beside images of {images.shape}")
+        if name in file and (
+            file[name].chunks is not None
+            or file[name].shape not in (images.shape, (n, 1, *side))
+        ):
+            raise DataError(
+                f"{path}: {name} has the shape {file[name].shape} beside images of {images.shape}"
+            )
+    if PAIRED in file and (
+        file[PAIRED].chunks is not None
+        or file[PAIRED].shape[0] != n
+        or not file[PAIRED].size
+    ):
+        raise DataError(
+            f"{path}: {PAIRED} has the shape {file[PAIRED].shape} beside images of {images.shape}"
+        )
     columns = [f"params/{name}" for name in file.get("params", ())]
     for kind, table in file.get("perturbers", {}).items():
         columns += [f"perturbers/{kind}/{name}" for name in table if name != "offset"]
         _check_offset(table, path, n)
     for name in columns:
         if file[name].dtype != np.float64:
-            raise DataError(f"{path}: dataset {name} has the type {file[name].dtype}, a shard's is float64")
+            raise DataError(
+                f"{path}: dataset {name} has the type {file[name].dtype}, a shard's is float64"
+            )
 
 
 def _check_offset(table: h5py.Group, path: Path, n: int) -> None:
     offset = table.get("offset")
     where = f"{path}: dataset {table.name.lstrip('/')}/offset"
-    if not isinstance(offset, h5py.Dataset) or offset.dtype != np.int64 or offset.shape != (n + 1,):
+    if (
+        not isinstance(offset, h5py.Dataset)
+        or offset.dtype != np.int64
+        or offset.shape != (n + 1,)
+    ):
         raise DataError(f"{where} is missing, or is not int64 of {n + 1} entries")
     values = offset[...]
     lengths = {column.shape for name, column in table.items() if name != "offset"}
@@ -167,26 +210,43 @@ def read_samples(path: Path, data: bytes | None = None) -> Samples:
     with open_shard(path, data) as file:
         units = {}
         for group in (file, file.get("params", {}), *file.get("perturbers", {}).values()):
-            units |= {name: str(d.attrs["units"]) for name, d in group.items() if "units" in d.attrs}
+            units |= {
+                name: str(d.attrs["units"])
+                for name, d in group.items()
+                if "units" in d.attrs
+            }
         if file["images"].chunks is not None:
             compression()
         try:
             images = file["images"][...]
         except OSError as error:
-            raise DataError(f"{path}: dataset images cannot be decompressed: {error}") from None
+            raise DataError(
+                f"{path}: dataset images cannot be decompressed: {error}"
+            ) from None
         return Samples(
             images=images,
             labels=file["labels"][...],
             index=file["index"][...],
             params={name: dataset[...] for name, dataset in file.get("params", {}).items()},
             perturbers={
-                kind: Perturbers(table["offset"][...], {c: d[...] for c, d in table.items() if c != "offset"})
+                kind: Perturbers(
+                    table["offset"][...],
+                    {c: d[...] for c, d in table.items() if c != "offset"},
+                )
                 for kind, table in file.get("perturbers", {}).items()
             },
             units=units,
-            attributes={name: value for name, value in file.attrs.items() if name != "schema"}
-            | {name: bytes(text[()]).decode() for name, text in file.get("attributes", {}).items()},
-            texts={name: [t.decode() for t in d[...]] for name, d in file.get("texts", {}).items()},
+            attributes={
+                name: value for name, value in file.attrs.items() if name != "schema"
+            }
+            | {
+                name: bytes(text[()]).decode()
+                for name, text in file.get("attributes", {}).items()
+            },
+            texts={
+                name: [t.decode() for t in d[...]]
+                for name, d in file.get("texts", {}).items()
+            },
             scale=file["scale"][...] if "scale" in file else None,
             truth={name: file[name][...] for name in PICTURES if name in file},
             compress=file["images"].chunks is not None,

@@ -46,14 +46,18 @@ def _truth(samples: Samples, plan: Plan) -> list[str]:
             lines.append(f"dataset {name}: {bad} pictures hold NaN or infinite pixels")
     if differing := set(plan.config.get("truth", ())) ^ set(samples.truth):
         names = ", ".join(sorted(differing))
-        lines.append(f"dataset {names}: the plan and the shard do not hold the same pictures")
+        lines.append(
+            f"dataset {names}: the plan and the shard do not hold the same pictures"
+        )
     return lines
 
 
 def _numbers(samples: Samples, plan: Plan, shard: int) -> list[str]:
     lines = []
     if not np.array_equal(samples.index, np.array(plan.rows(shard))):
-        lines.append("dataset index: the sample numbers are not those of this shard, each once")
+        lines.append(
+            "dataset index: the sample numbers are not those of this shard, each once"
+        )
     if ((samples.labels < 0) | (samples.labels >= len(plan.classes))).any():
         lines.append(f"dataset labels: labels outside 0..{len(plan.classes) - 1}")
     return lines

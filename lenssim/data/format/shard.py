@@ -31,7 +31,9 @@ __all__ = [
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
-_LONGEST_ATTRIBUTE = 60_000  # bytes; HDF5 holds attributes of up to 64 KiB, longer texts are datasets
+_LONGEST_ATTRIBUTE = (
+    60_000  # bytes; HDF5 holds attributes of up to 64 KiB, longer texts are datasets
+)
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,20 @@ class Samples:
                 yield f"perturbers/{kind}/{name}", column
         for name, texts in sorted(self.texts.items()):
             encoded = [text.encode() for text in texts]
-            yield f"texts/{name}", np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}")
+            yield (
+                f"texts/{name}",
+                np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}"),
+            )
 
     def scenes(self) -> Scenes:
         """The scenes the images were rendered from; `DataError` where a shard has none (imported data)."""
         if "components" not in self.attributes:
-            raise DataError("these samples were imported: the scenes behind them are not known")
-        components = tuple(Component(*parts) for parts in json.loads(self.attributes["components"]))
+            raise DataError(
+                "these samples were imported: the scenes behind them are not known"
+            )
+        components = tuple(
+            Component(*parts) for parts in json.loads(self.attributes["components"])
+        )
         cosmology = Cosmology.model_validate_json(self.attributes["cosmology"])
         return Scenes(components, self.params, self.perturbers, cosmology, self.units)
 
@@ -108,7 +117,10 @@ class Samples:
 def scene_attributes(scenes: Scenes) -> dict[str, str]:
     """Root attributes from which `Samples.scenes` rebuilds the scenes."""
     components = [[c.role, c.profile, c.prefix] for c in scenes.components]
-    return {"components": json.dumps(components), "cosmology": scenes.cosmology.model_dump_json()}
+    return {
+        "components": json.dumps(components),
+        "cosmology": scenes.cosmology.model_dump_json(),
+    }
 
 
 def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
@@ -121,13 +133,18 @@ def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
         file.attrs["schema"] = SCHEMA
         for name, value in sorted(samples.attributes.items()):
             if isinstance(value, str) and len(value.encode()) > _LONGEST_ATTRIBUTE:
-                file.create_dataset(f"attributes/{name}", data=np.void(value.encode()), track_times=False)
+                file.create_dataset(
+                    f"attributes/{name}", data=np.void(value.encode()), track_times=False
+                )
             else:
                 file.attrs[name] = value
         for name, array in samples.datasets():
             how = {}
             if name == "images" and samples.compress:
-                how = {"chunks": (min(CHUNK_ROWS, len(array)), *array.shape[1:]), **compression()}
+                how = {
+                    "chunks": (min(CHUNK_ROWS, len(array)), *array.shape[1:]),
+                    **compression(),
+                }
             dataset = file.create_dataset(name, data=array, track_times=False, **how)
             stem = name.rpartition("/")[2]
             if samples.units.get(stem):
@@ -169,7 +186,9 @@ def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
     write(path, data)
     stored = np.ascontiguousarray(samples.images)
     digests = image_digests(memoryview(stored).cast("B"), len(samples))
-    hashes = {name: digest_at(data, place) for name, place in places.items() if name != "images"}
+    hashes = {
+        name: digest_at(data, place) for name, place in places.items() if name != "images"
+    }
     if samples.compress:
         hashes["images"] = digest_at(data, places["images"])
     else:
@@ -179,7 +198,9 @@ def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
         "first": int(samples.index[0]),
         "last": int(samples.index[-1]),
         "image_shape": list(samples.images.shape[1:]),
-        "class_counts": np.bincount(samples.labels, minlength=len(samples.class_names)).tolist(),
+        "class_counts": np.bincount(
+            samples.labels, minlength=len(samples.class_names)
+        ).tolist(),
         "bytes": len(data),
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "content": f"{content_sum(samples, digests):064x}",
@@ -202,10 +223,15 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
     how it is cut into shards (a multiset hash after Clarke et al. 2003; against damage, not against forgers).
     """
     names = sorted(samples.params)
-    params = np.stack([samples.params[name] for name in names], axis=1) if names else np.empty((len(samples), 0))
+    params = (
+        np.stack([samples.params[name] for name in names], axis=1)
+        if names
+        else np.empty((len(samples), 0))
+    )
     head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
     tables = [
-        np.stack([t.columns[c] for c in sorted(t.columns)], axis=1) for _, t in sorted(samples.perturbers.items())
+        np.stack([t.columns[c] for c in sorted(t.columns)], axis=1)
+        for _, t in sorted(samples.perturbers.items())
     ]
     offsets = [table.offset for _, table in sorted(samples.perturbers.items())]
     preamble = "\0".join([*names, *sorted(samples.perturbers)]).encode()
@@ -217,7 +243,9 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
         if samples.scale is not None:
             hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
         for name, pictures in sorted(samples.truth.items()):
-            hasher.update(name.encode() + np.ascontiguousarray(pictures[i], "<f4").tobytes())
+            hasher.update(
+                name.encode() + np.ascontiguousarray(pictures[i], "<f4").tobytes()
+            )
         hasher.update(np.ascontiguousarray(params[i], "<f8"))
         for offset, table in zip(offsets, tables, strict=True):
             hasher.update(table[offset[i] : offset[i + 1]])

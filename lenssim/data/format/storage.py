@@ -29,7 +29,9 @@ FILTER = 32008  # HDF5's registered number of bitshuffle, https://github.com/HDF
 CHUNK_ROWS = 64  # images compressed together: a block of sample numbers
 
 _DITHER = 18  # spawn key of these streams, apart from those of the simulation, the order and the training
-_STEPS_A_SIGMA = 8  # int16: rounding adds sigma^2 / (6 * 64) on average, 0.3 % of the noise's variance
+_STEPS_A_SIGMA = (
+    8  # int16: rounding adds sigma^2 / (6 * 64) on average, 0.3 % of the noise's variance
+)
 _LARGEST = 32_000  # int16 steps of the largest pixel, at most
 _TOP = 14  # float16: the largest pixel of an image lies in [2^13, 2^14]
 
@@ -45,7 +47,9 @@ def check_storage(storage: str, compress: bool) -> None:
 def compression() -> dict[str, Any]:
     """Arguments with which h5py compresses a dataset; `ConfigError` if the plugin is not installed."""
     if find_spec("hdf5plugin") is None:
-        raise ConfigError("compressed shards need hdf5plugin: pip install 'lenssim[compress]'")
+        raise ConfigError(
+            "compressed shards need hdf5plugin: pip install 'lenssim[compress]'"
+        )
     import hdf5plugin
 
     return dict(hdf5plugin.Bitshuffle(cname="lz4"))
@@ -56,11 +60,15 @@ def noise_level(images: np.ndarray) -> np.ndarray:
 
     1.4826 times the median absolute difference, over sqrt(2): pixels of an object are few.
     """
-    differences = np.abs(np.diff(images.astype(np.float64), axis=-1)).reshape(*images.shape[:2], -1)
+    differences = np.abs(np.diff(images.astype(np.float64), axis=-1)).reshape(
+        *images.shape[:2], -1
+    )
     return 1.4826 / np.sqrt(2) * np.median(differences, axis=-1)
 
 
-def encode(images: np.ndarray, numbers: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray | None]:
+def encode(
+    images: np.ndarray, numbers: np.ndarray, storage: str
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Images float32 (n, C, H, W) of the samples `numbers` (n,) as stored, and their scale float32 (n, C).
 
     stored * scale is the image but for an error below `error_bound`. The bits depend on image and number alone.
@@ -75,7 +83,9 @@ def encode(images: np.ndarray, numbers: np.ndarray, storage: str) -> tuple[np.nd
     scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
     stored = np.empty(images.shape, storage)
     for i, number in enumerate(numbers):
-        rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(int(number), spawn_key=(_DITHER,))))
+        rng = np.random.Generator(
+            np.random.SFC64(np.random.SeedSequence(int(number), spawn_key=(_DITHER,)))
+        )
         ratio = images[i] / scale[i, :, None, None].astype(np.float64)
         if storage == "int16":
             stored[i] = np.floor(ratio + rng.random(ratio.shape))

@@ -10,7 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lenssim.data.generation.certificates import certificate_files, security_of
 from lenssim.data.generation.failures import Outcome
@@ -29,7 +36,9 @@ _SYSTEMS = {
     "lsf": ("LSFCluster", "queue", "project", "walltime"),
     "htcondor": ("HTCondorCluster", None, None, None),
 }
-_LONGEST_MARGIN = 300  # s before a job's end at which its workers leave; a twentieth of short jobs
+_LONGEST_MARGIN = (
+    300  # s before a job's end at which its workers leave; a twentieth of short jobs
+)
 _LOOK_EVERY = 3.0  # s
 _GRACE = 5.0  # s without a worker after which a job counts as gone: nannies restart theirs
 _MOST_REFUSALS = 5
@@ -53,15 +62,23 @@ class Queue(BaseModel):
 
     system: Literal["slurm", "pbs", "sge", "lsf", "htcondor"]
     jobs: int = Field(ge=1, le=10_000)
-    workers: int = Field(default=1, ge=1, le=256, description="worker processes a job, one core each")
+    workers: int = Field(
+        default=1, ge=1, le=256, description="worker processes a job, one core each"
+    )
     memory: str = Field(default="4GB", pattern=r"^\d+(\.\d+)? ?[kKMGT]i?B$")
     walltime: str = "01:00:00"
     queue: str | None = None
     account: str | None = None
-    interface: str | None = Field(default=None, description="network interface of workers and scheduler")
-    python: str | None = Field(default=None, description="the interpreter on the nodes; default: this one")
+    interface: str | None = Field(
+        default=None, description="network interface of workers and scheduler"
+    )
+    python: str | None = Field(
+        default=None, description="the interpreter on the nodes; default: this one"
+    )
     disk: str | None = Field(default=None, description="HTCondor only")
-    local_directory: str | None = Field(default=None, description="scratch of the workers; default: the system's")
+    local_directory: str | None = Field(
+        default=None, description="scratch of the workers; default: the system's"
+    )
     log_directory: str | None = None
     directives: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
@@ -71,7 +88,9 @@ class Queue(BaseModel):
     @classmethod
     def _is_a_time(cls, text: str) -> str:
         if not re.fullmatch(r"(\d+-)?\d+:[0-5]?\d:[0-5]?\d", text):
-            raise ValueError("write it as hours:minutes:seconds, such as '02:00:00' (in quotes)")
+            raise ValueError(
+                "write it as hours:minutes:seconds, such as '02:00:00' (in quotes)"
+            )
         return text
 
     @model_validator(mode="after")
@@ -99,8 +118,12 @@ class Queue(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """Arguments of the class in dask-jobqueue."""
         _, queue, account, walltime = _SYSTEMS[self.system]
-        hours, rest = divmod(self.seconds, 3600)  # not every queue counts days, and LSF counts no seconds
-        clock = f"{hours:02d}:{rest // 60:02d}" + ("" if self.system == "lsf" else f":{rest % 60:02d}")
+        hours, rest = divmod(
+            self.seconds, 3600
+        )  # not every queue counts days, and LSF counts no seconds
+        clock = f"{hours:02d}:{rest // 60:02d}" + (
+            "" if self.system == "lsf" else f":{rest % 60:02d}"
+        )
         named = {queue: self.queue, account: self.account, walltime: clock}
         if self.system == "htcondor":
             named["disk"] = self.disk
@@ -116,9 +139,18 @@ class Queue(BaseModel):
             "job_name": "lenssim",
             "job_extra_directives": list(self.directives),
             "job_script_prologue": [*_exports(), *_OWN_TMPDIR, *self.prologue],
-            "worker_extra_args": ["--lifetime", f"{self.lifetime}s", "--lifetime-stagger", f"{stagger}s"],
+            "worker_extra_args": [
+                "--lifetime",
+                f"{self.lifetime}s",
+                "--lifetime-stagger",
+                f"{stagger}s",
+            ],
             "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
-            **{name: value for name, value in named.items() if name is not None and value is not None},
+            **{
+                name: value
+                for name, value in named.items()
+                if name is not None and value is not None
+            },
             **self.options,
         }
 
@@ -138,7 +170,10 @@ def read_queue(path: Path) -> Queue:
     try:
         queue = Queue.model_validate(document)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:20]]
+        lines = [
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}"
+            for e in error.errors()[:20]
+        ]
         raise ConfigError(f"{path}: " + "; ".join(lines)) from None
     if find_spec("dask_jobqueue") is None:
         raise ConfigError("--cluster needs dask-jobqueue: pip install 'lenssim[cluster]'")
@@ -154,18 +189,26 @@ def _cluster_class(queue: Queue) -> Any:
 def job_script(queue: Queue) -> str:
     """The script that each job would be submitted with; nothing is started."""
     of_the_cluster = ("scheduler_options", "shared_temp_directory", "host", "silence_logs")
-    arguments = {name: value for name, value in queue.arguments().items() if name not in of_the_cluster}
+    arguments = {
+        name: value
+        for name, value in queue.arguments().items()
+        if name not in of_the_cluster
+    }
     secured = {"protocol": "tls://", "security": security_of("<certificate>", "<key>")}
     try:
         job = _cluster_class(queue).job_cls(
             scheduler="tls://<this host>:<port>", name="lenssim", **(secured | arguments)
         )
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"dask-jobqueue refuses these settings of a {queue.system} job: {error}") from None
+        raise ConfigError(
+            f"dask-jobqueue refuses these settings of a {queue.system} job: {error}"
+        ) from None
     return str(job.job_script())
 
 
-def queue_runner(queue: Queue, folder: Path, *, dashboard: bool = False, note: Note = lambda text: None) -> Runner:
+def queue_runner(
+    queue: Queue, folder: Path, *, dashboard: bool = False, note: Note = lambda text: None
+) -> Runner:
     """Return a runner whose workers are a queue's jobs, as the cluster file says.
 
     Args:
@@ -188,13 +231,23 @@ def _on_queue(
         try:
             cluster = _cluster_class(queue)(**{"security": security, **queue.arguments()})
         except (TypeError, ValueError, RuntimeError, OSError) as error:
-            raise ConfigError(f"no cluster of kind {queue.system} can be set up with these settings: {error}") from None
+            raise ConfigError(
+                f"no cluster of kind {queue.system} can be set up with these settings: {error}"
+            ) from None
         with cluster, Client(cluster) as client, _Keeper(cluster, client, queue) as keeper:
-            note(f"dask's scheduler listens at {cluster.scheduler_address}, for holders of this run's certificates")
+            note(
+                f"dask's scheduler listens at {cluster.scheduler_address}, for holders of this run's certificates"
+            )
             if dashboard:
                 note(f"dask's dashboard: {cluster.dashboard_link}")
             try:
-                yield from run_on_dask(client, job, shards, lambda: queue.jobs * queue.workers, Watch(client, note))
+                yield from run_on_dask(
+                    client,
+                    job,
+                    shards,
+                    lambda: queue.jobs * queue.workers,
+                    Watch(client, note),
+                )
             except IncompleteError as error:
                 raise IncompleteError(keeper.error or str(error)) from None
 
@@ -266,7 +319,10 @@ class _Keeper:
         await self.cluster
 
     def _gone(self) -> list[Any]:
-        there = {str(worker["name"]) for worker in self.cluster.scheduler_info["workers"].values()}
+        there = {
+            str(worker["name"])
+            for worker in self.cluster.scheduler_info["workers"].values()
+        }
         gone = []
         for name, job in self.cluster.workers.items():
             suffixes = self.cluster.worker_spec.get(name, {}).get("group", [""])
@@ -284,8 +340,12 @@ class _Keeper:
 
 def _forgotten(job: str) -> bool:
     """Whether SLURM answers, and knows nothing of a job that waits or runs."""
-    asked = subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False)
-    return (asked.returncode == 0 and not asked.stdout.strip()) or "Invalid job id" in asked.stderr
+    asked = subprocess.run(
+        ["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False
+    )
+    return (
+        asked.returncode == 0 and not asked.stdout.strip()
+    ) or "Invalid job id" in asked.stderr
 
 
 def _last_words(error: Exception) -> str:

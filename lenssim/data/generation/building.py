@@ -28,12 +28,25 @@ from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.generation.runners import Runner
 from lenssim.data.streaming.locations import Folder
-from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError, SurroundingsError
+from lenssim.errors import (
+    ConfigError,
+    DataError,
+    IncompleteError,
+    StorageError,
+    SurroundingsError,
+)
 
 __all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
 
 _HOPELESS = 8  # shards failed before any succeeded
-_OURS = (SHARDS, MANIFEST, CARD, LEAK_AUDIT, FAILURES, "figures")  # a folder whose plan was lost may hold these
+_OURS = (
+    SHARDS,
+    MANIFEST,
+    CARD,
+    LEAK_AUDIT,
+    FAILURES,
+    "figures",
+)  # a folder whose plan was lost may hold these
 
 Stop = Callable[[], bool]  # whether to begin no further shard
 
@@ -65,7 +78,9 @@ def provenance(plan: Plan) -> dict[str, str]:
     }
 
 
-def finish_shard(folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None) -> int:
+def finish_shard(
+    folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None
+) -> int:
     """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples.
 
     Raises:
@@ -105,7 +120,15 @@ def build(
     """
     folder = Path(folder)
     with _prepared(folder, plan) as plan:
-        _make(folder, plan, range(plan.shards), partial(attempt, task, blame, str(folder)), runner, report, stop)
+        _make(
+            folder,
+            plan,
+            range(plan.shards),
+            partial(attempt, task, blame, str(folder)),
+            runner,
+            report,
+            stop,
+        )
         return seal(folder, plan)
 
 
@@ -123,7 +146,15 @@ def build_share(
     """Make some shards of a data set and leave the manifest to `seal`; returns their samples. Otherwise as `build`."""
     folder, shards = Path(folder), list(shards)
     with _prepared(folder, plan) as plan:
-        _make(folder, plan, shards, partial(attempt, task, blame, str(folder)), runner, report, stop)
+        _make(
+            folder,
+            plan,
+            shards,
+            partial(attempt, task, blame, str(folder)),
+            runner,
+            report,
+            stop,
+        )
     return sum(len(plan.rows(shard)) for shard in shards)
 
 
@@ -146,7 +177,9 @@ def _make(
     failures: list[Outcome] = []
     retried = 0
 
-    def hopeless() -> bool:  # a mistake that meets every sample need not be met a million times
+    def hopeless() -> (
+        bool
+    ):  # a mistake that meets every sample need not be met a million times
         return len(failures) >= _HOPELESS and done == resumed
 
     report(Progress(done, total, resumed))
@@ -183,7 +216,11 @@ def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
             f"{folder} is gone: it was deleted or moved during the run, or its disk is away; repeat the command, which "
             "begins again unless the folder is back"
         )
-    done = sum(count for shard, count in rows.items() if read_record(folder, plan, shard) is not None)
+    done = sum(
+        count
+        for shard, count in rows.items()
+        if read_record(folder, plan, shard) is not None
+    )
     return f"{done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
 
 
@@ -195,8 +232,12 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
     """
     try:
         found = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if PLAN not in found and not all(name in _OURS or is_temporary(name) for name in found):
-            raise ConfigError(f"{folder} is not empty and holds no data set of lenssim's; choose another --out")
+        if PLAN not in found and not all(
+            name in _OURS or is_temporary(name) for name in found
+        ):
+            raise ConfigError(
+                f"{folder} is not empty and holds no data set of lenssim's; choose another --out"
+            )
         check_inside(folder / SHARDS, folder)
         earlier = read_plan(folder) if PLAN in found else None
         if earlier is not None:
@@ -205,7 +246,9 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
     except LinkError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:
-        raise ConfigError(f"cannot use {folder} as the data set's folder: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot use {folder} as the data set's folder: {error.strerror}"
+        ) from None
     try:
         _sweep(folder)
         if earlier is None or earlier.n != plan.n:
@@ -248,7 +291,10 @@ def seal(folder: Path, plan: Plan) -> Manifest:
             f"(the first: {shard_name(first)}); repeat the command to make them"
         )
     whole = list(records.values())
-    counts = [sum(per_class) for per_class in zip(*(record.class_counts for record in whole), strict=True)]
+    counts = [
+        sum(per_class)
+        for per_class in zip(*(record.class_counts for record in whole), strict=True)
+    ]
     manifest = Manifest(
         n=plan.n,
         classes=plan.classes,
@@ -259,7 +305,9 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         audit=Audit.worst(record.audit for record in whole),
         shards=tuple(whole),
     )
-    Folder(folder, manifest).facts()  # what a reader would refuse must not be called complete
+    Folder(
+        folder, manifest
+    ).facts()  # what a reader would refuse must not be called complete
     write_card(folder, plan, manifest)
     manifest.write(folder)
     return manifest

@@ -21,7 +21,10 @@ _BEFORE = {
 
 def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
     """Write card.md into a data set's folder, with the verdict of its leak audit if there is one."""
-    write(folder / CARD, card_text(plan, manifest, known_verdict(folder, manifest.fingerprint)).encode())
+    write(
+        folder / CARD,
+        card_text(plan, manifest, known_verdict(folder, manifest.fingerprint)).encode(),
+    )
 
 
 def known_verdict(folder: Path, fingerprint: str) -> str | None:
@@ -40,16 +43,33 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
     facts = {
         "about": _shown(preset.get("summary")),
         "images": f"{manifest.n:,} of {' x '.join(map(str, manifest.image_shape))} (bands x rows x columns)",
-        "classes": ", ".join(f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()),
+        "classes": ", ".join(
+            f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()
+        ),
         "instrument": _shown(preset.get("instrument", {}).get("summary")),
-        **{name: _shown(config.get(name)) for name in ("noise", "seed", "split", "engine", "supersampling")},
-        "storage": _shown(" ".join([config.get("storage", "float32"), *filter(None, [config.get("compress")])])),
-        "beside the images": _shown(", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None),
-        "galaxies": f"sha256 `{preset['galaxies']['sha256']}`" if preset.get("galaxies") else None,
-        "leak audit": _shown(verdict) or "not made yet; `lenssim audit` on this folder makes it",
+        **{
+            name: _shown(config.get(name))
+            for name in ("noise", "seed", "split", "engine", "supersampling")
+        },
+        "storage": _shown(
+            " ".join(
+                [config.get("storage", "float32"), *filter(None, [config.get("compress")])]
+            )
+        ),
+        "beside the images": _shown(
+            ", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None
+        ),
+        "galaxies": f"sha256 `{preset['galaxies']['sha256']}`"
+        if preset.get("galaxies")
+        else None,
+        "leak audit": _shown(verdict)
+        or "not made yet; `lenssim audit` on this folder makes it",
         "fingerprint": f"`{manifest.fingerprint}`",
         "versions": _shown(
-            ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items()) or None
+            ", ".join(
+                f"{name} {number}" for name, number in config.get("versions", {}).items()
+            )
+            or None
         ),
     }
     return "\n".join(
@@ -58,7 +78,11 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
             "",
             "| | |",
             "|---|---|",
-            *(f"| {name} | {value} |" for name, value in facts.items() if value is not None),
+            *(
+                f"| {name} | {value} |"
+                for name, value in facts.items()
+                if value is not None
+            ),
             "",
             _BEFORE[config.get("kind") == "simulated"],
             "",
@@ -73,9 +97,15 @@ def _command(plan: Plan) -> str:
     if "preset" not in config:
         return _import_command(config)
     options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
-    options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
+    options |= {
+        name: config.get(name)
+        for name in ("seed", "split", "noise", "engine", "supersampling", "storage")
+    }
     options |= {"galaxies": "PATH" if config["preset"].get("galaxies") else None}
-    options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
+    options |= {
+        name: config.get("engine_settings", {}).get(name)
+        for name in ("precision", "device")
+    }
     options["truth"] = ",".join(config.get("truth", [])) or None
     words: list[object] = []
     for name, value in options.items():
@@ -86,11 +116,21 @@ def _command(plan: Plan) -> str:
 
 
 def _import_command(config: dict[str, Any]) -> str:
-    options = {name.replace("_", "-"): config.get(name) for name in ("split", "bands", "extension")}
+    options = {
+        name.replace("_", "-"): config.get(name) for name in ("split", "bands", "extension")
+    }
     renamed = config.get("map_classes", {})
-    options["map-classes"] = ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
+    options["map-classes"] = (
+        ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
+    )
     options |= dict(zip(("image", "truth"), config.get("folders", ()), strict=False))
-    words: list[object] = ["import", config.get("layout"), config.get("source"), "--out", "D"]
+    words: list[object] = [
+        "import",
+        config.get("layout"),
+        config.get("source"),
+        "--out",
+        "D",
+    ]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", value]
@@ -100,7 +140,11 @@ def _import_command(config: dict[str, Any]) -> str:
 def _model(preset: dict[str, Any]) -> str:
     """The preset's name if it comes with lenssim as it is; else the file beside the card that holds it."""
     name = str(preset.get("name"))
-    return name if name in presets() and load_preset(name).model_dump(mode="json") == preset else PLAN
+    return (
+        name
+        if name in presets() and load_preset(name).model_dump(mode="json") == preset
+        else PLAN
+    )
 
 
 def _shown(value: Any) -> str | None:

@@ -38,7 +38,9 @@ __all__ = [
 FAILURES = "failures"
 _TRIES = 2
 
-Task = Callable[[str, dict[str, Any], int], int]  # (folder, plan document, shard number) -> samples made
+Task = Callable[
+    [str, dict[str, Any], int], int
+]  # (folder, plan document, shard number) -> samples made
 
 
 class SampleFailure(BaseModel):
@@ -70,7 +72,9 @@ class ShardFailure(BaseModel):
         return f"{shard_name(self.shard)}{f', sample {who}' if who else ''}: {self.error}"
 
 
-Blame = Callable[[Plan, int], list[SampleFailure]]  # the samples of a shard that fail on their own
+Blame = Callable[
+    [Plan, int], list[SampleFailure]
+]  # the samples of a shard that fail on their own
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class Outcome:
     states: dict[str, str] | None = None
 
 
-def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, Any], shard: int) -> Outcome:
+def attempt(
+    task: Task, blame: Blame | None, folder: str, document: dict[str, Any], shard: int
+) -> Outcome:
     """Make a shard unless it is there; try again if that fails, then record why, so that others can go on.
 
     Errors that no repetition mends (`ConfigError`, `VerificationError`) or that meet every shard (`StorageError`) are
@@ -108,7 +114,12 @@ def attempt(task: Task, blame: Blame | None, folder: str, document: dict[str, An
             if tries + 1 == _TRIES:
                 raise _refused(error) from error
         except Exception as error:
-            failure = ShardFailure(shard=shard, tries=tries + 1, error=_line(error), traceback=traceback.format_exc())
+            failure = ShardFailure(
+                shard=shard,
+                tries=tries + 1,
+                error=_line(error),
+                traceback=traceback.format_exc(),
+            )
         else:
             with contextlib.suppress(OSError):
                 _path(place, shard).unlink(missing_ok=True)
@@ -141,7 +152,10 @@ def record(folder: Path, failure: ShardFailure) -> Outcome:
 def keep(folder: Path, outcome: Outcome) -> None:
     """Record a failure that the worker could not record itself, because it died of it."""
     if not _path(folder, outcome.shard).exists():
-        record(folder, ShardFailure(shard=outcome.shard, tries=1, error=outcome.failure, traceback=""))
+        record(
+            folder,
+            ShardFailure(shard=outcome.shard, tries=1, error=outcome.failure, traceback=""),
+        )
 
 
 def sample_failure(plan: Plan, number: int, error: BaseException) -> SampleFailure:
@@ -159,9 +173,14 @@ def sample_failure(plan: Plan, number: int, error: BaseException) -> SampleFailu
 def read_failures(folder: Path) -> list[ShardFailure]:
     """The failures on record in a data set's folder, by shard."""
     try:
-        return [ShardFailure.model_validate(read_json(path)) for path in sorted((folder / FAILURES).glob("*.json"))]
+        return [
+            ShardFailure.model_validate(read_json(path))
+            for path in sorted((folder / FAILURES).glob("*.json"))
+        ]
     except ValidationError as error:
-        raise DataError(f"{folder / FAILURES} holds a file that is no record of a failure: {error}") from None
+        raise DataError(
+            f"{folder / FAILURES} holds a file that is no record of a failure: {error}"
+        ) from None
 
 
 def _path(folder: Path, shard: int) -> Path:

@@ -38,7 +38,9 @@ class LiveDataset(Dataset[Batch]):
         self.folder = Path(f"live:{self.preset.name}")
         self.index = np.arange(plan.n)
         self.labels = labels(self.preset, self.index)
-        self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
+        self.columns: tuple[
+            str, ...
+        ] = ()  # true parameters that come along as `target` float64 (N, T)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -65,7 +67,10 @@ class LiveDataset(Dataset[Batch]):
         """Options of a `BatchSampler` that asks for these samples cheaply: in the blocks that they are drawn in."""
         # as many numbers further on as leaves every sample in its split
         period = BLOCK * SPLIT_PERIOD
-        return {"block": BLOCK, "fresh": -(-self.plan.n // period) * period if self.endless else 0}
+        return {
+            "block": BLOCK,
+            "fresh": -(-self.plan.n // period) * period if self.endless else 0,
+        }
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Sample numbers of a split among the first `n`; all of them for None."""
@@ -73,7 +78,12 @@ class LiveDataset(Dataset[Batch]):
 
     def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """True parameters (N, T) of the sample numbers (N,); `KeyError` of an unknown name, and the known."""
-        scenes = draw(self.preset, np.asarray(rows), seed=self.config["seed"], split=self.config["split"])
+        scenes = draw(
+            self.preset,
+            np.asarray(rows),
+            seed=self.config["seed"],
+            split=self.config["split"],
+        )
         for name in names:
             if name not in scenes.params:
                 raise KeyError(name, tuple(scenes.params))
@@ -87,7 +97,13 @@ class LiveDataset(Dataset[Batch]):
         renderer = engine(config["engine"], **config["engine_settings"])
         expected = renderer.render(scenes, camera, supersampling=config["supersampling"])
         return observe(
-            expected, scenes, camera, config["noise"], numbers=numbers, seed=config["seed"], split=config["split"]
+            expected,
+            scenes,
+            camera,
+            config["noise"],
+            numbers=numbers,
+            seed=config["seed"],
+            split=config["split"],
         )
 
     def __len__(self) -> int:
@@ -104,7 +120,11 @@ class LiveDataset(Dataset[Batch]):
             "image": torch.from_numpy(self.images(numbers)),
             "label": torch.from_numpy(labels(self.preset, numbers)),
             "index": torch.from_numpy(numbers),
-            **({"target": torch.from_numpy(self.targets(self.columns, numbers))} if self.columns else {}),
+            **(
+                {"target": torch.from_numpy(self.targets(self.columns, numbers))}
+                if self.columns
+                else {}
+            ),
         }
 
     def __getstate__(self) -> dict[str, Any]:

@@ -49,12 +49,19 @@ def audit(
     axes = (1, 2, 3)
     peaks = residual.max(axes) / np.maximum(reference.max(axes), _BLACK)
     peak = float(peaks.max())
-    noise = float((residual / np.maximum(noise_sigma(reference, scenes, instrument), _BLACK)).max())
+    noise = float(
+        (residual / np.maximum(noise_sigma(reference, scenes, instrument), _BLACK)).max()
+    )
     if not peak <= TOLERANCE[precision]:
         worst = int(np.argmax(np.where(np.isfinite(peaks), peaks, np.inf)))
         if precision == "float32":
             _refuse_extremes(
-                scenes.take([worst]), numbers[worst], peaks[worst], reference[worst], instrument, supersampling
+                scenes.take([worst]),
+                numbers[worst],
+                peaks[worst],
+                reference[worst],
+                instrument,
+                supersampling,
             )
         raise DataError(
             f"audit failed: an image differs from {REFERENCE}'s by {peak:.2g} of its peak ({noise:.2g} of its noise), "
@@ -74,9 +81,15 @@ def _refuse_extremes(
     """`ConfigError`, with the lengths that lie farthest apart, if double precision renders a scene as the reference."""
     double = engine("batched", precision="float64", device="cpu", kernels="eager")
     image = double.render(scene, instrument, supersampling=supersampling)[0]
-    if not np.abs(image - reference).max() <= TOLERANCE["float32"] * max(reference.max(), _BLACK):
+    if not np.abs(image - reference).max() <= TOLERANCE["float32"] * max(
+        reference.max(), _BLACK
+    ):
         return
-    lengths = {name: abs(float(column[0])) for name, column in scene.params.items() if scene.unit(name) == "arcsec"}
+    lengths = {
+        name: abs(float(column[0]))
+        for name, column in scene.params.items()
+        if scene.unit(name) == "arcsec"
+    }
     lengths = {name: length for name, length in lengths.items() if length > 0}
     shortest = min(lengths, key=lengths.__getitem__)
     longest = max(lengths, key=lengths.__getitem__)

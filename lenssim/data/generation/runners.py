@@ -62,7 +62,11 @@ def default_workers() -> int:
 
 
 def local_runner(
-    workers: int, preload: Sequence[str] = (), *, dashboard: bool = False, note: Note = lambda text: None
+    workers: int,
+    preload: Sequence[str] = (),
+    *,
+    dashboard: bool = False,
+    note: Note = lambda text: None,
 ) -> Runner:
     """Return a runner on this machine: dask processes that start with `preload` imported, or this process.
 
@@ -90,7 +94,12 @@ def _in_process(job: Job, shards: Iterable[int]) -> Iterator[Outcome]:
 
 
 def _on_workers(
-    job: Job, shards: Iterable[int], workers: int, preload: Sequence[str], dashboard: bool, note: Note
+    job: Job,
+    shards: Iterable[int],
+    workers: int,
+    preload: Sequence[str],
+    dashboard: bool,
+    note: Note,
 ) -> Iterator[Outcome]:
     _start_fork_server(["distributed", *preload])  # it imports while this process does
     from dask import config
@@ -103,7 +112,9 @@ def _on_workers(
     }
     scratch = str(scratch_folder())
     with ExitStack() as stack:
-        stack.enter_context(config.set(config.merge(*config.defaults)))  # whatever the user's dask is set to
+        stack.enter_context(
+            config.set(config.merge(*config.defaults))
+        )  # whatever the user's dask is set to
         stack.enter_context(config.set(settings))
         try:
             cluster = LocalCluster(
@@ -158,19 +169,27 @@ def _deaf_plugin() -> Any:
     return Deaf()
 
 
-def scheduler_runner(address: str, *, dashboard: bool = False, note: Note = lambda text: None) -> Runner:
+def scheduler_runner(
+    address: str, *, dashboard: bool = False, note: Note = lambda text: None
+) -> Runner:
     """Return a runner on the workers of a dask scheduler that runs already, at an `address` such as tls://host:8786.
 
     The certificates for tls:// are those of dask's own configuration (`distributed.comm.tls`).
     """
     if "://" not in address:
-        raise ConfigError(f"--scheduler takes an address such as tcp://host:8786, got {address!r}")
+        raise ConfigError(
+            f"--scheduler takes an address such as tcp://host:8786, got {address!r}"
+        )
     if not address.startswith("tls://"):
-        note(f"{address} asks for no certificate: who reaches it can run programs in your name")
+        note(
+            f"{address} asks for no certificate: who reaches it can run programs in your name"
+        )
     return lambda job, shards: _on_scheduler(job, shards, address, dashboard, note)
 
 
-def _on_scheduler(job: Job, shards: Iterable[int], address: str, dashboard: bool, note: Note) -> Iterator[Outcome]:
+def _on_scheduler(
+    job: Job, shards: Iterable[int], address: str, dashboard: bool, note: Note
+) -> Iterator[Outcome]:
     from dask import config
     from distributed import Client
 
@@ -178,13 +197,21 @@ def _on_scheduler(job: Job, shards: Iterable[int], address: str, dashboard: bool
         try:
             client = Client(address, timeout="10s")
         except (OSError, ValueError, ImportError, TypeError, RuntimeError) as error:
-            hint = "; dask's setting distributed.comm.tls names the certificates" if "tls://" in address else ""
-            raise ConfigError(f"no dask scheduler answers at {address}: {error}{hint}") from None
+            hint = (
+                "; dask's setting distributed.comm.tls names the certificates"
+                if "tls://" in address
+                else ""
+            )
+            raise ConfigError(
+                f"no dask scheduler answers at {address}: {error}{hint}"
+            ) from None
         with client:
             if dashboard:
                 note(f"dask's dashboard: {client.dashboard_link}")
             watch = Watch(client, note)
-            yield from run_on_dask(client, job, shards, lambda: sum(client.nthreads().values()), watch)
+            yield from run_on_dask(
+                client, job, shards, lambda: sum(client.nthreads().values()), watch
+            )
 
 
 def run_on_dask(
@@ -202,15 +229,22 @@ def run_on_dask(
 
     suspects = []
     try:
-        for outcome, killed in _outcomes(client, job, shards, lambda: _IN_FLIGHT * max(1, workers()), watch):
+        for outcome, killed in _outcomes(
+            client, job, shards, lambda: _IN_FLIGHT * max(1, workers()), watch
+        ):
             if killed:
                 suspects.append(outcome.shard)
             else:
                 yield outcome
         for outcome, _ in _outcomes(client, job, suspects, lambda: 1, watch):
             yield outcome
-    except (CancelledError, OSError) as error:  # what dask raises when its scheduler is gone
-        raise IncompleteError(f"the connection to dask's scheduler was lost ({type(error).__name__})") from None
+    except (
+        CancelledError,
+        OSError,
+    ) as error:  # what dask raises when its scheduler is gone
+        raise IncompleteError(
+            f"the connection to dask's scheduler was lost ({type(error).__name__})"
+        ) from None
 
 
 def _outcomes(
@@ -229,7 +263,9 @@ def _outcomes(
             shard = next(waiting, None)
             if shard is None:
                 return
-            future = client.submit(_labelled, job, shard, key=f"shard-{shard}-{uuid.uuid4().hex}", pure=False)
+            future = client.submit(
+                _labelled, job, shard, key=f"shard-{shard}-{uuid.uuid4().hex}", pure=False
+            )
             shard_of[future.key] = shard
             futures[future.key] = future
             future.add_done_callback(finished.put)
@@ -248,7 +284,11 @@ def _outcomes(
             outcome = future.result()
         except KilledWorker as error:
             killed = True
-            outcome = Outcome(shard, 0, failure=f"shard {shard}: workers died on it again and again: {error}")
+            outcome = Outcome(
+                shard,
+                0,
+                failure=f"shard {shard}: workers died on it again and again: {error}",
+            )
         watch.finished(outcome.worker, outcome.rows)
         yield replace(outcome, states=watch.states(shard_of)), killed
         fill()

@@ -7,11 +7,33 @@ from typing import Any
 import numpy as np
 
 import lenssim
-from lenssim.data.format.manifest import PLAN, Audit, Manifest, Plan, check_size, read_plan, without_paths
-from lenssim.data.format.maps import UNITS, Sight, pictures, scalars, truth_config, truth_modules
+from lenssim.data.format.manifest import (
+    PLAN,
+    Audit,
+    Manifest,
+    Plan,
+    check_size,
+    read_plan,
+    without_paths,
+)
+from lenssim.data.format.maps import (
+    UNITS,
+    Sight,
+    pictures,
+    scalars,
+    truth_config,
+    truth_modules,
+)
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.storage import check_storage
-from lenssim.data.generation.building import Progress, Stop, build, build_share, finish_shard, provenance
+from lenssim.data.generation.building import (
+    Progress,
+    Stop,
+    build,
+    build_share,
+    finish_shard,
+    provenance,
+)
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.reference_check import REFERENCE, audit, audited
 from lenssim.data.generation.runners import Runner, local_runner
@@ -19,7 +41,13 @@ from lenssim.data.generation.surroundings import require
 from lenssim.data.generation.watch import Note
 from lenssim.errors import ConfigError, DataError, SurroundingsError
 from lenssim.simulate.draw import draw, labels
-from lenssim.simulate.engines import check_adaptive, engine, engine_module, engine_settings, engine_versions
+from lenssim.simulate.engines import (
+    check_adaptive,
+    engine,
+    engine_module,
+    engine_settings,
+    engine_versions,
+)
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.observe import observe
 from lenssim.simulate.preset import Preset, parse_preset
@@ -78,11 +106,19 @@ def make_plan(
     delta chi2 among its parameters, which takes the batched engine on the CPU; `truth` names pictures to keep beside
     the images (`lenssim.data.format.maps`).
     """
-    for name, value, least in (("n", n, 1), ("the seed", seed, 0), ("the shard size", shard_size, 1)):
+    for name, value, least in (
+        ("n", n, 1),
+        ("the seed", seed, 0),
+        ("the shard size", shard_size, 1),
+    ):
         if value is not None and value < least:
             raise ConfigError(f"{name} must be at least {least}, got {value}")
     preset.check()
-    sampling = preset.supersampling if supersampling is None else parse_sampling(str(supersampling))
+    sampling = (
+        preset.supersampling
+        if supersampling is None
+        else parse_sampling(str(supersampling))
+    )
     split_code(split)
     check_sampling(preset.instrument, sampling)
     check_adaptive(engine_name, sampling)
@@ -147,7 +183,9 @@ def plan_preset(plan: Plan) -> Preset:
 def stored_config(storage: str, compress: bool) -> dict[str, Any]:
     """What the config says of a storage; nothing of the default, which is older than the choice."""
     check_storage(storage, compress)
-    return ({"storage": storage} if storage != "float32" else {}) | ({"compress": "bitshuffle-lz4"} if compress else {})
+    return ({"storage": storage} if storage != "float32" else {}) | (
+        {"compress": "bitshuffle-lz4"} if compress else {}
+    )
 
 
 def generate(
@@ -185,7 +223,9 @@ def generate_share(
     shards = list(shards)
     require(min(workers, len(shards)), plan.config["engine_settings"])
     runner = local_runner(min(workers, len(shards)), preload=modules(plan), note=note)
-    return build_share(folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop)
+    return build_share(
+        folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop
+    )
 
 
 def share(text: str, shards: int) -> range:
@@ -199,12 +239,16 @@ def share(text: str, shards: int) -> range:
             return range(shards)[int(text) : int(text) + 1]
         return range(shards)[slice(*numbers)]
     except ValueError:
-        raise ConfigError(f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}") from None
+        raise ConfigError(
+            f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}"
+        ) from None
 
 
 def modules(plan: Plan) -> list[str]:
     """Modules that take long to import and that every worker of a plan needs."""
-    engines = [engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))]
+    engines = [
+        engine_module(name) for name in dict.fromkeys((plan.config["engine"], REFERENCE))
+    ]
     return engines + truth_modules(plan.config)
 
 
@@ -215,7 +259,11 @@ def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
     """
     plan = Plan.model_validate(plan_document)
     asked = plan.config["versions"]
-    here = {name: version for name, version in versions(plan.config["engine"]).items() if asked.get(name) != version}
+    here = {
+        name: version
+        for name, version in versions(plan.config["engine"]).items()
+        if asked.get(name) != version
+    }
     if here:
         raise ConfigError(
             f"a worker has {here} where the plan states { {name: asked.get(name) for name in here} }: bits differ; "
@@ -233,7 +281,11 @@ def culprits(plan: Plan, shard: int) -> list[SampleFailure]:
         block = range(start, min(start + BLOCK, rows.stop))
         if _failure(plan, block) is None:
             continue
-        found += [failure for number in block if (failure := _failure(plan, range(number, number + 1)))]
+        found += [
+            failure
+            for number in block
+            if (failure := _failure(plan, range(number, number + 1)))
+        ]
         if len(found) >= _MOST_CULPRITS:
             break
     return found[:_MOST_CULPRITS]
@@ -262,7 +314,9 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     scenes = draw(preset, numbers, seed=config["seed"], split=config["split"])
     camera, rays = preset.instrument, config["supersampling"]
     renderer = engine(config["engine"], **config["engine_settings"])
-    to_audit = audited(numbers) if config["engine"] != REFERENCE else np.array([], dtype=int)
+    to_audit = (
+        audited(numbers) if config["engine"] != REFERENCE else np.array([], dtype=int)
+    )
     audits, truths = [], []
     images = np.empty((len(numbers), 1, camera.num_pix, camera.num_pix), np.float32)
     for start in range(0, len(numbers), _BATCH):
@@ -272,7 +326,15 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         if len(own := to_audit[(to_audit >= start) & (to_audit < start + _BATCH)] - start):
             precision = config["engine_settings"].get("precision", config["engine"])
             audits.append(
-                audit(renderer, expected[own], batch.take(own), camera, rays, precision, numbers[start + own])
+                audit(
+                    renderer,
+                    expected[own],
+                    batch.take(own),
+                    camera,
+                    rays,
+                    precision,
+                    numbers[start + own],
+                )
             )
         images[part] = observe(
             expected,
@@ -284,11 +346,15 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
             split=config["split"],
         )
         if not (whole := np.isfinite(images[part]).all(axis=(1, 2, 3))).all():
-            raise DataError(f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels")
+            raise DataError(
+                f"the images of samples {numbers[part][~whole].tolist()} hold NaN or infinite pixels"
+            )
         truths.append(pictures(Sight(expected, images[part], batch, preset, config)))
     truth = {name: np.concatenate([each[name] for each in truths]) for name in truths[0]}
     params = scenes.params | scalars(scenes, preset, config, truth)
-    perturber_columns = {name for table in scenes.perturbers.values() for name in table.columns}
+    perturber_columns = {
+        name for table in scenes.perturbers.values() for name in table.columns
+    }
     samples = Samples(
         images=images,
         labels=labels(preset, numbers),
@@ -301,5 +367,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         truth=truth,
     )
     if config.get("storage") or config.get("compress"):
-        samples = samples.stored_as(config.get("storage", "float32"), bool(config.get("compress")))
+        samples = samples.stored_as(
+            config.get("storage", "float32"), bool(config.get("compress"))
+        )
     return samples, Audit.worst(audits)

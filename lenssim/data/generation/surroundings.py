@@ -25,7 +25,9 @@ _FILES = 64  # descriptors of the process that leads, without workers
 _FILES_A_WORKER = 12
 _SHARED_BYTES = 64 << 20
 _SECONDS = 60.0  # for a compiler and a socket to answer
-_PROGRAM = '#include <cmath>\nextern "C" double lenssim_check(double x) { return std::sqrt(x); }\n'
+_PROGRAM = (
+    '#include <cmath>\nextern "C" double lenssim_check(double x) { return std::sqrt(x); }\n'
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ def _temporary_files() -> Finding:
     except SurroundingsError as error:
         return Finding("temporary files", FAIL, str(error).split(": set TMPDIR")[0], mend)
     if fault:
-        return Finding("temporary files", WARN, f"TMPDIR={named}: {fault}; {folder} is used", mend)
+        return Finding(
+            "temporary files", WARN, f"TMPDIR={named}: {fault}; {folder} is used", mend
+        )
     return Finding("temporary files", OK, f"{folder}{_free(folder)}")
 
 
@@ -129,7 +133,12 @@ def _compiler_works() -> Finding:
         )
     fault = _compile_fault(path)
     if fault:
-        return Finding("C++ compiler", FAIL, f"{path}: {fault}", "mend it, or set LENSSIM_KERNELS=eager")
+        return Finding(
+            "C++ compiler",
+            FAIL,
+            f"{path}: {fault}",
+            "mend it, or set LENSSIM_KERNELS=eager",
+        )
     return Finding("C++ compiler", OK, path)
 
 
@@ -138,8 +147,18 @@ def _compile_fault(path: str) -> str:
         with cache.scratch_folder() as folder:
             source = folder / "check.cpp"
             source.write_text(_PROGRAM)
-            command = [path, "-O1", "-shared", "-fPIC", "-o", str(folder / "check.so"), str(source)]
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_SECONDS)
+            command = [
+                path,
+                "-O1",
+                "-shared",
+                "-fPIC",
+                "-o",
+                str(folder / "check.so"),
+                str(source),
+            ]
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=_SECONDS
+            )
     except (OSError, subprocess.TimeoutExpired, SurroundingsError) as error:
         return str(error)
     lines = done.stderr.strip().splitlines()
@@ -151,9 +170,16 @@ def _memory(workers: int) -> Finding:
     wanted = max(1, workers) * _WORKER_BYTES
     text = f"{there / 2**30:.1f} GiB, enough for {max(0, there // _WORKER_BYTES)} workers"
     if there < _WORKER_BYTES:
-        return Finding("memory", FAIL, text, "one worker takes 0.9 GiB: ask for more memory")
+        return Finding(
+            "memory", FAIL, text, "one worker takes 0.9 GiB: ask for more memory"
+        )
     if there < wanted:
-        return Finding("memory", WARN, f"{text}; {workers} are wanted", f"--workers {there // _WORKER_BYTES}")
+        return Finding(
+            "memory",
+            WARN,
+            f"{text}; {workers} are wanted",
+            f"--workers {there // _WORKER_BYTES}",
+        )
     return Finding("memory", OK, text)
 
 
@@ -181,9 +207,16 @@ def _open_files(workers: int) -> Finding:
     needed = _FILES + _FILES_A_WORKER * workers
     if limit < needed:
         fitting = max(0, (limit - _FILES) // _FILES_A_WORKER)
-        mend = f"ulimit -n {needed}" if most < 0 or most >= needed else f"--workers {fitting}"
+        mend = (
+            f"ulimit -n {needed}" if most < 0 or most >= needed else f"--workers {fitting}"
+        )
         text = f"{limit} may be open at a time, {workers} workers take up to {needed}"
-        return Finding("open files", FAIL, text, f"{mend}; {fitting} workers would do" if fitting else mend)
+        return Finding(
+            "open files",
+            FAIL,
+            text,
+            f"{mend}; {fitting} workers would do" if fitting else mend,
+        )
     return Finding("open files", OK, f"{limit} at a time")
 
 

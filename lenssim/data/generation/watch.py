@@ -11,7 +11,9 @@ __all__ = ["Note", "Watch"]
 
 Note = Callable[[str], None]
 
-_FIRST_WORD = 60.0  # s without a finished shard; the next words come after twice the time each
+_FIRST_WORD = (
+    60.0  # s without a finished shard; the next words come after twice the time each
+)
 _GIVE_UP = 60.0  # s without any worker
 _MOST_NAMED = 8  # workers in a word
 
@@ -23,7 +25,9 @@ class Watch:
     nobody but this program would start one.
     """
 
-    def __init__(self, client: Any, note: Note = lambda text: None, *, gives_up: bool = False) -> None:
+    def __init__(
+        self, client: Any, note: Note = lambda text: None, *, gives_up: bool = False
+    ) -> None:
         self.client = client
         self.note = note
         self.gives_up = gives_up
@@ -66,7 +70,9 @@ class Watch:
             self._look_for_workers(now)
         if silence > self.next_word:
             self.next_word *= 2
-            self.note(f"no shard was finished for {silence:.0f} s; {self._who(shard_of, now)}")
+            self.note(
+                f"no shard was finished for {silence:.0f} s; {self._who(shard_of, now)}"
+            )
 
     def _look_for_workers(self, now: float) -> None:
         if any(status == "running" for status in self._statuses().values()):
@@ -86,7 +92,10 @@ class Watch:
 
     def _statuses(self) -> dict[str, str]:
         workers = self.client.scheduler_info()["workers"]
-        return {address: str(worker.get("status", "running")) for address, worker in workers.items()}
+        return {
+            address: str(worker.get("status", "running"))
+            for address, worker in workers.items()
+        }
 
     def _who(self, shard_of: Mapping[str, int], now: float) -> str:
         """Return who is at work on what, and who is not, since when."""

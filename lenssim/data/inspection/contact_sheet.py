@@ -40,13 +40,23 @@ def first_of_each_class(
             labels, index = file["labels"][...], file["index"][...]
             for label, name in enumerate(manifest.classes):
                 for row in np.flatnonzero(labels == label)[: count - len(images[name])]:
-                    images[name].append(decoded(file, int(row)) if picture == IMAGE else file[picture][int(row)])
+                    images[name].append(
+                        decoded(file, int(row))
+                        if picture == IMAGE
+                        else file[picture][int(row)]
+                    )
                     numbers[name].append(int(index[row]))
-    return {name: (np.stack(images[name]), np.array(numbers[name])) for name in images if images[name]}
+    return {
+        name: (np.stack(images[name]), np.array(numbers[name]))
+        for name in images
+        if images[name]
+    }
 
 
 @plain_style()
-def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed: bool = False) -> bytes:
+def contact_sheet(
+    images: np.ndarray, numbers: np.ndarray, title: str, *, signed: bool = False
+) -> bytes:
     """PNG of a grid of images (k, C, H, W), first band, asinh stretch, y upwards, each under its sample number.
 
     `signed`: red above zero and blue below, from -5 to 5.
@@ -55,7 +65,9 @@ def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed
 
     columns = int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.35 * columns, 1.5 * rows + 0.45), layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(1.35 * columns, 1.5 * rows + 0.45), layout="constrained", facecolor="white"
+    )
     figure.suptitle(title, fontsize=10)
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axis in axes:
@@ -65,13 +77,18 @@ def contact_sheet(images: np.ndarray, numbers: np.ndarray, title: str, *, signed
             shown, colours = image, {"cmap": "RdBu_r", "vmin": -_SIGNED, "vmax": _SIGNED}
         else:
             low, high = np.percentile(image, [1, 99.8])
-            shown, colours = np.arcsinh(8 * (image - low) / (high - low or 1.0)), {"cmap": "magma"}
+            shown, colours = (
+                np.arcsinh(8 * (image - low) / (high - low or 1.0)),
+                {"cmap": "magma"},
+            )
         axis.imshow(shown, origin="lower", interpolation="nearest", **colours)
         axis.set_title(str(number), fontsize=6, pad=1.5)
     return png_bytes(figure, dpi=130)
 
 
-def contact_sheets(folder: Path | str, target: Path, count: int = 25, picture: str = IMAGE) -> list[Path]:
+def contact_sheets(
+    folder: Path | str, target: Path, count: int = 25, picture: str = IMAGE
+) -> list[Path]:
     """Write `contact-<class>.png`, or `<picture>-<class>.png`, for every class into `target`; returns the files."""
     if not 1 <= count <= 400:
         raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
@@ -86,7 +103,10 @@ def contact_sheets(folder: Path | str, target: Path, count: int = 25, picture: s
 
 
 def _draw(
-    folder: Path | str, target: Path, found: dict[str, tuple[np.ndarray, np.ndarray]], picture: str
+    folder: Path | str,
+    target: Path,
+    found: dict[str, tuple[np.ndarray, np.ndarray]],
+    picture: str,
 ) -> list[Path]:
     paths = []
     of_image = picture == IMAGE

@@ -34,16 +34,33 @@ def repack(
     plan = read_plan(place.folder)
     there = plan.config.get("storage", "float32")
     if there not in ("float32", storage):
-        raise ConfigError(f"{source} is stored as {there}: it stays so (--storage {there}), only --compress may change")
-    config = {name: value for name, value in without_paths(plan.config).items() if name not in ("storage", "compress")}
+        raise ConfigError(
+            f"{source} is stored as {there}: it stays so (--storage {there}), only --compress may change"
+        )
+    config = {
+        name: value
+        for name, value in without_paths(plan.config).items()
+        if name not in ("storage", "compress")
+    }
     packed = plan.model_copy(update={"config": config | stored_config(storage, compress)})
 
     def task(target: str, document: dict[str, Any], shard: int) -> int:
         target_plan = Plan.model_validate(document)
         record = place.record(shard)
         samples = read_verified(place.path(shard), record)
-        repacked = samples.stored_as(storage, compress) if there != storage else samples.packed(compress)
+        repacked = (
+            samples.stored_as(storage, compress)
+            if there != storage
+            else samples.packed(compress)
+        )
         repacked.attributes.update(provenance(target_plan))
         return finish_shard(Path(target), target_plan, shard, repacked, record.audit)
 
-    return build(folder, Plan.model_validate(packed.model_dump()), task, local_runner(0), report, stop=stop)
+    return build(
+        folder,
+        Plan.model_validate(packed.model_dump()),
+        task,
+        local_runner(0),
+        report,
+        stop=stop,
+    )

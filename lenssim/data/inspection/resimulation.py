@@ -38,15 +38,21 @@ def resimulate(
     if plan.config.get("kind") != "simulated":
         raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
     if count < 1:
-        raise ConfigError(f"the number of samples to resimulate must be at least 1, got {count}")
+        raise ConfigError(
+            f"the number of samples to resimulate must be at least 1, got {count}"
+        )
     asked, here = plan.config["versions"], versions(plan.config["engine"])
     others = [name for name in here if asked.get(name) != here[name]]
     if lines := [f"{name} {asked.get(name)} there, {here[name]} here" for name in others]:
-        raise ConfigError(f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}")
+        raise ConfigError(
+            f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}"
+        )
     if galaxies is not None:
         plan = plan.model_copy(update={"hints": {"galaxies": str(galaxies.resolve())}})
     _check_galaxies(plan)
-    numbers = np.sort(np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False))
+    numbers = np.sort(
+        np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False)
+    )
     problems = []
     for shard in np.unique(numbers // plan.shard_size):
         own = numbers[numbers // plan.shard_size == shard]
@@ -77,12 +83,22 @@ def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[s
         pairs["scale"] = (stored.scale[row], again.scale[0])
     for name, pictures in stored.truth.items():
         pairs[name] = (pictures[row], again.truth[name][0])
-    for name, column in stored.params.items():  # a column may be there for another sample's sake
-        pairs[f"params/{name}"] = (column[row], again.params.get(name, np.array([np.nan]))[0])
+    for (
+        name,
+        column,
+    ) in stored.params.items():  # a column may be there for another sample's sake
+        pairs[f"params/{name}"] = (
+            column[row],
+            again.params.get(name, np.array([np.nan]))[0],
+        )
     for kind, table in stored.perturbers.items():
         own = slice(table.offset[row], table.offset[row + 1])
         for name, column in table.columns.items():
-            made = again.perturbers[kind].columns[name] if kind in again.perturbers else np.array([])
+            made = (
+                again.perturbers[kind].columns[name]
+                if kind in again.perturbers
+                else np.array([])
+            )
             pairs[f"perturbers/{kind}/{name}"] = (column[own], made)
     return [
         f"{SHARDS}/{shard_name(shard)}: dataset {name} of sample {number} is not what its provenance makes"

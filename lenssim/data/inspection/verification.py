@@ -129,10 +129,19 @@ def _check_unfinished(folder: Path, report: Report, fast: bool) -> None:
 def _check_records(place: Folder | Remote, plan: Plan, report: Report) -> None:
     manifest = place.manifest
     report.fingerprint = manifest.fingerprint
-    if plan.config_hash != manifest.config_hash or plan.n != manifest.n or plan.classes != manifest.classes:
+    if (
+        plan.config_hash != manifest.config_hash
+        or plan.n != manifest.n
+        or plan.classes != manifest.classes
+    ):
         report.add(_REWRITE, "manifest.json does not belong to plan.json")
-    if fingerprint_sum([record.content for record in manifest.shards]) != manifest.fingerprint:
-        report.add(_REWRITE, "manifest.json: the fingerprint is not that of the shards it lists")
+    if (
+        fingerprint_sum([record.content for record in manifest.shards])
+        != manifest.fingerprint
+    ):
+        report.add(
+            _REWRITE, "manifest.json: the fingerprint is not that of the shards it lists"
+        )
     if (place.origin / LEAK_AUDIT).exists():
         try:
             read_json(place.origin / LEAK_AUDIT)
@@ -140,7 +149,9 @@ def _check_records(place: Folder | Remote, plan: Plan, report: Report) -> None:
             report.add("", f"{LEAK_AUDIT}: {error}; lenssim audit makes it anew")
 
 
-def _check_shard(folder: Path, plan: Plan, shard: int, record: ShardRecord, report: Report, fast: bool) -> None:
+def _check_shard(
+    folder: Path, plan: Plan, shard: int, record: ShardRecord, report: Report, fast: bool
+) -> None:
     """Check one shard of a data set, here or behind a URL."""
     name = f"{SHARDS}/{shard_name(shard)}"
     report.shards += 1
@@ -158,7 +169,9 @@ def _check_shard(folder: Path, plan: Plan, shard: int, record: ShardRecord, repo
         report.add(_CONTENT, *(f"{name}: {line}" for line in impossible))
 
 
-def _check_file(folder: Path, plan: Plan, shard: int, record: ShardRecord, fast: bool) -> tuple[list[str], list[str]]:
+def _check_file(
+    folder: Path, plan: Plan, shard: int, record: ShardRecord, fast: bool
+) -> tuple[list[str], list[str]]:
     """What of a shard is not as it was written, and what was written although it cannot be."""
     path = folder / SHARDS / shard_name(shard)
     if not path.is_file():
@@ -181,17 +194,26 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
     """What is wrong in a shard whose bytes are those that were written."""
     lines = broken_rules(samples, plan, shard)
     if samples.attributes.get("config_hash") != plan.config_hash:
-        lines.append("its config_hash is not that of the plan: it belongs to another data set")
+        lines.append(
+            "its config_hash is not that of the plan: it belongs to another data set"
+        )
     if samples.images.shape[1:] != tuple(record.image_shape) or len(samples) != record.rows:
         lines.append("dataset images: the shape is not the one that its record states")
     if lines:
         return lines
-    if np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(record.class_counts):
+    if np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(
+        record.class_counts
+    ):
         lines.append("dataset labels: the classes are not as many as its record states")
     lines += _impossible_redshifts(samples)
     stored = memoryview(np.ascontiguousarray(samples.images)).cast("B")
-    if f"{content_sum(samples, image_digests(stored, len(samples))):064x}" != record.content:
-        lines.append("its samples are not those that its record and the fingerprint stand for")
+    if (
+        f"{content_sum(samples, image_digests(stored, len(samples))):064x}"
+        != record.content
+    ):
+        lines.append(
+            "its samples are not those that its record and the fingerprint stand for"
+        )
     return lines
 
 
@@ -200,7 +222,10 @@ def _check_rises(manifest: Manifest, report: Report) -> None:
     least = 0
     for shard, record in enumerate(manifest.shards):
         if record.first < least:
-            report.add(_REMAKE, f"{SHARDS}/{shard_name(shard)}: sample number {record.first} comes twice")
+            report.add(
+                _REMAKE,
+                f"{SHARDS}/{shard_name(shard)}: sample number {record.first} comes twice",
+            )
         least = record.last + 1
 
 
@@ -208,7 +233,9 @@ def _check_strays(folder: Path, plan: Plan, report: Report) -> None:
     """Files in the folder of shards that are neither a shard nor a sidecar of the plan."""
     expected = {shard_name(shard) for shard in range(plan.shards)}
     expected |= {name.replace(".h5", ".json") for name in expected}
-    strays = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in expected)
+    strays = sorted(
+        path.name for path in (folder / SHARDS).iterdir() if path.name not in expected
+    )
     report.add(_STRAY, *(f"{SHARDS}/{name}: a file that no plan names" for name in strays))
 
 
@@ -220,5 +247,7 @@ def _impossible_redshifts(samples: Samples) -> list[str]:
     try:
         check_redshifts(redshifts)
     except OutOfBoundsError as error:
-        return [f"dataset params: sample {samples.index[error.row or 0]}: {error.complaint}"]
+        return [
+            f"dataset params: sample {samples.index[error.row or 0]}: {error.complaint}"
+        ]
     return []

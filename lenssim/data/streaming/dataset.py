@@ -13,7 +13,13 @@ from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
 from lenssim.data.streaming.locations import Folder, locate, path_of
-from lenssim.data.streaming.readers import Plain, Store, open_recorded, picture_store, read_column
+from lenssim.data.streaming.readers import (
+    Plain,
+    Store,
+    open_recorded,
+    picture_store,
+    read_column,
+)
 from lenssim.errors import unknown
 from lenssim.simulate.streams import BLOCK, SPLITS
 
@@ -22,7 +28,10 @@ __all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of"]
 Batch = dict[str, torch.Tensor]
 
 SPLIT_PERIOD = 10  # blocks
-_PLACES = {1: "validation", 3: "test"}  # of a block in its cycle; 256 samples already fill one block of each
+_PLACES = {
+    1: "validation",
+    3: "test",
+}  # of a block in its cycle; 256 samples already fill one block of each
 
 
 def split_of(numbers: np.ndarray) -> np.ndarray:
@@ -31,7 +40,9 @@ def split_of(numbers: np.ndarray) -> np.ndarray:
     A function of the number alone: a sample never changes sides when its data set grows. Blocks stay whole because
     the samples of a block are drawn from one generator.
     """
-    table = np.array([SPLITS.index(_PLACES.get(place, "train")) for place in range(SPLIT_PERIOD)])
+    table = np.array(
+        [SPLITS.index(_PLACES.get(place, "train")) for place in range(SPLIT_PERIOD)]
+    )
     return table[np.asarray(numbers) // BLOCK % SPLIT_PERIOD]
 
 
@@ -55,21 +66,31 @@ class ShardDataset(Dataset[Batch]):
     `DataError` names the shard that is missing, damaged or not of this data set.
     """
 
-    def __init__(self, folder: Path | str, truth: Sequence[str] = (), picture: str = IMAGE) -> None:
+    def __init__(
+        self, folder: Path | str, truth: Sequence[str] = (), picture: str = IMAGE
+    ) -> None:
         self.place = locate(folder)
-        self.folder = path_of(folder) if self.place.manifest is not None else self.place.folder
+        self.folder = (
+            path_of(folder) if self.place.manifest is not None else self.place.folder
+        )
         self.facts = self.place.facts()
         self.config: dict[str, Any] = self.facts.config
         self.labels, self.index = self.facts.labels, self.facts.index
         self.truth, self.picture = tuple(truth), picture
-        self.columns: tuple[str, ...] = ()  # true parameters that come along as `target` float64 (N, T)
+        self.columns: tuple[
+            str, ...
+        ] = ()  # true parameters that come along as `target` float64 (N, T)
         check_kept(folder, self.config, *self.truth, picture)
         self._pictures: dict[tuple[str, int], Plain] = {}
         self._first = np.cumsum([0, *self.facts.sizes])[:-1]
         self._verified: set[int] = set()  # shards
         self._stores: list[Store | None] = [None] * len(self.facts.sizes)
-        if isinstance(self.place, Folder):  # a file that is not a shard is to be found now, not in a week
-            self._stores = [self.place.store(shard) for shard in range(len(self.facts.sizes))]
+        if isinstance(
+            self.place, Folder
+        ):  # a file that is not a shard is to be found now, not in a week
+            self._stores = [
+                self.place.store(shard) for shard in range(len(self.facts.sizes))
+            ]
 
     @property
     def manifest(self) -> Manifest:
@@ -110,7 +131,9 @@ class ShardDataset(Dataset[Batch]):
             path, record = self.place.path(shard), self.place.record(shard)
             with open_recorded(path, record, self.config_hash) as file:
                 for name in file.get("params", {}):
-                    columns.setdefault(name, []).append(read_column(file, f"params/{name}", path, record))
+                    columns.setdefault(name, []).append(
+                        read_column(file, f"params/{name}", path, record)
+                    )
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
@@ -118,7 +141,9 @@ class ShardDataset(Dataset[Batch]):
         for name in names:
             if name not in self.params:
                 raise KeyError(name, tuple(self.params))
-        return np.stack([self.params[name][rows] for name in names], axis=1).astype(np.float64)
+        return np.stack([self.params[name][rows] for name in names], axis=1).astype(
+            np.float64
+        )
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Rows of a split, in the order of sample numbers; all rows for None. `ConfigError` for an unknown name."""
@@ -135,7 +160,9 @@ class ShardDataset(Dataset[Batch]):
         """
         pictures = np.empty((len(rows), *self._shape(name)), np.float32)
         for picture, (shard, row) in zip(pictures, self._found(rows), strict=True):
-            store = self._store(shard) if name == IMAGE else self._picture_store(name, shard)
+            store = (
+                self._store(shard) if name == IMAGE else self._picture_store(name, shard)
+            )
             store.read(row, picture)
         return pictures
 
@@ -165,15 +192,23 @@ class ShardDataset(Dataset[Batch]):
         return np.concatenate(parts)
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        return self.facts.image_shape if name == IMAGE else self._picture_store(name, 0).shape[1:]
+        return (
+            self.facts.image_shape
+            if name == IMAGE
+            else self._picture_store(name, 0).shape[1:]
+        )
 
     def _found(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """Shard of each row (N,) of the data set, and its row there."""
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
-            raise IndexError(f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples")
+            raise IndexError(
+                f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples"
+            )
         shards = np.searchsorted(self._first, rows, side="right") - 1
-        return list(zip(shards.tolist(), (rows - self._first[shards]).tolist(), strict=True))
+        return list(
+            zip(shards.tolist(), (rows - self._first[shards]).tolist(), strict=True)
+        )
 
     def _picture_store(self, name: str, shard: int) -> Plain:
         if (name, shard) not in self._pictures:
@@ -203,5 +238,9 @@ class ShardDataset(Dataset[Batch]):
             "label": torch.from_numpy(self.labels[rows]),
             "index": torch.from_numpy(self.index[rows]),
             **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
-            **({"target": torch.from_numpy(self.targets(self.columns, rows))} if self.columns else {}),
+            **(
+                {"target": torch.from_numpy(self.targets(self.columns, rows))}
+                if self.columns
+                else {}
+            ),
         }

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.data.format.manifest import SHARDS, Manifest, Plan, ShardRecord, read_manifest, read_plan, shard_name
+from lenssim.data.format.manifest import (
+    SHARDS,
+    Manifest,
+    Plan,
+    ShardRecord,
+    read_manifest,
+    read_plan,
+    shard_name,
+)
 from lenssim.data.format.reading import check_inside
 from lenssim.data.streaming.readers import Kept, Store, read_columns, store_of
 from lenssim.errors import DataError
@@ -52,7 +60,9 @@ class Folder:
         columns = []
         for shard, record in enumerate(self.manifest.shards):
             config_hash, classes = self.manifest.config_hash, len(self.manifest.classes)
-            store, labels, index = read_columns(self.path(shard), record, config_hash, classes, self.kept)
+            store, labels, index = read_columns(
+                self.path(shard), record, config_hash, classes, self.kept
+            )
             self._stores[shard] = store
             columns.append((labels, index))
         block = getattr(self.store(0), "chunk", 1)
@@ -73,7 +83,9 @@ class Folder:
         """The images of a shard."""
         store = self._stores[shard]
         if store is None:
-            store = store_of(self.path(shard), self.record(shard), self.manifest.config_hash, self.kept)
+            store = store_of(
+                self.path(shard), self.record(shard), self.manifest.config_hash, self.kept
+            )
             self._stores[shard] = store
         return store
 
@@ -81,9 +93,13 @@ class Folder:
 def check_manifest(manifest: Manifest, folder: Path) -> None:
     """`DataError` if the shards of a manifest are not as many samples as it states."""
     if sum(record.rows for record in manifest.shards) != manifest.n:
-        raise DataError(f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; make it anew")
+        raise DataError(
+            f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; make it anew"
+        )
     if any(record.image_shape != manifest.image_shape for record in manifest.shards):
-        raise DataError(f"{folder}: the shards of its manifest hold images of several shapes; make it anew")
+        raise DataError(
+            f"{folder}: the shards of its manifest hold images of several shapes; make it anew"
+        )
 
 
 def facts_of(
@@ -100,7 +116,9 @@ def facts_of(
     """
     index = np.concatenate([index for _, index in columns])
     if (np.diff(index) <= 0).any():
-        raise DataError(f"{folder}: sample numbers repeat or fall from one shard to the next; make it anew")
+        raise DataError(
+            f"{folder}: sample numbers repeat or fall from one shard to the next; make it anew"
+        )
     return Facts(
         config=plan.config,
         classes=manifest.classes,

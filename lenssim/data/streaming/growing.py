@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.format.files import canonical_json
-from lenssim.data.format.manifest import SHARDS, Manifest, Plan, ShardRecord, read_plan, read_record, shard_name
+from lenssim.data.format.manifest import (
+    SHARDS,
+    Manifest,
+    Plan,
+    ShardRecord,
+    read_plan,
+    read_record,
+    shard_name,
+)
 from lenssim.data.format.reading import check_inside
 from lenssim.data.streaming.folder import MIXED_BLOCKS, Facts
 from lenssim.data.streaming.readers import Kept, Store, store_of
@@ -33,7 +41,9 @@ class Growing:
     def __init__(self, folder: Path) -> None:
         self.folder, self.plan, self.kept = folder, read_plan(folder), Kept()
         if self.plan.config.get("kind") != "simulated":
-            raise ConfigError(f"{folder} is no simulated data set: only a simulation can be followed")
+            raise ConfigError(
+                f"{folder} is no simulated data set: only a simulation can be followed"
+            )
 
     def facts(self) -> Facts:
         """From the plan, and the shape from the first shard."""
@@ -78,7 +88,9 @@ class Growing:
 
     def store(self, shard: int) -> Store:
         """The images of a shard, once it is there."""
-        return store_of(self.path(shard), self.record(shard), self.plan.config_hash, self.kept)
+        return store_of(
+            self.path(shard), self.record(shard), self.plan.config_hash, self.kept
+        )
 
 
 def _all_numbers(plan: Plan) -> np.ndarray:

@@ -8,7 +8,17 @@ from lenssim.data.streaming.remote import Remote
 from lenssim.data.streaming.urls import is_url, path_of, reading
 from lenssim.errors import ConfigError
 
-__all__ = ["FOLLOW", "Folder", "Growing", "Remote", "complete", "is_url", "locate", "path_of", "reading"]
+__all__ = [
+    "FOLLOW",
+    "Folder",
+    "Growing",
+    "Remote",
+    "complete",
+    "is_url",
+    "locate",
+    "path_of",
+    "reading",
+]
 
 FOLLOW = "follow:"
 

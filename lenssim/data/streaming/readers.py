@@ -75,7 +75,9 @@ class Kept:
     """What the shards of a data set share: open files, and decoded chunks (k, C, H, W) by file and number."""
 
     files: _Recent[Path, _Descriptor] = field(default_factory=lambda: _Recent(_MOST_OPEN))
-    chunks: _Recent[tuple[Path, int], np.ndarray] = field(default_factory=lambda: _Recent(_CHUNK_BYTES))
+    chunks: _Recent[tuple[Path, int], np.ndarray] = field(
+        default_factory=lambda: _Recent(_CHUNK_BYTES)
+    )
 
 
 @dataclass
@@ -109,7 +111,9 @@ class Plain:
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {cause(error)}") from None
         if got != target.nbytes:
-            raise DataError(f"{self.path} ends within its images: it was truncated after it was opened")
+            raise DataError(
+                f"{self.path} ends within its images: it was truncated after it was opened"
+            )
 
 
 @dataclass
@@ -126,15 +130,23 @@ class Packed:
     def read(self, row: int, image: np.ndarray) -> None:
         """Fill `image` (C, H, W) float32 with a row of the shard."""
         number, place = divmod(row, self.chunk)
-        image[...] = self.kept.chunks.get((self.path, number), lambda: self._decoded(number))[place]
+        image[...] = self.kept.chunks.get(
+            (self.path, number), lambda: self._decoded(number)
+        )[place]
 
     def _decoded(self, number: int) -> np.ndarray:
-        if self._file is None or self._owner != os.getpid():  # a forked worker opens its own
+        if (
+            self._file is None or self._owner != os.getpid()
+        ):  # a forked worker opens its own
             self._file, self._owner = open_shard(self.path), os.getpid()
         try:
-            return decoded(self._file, slice(number * self.chunk, (number + 1) * self.chunk))
+            return decoded(
+                self._file, slice(number * self.chunk, (number + 1) * self.chunk)
+            )
         except OSError as error:
-            raise DataError(f"{self.path}: dataset images cannot be decompressed: {error}") from None
+            raise DataError(
+                f"{self.path}: dataset images cannot be decompressed: {error}"
+            ) from None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
@@ -156,7 +168,9 @@ def open_recorded(path: Path, record: ShardRecord, config_hash: str) -> h5py.Fil
     """
     size = _size(path)
     if size != record.bytes:
-        raise DataError(f"{path} has {size} bytes, the manifest states {record.bytes}: it was truncated or replaced")
+        raise DataError(
+            f"{path} has {size} bytes, the manifest states {record.bytes}: it was truncated or replaced"
+        )
     file = open_shard(path)
     if file.attrs.get("config_hash") != config_hash:
         file.close()
@@ -194,9 +208,13 @@ def read_column(file: h5py.File, name: str, path: Path, record: ShardRecord) -> 
     values = file[name][...]
     place = record.datasets.get(name)
     if place is None:
-        raise VerificationError(f"{path}: the manifest does not know the dataset {name}: the file was changed")
+        raise VerificationError(
+            f"{path}: the manifest does not know the dataset {name}: the file was changed"
+        )
     if hashlib.sha256(values.tobytes()).hexdigest() != place.sha256:
-        raise VerificationError(f"{path}: dataset {name} does not hold what was written (sha256 differs)")
+        raise VerificationError(
+            f"{path}: dataset {name} does not hold what was written (sha256 differs)"
+        )
     return values
 
 
@@ -245,30 +263,50 @@ def _images_of(file: h5py.File, path: Path, record: ShardRecord, kept: Kept) -> 
     dataset = file["images"]
     shape = (record.rows, *record.image_shape)
     if dataset.shape != shape:
-        raise DataError(f"{path}: images has shape {dataset.shape}, the manifest states {shape}")
+        raise DataError(
+            f"{path}: images has shape {dataset.shape}, the manifest states {shape}"
+        )
     scale = read_column(file, "scale", path, record) if "scale" in file else None
     if dataset.chunks is not None:
         return Packed(path, dataset.chunks[0], shape, kept)
     offset = dataset.id.get_offset()
     if offset is None or offset + dataset.nbytes > record.bytes:
-        raise DataError(f"{path}: images reaches beyond the end of the file: it is truncated")
+        raise DataError(
+            f"{path}: images reaches beyond the end of the file: it is truncated"
+        )
     return Plain(path, offset, dataset.dtype, shape, kept, scale)
 
 
-def picture_store(path: Path, name: str, record: ShardRecord, config_hash: str, kept: Kept) -> Plain:
+def picture_store(
+    path: Path, name: str, record: ShardRecord, config_hash: str, kept: Kept
+) -> Plain:
     """Return the truth pictures of a shard; `DataError` if it has none of this name, and as `open_recorded`."""
     with open_recorded(path, record, config_hash) as file:
         if name not in file:
-            raise DataError(f"{path} holds no {name}; make the data set with lenssim generate --truth {name}")
+            raise DataError(
+                f"{path} holds no {name}; make the data set with lenssim generate --truth {name}"
+            )
         dataset = file[name]
-        return Plain(path, dataset.id.get_offset(), dataset.dtype, (record.rows, *dataset.shape[1:]), kept)
+        return Plain(
+            path,
+            dataset.id.get_offset(),
+            dataset.dtype,
+            (record.rows, *dataset.shape[1:]),
+            kept,
+        )
 
 
-def check_columns(labels: np.ndarray, index: np.ndarray, record: ShardRecord, classes: int, where: str) -> None:
+def check_columns(
+    labels: np.ndarray, index: np.ndarray, record: ShardRecord, classes: int, where: str
+) -> None:
     """`DataError` for labels of no class or other counts, or numbers that repeat or are not the record's."""
     if labels.min() < 0 or labels.max() >= classes:
-        raise DataError(f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes")
+        raise DataError(
+            f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes"
+        )
     if np.bincount(labels, minlength=classes).tolist() != list(record.class_counts):
         raise DataError(f"{where}: the classes are not as many as its record states")
     if (index[0], index[-1]) != (record.first, record.last) or (np.diff(index) <= 0).any():
-        raise DataError(f"{where}: index is not the rising sample numbers {record.first}..{record.last}")
+        raise DataError(
+            f"{where}: index is not the rising sample numbers {record.first}..{record.last}"
+        )

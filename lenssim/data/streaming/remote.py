@@ -11,7 +11,15 @@ import numpy as np
 from lenssim.cache import cache_root
 from lenssim.data.format.digests import is_whole
 from lenssim.data.format.files import cause, write
-from lenssim.data.format.manifest import MANIFEST, PLAN, SHARDS, ShardRecord, read_manifest, read_plan, shard_name
+from lenssim.data.format.manifest import (
+    MANIFEST,
+    PLAN,
+    SHARDS,
+    ShardRecord,
+    read_manifest,
+    read_plan,
+    shard_name,
+)
 from lenssim.data.streaming.folder import MIXED_BLOCKS, Facts, check_manifest, facts_of
 from lenssim.data.streaming.readers import Kept, Store, check_columns, store_of
 from lenssim.data.streaming.urls import path_of, reading
@@ -34,7 +42,9 @@ class Remote:
         self.origin = path_of(self.url)
         root = cache_root()
         if root is None:
-            raise SurroundingsError(f"{self.url} cannot be kept: this user has no home folder; set LENSSIM_CACHE")
+            raise SurroundingsError(
+                f"{self.url} cannot be kept: this user has no home folder; set LENSSIM_CACHE"
+            )
         base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
         self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
@@ -44,7 +54,10 @@ class Remote:
             )
         with _cache(base):
             for name, data in documents.items():
-                if not (self.folder / name).is_file() or (self.folder / name).read_bytes() != data:
+                if (
+                    not (self.folder / name).is_file()
+                    or (self.folder / name).read_bytes() != data
+                ):
                     write(self.folder / name, data)
         try:
             self.manifest = read_manifest(self.folder)
@@ -58,15 +71,23 @@ class Remote:
             with reading(path):
                 data: bytes = path.fs.cat_file(path.path, start=start, end=end)
         except FileNotFoundError:
-            raise DataError(f"{self.url} holds no {name}: it is no complete data set of lenssim's") from None
+            raise DataError(
+                f"{self.url} holds no {name}: it is no complete data set of lenssim's"
+            ) from None
         if start is not None and end is not None and len(data) > end - start:
             data = data[start:end]  # a server that knows no ranges sends all
         return data
 
     def facts(self) -> Facts:
         """Labels and numbers are read by themselves: the manifest knows where in the shards they lie."""
-        columns = [self._columns(shard, record) for shard, record in enumerate(self.manifest.shards)]
-        order = {"block": max(record.rows for record in self.manifest.shards), "mix": MIXED_BLOCKS // 2}
+        columns = [
+            self._columns(shard, record)
+            for shard, record in enumerate(self.manifest.shards)
+        ]
+        order = {
+            "block": max(record.rows for record in self.manifest.shards),
+            "mix": MIXED_BLOCKS // 2,
+        }
         return facts_of(read_plan(self.folder), self.folder, self.manifest, columns, order)
 
     def _columns(self, shard: int, record: ShardRecord) -> tuple[np.ndarray, np.ndarray]:
@@ -75,9 +96,13 @@ class Remote:
             place = record.datasets.get(name)
             if place is None or place.bytes != 8 * record.rows:
                 raise DataError(f"{where}: the manifest does not say where {name} lies")
-            data = self._fetch(f"{SHARDS}/{shard_name(shard)}", place.offset, place.offset + place.bytes)
+            data = self._fetch(
+                f"{SHARDS}/{shard_name(shard)}", place.offset, place.offset + place.bytes
+            )
             if hashlib.sha256(data).hexdigest() != place.sha256:
-                raise VerificationError(f"{where}: dataset {name} does not hold what was written (sha256 differs)")
+                raise VerificationError(
+                    f"{where}: dataset {name} does not hold what was written (sha256 differs)"
+                )
             columns.append(np.frombuffer(data, "<i8"))
         labels, index = columns
         check_columns(labels, index, record, len(self.manifest.classes), where)
@@ -90,7 +115,9 @@ class Remote:
             return path
         if not is_whole(path, record):
             with _cache(self.folder.parent), (self.folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # one worker fetches, the others wait for it
+                fcntl.flock(
+                    lock, fcntl.LOCK_EX
+                )  # one worker fetches, the others wait for it
                 if not is_whole(path, record):
                     write(path, self._fetch_shard(path.name, record))
         self._checked.add(shard)
@@ -99,7 +126,9 @@ class Remote:
     def _fetch_shard(self, name: str, record: ShardRecord) -> bytes:
         data = self._fetch(f"{SHARDS}/{name}")
         if hashlib.sha256(data).hexdigest() != record.file_sha256:
-            raise VerificationError(f"{self.url}/{SHARDS}/{name} is damaged: its sha256 is not the manifest's")
+            raise VerificationError(
+                f"{self.url}/{SHARDS}/{name} is damaged: its sha256 is not the manifest's"
+            )
         return data
 
     def record(self, shard: int) -> ShardRecord:
@@ -108,7 +137,9 @@ class Remote:
 
     def store(self, shard: int) -> Store:
         """The images of a shard."""
-        return store_of(self.path(shard), self.record(shard), self.manifest.config_hash, self.kept)
+        return store_of(
+            self.path(shard), self.record(shard), self.manifest.config_hash, self.kept
+        )
 
 
 @contextmanager

@@ -42,7 +42,12 @@ class BatchSampler(Sampler[list[int]]):
         rising: bool = False,
         fresh: int = 0,
     ) -> None:
-        self.rows, self.batch_size, self.shuffle, self.drop_last = np.asarray(rows), batch_size, shuffle, drop_last
+        self.rows, self.batch_size, self.shuffle, self.drop_last = (
+            np.asarray(rows),
+            batch_size,
+            shuffle,
+            drop_last,
+        )
         self.seed, self.fingerprint = seed, fingerprint
         self.share(rank, world)
         self.block, self.mix, self.rising, self.fresh = block, mix, rising, fresh
@@ -50,7 +55,12 @@ class BatchSampler(Sampler[list[int]]):
 
     def share(self, rank: int, world: int) -> None:
         """Be process `rank` of `world`; `ConfigError` if they cannot share the batches equally."""
-        if self.batch_size < 1 or world < 1 or self.batch_size % world or not 0 <= rank < world:
+        if (
+            self.batch_size < 1
+            or world < 1
+            or self.batch_size % world
+            or not 0 <= rank < world
+        ):
             raise ConfigError(
                 f"a batch of {self.batch_size} cannot be shared by {world} processes; use a multiple of {world}"
             )
@@ -82,12 +92,25 @@ class BatchSampler(Sampler[list[int]]):
         rng = np.random.Generator(np.random.SFC64(sequence))
         if self.block == 1:
             return rng.permutation(rows)
-        blocks = [rows[start : start + self.block] for start in range(0, len(rows), self.block)]
-        places = np.arange(len(blocks)) if self.rising and epoch == 0 else rng.permutation(len(blocks))
+        blocks = [
+            rows[start : start + self.block] for start in range(0, len(rows), self.block)
+        ]
+        places = (
+            np.arange(len(blocks))
+            if self.rising and epoch == 0
+            else rng.permutation(len(blocks))
+        )
         if self.mix == 1:
             return np.concatenate([blocks[i] for i in places])
-        windows = [places[start : start + self.mix] for start in range(0, len(places), self.mix)]
-        return np.concatenate([rng.permutation(np.concatenate([blocks[i] for i in window])) for window in windows])
+        windows = [
+            places[start : start + self.mix] for start in range(0, len(places), self.mix)
+        ]
+        return np.concatenate(
+            [
+                rng.permutation(np.concatenate([blocks[i] for i in window]))
+                for window in windows
+            ]
+        )
 
     def advance(self) -> None:
         """Count a batch as done; after the last one the next epoch begins."""
@@ -114,7 +137,17 @@ class BatchSampler(Sampler[list[int]]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved place; `ConfigError` lists what differs if it belongs to another order."""
-        own, state = self._identity(), {"mix": 1, "rising": False, "fresh": 0, **state}  # older ones have none
-        if lines := [f"{key}: {state.get(key)} saved, {own[key]} now" for key in own if state.get(key) != own[key]]:
-            raise ConfigError("the saved place in the data belongs to another order:\n  " + "\n  ".join(lines))
+        own, state = (
+            self._identity(),
+            {"mix": 1, "rising": False, "fresh": 0, **state},
+        )  # older ones have none
+        if lines := [
+            f"{key}: {state.get(key)} saved, {own[key]} now"
+            for key in own
+            if state.get(key) != own[key]
+        ]:
+            raise ConfigError(
+                "the saved place in the data belongs to another order:\n  "
+                + "\n  ".join(lines)
+            )
         self.epoch, self.done = int(state["epoch"]), int(state["done"])

@@ -26,8 +26,19 @@ class Ahead:
     several times as long as to read it. What reading raises is raised where its batch is asked for.
     """
 
-    def __init__(self, dataset: ShardDataset, sampler: BatchSampler, threads: int, pin_memory: bool = False) -> None:
-        self.dataset, self.batch_sampler, self.threads, self.pin_memory = dataset, sampler, threads, pin_memory
+    def __init__(
+        self,
+        dataset: ShardDataset,
+        sampler: BatchSampler,
+        threads: int,
+        pin_memory: bool = False,
+    ) -> None:
+        self.dataset, self.batch_sampler, self.threads, self.pin_memory = (
+            dataset,
+            sampler,
+            threads,
+            pin_memory,
+        )
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
@@ -35,7 +46,10 @@ class Ahead:
     def __iter__(self) -> Iterator[Batch]:
         asked: SimpleQueue[tuple[list[int], Future[Any]] | None] = SimpleQueue()
         coming: deque[Future[Any]] = deque()
-        threads = [threading.Thread(target=self._work, args=(asked,), daemon=True) for _ in range(self.threads)]
+        threads = [
+            threading.Thread(target=self._work, args=(asked,), daemon=True)
+            for _ in range(self.threads)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -51,7 +65,9 @@ class Ahead:
                 future.cancel()
             for _ in threads:
                 asked.put(None)
-            for thread in threads:  # one that dropped a tensor while Python ends would abort the process
+            for thread in (
+                threads
+            ):  # one that dropped a tensor while Python ends would abort the process
                 thread.join(_PATIENCE)
 
     def _work(self, asked: "SimpleQueue[tuple[list[int], Future[Any]] | None]") -> None:
@@ -61,13 +77,20 @@ class Ahead:
                 continue
             try:
                 batch = self.dataset.__getitems__(rows)
-                future.set_result({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
+                future.set_result(
+                    {k: v.pin_memory() for k, v in batch.items()}
+                    if self.pin_memory
+                    else batch
+                )
             except BaseException as error:
                 future.set_exception(error)
 
 
 def stream(
-    dataset: Dataset[Batch], sampler: BatchSampler, workers: int = 0, pin_memory: bool = False
+    dataset: Dataset[Batch],
+    sampler: BatchSampler,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch] | Ahead:
     """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place.
 

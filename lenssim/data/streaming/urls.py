@@ -33,6 +33,8 @@ def reading(place: object) -> Iterator[None]:
     except (LenssimError, FileNotFoundError):
         raise
     except ImportError as error:
-        raise ConfigError(f"{place} needs another package: {error}; pip install 'lenssim[remote]'") from None
+        raise ConfigError(
+            f"{place} needs another package: {error}; pip install 'lenssim[remote]'"
+        ) from None
     except Exception as error:
         raise DataError(f"cannot read {place}: {type(error).__name__}: {error}") from None

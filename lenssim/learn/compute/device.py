@@ -22,7 +22,9 @@ def pick_device(name: str) -> torch.device:
     if name not in present:
         raise unknown("device", name, ["auto", *present])
     if not present[name]:
-        raise ConfigError(f"this machine has no {name} device that torch can use; leave the device on auto")
+        raise ConfigError(
+            f"this machine has no {name} device that torch can use; leave the device on auto"
+        )
     return torch.device(name)
 
 

@@ -6,13 +6,21 @@ from typing import Any, Literal
 
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, ExponentialLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LRScheduler,
+    OneCycleLR,
+)
 
 from lenssim.errors import unknown
 
 __all__ = ["OPTIMISERS", "SCHEDULES", "Schedule", "optimiser", "schedule"]
 
-_PUBLISHED_DECAY = 0.8  # an epoch, as the text of the published six-network benchmark has it
+_PUBLISHED_DECAY = (
+    0.8  # an epoch, as the text of the published six-network benchmark has it
+)
 _LEFT = 0.01  # of the rate, at the end of an exponential schedule
 
 Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
@@ -31,10 +39,16 @@ def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
 # Each takes weights, learning rate and weight decay.
 OPTIMISERS: dict[str, Callable[[Weights, float, float], Optimizer]] = {
     "adamw": lambda weights, rate, decay: AdamW(weights, lr=rate, weight_decay=decay),
-    "adam": lambda weights, rate, decay: Adam(weights, lr=rate),  # as the published benchmark: no weight decay
-    "nadam": lambda weights, rate, decay: NAdam(weights, lr=rate, weight_decay=decay, decoupled_weight_decay=True),
+    "adam": lambda weights, rate, decay: Adam(
+        weights, lr=rate
+    ),  # as the published benchmark: no weight decay
+    "nadam": lambda weights, rate, decay: NAdam(
+        weights, lr=rate, weight_decay=decay, decoupled_weight_decay=True
+    ),
     "muon": _muon,
-    "sgd": lambda weights, rate, decay: SGD(weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay),
+    "sgd": lambda weights, rate, decay: SGD(
+        weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
+    ),
 }
 
 

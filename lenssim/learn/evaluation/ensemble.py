@@ -30,7 +30,9 @@ class Ensemble:
     different questions or there is no symmetry to use.
     """
 
-    def __init__(self, runs: Sequence[Run], device: torch.device, *, tta: bool = False) -> None:
+    def __init__(
+        self, runs: Sequence[Run], device: torch.device, *, tta: bool = False
+    ) -> None:
         first = runs[0].record
         for run in runs[1:]:
             if _question(run) != _question(runs[0]):
@@ -44,24 +46,39 @@ class Ensemble:
             )
         self.runs, self.device = tuple(runs), device
         self.models = [run.model() for run in runs]
-        self.views = [symmetries(run.record.config.augment) if tta else symmetries("none") for run in runs]
+        self.views = [
+            symmetries(run.record.config.augment) if tta else symmetries("none")
+            for run in runs
+        ]
         if tta and all(len(views) == 1 for views in self.views):
-            raise ConfigError(f"{runs[0].folder} was trained without flips and turns: there is nothing to average over")
+            raise ConfigError(
+                f"{runs[0].folder} was trained without flips and turns: there is nothing to average over"
+            )
 
     @property
     def passes(self) -> int:
         """How many answers an image has."""
-        return sum(model.draws * len(views) for model, views in zip(self.models, self.views, strict=True))
+        return sum(
+            model.draws * len(views)
+            for model, views in zip(self.models, self.views, strict=True)
+        )
 
     def __call__(self, images: np.ndarray) -> tuple[Task, Tensor]:
         """The task, and its outputs (P, N, K) for images (N, C, H, W)."""
         given = []
         for model, views in zip(self.models, self.views, strict=True):
             seen = (view(torch.as_tensor(images)).numpy() for view in views)
-            given.append(torch.cat([image_outputs(model, each, self.device) for each in seen]))
-        return self.runs[0].record.task.joined([run.record.task for run in self.runs[1:]], given)
+            given.append(
+                torch.cat([image_outputs(model, each, self.device) for each in seen])
+            )
+        return self.runs[0].record.task.joined(
+            [run.record.task for run in self.runs[1:]], given
+        )
 
     def of(self, dataset: ShardDataset, rows: np.ndarray) -> tuple[Task, Tensor]:
         """The same for the rows (N,) of a data set."""
-        parts = [self(dataset.images(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)]
+        parts = [
+            self(dataset.images(rows[start : start + _CHUNK]))
+            for start in range(0, len(rows), _CHUNK)
+        ]
         return parts[0][0], torch.cat([outputs for _, outputs in parts], dim=1)

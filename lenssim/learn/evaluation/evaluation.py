@@ -28,10 +28,14 @@ _TABLE = "predictions.csv"
 _JUDGED = 4096  # images that are compared with the training data
 
 
-def evaluation_folder(run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False) -> Path:
+def evaluation_folder(
+    run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
+) -> Path:
     """Where the evaluation of a run, with others and in all symmetries, on a data set is kept."""
     members = f"-with-{_together(others)[:8]}" if others else ""
-    return run.folder / f"evaluation-{dataset.fingerprint[:8]}{members}{'-tta' if tta else ''}"
+    return (
+        run.folder / f"evaluation-{dataset.fingerprint[:8]}{members}{'-tta' if tta else ''}"
+    )
 
 
 def finished_evaluation(
@@ -47,7 +51,10 @@ def finished_evaluation(
         document = read_json(folder / _METRICS)
     except DataError:
         return None
-    if (document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]) != (digest, dataset.fingerprint):
+    if (document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]) != (
+        digest,
+        dataset.fingerprint,
+    ):
         return None
     whole = all((folder / name).is_file() for name in document.get("figures", ()))
     return document if whole and _table_is_whole(folder, document) else None
@@ -90,7 +97,9 @@ def evaluate(
     rows, which = held_out(run, dataset, others)
     say(f"judging {run.folder} on {len(rows)} of {len(dataset)} images: {which}")
     if not len(rows) and which.startswith("all of them"):
-        raise DataError(f"{dataset.folder} holds no image to judge by: {which}; take other images")
+        raise DataError(
+            f"{dataset.folder} holds no image to judge by: {which}; take other images"
+        )
     if not len(rows):
         raise DataError(
             f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
@@ -98,7 +107,9 @@ def evaluate(
         )
     record = run.record
     ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
-    name = record.config.net + (f", {ensemble.passes} answers averaged" if ensemble.passes > 1 else "")
+    name = record.config.net + (
+        f", {ensemble.passes} answers averaged" if ensemble.passes > 1 else ""
+    )
     title = f"{name} on {identify(dataset).title}, {len(rows)} held-out images"
     task, outputs = ensemble.of(dataset, rows)
     found = task.judge(outputs, dataset, rows, title, resamples, seed)
@@ -118,7 +129,12 @@ def evaluate(
         **found.facts,
         "tables": dict(found.tables),
         "metrics": found.metrics,
-        "intervals": {"kind": "bootstrap percentile", "level": 0.95, "resamples": resamples, "seed": seed},
+        "intervals": {
+            "kind": "bootstrap percentile",
+            "level": 0.95,
+            "resamples": resamples,
+            "seed": seed,
+        },
         "versions": versions(),
     }
     folder = evaluation_folder(run, dataset, others, tta)
@@ -126,7 +142,9 @@ def evaluate(
     draws = {f"{name}.png": draw for name, draw in found.figures.items()}
     if (epochs := run.epochs()) and record.result is not None:
         title = f"{record.config.net} trained on {record.data.title}"
-        draws["curves.png"] = partial(curves_figure, epochs, record.task.progress, record.result.best_epoch, title)
+        draws["curves.png"] = partial(
+            curves_figure, epochs, record.task.progress, record.result.best_epoch, title
+        )
     table = _csv({"index": dataset.index[rows], **found.table}).encode()
     document["files"] = {_TABLE: hashlib.sha256(table).hexdigest()}
     document["figures"] = sorted(draws)
@@ -145,7 +163,9 @@ def read_table(folder: Path) -> dict[str, np.ndarray]:
     """
     path = folder / _TABLE
     if not _table_is_whole(folder, read_json(folder / _METRICS)):
-        raise DataError(f"{path} is missing or not the table that lenssim evaluate wrote; repeat lenssim evaluate")
+        raise DataError(
+            f"{path} is missing or not the table that lenssim evaluate wrote; repeat lenssim evaluate"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -163,13 +183,21 @@ def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]
         return {}
     some = rows[:_JUDGED]
     share = float((novelty.p_values(dataset.images(some)) <= novelty.threshold).mean())
-    return {"unlike_training_data": {"share": share, "alarm_rate": novelty.threshold, "n": len(some)}}
+    return {
+        "unlike_training_data": {
+            "share": share,
+            "alarm_rate": novelty.threshold,
+            "n": len(some),
+        }
+    }
 
 
 def _check(run: Run, dataset: ShardDataset) -> None:
     run.record.task.check(dataset)
     if (shown := run.record.config.picture) != dataset.picture:
-        raise DataError(f"{run.folder} was trained on the picture {shown!r}, and is shown {dataset.picture!r}")
+        raise DataError(
+            f"{run.folder} was trained on the picture {shown!r}, and is shown {dataset.picture!r}"
+        )
     if run.record.image_shape != dataset.image_shape:
         raise DataError(
             f"{dataset.folder} has images of {' x '.join(map(str, dataset.image_shape))}; the run {run.folder} takes "
@@ -186,5 +214,7 @@ def _csv(table: Mapping[str, np.ndarray]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table)
     for row in zip(*table.values(), strict=True):
-        writer.writerow(f"{cell:.7g}" if isinstance(cell, np.floating) else cell for cell in row)
+        writer.writerow(
+            f"{cell:.7g}" if isinstance(cell, np.floating) else cell for cell in row
+        )
     return text.getvalue()

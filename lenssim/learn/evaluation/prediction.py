@@ -32,7 +32,10 @@ class Prediction:
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
-        look = {"unlike_training_data": self.unlike, "as_unlike_in_validation": self.novelty}
+        look = {
+            "unlike_training_data": self.unlike,
+            "as_unlike_in_validation": self.novelty,
+        }
         return {"file": self.file, "image": self.image, **self.answer, **look}
 
 
@@ -62,12 +65,23 @@ def predict(
     Raises:
         DataError: A file of the run is damaged or, by default, a file or image cannot be used.
     """
-    ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), run.novelty()
+    ensemble, novelty = (
+        Ensemble([run, *others], pick_device(device), tta=tta),
+        run.novelty(),
+    )
     for path in image_files(files, report):
         shape, shown = run.record.image_shape, run.record.config.picture
-        for pictures in read_pictures(path, shape, shown, extension=extension, note=note, report=report):
+        for pictures in read_pictures(
+            path, shape, shown, extension=extension, note=note, report=report
+        ):
             task, outputs = ensemble(pictures.images)
-            p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
-            for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):
+            p = (
+                novelty.p_values(pictures.images).tolist()
+                if novelty
+                else [None] * len(pictures.images)
+            )
+            for number, answer, own in zip(
+                pictures.numbers.tolist(), task.answers(outputs), p, strict=True
+            ):
                 unlike = own <= novelty.threshold if novelty else None
                 yield Prediction(pictures.file, number, answer, own, unlike)

@@ -13,7 +13,13 @@ from torch.overrides import TorchFunctionMode
 from lenssim.drawing import plain_style
 from lenssim.learn.nets.model import Model
 
-__all__ = ["attributions_figure", "examples_figure", "features_figure", "first_features", "integrated_gradients"]
+__all__ = [
+    "attributions_figure",
+    "examples_figure",
+    "features_figure",
+    "first_features",
+    "integrated_gradients",
+]
 
 _STEPS = 32
 _MAPS = 15
@@ -24,7 +30,9 @@ _GREY = "#777777"
 
 def _panels(count: int, columns: int, title: str) -> tuple[Figure, list]:
     rows = -(-count // columns)
-    figure = Figure(figsize=(1.45 * columns, 1.6 * rows + 0.35), dpi=130, layout="constrained")
+    figure = Figure(
+        figsize=(1.45 * columns, 1.6 * rows + 0.35), dpi=130, layout="constrained"
+    )
     figure.suptitle(title, fontsize=9, color=_GREY)
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for ax in axes:
@@ -62,7 +70,9 @@ class _FirstConvolution(TorchFunctionMode):
     features: Tensor | None = None
 
     @override
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         given = func(*args, **(kwargs or {}))
         if func is nn.functional.conv2d and self.features is None:
             self.features = given
@@ -109,7 +119,9 @@ def integrated_gradients(model: Model, images: Tensor, outputs: Tensor) -> Tenso
 
 
 @plain_style()
-def attributions_figure(images: np.ndarray, shares: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def attributions_figure(
+    images: np.ndarray, shares: np.ndarray, names: Sequence[str], title: str
+) -> Figure:
     """Images (N, C, H, W) above what each pixel adds (N, C, H, W): red speaks for the output, blue against it.
 
     What pixels add is shown smoothed by a Gaussian of one pixel: from one to the next its sign often changes.

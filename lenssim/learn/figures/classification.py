@@ -90,17 +90,30 @@ def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
 def rates_axis(ax: Axes) -> None:
     """False-positive rates, logarithmic from 0.01 on, where good classifiers differ, and true-positive rates."""
     ax.set_xscale("symlog", linthresh=0.01, linscale=0.6)
-    ax.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", "0.01", "0.1", "1"])
+    ax.set(
+        xlim=(0, 1),
+        ylim=(0, 1.01),
+        xticks=[0, 0.01, 0.1, 1],
+        xticklabels=["0", "0.01", "0.1", "1"],
+    )
 
 
 def style_of(k: int) -> dict[str, Any]:
     """Colour and line of the k-th curve."""
-    return {"color": _COLOURS[k % len(_COLOURS)], "linestyle": _STYLES[k % len(_STYLES)], "linewidth": 1.6}
+    return {
+        "color": _COLOURS[k % len(_COLOURS)],
+        "linestyle": _STYLES[k % len(_STYLES)],
+        "linewidth": 1.6,
+    }
 
 
 @plain_style()
 def roc_figure(
-    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], auc: Mapping[str, float | None], title: str
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    auc: Mapping[str, float | None],
+    title: str,
 ) -> Figure:
     """Receiver operating characteristic of each class against the rest and their macro mean.
 
@@ -117,8 +130,18 @@ def roc_figure(
         curves.append(np.interp(grid, false, true))
         ax.plot(false, true, label=f"{name}  AUC {auc[name]:.4f}", **style_of(k))
     if curves:
-        label = f"macro mean  AUC {auc['macro']:.4f}" if auc["macro"] is not None else "mean"
-        ax.plot(grid, np.mean(curves, axis=0), color="black", linewidth=2.4, alpha=0.55, label=label, zorder=1)
+        label = (
+            f"macro mean  AUC {auc['macro']:.4f}" if auc["macro"] is not None else "mean"
+        )
+        ax.plot(
+            grid,
+            np.mean(curves, axis=0),
+            color="black",
+            linewidth=2.4,
+            alpha=0.55,
+            label=label,
+            zorder=1,
+        )
     ax.plot(grid, grid, color=_GREY, linewidth=0.8, linestyle=(0, (2, 3)), label="chance")
     rates_axis(ax)
     ax.legend(loc="best", frameon=False, fontsize=9)
@@ -148,22 +171,40 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
 
 
 @plain_style()
-def curves_figure(epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str) -> Figure:
+def curves_figure(
+    epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str
+) -> Figure:
     """Loss and validation `scores` (name by key) by epoch; the dotted line marks the epoch whose weights are used."""
     figure, (left, right) = axes_of(title, "epoch", "", columns=2)
     x = [row["epoch"] for row in epochs]
     marker = "o" if len(x) < 30 else None
-    for k, (name, label) in enumerate({"train_loss": "training", "val_loss": "validation"}.items()):
-        left.plot(x, [row[name] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k))
+    for k, (name, label) in enumerate(
+        {"train_loss": "training", "val_loss": "validation"}.items()
+    ):
+        left.plot(
+            x,
+            [row[name] for row in epochs],
+            marker=marker,
+            markersize=4,
+            label=label,
+            **style_of(k),
+        )
     left.set(ylabel="loss")
     log_axis(left, "y")
     for k, (key, label) in enumerate(scores.items()):
         right.plot(
-            x, [row[f"val_{key}"] for row in epochs], marker=marker, markersize=4, label=label, **style_of(k + 1)
+            x,
+            [row[f"val_{key}"] for row in epochs],
+            marker=marker,
+            markersize=4,
+            label=label,
+            **style_of(k + 1),
         )
     right.set(ylabel="validation score")
     for ax in (left, right):
-        ax.axvline(best, color=_GREY, linestyle=":", linewidth=1.2, label=f"best epoch: {best}")
+        ax.axvline(
+            best, color=_GREY, linestyle=":", linewidth=1.2, label=f"best epoch: {best}"
+        )
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False, fontsize=9)
     return figure
@@ -177,23 +218,40 @@ def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 @plain_style()
-def calibration_figure(labels: np.ndarray, probabilities: np.ndarray, ece: float, title: str) -> Figure:
+def calibration_figure(
+    labels: np.ndarray, probabilities: np.ndarray, ece: float, title: str
+) -> Figure:
     """Reliability: how often the most probable class is right, against its probability; below, how many samples."""
     bins = calibration_bins(labels, probabilities)
     figure = Figure(figsize=(5.2, 5.4), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     upper.set_title(title, **_TITLE)
     low, high = wilson(bins["accuracy"], bins["count"])
-    upper.plot([0, 1], [0, 1], color=_GREY, linestyle=(0, (2, 3)), linewidth=0.8, label="perfectly calibrated")
+    upper.plot(
+        [0, 1],
+        [0, 1],
+        color=_GREY,
+        linestyle=(0, (2, 3)),
+        linewidth=0.8,
+        label="perfectly calibrated",
+    )
     label = f"this run, ECE {ece:.4f}"
-    style = {"fmt": "o-", "markersize": 4, "capsize": 2, "color": _COLOURS[0], "linewidth": 1.4}
+    style = {
+        "fmt": "o-",
+        "markersize": 4,
+        "capsize": 2,
+        "color": _COLOURS[0],
+        "linewidth": 1.4,
+    }
     error = (bins["accuracy"] - low, high - bins["accuracy"])
     upper.errorbar(bins["confidence"], bins["accuracy"], error, label=label, **style)
     chance = 1 / probabilities.shape[1]
     upper.set(ylabel="share that is right", xlim=(chance - 0.02, 1.01), ylim=(0, 1.02))
     upper.legend(loc="lower right", frameon=False, fontsize=9)
     lower.bar(bins["confidence"], bins["count"], width=0.03, color=_COLOURS[0])
-    lower.set(xlabel="probability of the most probable class", ylabel="samples", yscale="log")
+    lower.set(
+        xlabel="probability of the most probable class", ylabel="samples", yscale="log"
+    )
     lower.yaxis.set_major_formatter("{x:.0f}")
     lower.yaxis.set_minor_formatter(LogFormatter())
     for ax in (upper, lower):

@@ -33,37 +33,59 @@ Table = Mapping[str, np.ndarray]
 
 
 def measure_figures(
-    found: Measured, scores: Mapping[str, Any], dataset: ShardDataset, rows: np.ndarray, preset: str | None, title: str
+    found: Measured,
+    scores: Mapping[str, Any],
+    dataset: ShardDataset,
+    rows: np.ndarray,
+    preset: str | None,
+    title: str,
 ) -> dict[str, Callable[[], Figure]]:
     """Functions that draw the figures of an evaluation, by name, of the rows (N,) of its data set."""
     names = found.names
     kind = _compared(names, preset)
     errors = {
-        name: (own[kind]["value"], own[kind]["low"], own[kind]["high"]) for name, own in scores["targets"].items()
+        name: (own[kind]["value"], own[kind]["low"], own[kind]["high"])
+        for name, own in scores["targets"].items()
     }
     certainty = np.linalg.slogdet(
-        found.posterior.covariance / np.outer(found.posterior.spread, found.posterior.spread)
+        found.posterior.covariance
+        / np.outer(found.posterior.spread, found.posterior.spread)
     )[1]
     order = np.argsort(certainty)
     one = order[len(order) // 2]
 
     def gallery(chosen: np.ndarray, which: str) -> Figure:
         labels = [
-            f"{found.posterior.mean[k, 0]:.3g} ± {found.sigma[k, 0]:.2g}\n({found.truth[k, 0]:.3g})" for k in chosen
+            f"{found.posterior.mean[k, 0]:.3g} ± {found.sigma[k, 0]:.2g}\n({found.truth[k, 0]:.3g})"
+            for k in chosen
         ]
         return examples_figure(
-            dataset.images(rows[chosen]), labels, f"{which}: {names[0]}, and the truth below. {title}"
+            dataset.images(rows[chosen]),
+            labels,
+            f"{which}: {names[0]}, and the truth below. {title}",
         )
 
     def corner() -> Figure:
         drawn = found.posterior.of(np.array([one])).sample(_POINTS, found.seed)[:, 0]
-        return corner_figure(names, drawn, found.truth[one], f"the image of middling certainty. {title}")
+        return corner_figure(
+            names, drawn, found.truth[one], f"the image of middling certainty. {title}"
+        )
 
     return {
-        "errors": partial(errors_figure, _KINDS[kind], {"this run": errors}, _others(kind, names, preset), title),
-        "truth": partial(truth_figure, names, found.truth, found.posterior.mean, found.sigma, title),
+        "errors": partial(
+            errors_figure,
+            _KINDS[kind],
+            {"this run": errors},
+            _others(kind, names, preset),
+            title,
+        ),
+        "truth": partial(
+            truth_figure, names, found.truth, found.posterior.mean, found.sigma, title
+        ),
         "coverage": lambda: coverage_figure(names, found.shares, found.joint_shares, title),
-        "chi2": lambda: distance_figure(found.distance, len(names), found.facts()["chi2_ks"]["p_value"], title),
+        "chi2": lambda: distance_figure(
+            found.distance, len(names), found.facts()["chi2_ks"]["p_value"], title
+        ),
         "ranks": lambda: ranks_figure(names, *found.ranks, DRAWS, title),
         "bins": partial(bins_figure, scores["targets"], title),
         "certain": partial(gallery, order[:_SHOWN], "most certain"),
@@ -72,28 +94,36 @@ def measure_figures(
     }
 
 
-def measure_tables(scores: Mapping[str, Any], preset: str | None) -> dict[str, list[dict[str, str]]]:
+def measure_tables(
+    scores: Mapping[str, Any], preset: str | None
+) -> dict[str, list[dict[str, str]]]:
     """68 % errors, and mean absolute errors, by target, with published ones; bins of each target."""
     tables = {}
     for statistic, kind in _KINDS.items():
-        own = {"": "this run"} | {name: interval_text(target[statistic]) for name, target in scores.items()}
+        own = {"": "this run"} | {
+            name: interval_text(target[statistic]) for name, target in scores.items()
+        }
         others = _others(statistic, tuple(scores), preset)
         lines = [
             {"": source} | {name: f"{values[name]:g}" for name in scores if name in values}
             for source, values in others.items()
         ]
         mean = {"": "the mean of the training samples"} | {
-            name: interval_text(target["mae_of_the_mean"]) for name, target in scores.items()
+            name: interval_text(target["mae_of_the_mean"])
+            for name, target in scores.items()
         }
         tables[f"{kind}s"] = [own, *([mean] if statistic == "mae" else []), *lines]
     for name, target in scores.items():
         tables[f"{name} by its true value"] = [
-            {key: f"{value:.4g}" for key, value in each.items()} for each in target["by_bin"]
+            {key: f"{value:.4g}" for key, value in each.items()}
+            for each in target["by_bin"]
         ]
     return tables
 
 
-def compared_errors(names: Sequence[str], tables: Mapping[str, Table], title: str) -> dict[str, Callable[[], Figure]]:
+def compared_errors(
+    names: Sequence[str], tables: Mapping[str, Table], title: str
+) -> dict[str, Callable[[], Figure]]:
     """68 % errors of all runs by their tables of answers, beside published ones."""
     runs = {}
     for run, table in tables.items():
@@ -111,5 +141,7 @@ def _compared(names: tuple[str, ...], preset: str | None) -> str:
     return next((kind for kind in _KINDS if published(kind, names, preset)), "error_68")
 
 
-def _others(statistic: str, names: tuple[str, ...], preset: str | None) -> dict[str, Mapping[str, float]]:
+def _others(
+    statistic: str, names: tuple[str, ...], preset: str | None
+) -> dict[str, Mapping[str, float]]:
     return {each.source: each.values for each in published(statistic, names, preset)}

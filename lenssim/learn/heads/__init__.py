@@ -11,7 +11,13 @@ from lenssim.learn.heads.point import Point
 
 __all__ = ["HEADS", "NORMAL", "Base", "Head", "head"]
 
-HEADS: dict[str, type[Head]] = {"point": Point, "diagonal": Diagonal, "full": Full, "mixture": Mixture, "flow": Flow}
+HEADS: dict[str, type[Head]] = {
+    "point": Point,
+    "diagonal": Diagonal,
+    "full": Full,
+    "mixture": Mixture,
+    "flow": Flow,
+}
 
 
 def head(name: str, targets: int, base: Base = NORMAL) -> Head:

@@ -83,10 +83,14 @@ class Base:
         """g, or its inverse, and its slope."""
         if not self.knots:
             return at, torch.ones_like(at)
-        ends = torch.tensor([(0.0, 0.0), *self.knots], dtype=at.dtype, device=at.device).T.contiguous()
+        ends = torch.tensor(
+            [(0.0, 0.0), *self.knots], dtype=at.dtype, device=at.device
+        ).T.contiguous()
         x, y = ends.flip(0) if back else ends
         slopes = torch.cat([y.diff() / x.diff(), y[-1:] / x[-1:]])
-        left = (torch.searchsorted(x, at.detach().contiguous(), right=True) - 1).clamp_min(0)
+        left = (torch.searchsorted(x, at.detach().contiguous(), right=True) - 1).clamp_min(
+            0
+        )
         return y[left] + slopes[left] * (at - x[left]), slopes[left]
 
 

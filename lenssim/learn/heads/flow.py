@@ -30,22 +30,33 @@ class Flow(Head):
     @property
     @override
     def outputs(self) -> int:
-        return self._linear.outputs + 2 * self.targets * _SPLINE + self.targets * (self.targets - 1) // 2
+        return (
+            self._linear.outputs
+            + 2 * self.targets * _SPLINE
+            + self.targets * (self.targets - 1) // 2
+        )
 
     @property
     def _linear(self) -> Full:
         return Full(self.targets)
 
-    def _stages(self, outputs: Tensor) -> tuple[MonotonicRQSTransform, Tensor, MonotonicRQSTransform]:
+    def _stages(
+        self, outputs: Tensor
+    ) -> tuple[MonotonicRQSTransform, Tensor, MonotonicRQSTransform]:
         """The first spline, U (..., k, k), and the second spline."""
         k, start = self.targets, self._linear.outputs
         end = start + 2 * k * _SPLINE
         knots = outputs[..., start:end].unflatten(-1, (2, k, _SPLINE))
         first, second = (
-            MonotonicRQSTransform(*knots[..., stage, :, :].split([_BINS, _BINS, _BINS - 1], dim=-1)) for stage in (0, 1)
+            MonotonicRQSTransform(
+                *knots[..., stage, :, :].split([_BINS, _BINS, _BINS - 1], dim=-1)
+            )
+            for stage in (0, 1)
         )
         rows, columns = torch.triu_indices(k, k, offset=1, device=outputs.device)
-        unit = torch.eye(k, dtype=outputs.dtype, device=outputs.device).expand(*outputs.shape[:-1], k, k)
+        unit = torch.eye(k, dtype=outputs.dtype, device=outputs.device).expand(
+            *outputs.shape[:-1], k, k
+        )
         mixing = unit.clone()
         mixing[..., rows, columns] = _MIXING * (outputs[..., end:] / _MIXING).tanh()
         return first, mixing, second
@@ -71,10 +82,15 @@ class Flow(Head):
     def bent(self, outputs: Tensor, z: Tensor) -> Tensor:
         """Targets (..., k) of z (..., k)."""
         first, mixing, second = self._stages(outputs)
-        v = torch.linalg.solve_triangular(mixing, second.inv(z)[..., None], upper=True, unitriangular=True)
+        v = torch.linalg.solve_triangular(
+            mixing, second.inv(z)[..., None], upper=True, unitriangular=True
+        )
         u = first.inv(v[..., 0])
         root = self._linear.root(outputs)
-        return self._linear.mean(outputs) + torch.linalg.solve_triangular(root.mT, u[..., None], upper=True)[..., 0]
+        return (
+            self._linear.mean(outputs)
+            + torch.linalg.solve_triangular(root.mT, u[..., None], upper=True)[..., 0]
+        )
 
     @override
     def mean(self, outputs: Tensor) -> Tensor:
@@ -101,8 +117,15 @@ class Flow(Head):
     def _points(self, outputs: Tensor) -> Tensor:
         """Targets (256, ..., k), evenly drawn."""
         own = outputs.double()
-        even = torch.quasirandom.SobolEngine(self.targets, scramble=True, seed=_SEED).draw(_POINTS, dtype=own.dtype)
-        z = self.base.stretched(torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9))).to(own.device)
+        even = torch.quasirandom.SobolEngine(self.targets, scramble=True, seed=_SEED).draw(
+            _POINTS, dtype=own.dtype
+        )
+        z = self.base.stretched(torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9))).to(
+            own.device
+        )
         return self._all_bent(
-            own, z.reshape(_POINTS, *[1] * (own.ndim - 1), self.targets).expand(-1, *own.shape[:-1], -1)
+            own,
+            z.reshape(_POINTS, *[1] * (own.ndim - 1), self.targets).expand(
+                -1, *own.shape[:-1], -1
+            ),
         )

@@ -30,5 +30,7 @@ class Full(Gaussian):
         diagonal = outputs[..., k : 2 * k].clamp(-LARGEST, LARGEST).exp()
         rows, columns = torch.tril_indices(k, k, offset=-1, device=outputs.device)
         below = outputs.new_zeros(*outputs.shape[:-1], k, k)
-        below[..., rows, columns] = outputs[..., 2 * k : self.outputs].clamp(-_BELOW, _BELOW)
+        below[..., rows, columns] = outputs[..., 2 * k : self.outputs].clamp(
+            -_BELOW, _BELOW
+        )
         return torch.diag_embed(diagonal) + below

@@ -39,8 +39,15 @@ class Gaussian(Head):
     @override
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
         mean = self.mean(outputs.double())
-        normal = torch.randn((draws, *mean.shape), generator=generator, dtype=mean.dtype, device=mean.device)
-        return mean + (self.base.stretched(normal)[..., None, :] @ self._inverse(outputs))[..., 0, :]
+        normal = torch.randn(
+            (draws, *mean.shape), generator=generator, dtype=mean.dtype, device=mean.device
+        )
+        return (
+            mean
+            + (self.base.stretched(normal)[..., None, :] @ self._inverse(outputs))[
+                ..., 0, :
+            ]
+        )
 
     def _inverse(self, outputs: Tensor) -> Tensor:
         root = self.root(outputs.double())

@@ -21,7 +21,9 @@ def standardised(error: Tensor, covariance: Tensor) -> Tensor:
     Axes along which targets are correlated beyond what double precision resolves count with the least it does.
     """
     sigma = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
-    values, axes = torch.linalg.eigh(covariance / (sigma[..., :, None] * sigma[..., None, :]))
+    values, axes = torch.linalg.eigh(
+        covariance / (sigma[..., :, None] * sigma[..., None, :])
+    )
     return (axes.mT @ (error / sigma)[..., None])[..., 0] / values.clamp_min(_LEAST).sqrt()
 
 

@@ -27,7 +27,9 @@ class Mixture(Head):
 
     def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithms of the weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""
-        return outputs[..., :_PARTS].log_softmax(-1), outputs[..., _PARTS:].unflatten(-1, (_PARTS, -1))
+        return outputs[..., :_PARTS].log_softmax(-1), outputs[..., _PARTS:].unflatten(
+            -1, (_PARTS, -1)
+        )
 
     @override
     def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -52,5 +54,7 @@ class Mixture(Head):
         each = self._part.sample(parts, draws, generator)
         shares = weights.exp().reshape(-1, _PARTS)
         chosen = torch.multinomial(shares, draws, replacement=True, generator=generator).mT
-        chosen = chosen.reshape(*each.shape[:-2], 1, 1).expand(*each.shape[:-2], 1, self.targets)
+        chosen = chosen.reshape(*each.shape[:-2], 1, 1).expand(
+            *each.shape[:-2], 1, self.targets
+        )
         return each.gather(-2, chosen)[..., 0, :]

@@ -36,7 +36,11 @@ class _Sky:
 
     def chosen(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Sky":
         """`images` and `targets` where `chosen` (N,)."""
-        return _Sky(torch.where(chosen[:, None, None, None], images, self.images), targets, self.moves)
+        return _Sky(
+            torch.where(chosen[:, None, None, None], images, self.images),
+            targets,
+            self.moves,
+        )
 
 
 _Step = Callable[[_Sky, float, torch.Generator], _Sky]
@@ -44,7 +48,9 @@ _Step = Callable[[_Sky, float, torch.Generator], _Sky]
 
 def _coins(sky: _Sky, generator: torch.Generator) -> Tensor:
     """A random half of the images, (N,)."""
-    return torch.randint(2, (len(sky.images),), generator=generator, dtype=torch.bool).to(sky.images.device)
+    return torch.randint(2, (len(sky.images),), generator=generator, dtype=torch.bool).to(
+        sky.images.device
+    )
 
 
 def _amounts(sky: _Sky, most: float, generator: torch.Generator) -> Tensor:
@@ -70,7 +76,9 @@ def _flips(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     """Mirrored in x, in y, both or neither."""
     for axis, dim in (("x", -1), ("y", -2)):
         coins = _coins(sky, generator)
-        sky = sky.chosen(coins, sky.images.flip(dim), sky.moves.mirrored(sky.targets, coins, axis))
+        sky = sky.chosen(
+            coins, sky.images.flip(dim), sky.moves.mirrored(sky.targets, coins, axis)
+        )
     return sky
 
 
@@ -80,7 +88,9 @@ def _dihedral(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     if sky.images.shape[-1] != sky.images.shape[-2]:
         return sky
     coins = _coins(sky, generator)
-    return sky.chosen(coins, sky.images.transpose(-1, -2), sky.moves.transposed(sky.targets, coins))
+    return sky.chosen(
+        coins, sky.images.transpose(-1, -2), sky.moves.transposed(sky.targets, coins)
+    )
 
 
 def _recentre(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
@@ -89,11 +99,15 @@ def _recentre(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     An edge filled with zeros would tell the network how far the image was moved.
     """
     most, (height, width) = int(amount), sky.images.shape[-2:]
-    x, y = torch.randint(-most, most + 1, (2, len(sky.images)), generator=generator).to(sky.images.device)
+    x, y = torch.randint(-most, most + 1, (2, len(sky.images)), generator=generator).to(
+        sky.images.device
+    )
     rows = (torch.arange(height, device=x.device) - y[:, None]) % height
     columns = (torch.arange(width, device=x.device) - x[:, None]) % width
     image = torch.arange(len(sky.images), device=x.device)
-    moved = sky.images[image[:, None, None], :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+    moved = sky.images[image[:, None, None], :, rows[:, :, None], columns[:, None]].permute(
+        0, 3, 1, 2
+    )
     return _Sky(moved, sky.moves.shifted(sky.targets, x, y), sky.moves)
 
 
@@ -114,15 +128,22 @@ def _poisson(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     share = _amounts(sky, amount, generator)
     counts, peak = share.clamp(min=1e-6) ** -2, _peak(sky.images)
     expected = sky.images.clamp(min=0)
-    drawn = torch.poisson(expected * (counts / peak), generator=_there(sky, generator)) * (peak / counts)
-    return sky.with_images(torch.where(share > 1e-6, sky.images - expected + drawn, sky.images))
+    drawn = torch.poisson(expected * (counts / peak), generator=_there(sky, generator)) * (
+        peak / counts
+    )
+    return sky.with_images(
+        torch.where(share > 1e-6, sky.images - expected + drawn, sky.images)
+    )
 
 
 def _gaussian(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     """Noise of up to `amount` of the peak in every pixel."""
     sigma = _amounts(sky, amount, generator) * _peak(sky.images)
     noise = torch.randn(
-        sky.images.shape, generator=_there(sky, generator), dtype=sky.images.dtype, device=sky.images.device
+        sky.images.shape,
+        generator=_there(sky, generator),
+        dtype=sky.images.dtype,
+        device=sky.images.device,
     )
     return sky.with_images(sky.images + sigma * noise)
 
@@ -134,7 +155,9 @@ def _mask(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
     y, x = torch.rand((2, len(sky.images), 1, 1), generator=generator).to(sky.images)
     rows = torch.arange(height, device=x.device)[:, None] - y * (height - 1)
     columns = torch.arange(width, device=x.device) - x * (width - 1)
-    return sky.with_images(torch.where((rows**2 + columns**2 < radius**2)[:, None], 0, sky.images))
+    return sky.with_images(
+        torch.where((rows**2 + columns**2 < radius**2)[:, None], 0, sky.images)
+    )
 
 
 AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
@@ -162,13 +185,19 @@ class Augmentation:
         self, images: Tensor, generator: torch.Generator, targets: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Changed images (N, C, H, W), and targets (N, T) that changed with them; none in, none out: (N, 0)."""
-        sky = _Sky(images, images.new_zeros((len(images), 0)) if targets is None else targets, self.moves)
+        sky = _Sky(
+            images,
+            images.new_zeros((len(images), 0)) if targets is None else targets,
+            self.moves,
+        )
         for name, amount in self.steps:
             sky = AUGMENTATIONS[name][0](sky, amount, generator)
         return sky.images, sky.targets
 
 
-def augmentation(text: str, targets: Sequence[str] = (), images: Images | None = None) -> Augmentation:
+def augmentation(
+    text: str, targets: Sequence[str] = (), images: Images | None = None
+) -> Augmentation:
     """The augmentation written as `dihedral`, `dihedral+recentre=2+psf`: names of `AUGMENTATIONS`, with amounts.
 
     `ConfigError` for an unknown name, with a suggestion, an impossible amount, and `targets` that cannot follow; how
@@ -196,7 +225,9 @@ def _amount(part: str, number: str) -> float:
     except ValueError:
         amount = -1.0
     if not 0 <= amount < np.inf:
-        raise ConfigError(f"augment: {part!r}: an amount is a number of at least 0, such as psf=1.5")
+        raise ConfigError(
+            f"augment: {part!r}: an amount is a number of at least 0, such as psf=1.5"
+        )
     return amount
 
 
@@ -206,7 +237,9 @@ def _flipped(images: Tensor) -> tuple[Tensor, ...]:
 
 def _views(number: int) -> Callable[[Tensor], Tensor]:
     """View `number` of a square image among its eight: the four flips, and those of its transpose."""
-    return lambda images: _flipped(images.transpose(-1, -2) if number >= 4 else images)[number % 4]
+    return lambda images: _flipped(images.transpose(-1, -2) if number >= 4 else images)[
+        number % 4
+    ]
 
 
 def symmetries(text: str) -> list[Callable[[Tensor], Tensor]]:

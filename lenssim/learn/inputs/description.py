@@ -36,8 +36,17 @@ def describe(dataset: ShardDataset | LiveDataset) -> Images:
     if config.get("kind") != "simulated":
         return Images(dataset.image_shape)
     preset = parse_preset(config["preset"], f"the preset of {dataset.folder}")
-    scenes = draw(preset, np.asarray(dataset.index[:_SCENES]), seed=config["seed"], split=config["split"])
-    names = [component.prefix + "theta_E" for component in scenes.components if component.role == "lens"]
+    scenes = draw(
+        preset,
+        np.asarray(dataset.index[:_SCENES]),
+        seed=config["seed"],
+        split=config["split"],
+    )
+    names = [
+        component.prefix + "theta_E"
+        for component in scenes.components
+        if component.role == "lens"
+    ]
     radii = next((scenes.params[name] for name in names if name in scenes.params), None)
     if radii is not None:
         radii = radii * scenes.deflection_scale()

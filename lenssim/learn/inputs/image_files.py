@@ -79,12 +79,18 @@ def read_pictures(
 
 
 def _read(
-    place: Path | str, image_shape: tuple[int, int, int], picture: str, extension: str | None, report: Report
+    place: Path | str,
+    image_shape: tuple[int, int, int],
+    picture: str,
+    extension: str | None,
+    report: Report,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     path = Path(place)
     name = path.name.lower()
     if is_url(place) and (is_image_name(name) or name.endswith(_SHARDS)):
-        raise DataError(f"{place}: a URL is that of a data set's folder; fetch a single file first")
+        raise DataError(
+            f"{place}: a URL is that of a data set's folder; fetch a single file first"
+        )
     if is_url(place) or path.is_dir():
         yield from _read_dataset(ShardDataset(place, picture=picture), str(place), report)
     elif not path.exists():
@@ -105,9 +111,13 @@ def _read(
         )
 
 
-def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def _read_dataset(
+    dataset: ShardDataset, file: str, report: Report
+) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """The images of a data set, without those of shards that do not hold what was written."""
-    for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]):
+    for shard_rows in np.split(
+        np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]
+    ):
         try:
             dataset.verified_digests(shard_rows[:1])
         except DataError as error:
@@ -128,7 +138,9 @@ def _check_against_record(path: Path) -> None:
     try:
         record = ShardRecord.model_validate(document)
     except ValidationError as error:
-        raise DataError(f"{sidecar} is not the record of a shard: {error.errors()[0]['msg']}") from None
+        raise DataError(
+            f"{sidecar} is not the record of a shard: {error.errors()[0]['msg']}"
+        ) from None
     check_shard(path, record)
 
 
@@ -141,15 +153,21 @@ def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int
         )
 
 
-def _usable(images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report) -> Pictures:
+def _usable(
+    images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report
+) -> Pictures:
     """Those of the images (N, C, H, W) that are fit for a network, as float32."""
     pixels = []
     kept_numbers = []
     for image, number in zip(images, numbers.tolist(), strict=True):
-        where = printable(file) if len(images) == 1 else f"{printable(file)}, image {number}"
+        where = (
+            printable(file) if len(images) == 1 else f"{printable(file)}, image {number}"
+        )
         try:
             pixels.append(as_pixels(image[None], where, may_be_flat=picture != IMAGE)[0])
             kept_numbers.append(number)
         except DataError as error:
             report(Problem(file, number, error))
-    return Pictures(file, np.array(kept_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32))
+    return Pictures(
+        file, np.array(kept_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32)
+    )

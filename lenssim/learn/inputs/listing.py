@@ -18,7 +18,9 @@ __all__ = ["image_files", "is_dataset"]
 _RUN = "run.json"
 
 
-def image_files(places: Iterable[Path | str], report: Report = raise_problem) -> list[Path | str]:
+def image_files(
+    places: Iterable[Path | str], report: Report = raise_problem
+) -> list[Path | str]:
     """List what is to be read: each file and data set as it is, and the files of images in any other folder.
 
     The files of a folder come in the order of their names, by known endings in large or small letters. Names that begin
@@ -42,10 +44,17 @@ def image_files(places: Iterable[Path | str], report: Report = raise_problem) ->
 
 def _expanded(place: Path | str) -> Iterator[Path | str]:
     folder = Path(place)
-    if is_url(place) or str(place).startswith(FOLLOW) or not folder.is_dir() or is_dataset(folder):
+    if (
+        is_url(place)
+        or str(place).startswith(FOLLOW)
+        or not folder.is_dir()
+        or is_dataset(folder)
+    ):
         return iter([place])
     if (folder / _RUN).is_file():
-        raise DataError(f"{folder} is a run, not images; give files of images or a data set after the run")
+        raise DataError(
+            f"{folder} is a run, not images; give files of images or a data set after the run"
+        )
     try:
         paths = sorted(path for path in folder.iterdir() if not is_passed_over(path.name))
     except OSError as error:
@@ -54,7 +63,8 @@ def _expanded(place: Path | str) -> Iterator[Path | str]:
     passed = [path for path in paths if path not in set(images)]
     if not images:
         raise DataError(
-            f"{folder} holds no data set (no {PLAN}) and no images ({', '.join(IMAGE_ENDINGS)}, .h5)" + _content(passed)
+            f"{folder} holds no data set (no {PLAN}) and no images ({', '.join(IMAGE_ENDINGS)}, .h5)"
+            + _content(passed)
         )
     if passed:
         note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(passed)}")
@@ -68,6 +78,8 @@ def is_dataset(folder: Path) -> bool:
 
 def _content(passed: list[Path]) -> str:
     """What else a folder holds, in words: how many of each ending, and how many folders."""
-    counts = Counter("folder" if path.is_dir() else path.suffix or "no ending" for path in passed)
+    counts = Counter(
+        "folder" if path.is_dir() else path.suffix or "no ending" for path in passed
+    )
     texts = [f"{kind} ({count})" for kind, count in counts.most_common()]
     return f"; not read: {', '.join(texts)}" if texts else ""

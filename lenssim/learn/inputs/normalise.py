@@ -14,7 +14,9 @@ from lenssim.errors import unknown
 __all__ = ["NORMALISATIONS", "normalisation"]
 
 _IMAGE = (1, 2, 3)
-_SOFTENING = 10.0  # contrast at which asinh turns from linear to logarithmic: a tenth of the range
+_SOFTENING = (
+    10.0  # contrast at which asinh turns from linear to logarithmic: a tenth of the range
+)
 
 
 def _divide(values: Tensor, scale: Tensor) -> Tensor:
@@ -37,7 +39,9 @@ def maximum(images: Tensor) -> Tensor:
 def standard(images: Tensor) -> Tensor:
     """(x - mean) / standard deviation."""
     shifted = images - images.mean(_IMAGE, keepdim=True)
-    flat = images.amax(_IMAGE, keepdim=True) == images.amin(_IMAGE, keepdim=True)  # rounding may leave a deviation
+    flat = images.amax(_IMAGE, keepdim=True) == images.amin(
+        _IMAGE, keepdim=True
+    )  # rounding may leave a deviation
     deviation = shifted.square().mean(_IMAGE, keepdim=True).sqrt()
     return _divide(shifted, torch.where(flat, 0, deviation))
 

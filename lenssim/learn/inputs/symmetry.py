@@ -22,15 +22,24 @@ class Moves:
     changes the sign of the first components. Other numbers stay. `pixel_scale` [arcsec] is for shifts.
     """
 
-    def __init__(self, columns: Sequence[str] = (), pixel_scale: float | None = None) -> None:
+    def __init__(
+        self, columns: Sequence[str] = (), pixel_scale: float | None = None
+    ) -> None:
         self.columns, self.pixel_scale = tuple(columns), pixel_scale
         place = [_PLACE.match(name) for name in columns]
         spin = [_SPIN_2.match(name) for name in columns]
         self.axes = {axis: [bool(own and own[2] == axis) for own in place] for axis in "xy"}
         self.components = {k: [bool(own and own[3] == k) for own in spin] for k in "12"}
         partner = [own[1] + {"x": "y", "y": "x"}[own[2]] if own else None for own in place]
-        self.order = [self.columns.index(other) if other in self.columns else k for k, other in enumerate(partner)]
-        self.alone = [name for name, other in zip(columns, partner, strict=True) if other and other not in columns]
+        self.order = [
+            self.columns.index(other) if other in self.columns else k
+            for k, other in enumerate(partner)
+        ]
+        self.alone = [
+            name
+            for name, other in zip(columns, partner, strict=True)
+            if other and other not in columns
+        ]
 
     def check_turns(self, what: str, *, transposes: bool) -> None:
         """`ConfigError` if a target cannot follow an augmentation, `what`, that mirrors or also transposes."""
@@ -48,7 +57,9 @@ class Moves:
     def check_shifts(self, what: str) -> None:
         """`ConfigError` if a target is a place, and how large pixels are is not known."""
         if self.pixel_scale is None and any(self.axes["x"] + self.axes["y"]):
-            raise ConfigError(f"augment: {what} moves places by pixels, and these data do not say how large a pixel is")
+            raise ConfigError(
+                f"augment: {what} moves places by pixels, and these data do not say how large a pixel is"
+            )
 
     def mirrored(self, targets: Tensor, chosen: Tensor, axis: str) -> Tensor:
         """Targets of images (N,) that are `chosen` to be mirrored along `axis`, x or y."""
@@ -60,11 +71,14 @@ class Moves:
     def transposed(self, targets: Tensor, chosen: Tensor) -> Tensor:
         """Targets of images (N,) that are `chosen` to have x and y exchanged."""
         odd = targets.new_tensor(self.components["1"], dtype=torch.bool)
-        return torch.where(chosen[:, None], torch.where(odd, -targets, targets)[:, self.order], targets)
+        return torch.where(
+            chosen[:, None], torch.where(odd, -targets, targets)[:, self.order], targets
+        )
 
     def shifted(self, targets: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Targets of images moved by x, y (N,) pixels."""
         steps = sum(
-            pixels.to(targets)[:, None] * targets.new_tensor(self.axes[axis]) for axis, pixels in (("x", x), ("y", y))
+            pixels.to(targets)[:, None] * targets.new_tensor(self.axes[axis])
+            for axis, pixels in (("x", x), ("y", y))
         )
         return targets + steps * (self.pixel_scale or 0.0)

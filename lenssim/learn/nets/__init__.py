@@ -52,7 +52,9 @@ def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Modu
     nets = import_module(f"{__name__}.{module}")
     smallest, (_, height, width) = getattr(nets, "SMALLEST", 1), images.shape
     if min(height, width) < smallest:
-        raise ConfigError(f"the net {name} takes stamps of {smallest} pixels and more, got {height} x {width}")
+        raise ConfigError(
+            f"the net {name} takes stamps of {smallest} pixels and more, got {height} x {width}"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return nets.build(images, outputs, *filter(None, [member]))
@@ -60,4 +62,6 @@ def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Modu
 
 def parameter_count(net: nn.Module) -> int:
     """Number of trained parameters."""
-    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    return sum(
+        parameter.numel() for parameter in net.parameters() if parameter.requires_grad
+    )

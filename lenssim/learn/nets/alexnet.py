@@ -10,7 +10,13 @@ from lenssim.learn.inputs.description import Images
 
 __all__ = ["SMALLEST", "build"]
 
-_CONVOLUTIONS = ((64, 5, 2, True), (192, 5, 1, True), (384, 3, 1, False), (384, 3, 1, False), (256, 3, 1, True))
+_CONVOLUTIONS = (
+    (64, 5, 2, True),
+    (192, 5, 1, True),
+    (384, 3, 1, False),
+    (384, 3, 1, False),
+    (256, 3, 1, True),
+)
 _GRID = 4  # cells a side of the last map, which 64 pixels leave
 _FEATURES = 4096
 _MOMENTUM = 0.01  # of the newest batch: the published 0.99 is of what was before

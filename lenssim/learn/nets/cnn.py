@@ -31,7 +31,9 @@ class CNN(nn.Sequential):
 
     def __init__(self, channels: int, outputs: int) -> None:
         layers: list[nn.Module] = []
-        for (before, width), convolutions in zip(pairwise((channels, *_WIDTHS)), _CONVOLUTIONS, strict=True):
+        for (before, width), convolutions in zip(
+            pairwise((channels, *_WIDTHS)), _CONVOLUTIONS, strict=True
+        ):
             for k in range(convolutions):
                 layers += [
                     nn.Conv2d(width if k else before, width, 3, padding=1, bias=False),

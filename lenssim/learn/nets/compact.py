@@ -24,7 +24,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_convolution(width, width), nn.ReLU(inplace=True), *_convolution(width, width))
+        self.layers = nn.Sequential(
+            *_convolution(width, width), nn.ReLU(inplace=True), *_convolution(width, width)
+        )
         nn.init.zeros_(self.layers[-1].weight)
 
     @override
@@ -61,7 +63,10 @@ class Compact(nn.Module):
         features, seen = images.contiguous(memory_format=torch.channels_last), []
         for stage in self.stages:
             features = stage(features)
-            seen += [adaptive_avg_pool2d(features, 1), adaptive_max_pool2d(features, 1)]  # amax takes longer backwards
+            seen += [
+                adaptive_avg_pool2d(features, 1),
+                adaptive_max_pool2d(features, 1),
+            ]  # amax takes longer backwards
         return self.head(torch.cat(seen, dim=1).flatten(1))
 
 

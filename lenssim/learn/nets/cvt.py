@@ -10,7 +10,11 @@ from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 
 __all__ = ["SMALLEST", "CvT", "build"]
 
-_STAGES = ((54, 7, 4, 1, 1), (162, 3, 2, 2, 3), (324, 3, 2, 10, 4))  # width, kernel, stride, depth, heads
+_STAGES = (
+    (54, 7, 4, 1, 1),
+    (162, 3, 2, 2, 3),
+    (324, 3, 2, 10, 4),
+)  # width, kernel, stride, depth, heads
 _HEAD_DIM = 64
 _MLP = 4
 SMALLEST = 16  # pixels a side
@@ -49,7 +53,9 @@ class _ChannelNorm(nn.LayerNorm):
 
 def _projection(width: int, out: int, step: int) -> nn.Sequential:
     """Depthwise convolution, batch norm, pointwise convolution."""
-    return nn.Sequential(_Depthwise(width, step), nn.BatchNorm2d(width), _Pointwise(width, out, bias=False))
+    return nn.Sequential(
+        _Depthwise(width, step), nn.BatchNorm2d(width), _Pointwise(width, out, bias=False)
+    )
 
 
 class _Attention(nn.Module):
@@ -65,7 +71,9 @@ class _Attention(nn.Module):
     @override
     def forward(self, features: Tensor) -> Tensor:
         parts = self.queries(features), *self.keys_values(features).chunk(2, dim=1)
-        q, k, v = (split_heads(part.flatten(2).transpose(1, 2), self.heads) for part in parts)
+        q, k, v = (
+            split_heads(part.flatten(2).transpose(1, 2), self.heads) for part in parts
+        )
         attended = join_heads(scaled_dot_product_attention(q, k, v))
         return self.out(attended.transpose(1, 2).unflatten(-1, features.shape[2:]))
 
@@ -79,15 +87,24 @@ class CvT(nn.Sequential):
     def __init__(self, channels: int, outputs: int) -> None:
         layers: list[nn.Module] = []
         for width, kernel, stride, depth, heads in _STAGES:
-            layers += [nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2), _ChannelNorm(width)]
+            layers += [
+                nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2),
+                _ChannelNorm(width),
+            ]
             for _ in range(depth):
-                mlp = _Pointwise(width, _MLP * width), nn.GELU(), _Pointwise(_MLP * width, width)
+                mlp = (
+                    _Pointwise(width, _MLP * width),
+                    nn.GELU(),
+                    _Pointwise(_MLP * width, width),
+                )
                 layers += [
                     Residual(_ChannelNorm(width), _Attention(width, heads)),
                     Residual(_ChannelNorm(width), *mlp),
                 ]
             channels = width
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
+        super().__init__(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs)
+        )
 
 
 def build(images: Images, outputs: int) -> nn.Module:

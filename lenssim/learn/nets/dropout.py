@@ -12,10 +12,21 @@ from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
 
-__all__ = ["Concrete", "Dropout", "add_dropout", "dropout_rates", "dropouts", "parse_dropout", "penalty", "thinned"]
+__all__ = [
+    "Concrete",
+    "Dropout",
+    "add_dropout",
+    "dropout_rates",
+    "dropouts",
+    "parse_dropout",
+    "penalty",
+    "thinned",
+]
 
 _FIRST = 0.1  # rate that learning starts from
-_TEMPERATURE = 0.1  # of the concrete distribution, which is differentiable where Bernoulli's is not
+_TEMPERATURE = (
+    0.1  # of the concrete distribution, which is differentiable where Bernoulli's is not
+)
 _LENGTH_SCALE = 1e-4  # l of the weights' prior
 _FEWEST = 8  # inputs of a layer that can do without some; below, they are the image itself
 _TINY = 1e-7
@@ -81,7 +92,10 @@ class Concrete(Dropout):
         """
         rate = self.rate
         entropy = -(rate * rate.log() + (1 - rate) * (1 - rate).log())
-        return _LENGTH_SCALE**2 * layer.weight.square().sum() / (2 * (1 - rate)) - self.inputs * entropy
+        return (
+            _LENGTH_SCALE**2 * layer.weight.square().sum() / (2 * (1 - rate))
+            - self.inputs * entropy
+        )
 
 
 def parse_dropout(text: str) -> float | None:
@@ -93,7 +107,9 @@ def parse_dropout(text: str) -> float | None:
     except ValueError:
         rate = -1.0
     if not 0 <= rate < 1:
-        raise ConfigError(f"dropout: give a rate from 0 to below 1, or concrete to have it learned; got {text!r}")
+        raise ConfigError(
+            f"dropout: give a rate from 0 to below 1, or concrete to have it learned; got {text!r}"
+        )
     return rate
 
 
@@ -109,9 +125,15 @@ def add_dropout(net: nn.Module, text: str) -> None:
     for layer in list(net.modules()):
         if not isinstance(layer, nn.Conv2d | nn.Linear):
             continue
-        inputs, axis = (layer.in_channels, 1) if isinstance(layer, nn.Conv2d) else (layer.in_features, -1)
+        inputs, axis = (
+            (layer.in_channels, 1)
+            if isinstance(layer, nn.Conv2d)
+            else (layer.in_features, -1)
+        )
         if inputs >= _FEWEST:
-            layer.add_module("dropout", Concrete(inputs, axis) if rate is None else Dropout(rate, axis))
+            layer.add_module(
+                "dropout", Concrete(inputs, axis) if rate is None else Dropout(rate, axis)
+            )
             layer.register_forward_pre_hook(_thin)
 
 
@@ -131,7 +153,11 @@ def dropout_rates(net: nn.Module) -> dict[str, float]:
 
 def penalty(net: nn.Module) -> Tensor:
     """Sum of the prices of all learned rates, to be added to the loss of all training samples; 0 without any."""
-    learned = [layer for layer in net.modules() if isinstance(getattr(layer, "dropout", None), Concrete)]
+    learned = [
+        layer
+        for layer in net.modules()
+        if isinstance(getattr(layer, "dropout", None), Concrete)
+    ]
     prices = [layer.dropout.price(layer) for layer in learned]
     return torch.stack(prices).sum() if prices else torch.zeros(())
 

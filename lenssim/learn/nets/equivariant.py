@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from lenssim.learn.inputs.description import Images
 
-__all__ = ["GROUPS", "SMALLEST", "GroupConvolution", "Halve", "Lifting", "build", "harmonics", "matrices"]
+__all__ = [
+    "GROUPS",
+    "SMALLEST",
+    "GroupConvolution",
+    "Halve",
+    "Lifting",
+    "build",
+    "harmonics",
+    "matrices",
+]
 
 GROUPS = {"C4": (4, False), "C8": (8, False), "D4": (4, True)}  # rotations, reflections
 SMALLEST = 8  # pixels a side
@@ -29,7 +38,11 @@ def matrices(group: str) -> np.ndarray:
     """Elements of the group as matrices (n, 2, 2) that act on (x, y): rotations, then the same after y -> -y."""
     rotations, reflections = GROUPS[group]
     angles = 2 * np.pi * np.arange(rotations) / rotations
-    turns = np.moveaxis(np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), -1, 0)
+    turns = np.moveaxis(
+        np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]),
+        -1,
+        0,
+    )
     return np.concatenate([turns, turns @ np.diag([1, -1])]) if reflections else turns
 
 
@@ -48,8 +61,12 @@ def harmonics(group: str, size: int = _KERNEL) -> np.ndarray:
         for ring in range((size + 1) // 2):
             profile = np.exp(-0.5 * ((radius - ring) / _RING_WIDTH) ** 2)
             for m in range(2 * ring + 1):
-                at_centre = profile * (radius > 0.5) if m else profile  # a direction has no value at the centre
-                basis += [at_centre * np.cos(m * angle)] + ([at_centre * np.sin(m * angle)] if m else [])
+                at_centre = (
+                    profile * (radius > 0.5) if m else profile
+                )  # a direction has no value at the centre
+                basis += [at_centre * np.cos(m * angle)] + (
+                    [at_centre * np.sin(m * angle)] if m else []
+                )
         filters.append([one / np.linalg.norm(one) for one in basis])
     return np.array(filters)
 
@@ -66,14 +83,18 @@ class Lifting(nn.Module):
 
     def __init__(self, group: str, channels: int, fields: int) -> None:
         super().__init__()
-        self.register_buffer("basis", torch.tensor(harmonics(group), dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "basis", torch.tensor(harmonics(group), dtype=torch.float32), persistent=False
+        )
         shape = (fields, channels, self.basis.shape[1])
         self.weight = nn.Parameter(torch.randn(shape) * math.sqrt(2 / math.prod(shape[1:])))
 
     @override
     def forward(self, images: Tensor) -> Tensor:
         filters = torch.einsum("kcb,gbyx->kgcyx", self.weight, self.basis).flatten(0, 1)
-        return nn.functional.conv2d(images, filters, padding="same").unflatten(1, (-1, len(self.basis)))
+        return nn.functional.conv2d(images, filters, padding="same").unflatten(
+            1, (-1, len(self.basis))
+        )
 
 
 class GroupConvolution(nn.Module):
@@ -81,15 +102,24 @@ class GroupConvolution(nn.Module):
 
     def __init__(self, group: str, before: int, fields: int) -> None:
         super().__init__()
-        self.register_buffer("basis", torch.tensor(harmonics(group), dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "basis", torch.tensor(harmonics(group), dtype=torch.float32), persistent=False
+        )
         self.register_buffer("quotients", torch.tensor(_quotients(group)), persistent=False)
         n, functions = self.basis.shape[:2]
-        self.weight = nn.Parameter(torch.randn(fields, before, n, functions) * math.sqrt(2 / (before * n * functions)))
+        self.weight = nn.Parameter(
+            torch.randn(fields, before, n, functions)
+            * math.sqrt(2 / (before * n * functions))
+        )
 
     @override
     def forward(self, features: Tensor) -> Tensor:
         turned = self.weight[:, :, self.quotients]  # (L, K, g, h, B)
-        filters = torch.einsum("lkghb,gbyx->lgkhyx", turned, self.basis).flatten(2, 3).flatten(0, 1)
+        filters = (
+            torch.einsum("lkghb,gbyx->lgkhyx", turned, self.basis)
+            .flatten(2, 3)
+            .flatten(0, 1)
+        )
         convolved = nn.functional.conv2d(features.flatten(1, 2), filters, padding="same")
         return convolved.unflatten(1, (-1, len(self.basis)))
 
@@ -102,7 +132,9 @@ class Halve(nn.Module):
         flat = features.flatten(0, 2)[:, None]
         for axis in (2, 3):
             taps = [1.0, 3.0, 3.0, 1.0] if flat.shape[axis] % 2 == 0 else [1.0, 2.0, 1.0]
-            kernel = flat.new_tensor(taps).unflatten(0, (-1, 1) if axis == 2 else (1, -1))[None, None] / sum(taps)
+            kernel = flat.new_tensor(taps).unflatten(0, (-1, 1) if axis == 2 else (1, -1))[
+                None, None
+            ] / sum(taps)
             step, edge = ((2, 1), (1, 0)) if axis == 2 else ((1, 2), (0, 1))
             flat = nn.functional.conv2d(flat, kernel, stride=step, padding=edge)
         return flat[:, 0].unflatten(0, features.shape[:3])
@@ -122,7 +154,11 @@ def build(images: Images, outputs: int, group: str) -> nn.Module:
     fields = [total // len(matrices(group)) for total in _CHANNELS]
     layers: list[nn.Module] = []
     for k, after in enumerate(fields):
-        convolution = GroupConvolution(group, fields[k - 1], after) if k else Lifting(group, images.shape[0], after)
+        convolution = (
+            GroupConvolution(group, fields[k - 1], after)
+            if k
+            else Lifting(group, images.shape[0], after)
+        )
         layers += [convolution, nn.BatchNorm3d(after), nn.ReLU()]
         if k in _POOLED:
             layers.append(Halve())

@@ -54,8 +54,13 @@ def to_source(images: Tensor, radii: Tensor) -> Tensor:
     four pixels around that place; a pixel of the source plane is the mean of the light it got, 0 if it got none.
     """
     n, channels, height, width = images.shape
-    radii = radii.to(images.dtype)  # half-precision numbers would not tell neighbouring pixels apart
-    y = torch.arange(height, dtype=radii.dtype, device=radii.device)[:, None] - (height - 1) / 2
+    radii = radii.to(
+        images.dtype
+    )  # half-precision numbers would not tell neighbouring pixels apart
+    y = (
+        torch.arange(height, dtype=radii.dtype, device=radii.device)[:, None]
+        - (height - 1) / 2
+    )
     x = torch.arange(width, dtype=radii.dtype, device=radii.device) - (width - 1) / 2
     scale = 1 - radii / torch.sqrt(x**2 + y**2 + _SOFTENING)
     place_y, place_x = scale * y + (height - 1) / 2, scale * x + (width - 1) / 2
@@ -69,7 +74,9 @@ def to_source(images: Tensor, radii: Tensor) -> Tensor:
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             target = torch.where(inside, row * width + column, 0).long()
             part = carried * torch.where(inside, weight, 0)[:, None]
-            light = light.scatter_add(2, target[:, None].expand_as(part).flatten(2), part.flatten(2))
+            light = light.scatter_add(
+                2, target[:, None].expand_as(part).flatten(2), part.flatten(2)
+            )
     weights = light[:, -1:]
     return (light[:, :-1] / (weights + _SOFTENING)).unflatten(2, (height, width))
 
@@ -89,9 +96,16 @@ class _Tokens(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         (down, right), (height, width) = self.shift, images.shape[2:]
         wide = nn.functional.pad(images, (right, right, down, down))
-        shifts = [wide[:, :, y : y + height, x : x + width] for y in (0, 2 * down) for x in (0, 2 * right)]
+        shifts = [
+            wide[:, :, y : y + height, x : x + width]
+            for y in (0, 2 * down)
+            for x in (0, 2 * right)
+        ]
         patches = self.norm(self.embed(_patches(torch.cat([images, *shifts], dim=1))))
-        return torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1) + self.position
+        return (
+            torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1)
+            + self.position
+        )
 
 
 def _patches(images: Tensor) -> Tensor:
@@ -105,7 +119,9 @@ class _Block(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.out = (nn.Linear(_DIM, _DIM) for _ in range(4))
+        self.query, self.key, self.value, self.out = (
+            nn.Linear(_DIM, _DIM) for _ in range(4)
+        )
         self.temperature = nn.Parameter(torch.tensor(math.sqrt(_DIM / _HEADS)))
         self.attended, self.norm = nn.LayerNorm(_DIM), nn.LayerNorm(_DIM)
         self.dropout = nn.Dropout(_DROPOUT)
@@ -119,7 +135,9 @@ class _Block(nn.Module):
     def forward(self, observed: Tensor, values: Tensor) -> Tensor:
         q, k = (split_heads(layer(observed), _HEADS) for layer in (self.query, self.key))
         alike = q @ k.transpose(-2, -1) / self.temperature
-        alike = alike.masked_fill(torch.eye(alike.shape[-1], dtype=torch.bool, device=alike.device), -torch.inf)
+        alike = alike.masked_fill(
+            torch.eye(alike.shape[-1], dtype=torch.bool, device=alike.device), -torch.inf
+        )
         mixed = self.dropout(alike.softmax(-1)) @ split_heads(self.value(values), _HEADS)
         tokens = self.attended(values + self.dropout(self.out(join_heads(mixed))))
         return self.norm(tokens + self.dropout(self.feed_forward(tokens)))
@@ -132,12 +150,20 @@ class Lensformer(nn.Module):
     radius in pixels.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], radii: tuple[float, float], outputs: int) -> None:
+    def __init__(
+        self, channels: int, size: tuple[int, int], radii: tuple[float, float], outputs: int
+    ) -> None:
         super().__init__()
         self.size, self.radii = size, radii
-        patch, self.grid = tuple(side // _PATCHES for side in size), tuple(min(side, _GRID) for side in size)
+        patch, self.grid = (
+            tuple(side // _PATCHES for side in size),
+            tuple(min(side, _GRID) for side in size),
+        )
         flat = _TOKENS * _DIM
-        self.image_tokens, self.source_tokens = _Tokens(channels, patch), _Tokens(channels, patch)
+        self.image_tokens, self.source_tokens = (
+            _Tokens(channels, patch),
+            _Tokens(channels, patch),
+        )
         self.encoder, self.decoder = _Block(), _Block()
         self.physics = nn.Linear(flat, self.grid[0] * self.grid[1])
         widths = (flat, _HIDDEN, _HIDDEN, _HIDDEN, _HIDDEN)
@@ -151,10 +177,14 @@ class Lensformer(nn.Module):
     def einstein_radii(self, tokens: Tensor) -> Tensor:
         """Einstein radii (N, H, W), in pixels, from the encoded tokens of the images."""
         low, high = self.radii
-        radii = low + (high - low) * self.physics(tokens.flatten(1)).sigmoid().unflatten(1, self.grid)
+        radii = low + (high - low) * self.physics(tokens.flatten(1)).sigmoid().unflatten(
+            1, self.grid
+        )
         if self.grid == self.size:
             return radii
-        return nn.functional.interpolate(radii[:, None], self.size, mode="bilinear", align_corners=False)[:, 0]
+        return nn.functional.interpolate(
+            radii[:, None], self.size, mode="bilinear", align_corners=False
+        )[:, 0]
 
     @override
     def forward(self, images: Tensor) -> Tensor:
@@ -170,4 +200,8 @@ def build(images: Images, outputs: int) -> nn.Module:
     `ConfigError` for stamps too small for their rings.
     """
     radii = radius_range(images)
-    return padded(images.shape, _PATCHES, lambda size: Lensformer(images.shape[0], size, radii, outputs))
+    return padded(
+        images.shape,
+        _PATCHES,
+        lambda size: Lensformer(images.shape[0], size, radii, outputs),
+    )

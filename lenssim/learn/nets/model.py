@@ -16,7 +16,14 @@ from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import build_net
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
 
-__all__ = ["Model", "image_outputs", "load_weights", "outputs", "read_checkpoint", "read_tensors"]
+__all__ = [
+    "Model",
+    "image_outputs",
+    "load_weights",
+    "outputs",
+    "read_checkpoint",
+    "read_tensors",
+]
 
 _PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
@@ -58,7 +65,10 @@ class Model(nn.Module):
             return self.net(seen)[None]
         given = []
         for draw in range(self.draws):
-            with thinned(self.net, int(np.random.SeedSequence((self.seed, draw)).generate_state(1)[0])):
+            with thinned(
+                self.net,
+                int(np.random.SeedSequence((self.seed, draw)).generate_state(1)[0]),
+            ):
                 given.append(self.net(seen))
         return torch.stack(given)
 
@@ -66,8 +76,12 @@ class Model(nn.Module):
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint that training wrote; `DataError` as of `read_tensors`, and if it holds no weights."""
     checkpoint = read_tensors(path)
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise DataError(f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict")
+    if not isinstance(checkpoint, dict) or not isinstance(
+        checkpoint.get("state_dict"), dict
+    ):
+        raise DataError(
+            f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict"
+        )
     return checkpoint
 
 
@@ -77,11 +91,15 @@ def read_tensors(path: Path) -> Any:
     `DataError` if it is missing, damaged, no checkpoint, or wants more than tensors and numbers.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist: a training writes it at the end of its first epoch")
+        raise DataError(
+            f"{path} does not exist: a training writes it at the end of its first epoch"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise DataError(f"{path} is no checkpoint of tensors and numbers alone; it was not read further") from None
+        raise DataError(
+            f"{path} is no checkpoint of tensors and numbers alone; it was not read further"
+        ) from None
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
@@ -93,9 +111,15 @@ def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
     `partly`: those of another shape, as of a head with more outputs, are left as the model has them.
     """
     stored = read_checkpoint(path)["state_dict"]
-    weights = {key.removeprefix(_PREFIX): value for key, value in stored.items() if key.startswith(_PREFIX)}
+    weights = {
+        key.removeprefix(_PREFIX): value
+        for key, value in stored.items()
+        if key.startswith(_PREFIX)
+    }
     own = model.state_dict()
-    reshaped = [key for key in own if key in weights and own[key].shape != weights[key].shape]
+    reshaped = [
+        key for key in own if key in weights and own[key].shape != weights[key].shape
+    ]
     wrong = sorted(set(own) ^ set(weights)) or ([] if partly else reshaped)
     if wrong:
         raise DataError(
@@ -105,9 +129,17 @@ def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
     model.load_state_dict(weights | {key: own[key] for key in reshaped})
 
 
-def outputs(model: Model, dataset: ShardDataset | LiveDataset, rows: np.ndarray, device: torch.device) -> Tensor:
+def outputs(
+    model: Model,
+    dataset: ShardDataset | LiveDataset,
+    rows: np.ndarray,
+    device: torch.device,
+) -> Tensor:
     """Outputs (P, N, K), on the CPU, for the rows (N,) of a data set."""
-    chunks = (dataset.images(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    chunks = (
+        dataset.images(rows[start : start + _CHUNK])
+        for start in range(0, len(rows), _CHUNK)
+    )
     return torch.cat([image_outputs(model, images, device) for images in chunks], dim=1)
 
 
@@ -116,7 +148,13 @@ def image_outputs(model: Model, images: np.ndarray, device: torch.device) -> Ten
     """Outputs (P, N, K), on the CPU, for images (N, C, H, W)."""
     model = model.to(device).eval()
     parts = [
-        model.passes(torch.as_tensor(images[start : start + _BATCH], dtype=torch.float32, device=device)).float().cpu()
+        model.passes(
+            torch.as_tensor(
+                images[start : start + _BATCH], dtype=torch.float32, device=device
+            )
+        )
+        .float()
+        .cpu()
         for start in range(0, len(images), _BATCH)
     ]
     return torch.cat(parts, dim=1)

@@ -7,7 +7,11 @@ from torch import nn
 __all__ = ["padded"]
 
 
-def padded(shape: tuple[int, int, int], multiple: int, build: Callable[[tuple[int, int]], nn.Module]) -> nn.Module:
+def padded(
+    shape: tuple[int, int, int],
+    multiple: int,
+    build: Callable[[tuple[int, int]], nn.Module],
+) -> nn.Module:
     """`build((H, W))` for images (N, C, H, W) of `shape`, with zeros on all sides up to the next multiple of pixels."""
     missing = [-side % multiple for side in shape[1:]]
     net = build((shape[1] + missing[0], shape[2] + missing[1]))

@@ -24,7 +24,11 @@ def check(name: str) -> None:
 
 
 def _far(name: str) -> Exception:
-    message = str(unknown("model of timm", name, timm.list_models())).split("known are")[0].rstrip()
+    message = (
+        str(unknown("model of timm", name, timm.list_models()))
+        .split("known are")[0]
+        .rstrip()
+    )
     return ConfigError(f"{message} timm.list_models() lists them all")
 
 
@@ -39,16 +43,26 @@ def build(images: Images, outputs: int, name: str) -> nn.Module:
     sized = timm.get_pretrained_cfg(name).fixed_input_size
     try:
         if sized:
-            net = padded(images.shape, _GRID, lambda size: timm.create_model(name, img_size=size, **options))
+            net = padded(
+                images.shape,
+                _GRID,
+                lambda size: timm.create_model(name, img_size=size, **options),
+            )
         else:
             net = timm.create_model(name, **options)
         with torch.inference_mode():
             shape = tuple(net.eval()(torch.zeros(2, *images.shape)).shape)
     except Exception as error:  # timm's models raise what they like
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"the net timm:{name} cannot take stamps of {height} x {width} pixels: {reason}") from None
+        raise ConfigError(
+            f"the net timm:{name} cannot take stamps of {height} x {width} pixels: {reason}"
+        ) from None
     if shape != (2, outputs):
-        raise ConfigError(f"timm:{name} is no classifier: it gives {shape[1:]} numbers an image, not {outputs}")
+        raise ConfigError(
+            f"timm:{name} is no classifier: it gives {shape[1:]} numbers an image, not {outputs}"
+        )
     if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
-        net.to(memory_format=torch.channels_last)  # convolutions: up to twice as fast on CPUs, transformers slower
+        net.to(
+            memory_format=torch.channels_last
+        )  # convolutions: up to twice as fast on CPUs, transformers slower
     return net.train()

@@ -23,8 +23,13 @@ class _Attention(nn.Module):
 
     @override
     def forward(self, tokens: Tensor) -> Tensor:
-        q, k, v = (split_heads(part, _HEADS) for part in self.queries_keys_values(tokens).chunk(3, dim=-1))
-        attended = scaled_dot_product_attention(q, k, v, dropout_p=_DROPOUT if self.training else 0.0)
+        q, k, v = (
+            split_heads(part, _HEADS)
+            for part in self.queries_keys_values(tokens).chunk(3, dim=-1)
+        )
+        attended = scaled_dot_product_attention(
+            q, k, v, dropout_p=_DROPOUT if self.training else 0.0
+        )
         return self.out(join_heads(attended))
 
 
@@ -37,14 +42,25 @@ class ViT(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], outputs: int) -> None:
         super().__init__()
         pixels, tokens = channels * _PATCH**2, 1 + size[0] * size[1] // _PATCH**2
-        self.embed = nn.Sequential(nn.LayerNorm(pixels), nn.Linear(pixels, _DIM), nn.LayerNorm(_DIM))
+        self.embed = nn.Sequential(
+            nn.LayerNorm(pixels), nn.Linear(pixels, _DIM), nn.LayerNorm(_DIM)
+        )
         self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, _DIM))
         self.position = nn.Parameter(0.02 * torch.randn(1, tokens, _DIM))
         self.dropout = nn.Dropout(_DROPOUT)
         layers = []
         for _ in range(_DEPTH):
-            mlp = nn.Linear(_DIM, _MLP), nn.GELU(), nn.Dropout(_DROPOUT), nn.Linear(_MLP, _DIM), nn.Dropout(_DROPOUT)
-            layers += [Residual(nn.LayerNorm(_DIM), _Attention()), Residual(nn.LayerNorm(_DIM), *mlp)]
+            mlp = (
+                nn.Linear(_DIM, _MLP),
+                nn.GELU(),
+                nn.Dropout(_DROPOUT),
+                nn.Linear(_MLP, _DIM),
+                nn.Dropout(_DROPOUT),
+            )
+            layers += [
+                Residual(nn.LayerNorm(_DIM), _Attention()),
+                Residual(nn.LayerNorm(_DIM), *mlp),
+            ]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.LayerNorm(_DIM), nn.Linear(_DIM, outputs))
 

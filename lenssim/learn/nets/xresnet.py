@@ -25,13 +25,17 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.query, self.key = (nn.Conv2d(width, width // _NARROWER, 1, bias=False) for _ in range(2))
+        self.query, self.key = (
+            nn.Conv2d(width, width // _NARROWER, 1, bias=False) for _ in range(2)
+        )
         self.value = nn.Conv2d(width, width, 1, bias=False)
         self.gain = nn.Parameter(torch.zeros(()))
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (layer(x).flatten(2).mT for layer in (self.query, self.key, self.value))
+        query, key, value = (
+            layer(x).flatten(2).mT for layer in (self.query, self.key, self.value)
+        )
         gathered = scaled_dot_product_attention(query, key, value, scale=1.0)
         return x + self.gain * gathered.mT.unflatten(2, x.shape[2:])
 

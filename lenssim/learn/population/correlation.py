@@ -18,12 +18,17 @@ from lenssim.learn.scores.posterior import Posterior
 
 __all__ = ["correlation"]
 
-_SIZES = tuple(4**k for k in range(1, 16))  # numbers of images that the correlation is fitted to, and all
+_SIZES = tuple(
+    4**k for k in range(1, 16)
+)  # numbers of images that the correlation is fitted to, and all
 _POINTS = 512  # of each proposal
 
 
 def correlation(
-    populations: Sequence[tuple[Posterior, np.ndarray]], prior: Prior, said: Averaged | None = None, seed: int = 0
+    populations: Sequence[tuple[Posterior, np.ndarray]],
+    prior: Prior,
+    said: Averaged | None = None,
+    seed: int = 0,
 ) -> float:
     """That under which the shared truths (T,) of populations are most probable, between 0 and 1.
 
@@ -35,22 +40,40 @@ def correlation(
     for posterior, truth in populations:
         count = len(posterior.mean)
         for size in sorted({size for size in _SIZES if size < count} | {count} - {1}):
-            likelihood = partial(log_likelihood, posterior.of(slice(size)), prior, said=said)
-            parts.append((size, float(likelihood(truth[None])[0]), _evidence(likelihood, prior, size, rng)))
+            likelihood = partial(
+                log_likelihood, posterior.of(slice(size)), prior, said=said
+            )
+            parts.append(
+                (
+                    size,
+                    float(likelihood(truth[None])[0]),
+                    _evidence(likelihood, prior, size, rng),
+                )
+            )
 
     def surprise(logarithm: float) -> float:
         shared = np.expm1(logarithm) / (largest - 1)
         powers = [power(size, shared) for size, _, _ in parts]
-        return -sum(own * true - evidence(own) for own, (_, true, evidence) in zip(powers, parts, strict=True))
+        return -sum(
+            own * true - evidence(own)
+            for own, (_, true, evidence) in zip(powers, parts, strict=True)
+        )
 
     if not parts:
         return 0.0
-    found = float(minimize_scalar(surprise, bounds=(0.0, np.log(largest)), method="bounded").x)
-    return float(np.expm1(found) / (largest - 1)) if surprise(found) < surprise(0.0) else 0.0
+    found = float(
+        minimize_scalar(surprise, bounds=(0.0, np.log(largest)), method="bounded").x
+    )
+    return (
+        float(np.expm1(found) / (largest - 1)) if surprise(found) < surprise(0.0) else 0.0
+    )
 
 
 def _evidence(
-    likelihood: Callable[[np.ndarray], np.ndarray], prior: Prior, images: int, rng: np.random.Generator
+    likelihood: Callable[[np.ndarray], np.ndarray],
+    prior: Prior,
+    images: int,
+    rng: np.random.Generator,
 ) -> Callable[[float], float]:
     """Logarithm of the integral of prior times likelihood to a power between 1 / `images` and one, by that power."""
     _, known, found = spread_points(likelihood, prior, images, 1.0, _POINTS, rng)

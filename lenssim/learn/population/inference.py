@@ -39,7 +39,10 @@ _WALKERS = 32
 _STEPS = 200  # of each walker that are thrown away, and that are kept
 _STARTS = 1024  # points of the prior among which walkers begin at the most probable
 _DRAWS = 512  # of the posterior of each image
-_NARROWEST, _WIDEST = 0.1, 2.0  # of a population's width, in standard deviations of the training prior
+_NARROWEST, _WIDEST = (
+    0.1,
+    2.0,
+)  # of a population's width, in standard deviations of the training prior
 _CHUNK = 2**22  # numbers that are worked on at a time
 
 
@@ -96,7 +99,9 @@ def power(images: int, correlation: float) -> float:
     return 1 / (1 + (images - 1) * correlation)
 
 
-def log_likelihood(posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None) -> np.ndarray:
+def log_likelihood(
+    posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None
+) -> np.ndarray:
     """Logarithm (M,), up to a constant, of what N images say of points (M, T) that all share: prod_i q_i / s.
 
     q_i is the posterior of image i, s what is `said` of an image that shows nothing, by default the prior. -inf outside
@@ -107,7 +112,9 @@ def log_likelihood(posterior: Posterior, prior: Prior, at: np.ndarray, said: Ave
     images = len(posterior.mean)
     step = max(1, _CHUNK // (images * posterior.outputs.shape[-1]))
     for rows in (inside[start : start + step] for start in range(0, len(inside), step)):
-        found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(-1)
+        found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(
+            -1
+        )
     if len(inside):
         found[inside] -= images * (said or prior).log_density(at[inside])
     return found
@@ -131,7 +138,9 @@ def spread_points(
     found, densities = likelihood(at), [prior.log_density]
 
     def over_proposals() -> np.ndarray:
-        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(len(densities))
+        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(
+            len(densities)
+        )
         return prior.log_density(at) - proposed
 
     steps = 1 + int(np.ceil(np.log(images * largest) / np.log(_RATIO)))
@@ -148,7 +157,9 @@ def spread_points(
     return at, over_proposals(), found
 
 
-def scattered_log_density(draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
+def scattered_log_density(
+    draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray
+) -> np.ndarray:
     """Logarithm (M,), up to a constant, of the likelihood of populations N(mean, width^2), both (M, T).
 
     prod_i 1 / K sum_k N(theta_ik; mean, width^2) / s(theta_ik), over `draws` theta_ik (K, N, T) of the images'
@@ -163,13 +174,17 @@ def _shares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The logarithm (M,), and the effective number (M, N) of draws of each image."""
     likelihood, effective = np.empty(len(mean)), np.empty((len(mean), draws.shape[1]))
-    inside = np.isfinite(log_said)  # the posterior of an image is zero outside the prior, whatever a network says
+    inside = np.isfinite(
+        log_said
+    )  # the posterior of an image is zero outside the prior, whatever a network says
     weight = np.where(inside, -log_said, -np.inf)
     step = max(1, _CHUNK // draws.size)
     for start in range(0, len(mean), step):
         part = slice(start, start + step)
         pulls = (draws[None] - mean[part, None, None]) / width[part, None, None]
-        each = weight - 0.5 * (pulls**2).sum(-1) - np.log(width[part]).sum(-1)[:, None, None]
+        each = (
+            weight - 0.5 * (pulls**2).sum(-1) - np.log(width[part]).sum(-1)[:, None, None]
+        )
         total = logsumexp(each, axis=1)
         likelihood[part] = (total - np.log(inside.sum(0))).sum(-1)
         effective[part] = np.exp(2 * total - logsumexp(2 * each, axis=1))
@@ -195,10 +210,15 @@ def infer(
     rng = np.random.default_rng(seed)
     images = len(posterior.mean)
     if not scatter:
-        likelihood, counted = partial(log_likelihood, posterior, prior, said=said), power(images, correlation)
+        likelihood, counted = (
+            partial(log_likelihood, posterior, prior, said=said),
+            power(images, correlation),
+        )
         at, known, found = spread_points(likelihood, prior, images, counted, _POINTS, rng)
         share = softmax(known + counted * found)
-        return Inferred(at[rng.choice(len(at), _DRAWN, p=share)], images, 1 / float((share**2).sum()))
+        return Inferred(
+            at[rng.choice(len(at), _DRAWN, p=share)], images, 1 / float((share**2).sum())
+        )
     starts = prior.sample(_STARTS, rng)
     own = posterior.sample(_DRAWS, seed)
     known = (said or prior).log_density(own)
@@ -206,7 +226,10 @@ def infer(
         raise DataError(
             f"image {int(np.argmax(lost))} of {images} lies outside the training prior altogether; leave it out"
         )
-    limits = np.log(prior.sample(_STARTS, np.random.default_rng(0)).std(0)[:, None] * [_NARROWEST, _WIDEST])
+    limits = np.log(
+        prior.sample(_STARTS, np.random.default_rng(0)).std(0)[:, None]
+        * [_NARROWEST, _WIDEST]
+    )
     targets = starts.shape[1]
 
     def density(at: np.ndarray) -> np.ndarray:
@@ -227,7 +250,11 @@ def infer(
     return Inferred(found, images, float(effective.min()))
 
 
-def _walk(density: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _walk(
+    density: Callable[[np.ndarray], np.ndarray],
+    starts: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Draws (D, P) of a density, by walkers that begin at the most probable of the points `starts`."""
     from emcee import EnsembleSampler
 

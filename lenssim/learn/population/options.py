@@ -24,4 +24,6 @@ class Question:
 
     def __post_init__(self) -> None:
         if self.scatter and self.calibration is not None:
-            raise ConfigError("populations are calibrated by lenses that are alike: take either calibration or scatter")
+            raise ConfigError(
+                "populations are calibrated by lenses that are alike: take either calibration or scatter"
+            )

@@ -56,7 +56,11 @@ def populations(
     """
     task = run.record.task
     if not isinstance(task, Regress) or set(task.columns) - set(task.prior):
-        known = ", ".join(task.prior) or "none of them" if isinstance(task, Regress) else "nothing"
+        known = (
+            ", ".join(task.prior) or "none of them"
+            if isinstance(task, Regress)
+            else "nothing"
+        )
         raise ConfigError(
             f"{run.folder} does not say what its targets were drawn from, so that it cannot be divided out: train "
             f"regress on targets that the preset draws (known: {known})"
@@ -65,22 +69,40 @@ def populations(
     alike = 0.0
     if question.calibration is not None:
         alike = _correlation(run, files, question.calibration, prior, device, question.seed)
-        say(f"errors of images of one population correlate by {alike:.2g}, by {question.calibration}")
+        say(
+            f"errors of images of one population correlate by {alike:.2g}, by {question.calibration}"
+        )
     posterior, truth = _asked(run, files, device, report)
     scatter = question.scatter
     spread = prior.sample(_POINTS, np.random.default_rng(0)).std(0)
     groups = _groups(truth, len(posterior.mean), scatter)
     columns = (*names, *(f"{name}_width" for name in names)) if scatter else names
-    sizes = sorted({min(size, max(map(len, groups))) for size in question.images} | {max(map(len, groups))})
+    sizes = sorted(
+        {min(size, max(map(len, groups))) for size in question.images}
+        | {max(map(len, groups))}
+    )
     found: dict[int, list[Inferred]] = {}
     for size in sizes:
         own = [rows[:size] for rows in groups if len(rows) >= size]
         found[size] = [
-            infer(posterior.of(rows), prior, said=task.said, correlation=alike, scatter=scatter, seed=question.seed + k)
+            infer(
+                posterior.of(rows),
+                prior,
+                said=task.said,
+                correlation=alike,
+                scatter=scatter,
+                seed=question.seed + k,
+            )
             for k, rows in enumerate(own)
         ]
-        say(f"{len(own)} population{'s' * (len(own) != 1)} of {size} image{'s' * (size != 1)}")
-    truths = None if truth is None else np.array([_truth(truth[rows], scatter) for rows in groups])
+        say(
+            f"{len(own)} population{'s' * (len(own) != 1)} of {size} image{'s' * (size != 1)}"
+        )
+    truths = (
+        None
+        if truth is None
+        else np.array([_truth(truth[rows], scatter) for rows in groups])
+    )
     document = {
         "format": "lenssim-population/1",
         "asked": _record(question, run, files),
@@ -88,11 +110,15 @@ def populations(
         "scatter": scatter,
         **({} if question.calibration is None else {"correlation": alike}),
         "images": int(sum(map(len, groups))),
-        "populations": [_summary(columns, one, truths, k) for k, one in enumerate(found[sizes[-1]])],
+        "populations": [
+            _summary(columns, one, truths, k) for k, one in enumerate(found[sizes[-1]])
+        ],
     }
     if truths is not None and len(groups) > 1:
         document["coverage"] = {
-            str(size): _coverage(columns, own, truths[[len(rows) >= size for rows in groups]], spread)
+            str(size): _coverage(
+                columns, own, truths[[len(rows) >= size for rows in groups]], spread
+            )
             for size, own in found.items()
         }
     folder = out or run.folder / "population"
@@ -100,9 +126,15 @@ def populations(
     first = found[sizes[-1]][0]
     title = f"{run.record.config.net}: {len(groups)} populations of {sizes[-1]} images"
     lines = first.draws.mean(0) if truths is None else truths[0]
-    draws = {"corner.png": partial(corner_figure, columns, first.draws, lines, f"first of {title}")}
+    draws = {
+        "corner.png": partial(
+            corner_figure, columns, first.draws, lines, f"first of {title}"
+        )
+    }
     if truths is not None and len(groups) > 1:
-        draws["populations.png"] = partial(_figure, columns, found[sizes[-1]], truths, prior, title)
+        draws["populations.png"] = partial(
+            _figure, columns, found[sizes[-1]], truths, prior, title
+        )
     document["figures"] = sorted(draws)
     write_json(folder / _RESULT, document)
     for name, draw in draws.items():
@@ -110,7 +142,9 @@ def populations(
     return {"folder": str(folder), **document}
 
 
-def finished_populations(run: Run, files: Sequence[Path], question: Question, *, out: Path) -> dict[str, Any] | None:
+def finished_populations(
+    run: Run, files: Sequence[Path], question: Question, *, out: Path
+) -> dict[str, Any] | None:
     """What `populations` found earlier with the same weights, data and question, if it did."""
     try:
         document = read_json(out / _RESULT)
@@ -147,7 +181,9 @@ def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
             "number": name,
             "rms error": f"{own['rmse']:.3g}",
             "mean sigma": f"{own['sigma']:.3g}",
-            "of the prior": f"{own['sigma_of_the_prior']:.3g}" if "sigma_of_the_prior" in own else "",
+            "of the prior": f"{own['sigma_of_the_prior']:.3g}"
+            if "sigma_of_the_prior" in own
+            else "",
             **{f"within {k} sigma": interval_text(own[f"within_{k}"], 2) for k in LEVELS},
         }
         for size, scores in document.get("coverage", {}).items()
@@ -166,10 +202,14 @@ def _asked(
         dataset = run.opened(files[0])
         rows, which = held_out(run, dataset)
         if not len(rows):
-            raise DataError(f"{files[0]}: no samples are held out ({which}); take a data set of another --seed")
+            raise DataError(
+                f"{files[0]}: no samples are held out ({which}); take a data set of another --seed"
+            )
         task, outputs = ensemble.of(dataset, rows)
         known = set(task.columns) <= set(dataset.params)
-        return task.posterior(outputs), dataset.targets(task.columns, rows) if known else None
+        return task.posterior(outputs), dataset.targets(
+            task.columns, rows
+        ) if known else None
     shape, shown = run.record.image_shape, run.record.config.picture
     parts = [
         ensemble(pictures.images)
@@ -177,19 +217,29 @@ def _asked(
         for pictures in read_pictures(path, shape, shown, note=note, report=report)
     ]
     if not parts:
-        raise DataError(f"none of the {len(files)} files can be used: there is no population to infer")
+        raise DataError(
+            f"none of the {len(files)} files can be used: there is no population to infer"
+        )
     return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
 
 
-def _correlation(run: Run, files: Sequence[Path], calibration: Path, prior: Prior, device: str, seed: int) -> float:
+def _correlation(
+    run: Run, files: Sequence[Path], calibration: Path, prior: Prior, device: str, seed: int
+) -> float:
     """Of the run's errors in the populations of a data set other than `files`."""
     if not calibration.is_dir():
-        raise DataError(f"{calibration} is no folder of a data set; make one by lenssim generate --shared")
+        raise DataError(
+            f"{calibration} is no folder of a data set; make one by lenssim generate --shared"
+        )
     if _shown(calibration) in map(_shown, files):
-        raise ConfigError(f"{calibration} is what is asked about; calibrate by populations of another --seed")
+        raise ConfigError(
+            f"{calibration} is what is asked about; calibrate by populations of another --seed"
+        )
     posterior, truth = _asked(run, [calibration], device)
     if truth is None:
-        raise DataError(f"{calibration} does not know the true {', '.join(run.record.task.columns)}")
+        raise DataError(
+            f"{calibration} does not know the true {', '.join(run.record.task.columns)}"
+        )
     groups = _groups(truth, len(truth), scatter=False)
     known = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
     return correlation(known, prior, run.record.task.said, seed)
@@ -212,7 +262,9 @@ def _truth(own: np.ndarray, scatter: bool) -> np.ndarray:
     return np.concatenate([own.mean(0), own.std(0)]) if scatter else own[0]
 
 
-def _summary(columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k: int) -> dict[str, Any]:
+def _summary(
+    columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k: int
+) -> dict[str, Any]:
     quantiles = np.quantile(one.draws, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
     return {
         "images": one.images,
@@ -230,7 +282,10 @@ def _summary(columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k
 
 
 def _coverage(
-    columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarray, spread: np.ndarray
+    columns: Sequence[str],
+    found: Sequence[Inferred],
+    truths: np.ndarray,
+    spread: np.ndarray,
 ) -> dict[str, Any]:
     """By number: share of truths in central intervals with one sigma of chance, errors, and sigma over the prior's."""
     below = np.array([one.below(truth) for one, truth in zip(found, truths, strict=True)])
@@ -238,28 +293,56 @@ def _coverage(
     sigma = np.array([one.sigma for one in found])
     result: dict[str, Any] = {"populations": len(found)}
     for j, name in enumerate(columns):
-        result[name] = {"rmse": float(np.sqrt((off[:, j] ** 2).mean())), "sigma": float(sigma[:, j].mean())}
+        result[name] = {
+            "rmse": float(np.sqrt((off[:, j] ** 2).mean())),
+            "sigma": float(sigma[:, j].mean()),
+        }
         if j < len(spread):
             result[name]["sigma_of_the_prior"] = float(spread[j])
         for k, level in LEVELS.items():
             inside = np.array((np.abs(2 * below[:, j] - 1) <= level).mean())
             low, high = wilson(inside, np.array(len(found)))
-            result[name][f"within_{k}"] = {"value": float(inside), "low": float(low), "high": float(high)}
+            result[name][f"within_{k}"] = {
+                "value": float(inside),
+                "low": float(low),
+                "high": float(high),
+            }
     return result
 
 
 @plain_style()
-def _figure(columns: Sequence[str], found: Sequence[Inferred], truths: np.ndarray, prior: Prior, title: str) -> Figure:
+def _figure(
+    columns: Sequence[str],
+    found: Sequence[Inferred],
+    truths: np.ndarray,
+    prior: Prior,
+    title: str,
+) -> Figure:
     """Answer against truth of each population; grey: one sigma of the prior."""
     drawn = prior.sample(_POINTS, np.random.default_rng(0))
     figure, axes = axes_of(title, "truth", "inferred", len(columns))
     for j, (ax, name) in enumerate(zip(axes, columns, strict=True)):
         if j < drawn.shape[1]:
-            ax.axhspan(*np.quantile(drawn[:, j], [0.16, 0.84]), color="#777777", alpha=0.15, linewidth=0)
+            ax.axhspan(
+                *np.quantile(drawn[:, j], [0.16, 0.84]),
+                color="#777777",
+                alpha=0.15,
+                linewidth=0,
+            )
         ends = [truths[:, j].min(), truths[:, j].max()]
         ax.plot(ends, ends, color="#777777", linestyle=(0, (2, 3)), linewidth=0.8)
-        style = style_of(0) | {"linestyle": "none", "marker": "o", "markersize": 3, "elinewidth": 0.8}
-        ax.errorbar(truths[:, j], [one.mean[j] for one in found], [one.sigma[j] for one in found], **style)
+        style = style_of(0) | {
+            "linestyle": "none",
+            "marker": "o",
+            "markersize": 3,
+            "elinewidth": 0.8,
+        }
+        ax.errorbar(
+            truths[:, j],
+            [one.mean[j] for one in found],
+            [one.sigma[j] for one in found],
+            **style,
+        )
         ax.set_title(name, fontsize=10)
         ax.locator_params("x", nbins=5)
     return figure

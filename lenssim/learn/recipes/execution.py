@@ -11,7 +11,11 @@ from lenssim.data.generation.building import Progress
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder, finished_evaluation
+from lenssim.learn.evaluation.evaluation import (
+    evaluate,
+    evaluation_folder,
+    finished_evaluation,
+)
 from lenssim.learn.population.report import finished_populations, populations
 from lenssim.learn.recipes.processes import Piece, beside, fitting_jobs
 from lenssim.learn.recipes.recipe import DATA, RUNS, PopulationStep, Recipe, Training
@@ -48,7 +52,9 @@ def follow(
     count = _counter(steps.total)
     for name, step in recipe.generate.items():
         preset = step.preset
-        say(f"{next(count)} data {name}: {step.n} images of {preset.name}, noise {preset.noise_kind(step.noise)}")
+        say(
+            f"{next(count)} data {name}: {step.n} images of {preset.name}, noise {preset.noise_kind(step.noise)}"
+        )
         plan = make_plan(
             preset,
             step.n,
@@ -121,7 +127,9 @@ class _Judgement:
     def evaluated(self, device: str) -> tuple[Run, ShardDataset, Path, dict[str, Any]]:
         """The first run, the data set, and the folder and the document of the evaluation."""
         run, dataset, others = self.opened()
-        document = finished_evaluation(run, dataset, others) or evaluate(run, dataset, others=others, device=device)
+        document = finished_evaluation(run, dataset, others) or evaluate(
+            run, dataset, others=others, device=device
+        )
         write_card(run)
         return run, dataset, evaluation_folder(run, dataset, others), document
 
@@ -138,11 +146,18 @@ class _Steps:
     def total(self) -> int:
         """Number of all steps."""
         rest = len(self.judgements) + len(self.populations)
-        return len(self.recipe.generate) + len(self.audited) + len(self.recipe.trainings) + rest
+        return (
+            len(self.recipe.generate)
+            + len(self.audited)
+            + len(self.recipe.trainings)
+            + rest
+        )
 
     def config(self, name: str) -> TrainConfig:
         """Of a training, on the device asked for."""
-        return self.recipe.config(name, self.folder).model_copy(update={"device": self.device})
+        return self.recipe.config(name, self.folder).model_copy(
+            update={"device": self.device}
+        )
 
     @cached_property
     def judgements(self) -> list[_Judgement]:
@@ -151,26 +166,47 @@ class _Steps:
         for step in self.recipe.evaluations():
             for group, own in self.recipe.groups(step).items():
                 members = tuple(self.runs / each.name for each in own)
-                single = [(each.name, (member,)) for each, member in zip(own, members, strict=True)]
-                together = [(f"{group}-mean-of-{len(own)}", members)] if len(own) > 1 else []
-                found += [_Judgement(name, group, runs, self.data / step.data) for name, runs in single + together]
+                single = [
+                    (each.name, (member,))
+                    for each, member in zip(own, members, strict=True)
+                ]
+                together = (
+                    [(f"{group}-mean-of-{len(own)}", members)] if len(own) > 1 else []
+                )
+                found += [
+                    _Judgement(name, group, runs, self.data / step.data)
+                    for name, runs in single + together
+                ]
         return found
 
     @cached_property
     def populations(self) -> list[tuple[PopulationStep, Training]]:
         """Runs to be asked for populations."""
         recipe = self.recipe
-        return [(step, one) for step in recipe.populations for own in recipe.groups(step).values() for one in own]
+        return [
+            (step, one)
+            for step in recipe.populations
+            for own in recipe.groups(step).values()
+            for one in own
+        ]
 
     def audits_and_trainings(self) -> list[Piece]:
         """Those still to do whose start, if they have one in this recipe, is there."""
         trainings = [
-            Piece(f"run {name}", _train, (self.config(name), self.runs / name, [Lines(f"{name}, ")]))
+            Piece(
+                f"run {name}",
+                _train,
+                (self.config(name), self.runs / name, [Lines(f"{name}, ")]),
+            )
             for name in self.recipe.trainings
             if not _ended(self.runs / name) and self._can_start(name)
         ]
         audits = [
-            Piece(f"leak audit of {name}", kept_audit, (ShardDataset(self.data / name), self.recipe.audit))
+            Piece(
+                f"leak audit of {name}",
+                kept_audit,
+                (ShardDataset(self.data / name), self.recipe.audit),
+            )
             for name in self.audited
             if not (self.data / name / LEAK_AUDIT).exists()
         ]
@@ -183,7 +219,11 @@ class _Steps:
     def evaluations(self) -> list[Piece]:
         """Those still to do, once all runs are there."""
         return [
-            Piece(f"evaluation of {each.name} on {each.data.name}", _Judgement.evaluated, (each, self.device))
+            Piece(
+                f"evaluation of {each.name} on {each.data.name}",
+                _Judgement.evaluated,
+                (each, self.device),
+            )
             for each in self.judgements
             if finished_evaluation(*each.opened()) is None
         ]
@@ -202,7 +242,9 @@ def _ended(folder: Path) -> bool:
 
 
 def _train(config: TrainConfig, folder: Path, displays: list[Any]) -> None:
-    write_card(train(config, folder, resume=(folder / "run.json").exists(), callbacks=displays))
+    write_card(
+        train(config, folder, resume=(folder / "run.json").exists(), callbacks=displays)
+    )
 
 
 def _counter(total: int) -> Iterator[str]:

@@ -35,7 +35,9 @@ def fitting_jobs() -> int:
     return max(1, int(available_memory() // _JOB_MEMORY))
 
 
-def beside(pieces: Sequence[Piece], most: int, done: Callable[[str], None] = lambda name: None) -> None:
+def beside(
+    pieces: Sequence[Piece], most: int, done: Callable[[str], None] = lambda name: None
+) -> None:
     """Do all pieces, at most `most` at a time; `done` is told the name of each that ended well.
 
     After an error no other piece is begun, and it is raised once those in hand have ended; `LenssimError` of one whose
@@ -90,7 +92,9 @@ class _Worker:
             code = self.process.exitcode or 0
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             hint = "; the system kills what takes more memory than there is: fewer at a time need less"
-            return LenssimError(f"{piece.name}: its process ended by {how}{hint if how == 'SIGKILL' else ''}")
+            return LenssimError(
+                f"{piece.name}: its process ended by {how}{hint if how == 'SIGKILL' else ''}"
+            )
 
 
 def _work(pipe: Connection, threads: int) -> None:

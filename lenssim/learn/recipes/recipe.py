@@ -19,7 +19,16 @@ from lenssim.names import check_name, printable
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset, load_preset
 
-__all__ = ["DATA", "RUNS", "EvaluateStep", "GenerateStep", "PopulationStep", "Recipe", "Training", "load_recipe"]
+__all__ = [
+    "DATA",
+    "RUNS",
+    "EvaluateStep",
+    "GenerateStep",
+    "PopulationStep",
+    "Recipe",
+    "Training",
+    "load_recipe",
+]
 
 DATA, RUNS = "data", "runs"  # folders in that of a recipe
 
@@ -85,7 +94,9 @@ class PopulationStep(EvaluateStep):
 
     def question(self, folder: Path) -> Question:
         """With data sets in `folder`."""
-        return Question(self.images, self.calibration and folder / self.calibration, self.scatter)
+        return Question(
+            self.images, self.calibration and folder / self.calibration, self.scatter
+        )
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,17 @@ class Recipe(BaseModel):
 
     title: str
     generate: dict[_Name, GenerateStep] = Field(min_length=1)
-    audit: int | None = Field(default=None, ge=1, description="leak audit of every data set, by so many images a class")
-    settings: dict[str, Any] = Field(default={}, description="of every training, where it does not say otherwise")
-    nets: dict[str, dict[str, Any]] = Field(default={}, description="settings by net, over those of every training")
+    audit: int | None = Field(
+        default=None,
+        ge=1,
+        description="leak audit of every data set, by so many images a class",
+    )
+    settings: dict[str, Any] = Field(
+        default={}, description="of every training, where it does not say otherwise"
+    )
+    nets: dict[str, dict[str, Any]] = Field(
+        default={}, description="settings by net, over those of every training"
+    )
     train: dict[_Name, dict[str, Any]] = Field(min_length=1)
     evaluate: tuple[EvaluateStep, ...] = ()
     populations: tuple[PopulationStep, ...] = ()
@@ -120,7 +139,9 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _countable(self) -> "Recipe":
         """Count the runs that lists stand for before any of them is built."""
-        runs = {name: prod(map(len, _lists(line).values())) for name, line in self.train.items()}
+        runs = {
+            name: prod(map(len, _lists(line).values())) for name, line in self.train.items()
+        }
         if sum(runs.values()) > MAX_TRAININGS:
             largest = max(runs, key=runs.__getitem__)
             raise ValueError(
@@ -137,10 +158,15 @@ class Recipe(BaseModel):
             lists = _lists(asked)
             for values in product(*lists.values()):
                 own = dict(zip(lists, values, strict=True))
-                words = {key: f"-{key if key in _NUMBERS else ''}{value}" for key, value in own.items()}
+                words = {
+                    key: f"-{key if key in _NUMBERS else ''}{value}"
+                    for key, value in own.items()
+                }
                 name = (line + "".join(words.values())).replace(":", "-")
                 check_name(name, "the training", ConfigError)
-                group = (line + "".join(word for key, word in words.items() if key != "seed")).replace(":", "-")
+                group = (
+                    line + "".join(word for key, word in words.items() if key != "seed")
+                ).replace(":", "-")
                 net = {**self.settings, **asked, **own}.get("net", "cnn")
                 settings = {**self.settings, **self.nets.get(str(net), {}), **asked, **own}
                 found[name] = Training(name, line, group, settings)
@@ -156,7 +182,11 @@ class Recipe(BaseModel):
 
     def evaluations(self) -> tuple[EvaluateStep, ...]:
         """What is judged on what."""
-        own = list(dict.fromkeys((t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()))
+        own = list(
+            dict.fromkeys(
+                (t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()
+            )
+        )
         return self.evaluate or tuple(EvaluateStep(run=run, data=data) for run, data in own)
 
     def started_by(self, name: str) -> str | None:
@@ -164,7 +194,9 @@ class Recipe(BaseModel):
         own = self.trainings[name].settings
         if (asked := own.get("start")) is None:
             return None
-        before = list(takewhile(lambda training: training.name != name, self.trainings.values()))
+        before = list(
+            takewhile(lambda training: training.name != name, self.trainings.values())
+        )
         found = [t for t in before if asked in (t.name, t.line, t.group)]
         for key in ("net", "seed"):
             usual = TrainConfig.model_fields[key].default
@@ -173,11 +205,17 @@ class Recipe(BaseModel):
         if len(found) == 1:
             return found[0].name
         if found:
-            raise ConfigError(f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them")
+            raise ConfigError(
+                f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them"
+            )
         if Path(str(asked)).is_dir():
             return None
         lines = dict.fromkeys(t.line for t in before)
-        raise unknown(f"start of the training {name!r}: run above it", str(asked), [*lines, *(t.name for t in before)])
+        raise unknown(
+            f"start of the training {name!r}: run above it",
+            str(asked),
+            [*lines, *(t.name for t in before)],
+        )
 
     def config(self, name: str, folder: Path) -> TrainConfig:
         """The config of a training of the recipe that is followed in `folder`."""
@@ -185,7 +223,9 @@ class Recipe(BaseModel):
         if "live" not in settings:
             data = str(settings.get("data"))
             if data not in self.generate:
-                raise unknown(f"data of the training {name!r}: data set", data, self.generate)
+                raise unknown(
+                    f"data of the training {name!r}: data set", data, self.generate
+                )
             settings = {**settings, "data": str(folder / DATA / data)}
         if start := self.started_by(name):
             settings = {**settings, "start": str(folder / RUNS / start)}
@@ -196,14 +236,20 @@ def load_recipe(path: Path) -> Recipe:
     """A checked recipe; `ConfigError` says what is wrong with the file, key by key, before anything is done."""
     document = read_yaml(path, "the recipe")
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} must be a mapping of steps, got {type(document).__name__}")
+        raise ConfigError(
+            f"{path} must be a mapping of steps, got {type(document).__name__}"
+        )
     try:
         recipe = Recipe.model_validate(document)
         for net in recipe.nets:
             check_net(net)
         for name in recipe.trainings:
             recipe.config(name, Path())
-        runs = {name for own in recipe.trainings.values() for name in (own.name, own.line, own.group)}
+        runs = {
+            name
+            for own in recipe.trainings.values()
+            for name in (own.name, own.line, own.group)
+        }
         for step in (*recipe.evaluations(), *recipe.populations):
             if step.run not in runs:
                 raise unknown("run to evaluate", step.run, recipe.trainings)
@@ -233,7 +279,11 @@ def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
 def _explain(problem: dict[str, Any]) -> str:
     where = ".".join(printable(str(part)) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        owners = {"generate": GenerateStep, "evaluate": EvaluateStep, "populations": PopulationStep}
+        owners = {
+            "generate": GenerateStep,
+            "evaluate": EvaluateStep,
+            "populations": PopulationStep,
+        }
         owner = owners.get(str(problem["loc"][0]), Recipe)
         key = printable(str(problem["loc"][-1]))
         return f"{unknown('key', key, owner.model_fields)} (at {where})"

@@ -59,7 +59,10 @@ class Judged:
 
 
 def write_page(
-    folder: Path, title: str, judged: Sequence[Judged], inferred: Mapping[str, Mapping[str, Any]] | None = None
+    folder: Path,
+    title: str,
+    judged: Sequence[Judged],
+    inferred: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write report.html and figures/ into the folder of a recipe; `inferred`: populations it asked for, by name."""
     figures = folder / "figures"
@@ -73,9 +76,17 @@ def write_page(
 
     rows = [each.row for each in judged]
     seeds = seed_cells(rows)
-    parts = [f"<h1>{escape(title)}</h1>", _table([row.cells for row in rows]), f"<p class=note>{escape(NOTE)}</p>"]
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        _table([row.cells for row in rows]),
+        f"<p class=note>{escape(NOTE)}</p>",
+    ]
     if seeds:
-        parts += ["<h2>Over seeds</h2>", _table(seeds), "<p class=note>Mean and standard deviation of trainings.</p>"]
+        parts += [
+            "<h2>Over seeds</h2>",
+            _table(seeds),
+            "<p class=note>Mean and standard deviation of trainings.</p>",
+        ]
     parts += ["<h2>Data</h2>", _table(_data_cells(judged))]
     by_data: dict[str, list[Judged]] = {}
     for each in judged:
@@ -83,9 +94,19 @@ def write_page(
     views: dict[str, Judged] = {}
     for each in judged:
         picture = each.dataset.picture
-        views.setdefault(each.row.data if picture == IMAGE else f"{each.row.data}-{picture}", each)
+        views.setdefault(
+            each.row.data if picture == IMAGE else f"{each.row.data}-{picture}", each
+        )
     for name, each in views.items():
-        parts.append(_section(shown(f"examples-{name}", partial(_examples, each), "examples, with their labels")))
+        parts.append(
+            _section(
+                shown(
+                    f"examples-{name}",
+                    partial(_examples, each),
+                    "examples, with their labels",
+                )
+            )
+        )
     parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
     for name, own in by_data.items():
         parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
@@ -93,22 +114,40 @@ def write_page(
         for each in own:
             alike.setdefault(each.run.record.task.title, []).append(each)
         for group in alike.values():
-            tables = {each.row.run: _with_truth(read_table(each.folder), each) for each in group}
+            tables = {
+                each.row.run: _with_truth(read_table(each.folder), each) for each in group
+            }
             compared = group[0].run.record.task.compare(tables, f"on {group[0].row.title}")
-            drawn = [shown(f"{kind}-{name}".replace(" ", "-"), draw, kind) for kind, draw in compared.items()]
+            drawn = [
+                shown(f"{kind}-{name}".replace(" ", "-"), draw, kind)
+                for kind, draw in compared.items()
+            ]
             parts.append(_section(*drawn))
     if sizes := _sizes(judged):
-        parts += ["<h2>Training-set size</h2>", _section(shown("sizes", sizes, "score against images trained on"))]
+        parts += [
+            "<h2>Training-set size</h2>",
+            _section(shown("sizes", sizes, "score against images trained on")),
+        ]
     for name, document in (inferred or {}).items():
-        own = [_figure(path, path.stem) for path in sorted(Path(document["folder"]).glob("*.png"), reverse=True)]
-        parts += [f"<h2>Populations: {escape(name)}</h2>", _table(coverage_cells(document)), _section(*own)]
+        own = [
+            _figure(path, path.stem)
+            for path in sorted(Path(document["folder"]).glob("*.png"), reverse=True)
+        ]
+        parts += [
+            f"<h2>Populations: {escape(name)}</h2>",
+            _table(coverage_cells(document)),
+            _section(*own),
+        ]
     parts.append("<h2>Run by run</h2>")
     for each in judged:
         parts.append(f"<h3>{escape(each.row.run)} on {escape(each.row.data)}</h3>")
         own = [_figure(path, path.stem) for path in sorted(each.folder.glob("*.png"))]
         looked = _inside(each) if each.row.members == 1 else ()
         inside = [shown(f"{n}-{each.row.run}-{each.row.data}", f, c) for n, f, c in looked]
-        parts += [f"<h4>{escape(name)}</h4>{_table(lines)}" for name, lines in _tables(each).items()]
+        parts += [
+            f"<h4>{escape(name)}</h4>{_table(lines)}"
+            for name, lines in _tables(each).items()
+        ]
         parts.append(_section(*own, *inside))
     head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
     body = "\n".join(parts)
@@ -135,7 +174,9 @@ def _figure(path: Path, caption: str) -> str:
 def _table(cells: Sequence[Mapping[str, str]]) -> str:
     names = list(dict.fromkeys(name for row in cells for name in row))
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = ("".join(f"<td>{escape(row.get(name, ''))}</td>" for name in names) for row in cells)
+    lines = (
+        "".join(f"<td>{escape(row.get(name, ''))}</td>" for name in names) for row in cells
+    )
     return f"<div class=wide><table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></div>"
 
 
@@ -160,10 +201,19 @@ def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
     histories = {name: run.epochs() for name, run in runs.items()}
     keys = {"train_loss": "training loss", "val_loss": "validation loss"}
     for run in runs.values():
-        keys |= {f"val_{key}": f"validation {name}" for key, name in run.record.task.progress.items()}
+        keys |= {
+            f"val_{key}": f"validation {name}"
+            for key, name in run.record.task.progress.items()
+        }
     for key, name in keys.items():
-        if own := {run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]}:
-            yield shown(f"curves-{key}", partial(histories_figure, own, key, name, "all trainings"), f"{name} by epoch")
+        if own := {
+            run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]
+        }:
+            yield shown(
+                f"curves-{key}",
+                partial(histories_figure, own, key, name, "all trainings"),
+                f"{name} by epoch",
+            )
 
 
 def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
@@ -172,9 +222,17 @@ def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
     for each in judged:
         if key in each.row.metrics and each.row.members == 1:
             label = f"{each.row.net} on {each.row.data}"
-            points.setdefault(label, []).append((each.row.train_images, each.row.metrics[key]))
-    several = {label: own for label, own in points.items() if len({size for size, _ in own}) > 1}
-    return partial(sizes_figure, several, name, "the same net, from more images") if several else None
+            points.setdefault(label, []).append(
+                (each.row.train_images, each.row.metrics[key])
+            )
+    several = {
+        label: own for label, own in points.items() if len({size for size, _ in own}) > 1
+    }
+    return (
+        partial(sizes_figure, several, name, "the same net, from more images")
+        if several
+        else None
+    )
 
 
 def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndarray]:
@@ -184,12 +242,19 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
     truth = {name: column[rows] for name, column in each.dataset.params.items()}
     config = each.dataset.config
     if config.get("kind") == "simulated" and config.get("noise") in ("none", "nominal"):
-        camera, drawn = parse_preset(config["preset"], "the data's preset").instrument, truth.get("exposure_time")
-        exposure = np.broadcast_to(camera.total_exposure(drawn), len(rows))[:, None, None, None]
+        camera, drawn = (
+            parse_preset(config["preset"], "the data's preset").instrument,
+            truth.get("exposure_time"),
+        )
+        exposure = np.broadcast_to(camera.total_exposure(drawn), len(rows))[
+            :, None, None, None
+        ]
         sky = np.broadcast_to(camera.background(drawn), len(rows))[:, None, None, None]
         images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
         power = (images**2 / (sky**2 + np.maximum(images, 0) / exposure)).sum((1, 2, 3))
-        own = 0 if config["noise"] == "none" else images[0].size  # what noise alone would give
+        own = (
+            0 if config["noise"] == "none" else images[0].size
+        )  # what noise alone would give
         truth["snr"] = np.sqrt(np.maximum(power - own, 0))
     return {**truth, **table}
 
@@ -200,7 +265,9 @@ def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
     rows = np.flatnonzero(np.isin(each.dataset.index, index))
     labels = each.dataset.labels[rows]
     turns = [rows[labels == label] for label in np.unique(labels)]
-    rows = np.array([own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)])[:count]
+    rows = np.array(
+        [own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)]
+    )[:count]
     return rows, [each.dataset.classes[label] for label in each.dataset.labels[rows]]
 
 
@@ -217,7 +284,11 @@ def _inside(each: Judged) -> Iterator[tuple[str, Callable[[], Figure], str]]:
     if features is not None:
         caption = f"an image of {names[0]} and its features after the first convolution"
         title = f"{each.row.run}: after the first convolution"
-        yield "features", partial(features_figure, images[0].numpy(), features, title), caption
+        yield (
+            "features",
+            partial(features_figure, images[0].numpy(), features, title),
+            caption,
+        )
     with torch.inference_mode():
         outputs = model.eval()(images)
     shares = integrated_gradients(model, images, outputs.argmax(dim=1).clone()).numpy()
@@ -225,7 +296,14 @@ def _inside(each: Judged) -> Iterator[tuple[str, Callable[[], Figure], str]]:
     if "predicted" in table:
         said = dict(zip(table["index"].astype(int), table["predicted"], strict=True))
         pairs = zip(names, each.dataset.index[rows].tolist(), strict=True)
-        names = [name if said[number] == name else f"{name}, said {said[number]}" for name, number in pairs]
+        names = [
+            name if said[number] == name else f"{name}, said {said[number]}"
+            for name, number in pairs
+        ]
     caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it; smoothed"
     title = f"{each.row.run}: what speaks for its answer"
-    yield "gradients", partial(attributions_figure, images.numpy(), shares, names, title), caption
+    yield (
+        "gradients",
+        partial(attributions_figure, images.numpy(), shares, names, title),
+        caption,
+    )

@@ -59,7 +59,10 @@ class Row:
     ) -> "Row":
         """The row of a run's evaluation; `group` names runs that differ in their seed alone."""
         members = evaluation.get("passes", {"runs": 1})["runs"]
-        result, about = record.record.result, DataIdentity.model_validate(evaluation["data"])
+        result, about = (
+            record.record.result,
+            DataIdentity.model_validate(evaluation["data"]),
+        )
         return cls(
             run=run,
             group=group or run,
@@ -73,7 +76,9 @@ class Row:
             test_images=evaluation["n"],
             samples=evaluation["samples"],
             minutes=result.seconds / 60 if result is not None else 0.0,
-            cost=result.cost.model_dump() if result is not None and result.cost is not None else {},
+            cost=result.cost.model_dump()
+            if result is not None and result.cost is not None
+            else {},
             headlines=dict(record.record.task.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
@@ -89,8 +94,13 @@ class Row:
             "net": f"{self.net} ({self.parameters:,})",
             "judged on": self.title,
             "images": f"{self.train_images:,} / {self.test_images:,}",
-            "validation": "" if self.validation_loss is None else f"{self.validation_loss:.4f}",
-            **{name: interval_text(self.metrics[key]) for key, name in self.headlines.items()},
+            "validation": ""
+            if self.validation_loss is None
+            else f"{self.validation_loss:.4f}",
+            **{
+                name: interval_text(self.metrics[key])
+                for key, name in self.headlines.items()
+            },
             "audit's AUC": _worst_leaks(self.leaks),
             "minutes": f"{self.minutes:.1f}",
             "images/s": f"{cost['images_per_second']:,.0f}" if cost else "",
@@ -101,7 +111,10 @@ class Row:
 
 def _worst_leaks(audit: dict[str, Any]) -> str:
     worst = [
-        max((leak["auc"] for leak in audit.get("leaks", []) if leak["statistic"] == name), default=None)
+        max(
+            (leak["auc"] for leak in audit.get("leaks", []) if leak["statistic"] == name),
+            default=None,
+        )
         for name in ("all but edges", "edges")
     ]
     return " / ".join("-" if auc is None else f"{auc:.3f}" for auc in worst)
@@ -121,7 +134,11 @@ def seed_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
         for key, name in own[0].headlines.items():
             values = [row.metrics[key]["value"] for row in own]
             known = [value for value in values if value is not None]
-            line[name] = f"{statistics.mean(known):.4f} ± {statistics.stdev(known):.4f}" if len(known) > 1 else ""
+            line[name] = (
+                f"{statistics.mean(known):.4f} ± {statistics.stdev(known):.4f}"
+                if len(known) > 1
+                else ""
+            )
         lines.append(line)
     return lines
 
@@ -129,18 +146,39 @@ def seed_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
 def report_text(title: str, rows: Sequence[Row]) -> str:
     """The tables as markdown."""
     seeds = seed_cells(rows)
-    over = ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)] if seeds else []
-    return "\n".join([f"# {markdown(title)}", "", *_markdown([row.cells for row in rows]), "", NOTE, *over, ""])
+    over = (
+        ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)]
+        if seeds
+        else []
+    )
+    return "\n".join(
+        [
+            f"# {markdown(title)}",
+            "",
+            *_markdown([row.cells for row in rows]),
+            "",
+            NOTE,
+            *over,
+            "",
+        ]
+    )
 
 
 def _markdown(cells: Sequence[dict[str, str]]) -> list[str]:
-    cells = [{markdown(name): markdown(text) for name, text in row.items()} for row in cells]
+    cells = [
+        {markdown(name): markdown(text) for name, text in row.items()} for row in cells
+    ]
     head = list(dict.fromkeys(name for row in cells for name in row))  # tasks may differ
-    widths = {name: max(len(name), *(len(row.get(name, "")) for row in cells)) for name in head}
+    widths = {
+        name: max(len(name), *(len(row.get(name, "")) for row in cells)) for name in head
+    }
     return [
         "| " + " | ".join(name.ljust(widths[name]) for name in head) + " |",
         "|" + "|".join("-" * (widths[name] + 2) for name in head) + "|",
-        *("| " + " | ".join(row.get(name, "").ljust(widths[name]) for name in head) + " |" for row in cells),
+        *(
+            "| " + " | ".join(row.get(name, "").ljust(widths[name]) for name in head) + " |"
+            for row in cells
+        ),
     ]
 
 
@@ -148,7 +186,11 @@ def write_report(folder: Path, title: str, rows: Sequence[Row]) -> None:
     """Write report.md, report.csv and report.json."""
     write(folder / "report.md", report_text(title, rows).encode())
     write(folder / "report.csv", _csv(rows).encode())
-    document = {"format": "lenssim-report/2", "title": title, "rows": [asdict(row) for row in rows]}
+    document = {
+        "format": "lenssim-report/2",
+        "title": title,
+        "rows": [asdict(row) for row in rows],
+    }
     write_json(folder / "report.json", document)
 
 
@@ -156,7 +198,9 @@ def _csv(rows: Sequence[Row]) -> str:
     flat = []
     for row in rows:
         plain = {
-            key: value for key, value in asdict(row).items() if key not in ("headlines", "metrics", "cost", "leaks")
+            key: value
+            for key, value in asdict(row).items()
+            if key not in ("headlines", "metrics", "cost", "leaks")
         }
         scores = {
             f"{key}{end}": row.metrics[key][name]
@@ -165,7 +209,9 @@ def _csv(rows: Sequence[Row]) -> str:
         }
         flat.append({**plain, **row.cost, **scores})
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in flat for key in row)), lineterminator="\n")
+    writer = csv.DictWriter(
+        text, list(dict.fromkeys(key for row in flat for key in row)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(flat)
     return text.getvalue()

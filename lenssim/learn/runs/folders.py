@@ -17,4 +17,6 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make the folder {folder}: {cause(error)}; choose another, or mend that") from None
+        raise StorageError(
+            f"cannot make the folder {folder}: {cause(error)}; choose another, or mend that"
+        ) from None

@@ -56,7 +56,9 @@ class FileHashes:
         document = read_json(self.path)
         files = document.get("files")
         if document.get("format") != _FORMAT or not isinstance(files, dict):
-            raise DataError(f"{self.path} is not what lenssim train writes; train again into another --out")
+            raise DataError(
+                f"{self.path} is not what lenssim train writes; train again into another --out"
+            )
         return files
 
     def write_file(self, path: Path, data: bytes) -> None:

@@ -16,7 +16,9 @@ def epochs_csv(rows: list[dict[str, float]]) -> bytes:
     """Return the table as the bytes of metrics.csv: `COLUMNS`, and `val_` scores of the task; epochs count from 1."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)] if rows else COLUMNS
+    names = (
+        [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)] if rows else COLUMNS
+    )
     writer.writerow(names)
     writer.writerows([f"{row[name]:.6g}" for name in names] for row in rows)
     return text.getvalue().encode()
@@ -28,9 +30,14 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            rows = [
+                {name: float(value) for name, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
         if rows:
             operator.itemgetter(*COLUMNS)(rows[0])
         return rows
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no table of epochs as lenssim train writes it ({error!r})") from None
+        raise DataError(
+            f"{path} is no table of epochs as lenssim train writes it ({error!r})"
+        ) from None

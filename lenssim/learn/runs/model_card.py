@@ -78,7 +78,10 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
             "|---|---" + "|---" * len(record.task.headlines) + "|",
         ]
         for document in evaluations:
-            scores, about = document["metrics"], DataIdentity.model_validate(document["data"])
+            scores, about = (
+                document["metrics"],
+                DataIdentity.model_validate(document["data"]),
+            )
             cells = [interval_text(scores[key]) for key in record.task.headlines]
             judged = f"{markdown(about.title)} (`{markdown(about.fingerprint[:8])}`){_passes(document)}"
             lines.append(f"| {judged} | {document['n']:,} | {' | '.join(cells)} |")
@@ -97,7 +100,11 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         "training data, not all. Not for naming the dark matter of a real lens. Scores on noise-free simulations "
         "say what the pixels hold, not what a telescope would see; they are no measurement of dark matter.",
         "",
-        "Versions: " + markdown(", ".join(f"{name} {number}" for name, number in record.versions.items())) + ".",
+        "Versions: "
+        + markdown(
+            ", ".join(f"{name} {number}" for name, number in record.versions.items())
+        )
+        + ".",
         "",
     ]
     return "\n".join(lines)
@@ -107,7 +114,9 @@ def _passes(document: dict[str, Any]) -> str:
     """What was averaged, in words: nothing for one answer of one run."""
     runs, answers = (document.get("passes", {}).get(key, 1) for key in ("runs", "answers"))
     several = f", {runs} runs averaged" if runs > 1 else ""
-    return several + (f", {answers // runs} answers of each averaged" if answers > runs else "")
+    return several + (
+        f", {answers // runs} answers of each averaged" if answers > runs else ""
+    )
 
 
 def _begun(record: RunRecord) -> list[str]:
@@ -115,7 +124,8 @@ def _begun(record: RunRecord) -> list[str]:
     if record.start is None:
         return []
     before = "; ".join(
-        f"{markdown(data.title)}, seed {data.seed} (`{markdown(data.fingerprint[:8])}`)" for data in record.start.data
+        f"{markdown(data.title)}, seed {data.seed} (`{markdown(data.fingerprint[:8])}`)"
+        for data in record.start.data
     )
     return [
         "Its first weights are those of another run "
@@ -131,7 +141,10 @@ def _audited(run: Run) -> str:
         document = read_json(path_of(run.record.config.data or "") / LEAK_AUDIT)
         if document["fingerprint"] != run.record.data.fingerprint:
             return "not made of these contents"
-        worst = max(document["leaks"], key=lambda leak: leak["auc"] if leak["statistic"] == "all but edges" else 0)
+        worst = max(
+            document["leaks"],
+            key=lambda leak: leak["auc"] if leak["statistic"] == "all but edges" else 0,
+        )
         interval = f"AUC {worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]"
         return f"{markdown(str(document['verdict']))}; all statistics but edges reach {interval}"
     except (DataError, KeyError, ValueError):
@@ -154,7 +167,14 @@ def _command(run: Run) -> str:
 
 
 def _live_options(live: LiveData) -> list[object]:
-    words: list[object] = ["--live", live.model, "--live-n", live.n, "--live-seed", live.seed]
+    words: list[object] = [
+        "--live",
+        live.model,
+        "--live-n",
+        live.n,
+        "--live-seed",
+        live.seed,
+    ]
     if live.noise:
         words += ["--live-noise", live.noise]
     return [*words, "--live-endless"] if live.endless else words

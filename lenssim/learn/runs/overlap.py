@@ -18,7 +18,15 @@ from lenssim.errors import DataError, LenssimError
 from lenssim.learn.runs.run import DataIdentity, Run, identify
 from lenssim.notes import note
 
-__all__ = ["HeldOut", "Seen", "held_out", "is_at_hand", "learned_from", "read_seen", "write_seen"]
+__all__ = [
+    "HeldOut",
+    "Seen",
+    "held_out",
+    "is_at_hand",
+    "learned_from",
+    "read_seen",
+    "write_seen",
+]
 
 Seen = Mapping[str, np.ndarray]
 """Hashes of the images that a run has learned from: rising uint64 (n,), by the fingerprint of their data set."""
@@ -37,7 +45,9 @@ def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(digests[:, :8]).view("<u8").ravel().astype(np.uint64)
 
 
-def learned_from(dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: Seen) -> dict[str, np.ndarray]:
+def learned_from(
+    dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: Seen
+) -> dict[str, np.ndarray]:
     """Hash the images that a training learns from; say where validation images are among the training images.
 
     Args:
@@ -59,7 +69,10 @@ def learned_from(dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: 
             "images; the validation loss looks better than it is"
         )
     earlier = before.get(dataset.fingerprint, np.empty(0, np.uint64))
-    return {**before, dataset.fingerprint: np.unique(np.concatenate([earlier, training, validation]))}
+    return {
+        **before,
+        dataset.fingerprint: np.unique(np.concatenate([earlier, training, validation])),
+    }
 
 
 def write_seen(run: Run, seen: Seen) -> None:
@@ -95,7 +108,11 @@ def read_seen(run: Run) -> dict[str, np.ndarray]:
 
 def _hashed_again(run: Run) -> dict[str, np.ndarray]:
     record = run.record
-    if record.files is not None or record.config.data is None or not Path(record.config.data).is_dir():
+    if (
+        record.files is not None
+        or record.config.data is None
+        or not Path(record.config.data).is_dir()
+    ):
         return {}
     try:
         dataset = ShardDataset(record.config.data)
@@ -127,12 +144,24 @@ def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> Hel
         DataError: The hashes that a run keeps are damaged.
     """
     asked = identify(dataset)
-    learned = [(identity, read_seen(each)) for each in (run, *others) for identity in each.record.seen]
+    learned = [
+        (identity, read_seen(each))
+        for each in (run, *others)
+        for identity in each.record.seen
+    ]
     same = any(asked.shares_samples(identity) for identity, _ in learned)
     rows = run.record.task.usable(dataset, dataset.rows("test" if same else None))
-    which = "test blocks (the training data have the same seed or contents)" if same else "all samples"
+    which = (
+        "test blocks (the training data have the same seed or contents)"
+        if same
+        else "all samples"
+    )
     known = [hashes for _, seen in learned for hashes in seen.values()]
-    copies = np.isin(_hashes(dataset, rows), np.concatenate(known)) if known else np.zeros(len(rows), bool)
+    copies = (
+        np.isin(_hashes(dataset, rows), np.concatenate(known))
+        if known
+        else np.zeros(len(rows), bool)
+    )
     if len(rows) and copies.all():
         return HeldOut(rows[:0], "all of them are among those that the run learned from")
     left_out = f" but {copies.sum()} that the run learned from" if copies.any() else ""

@@ -7,7 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.maps import IMAGE
@@ -64,7 +71,11 @@ class DataIdentity(BaseModel):
     def title(self) -> str:
         """A few words for tables and figures."""
         shown = "" if self.picture == IMAGE else f", {self.picture}"
-        own = f"preset {self.preset}, noise {self.noise}" if self.preset else f"{self.kind} {self.fingerprint[:8]}"
+        own = (
+            f"preset {self.preset}, noise {self.noise}"
+            if self.preset
+            else f"{self.kind} {self.fingerprint[:8]}"
+        )
         return own + shown
 
     def shares_samples(self, other: "DataIdentity") -> bool:
@@ -72,8 +83,12 @@ class DataIdentity(BaseModel):
 
         Presets drawn with one seed use the same random numbers, so their lenses and sources are alike.
         """
-        same = self.fingerprint == other.fingerprint or self.config_hash == other.config_hash
-        return same or (self.seed is not None and (self.seed, self.split) == (other.seed, other.split))
+        same = (
+            self.fingerprint == other.fingerprint or self.config_hash == other.config_hash
+        )
+        return same or (
+            self.seed is not None and (self.seed, self.split) == (other.seed, other.split)
+        )
 
 
 class Start(BaseModel):
@@ -128,7 +143,10 @@ class RunRecord(BaseModel):
         if not isinstance(config, dict):
             return document
         kind = task_class(str(config.get("task")))
-        own = {"config": kind.settings.model_validate(config), "task": kind.model_validate(document.get("task"))}
+        own = {
+            "config": kind.settings.model_validate(config),
+            "task": kind.model_validate(document.get("task")),
+        }
         return {**document, **own}
 
     @property
@@ -159,7 +177,9 @@ class Run:
         """SHA-256 of the best checkpoint; errors as of `check`, and `ConfigError` before the first epoch has ended."""
         digest = self.check(self.best)
         if digest == ABSENT:
-            raise ConfigError(f"{self.best} does not exist; has the training finished an epoch?")
+            raise ConfigError(
+                f"{self.best} does not exist; has the training finished an epoch?"
+            )
         return digest
 
     @property
@@ -219,10 +239,14 @@ class Run:
             digest = file_sha256(path)
             if expected is None or digest in expected:
                 return digest
-            if self._expected(path) == expected:  # else a training replaced the file between the two looks
+            if (
+                self._expected(path) == expected
+            ):  # else a training replaced the file between the two looks
                 break
         if digest == ABSENT:
-            raise DataError(f"{path} does not exist, although the run's record names it; bring it back or train again")
+            raise DataError(
+                f"{path} does not exist, although the run's record names it; bring it back or train again"
+            )
         raise DataError(
             f"{path} is not the file that this training wrote: its sha256 begins with {digest[:8]}, the run's record "
             f"has {' or '.join(each[:8] for each in expected)}. It was damaged, or belongs to another run. Bring the "
@@ -276,7 +300,15 @@ def identify(dataset: ShardDataset | LiveDataset) -> DataIdentity:
 
 def versions() -> dict[str, str]:
     """Versions of what results depend on."""
-    names = ("lenssim", "torch", "lightning", "timm", "torchmetrics", "scikit-learn", "numpy")
+    names = (
+        "lenssim",
+        "torch",
+        "lightning",
+        "timm",
+        "torchmetrics",
+        "scikit-learn",
+        "numpy",
+    )
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
@@ -292,7 +324,9 @@ def create_run(folder: Path, record: RunRecord) -> Run:
             raise ConfigError(f"{folder} is not empty: {hint}")
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot use {folder} as the run's folder: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot use {folder} as the run's folder: {error.strerror}"
+        ) from None
     run = Run(folder, record)
     run.write()
     return run
@@ -347,4 +381,6 @@ def open_run(folder: Path) -> Run:
         problem = error.errors()[0]
         where = printable(".".join(map(str, problem["loc"])))
         message = printable(problem["msg"].removeprefix("Value error, "))
-        raise DataError(f"{path} is not what lenssim train writes: {where}: {message}") from None
+        raise DataError(
+            f"{path} is not what lenssim train writes: {where}: {message}"
+        ) from None

@@ -31,4 +31,7 @@ class Averaged:
         """Logarithm (...) of the density at (..., T)."""
         root = np.linalg.cholesky(self.covariance / self.base.variance(len(self.mean)))
         z = np.linalg.solve(root, (at - self.mean)[..., None])[..., 0]
-        return self.base.log_prob(torch.from_numpy(z)).numpy() - np.log(np.diagonal(root)).sum()
+        return (
+            self.base.log_prob(torch.from_numpy(z)).numpy()
+            - np.log(np.diagonal(root)).sum()
+        )

@@ -33,12 +33,21 @@ def image_features(images: np.ndarray) -> np.ndarray:
     """
     images = np.asarray(images, dtype=np.float64)
     count, height, width = len(images), *images.shape[-2:]
-    y, x = np.meshgrid(*((np.arange(side) - (side - 1) / 2) / side for side in (height, width)), indexing="ij")
-    waves = np.hypot(*np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij"))
-    power = np.abs(np.fft.rfft2(images - images.mean((-2, -1), keepdims=True))) ** 2 / (height * width)
+    y, x = np.meshgrid(
+        *((np.arange(side) - (side - 1) / 2) / side for side in (height, width)),
+        indexing="ij",
+    )
+    waves = np.hypot(
+        *np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
+    )
+    power = np.abs(np.fft.rfft2(images - images.mean((-2, -1), keepdims=True))) ** 2 / (
+        height * width
+    )
     light = _by_ring(images, np.hypot(x, y))
     levels = np.moveaxis(np.quantile(images, _QUANTILES, axis=(-2, -1)), 0, -1)
-    rough = np.diff(np.diff(images, 2, axis=-1), 2, axis=-2)  # Immerkaer (1996): zero where an image is quadratic
+    rough = np.diff(
+        np.diff(images, 2, axis=-1), 2, axis=-2
+    )  # Immerkaer (1996): zero where an image is quadratic
     noise = np.moveaxis(np.quantile(np.abs(rough), _NOISE, axis=(-2, -1)), 0, -1)
     parts = [np.log(_by_ring(power, waves) + _FLOOR), light, levels, np.log(noise + _FLOOR)]
     return np.concatenate(parts, axis=-1).reshape(count, -1)
@@ -74,9 +83,18 @@ class Novelty(BaseModel):
         seen = _features(normalise, training)
         mean, spread = seen.mean(axis=0), seen.std(axis=0)
         spread[spread == 0] = 1
-        precision = LedoitWolf(assume_centered=True).fit((seen - mean) / spread).precision_ / np.outer(spread, spread)
-        bare = cls(normalise=normalise, mean=mean.tolist(), precision=precision.tolist(), distances=())
-        return bare.model_copy(update={"distances": tuple(np.sort(bare.distance(validation)).tolist())})
+        precision = LedoitWolf(assume_centered=True).fit(
+            (seen - mean) / spread
+        ).precision_ / np.outer(spread, spread)
+        bare = cls(
+            normalise=normalise,
+            mean=mean.tolist(),
+            precision=precision.tolist(),
+            distances=(),
+        )
+        return bare.model_copy(
+            update={"distances": tuple(np.sort(bare.distance(validation)).tolist())}
+        )
 
     @property
     def threshold(self) -> float:
@@ -90,7 +108,9 @@ class Novelty(BaseModel):
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
         """Conformal p-values (N,) of images (N, C, H, W): how unremarkable each is among validation images."""
-        further = len(self.distances) - np.searchsorted(self.distances, self.distance(images), side="left")
+        further = len(self.distances) - np.searchsorted(
+            self.distances, self.distance(images), side="left"
+        )
         return (further + 1) / (len(self.distances) + 1)
 
     def to_json(self) -> bytes:
@@ -108,7 +128,9 @@ def read_novelty(folder: Path) -> Novelty | None:
     try:
         return Novelty.model_validate(document)
     except ValidationError as error:
-        raise DataError(f"{folder / NOVELTY} is not what lenssim train writes: {error.errors()[0]['msg']}") from None
+        raise DataError(
+            f"{folder / NOVELTY} is not what lenssim train writes: {error.errors()[0]['msg']}"
+        ) from None
 
 
 def _features(normalise: str, images: np.ndarray) -> np.ndarray:

@@ -31,10 +31,20 @@ def pairs(
         positive = labels[rows] == other
         if positive.all() or not positive.any():
             continue
-        value, (low, high) = auc_interval(positive, logs[rows, other] - logs[rows, one], seed=seed)
+        value, (low, high) = auc_interval(
+            positive, logs[rows, other] - logs[rows, one], seed=seed
+        )
         fit = float(roc_auc_score(positive, chi2[rows]))
         fit = max(fit, 1 - fit)
-        found.append({"classes": [classes[one], classes[other]], "value": value, "low": low, "high": high, "fit": fit})
+        found.append(
+            {
+                "classes": [classes[one], classes[other]],
+                "value": value,
+                "low": low,
+                "high": high,
+                "fit": fit,
+            }
+        )
     return found
 
 
@@ -44,7 +54,9 @@ def expected_chi2(delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> np.ndar
     Each is drawn from the noncentral chi squared distribution of its expected `delta_chi2` (N,), as if the kind of lens
     and source and the noise were known; `delta_chi2` holds while the lens would not have to move far.
     """
-    return np.random.default_rng(seed).noncentral_chisquare(pixels, np.maximum(delta_chi2, 0))
+    return np.random.default_rng(seed).noncentral_chisquare(
+        pixels, np.maximum(delta_chi2, 0)
+    )
 
 
 def pair_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -100,7 +100,9 @@ class Posterior:
     def log_density(self, targets: np.ndarray) -> np.ndarray:
         """Logarithm (..., N) of the density at targets (..., N, T), in the targets' own units."""
         white = self._whitened(targets)
-        each = torch.stack([self.head.log_prob(one, white) for one in self.outputs.double()])
+        each = torch.stack(
+            [self.head.log_prob(one, white) for one in self.outputs.double()]
+        )
         return (each.logsumexp(0) - math.log(len(each))).numpy() - np.log(self._scale).sum()
 
     def chi2(self, truth: np.ndarray) -> np.ndarray:
@@ -109,21 +111,30 @@ class Posterior:
         Of a single pass, those of the head itself; of several, those that mean and covariance give. The calibrated base
         of a head is made normal again.
         """
-        return self.head.base.normal_radius(torch.from_numpy(self._radii(truth))).numpy() ** 2
+        return (
+            self.head.base.normal_radius(torch.from_numpy(self._radii(truth))).numpy() ** 2
+        )
 
     def _radii(self, truth: np.ndarray) -> np.ndarray:
         """Size (N,) of the head's own numbers before they are made normal."""
         if len(self.outputs) == 1:
-            numbers = self._plain.normalised(self.outputs[0].double(), self._whitened(truth))
+            numbers = self._plain.normalised(
+                self.outputs[0].double(), self._whitened(truth)
+            )
         else:
             plain = replace(self, head=self._plain)
-            numbers = standardised(torch.from_numpy(truth - plain.mean), torch.from_numpy(plain.covariance))
+            numbers = standardised(
+                torch.from_numpy(truth - plain.mean), torch.from_numpy(plain.covariance)
+            )
         return numbers.norm(dim=-1).numpy()
 
     def _whitened(self, targets: np.ndarray) -> Tensor:
         """Targets (..., N, T) as the head knows them."""
         said = self._means.mean(0)
-        return torch.from_numpy(said + ((targets - self.centre) / self.spread - said * self.slopes) / self.widths)
+        return torch.from_numpy(
+            said
+            + ((targets - self.centre) / self.spread - said * self.slopes) / self.widths
+        )
 
     def _by_parts(self, moment: Callable[[Tensor], Tensor], outputs: Tensor) -> np.ndarray:
         """A moment of outputs (N, K), of some of the N at a time: those of a flow take many points each."""
@@ -139,7 +150,9 @@ class Posterior:
             if (passes == p).any()
         ]
         said = self._means.mean(0)
-        return (said * self.slopes + (np.concatenate(parts) - said) * self.widths) * self.spread + self.centre
+        return (
+            said * self.slopes + (np.concatenate(parts) - said) * self.widths
+        ) * self.spread + self.centre
 
     def ranks(self, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """How many of `DRAWS` lie below each truth (N, T), and how many are more probable than it (N,).
@@ -148,7 +161,10 @@ class Posterior:
         2018), and the coverage of regions of highest density (Hermans et al. 2022).
         """
         parts = [
-            ((drawn < own_truth).sum(0), (own.log_density(drawn) > own.log_density(own_truth)).sum(0))
+            (
+                (drawn < own_truth).sum(0),
+                (own.log_density(drawn) > own.log_density(own_truth)).sum(0),
+            )
             for own, own_truth, drawn in self._drawn(truth, seed)
         ]
         below, likelier = zip(*parts, strict=True)
@@ -160,10 +176,14 @@ class Posterior:
         Uniform in 0 ... 1 if the probabilities are right, whatever their shape: places between draws are drawn evenly.
         """
         rng = np.random.default_rng(seed)
-        below = np.concatenate([(drawn < own_truth).sum(0) for _, own_truth, drawn in self._drawn(truth, seed)])
+        below = np.concatenate(
+            [(drawn < own_truth).sum(0) for _, own_truth, drawn in self._drawn(truth, seed)]
+        )
         return np.abs(2 * (below + rng.random(below.shape)) / (DRAWS + 1) - 1)
 
-    def _drawn(self, truth: np.ndarray, seed: int) -> Iterator[tuple["Posterior", np.ndarray, np.ndarray]]:
+    def _drawn(
+        self, truth: np.ndarray, seed: int
+    ) -> Iterator[tuple["Posterior", np.ndarray, np.ndarray]]:
         """Some of the N with their truths and draws (DRAWS, n, T), until all were."""
         step = max(1, _CHUNK // (DRAWS * self.outputs.shape[-1]))
         for start in range(0, len(truth), step):
@@ -185,7 +205,10 @@ def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> Post
     for _ in range(_ROUNDS):
         found = replace(found, widths=np.ones(len(found.widths)))
         found = replace(found, widths=_fitted_widths(found, truth, seed))
-        found = replace(found, head=replace(found.head, base=Base.fit(found._radii(truth), truth.shape[1])))
+        found = replace(
+            found,
+            head=replace(found.head, base=Base.fit(found._radii(truth), truth.shape[1])),
+        )
     return found
 
 
@@ -194,7 +217,12 @@ def _fitted_slopes(posterior: Posterior, truth: np.ndarray) -> np.ndarray:
     from_centre, off = posterior.mean - posterior.centre, posterior.mean - truth
     usual = np.abs(off) < _OUTLIER * np.median(np.abs(off), axis=0) / 0.6745
     squares = (from_centre**2 * usual).sum(0)
-    excess = np.divide((from_centre * off * usual).sum(0), squares, where=squares > 0, out=np.zeros(len(squares)))
+    excess = np.divide(
+        (from_centre * off * usual).sum(0),
+        squares,
+        where=squares > 0,
+        out=np.zeros(len(squares)),
+    )
     return (1 - excess).clip(0, 1)
 
 
@@ -204,7 +232,9 @@ def _fitted_widths(posterior: Posterior, truth: np.ndarray, seed: int) -> np.nda
     mean = posterior.mean
     even = (np.arange(count) + 0.5) / count
     drawn = np.concatenate([own for _, _, own in posterior._drawn(truth, seed)], axis=1)
-    typical = np.median(np.abs(truth - mean) / np.median(np.abs(drawn - mean), axis=0), axis=0)
+    typical = np.median(
+        np.abs(truth - mean) / np.median(np.abs(drawn - mean), axis=0), axis=0
+    )
     start = np.log(np.maximum(typical, 1e-300)).clip(-_WIDEST, _WIDEST)
     ties = np.random.default_rng(seed).random(count)
 
@@ -216,6 +246,12 @@ def _fitted_widths(posterior: Posterior, truth: np.ndarray, seed: int) -> np.nda
             below = ((own < middle + off * np.exp(-logarithm)).sum(0) + ties) / (DRAWS + 1)
             return float(((np.sort(below) - even) ** 2).sum())
 
-        return float(np.exp(minimize_scalar(misfit, bounds=(start[k] - 1, start[k] + 1), method="bounded").x))
+        return float(
+            np.exp(
+                minimize_scalar(
+                    misfit, bounds=(start[k] - 1, start[k] + 1), method="bounded"
+                ).x
+            )
+        )
 
     return np.array([width(k) for k in range(targets)])

@@ -17,7 +17,10 @@ class Published:
 
 
 def _axion(source: str, *errors: float) -> list[Published]:
-    return [Published(source, "mae", {"log10_m_axion": e}, p) for p, e in zip(("I", "II", "III"), errors, strict=True)]
+    return [
+        Published(source, "mae", {"log10_m_axion": e}, p)
+        for p, e in zip(("I", "II", "III"), errors, strict=True)
+    ]
 
 
 # Both give ellipticities by two components of 1 - q, which at moderate ellipticity are about twice our e1 and e2; the
@@ -31,7 +34,14 @@ ERRORS: list[Published] = [
     Published(
         "Sorscher & Wagner-Carena",
         "error_68",
-        {"theta_E": 0.07, "e1": 0.11, "e2": 0.12, "center_x": 0.26, "center_y": 0.29, "magnification": 0.37},
+        {
+            "theta_E": 0.07,
+            "e1": 0.11,
+            "e2": 0.12,
+            "center_x": 0.26,
+            "center_y": 0.29,
+            "magnification": 0.37,
+        },
     ),
     *_axion("XResNet18-hybrid", 0.2737, 0.2209, 0.1262),
     *_axion("CmtTi", 0.2743, 0.2393, 0.1442),
@@ -41,7 +51,9 @@ ERRORS: list[Published] = [
 ]
 
 
-def published(statistic: str, targets: tuple[str, ...], preset: str | None) -> list[Published]:
+def published(
+    statistic: str, targets: tuple[str, ...], preset: str | None
+) -> list[Published]:
     """Results of that statistic that have one of the targets, for any data or those of the preset.
 
     Such as III-axion counts as III: it is taken for the same preset without its other classes.
@@ -50,5 +62,7 @@ def published(statistic: str, targets: tuple[str, ...], preset: str | None) -> l
     return [
         each
         for each in ERRORS
-        if each.statistic == statistic and each.preset in (None, own) and set(targets) & set(each.values)
+        if each.statistic == statistic
+        and each.preset in (None, own)
+        and set(targets) & set(each.values)
     ]

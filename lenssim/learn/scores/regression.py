@@ -19,13 +19,19 @@ _CHUNK = 2**22  # values that are resampled at a time
 
 
 def interval(
-    values: np.ndarray, statistic: Callable[..., np.ndarray], resamples: int, seed: int, level: float = 0.95
+    values: np.ndarray,
+    statistic: Callable[..., np.ndarray],
+    resamples: int,
+    seed: int,
+    level: float = 0.95,
 ) -> dict[str, float]:
     """A statistic of values (N,), with its percentile interval over samples drawn with replacement."""
     rng, n = np.random.default_rng(seed), len(values)
     rows = max(1, _CHUNK // n)
     counts = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-    drawn = np.concatenate([statistic(values[rng.integers(n, size=(count, n))], axis=1) for count in counts])
+    drawn = np.concatenate(
+        [statistic(values[rng.integers(n, size=(count, n))], axis=1) for count in counts]
+    )
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return {"value": float(statistic(values)), "low": float(low), "high": float(high)}
 
@@ -94,7 +100,9 @@ class Measured:
             "_aleatoric": self.posterior.aleatoric,
             "_epistemic": self.posterior.epistemic,
         }
-        sigma = {part: np.sqrt(np.diagonal(own, axis1=1, axis2=2)) for part, own in parts.items()}
+        sigma = {
+            part: np.sqrt(np.diagonal(own, axis1=1, axis2=2)) for part, own in parts.items()
+        }
         return {
             column: values
             for k, name in enumerate(self.names)
@@ -122,14 +130,20 @@ class Measured:
                 "rmse_of_the_mean": score(ignorant**2, _root),
                 "bias": score(self.error[:, k]),
                 "error_68": score(size[:, k], middle),
-                **{f"within_{n}": score(self.shares[:, k] <= level) for n, level in LEVELS.items()},
+                **{
+                    f"within_{n}": score(self.shares[:, k] <= level)
+                    for n, level in LEVELS.items()
+                },
                 "ranks_p": uniformity(self.ranks[0][:, k]),
                 "by_bin": self._bins(k),
             }
         return {
             "error": score((size / spread).mean(1), middle),
             "within_1": score((self.shares <= LEVELS[1]).mean(1)),
-            **{f"joint_{n}": score(self.joint_shares <= level) for n, level in LEVELS.items()},
+            **{
+                f"joint_{n}": score(self.joint_shares <= level)
+                for n, level in LEVELS.items()
+            },
             "loss": score(-self.posterior.log_density(self.truth) - np.log(spread).sum()),
             "targets": targets,
         }
@@ -147,7 +161,9 @@ class Measured:
         truth, error = self.truth[:, k], self.error[:, k]
         ignorant = truth - self.reference[k]
         edges = np.unique(np.quantile(truth, np.linspace(0, 1, _BINS + 1)))
-        place = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, max(len(edges) - 2, 0))
+        place = np.clip(
+            np.searchsorted(edges, truth, side="right") - 1, 0, max(len(edges) - 2, 0)
+        )
         found = []
         for b in range(len(edges) - 1):
             if (own := place == b).any():

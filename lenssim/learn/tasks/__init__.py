@@ -31,6 +31,8 @@ def parse_config(settings: dict[str, Any], where: str = "training") -> TrainConf
         kind = task_class(settings.get("task", "classify")).settings
         return kind.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(explain(dict(p), kind) for p in error.errors())) from None
+        raise ConfigError(
+            f"{where}: " + "; ".join(explain(dict(p), kind) for p in error.errors())
+        ) from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None

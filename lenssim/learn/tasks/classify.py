@@ -52,18 +52,27 @@ class Classify(Task):
 
     @override
     @classmethod
-    def fit(cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]) -> Self:
+    def fit(
+        cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
+    ) -> Self:
         classes = dataset.classes
         if len(classes) < 2:
-            raise DataError(f"{dataset.folder} has one class only, {classes[0]}: there is nothing to tell apart")
+            raise DataError(
+                f"{dataset.folder} has one class only, {classes[0]}: there is nothing to tell apart"
+            )
         for split, numbers in rows.items():
             counts = np.bincount(dataset.labels[numbers], minlength=len(classes))
-            if missing := [name for name, count in zip(classes, counts, strict=True) if not count]:
+            if missing := [
+                name for name, count in zip(classes, counts, strict=True) if not count
+            ]:
                 raise DataError(
                     f"{dataset.folder}: the {split} split ({len(numbers)} of {len(dataset)} samples) has no "
                     f"{', '.join(missing)}; splits are cut in blocks of 64 samples, so make at least 256"
                 )
-        return cls(classes=classes, weights=_weights(config, classes, dataset.labels[rows["train"]]))
+        return cls(
+            classes=classes,
+            weights=_weights(config, classes, dataset.labels[rows["train"]]),
+        )
 
     @property
     @override
@@ -93,7 +102,10 @@ class Classify(Task):
         from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
         count = len(self.classes)
-        scores = {"accuracy": MulticlassAccuracy(count, average="micro"), "auc": MulticlassAUROC(count)}
+        scores = {
+            "accuracy": MulticlassAccuracy(count, average="micro"),
+            "auc": MulticlassAUROC(count),
+        }
         return MetricCollection(scores, compute_groups=False)
 
     @override
@@ -110,18 +122,27 @@ class Classify(Task):
         labels = torch.from_numpy(dataset.labels[rows])
 
         def loss(log_temperature: float) -> float:
-            softened = self.model_copy(update={"temperature": float(np.exp(log_temperature))})
-            return nn.functional.nll_loss(softened.probabilities(outputs.double()).log(), labels).item()
+            softened = self.model_copy(
+                update={"temperature": float(np.exp(log_temperature))}
+            )
+            return nn.functional.nll_loss(
+                softened.probabilities(outputs.double()).log(), labels
+            ).item()
 
         found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
         return self.model_copy(update={"temperature": float(np.exp(found.x))})
 
     @override
-    def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
+    def joined(
+        self, others: Sequence[Self], outputs: Sequence[Tensor]
+    ) -> tuple[Self, Tensor]:
         """Each network's logits are divided by its own temperature."""
         if not others:
             return self, outputs[0]
-        scaled = [each / task.temperature for each, task in zip(outputs, [self, *others], strict=True)]
+        scaled = [
+            each / task.temperature
+            for each, task in zip(outputs, [self, *others], strict=True)
+        ]
         return self.model_copy(update={"temperature": 1.0}), torch.cat(scaled)
 
     @override
@@ -134,26 +155,57 @@ class Classify(Task):
 
     @override
     def judge(
-        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
+        self,
+        outputs: Tensor,
+        dataset: ShardDataset,
+        rows: np.ndarray,
+        title: str,
+        resamples: int,
+        seed: int,
     ) -> Judgement:
-        from lenssim.learn.figures.classification import calibration_figure, confusion_figure, roc_figure
-        from lenssim.learn.scores.classification import as_document, bootstrap, classification_scores
+        from lenssim.learn.figures.classification import (
+            calibration_figure,
+            confusion_figure,
+            roc_figure,
+        )
+        from lenssim.learn.scores.classification import (
+            as_document,
+            bootstrap,
+            classification_scores,
+        )
         from lenssim.learn.scores.pairs import expected_chi2, pair_cells, pairs
 
-        p, labels, classes = self.probabilities(outputs).double().numpy(), dataset.labels[rows], self.classes
-        if not np.isfinite(p).all():
-            raise DataError(f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them")
-        scores = as_document(
-            classification_scores(labels, p), bootstrap(labels, p, resamples=resamples, seed=seed), classes
+        p, labels, classes = (
+            self.probabilities(outputs).double().numpy(),
+            dataset.labels[rows],
+            self.classes,
         )
-        raw = self.model_copy(update={"temperature": 1.0}).probabilities(outputs).double().numpy()
+        if not np.isfinite(p).all():
+            raise DataError(
+                f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them"
+            )
+        scores = as_document(
+            classification_scores(labels, p),
+            bootstrap(labels, p, resamples=resamples, seed=seed),
+            classes,
+        )
+        raw = (
+            self.model_copy(update={"temperature": 1.0})
+            .probabilities(outputs)
+            .double()
+            .numpy()
+        )
         bare = classification_scores(labels, raw)
         counts = np.bincount(labels, minlength=len(classes)).tolist()
-        area = {name: scores["auc"][name]["value"] for name in classes} | {"macro": scores["macro_auc"]["value"]}
+        area = {name: scores["auc"][name]["value"] for name in classes} | {
+            "macro": scores["macro_auc"]["value"]
+        }
         names = np.array(classes)
         chi2 = dataset.params.get("chi2")
         if chi2 is None and _FREE in dataset.params:
-            chi2 = expected_chi2(dataset.params[_FREE], int(np.prod(dataset.image_shape)), seed)
+            chi2 = expected_chi2(
+                dataset.params[_FREE], int(np.prod(dataset.image_shape)), seed
+            )
         told = [] if chi2 is None else pairs(labels, p, classes, chi2[rows], seed)
         return Judgement(
             metrics=scores,
@@ -171,13 +223,22 @@ class Classify(Task):
             },
             figures={
                 "roc": partial(roc_figure, labels, p, classes, area, title),
-                "confusion": partial(confusion_figure, np.asarray(scores["confusion"]["value"]), classes, title),
-                "calibration": partial(calibration_figure, labels, p, scores["ece"]["value"], title),
+                "confusion": partial(
+                    confusion_figure,
+                    np.asarray(scores["confusion"]["value"]),
+                    classes,
+                    title,
+                ),
+                "calibration": partial(
+                    calibration_figure, labels, p, scores["ece"]["value"], title
+                ),
             },
         )
 
     @override
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
+    def compare(
+        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
+    ) -> Drawings:
         """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
         from lenssim.learn.figures.comparison import accuracy_figure, roc_figure
 
@@ -195,7 +256,9 @@ class Classify(Task):
     @override
     def remarks(self, document: Mapping[str, Any]) -> list[str]:
         before = document["before_calibration"]
-        lines = [f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"]
+        lines = [
+            f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"
+        ]
         return lines + [
             f"{' / '.join(pair['classes'])}: AUC {pair['value']:.4f}, a fit of the smooth lens {pair['fit']:.4f}"
             for pair in document["pairs"]
@@ -205,16 +268,24 @@ class Classify(Task):
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The most probable class, `predicted`, and the `probabilities` of all."""
         return [
-            {"predicted": self.classes[int(np.argmax(row))], "probabilities": dict(zip(self.classes, row, strict=True))}
+            {
+                "predicted": self.classes[int(np.argmax(row))],
+                "probabilities": dict(zip(self.classes, row, strict=True)),
+            }
             for row in self.probabilities(outputs).tolist()
         ]
 
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        return {"class": answer["predicted"], **{name: f"{p:.4f}" for name, p in answer["probabilities"].items()}}
+        return {
+            "class": answer["predicted"],
+            **{name: f"{p:.4f}" for name, p in answer["probabilities"].items()},
+        }
 
 
-def _weights(config: TrainConfig, classes: tuple[str, ...], labels: np.ndarray) -> tuple[float, ...] | None:
+def _weights(
+    config: TrainConfig, classes: tuple[str, ...], labels: np.ndarray
+) -> tuple[float, ...] | None:
     """Weights of the classes, their mean over the samples 1 if balanced; `ConfigError` for classes that are not."""
     asked = config.class_weights if isinstance(config, ClassifyConfig) else None
     if asked is None:

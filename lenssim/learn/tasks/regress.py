@@ -62,7 +62,9 @@ class Regress(Task):
 
     @override
     @classmethod
-    def fit(cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]) -> Self:
+    def fit(
+        cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
+    ) -> Self:
         assert isinstance(config, RegressConfig)
         if config.only is not None and config.only not in dataset.classes:
             raise unknown("class", config.only, dataset.classes)
@@ -75,12 +77,22 @@ class Regress(Task):
                     f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut in blocks of 64 "
                     "samples, so make at least 256"
                 )
-            hint = f"; --only takes one of {', '.join(dataset.classes)}" if config.only is None else ""
+            hint = (
+                f"; --only takes one of {', '.join(dataset.classes)}"
+                if config.only is None
+                else ""
+            )
             _all_known(values, config.targets, f"{dataset.folder}, {split} split", hint)
             if split == "train":
                 trained = values
-        if constant := [name for name, column in zip(config.targets, trained.T, strict=True) if not np.ptp(column)]:
-            raise DataError(f"{dataset.folder}: {', '.join(constant)} is the same in all samples: nothing to learn")
+        if constant := [
+            name
+            for name, column in zip(config.targets, trained.T, strict=True)
+            if not np.ptp(column)
+        ]:
+            raise DataError(
+                f"{dataset.folder}: {', '.join(constant)} is the same in all samples: nothing to learn"
+            )
         return cls(
             columns=config.targets,
             head=config.head,
@@ -109,7 +121,9 @@ class Regress(Task):
     @property
     @override
     def title(self) -> str:
-        return f"measure {', '.join(self.columns)}" + (f" of {self.only}" if self.only else "")
+        return f"measure {', '.join(self.columns)}" + (
+            f" of {self.only}" if self.only else ""
+        )
 
     @property
     @override
@@ -163,14 +177,20 @@ class Regress(Task):
         """What it says of an image that shows nothing, where a head cannot say the prior; None of any other."""
         if not isinstance(self.probability, Gaussian) or not self.said_mean:
             return None
-        return Averaged(np.array(self.said_mean), np.array(self.said_covariance), self.probability.base)
+        return Averaged(
+            np.array(self.said_mean), np.array(self.said_covariance), self.probability.base
+        )
 
     @override
-    def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
+    def joined(
+        self, others: Sequence[Self], outputs: Sequence[Tensor]
+    ) -> tuple[Self, Tensor]:
         """The mean of what was fitted to each is taken: beside the scatter of their means rather too wide."""
         tasks = (self, *others)
         own = {name: getattr(self, name) for name in ("radii", *_FITTED)}
-        task, together = super().joined([each.model_copy(update=own) for each in others], outputs)
+        task, together = super().joined(
+            [each.model_copy(update=own) for each in others], outputs
+        )
         fitted = {"radii": Base.mean([Base(each.radii) for each in tasks]).knots}
         for name in _FITTED:
             values = [getattr(each, name) for each in tasks]
@@ -181,21 +201,36 @@ class Regress(Task):
     def check(self, dataset: Data) -> None:
         _values(dataset, self.columns, np.arange(0))
         if self.only is not None and self.only not in dataset.classes:
-            raise DataError(f"{dataset.folder} has no class {self.only}, of which the run measures {self.columns[0]}")
+            raise DataError(
+                f"{dataset.folder} has no class {self.only}, of which the run measures {self.columns[0]}"
+            )
 
     @override
     def judge(
-        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
+        self,
+        outputs: Tensor,
+        dataset: ShardDataset,
+        rows: np.ndarray,
+        title: str,
+        resamples: int,
+        seed: int,
     ) -> Judgement:
         from lenssim.learn.figures.regression_set import measure_figures, measure_tables
         from lenssim.learn.scores.regression import Measured
 
         posterior = self.posterior(outputs)
         if not np.isfinite(posterior.mean).all():
-            raise DataError(f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them")
+            raise DataError(
+                f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them"
+            )
         truth = _values(dataset, self.columns, rows)
         hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
-        _all_known(truth, self.columns, f"{dataset.folder}, held-out samples", hint if self.only is None else "")
+        _all_known(
+            truth,
+            self.columns,
+            f"{dataset.folder}, held-out samples",
+            hint if self.only is None else "",
+        )
         found = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
         bare = Measured(self.columns, posterior.uncalibrated, truth, found.reference, seed)
         scores = found.scores(resamples)
@@ -223,11 +258,16 @@ class Regress(Task):
         return {
             label: own[key]
             for name, own in metrics["targets"].items()
-            for label, key in ((f"MAE of {name}", "mae"), (f"  of always answering the mean {name}", "mae_of_the_mean"))
+            for label, key in (
+                (f"MAE of {name}", "mae"),
+                (f"  of always answering the mean {name}", "mae_of_the_mean"),
+            )
         }
 
     @override
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
+    def compare(
+        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
+    ) -> Drawings:
         """68 % errors of all runs, beside published ones."""
         from lenssim.learn.figures.regression_set import compared_errors
 
@@ -252,7 +292,9 @@ class Regress(Task):
                 "covariance": covariance.tolist(),
                 "outside": [
                     name
-                    for name, x, low, high in zip(self.columns, plain, self.low, self.high, strict=True)
+                    for name, x, low, high in zip(
+                        self.columns, plain, self.low, self.high, strict=True
+                    )
                     if not low <= x <= high
                 ],
             }
@@ -261,13 +303,18 @@ class Regress(Task):
 
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        line = {name: f"{x:.4g} +- {answer['sigma'][name]:.2g}" for name, x in answer["targets"].items()}
+        line = {
+            name: f"{x:.4g} +- {answer['sigma'][name]:.2g}"
+            for name, x in answer["targets"].items()
+        }
         return {**line, "outside the training range": ", ".join(answer["outside"]) or "no"}
 
 
 def _tuples(values: np.ndarray) -> tuple:
     """Of numbers, or of tuples of them, as a frozen record takes it."""
-    return tuple(_tuples(row) for row in values) if values.ndim > 1 else tuple(values.tolist())
+    return (
+        tuple(_tuples(row) for row in values) if values.ndim > 1 else tuple(values.tolist())
+    )
 
 
 def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
@@ -275,13 +322,19 @@ def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarr
     try:
         return dataset.targets(names, rows)
     except KeyError as error:
-        raise unknown(f"target in {dataset.folder}", str(error.args[0]), error.args[1]) from None
+        raise unknown(
+            f"target in {dataset.folder}", str(error.args[0]), error.args[1]
+        ) from None
 
 
 def _prior(dataset: Data, config: RegressConfig) -> dict[str, Value]:
     """What targets were drawn from, by name: nothing of imported data, nor without the galaxies that a preset shows."""
     try:
-        known = laws(parse_preset(dataset.config["preset"]), config.only) if "preset" in dataset.config else {}
+        known = (
+            laws(parse_preset(dataset.config["preset"]), config.only)
+            if "preset" in dataset.config
+            else {}
+        )
     except LenssimError:
         return {}
     return {name: known[name] for name in config.targets if name in known}
@@ -291,8 +344,12 @@ def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) 
     """`DataError` that names the first target of values (N, T) which some samples have not."""
     for name, column in zip(names, values.T, strict=True):
         if missing := int((~np.isfinite(column)).sum()):
-            raise DataError(f"{where}: {missing} of {len(column)} samples have no {name}{hint}")
+            raise DataError(
+                f"{where}: {missing} of {len(column)} samples have no {name}{hint}"
+            )
 
 
 def _of_class(dataset: Data, rows: np.ndarray, only: str | None) -> np.ndarray:
-    return rows if only is None else rows[dataset.labels[rows] == dataset.classes.index(only)]
+    return (
+        rows if only is None else rows[dataset.labels[rows] == dataset.classes.index(only)]
+    )

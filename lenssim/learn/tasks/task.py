@@ -61,7 +61,9 @@ class Task(BaseModel, ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]) -> Self:
+    def fit(
+        cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
+    ) -> Self:
         """The task for a data set and the rows of its splits `train` and `validation`; `DataError` if it cannot be
         asked of them.
         """
@@ -101,13 +103,17 @@ class Task(BaseModel, ABC):
         """The task, its answers put right by outputs (P, N, K) for the validation rows (N,); by default as it is."""
         return self
 
-    def joined(self, others: Sequence[Self], outputs: Sequence[Tensor]) -> tuple[Self, Tensor]:
+    def joined(
+        self, others: Sequence[Self], outputs: Sequence[Tensor]
+    ) -> tuple[Self, Tensor]:
         """One task, and outputs (P, N, K), for those of this task's network and then of the others' networks.
 
         `ConfigError` if their outputs mean different things.
         """
         if any(other != self for other in others):
-            raise ConfigError(f"these runs cannot be averaged: {self.title}, but fitted to different data")
+            raise ConfigError(
+                f"these runs cannot be averaged: {self.title}, but fitted to different data"
+            )
         return self, torch.cat(list(outputs))
 
     @abstractmethod
@@ -116,11 +122,19 @@ class Task(BaseModel, ABC):
 
     @abstractmethod
     def judge(
-        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, title: str, resamples: int, seed: int
+        self,
+        outputs: Tensor,
+        dataset: ShardDataset,
+        rows: np.ndarray,
+        title: str,
+        resamples: int,
+        seed: int,
     ) -> Judgement:
         """Scores with intervals of the outputs (P, N, K) for rows (N,), tables and figures; `DataError` for NaN."""
 
-    def compare(self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str) -> Drawings:
+    def compare(
+        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
+    ) -> Drawings:
         """Figures that set runs side by side, of their tables of `judge` on the same data; none by default.
 
         A table may hold `snr`, the signal to noise of an image, and its true parameters too.

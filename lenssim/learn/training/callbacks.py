@@ -69,7 +69,11 @@ class EpochTable(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rows = [row for row in read_epochs(self.run.metrics) if row["epoch"] <= trainer.current_epoch]
+        self.rows = [
+            row
+            for row in read_epochs(self.run.metrics)
+            if row["epoch"] <= trainer.current_epoch
+        ]
         self.start = time.monotonic()
 
     @override
@@ -110,7 +114,9 @@ class Checkpoints(Checkpoint):
     something in `interrupts`, the step in hand is finished and kept, then `KeyboardInterrupt` raised.
     """
 
-    def __init__(self, run: Run, every_steps: int | None, interrupts: Sequence[int] = ()) -> None:
+    def __init__(
+        self, run: Run, every_steps: int | None, interrupts: Sequence[int] = ()
+    ) -> None:
         self.run, self.every_steps, self.interrupts = run, every_steps, interrupts
         self.best: dict[str, float] = {"val_loss": math.inf}
 
@@ -154,7 +160,9 @@ class WholeFiles(TorchCheckpointIO):
         self.hashes = hashes
 
     @override
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         target = Path(path)

@@ -26,7 +26,15 @@ class Learner(LightningModule):
     Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed training repeats it.
     """
 
-    def __init__(self, model: Model, task: Task, config: TrainConfig, images: Images, steps: int, samples: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        config: TrainConfig,
+        images: Images,
+        steps: int,
+        samples: int,
+    ) -> None:
         super().__init__()
         self.model, self.task, self.config = model, task, config
         self.steps, self.samples = steps, samples
@@ -41,7 +49,10 @@ class Learner(LightningModule):
         _seed(self.device, seed)  # for dropout; `train` keeps the caller's streams
         generator = torch.Generator().manual_seed(seed)
         images, targets = self.augment(batch["image"], generator, batch.get("target"))
-        loss = self.task.loss(self.model(images), {**batch, "target": targets}) + penalty(self.model.net) / self.samples
+        loss = (
+            self.task.loss(self.model(images), {**batch, "target": targets})
+            + penalty(self.model.net) / self.samples
+        )
         _check(loss, batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
         self.train_loss.update(loss.detach())
         return loss
@@ -50,13 +61,21 @@ class Learner(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         outputs = self.model(batch["image"])
         loss = self.task.loss(outputs, batch)
-        _check(loss, batch, f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
+        _check(
+            loss,
+            batch,
+            f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
+        )
         self.task.update(self.scores, outputs, batch)
-        self.log("val_loss", loss, batch_size=len(outputs), sync_dist=self.trainer.world_size > 1)
+        self.log(
+            "val_loss", loss, batch_size=len(outputs), sync_dist=self.trainer.world_size > 1
+        )
 
     @override
     def on_validation_epoch_end(self) -> None:
-        self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()})
+        self.log_dict(
+            {f"val_{name}": value for name, value in self.scores.compute().items()}
+        )
         self.scores.reset()
 
     @override
@@ -66,9 +85,14 @@ class Learner(LightningModule):
     @override
     def configure_optimizers(self) -> Any:
         config, own = self.config, schedule(self.config.schedule)
-        made = optimiser(config.optimiser)(_groups(self.model), config.learning_rate, config.weight_decay)
+        made = optimiser(config.optimiser)(
+            _groups(self.model), config.learning_rate, config.weight_decay
+        )
         rates = own.make(made, config.learning_rate, self.steps)
-        return {"optimizer": made, "lr_scheduler": {"scheduler": rates, "interval": own.interval}}
+        return {
+            "optimizer": made,
+            "lr_scheduler": {"scheduler": rates, "interval": own.interval},
+        }
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -98,8 +122,13 @@ def _check(loss: Tensor, batch: Batch, where: str) -> None:
     numbers = batch["index"][broken if broken.any() else slice(None)].tolist()
     listed = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
     cause, hint = (
-        (f"the images of samples {listed} hold NaN or infinite pixels", "mend or remake the data set")
+        (
+            f"the images of samples {listed} hold NaN or infinite pixels",
+            "mend or remake the data set",
+        )
         if broken.any()
         else (f"the batch holds samples {listed}", "try a lower learning rate")
     )
-    raise DataError(f"the loss became {loss.item()} in {where}: {cause}; {hint}. Earlier checkpoints are kept")
+    raise DataError(
+        f"the loss became {loss.item()} in {where}: {cause}; {hint}. Earlier checkpoints are kept"
+    )

@@ -18,9 +18,14 @@ def progress() -> Callback:
 
 
 def _scores(trainer: Trainer, module: Any) -> str:
-    names = {"val_loss": "loss", **{f"val_{key}": name for key, name in module.task.progress.items()}}
+    names = {
+        "val_loss": "loss",
+        **{f"val_{key}": name for key, name in module.task.progress.items()},
+    }
     known = trainer.callback_metrics
-    return ", ".join(f"{names[name]} {known[name].item():.4f}" for name in names if name in known)
+    return ", ".join(
+        f"{names[name]} {known[name].item():.4f}" for name in names if name in known
+    )
 
 
 class _Told(Callback):
@@ -30,7 +35,11 @@ class _Told(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        if module.config.precision == "bf16" and trainer.precision == "32-true" and trainer.is_global_zero:
+        if (
+            module.config.precision == "bf16"
+            and trainer.precision == "32-true"
+            and trainer.is_global_zero
+        ):
             kind = trainer.strategy.root_device.type
             print(
                 f"{self.name}no bf16 on this {kind}: computing in single precision, which is faster here",
@@ -76,14 +85,20 @@ class Bar(_Told):
             TimeRemainingColumn(),
             TextColumn("{task.fields[scores]}"),
         )
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=not trainer.is_global_zero)
+        self.bar = Progress(
+            *columns, console=Console(stderr=True), disable=not trainer.is_global_zero
+        )
         self.total = trainer.num_training_batches * (trainer.max_epochs or 1)
         self.first, self.images, self.start = trainer.global_step, 0, time.monotonic()
-        self.task = self.bar.add_task("", total=self.total, completed=self.first, rate="", scores="")
+        self.task = self.bar.add_task(
+            "", total=self.total, completed=self.first, rate="", scores=""
+        )
         self.bar.start()
 
     @override
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.images += len(batch["index"]) * trainer.world_size
         self.bar.update(
             self.task,
@@ -101,5 +116,7 @@ class Bar(_Told):
         self.bar.stop()
 
     @override
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
         self.bar.stop()

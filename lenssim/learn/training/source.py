@@ -10,10 +10,15 @@ from lenssim.simulate.preset import load_preset
 __all__ = ["open_source"]
 
 
-def open_source(data: str | None, live: LiveData | None, picture: str = IMAGE) -> ShardDataset | LiveDataset:
+def open_source(
+    data: str | None, live: LiveData | None, picture: str = IMAGE
+) -> ShardDataset | LiveDataset:
     """The data set that `data` (a folder, a URL, `follow:` and a folder) or else `live` stands for, its `picture`
     shown for the image; errors as of those who open or plan it.
     """
     if live is None:
         return ShardDataset(data or "", picture=picture)
-    return LiveDataset(make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise), live.endless)
+    return LiveDataset(
+        make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise),
+        live.endless,
+    )

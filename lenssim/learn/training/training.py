@@ -23,7 +23,12 @@ from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError
-from lenssim.learn.compute.cost import Cost, inference_milliseconds, peak_memory, reset_peak_memory
+from lenssim.learn.compute.cost import (
+    Cost,
+    inference_milliseconds,
+    peak_memory,
+    reset_peak_memory,
+)
 from lenssim.learn.compute.device import arithmetic, pick_device
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.inputs.description import describe
@@ -31,10 +36,25 @@ from lenssim.learn.nets import parameter_count
 from lenssim.learn.nets.model import outputs, read_checkpoint
 from lenssim.learn.runs.networks import fresh_model
 from lenssim.learn.runs.overlap import is_at_hand, learned_from, read_seen, write_seen
-from lenssim.learn.runs.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
+from lenssim.learn.runs.run import (
+    Run,
+    RunRecord,
+    RunResult,
+    begin,
+    create_run,
+    identify,
+    open_run,
+    versions,
+)
 from lenssim.learn.scores.novelty import NOVELTY, Novelty
 from lenssim.learn.tasks import Data, task_class
-from lenssim.learn.training.callbacks import Checkpoints, EpochTable, Place, Shares, WholeFiles
+from lenssim.learn.training.callbacks import (
+    Checkpoints,
+    EpochTable,
+    Place,
+    Shares,
+    WholeFiles,
+)
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
 
@@ -45,7 +65,13 @@ _FAMILIAR = 2048  # images of each split that later ones are compared with
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks: Iterable[Callback] = ()) -> Run:
+def train(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    callbacks: Iterable[Callback] = (),
+) -> Run:
     """Train as the config says and write the run into `folder`; with `resume`, go on where it stopped.
 
     On one CPU the result depends on config and data alone; on one GPU as far as torch has deterministic kernels.
@@ -56,7 +82,10 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
     dataset, folder = open_source(config.data, config.live, config.picture), Path(folder)
     if isinstance(dataset, LiveDataset):
         require(0, dataset.config["engine_settings"])
-    fit, rows = task_class(config.task).fit, {split: dataset.rows(split) for split in ("train", "validation")}
+    fit, rows = (
+        task_class(config.task).fit,
+        {split: dataset.rows(split) for split in ("train", "validation")},
+    )
     task = fit(config, dataset, rows)
     rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
     if config.limit is not None:
@@ -69,13 +98,20 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         )
     device = pick_device(config.device)
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
-        raise ConfigError(f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}")
+        raise ConfigError(
+            f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}"
+        )
     images = describe(dataset)
-    there, model = open_run(folder) if resume else None, fresh_model(config, images, task.outputs)
+    there, model = (
+        open_run(folder) if resume else None,
+        fresh_model(config, images, task.outputs),
+    )
     if there is not None:
         there.check_resumable()
     start, seen = None, {}
-    if config.start is not None and (Path(config.start).exists() or not (there and there.last.exists())):
+    if config.start is not None and (
+        Path(config.start).exists() or not (there and there.last.exists())
+    ):
         first = open_run(Path(config.start))
         start, seen = begin(model, first), read_seen(first)
     sampler = BatchSampler(
@@ -87,7 +123,9 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
         **dataset.order,
     )
     sampler.share(0, config.devices)
-    learner = Learner(model, task, config, images, config.epochs * len(sampler), len(rows["train"]))
+    learner = Learner(
+        model, task, config, images, config.epochs * len(sampler), len(rows["train"])
+    )
     record = RunRecord(
         config=config,
         task=task,
@@ -110,11 +148,29 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
 
     judged = BatchSampler(rows["validation"], 256, shuffle=False)
     pin = device.type == "cuda"
-    with _quiet(), _interruptible() as interrupts, torch.random.fork_rng(range(torch.cuda.device_count())):
-        own: list[Callback] = [Place(sampler), Shares(sampler, judged), EpochTable(run), *callbacks]
+    with (
+        _quiet(),
+        _interruptible() as interrupts,
+        torch.random.fork_rng(range(torch.cuda.device_count())),
+    ):
+        own: list[Callback] = [
+            Place(sampler),
+            Shares(sampler, judged),
+            EpochTable(run),
+            *callbacks,
+        ]
         if config.patience is not None:
-            own.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
-        trainer = _trainer(config, device, run, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
+            own.append(
+                EarlyStopping(
+                    "val_loss", patience=config.patience, check_on_train_epoch_end=True
+                )
+            )
+        trainer = _trainer(
+            config,
+            device,
+            run,
+            [*own, Checkpoints(run, config.checkpoint_steps, interrupts)],
+        )
         if config.compile:
             private_compilers()
             model.net.compile()
@@ -138,19 +194,27 @@ def _loaders(config: TrainConfig) -> int:
     count = min(config.workers, fitting_workers())
     if count < config.workers:
         logging.getLogger("lenssim").warning(
-            "lenssim: %d workers need more memory than there is: %d are started", config.workers, count
+            "lenssim: %d workers need more memory than there is: %d are started",
+            config.workers,
+            count,
         )
     return count
 
 
-def _trainer(config: TrainConfig, device: torch.device, run: Run, callbacks: list[Callback]) -> Trainer:
+def _trainer(
+    config: TrainConfig, device: torch.device, run: Run, callbacks: list[Callback]
+) -> Trainer:
     with _own_settings():
         return Trainer(
             accelerator=device.type,
             devices=config.devices,
-            strategy="auto" if config.devices == 1 else "ddp_spawn",  # a program that is not run again from its top
+            strategy="auto"
+            if config.devices == 1
+            else "ddp_spawn",  # a program that is not run again from its top
             precision=_PRECISION[arithmetic(config.precision, device)],
-            deterministic=True if device.type == "cpu" else "warn",  # not every kernel of a GPU can be
+            deterministic=True
+            if device.type == "cpu"
+            else "warn",  # not every kernel of a GPU can be
             max_epochs=config.epochs,
             callbacks=callbacks,
             plugins=[WholeFiles(run.hashes)],
@@ -163,10 +227,19 @@ def _trainer(config: TrainConfig, device: torch.device, run: Run, callbacks: lis
         )
 
 
-def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int) -> None:
+def _finish(
+    run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int
+) -> None:
     """Note how the training ended, what it cost (so many `images` an epoch), its calibration, and what is familiar."""
-    config, task, memory = run.record.config, run.record.task, peak_memory(device)  # before the calibration
-    best, epochs = read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"], run.epochs()
+    config, task, memory = (
+        run.record.config,
+        run.record.task,
+        peak_memory(device),
+    )  # before the calibration
+    best, epochs = (
+        read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"],
+        run.epochs(),
+    )
     seconds, trained = sum(row["seconds"] for row in epochs), run.model()
     cost = Cost(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -175,7 +248,9 @@ def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.
         images_per_second=len(epochs) * images / seconds,
         waiting=sum(row["waiting"] for row in epochs) / seconds,
         peak_mib=memory,
-        inference_ms=inference_milliseconds(trained, dataset.images(rows["validation"][:_TIMED]), device),
+        inference_ms=inference_milliseconds(
+            trained, dataset.images(rows["validation"][:_TIMED]), device
+        ),
     )
     known = {split: dataset.images(numbers[:_FAMILIAR]) for split, numbers in rows.items()}
     novelty = Novelty.fit(config.normalise, known["train"], known["validation"])
@@ -192,7 +267,11 @@ def _finish(run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.
             stopped="end" if len(epochs) >= config.epochs else "early",
             cost=cost,
         ),
-        task.calibrated(outputs(trained, dataset, rows["validation"], device), dataset, rows["validation"]),
+        task.calibrated(
+            outputs(trained, dataset, rows["validation"], device),
+            dataset,
+            rows["validation"],
+        ),
     )
 
 
@@ -201,7 +280,9 @@ def _continue(run: Run, record: RunRecord) -> Run:
     there = run.record
     lines = there.config.changes(record.config)
     if there.data.fingerprint != record.data.fingerprint:
-        lines.append(f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given")
+        lines.append(
+            f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given"
+        )
     if there.task.title != record.task.title:
         lines.append(f"task: {there.task.title} there, {record.task.title} given")
     if (there.start is None) != (record.config.start is None):
@@ -213,7 +294,9 @@ def _continue(run: Run, record: RunRecord) -> Run:
             f"{run.folder} holds another training:\n  " + "\n  ".join(lines) + "\n"
             "repeat its options, or choose another --out"
         )
-    done = there.result is not None and (there.result.stopped == "early" or there.result.epochs >= record.config.epochs)
+    done = there.result is not None and (
+        there.result.stopped == "early" or there.result.epochs >= record.config.epochs
+    )
     if not done:
         if there.files is None:
             run.hashes.adopt(run.last, run.best, run.metrics)
@@ -231,7 +314,9 @@ def _fit(
 ) -> None:
     """Trainer.fit, with signals reported as the rest of lenssim reports them; `DataError` for a bad checkpoint."""
     if checkpoint is not None:
-        read_checkpoint(checkpoint)  # Lightning takes any file of tensors, and fails on what it lacks
+        read_checkpoint(
+            checkpoint
+        )  # Lightning takes any file of tensors, and fails on what it lacks
     try:
         trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SIGTERMException:
@@ -250,7 +335,9 @@ def _interruptible() -> Iterator[list[int]]:
         if len(came) > 1:
             raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # where Python takes no signals
         yield came
         return
     before = signal.signal(signal.SIGINT, handle)
@@ -263,7 +350,11 @@ def _interruptible() -> Iterator[list[int]]:
 @contextmanager
 def _own_settings() -> Iterator[None]:
     """A Trainer as this package calls it: without the defaults that Lightning takes from PL_TRAINER_... variables."""
-    theirs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PL_TRAINER_")}
+    theirs = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("PL_TRAINER_")
+    }
     try:
         yield
     finally:
@@ -273,11 +364,15 @@ def _own_settings() -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning without its tips, banners and advice about workers; errors are still told."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    loggers = [
+        logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")
+    ]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")
-        warnings.filterwarnings("ignore", message=".* does not have a deterministic implementation")
+        warnings.filterwarnings(
+            "ignore", message=".* does not have a deterministic implementation"
+        )
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -25,7 +25,9 @@ class AutolensScene(NamedTuple):
     psf: Any
 
 
-def to_autolens(scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1) -> AutolensScene:
+def to_autolens(
+    scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1
+) -> AutolensScene:
     """System `i`: a Tracer of one profile each, the Grid2D of the stamp and the Convolver of its PSF.
 
     Intensities are in e-/s per camera pixel, deflections those that the source sees. A PSF sampled finer than the
@@ -40,7 +42,9 @@ def to_autolens(scenes: Scenes, i: int, instrument: Instrument, supersampling: i
             f"PyAutoLens over-samples as finely as its PSF, here {fine}; give supersampling {fine}, got {supersampling}"
         )
     with pinned():
-        weights = al.Array2D.no_mask(values=kernel(instrument), pixel_scales=instrument.pixel_scale / fine)
+        weights = al.Array2D.no_mask(
+            values=kernel(instrument), pixel_scales=instrument.pixel_scale / fine
+        )
         return AutolensScene(
             tracer(scenes.take(slice(i, i + 1)), instrument),
             grid(instrument, supersampling),
@@ -48,7 +52,9 @@ def to_autolens(scenes: Scenes, i: int, instrument: Instrument, supersampling: i
         )
 
 
-def from_autolens(tracer: Any, pixel_scale: float, *, z_source_convention: float | None = None) -> Scenes:
+def from_autolens(
+    tracer: Any, pixel_scale: float, *, z_source_convention: float | None = None
+) -> Scenes:
     """The scene of a Tracer with one lens plane, whose intensities are per pixel of `pixel_scale` arcsec.
 
     Light at the redshift of the masses is lens light, light behind them the source. With `z_source_convention`
@@ -57,35 +63,50 @@ def from_autolens(tracer: Any, pixel_scale: float, *, z_source_convention: float
     """
     members = [*tracer.galaxies, *tracer.fields]
     masses = [
-        (float(each.redshift), name, profile) for each in members for name, profile in _own(each, al.mp.MassProfile)
+        (float(each.redshift), name, profile)
+        for each in members
+        for name, profile in _own(each, al.mp.MassProfile)
     ]
     lights = [
-        (float(each.redshift), name, profile) for each in members for name, profile in _own(each, al.LightProfile)
+        (float(each.redshift), name, profile)
+        for each in members
+        for name, profile in _own(each, al.LightProfile)
     ]
     z_lens, z_source = _planes([z for z, *_ in masses], [z for z, *_ in lights])
     redshifts = {"z_lens": z_lens, "z_source": z_source}
     flat = tracer.cosmology
-    cosmology = Cosmology(H0=float(flat.H0), Om0=float(flat.Om0), Ob0=float(getattr(flat, "Ob0", 0.0)))
+    cosmology = Cosmology(
+        H0=float(flat.H0), Om0=float(flat.Om0), Ob0=float(getattr(flat, "Ob0", 0.0))
+    )
     factor = 1.0
     if z_source_convention is not None:
         redshifts["z_source_convention"] = z_source_convention
-        factor = float(cosmology.deflection_scale(*(np.array([z]) for z in redshifts.values()))[0])
+        factor = float(
+            cosmology.deflection_scale(*(np.array([z]) for z in redshifts.values()))[0]
+        )
     pieces = []
     for _, name, profile in masses:
         kind, values = profile_from_autolens(profile, pixel_scale)
         pieces.append(Piece("lens", kind, scaled(kind, values, 1 / factor), name))
     for z, name, profile in lights:
         kind, values = profile_from_autolens(profile, pixel_scale)
-        pieces.append(Piece("source" if z == z_source else "lens_light", kind, values, name))
+        pieces.append(
+            Piece("source" if z == z_source else "lens_light", kind, values, name)
+        )
     return scene_of(pieces, redshifts, cosmology)
 
 
 def _own(galaxy: Any, type_: type) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in vars(galaxy).items() if isinstance(value, type_)]
+    return [
+        (name, value) for name, value in vars(galaxy).items() if isinstance(value, type_)
+    ]
 
 
 def _planes(masses: list[float], lights: list[float]) -> tuple[float, float]:
-    lens, sources = sorted(set(masses)), sorted({z for z in lights if not masses or z > min(masses)})
+    lens, sources = (
+        sorted(set(masses)),
+        sorted({z for z in lights if not masses or z > min(masses)}),
+    )
     if len(lens) != 1:
         raise ConfigError(
             f"a scene has one lens plane; this Tracer has masses at redshifts {', '.join(map(str, lens)) or 'none'}. "

@@ -17,14 +17,22 @@ from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["LenstronomyScene", "from_lenstronomy", "to_lenstronomy"]
 
-_MASSES = {model: name for name, model in LENS_MODELS.items()} | {"SIS": "sie", "PEMD": "epl"}
+_MASSES = {model: name for name, model in LENS_MODELS.items()} | {
+    "SIS": "sie",
+    "PEMD": "epl",
+}
 _LIGHTS = {model: name for name, model in LIGHT_MODELS.items()} | {"SERSIC": "sersic"}
 _LISTS = (
     ("lens", "lens_model_list", _MASSES),
     ("lens_light", "lens_light_model_list", _LIGHTS),
     ("source", "source_light_model_list", _LIGHTS),
 )
-_MACRO = ("sie", "epl", "shear", "sheet")  # what a lens is made of unless said otherwise; the rest perturbs it
+_MACRO = (
+    "sie",
+    "epl",
+    "shear",
+    "sheet",
+)  # what a lens is made of unless said otherwise; the rest perturbs it
 
 
 class LenstronomyScene(NamedTuple):
@@ -44,7 +52,11 @@ class LenstronomyScene(NamedTuple):
         from lenstronomy.LightModel.light_model import LightModel
 
         model = self.kwargs_model
-        planes = {name: model[name] for name in ("z_lens", "z_source", "z_source_convention", "cosmo") if name in model}
+        planes = {
+            name: model[name]
+            for name in ("z_lens", "z_source", "z_source_convention", "cosmo")
+            if name in model
+        }
         return ImageModel(
             ImageData(**self.kwargs_data),
             PSF(**self.kwargs_psf),
@@ -55,7 +67,9 @@ class LenstronomyScene(NamedTuple):
         )
 
 
-def to_lenstronomy(scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1) -> LenstronomyScene:
+def to_lenstronomy(
+    scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1
+) -> LenstronomyScene:
     """System `i`: model lists, parameters, and the instrument's data, PSF and numerics.
 
     Deflections stated for a source at another redshift are scaled by lenstronomy itself, from z_lens, z_source,
@@ -73,7 +87,10 @@ def to_lenstronomy(scenes: Scenes, i: int, instrument: Instrument, supersampling
     models: dict[str, list[str]] = {"lens": [], "lens_light": [], "source": []}
     params: dict[str, list[dict[str, Any]]] = {"lens": [], "lens_light": [], "source": []}
     for component in scene.components:
-        values = {name: float(column[0]) for name, column in scene.of(component, instrument.zero_point).items()}
+        values = {
+            name: float(column[0])
+            for name, column in scene.of(component, instrument.zero_point).items()
+        }
         if "image" in values:
             values["image"] = scene.images[int(values["image"])]
         names = LENS_MODELS if component.role == "lens" else LIGHT_MODELS
@@ -82,7 +99,10 @@ def to_lenstronomy(scenes: Scenes, i: int, instrument: Instrument, supersampling
     for kind, table in scene.perturbers.items():
         own = table.of(0)
         models["lens"] += [LENS_MODELS[kind]] * len(table.columns[next(iter(own))])
-        params["lens"] += [dict(zip(own, map(float, row), strict=True)) for row in zip(*own.values(), strict=True)]
+        params["lens"] += [
+            dict(zip(own, map(float, row), strict=True))
+            for row in zip(*own.values(), strict=True)
+        ]
     kwargs_model: dict[str, Any] = {
         "lens_model_list": models["lens"],
         "lens_light_model_list": models["lens_light"],
@@ -149,7 +169,10 @@ def from_lenstronomy(
     redshifts, factor = _redshifts(kwargs_model), _scaling(kwargs_model)
     pieces: list[Piece] = []
     for role, listed, known in _LISTS:
-        models, values = list(kwargs_model.get(listed) or ()), list(kwargs_params.get(f"kwargs_{role}") or ())
+        models, values = (
+            list(kwargs_model.get(listed) or ()),
+            list(kwargs_params.get(f"kwargs_{role}") or ()),
+        )
         if len(models) != len(values):
             raise ConfigError(
                 f"{listed} holds {len(models)} models, but kwargs_{role} {len(values)} sets of parameters"
@@ -167,7 +190,14 @@ def from_lenstronomy(
             elif role == "lens" and (components is not None or profile not in _MACRO):
                 name = f"{profile}_{k}"
             values_k = _values(model, profile, own)
-            pieces.append(Piece(role, profile, scaled(profile, values_k, factor) if role == "lens" else values_k, name))
+            pieces.append(
+                Piece(
+                    role,
+                    profile,
+                    scaled(profile, values_k, factor) if role == "lens" else values_k,
+                    name,
+                )
+            )
     return scene_of(pieces, redshifts, _cosmology(kwargs_model))
 
 
@@ -181,14 +211,22 @@ def _profile(model: str, known: Mapping[str, str]) -> str:
 
 
 def _values(model: str, profile: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: value for name, value in own.items() if not (name in ("ra_0", "dec_0") and value == 0)}
+    values = {
+        name: value
+        for name, value in own.items()
+        if not (name in ("ra_0", "dec_0") and value == 0)
+    }
     if model in ("SIS", "SERSIC"):
         values = {"e1": 0.0, "e2": 0.0, **values}
     unknown = [name for name in values if name not in PROFILES[profile].parameters]
     missing = [name for name in PROFILES[profile].required if name not in values]
     if unknown or missing:
-        parts = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(unknown)}"] * bool(unknown)
-        raise ConfigError(f"lenstronomy's {model} {' and '.join(parts)}: a scene's {profile!r} cannot be made of it")
+        parts = [f"without {', '.join(missing)}"] * bool(missing) + [
+            f"with {', '.join(unknown)}"
+        ] * bool(unknown)
+        raise ConfigError(
+            f"lenstronomy's {model} {' and '.join(parts)}: a scene's {profile!r} cannot be made of it"
+        )
     return values
 
 
@@ -207,14 +245,21 @@ def _redshifts(kwargs_model: Mapping[str, Any]) -> dict[str, float]:
     }
     for name in ("z_lens", "z_source"):
         if found[name] is None:
-            raise ConfigError(f"kwargs_model needs {name}, as lenstronomy's own multi-plane models do")
+            raise ConfigError(
+                f"kwargs_model needs {name}, as lenstronomy's own multi-plane models do"
+            )
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _scaling(kwargs_model: Mapping[str, Any]) -> float:
-    factors = {float(factor) for factor in kwargs_model.get("source_deflection_scaling_list") or (1.0,)}
+    factors = {
+        float(factor)
+        for factor in kwargs_model.get("source_deflection_scaling_list") or (1.0,)
+    }
     if len(factors) > 1:
-        raise ConfigError(f"a scene has one source plane; source_deflection_scaling_list holds {sorted(factors)}")
+        raise ConfigError(
+            f"a scene has one source plane; source_deflection_scaling_list holds {sorted(factors)}"
+        )
     return factors.pop()
 
 
@@ -223,5 +268,7 @@ def _cosmology(kwargs_model: Mapping[str, Any]) -> Cosmology:
     if cosmo is None:
         return Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     if type(cosmo).__name__ != "FlatLambdaCDM":
-        raise ConfigError(f"a scene's cosmology is flat Lambda-CDM; got astropy's {type(cosmo).__name__}")
+        raise ConfigError(
+            f"a scene's cosmology is flat Lambda-CDM; got astropy's {type(cosmo).__name__}"
+        )
     return Cosmology(H0=cosmo.H0.value, Om0=float(cosmo.Om0), Ob0=float(cosmo.Ob0 or 0.0))

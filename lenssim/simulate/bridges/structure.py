@@ -31,7 +31,9 @@ class Piece:
     name: str = ""
 
 
-def scene_of(pieces: Iterable[Piece], redshifts: Mapping[str, float], cosmology: Cosmology) -> Scenes:
+def scene_of(
+    pieces: Iterable[Piece], redshifts: Mapping[str, float], cosmology: Cosmology
+) -> Scenes:
     """The scene table of one system; `ConfigError` as `Scenes`, or if two components would share a column."""
     components: list[Component] = []
     params = {name: np.array([float(value)]) for name, value in redshifts.items()}
@@ -47,22 +49,37 @@ def scene_of(pieces: Iterable[Piece], redshifts: Mapping[str, float], cosmology:
             values["image"] = len(images) - 1
         prefix = _prefix(piece, values, params)
         components.append(Component(piece.role, piece.profile, prefix))
-        params |= {prefix + name: np.array([float(value)]) for name, value in values.items()}
+        params |= {
+            prefix + name: np.array([float(value)]) for name, value in values.items()
+        }
     if not any(component.role == "source" for component in components):
         raise ConfigError("there is no source: a scene needs light behind the lens")
     if len({image.shape for image in images}) > 1:
-        raise ConfigError("images of interpolated sources must all have one shape; pad the smaller ones with zeros")
+        raise ConfigError(
+            "images of interpolated sources must all have one shape; pad the smaller ones with zeros"
+        )
     perturbers = {
         kind: Perturbers.from_counts(
             np.array([len(own)]),
-            **{name: np.array([float(row[name]) for row in own]) for name in PROFILES[kind].columns},
+            **{
+                name: np.array([float(row[name]) for row in own])
+                for name in PROFILES[kind].columns
+            },
         )
         for kind, own in rows.items()
     }
-    return Scenes(tuple(components), params, perturbers, cosmology, images=np.stack(images) if images else None)
+    return Scenes(
+        tuple(components),
+        params,
+        perturbers,
+        cosmology,
+        images=np.stack(images) if images else None,
+    )
 
 
-def _prefix(piece: Piece, values: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> str:
+def _prefix(
+    piece: Piece, values: Mapping[str, Any], params: Mapping[str, np.ndarray]
+) -> str:
     usual = DEFAULT_PREFIX[piece.role]
     if piece.name.endswith(piece.profile):
         prefixes = [piece.name.removesuffix(piece.profile)]

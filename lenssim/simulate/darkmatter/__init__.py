@@ -24,7 +24,10 @@ DARK_MATTER_MODELS = (
     LineVortex,
     SelfInteractingDarkMatter,
 )
-TRUTHFUL = (HaloPopulation, LineVortex)  # a preset with one of these says of all its classes what lies where
+TRUTHFUL = (
+    HaloPopulation,
+    LineVortex,
+)  # a preset with one of these says of all its classes what lies where
 
 DarkMatter = Annotated[
     NoSubstructure

@@ -78,8 +78,14 @@ class FuzzyDarkMatter(HaloPopulation):
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
         """The axion's mass and the granules it makes; `ConfigError` if its wavelength does not fit into the frame."""
-        m = 10 ** columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
-        sigma = columns.draw("velocity_dispersion", self.velocity_dispersion, self.bounds["velocity_dispersion"])
+        m = 10 ** columns.draw(
+            "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
+        )
+        sigma = columns.draw(
+            "velocity_dispersion",
+            self.velocity_dispersion,
+            self.bounds["velocity_dispersion"],
+        )
         length = coherence_length(m, sigma)
         wave = 2 * np.pi * length / plane.kpc_per_arcsec
         if (wave > 2 * plane.frame).any():
@@ -88,14 +94,22 @@ class FuzzyDarkMatter(HaloPopulation):
                 f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
             )
         c_host = np.full(len(plane), self.host_concentration)
-        rho_s, r_s = nfw_structure(columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology)
+        rho_s, r_s = nfw_structure(
+            columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology
+        )
         radius = plane.theta_E * plane.kpc_per_arcsec
-        rms = granule_rms(length, radius, rho_s, r_s, plane.sigma_crit, self.host_concentration)
-        columns.put("minimum_mass", minimum_mass(m, plane.z_lens, linear_theory(plane.cosmology)))
+        rms = granule_rms(
+            length, radius, rho_s, r_s, plane.sigma_crit, self.host_concentration
+        )
+        columns.put(
+            "minimum_mass", minimum_mass(m, plane.z_lens, linear_theory(plane.cosmology))
+        )
         columns.put("coherence_length", length / plane.kpc_per_arcsec)
         columns.put("granule_rms", self.granules * rms)
 
-    def survival(self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool) -> np.ndarray:
+    def survival(
+        self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
+    ) -> np.ndarray:
         """Schive et al. 2016; nothing below the least mass of a halo at the redshift of the lens."""
         m = 10 ** columns.values["log10_m_axion"][owner]
         share = suppression(mass, cutoff_mass(m), 1.0, 1.1, -2.2)
@@ -103,24 +117,41 @@ class FuzzyDarkMatter(HaloPopulation):
 
     def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Laroche et al. 2022."""
-        return power_suppression(mass, cutoff_mass(10 ** columns.values["log10_m_axion"][owner]), 21.42, 1.62, -0.42)
+        return power_suppression(
+            mass,
+            cutoff_mass(10 ** columns.values["log10_m_axion"][owner]),
+            21.42,
+            1.62,
+            -0.42,
+        )
 
-    def tables(self, columns: Columns, plane: LensPlane, halos: Halos) -> dict[str, Perturbers]:
+    def tables(
+        self, columns: Columns, plane: LensPlane, halos: Halos
+    ) -> dict[str, Perturbers]:
         """Envelopes, solitons and granules; solitons come before granules in the table of each system."""
         theory = linear_theory(plane.cosmology)
         m = 10 ** columns.values["log10_m_axion"][halos.owner]
         r_c = core_radius(m, halos.mass, halos.z, theory)
         rho_c = core_density(m, r_c, halos.z)
         share = np.minimum(1.0, soliton_mass(rho_c, r_c) / halos.bound_mass)
-        central = share * halos.bound_mass / soliton_mass(1.0, r_c)  # of what fits, Msun / kpc^3
+        central = (
+            share * halos.bound_mass / soliton_mass(1.0, r_c)
+        )  # of what fits, Msun / kpc^3
         n = len(plane)
         solitons = halos.solitons(n, central, r_c, SLOPE)
-        return {"tnfw": halos.tnfw(n, 1 - share), "uldm": beside(solitons, self._granules(columns, plane))}
+        return {
+            "tnfw": halos.tnfw(n, 1 - share),
+            "uldm": beside(solitons, self._granules(columns, plane)),
+        }
 
     def _granules(self, columns: Columns, plane: LensPlane) -> Perturbers:
-        field = Granules(columns.values["coherence_length"], columns.values["granule_rms"]).smoothed(self.smoothing)
+        field = Granules(
+            columns.values["coherence_length"], columns.values["granule_rms"]
+        ).smoothed(self.smoothing)
         disc = self.disc(plane)
-        number = np.minimum(_CROWD * (disc / field.length) ** 2, self.max_granules) * (self.granules > 0)
+        number = np.minimum(_CROWD * (disc / field.length) ** 2, self.max_granules) * (
+            self.granules > 0
+        )
         counts = columns.rng.poisson(number)
         owner = np.repeat(np.arange(len(plane)), counts)
         place, turn = columns.rng.uniform(size=(2, len(owner)))

@@ -53,7 +53,9 @@ class PointMassCDM(BaseModel):
         with columns.naming_samples(owner):
             self.bounds["radius"].check("radius", radius)
         angle = columns.rng.uniform(0, 2 * np.pi, total)
-        columns.put("substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n))
+        columns.put(
+            "substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n)
+        )
         x, y = radius * np.sin(angle), radius * np.cos(angle)
         put_truth(columns, plane, owner, mass, x, y)
         return {

@@ -14,7 +14,12 @@ from lenssim.simulate.distributions import Value
 from lenssim.simulate.halos.concentration import LOWEST, concentration
 from lenssim.simulate.halos.field import Field, FieldHalos
 from lenssim.simulate.halos.halos import Halos, nfw_structure
-from lenssim.simulate.halos.mass_function import PIVOT, host_scaling, power_law_integral, power_law_mass
+from lenssim.simulate.halos.mass_function import (
+    PIVOT,
+    host_scaling,
+    power_law_integral,
+    power_law_mass,
+)
 from lenssim.simulate.halos.tides import (
     depth_in_host,
     infall_redshift,
@@ -28,7 +33,9 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["HaloPopulation"]
 
-FIELD_OVERDENSITY = 50  # haloes of the field end where their mean density is so many times the critical one
+FIELD_OVERDENSITY = (
+    50  # haloes of the field end where their mean density is so many times the critical one
+)
 _MOST = 2e7  # subhaloes drawn at once, some gigabytes
 _GRID = 256  # haloes a system in the quadrature of the mean mass
 
@@ -88,17 +95,29 @@ class HaloPopulation(BaseModel):
     def _possible(self) -> "HaloPopulation":
         low, high = self.mass
         if not 1e3 <= low < high <= 1e13:
-            raise ValueError(f"mass is [low, high] in Msun with 1e3 <= low < high <= 1e13, got {low:g} and {high:g}")
+            raise ValueError(
+                f"mass is [low, high] in Msun with 1e3 <= low < high <= 1e13, got {low:g} and {high:g}"
+            )
         if (self.Sigma_sub is None) == (self.f_sub is None):
-            raise ValueError("give either Sigma_sub (per kpc^2, at 1e8 Msun) or f_sub (a fraction of the mass)")
+            raise ValueError(
+                "give either Sigma_sub (per kpc^2, at 1e8 Msun) or f_sub (a fraction of the mass)"
+            )
         return self
 
     def limits(self) -> dict[str, Bounds]:
         """`bounds`, where other numbers narrow them: a host outweighs its subhaloes, and f_sub is of a finite mass."""
-        host = Bounds(self.mass[1], self.bounds["host_mass"].high, "Msun", open_low=True, reason="above its subhaloes")
+        host = Bounds(
+            self.mass[1],
+            self.bounds["host_mass"].high,
+            "Msun",
+            open_low=True,
+            reason="above its subhaloes",
+        )
         if self.f_sub is None:
             return {**self.bounds, "host_mass": host}
-        finite = Bounds(-2.0, 0.0, open_low=True, reason="with f_sub, a share of a finite mass")
+        finite = Bounds(
+            -2.0, 0.0, open_low=True, reason="with f_sub, a share of a finite mass"
+        )
         return {**self.bounds, "host_mass": host, "slope": finite}
 
     # What tells the classes apart; cold dark matter is what is here.
@@ -106,7 +125,9 @@ class HaloPopulation(BaseModel):
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
         """Draw the columns of this kind of dark matter."""
 
-    def survival(self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool) -> np.ndarray:
+    def survival(
+        self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
+    ) -> np.ndarray:
         """Number of haloes of `mass` (M,) over that in cold dark matter: the probability that one is kept."""
         return np.ones(len(mass))
 
@@ -114,7 +135,9 @@ class HaloPopulation(BaseModel):
         """Concentration of haloes of `mass` (M,) over that in cold dark matter."""
         return np.ones(len(mass))
 
-    def tables(self, columns: Columns, plane: LensPlane, halos: Halos) -> dict[str, Perturbers]:
+    def tables(
+        self, columns: Columns, plane: LensPlane, halos: Halos
+    ) -> dict[str, Perturbers]:
         """Profiles of haloes that stand in the order of the n systems."""
         return {"tnfw": halos.tnfw(len(plane))}
 
@@ -125,10 +148,18 @@ class HaloPopulation(BaseModel):
         self.draw_matter(columns, plane)
         kappa = columns.put("kappa_sub", self.mean_convergence(columns, plane))
         sub, field = self._subhalos(columns, plane), self._field(columns, plane)
-        columns.put("n_subhaloes", np.bincount(sub.owner, minlength=len(plane)).astype(np.float64))
-        columns.put("n_field_haloes", np.bincount(field.owner, minlength=len(plane)).astype(np.float64))
+        columns.put(
+            "n_subhaloes", np.bincount(sub.owner, minlength=len(plane)).astype(np.float64)
+        )
+        columns.put(
+            "n_field_haloes",
+            np.bincount(field.owner, minlength=len(plane)).astype(np.float64),
+        )
         halos = Halos.concatenate([sub, field]).by_owner()
-        columns.put("substructure_mass", np.bincount(halos.owner, weights=halos.mass, minlength=len(plane)))
+        columns.put(
+            "substructure_mass",
+            np.bincount(halos.owner, weights=halos.mass, minlength=len(plane)),
+        )
         put_truth(columns, plane, halos.owner, halos.mass, halos.x, halos.y)
         sheet = -kappa if self.conserve_mass else np.zeros(len(plane))
         return {
@@ -150,7 +181,9 @@ class HaloPopulation(BaseModel):
         """The one of Sigma_sub and f_sub that follows from the other."""
         slope, host = columns.values["shmf_slope"], columns.values["host_mass"]
         scaling = host_scaling(host, plane.z_lens, self.host_scaling, self.redshift_scaling)
-        per_mass = PIVOT * power_law_integral(slope, *self.mass, moment=1)  # Msun for one halo at 1e8 Msun
+        per_mass = PIVOT * power_law_integral(
+            slope, *self.mass, moment=1
+        )  # Msun for one halo at 1e8 Msun
         ratio = scaling * per_mass * 2 / plane.sigma_crit
         if self.f_sub is None:
             columns.values["f_sub"] = columns.values["Sigma_sub"] * ratio
@@ -174,7 +207,11 @@ class HaloPopulation(BaseModel):
     def mean_number(self, columns: Columns, plane: LensPlane) -> np.ndarray:
         """Mean number (n,) of subhaloes in the disc, in cold dark matter."""
         area = np.pi * (self.disc(plane) * plane.kpc_per_arcsec) ** 2
-        return self.mean_density(columns, plane) * area * power_law_integral(columns.values["shmf_slope"], *self.mass)
+        return (
+            self.mean_density(columns, plane)
+            * area
+            * power_law_integral(columns.values["shmf_slope"], *self.mass)
+        )
 
     def _subhalos(self, columns: Columns, plane: LensPlane) -> Halos:
         rng = columns.rng
@@ -190,7 +227,9 @@ class HaloPopulation(BaseModel):
         scatter, kept = rng.standard_normal(len(owner)), rng.uniform(size=len(owner))
         mass = power_law_mass(columns.values["shmf_slope"][owner], *self.mass, mass)
         own = kept < self.survival(columns, owner, mass, field=False)
-        drawn = (column[own] for column in (owner, mass, place, turn, depth, infall, scatter))
+        drawn = (
+            column[own] for column in (owner, mass, place, turn, depth, infall, scatter)
+        )
         return self._place(columns, plane, *drawn)
 
     def _place(
@@ -208,8 +247,14 @@ class HaloPopulation(BaseModel):
         """Subhaloes of `mass` [Msun], (M,), from the uniform and normal numbers that decide all the rest."""
         host = columns.values["host_mass"]
         r_host = self._host_radius(columns, plane)
-        disc = self.disc(plane) * plane.kpc_per_arcsec / r_host  # in scale radii of the host
-        x = projected_radius(disc[owner], place) if self.places == "host" else disc[owner] * np.sqrt(place)
+        disc = (
+            self.disc(plane) * plane.kpc_per_arcsec / r_host
+        )  # in scale radii of the host
+        x = (
+            projected_radius(disc[owner], place)
+            if self.places == "host"
+            else disc[owner] * np.sqrt(place)
+        )
         if self.depths == "whole":
             r3d = whole_radius(self.host_concentration, depth)
         else:
@@ -236,10 +281,18 @@ class HaloPopulation(BaseModel):
     def _host_radius(self, columns: Columns, plane: LensPlane) -> np.ndarray:
         """Scale radius (n,) of the host, kpc."""
         c_host = np.full(len(plane), self.host_concentration)
-        return nfw_structure(columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology)[1]
+        return nfw_structure(
+            columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology
+        )[1]
 
     def _concentration(
-        self, columns: Columns, plane: LensPlane, owner: np.ndarray, mass: np.ndarray, z: np.ndarray, normal: np.ndarray
+        self,
+        columns: Columns,
+        plane: LensPlane,
+        owner: np.ndarray,
+        mass: np.ndarray,
+        z: np.ndarray,
+        normal: np.ndarray,
     ) -> np.ndarray:
         median = concentration(mass, z, plane.cosmology) * self.shrink(columns, owner, mass)
         return np.maximum(median * 10 ** (self.concentration_scatter * normal), LOWEST)
@@ -264,8 +317,14 @@ class HaloPopulation(BaseModel):
             )
         drawn = cone.draw(rng)
         place, turn, kept = rng.uniform(size=(3, len(drawn.owner)))
-        halos = self._field_halos(columns, plane, drawn, place, turn, rng.standard_normal(len(drawn.owner)))
-        return halos.take(np.flatnonzero(kept < self.survival(columns, drawn.owner, drawn.mass, field=True)))
+        halos = self._field_halos(
+            columns, plane, drawn, place, turn, rng.standard_normal(len(drawn.owner))
+        )
+        return halos.take(
+            np.flatnonzero(
+                kept < self.survival(columns, drawn.owner, drawn.mass, field=True)
+            )
+        )
 
     def _field_halos(
         self,
@@ -278,7 +337,11 @@ class HaloPopulation(BaseModel):
     ) -> Halos:
         c = self._concentration(columns, plane, drawn.owner, drawn.mass, drawn.z, normal)
         rho_s, r_s = nfw_structure(drawn.mass, c, drawn.z, plane.cosmology)
-        edge = 3 * drawn.mass / (4 * np.pi * FIELD_OVERDENSITY * plane.cosmology.critical_density(drawn.z))
+        edge = (
+            3
+            * drawn.mass
+            / (4 * np.pi * FIELD_OVERDENSITY * plane.cosmology.critical_density(drawn.z))
+        )
         radius, angle = self.disc(plane) * np.sqrt(place), 2 * np.pi * turn
         return Halos(
             drawn.owner,
@@ -302,17 +365,31 @@ class HaloPopulation(BaseModel):
         theirs that counts; what the largest ones spill over the edge of the disc is not inside the ring either.
         """
         grid = _evenly(_GRID, 6)
-        mass, place, turn, depth, infall, scatter = (np.tile(row, len(plane)) for row in grid)
+        mass, place, turn, depth, infall, scatter = (
+            np.tile(row, len(plane)) for row in grid
+        )
         owner, normal = np.repeat(np.arange(len(plane)), _GRID), ndtri(scatter)
         slope = columns.values["shmf_slope"]
-        mass = power_law_mass(slope[owner] + 1, *self.mass, mass)  # spaced by the mass that haloes bring
+        mass = power_law_mass(
+            slope[owner] + 1, *self.mass, mass
+        )  # spaced by the mass that haloes bring
         disc = self.disc(plane)
         within = place * self._share_in_ring(columns, plane)[owner]
         sub = self._place(columns, plane, owner, mass, within, turn, depth, infall, normal)
-        inside = np.minimum(plane.theta_E[owner], 0.9 * disc) * np.sqrt(turn)  # points that fill the ring evenly
-        bound = self.survival(columns, owner, mass, field=False) * sub.mass_seen(disc, inside) / mass
+        inside = np.minimum(plane.theta_E[owner], 0.9 * disc) * np.sqrt(
+            turn
+        )  # points that fill the ring evenly
+        bound = (
+            self.survival(columns, owner, mass, field=False)
+            * sub.mass_seen(disc, inside)
+            / mass
+        )
         left = np.bincount(owner, weights=bound) / _GRID
-        surface = self.mean_density(columns, plane) * PIVOT * power_law_integral(slope, *self.mass, moment=1)
+        surface = (
+            self.mean_density(columns, plane)
+            * PIVOT
+            * power_law_integral(slope, *self.mass, moment=1)
+        )
         kappa = surface * left / plane.sigma_crit
         ring = np.minimum(plane.theta_E, disc)
         kappa = kappa * self._share_in_ring(columns, plane) * (disc / ring) ** 2
@@ -321,7 +398,9 @@ class HaloPopulation(BaseModel):
         field, weight = self._cone(columns, plane).quadrature(grid[1], grid[0])
         halos = self._field_halos(columns, plane, field, place, turn, normal)
         weight = weight * self.survival(columns, owner, halos.mass, field=True)
-        per_arcsec2 = np.bincount(owner, weights=weight * halos.mass_seen(disc, inside) / halos.sigma_crit)
+        per_arcsec2 = np.bincount(
+            owner, weights=weight * halos.mass_seen(disc, inside) / halos.sigma_crit
+        )
         return kappa + per_arcsec2 / (np.pi * disc**2)
 
     def _share_in_ring(self, columns: Columns, plane: LensPlane) -> np.ndarray:

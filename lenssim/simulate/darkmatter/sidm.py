@@ -60,16 +60,27 @@ class SelfInteractingDarkMatter(HaloPopulation):
         for name in ("cross_section", "velocity_scale"):
             columns.draw(name, getattr(self, name), self.bounds[name])
 
-    def tables(self, columns: Columns, plane: LensPlane, halos: Halos) -> dict[str, Perturbers]:
+    def tables(
+        self, columns: Columns, plane: LensPlane, halos: Halos
+    ) -> dict[str, Perturbers]:
         """Haloes, what is taken out of them, and what becomes of it."""
         n, owner = len(plane), halos.owner
         v_max = 1.64 * np.sqrt(G * halos.rho_s) * halos.r_s
         slowed = (1 + (v_max / columns.values["velocity_scale"][owner]) ** 2) ** -2
         age = plane.cosmology.age(halos.z) - plane.cosmology.age(_FORMATION)
-        tau = age / collapse_time(columns.values["cross_section"][owner] * slowed, halos.rho_s, halos.r_s)
+        tau = age / collapse_time(
+            columns.values["cross_section"][owner] * slowed, halos.rho_s, halos.r_s
+        )
         collapsed = tau > 1
-        columns.put("n_collapsed", np.bincount(owner[collapsed], minlength=n).astype(np.float64))
-        hollow = np.where(collapsed, COLLAPSED_HOLLOW, HOLLOW * core_evolution(np.minimum(tau, 1.0))) * halos.r_s
+        columns.put(
+            "n_collapsed", np.bincount(owner[collapsed], minlength=n).astype(np.float64)
+        )
+        hollow = (
+            np.where(
+                collapsed, COLLAPSED_HOLLOW, HOLLOW * core_evolution(np.minimum(tau, 1.0))
+            )
+            * halos.r_s
+        )
         hollow = np.minimum(hollow, 0.5 * halos.r_trunc)
         core = np.where(collapsed, COLLAPSED_CORE / COLLAPSED_HOLLOW, FILL) * hollow
         touched = np.flatnonzero(hollow > 1e-3 * halos.r_s)
@@ -80,16 +91,26 @@ class SelfInteractingDarkMatter(HaloPopulation):
         return {"tnfw": beside(whole, taken), "uldm": own.solitons(n, central, core, SLOPE)}
 
 
-def collapse_time(cross_section: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray) -> np.ndarray:
+def collapse_time(
+    cross_section: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray
+) -> np.ndarray:
     """Gravothermal time [Gyr] of a halo [Msun / kpc^3, kpc], infinite at 0: Essig et al. 2019 (arXiv:1809.01144).
 
     t_c = 150 / (0.75 sigma/m rho_s r_s) (4 pi G rho_s)^(-1/2).
     """
-    rate = 0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)  # km/s/kpc
+    rate = (
+        0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)
+    )  # km/s/kpc
     with np.errstate(divide="ignore"):
         return 150 / rate * _KPC_S_PER_KM_GYR
 
 
 def core_evolution(tau: np.ndarray) -> np.ndarray:
     """r_c / r_s at tau in 0..1 of a core like (r^4 + r_c^4)^(1/4): Yang et al. 2024 (arXiv:2305.16176)."""
-    return 2.555 * np.sqrt(tau) - 3.632 * tau + 2.131 * tau**2 - 1.415 * tau**3 + 0.4683 * tau**4
+    return (
+        2.555 * np.sqrt(tau)
+        - 3.632 * tau
+        + 2.131 * tau**2
+        - 1.415 * tau**3
+        + 0.4683 * tau**4
+    )

@@ -45,13 +45,18 @@ class BeadVortex(BaseModel):
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """Beads of n systems, with the plane's own Einstein radius of one solar mass."""
-        log10_m = columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
+        log10_m = columns.draw(
+            "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
+        )
         mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, columns.n))
         along = np.linspace(-1, 1, self.beads) * half_length[:, None]
         bead = plane.solar_einstein_radius * np.sqrt(mass / self.beads)
-        x, y = (along * np.cos(angle)[:, None]).ravel(), (along * np.sin(angle)[:, None]).ravel()
+        x, y = (
+            (along * np.cos(angle)[:, None]).ravel(),
+            (along * np.sin(angle)[:, None]).ravel(),
+        )
         owner = np.repeat(np.arange(columns.n), self.beads)
         put_truth(columns, plane, owner, (mass / self.beads)[owner], x, y)
         return {
@@ -92,7 +97,9 @@ class LineVortex(BaseModel):
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """One line a system and its sheet; `ConfigError` for a line that does not fit the frame."""
         n, disc = columns.n, self.radius or float(np.sqrt(2)) * plane.frame
-        log10_m = columns.draw("log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"])
+        log10_m = columns.draw(
+            "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
+        )
         mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
         if (half_length > plane.frame).any():
@@ -101,7 +108,10 @@ class LineVortex(BaseModel):
                 f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
             )
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, n))
-        place, turn = disc * np.sqrt(columns.rng.uniform(size=n)), columns.rng.uniform(0, 2 * np.pi, n)
+        place, turn = (
+            disc * np.sqrt(columns.rng.uniform(size=n)),
+            columns.rng.uniform(0, 2 * np.pi, n),
+        )
         x = columns.put("vortex_x", place * np.cos(turn))
         y = columns.put("vortex_y", place * np.sin(turn))
         theta_E = np.sqrt(mass / (np.pi * plane.sigma_crit_arcsec))
@@ -109,9 +119,16 @@ class LineVortex(BaseModel):
         put_truth(columns, plane, np.arange(n), mass, x, y)
         one = np.ones(n, np.int64)
         line = Perturbers.from_counts(
-            one, theta_E=theta_E, half_length=half_length, angle=angle, center_x=x, center_y=y
+            one,
+            theta_E=theta_E,
+            half_length=half_length,
+            angle=angle,
+            center_x=x,
+            center_y=y,
         )
         return {
             "line_mass": line,
-            "sheet": Perturbers.from_counts(one, kappa=-kappa if self.conserve_mass else 0 * kappa),
+            "sheet": Perturbers.from_counts(
+                one, kappa=-kappa if self.conserve_mass else 0 * kappa
+            ),
         }

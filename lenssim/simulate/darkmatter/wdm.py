@@ -14,7 +14,10 @@ from lenssim.simulate.plane import LensPlane
 
 __all__ = ["WarmDarkMatter", "thermal_mass"]
 
-_COLDEST, _WARMEST = -30, 15  # log10 Msun: far below any mass, and beyond the largest haloes, which leaves none
+_COLDEST, _WARMEST = (
+    -30,
+    15,
+)  # log10 Msun: far below any mass, and beyond the largest haloes, which leaves none
 
 
 class WarmDarkMatter(HaloPopulation):
@@ -29,7 +32,11 @@ class WarmDarkMatter(HaloPopulation):
         **HaloPopulation.bounds,
         "log10_m_hm": Bounds(_COLDEST, _WARMEST, "dex(Msun)"),
     }
-    units: ClassVar[dict[str, str]] = {**HaloPopulation.units, "log10_m_hm": "dex(Msun)", "m_thermal": "keV"}
+    units: ClassVar[dict[str, str]] = {
+        **HaloPopulation.units,
+        "log10_m_hm": "dex(Msun)",
+        "m_thermal": "keV",
+    }
 
     model: Literal["wdm"]
     log10_m_hm: Value
@@ -38,16 +45,26 @@ class WarmDarkMatter(HaloPopulation):
         """The half-mode mass, and the mass of the thermal relic it belongs to."""
         log10_m_hm = columns.draw("log10_m_hm", self.log10_m_hm, self.bounds["log10_m_hm"])
         m_hm = 10**log10_m_hm
-        columns.put("m_thermal", thermal_mass(m_hm, plane.cosmology.Om0, plane.cosmology.H0 / 100))
+        columns.put(
+            "m_thermal", thermal_mass(m_hm, plane.cosmology.Om0, plane.cosmology.H0 / 100)
+        )
 
-    def survival(self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool) -> np.ndarray:
+    def survival(
+        self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
+    ) -> np.ndarray:
         """Lovell 2020, for subhaloes or the field."""
         m_hm = 10 ** columns.values["log10_m_hm"][owner]
-        return suppression(mass, m_hm, 2.3**0.8, 0.8, -1.0) if field else suppression(mass, m_hm, 4.2**2.5, 2.5, -0.2)
+        return (
+            suppression(mass, m_hm, 2.3**0.8, 0.8, -1.0)
+            if field
+            else suppression(mass, m_hm, 4.2**2.5, 2.5, -0.2)
+        )
 
     def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Bose et al. 2016."""
-        return power_suppression(mass, 10 ** columns.values["log10_m_hm"][owner], 60.0, 1.0, -0.17)
+        return power_suppression(
+            mass, 10 ** columns.values["log10_m_hm"][owner], 60.0, 1.0, -0.17
+        )
 
 
 def thermal_mass(m_hm: np.ndarray, Om0: float, h: float) -> np.ndarray:

@@ -12,21 +12,43 @@ from lenssim.simulate.engines.batched.settings import batched_settings
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["ENGINES", "Engine", "check_adaptive", "engine", "engine_module", "engine_settings", "engine_versions"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "check_adaptive",
+    "engine",
+    "engine_module",
+    "engine_settings",
+    "engine_versions",
+]
 
 
-def double_precision(precision: str | None = None, device: str | None = None) -> dict[str, Any]:
+def double_precision(
+    precision: str | None = None, device: str | None = None
+) -> dict[str, Any]:
     """Settings of an engine that leaves no choice; `ConfigError` if another is made."""
     if precision not in (None, "float64") or device not in (None, "cpu", "auto"):
-        raise ConfigError("this engine works in float64 on the CPU only; leave --precision and --device out")
+        raise ConfigError(
+            "this engine works in float64 on the CPU only; leave --precision and --device out"
+        )
     return {}
 
 
 # module of this package, class in it, libraries that its bits depend on, and what its settings are
 ENGINES = {
-    "autolens": ("autolens", "Autolens", ("autolens", "autogalaxy", "autoarray", "numpy", "scipy"), double_precision),
+    "autolens": (
+        "autolens",
+        "Autolens",
+        ("autolens", "autogalaxy", "autoarray", "numpy", "scipy"),
+        double_precision,
+    ),
     "batched": ("batched.engine", "Batched", ("torch", "numpy", "scipy"), batched_settings),
-    "lenstronomy": ("lenstronomy", "Lenstronomy", ("lenstronomy", "numpy", "scipy"), double_precision),
+    "lenstronomy": (
+        "lenstronomy",
+        "Lenstronomy",
+        ("lenstronomy", "numpy", "scipy"),
+        double_precision,
+    ),
 }
 ADAPTIVE_ENGINES = ("batched",)  # those that know `supersampling="adaptive"`
 
@@ -34,7 +56,9 @@ ADAPTIVE_ENGINES = ("batched",)  # those that know `supersampling="adaptive"`
 class Engine(Protocol):
     """What renders scenes. An engine draws no random numbers, and an image depends on its own scene alone."""
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1) -> np.ndarray:
+    def render(
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+    ) -> np.ndarray:
         """Expected images (N, bands, H, W) in e-/s per pixel: PSF applied, no noise; row 0 is the smallest y."""
         ...
 
@@ -74,7 +98,9 @@ def engine_versions(name: str) -> dict[str, str]:
     return {library: version(library) for library in ENGINES[name][2]}
 
 
-def engine_settings(name: str, precision: str | None = None, device: str | None = None) -> dict[str, Any]:
+def engine_settings(
+    name: str, precision: str | None = None, device: str | None = None
+) -> dict[str, Any]:
     """What an engine's bits depend on besides versions, as arguments of `engine`; `ConfigError` if it has no such."""
     engine_module(name)
     return ENGINES[name][3](precision, device)

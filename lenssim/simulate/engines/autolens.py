@@ -23,7 +23,11 @@ from lenssim.simulate.scenes import Scenes
 __all__ = ["Autolens", "grid", "kernel", "tracer"]
 
 # Classes of the engine in place of those that users know: the same but on their very centres, where they are finite.
-ENGINE_TYPES = {"epl": CentredPowerLaw, "tnfw": FlooredNFWTruncated, "sersic": FlooredSersic}
+ENGINE_TYPES = {
+    "epl": CentredPowerLaw,
+    "tnfw": FlooredNFWTruncated,
+    "sersic": FlooredSersic,
+}
 
 
 class Autolens:
@@ -34,7 +38,9 @@ class Autolens:
     continued beyond the stamp as the instrument's PSF says.
     """
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
+    def render(
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1
+    ) -> np.ndarray:
         """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
         check_adaptive("autolens", supersampling)
         check_sampling(instrument, supersampling)
@@ -42,7 +48,9 @@ class Autolens:
         with pinned():
             camera = _camera(instrument, supersampling)
             for i in range(len(scenes)):
-                images[i, 0] = camera.image(tracer(scenes.take(slice(i, i + 1)), instrument, together=True))
+                images[i, 0] = camera.image(
+                    tracer(scenes.take(slice(i, i + 1)), instrument, together=True)
+                )
         return images
 
 
@@ -62,13 +70,18 @@ def tracer(scene: Scenes, instrument: Instrument, *, together: bool = False) -> 
     lens: dict[str, Any] = {}
     source: dict[str, Any] = {}
     for component in scene.components:
-        values = {name: float(column[0]) for name, column in scene.of(component, instrument.zero_point).items()}
+        values = {
+            name: float(column[0])
+            for name, column in scene.of(component, instrument.zero_point).items()
+        }
         if component.role == "lens":
             values = scaled(component.profile, values, factor)
         elif "image" in values:
             values["image"] = scene.images[int(values["image"])]
         owner = source if component.role == "source" else lens
-        owner[component.prefix + component.profile] = profile_to_autolens(component.profile, values, pixel, types)
+        owner[component.prefix + component.profile] = profile_to_autolens(
+            component.profile, values, pixel, types
+        )
     substructure: dict[str, Any] = {}
     for kind, table in scene.perturbers.items():
         own = scaled(kind, table.of(0), factor)
@@ -130,7 +143,9 @@ class _Camera:
         whole = np.pad(image, self.margin, mode="edge" if self.continued else "constant")
         blurred = self.convolver.convolved_image_from(
             image=al.Array2D(values=whole[~np.array(self.mask)], mask=self.mask),
-            blurring_image=al.Array2D(values=whole[~np.array(self.blurring_mask)], mask=self.blurring_mask),
+            blurring_image=al.Array2D(
+                values=whole[~np.array(self.blurring_mask)], mask=self.blurring_mask
+            ),
         )
         inside = slice(self.margin, self.margin + len(image))
         return np.asarray(blurred.native.array)[inside, inside]

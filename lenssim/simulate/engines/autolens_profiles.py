@@ -45,7 +45,10 @@ class PointMasses(al.mp.MassProfile):
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Deflection (P, 2), (y, x) [arcsec]."""
         y, x = grid.array[:, 0], grid.array[:, 1]
-        centres, squares = xp.asarray(self.centres).reshape(-1, 2), xp.asarray(self.einstein_radii) ** 2
+        centres, squares = (
+            xp.asarray(self.centres).reshape(-1, 2),
+            xp.asarray(self.einstein_radii) ** 2,
+        )
         alpha_y, alpha_x = xp.zeros_like(y), xp.zeros_like(x)
         points = max(1, _PAIRS // max(1, len(y)))
         for start in range(0, len(centres), points):
@@ -63,7 +66,10 @@ class PointMasses(al.mp.MassProfile):
     @aa.decorators.to_array
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Lensing potential (P,) [arcsec^2]: sum theta_k^2 ln |theta - theta_k|."""
-        centres, squares = xp.asarray(self.centres).reshape(-1, 2), xp.asarray(self.einstein_radii) ** 2
+        centres, squares = (
+            xp.asarray(self.centres).reshape(-1, 2),
+            xp.asarray(self.einstein_radii) ** 2,
+        )
         offset = grid.array[None] - centres[:, None]
         return 0.5 * (squares[:, None] * xp.log((offset**2).sum(-1) + _SOFTENING)).sum(0)
 
@@ -92,7 +98,12 @@ class LineMass(al.mp.MassProfile):
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Deflection (P, 2), (y, x) [arcsec]."""
         w, turn = self._along(grid, xp)
-        alpha = xp.conj(self.einstein_radius**2 / self.half_length * xp.arctanh(self.half_length / w) / turn)
+        alpha = xp.conj(
+            self.einstein_radius**2
+            / self.half_length
+            * xp.arctanh(self.half_length / w)
+            / turn
+        )
         return xp.stack([alpha.imag, alpha.real], axis=-1)
 
     @aa.decorators.to_array
@@ -104,7 +115,9 @@ class LineMass(al.mp.MassProfile):
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Lensing potential (P,) [arcsec^2]: theta_E^2 / (2 L) Re[f(w + L) - f(w - L)], f(u) = u ln u - u."""
         w, _ = self._along(grid, xp)
-        first, last = (u * xp.log(u) - u for u in (w + self.half_length, w - self.half_length))
+        first, last = (
+            u * xp.log(u) - u for u in (w + self.half_length, w - self.half_length)
+        )
         return (self.einstein_radius**2 / (2 * self.half_length) * (first - last)).real
 
     def _along(self, grid: Any, xp: Any) -> tuple[Any, Any]:
@@ -157,7 +170,9 @@ class Soliton(al.mp.MassProfile):
         p, end = self.slope - 1.5, xp.log1p(u)
         v = end[:, None] * (0.5 * (xp.asarray(_NODES) + 1))
         v = xp.maximum(v, 1e-12)
-        integral = 0.5 * end * (xp.expm1(-p * v) / xp.expm1(-v) * xp.asarray(_WEIGHTS)).sum(-1)
+        integral = (
+            0.5 * end * (xp.expm1(-p * v) / xp.expm1(-v) * xp.asarray(_WEIGHTS)).sum(-1)
+        )
         return 0.5 * self.kappa_0 / (scale * p) * integral
 
     def _scaled(self, grid: Any, xp: Any) -> tuple[Any, Any, Any]:
@@ -181,9 +196,16 @@ class CoredNFW(al.mp.cNFWSph):
             return super().deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
         total = 0.0
         for node in _CORES:
-            weight = np.prod([(step - other) / (node - other) for other in _CORES if other != node])
-            near = al.mp.cNFWSph(self.centre, self.kappa_s, self.scale_radius, self.scale_radius * (1 + node))
-            total = total + weight * near.deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
+            weight = np.prod(
+                [(step - other) / (node - other) for other in _CORES if other != node]
+            )
+            near = al.mp.cNFWSph(
+                self.centre, self.kappa_s, self.scale_radius, self.scale_radius * (1 + node)
+            )
+            total = (
+                total
+                + weight * near.deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
+            )
         return total
 
 
@@ -195,7 +217,12 @@ class FlooredNFWTruncated(al.mp.NFWTruncatedSph):
         """Deflection (P, 2), (y, x) [arcsec]."""
         offset = grid.array - xp.asarray(self.centre)
         eta = xp.maximum(xp.sqrt((offset**2).sum(-1)) / self.scale_radius, _MIN_X)
-        slope = 4 * self.kappa_s * xp.real(self.coord_func_m(grid_radius=eta + 0j, xp=xp)) / eta**2
+        slope = (
+            4
+            * self.kappa_s
+            * xp.real(self.coord_func_m(grid_radius=eta + 0j, xp=xp))
+            / eta**2
+        )
         return slope[:, None] * offset
 
 
@@ -235,18 +262,27 @@ class InterpolatedImage(al.LightProfile):
         intensity: float = 1.0,
     ) -> None:
         super().__init__(centre=centre, intensity=intensity)
-        self.image, self.pixel_scale, self.position_angle = image, pixel_scale, position_angle
+        self.image, self.pixel_scale, self.position_angle = (
+            image,
+            pixel_scale,
+            position_angle,
+        )
 
     @aa.over_sample
     @aa.decorators.to_array
     @ag.profiles.light.decorators.check_operated_only
-    def image_2d_from(self, grid: Any, xp: Any = np, operated_only: bool | None = None, **kwargs: Any) -> Any:
+    def image_2d_from(
+        self, grid: Any, xp: Any = np, operated_only: bool | None = None, **kwargs: Any
+    ) -> Any:
         """Brightness (P,) at the coordinates of `grid`."""
         image = xp.pad(xp.asarray(self.image), 1)  # the dark pixel that the light falls to
         y, x = grid.array[:, 0] - self.centre[0], grid.array[:, 1] - self.centre[1]
         cos, sin = (f(xp.deg2rad(self.position_angle)) for f in (xp.cos, xp.sin))
         places = []
-        for along, size in ((y * cos - x * sin, image.shape[0]), (x * cos + y * sin, image.shape[1])):
+        for along, size in (
+            (y * cos - x * sin, image.shape[0]),
+            (x * cos + y * sin, image.shape[1]),
+        ):
             place = xp.clip(along / self.pixel_scale + 0.5 * (size - 1), 0, size - 1)
             first = xp.minimum(xp.floor(place).astype(int), size - 2)
             places.append((first, place - first))

@@ -8,7 +8,12 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate import conventions as c
-from lenssim.simulate.engines.autolens_profiles import CoredNFW, InterpolatedImage, LineMass, Soliton
+from lenssim.simulate.engines.autolens_profiles import (
+    CoredNFW,
+    InterpolatedImage,
+    LineMass,
+    Soliton,
+)
 from lenssim.simulate.engines.pyauto import al
 
 __all__ = ["TERMS", "Terms", "profile_from_autolens", "profile_to_autolens"]
@@ -33,15 +38,25 @@ def _centre(values: Values) -> dict[str, Any]:
 
 
 def _center(profile: Any) -> dict[str, float]:
-    return dict(zip(("center_x", "center_y"), c.centre_from_autolens(profile.centre), strict=True))
+    return dict(
+        zip(("center_x", "center_y"), c.centre_from_autolens(profile.centre), strict=True)
+    )
 
 
 def _ellipse(values: Values) -> dict[str, Any]:
-    return {**_centre(values), "ell_comps": c.ellipticity_to_autolens(values["e1"], values["e2"])}
+    return {
+        **_centre(values),
+        "ell_comps": c.ellipticity_to_autolens(values["e1"], values["e2"]),
+    }
 
 
 def _ellipticity(profile: Any) -> dict[str, float]:
-    return {**dict(zip(("e1", "e2"), c.ellipticity_from_autolens(profile.ell_comps), strict=True)), **_center(profile)}
+    return {
+        **dict(
+            zip(("e1", "e2"), c.ellipticity_from_autolens(profile.ell_comps), strict=True)
+        ),
+        **_center(profile),
+    }
 
 
 def _isothermal(v: Values, pixel: float) -> dict[str, Any]:
@@ -56,18 +71,28 @@ def _sie(profile: Any, pixel: float) -> dict[str, float]:
 
 
 def _power_law(v: Values, pixel: float) -> dict[str, Any]:
-    radius = c.einstein_radius_to_autolens(v["theta_E"], c.axis_ratio(v["e1"], v["e2"]), v["gamma"])
+    radius = c.einstein_radius_to_autolens(
+        v["theta_E"], c.axis_ratio(v["e1"], v["e2"]), v["gamma"]
+    )
     return {**_ellipse(v), "einstein_radius": radius, "slope": v["gamma"]}
 
 
 def _epl(profile: Any, pixel: float) -> dict[str, float]:
     shape, gamma = _ellipticity(profile), profile.slope
     q = c.axis_ratio(shape["e1"], shape["e2"])
-    return {"theta_E": c.einstein_radius_from_autolens(profile.einstein_radius, q, gamma), "gamma": gamma, **shape}
+    return {
+        "theta_E": c.einstein_radius_from_autolens(profile.einstein_radius, q, gamma),
+        "gamma": gamma,
+        **shape,
+    }
 
 
 def _nfw_arguments(v: Values, pixel: float) -> dict[str, Any]:
-    return {**_centre(v), "kappa_s": c.nfw_kappa_s(v["alpha_Rs"], v["Rs"]), "scale_radius": v["Rs"]}
+    return {
+        **_centre(v),
+        "kappa_s": c.nfw_kappa_s(v["alpha_Rs"], v["Rs"]),
+        "scale_radius": v["Rs"],
+    }
 
 
 def _nfw(profile: Any, pixel: float) -> dict[str, float]:
@@ -77,12 +102,22 @@ def _nfw(profile: Any, pixel: float) -> dict[str, float]:
 
 def _cnfw_arguments(v: Values, pixel: float) -> dict[str, Any]:
     kappa_s = c.cnfw_kappa_s(v["alpha_Rs"], v["Rs"], v["r_core"])
-    return {**_centre(v), "kappa_s": kappa_s, "scale_radius": v["Rs"], "core_radius": v["r_core"]}
+    return {
+        **_centre(v),
+        "kappa_s": kappa_s,
+        "scale_radius": v["Rs"],
+        "core_radius": v["r_core"],
+    }
 
 
 def _cnfw(profile: Any, pixel: float) -> dict[str, float]:
     Rs, core = profile.scale_radius, profile.core_radius
-    return {"Rs": Rs, "alpha_Rs": c.cnfw_alpha_Rs(profile.kappa_s, Rs, core), "r_core": core, **_center(profile)}
+    return {
+        "Rs": Rs,
+        "alpha_Rs": c.cnfw_alpha_Rs(profile.kappa_s, Rs, core),
+        "r_core": core,
+        **_center(profile),
+    }
 
 
 def _line_arguments(v: Values, pixel: float) -> dict[str, Any]:
@@ -107,12 +142,19 @@ def _line(profile: Any, pixel: float) -> dict[str, float]:
 
 def _sersic_arguments(v: Values, pixel: float) -> dict[str, Any]:
     intensity, radius = c.sersic_to_autolens(v["amp"], v["R_sersic"], v["n_sersic"], pixel)
-    return {**_ellipse(v), "intensity": intensity, "effective_radius": radius, "sersic_index": v["n_sersic"]}
+    return {
+        **_ellipse(v),
+        "intensity": intensity,
+        "effective_radius": radius,
+        "sersic_index": v["n_sersic"],
+    }
 
 
 def _sersic(profile: Any, pixel: float) -> dict[str, float]:
     n = profile.sersic_index
-    amp, radius = c.sersic_from_autolens(profile.intensity, profile.effective_radius, n, pixel)
+    amp, radius = c.sersic_from_autolens(
+        profile.intensity, profile.effective_radius, n, pixel
+    )
     return {"amp": amp, "R_sersic": radius, "n_sersic": n, **_ellipticity(profile)}
 
 
@@ -164,7 +206,10 @@ TERMS = {
     "tnfw": Terms(
         al.mp.NFWTruncatedSph,
         lambda v, pixel: {**_nfw_arguments(v, pixel), "truncation_radius": v["r_trunc"]},
-        lambda profile, pixel: {**_nfw(profile, pixel), "r_trunc": profile.truncation_radius},
+        lambda profile, pixel: {
+            **_nfw(profile, pixel),
+            "r_trunc": profile.truncation_radius,
+        },
     ),
     "cnfw": Terms(CoredNFW, _cnfw_arguments, _cnfw),
     "uldm": Terms(
@@ -188,7 +233,11 @@ TERMS = {
 
 
 def _intermediate(profile: Any, pixel: float) -> dict[str, float]:
-    return {"theta_E": profile.einstein_radius, "gamma": profile.slope, **_ellipticity(profile)}
+    return {
+        "theta_E": profile.einstein_radius,
+        "gamma": profile.slope,
+        **_ellipticity(profile),
+    }
 
 
 def _round_nfw(profile: Any, pixel: float) -> dict[str, float]:
@@ -216,7 +265,9 @@ _OTHERS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
 _FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _OTHERS
 
 
-def profile_to_autolens(name: str, values: Values, pixel_scale: float, types: Mapping[str, type] | None = None) -> Any:
+def profile_to_autolens(
+    name: str, values: Values, pixel_scale: float, types: Mapping[str, type] | None = None
+) -> Any:
     """The PyAutoLens profile of scene profile `name`; `types` replaces its class.
 
     `ConfigError` for a profile with no counterpart, and for |e| above PyAutoLens's 0.999.
@@ -226,7 +277,10 @@ def profile_to_autolens(name: str, values: Values, pixel_scale: float, types: Ma
             f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with --engine lenstronomy "
             f"or batched, or add it to lenssim/simulate/engines/autolens_terms.py"
         )
-    if "e1" in values and (e := float(np.hypot(values["e1"], values["e2"]))) > c.MAX_ELLIPTICITY_AUTOLENS:
+    if (
+        "e1" in values
+        and (e := float(np.hypot(values["e1"], values["e2"]))) > c.MAX_ELLIPTICITY_AUTOLENS
+    ):
         raise ConfigError(
             f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above {c.MAX_ELLIPTICITY_AUTOLENS} alike. "
             f"Make it rounder, or render with --engine lenstronomy"

@@ -48,38 +48,67 @@ class Lenstronomy:
                 "switch it off in lenstronomy's conf_default.yaml to render with this engine"
             )
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1) -> np.ndarray:
+    def render(
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1
+    ) -> np.ndarray:
         """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
         check_adaptive("lenstronomy", supersampling)
         check_sampling(instrument, supersampling)
         images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
-        values = [(component, scenes.of(component, instrument.zero_point)) for component in scenes.components]
+        values = [
+            (component, scenes.of(component, instrument.zero_point))
+            for component in scenes.components
+        ]
         scale = scenes.deflection_scale()
         for i in range(len(scenes)):
             lens = _kwargs(values, "lens", i)
-            models = [LENS_MODELS[component.profile] for component, _ in values if component.role == "lens"]
+            models = [
+                LENS_MODELS[component.profile]
+                for component, _ in values
+                if component.role == "lens"
+            ]
             for kind, table in scenes.perturbers.items():
                 own = table.of(i)
-                perturbers = [dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)]
+                perturbers = [
+                    dict(zip(own, row, strict=True))
+                    for row in zip(*own.values(), strict=True)
+                ]
                 models += [LENS_MODELS[kind]] * len(perturbers)
                 lens += perturbers
             lights = [
-                tuple(LIGHT_MODELS[component.profile] for component, _ in values if component.role == role)
+                tuple(
+                    LIGHT_MODELS[component.profile]
+                    for component, _ in values
+                    if component.role == role
+                )
                 for role in ("lens_light", "source")
             ]
-            model = _image_model(instrument, supersampling, tuple(models), *lights, float(scale[i]))
-            if scenes.images is not None:  # lenstronomy keeps the interpolation of the first image it is shown
+            model = _image_model(
+                instrument, supersampling, tuple(models), *lights, float(scale[i])
+            )
+            if (
+                scenes.images is not None
+            ):  # lenstronomy keeps the interpolation of the first image it is shown
                 model.SourceModel.delete_interpol_caches()
                 model.LensLightModel.delete_interpol_caches()
-            source, lens_light = (_kwargs(values, role, i, scenes.images) for role in ("source", "lens_light"))
-            image = model.image(kwargs_lens=lens, kwargs_source=source, kwargs_lens_light=lens_light)
+            source, lens_light = (
+                _kwargs(values, role, i, scenes.images) for role in ("source", "lens_light")
+            )
+            image = model.image(
+                kwargs_lens=lens, kwargs_source=source, kwargs_lens_light=lens_light
+            )
             fine = len(image) // instrument.num_pix
-            images[i, 0] = image.reshape(instrument.num_pix, fine, instrument.num_pix, fine).sum((1, 3))
+            images[i, 0] = image.reshape(
+                instrument.num_pix, fine, instrument.num_pix, fine
+            ).sum((1, 3))
         return images
 
 
 def _kwargs(
-    values: list[tuple[Component, dict[str, np.ndarray]]], role: str, i: int, images: np.ndarray | None = None
+    values: list[tuple[Component, dict[str, np.ndarray]]],
+    role: str,
+    i: int,
+    images: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     kwargs: list[dict[str, Any]] = [
         {name: float(column[i]) for name, column in columns.items()}
@@ -102,7 +131,10 @@ def _image_model(
     deflection_scale: float,
 ) -> ImageModel:
     fine = instrument.psf.supersampling
-    n, pixel = instrument.num_pix * fine, instrument.pixel_scale / fine  # the pixels that the PSF is sampled at
+    n, pixel = (
+        instrument.num_pix * fine,
+        instrument.pixel_scale / fine,
+    )  # the pixels that the PSF is sampled at
     _, _, ra_at_xy_0, dec_at_xy_0, _, _, pixel_to_angle, _ = make_grid_with_coordtransform(
         n, pixel, subgrid_res=1, left_lower=False, inverse=False
     )
@@ -115,7 +147,12 @@ def _image_model(
     if isinstance(instrument.psf, PixelPSF):
         psf = PSF("PIXEL", kernel_point_source=instrument.psf.array())
     else:
-        psf = PSF("GAUSSIAN", fwhm=instrument.psf.fwhm, truncation=instrument.psf.truncation, pixel_size=pixel)
+        psf = PSF(
+            "GAUSSIAN",
+            fwhm=instrument.psf.fwhm,
+            truncation=instrument.psf.truncation,
+            pixel_size=pixel,
+        )
     scaling = None if deflection_scale == 1 else [deflection_scale] * len(sources)
     return ImageModel(
         data,

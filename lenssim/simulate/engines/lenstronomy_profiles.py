@@ -20,11 +20,30 @@ class LineMass(LensProfileBase):
     """
 
     param_names = ["theta_E", "half_length", "angle", "center_x", "center_y"]  # noqa: RUF012 (lenstronomy's contract)
-    lower_limit_default = {"theta_E": 0, "half_length": 1e-6, "angle": -np.pi, "center_x": -100, "center_y": -100}  # noqa: RUF012
-    upper_limit_default = {"theta_E": 10, "half_length": 100, "angle": np.pi, "center_x": 100, "center_y": 100}  # noqa: RUF012
+    lower_limit_default = {
+        "theta_E": 0,
+        "half_length": 1e-6,
+        "angle": -np.pi,
+        "center_x": -100,
+        "center_y": -100,
+    }
+    upper_limit_default = {
+        "theta_E": 10,
+        "half_length": 100,
+        "angle": np.pi,
+        "center_x": 100,
+        "center_y": 100,
+    }
 
     def function(
-        self, x: Any, y: Any, theta_E: float, half_length: float, angle: float, center_x: float = 0, center_y: float = 0
+        self,
+        x: Any,
+        y: Any,
+        theta_E: float,
+        half_length: float,
+        angle: float,
+        center_x: float = 0,
+        center_y: float = 0,
     ) -> Any:
         """Lensing potential [arcsec^2]."""
         w = self._along(x, y, angle, center_x, center_y)
@@ -33,25 +52,45 @@ class LineMass(LensProfileBase):
         return (theta_E**2 / (2 * half_length) * (first - last)).real
 
     def derivatives(
-        self, x: Any, y: Any, theta_E: float, half_length: float, angle: float, center_x: float = 0, center_y: float = 0
+        self,
+        x: Any,
+        y: Any,
+        theta_E: float,
+        half_length: float,
+        angle: float,
+        center_x: float = 0,
+        center_y: float = 0,
     ) -> tuple[Any, Any]:
         """Deflection (alpha_x, alpha_y) [arcsec]."""
         w = self._along(x, y, angle, center_x, center_y)
         # 2 artanh(L / w): unlike a difference of logarithms it keeps its digits far from a short line
-        alpha = np.conj(theta_E**2 / half_length * np.arctanh(half_length / w) * np.exp(-1j * angle))
+        alpha = np.conj(
+            theta_E**2 / half_length * np.arctanh(half_length / w) * np.exp(-1j * angle)
+        )
         return alpha.real, alpha.imag
 
     def hessian(
-        self, x: Any, y: Any, theta_E: float, half_length: float, angle: float, center_x: float = 0, center_y: float = 0
+        self,
+        x: Any,
+        y: Any,
+        theta_E: float,
+        half_length: float,
+        angle: float,
+        center_x: float = 0,
+        center_y: float = 0,
     ) -> tuple[Any, Any, Any, Any]:
         """Second derivatives (f_xx, f_xy, f_yx, f_yy) of the potential; there is no convergence off the line."""
         w = self._along(x, y, angle, center_x, center_y)
-        slope = -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)  # d conj(alpha) / dz
+        slope = (
+            -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)
+        )  # d conj(alpha) / dz
         return slope.real, -slope.imag, -slope.imag, -slope.real
 
     @staticmethod
     def _along(x: Any, y: Any, angle: float, center_x: float, center_y: float) -> Any:
-        return (np.asarray(x) - center_x + 1j * (np.asarray(y) - center_y)) * np.exp(-1j * angle)
+        return (np.asarray(x) - center_x + 1j * (np.asarray(y) - center_y)) * np.exp(
+            -1j * angle
+        )
 
 
 def lens_model(names: Sequence[str], **options: Any) -> LensModel:
@@ -59,7 +98,9 @@ def lens_model(names: Sequence[str], **options: Any) -> LensModel:
 
     lenstronomy knows its profiles by name alone, so ours takes the place of a stand-in once the model is made.
     """
-    model = LensModel(["POINT_MASS" if name == LINE_MASS else name for name in names], **options)
+    model = LensModel(
+        ["POINT_MASS" if name == LINE_MASS else name for name in names], **options
+    )
     line = LineMass()
     for i, name in enumerate(names):
         if name == LINE_MASS:

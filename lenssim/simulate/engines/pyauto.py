@@ -21,7 +21,11 @@ _SKIP_CHECK = "PYAUTO_SKIP_WORKSPACE_VERSION_CHECK"
 
 @contextmanager
 def _clean_environment(**extra: str) -> Iterator[None]:
-    theirs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYAUTO_")}
+    theirs = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("PYAUTO_")
+    }
     os.environ.update(extra)
     try:
         yield
@@ -40,8 +44,14 @@ def _random_state_kept() -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-with warnings.catch_warnings(), _clean_environment(**{_SKIP_CHECK: "1"}), _random_state_kept():
-    warnings.simplefilter("ignore")  # its docstrings hold escape sequences that Python warns of, once, when compiled
+with (
+    warnings.catch_warnings(),
+    _clean_environment(**{_SKIP_CHECK: "1"}),
+    _random_state_kept(),
+):
+    warnings.simplefilter(
+        "ignore"
+    )  # its docstrings hold escape sequences that Python warns of, once, when compiled
     from autonerves import conf
 
     _users = conf.instance
@@ -52,9 +62,13 @@ with warnings.catch_warnings(), _clean_environment(**{_SKIP_CHECK: "1"}), _rando
         import jax  # noqa: F401 (PyAutoLens would import it with the first image)
 
         aa, ag = al.lens.tracer.aa, al.lens.tracer.ag
-        _OWN = conf.Config(*(Path(library.__file__).parent / "config" for library in (al, ag, aa, af)))
+        _OWN = conf.Config(
+            *(Path(library.__file__).parent / "config" for library in (al, ag, aa, af))
+        )
         for library in (af, aa, ag, al):
-            with suppress(Exception):  # a broken config folder of the user's is told of when they use it
+            with suppress(
+                Exception
+            ):  # a broken config folder of the user's is told of when they use it
                 _users.register(library.__file__)
     finally:
         conf.instance = _users
@@ -70,7 +84,9 @@ def pinned() -> Iterator[None]:
     conf.instance = _OWN
     try:
         with warnings.catch_warnings(), _clean_environment(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", DeprecationWarning)  # of numpy's, by PyAutoLens's own calls
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of numpy's, by PyAutoLens's own calls
             yield
     finally:
         conf.instance = theirs

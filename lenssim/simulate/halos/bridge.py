@@ -43,7 +43,9 @@ def _isolated(seed: int) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def pyhalo_realization(preset: str, z_lens: float, z_source: float, *, seed: int, **options: Any) -> Any:
+def pyhalo_realization(
+    preset: str, z_lens: float, z_source: float, *, seed: int, **options: Any
+) -> Any:
     """A realisation of one of pyHalo's presets (CDM, WDM, ULDM, ...); `options` are the preset's own.
 
     Two calls of one seed give the same haloes, and the global generator is left as it was. What a halo has not yet
@@ -53,13 +55,17 @@ def pyhalo_realization(preset: str, z_lens: float, z_source: float, *, seed: int
         try:
             from pyHalo.preset_models import preset_model_from_name
         except ImportError as error:
-            raise ConfigError(f"pyHalo is not installed; install lenssim[halos] ({error})") from None
+            raise ConfigError(
+                f"pyHalo is not installed; install lenssim[halos] ({error})"
+            ) from None
         make = preset_model_from_name(preset)
     with _isolated(seed):  # anew: modules draw random numbers on import
         return make(z_lens, z_source, **copy.deepcopy(options))
 
 
-def realization_perturbers(realization: Any, *, seed: int, in_plane: bool = True) -> dict[str, dict[str, np.ndarray]]:
+def realization_perturbers(
+    realization: Any, *, seed: int, in_plane: bool = True
+) -> dict[str, dict[str, np.ndarray]]:
     """Columns (M,) of each kind of perturber of a pyHalo realisation.
 
     pyHalo states each halo at its own redshift. With `in_plane` those in front of the lens and behind it are put into
@@ -67,11 +73,20 @@ def realization_perturbers(realization: Any, *, seed: int, in_plane: bool = True
     sheets that take the haloes' mean mass away, one a plane in pyHalo, become one `sheet`, scaled likewise.
     """
     with _isolated(seed):
-        names, redshifts, kwargs, _ = realization.lensing_quantities(add_mass_sheet_correction=True)
+        names, redshifts, kwargs, _ = realization.lensing_quantities(
+            add_mass_sheet_correction=True
+        )
     z_lens = float(realization.lens_cosmo.z_lens)
-    if not in_plane and (np.abs(np.asarray(redshifts, dtype=np.float64) - z_lens) > 1e-6).any():
-        raise ConfigError("the realisation has haloes outside the lens plane, and in_plane is off")
-    stretch, strength = _effective_scales(realization, np.asarray(redshifts, dtype=np.float64))
+    if (
+        not in_plane
+        and (np.abs(np.asarray(redshifts, dtype=np.float64) - z_lens) > 1e-6).any()
+    ):
+        raise ConfigError(
+            "the realisation has haloes outside the lens plane, and in_plane is off"
+        )
+    stretch, strength = _effective_scales(
+        realization, np.asarray(redshifts, dtype=np.float64)
+    )
     rows: dict[str, list[dict[str, float]]] = {}
     kappa = 0.0
     for name, own, longer, stronger in zip(names, kwargs, stretch, strength, strict=True):
@@ -80,18 +95,25 @@ def realization_perturbers(realization: Any, *, seed: int, in_plane: bool = True
             continue
         kind, row = _row(name, own)
         rows.setdefault(kind, []).append(_scaled(kind, row, longer, stronger))
-    columns = {kind: {key: np.array([row[key] for row in own]) for key in own[0]} for kind, own in rows.items()}
+    columns = {
+        kind: {key: np.array([row[key] for row in own]) for key in own[0]}
+        for kind, own in rows.items()
+    }
     return columns | ({"sheet": {"kappa": np.array([kappa])}} if kappa else {})
 
 
-def _scaled(kind: str, row: dict[str, float], longer: float, stronger: float) -> dict[str, float]:
+def _scaled(
+    kind: str, row: dict[str, float], longer: float, stronger: float
+) -> dict[str, float]:
     """A perturber `longer` times as large and `stronger` times as strong in what it deflects by."""
     strength = {
         "alpha_Rs": stronger,
         "kappa_0": stronger / longer,
         "theta_E": np.sqrt(stronger * longer) if kind == "point_mass" else stronger,
     }
-    lengths = dict.fromkeys(("Rs", "r_trunc", "r_core", "theta_c", "center_x", "center_y"), longer)
+    lengths = dict.fromkeys(
+        ("Rs", "r_trunc", "r_core", "theta_c", "center_x", "center_y"), longer
+    )
     factors = {**lengths, **strength}
     return {key: value * factors.get(key, 1.0) for key, value in row.items()}
 
@@ -102,18 +124,34 @@ def _row(name: str, own: Mapping[str, float]) -> tuple[str, dict[str, float]]:
         slope = _GAUSSIAN_SLOPE
         theta_c = own["sigma"] * np.sqrt((2 * slope - 1) * (2 ** (1 / slope) - 1))
         central = own["amp"] / (2 * np.pi * own["sigma"] ** 2)
-        return "uldm", {"kappa_0": float(central), "theta_c": float(theta_c), "slope": slope, **place}
+        return "uldm", {
+            "kappa_0": float(central),
+            "theta_c": float(theta_c),
+            "slope": slope,
+            **place,
+        }
     if name not in _PROFILES:
-        raise unknown("profile of a pyHalo realisation", name, [*_PROFILES, "GAUSSIAN", "CONVERGENCE"])
+        raise unknown(
+            "profile of a pyHalo realisation", name, [*_PROFILES, "GAUSSIAN", "CONVERGENCE"]
+        )
     kind, names = _PROFILES[name]
-    return kind, {**{ours: float(own[theirs]) for theirs, ours in names.items()}, **_FILL.get(kind, {}), **place}
+    return kind, {
+        **{ours: float(own[theirs]) for theirs, ours in names.items()},
+        **_FILL.get(kind, {}),
+        **place,
+    }
 
 
-def _effective_scales(realization: Any, redshifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _effective_scales(
+    realization: Any, redshifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Factors (M,) on angles of haloes behind the lens and on deflections of those in front; 1 elsewhere."""
     own = realization.lens_cosmo
     chi = {z: own.cosmo.D_C_transverse(z) for z in np.unique(redshifts)}
-    lens, source = own.cosmo.D_C_transverse(own.z_lens), own.cosmo.D_C_transverse(own.z_source)
+    lens, source = (
+        own.cosmo.D_C_transverse(own.z_lens),
+        own.cosmo.D_C_transverse(own.z_source),
+    )
     distance = np.array([chi[z] for z in redshifts])
     near, far = np.minimum(distance, lens), np.maximum(distance, lens)
     scale = 1 - 0.95 * (far - near) * source / (far * (source - near))
@@ -133,19 +171,33 @@ def from_realizations(
     `ConfigError` if the numbers or redshifts of realisations and parameters disagree.
     """
     if len(realizations) != len(params["z_lens"]):
-        raise ConfigError(f"{len(realizations)} realisations for {len(params['z_lens'])} systems")
+        raise ConfigError(
+            f"{len(realizations)} realisations for {len(params['z_lens'])} systems"
+        )
     for i, own in enumerate(realizations):
-        for name, z in (("z_lens", own.lens_cosmo.z_lens), ("z_source", own.lens_cosmo.z_source)):
+        for name, z in (
+            ("z_lens", own.lens_cosmo.z_lens),
+            ("z_source", own.lens_cosmo.z_source),
+        ):
             if abs(float(z) - float(params[name][i])) > 1e-6:
-                raise ConfigError(f"realisation {i} has {name} {z}, the system {params[name][i]}")
+                raise ConfigError(
+                    f"realisation {i} has {name} {z}, the system {params[name][i]}"
+                )
     flat = realizations[0].lens_cosmo.cosmo.astropy
-    drawn = [realization_perturbers(own, seed=seed + i) for i, own in enumerate(realizations)]
+    drawn = [
+        realization_perturbers(own, seed=seed + i) for i, own in enumerate(realizations)
+    ]
     kinds = sorted({kind for own in drawn for kind in own})
     tables = {}
     for kind in kinds:
         names = next(own[kind] for own in drawn if kind in own)
-        counts = np.array([len(next(iter(own[kind].values()))) if kind in own else 0 for own in drawn])
-        flat_columns = {key: np.concatenate([own[kind][key] for own in drawn if kind in own]) for key in names}
+        counts = np.array(
+            [len(next(iter(own[kind].values()))) if kind in own else 0 for own in drawn]
+        )
+        flat_columns = {
+            key: np.concatenate([own[kind][key] for own in drawn if kind in own])
+            for key in names
+        }
         tables[kind] = Perturbers.from_counts(counts, **flat_columns)
     cosmology = Cosmology(H0=flat.H0.value, Om0=flat.Om0, Ob0=flat.Ob0)
     return Scenes(components, dict(params), tables, cosmology)

@@ -13,7 +13,14 @@ __all__ = ["LOWEST", "concentration", "power_suppression"]
 LOWEST = 1.2  # no halo is less concentrated
 _LOG_M = np.arange(3.0, 15.51, 0.1)  # dex(Msun)
 _LOG_1Z = np.linspace(0, np.log(22.0), 120)  # ln(1 + z)
-_KAPPA, _A0, _A1, _B0, _B1, _C_ALPHA = 0.41, 2.45, 1.82, 3.20, 2.30, 0.21  # Diemer & Joyce 2019, median
+_KAPPA, _A0, _A1, _B0, _B1, _C_ALPHA = (
+    0.41,
+    2.45,
+    1.82,
+    3.20,
+    2.30,
+    0.21,
+)  # Diemer & Joyce 2019, median
 
 
 def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.ndarray:
@@ -24,7 +31,9 @@ def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.n
     """
     rows = (np.log10(mass) - _LOG_M[0]) / (_LOG_M[1] - _LOG_M[0])
     columns = np.log1p(z) / _LOG_1Z[1]
-    return np.exp(map_coordinates(_table(cosmology), [rows, columns], order=1, mode="nearest"))
+    return np.exp(
+        map_coordinates(_table(cosmology), [rows, columns], order=1, mode="nearest")
+    )
 
 
 @lru_cache(maxsize=8)
@@ -41,14 +50,18 @@ def _table(cosmology: Cosmology) -> np.ndarray:
     c = np.exp(log_c)
     mu = np.log1p(c) - c / (1 + c)
     table = np.empty_like(target)
-    for i, n in enumerate(n_eff):  # c / mu(c)^((5 + n) / 6) = target, equation 28; it rises beyond its minimum
+    for i, n in enumerate(
+        n_eff
+    ):  # c / mu(c)^((5 + n) / 6) = target, equation 28; it rises beyond its minimum
         left = log_c - (5 + n) / 6 * np.log(mu)
         first = int(np.argmin(left))
         table[i] = np.interp(target[i], left[first:], log_c[first:])
     return np.maximum(table + np.log(c_alpha), np.log(LOWEST))
 
 
-def power_suppression(mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float) -> np.ndarray:
+def power_suppression(
+    mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float
+) -> np.ndarray:
     """c / c_CDM (M,) = (1 + amplitude (scale / m)^inner)^outer below a cut-off of mass `scale`; 1 at scale 0.
 
     (60, 1, -0.17) for warm dark matter of half-mode mass `scale`: Bose et al. 2016 (arXiv:1507.01998), without their

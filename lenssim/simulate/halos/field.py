@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenssim.simulate.cosmology import ARCSEC_PER_RADIAN, Cosmology, critical_surface_density
+from lenssim.simulate.cosmology import (
+    ARCSEC_PER_RADIAN,
+    Cosmology,
+    critical_surface_density,
+)
 from lenssim.simulate.halos.linear import DELTA_C, linear_theory
 from lenssim.simulate.halos.mass_function import (
     PIVOT,
@@ -57,19 +61,33 @@ class Field:
         self.plane, self.low, self.high, self.radius = plane, *mass, radius
         self.lens = plane.cosmology.comoving_distance(plane.z_lens)
         self.source = plane.cosmology.comoving_distance(plane.z_source)
-        edges = _NEAREST + (plane.z_source - 0.002 - _NEAREST)[:, None] * np.linspace(0, 1, CELLS + 1)
+        edges = _NEAREST + (plane.z_source - 0.002 - _NEAREST)[:, None] * np.linspace(
+            0, 1, CELLS + 1
+        )
         chi = plane.cosmology.comoving_distance(edges)
         middle, depth = 0.5 * (chi[:, 1:] + chi[:, :-1]), np.diff(chi, axis=1)
         scale = _scale(middle, self.lens[:, None], self.source[:, None])
-        cone = radius * np.where(middle > self.lens[:, None], scale, 1.0) / ARCSEC_PER_RADIAN
+        cone = (
+            radius * np.where(middle > self.lens[:, None], scale, 1.0) / ARCSEC_PER_RADIAN
+        )
         volume = np.pi * (cone * middle) ** 2 * depth  # comoving Mpc^3
-        near = _volume_at_lens(plane, radius) * two_halo_boost(plane.z_lens, host_mass, plane.cosmology) * two_halo
+        near = (
+            _volume_at_lens(plane, radius)
+            * two_halo_boost(plane.z_lens, host_mass, plane.cosmology)
+            * two_halo
+        )
         # cells of redshift, and one more of no width at the lens for what gathers there: (n, CELLS + 1)
         self.start = np.concatenate([edges[:, :-1], plane.z_lens[:, None]], axis=1)
-        self.width = np.concatenate([np.diff(edges, axis=1), np.zeros((len(plane), 1))], axis=1)
-        slope, log_height = sheth_tormen_envelope(self.start + self.width / 2, *mass, plane.cosmology)
+        self.width = np.concatenate(
+            [np.diff(edges, axis=1), np.zeros((len(plane), 1))], axis=1
+        )
+        slope, log_height = sheth_tormen_envelope(
+            self.start + self.width / 2, *mass, plane.cosmology
+        )
         density = np.exp(log_height) * PIVOT * power_law_integral(slope, *mass)
-        self.mean = amount[:, None] * np.concatenate([volume, near[:, None]], axis=1) * density
+        self.mean = (
+            amount[:, None] * np.concatenate([volume, near[:, None]], axis=1) * density
+        )
 
     def draw(self, rng: np.random.Generator) -> FieldHalos:
         """Haloes, of Poisson number in each cell of redshift."""
@@ -77,12 +95,16 @@ class Field:
         owner, cell = flat // self.mean.shape[1], flat % self.mean.shape[1]
         along, mass, kept = rng.uniform(size=(3, len(flat)))
         z = self.start[owner, cell] + along * self.width[owner, cell]
-        slope, log_height = sheth_tormen_envelope(z, self.low, self.high, self.plane.cosmology)
+        slope, log_height = sheth_tormen_envelope(
+            z, self.low, self.high, self.plane.cosmology
+        )
         mass = power_law_mass(slope, self.low, self.high, mass)
         real = np.flatnonzero(kept < self._share(mass, z, slope, log_height))
         return self._effective(owner[real], mass[real], z[real])
 
-    def quadrature(self, along: np.ndarray, mass: np.ndarray) -> tuple[FieldHalos, np.ndarray]:
+    def quadrature(
+        self, along: np.ndarray, mass: np.ndarray
+    ) -> tuple[FieldHalos, np.ndarray]:
         """Haloes at even quantiles `along` in redshift and `mass`, each (K,), for every system; and their weights.
 
         Sums of weight * f over the haloes are means of the sum of f over the haloes that `draw` gives. Masses are
@@ -91,18 +113,37 @@ class Field:
         n, k = len(self.plane), len(along)
         cumulative = np.cumsum(self.mean, axis=1)
         total = cumulative[:, -1]
-        cell = np.stack([np.searchsorted(own, along * own[-1], side="right") for own in cumulative])
+        cell = np.stack(
+            [np.searchsorted(own, along * own[-1], side="right") for own in cumulative]
+        )
         cell = np.minimum(cell, self.mean.shape[1] - 1)
         owner = np.repeat(np.arange(n), k)
-        z = (np.take_along_axis(self.start, cell, 1) + 0.5 * np.take_along_axis(self.width, cell, 1)).ravel()
-        slope, log_height = sheth_tormen_envelope(z, self.low, self.high, self.plane.cosmology)
+        z = (
+            np.take_along_axis(self.start, cell, 1)
+            + 0.5 * np.take_along_axis(self.width, cell, 1)
+        ).ravel()
+        slope, log_height = sheth_tormen_envelope(
+            z, self.low, self.high, self.plane.cosmology
+        )
         drawn = power_law_mass(slope + 1, self.low, self.high, np.tile(mass, n))
-        moments = (power_law_integral(slope, self.low, self.high, moment) for moment in (0, 1))
+        moments = (
+            power_law_integral(slope, self.low, self.high, moment) for moment in (0, 1)
+        )
         number, first = moments
-        weight = total[owner] / k * first / number * PIVOT / drawn * self._share(drawn, z, slope, log_height)
+        weight = (
+            total[owner]
+            / k
+            * first
+            / number
+            * PIVOT
+            / drawn
+            * self._share(drawn, z, slope, log_height)
+        )
         return self._effective(owner, drawn, z), weight
 
-    def _share(self, mass: np.ndarray, z: np.ndarray, slope: np.ndarray, log_height: np.ndarray) -> np.ndarray:
+    def _share(
+        self, mass: np.ndarray, z: np.ndarray, slope: np.ndarray, log_height: np.ndarray
+    ) -> np.ndarray:
         """Number of haloes over that of the envelope."""
         envelope = np.exp(log_height + slope * np.log(mass / PIVOT))
         return sheth_tormen(mass, z, self.plane.cosmology) / envelope
@@ -124,7 +165,9 @@ class Field:
 
 def _volume_at_lens(plane: LensPlane, radius: float) -> np.ndarray:
     """Comoving volume (n,) [Mpc^3] of the disc at the lens, one STEP in redshift deep."""
-    near, far = (plane.cosmology.comoving_distance(plane.z_lens + step) for step in (0.0, STEP))
+    near, far = (
+        plane.cosmology.comoving_distance(plane.z_lens + step) for step in (0.0, STEP)
+    )
     return np.pi * (radius / ARCSEC_PER_RADIAN * near) ** 2 * (far - near)
 
 
@@ -135,7 +178,9 @@ def _scale(chi: np.ndarray, lens: np.ndarray, source: np.ndarray) -> np.ndarray:
     return 1 - CLOSING * beta
 
 
-def two_halo_boost(z: np.ndarray, host_mass: np.ndarray, cosmology: Cosmology) -> np.ndarray:
+def two_halo_boost(
+    z: np.ndarray, host_mass: np.ndarray, cosmology: Cosmology
+) -> np.ndarray:
     """Mean overdensity (n,) around a host, both sides, from 0.5 Mpc to the distance of a step of 0.02 in redshift.
 
     Bias times the correlation function, and the correction 0.1 (r / 5 r_200)^-4 of Lazar et al. 2021 (MNRAS 502,
@@ -146,8 +191,13 @@ def two_halo_boost(z: np.ndarray, host_mass: np.ndarray, cosmology: Cosmology) -
     near = np.minimum(far, 0.5)
     r = near[:, None] * (far / near)[:, None] ** np.linspace(0, 1, 200)
     r_200 = np.cbrt(3 * host_mass / (800 * np.pi * cosmology.critical_density(z))) / 1000
-    bias = _bias(theory.peak_height(host_mass, z), theory.omega_m(z)) * theory.growth(z) ** 2
-    excess = bias[:, None] * theory.correlation(r * theory.h) + 0.1 * (r / (5 * r_200[:, None])) ** -4.0
+    bias = (
+        _bias(theory.peak_height(host_mass, z), theory.omega_m(z)) * theory.growth(z) ** 2
+    )
+    excess = (
+        bias[:, None] * theory.correlation(r * theory.h)
+        + 0.1 * (r / (5 * r_200[:, None])) ** -4.0
+    )
     return 2 * np.trapezoid(excess, r, axis=1) / (far - near)
 
 
@@ -155,4 +205,9 @@ def _bias(nu: np.ndarray, omega_m: np.ndarray) -> np.ndarray:
     y = np.log10(200 / omega_m)
     bend = np.exp(-((4 / y) ** 4))
     a, c = 0.44 * y - 0.88, 0.019 + 0.107 * y + 0.19 * bend
-    return 1 - (1 + 0.24 * y * bend) * nu**a / (nu**a + DELTA_C**a) + 0.183 * nu**1.5 + c * nu**2.4
+    return (
+        1
+        - (1 + 0.24 * y * bend) * nu**a / (nu**a + DELTA_C**a)
+        + 0.183 * nu**1.5
+        + c * nu**2.4
+    )

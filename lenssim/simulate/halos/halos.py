@@ -9,7 +9,14 @@ from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.halos.concentration import LOWEST
 from lenssim.simulate.scenes import Perturbers
 
-__all__ = ["Halos", "beside", "deflection_at_scale_radius", "nfw_structure", "tnfw_mass", "tnfw_projected_mass"]
+__all__ = [
+    "Halos",
+    "beside",
+    "deflection_at_scale_radius",
+    "nfw_structure",
+    "tnfw_mass",
+    "tnfw_projected_mass",
+]
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,12 @@ class Halos:
     @staticmethod
     def concatenate(tables: "list[Halos]") -> "Halos":
         """Several tables as one."""
-        return Halos(*(np.concatenate([getattr(t, own.name) for t in tables]) for own in fields(Halos)))
+        return Halos(
+            *(
+                np.concatenate([getattr(t, own.name) for t in tables])
+                for own in fields(Halos)
+            )
+        )
 
     def by_owner(self) -> "Halos":
         """The same haloes in the order of their systems."""
@@ -57,7 +69,9 @@ class Halos:
 
     def mass_within(self, radius: np.ndarray | float) -> np.ndarray:
         """Mass (M,) [Msun] of the truncated profile inside a projected `radius` [arcsec in the lens plane]."""
-        return tnfw_projected_mass(self.rho_s, self.r_s, self.r_trunc, radius * self.kpc_per_arcsec)
+        return tnfw_projected_mass(
+            self.rho_s, self.r_s, self.r_trunc, radius * self.kpc_per_arcsec
+        )
 
     def mass_seen(self, disc: float, distance: np.ndarray) -> np.ndarray:
         """Mass (M,) [Msun] of each halo inside a circle of radius `disc` whose centre is `distance` (M,) away; arcsec.
@@ -67,12 +81,24 @@ class Halos:
         edges = disc + distance * np.linspace(-1, 1, 9)[:, None]
         mass = np.stack([self.mass_within(edge) for edge in edges])
         middle = 0.5 * (edges[1:] + edges[:-1])
-        cos = (middle**2 + distance**2 - disc**2) / (2 * middle * np.maximum(distance, 1e-9))
-        return mass[0] + (np.diff(mass, axis=0) * np.arccos(np.clip(cos, -1, 1)) / np.pi).sum(0)
+        cos = (middle**2 + distance**2 - disc**2) / (
+            2 * middle * np.maximum(distance, 1e-9)
+        )
+        return mass[0] + (
+            np.diff(mass, axis=0) * np.arccos(np.clip(cos, -1, 1)) / np.pi
+        ).sum(0)
 
-    def solitons(self, n: int, central: np.ndarray, core: np.ndarray, slope: float) -> Perturbers:
+    def solitons(
+        self, n: int, central: np.ndarray, core: np.ndarray, slope: float
+    ) -> Perturbers:
         """Cores `central` (1 + a (r / core)^2)^-slope of the haloes, Msun/kpc^3 and kpc, as `uldm` of n systems."""
-        surface = central * core * np.sqrt(np.pi / (2 ** (1 / slope) - 1)) * gamma(slope - 0.5) / gamma(slope)
+        surface = (
+            central
+            * core
+            * np.sqrt(np.pi / (2 ** (1 / slope) - 1))
+            * gamma(slope - 0.5)
+            / gamma(slope)
+        )
         return Perturbers.from_counts(
             np.bincount(self.owner, minlength=n),
             kappa_0=surface * self.kpc_per_arcsec**2 / self.sigma_crit,
@@ -88,7 +114,8 @@ class Halos:
         return Perturbers.from_counts(
             np.bincount(self.owner, minlength=n),
             Rs=r_s,
-            alpha_Rs=share * deflection_at_scale_radius(self.rho_s, self.r_s, r_s, self.sigma_crit),
+            alpha_Rs=share
+            * deflection_at_scale_radius(self.rho_s, self.r_s, r_s, self.sigma_crit),
             r_trunc=self.r_trunc / self.kpc_per_arcsec,
             center_x=self.x,
             center_y=self.y,
@@ -122,12 +149,16 @@ def tnfw_mass(rho_s: np.ndarray, r_s: np.ndarray, r_trunc: np.ndarray) -> np.nda
     return 4 * np.pi * rho_s * r_s**3 * (tau / (tau**2 + 1)) ** 2 * closed
 
 
-def tnfw_projected_mass(rho_s: np.ndarray, r_s: np.ndarray, r_trunc: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def tnfw_projected_mass(
+    rho_s: np.ndarray, r_s: np.ndarray, r_trunc: np.ndarray, radius: np.ndarray
+) -> np.ndarray:
     """Mass [Msun] of truncated NFW haloes inside projected `radius` [kpc]: A.11 of Baltz, Marshall & Oguri 2009."""
     tau, x = r_trunc / r_s, radius / r_s
     beyond = x > 1
     gap = np.maximum(np.abs(x**2 - 1), 1e-12)
-    inner = np.where(beyond, np.arccos(1 / np.maximum(x, 1)), np.arccosh(1 / np.minimum(x, 1))) / np.sqrt(gap)
+    inner = np.where(
+        beyond, np.arccos(1 / np.maximum(x, 1)), np.arccosh(1 / np.minimum(x, 1))
+    ) / np.sqrt(gap)
     inner = np.where(gap <= 1e-12, 1.0, inner)
     root = np.sqrt(tau**2 + x**2)
     log = np.log(x / (root + tau))
@@ -139,9 +170,14 @@ def tnfw_projected_mass(rho_s: np.ndarray, r_s: np.ndarray, r_trunc: np.ndarray,
 def beside(first: Perturbers, second: Perturbers) -> Perturbers:
     """One table of the perturbers of two tables of the same systems, those of the first before those of the second."""
     tables = (first, second)
-    owner = np.concatenate([np.repeat(np.arange(len(table)), table.counts) for table in tables])
+    owner = np.concatenate(
+        [np.repeat(np.arange(len(table)), table.counts) for table in tables]
+    )
     order = np.argsort(owner, kind="stable")
     return Perturbers.from_counts(
         first.counts + second.counts,
-        **{name: np.concatenate([table.columns[name] for table in tables])[order] for name in first.columns},
+        **{
+            name: np.concatenate([table.columns[name] for table in tables])[order]
+            for name in first.columns
+        },
     )

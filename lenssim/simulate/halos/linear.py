@@ -35,16 +35,26 @@ class LinearTheory:
         self._xi = self._correlation()
         a = np.linspace(1e-4, 1, 20001)
         integrand = (a / (cosmology.Om0 + (1 - cosmology.Om0) * a**3)) ** 1.5
-        growth = np.concatenate([[0], np.cumsum(0.5 * (integrand[1:] + integrand[:-1]) * np.diff(a))])
-        growth = (growth + 0.4 * a[0] ** 2.5 / cosmology.Om0**1.5) * np.sqrt(cosmology.Om0 / a**3 + 1 - cosmology.Om0)
+        growth = np.concatenate(
+            [[0], np.cumsum(0.5 * (integrand[1:] + integrand[:-1]) * np.diff(a))]
+        )
+        growth = (growth + 0.4 * a[0] ** 2.5 / cosmology.Om0**1.5) * np.sqrt(
+            cosmology.Om0 / a**3 + 1 - cosmology.Om0
+        )
         self._a, self._growth = a, growth / growth[-1]
-        self._today = 2.5 * cosmology.Om0 * growth[-1]  # growth today of what grows as a early on
+        self._today = (
+            2.5 * cosmology.Om0 * growth[-1]
+        )  # growth today of what grows as a early on
 
     def _rms(self, radius: np.ndarray) -> np.ndarray:
         """Rms (R,) of the density today in spheres of `radius`, not normalised before `_power` is."""
         k, step = np.exp(_LOG_K), _LOG_K[1] - _LOG_K[0]
         x = radius[:, None] * k
-        window = np.where(x < 1e-2, 1 - x**2 / 10, 3 * (np.sin(x) - x * np.cos(x)) / np.maximum(x, 1e-2) ** 3)
+        window = np.where(
+            x < 1e-2,
+            1 - x**2 / 10,
+            3 * (np.sin(x) - x * np.cos(x)) / np.maximum(x, 1e-2) ** 3,
+        )
         return np.sqrt((window**2 * (self._power * k**3 / (2 * np.pi**2))).sum(1) * step)
 
     def growth(self, z: np.ndarray) -> np.ndarray:
@@ -70,7 +80,9 @@ class LinearTheory:
 
     def sigma(self, mass: np.ndarray, z: np.ndarray = 0.0) -> np.ndarray:
         """Rms of the linear density in spheres that hold `mass` [Msun]."""
-        return np.exp(np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)) * self.growth(z)
+        return np.exp(
+            np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)
+        ) * self.growth(z)
 
     def slope(self, mass: np.ndarray, scale: float = 1.0) -> np.ndarray:
         """dln sigma / dln R at `scale` times the Lagrangian radius of `mass` [Msun]."""
@@ -111,7 +123,9 @@ def transfer(k: np.ndarray, h: float, Om0: float, Ob0: float) -> np.ndarray:
     b2 = 0.238 * total**0.223
     z_d = 1291 * total**0.251 / (1 + 0.659 * total**0.828) * (1 + b1 * baryon**b2)  # 4
     ratio_d, ratio_eq = (31.5e3 * baryon / theta2**2 / z for z in (z_d, z_eq))  # 5
-    horizon = np.log((np.sqrt(1 + ratio_d) + np.sqrt(ratio_d + ratio_eq)) / (1 + np.sqrt(ratio_eq)))
+    horizon = np.log(
+        (np.sqrt(1 + ratio_d) + np.sqrt(ratio_d + ratio_eq)) / (1 + np.sqrt(ratio_eq))
+    )
     s = 2 / (3 * k_eq) * np.sqrt(6 / ratio_eq) * horizon  # 6
     k_silk = 1.6 * baryon**0.52 * total**0.73 * (1 + (10.4 * total) ** -0.95)  # 7
     q = k / (13.41 * k_eq)  # 10
@@ -134,5 +148,7 @@ def transfer(k: np.ndarray, h: float, Om0: float, Ob0: float) -> np.ndarray:
     beta_b = 0.5 + fraction + (3 - 2 * fraction) * np.sqrt((17.2 * total) ** 2 + 1)  # 24
     s_tilde = s / np.cbrt(1 + (8.41 * total**0.435 / (k * s)) ** 3)  # 22, 23
     acoustic = alpha_b / (1 + (beta_b / (k * s)) ** 3) * np.exp(-((k / k_silk) ** 1.4))
-    baryons = (t0(1.0, 1.0) / (1 + (k * s / 5.2) ** 2) + acoustic) * np.sinc(k * s_tilde / np.pi)  # 21
+    baryons = (t0(1.0, 1.0) / (1 + (k * s / 5.2) ** 2) + acoustic) * np.sinc(
+        k * s_tilde / np.pi
+    )  # 21
     return fraction * baryons + (1 - fraction) * cold

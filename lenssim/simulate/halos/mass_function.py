@@ -24,31 +24,43 @@ _ENVELOPE_Z = np.linspace(0, 10, 201)
 Suppression = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def power_law_integral(slope: np.ndarray, low: float, high: float, moment: int = 0) -> np.ndarray:
+def power_law_integral(
+    slope: np.ndarray, low: float, high: float, moment: int = 0
+) -> np.ndarray:
     """Integral of (m / PIVOT)^slope (m / PIVOT)^moment dm / PIVOT between masses [Msun]; same shape as `slope`."""
     k = np.asarray(slope, dtype=np.float64) + 1 + moment
     log_low, log_high = np.log(low / PIVOT), np.log(high / PIVOT)
     flat = np.abs(k) < 1e-9
     safe = np.where(flat, 1.0, k)
-    return np.where(flat, log_high - log_low, (np.exp(safe * log_high) - np.exp(safe * log_low)) / safe)
+    return np.where(
+        flat, log_high - log_low, (np.exp(safe * log_high) - np.exp(safe * log_low)) / safe
+    )
 
 
-def power_law_mass(slope: np.ndarray, low: float, high: float, uniform: np.ndarray) -> np.ndarray:
+def power_law_mass(
+    slope: np.ndarray, low: float, high: float, uniform: np.ndarray
+) -> np.ndarray:
     """Masses [Msun] (M,) at the quantiles `uniform` (M,) of dN/dm ~ m^slope; `slope` is a number or (M,)."""
     k = np.asarray(slope, dtype=np.float64) + 1
     ratio = np.log(high / low)
     flat = np.abs(k) < 1e-9
     safe = np.where(flat, 1.0, k)
-    steps = np.where(flat, uniform * ratio, np.log1p(uniform * np.expm1(safe * ratio)) / safe)
+    steps = np.where(
+        flat, uniform * ratio, np.log1p(uniform * np.expm1(safe * ratio)) / safe
+    )
     return low * np.exp(steps)
 
 
-def suppression(mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float) -> np.ndarray:
+def suppression(
+    mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float
+) -> np.ndarray:
     """n / n_CDM = (1 + amplitude (scale / m)^inner)^outer below a cut-off of mass `scale`; 1 at scale 0."""
     return (1 + amplitude * (scale / mass) ** inner) ** outer
 
 
-def host_scaling(host_mass: np.ndarray, z_lens: np.ndarray, by_mass: float, by_redshift: float) -> np.ndarray:
+def host_scaling(
+    host_mass: np.ndarray, z_lens: np.ndarray, by_mass: float, by_redshift: float
+) -> np.ndarray:
     """F = (M_host / 1e13)^k1 (z + 0.5)^k2, equation 5 of Gilman et al. 2020 (arXiv:1908.06983)."""
     return (host_mass / 1e13) ** by_mass * (z_lens + 0.5) ** by_redshift
 
@@ -67,7 +79,9 @@ def sheth_tormen(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.nd
 
 
 @lru_cache(maxsize=32)
-def _envelope(cosmology: Cosmology, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+def _envelope(
+    cosmology: Cosmology, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
     mass = np.geomspace(low, high, 40)
     x = np.log(mass / PIVOT)
     y = np.log(sheth_tormen(mass, _ENVELOPE_Z[:, None], cosmology))
@@ -84,4 +98,6 @@ def sheth_tormen_envelope(
     Masses drawn from it and kept with probability dn/dm over the envelope follow Sheth & Tormen exactly.
     """
     slope, above = _envelope(cosmology, low, high)
-    return np.interp(z, _ENVELOPE_Z, slope), np.interp(z, _ENVELOPE_Z, above) + 1e-3  # covers the interpolation
+    return np.interp(z, _ENVELOPE_Z, slope), np.interp(
+        z, _ENVELOPE_Z, above
+    ) + 1e-3  # covers the interpolation

@@ -22,7 +22,9 @@ __all__ = [
 
 SLOPE = 8.0  # of the soliton's density, (1 + 0.091 (r / r_c)^2)^-8
 _A = 2 ** (1 / SLOPE) - 1
-_B2 = 169 / 56  # (b / length)^2 of the blobs that make granules: (SLOPE - 3/2)^2 / (2 SLOPE - 2)
+_B2 = (
+    169 / 56
+)  # (b / length)^2 of the blobs that make granules: (SLOPE - 3/2)^2 / (2 SLOPE - 2)
 _HBAR = 6.582119569e-16  # eV s
 _KM_PER_KPC = 3.0856775814913673e16
 
@@ -40,12 +42,20 @@ def minimum_mass(m_axion: np.ndarray, z: np.ndarray, theory: LinearTheory) -> np
     return 4.4e7 * (1 + z) ** 0.75 * _zeta(z, theory) ** 0.25 * (m_axion / 1e-22) ** -1.5
 
 
-def core_radius(m_axion: np.ndarray, mass: np.ndarray, z: np.ndarray, theory: LinearTheory) -> np.ndarray:
+def core_radius(
+    m_axion: np.ndarray, mass: np.ndarray, z: np.ndarray, theory: LinearTheory
+) -> np.ndarray:
     """Radius [kpc] of half the central density in a halo of `mass` [Msun]: Schive et al. 2014b (arXiv:1407.7762, 7).
 
     r_c = 1.6 kpc (1e-22 eV / m) a^(1/2) (zeta(z) / zeta(0))^(-1/6) (M / 1e9 Msun)^(-1/3).
     """
-    return 1.6 / (m_axion / 1e-22) * (1 + z) ** -0.5 * _zeta(z, theory) ** (-1 / 6) * np.cbrt(1e9 / mass)
+    return (
+        1.6
+        / (m_axion / 1e-22)
+        * (1 + z) ** -0.5
+        * _zeta(z, theory) ** (-1 / 6)
+        * np.cbrt(1e9 / mass)
+    )
 
 
 def core_density(m_axion: np.ndarray, r_c: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -58,7 +68,13 @@ def core_density(m_axion: np.ndarray, r_c: np.ndarray, z: np.ndarray) -> np.ndar
 
 def soliton_mass(rho_c: np.ndarray, r_c: np.ndarray, slope: float = SLOPE) -> np.ndarray:
     """Total mass [Msun] of rho_c (1 + a (r / r_c)^2)^-slope, a = 2^(1 / slope) - 1."""
-    return rho_c * r_c**3 * np.pi**1.5 * gamma(slope - 1.5) / (gamma(slope) * (2 ** (1 / slope) - 1) ** 1.5)
+    return (
+        rho_c
+        * r_c**3
+        * np.pi**1.5
+        * gamma(slope - 1.5)
+        / (gamma(slope) * (2 ** (1 / slope) - 1) ** 1.5)
+    )
 
 
 def coherence_length(m_axion: np.ndarray, velocity_dispersion: np.ndarray) -> np.ndarray:
@@ -70,7 +86,12 @@ def coherence_length(m_axion: np.ndarray, velocity_dispersion: np.ndarray) -> np
 
 
 def granule_rms(
-    length: np.ndarray, radius: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray, sigma_crit: np.ndarray, edge: float
+    length: np.ndarray,
+    radius: np.ndarray,
+    rho_s: np.ndarray,
+    r_s: np.ndarray,
+    sigma_crit: np.ndarray,
+    edge: float,
 ) -> np.ndarray:
     """Rms convergence (n,) of granules of coherence `length` [kpc] seen through an NFW host at `radius` [kpc].
 
@@ -81,7 +102,9 @@ def granule_rms(
     log_l = np.linspace(np.log(1e-4), np.log(edge), 400)
     along = np.exp(log_l)
     r = np.hypot(x, along)
-    squared = 2 * np.trapezoid(along / (r * (1 + r) ** 2) ** 2, log_l, axis=1) * rho_s**2 * r_s
+    squared = (
+        2 * np.trapezoid(along / (r * (1 + r) ** 2) ** 2, log_l, axis=1) * rho_s**2 * r_s
+    )
     return np.sqrt(np.sqrt(np.pi) * length * squared) / sigma_crit
 
 

@@ -6,7 +6,14 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.special import ndtr, ndtri
 
-__all__ = ["depth_in_host", "infall_redshift", "projected_radius", "projected_share", "roche_radius", "whole_radius"]
+__all__ = [
+    "depth_in_host",
+    "infall_redshift",
+    "projected_radius",
+    "projected_share",
+    "roche_radius",
+    "whole_radius",
+]
 
 CORE = 0.25  # core radius of the subhaloes' distribution, in scale radii of the host
 _LATEST, _EARLIEST = 0.0, 15.0  # bounds of z_infall - z_lens
@@ -14,7 +21,9 @@ _LOG_X = np.linspace(np.log(1e-3), np.log(30.0), 160)  # radii in scale radii of
 _DEPTHS = np.linspace(0, 1, 129)  # quantiles
 
 
-def infall_redshift(mass: np.ndarray, host_mass: np.ndarray, z_lens: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def infall_redshift(
+    mass: np.ndarray, host_mass: np.ndarray, z_lens: np.ndarray, uniform: np.ndarray
+) -> np.ndarray:
     """Redshift (M,) at which subhaloes of infall `mass` [Msun] joined the host; `uniform` (M,) in 0..1 decides.
 
     z_infall - z_lens is normal, cut to 0..15, with mean 3.355 / (1 + 3.205 s^-2.911) and width
@@ -25,7 +34,9 @@ def infall_redshift(mass: np.ndarray, host_mass: np.ndarray, z_lens: np.ndarray,
     mean = 3.35549949 / (1 + 3.20546995 * s**-2.91075587)
     width = 1.97880156 / (1 + 4.17390702 * s**-2.14428416)
     low, high = ndtr((_LATEST - mean) / width), ndtr((_EARLIEST - mean) / width)
-    return z_lens + np.clip(mean + width * ndtri(low + uniform * (high - low)), _LATEST, _EARLIEST)
+    return z_lens + np.clip(
+        mean + width * ndtri(low + uniform * (high - low)), _LATEST, _EARLIEST
+    )
 
 
 def roche_radius(mass: np.ndarray, r3d: np.ndarray) -> np.ndarray:
@@ -44,12 +55,17 @@ def projected_radius(x_max: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """
     cumulative = _projected()
     inside = np.exp(np.interp(np.log(x_max), _LOG_X, cumulative))
-    return np.exp(np.interp(np.log(np.maximum(uniform * inside, 1e-300)), cumulative, _LOG_X))
+    return np.exp(
+        np.interp(np.log(np.maximum(uniform * inside, 1e-300)), cumulative, _LOG_X)
+    )
 
 
 def projected_share(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Share of the subhaloes within projected radius `outer` that lie within `inner`; in scale radii of the host."""
-    return np.exp(np.interp(np.log(inner), _LOG_X, _projected()) - np.interp(np.log(outer), _LOG_X, _projected()))
+    return np.exp(
+        np.interp(np.log(inner), _LOG_X, _projected())
+        - np.interp(np.log(outer), _LOG_X, _projected())
+    )
 
 
 def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarray:
@@ -57,9 +73,13 @@ def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarra
 
     Drawn from the density along the line of sight, rho(sqrt(x^2 + l^2)); lengths in scale radii of the host.
     """
-    rows = (np.log(np.clip(x, np.exp(_LOG_X[0]), 0.99 * x_max)) - _LOG_X[0]) / (_LOG_X[1] - _LOG_X[0])
+    rows = (np.log(np.clip(x, np.exp(_LOG_X[0]), 0.99 * x_max)) - _LOG_X[0]) / (
+        _LOG_X[1] - _LOG_X[0]
+    )
     columns = uniform * (len(_DEPTHS) - 1)
-    return np.hypot(x, map_coordinates(_depths(x_max), [rows, columns], order=1, mode="nearest"))
+    return np.hypot(
+        x, map_coordinates(_depths(x_max), [rows, columns], order=1, mode="nearest")
+    )
 
 
 def whole_radius(x_max: float, uniform: np.ndarray) -> np.ndarray:
@@ -83,7 +103,9 @@ def _projected() -> np.ndarray:
     x = np.exp(_LOG_X)
     log_l = np.linspace(np.log(1e-5), np.log(1e4), 4000)
     along = np.exp(log_l)
-    surface = np.array([np.trapezoid(_density(np.hypot(own, along)) * along, log_l) for own in x])
+    surface = np.array(
+        [np.trapezoid(_density(np.hypot(own, along)) * along, log_l) for own in x]
+    )
     rings = surface * x**2
     between = 0.5 * (rings[1:] + rings[:-1]) * np.diff(_LOG_X)
     return np.log(np.cumsum([0.5 * rings[0], *between]))

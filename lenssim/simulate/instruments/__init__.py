@@ -28,7 +28,9 @@ __all__ = [
 
 ADAPTIVE = "adaptive"
 FINEST = 12  # rays a pixel side that are offered
-Supersampling = int | Literal["adaptive"]  # rays a pixel side, or as many as each pixel needs
+Supersampling = (
+    int | Literal["adaptive"]
+)  # rays a pixel side, or as many as each pixel needs
 
 
 class Instrument(BaseModel):
@@ -66,7 +68,9 @@ class Instrument(BaseModel):
     @model_validator(mode="after")
     def _one_background(self) -> "Instrument":
         if (self.sky_brightness is None) == (self.background_rms is None):
-            raise ValueError("give either sky_brightness (with a zero_point) or background_rms")
+            raise ValueError(
+                "give either sky_brightness (with a zero_point) or background_rms"
+            )
         if self.sky_brightness is not None and self.zero_point is None:
             raise ValueError("sky_brightness needs a zero_point")
         return self
@@ -90,7 +94,9 @@ def parse_sampling(text: str) -> Supersampling:
     if text == ADAPTIVE:
         return ADAPTIVE
     if not text.isdecimal() or not 1 <= int(text) <= FINEST:
-        raise ConfigError(f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}")
+        raise ConfigError(
+            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}"
+        )
     return int(text)
 
 
@@ -99,7 +105,9 @@ def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None
     if supersampling == ADAPTIVE:
         return
     if not isinstance(supersampling, int) or supersampling < 1:
-        raise ConfigError(f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}")
+        raise ConfigError(
+            f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}"
+        )
     if supersampling % instrument.psf.supersampling:
         raise ConfigError(
             f"the PSF of {instrument.name} is sampled {instrument.psf.supersampling} times finer than its pixels: "
@@ -110,7 +118,9 @@ def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None
 def instruments() -> list[str]:
     """Names of the instruments that come with lenssim."""
     files = resources.files(__name__).iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return sorted(
+        file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")
+    )
 
 
 @lru_cache

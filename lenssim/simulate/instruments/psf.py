@@ -44,19 +44,27 @@ class GaussianPSF(BaseModel):
 def _rows(kernel: Any, info: ValidationInfo) -> Any:
     if isinstance(kernel, str):
         kernel = _read(Path((info.context or {}).get("folder", "."), kernel))
-    return np.asarray(kernel, dtype=np.float64).tolist() if isinstance(kernel, np.ndarray) else kernel
+    return (
+        np.asarray(kernel, dtype=np.float64).tolist()
+        if isinstance(kernel, np.ndarray)
+        else kernel
+    )
 
 
 def _read(path: Path) -> np.ndarray:
     """The kernel (K, K) of a file, axes of length one left out."""
     if not is_image_name(path.name):
-        raise ValueError(f"a kernel is a .npy or .fits file or rows of numbers, got {str(path)!r}")
+        raise ValueError(
+            f"a kernel is a .npy or .fits file or rows of numbers, got {str(path)!r}"
+        )
     try:
         kernel = read_content(path).value
     except DataError as error:
         raise ValueError(f"cannot read the kernel: {error}") from None
     if isinstance(kernel, list):
-        raise ValueError(f"cannot read the kernel {path}: it holds an array of objects, not of numbers")
+        raise ValueError(
+            f"cannot read the kernel {path}: it holds an array of objects, not of numbers"
+        )
     while kernel.ndim > 2 and 1 in kernel.shape:
         kernel = kernel.squeeze(kernel.shape.index(1))
     if kernel.ndim != 2 or max(kernel.shape) > _LARGEST_SIDE:
@@ -96,7 +104,9 @@ class PixelPSF(BaseModel):
     def _usable(self) -> "PixelPSF":
         shape = {len(row) for row in self.kernel}
         if len(shape) != 1 or shape != {len(self.kernel)}:
-            raise ValueError(f"a PSF kernel must be square, got {len(self.kernel)} rows of {sorted(shape)} numbers")
+            raise ValueError(
+                f"a PSF kernel must be square, got {len(self.kernel)} rows of {sorted(shape)} numbers"
+            )
         if len(self.kernel) % 2 == 0:
             raise ValueError(
                 f"a PSF kernel must have an odd number of pixels a side, so that it has a middle, "

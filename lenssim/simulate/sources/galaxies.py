@@ -40,9 +40,17 @@ class Galaxies(BaseModel):
     def _found(cls, data: object, info: ValidationInfo) -> object:
         if isinstance(data, str):
             data = {"path": data}
-        if not isinstance(data, dict) or data.get("sha256") or not isinstance(data.get("path"), str):
+        if (
+            not isinstance(data, dict)
+            or data.get("sha256")
+            or not isinstance(data.get("path"), str)
+        ):
             return data
-        path = Path((info.context or {}).get("folder", "."), data["path"]).expanduser().resolve()
+        path = (
+            Path((info.context or {}).get("folder", "."), data["path"])
+            .expanduser()
+            .resolve()
+        )
         try:
             return {"path": str(path), "sha256": _digest(_files(path))}
         except (ConfigError, DataError, OSError) as error:
@@ -60,7 +68,9 @@ class Galaxies(BaseModel):
                 "they are; give --galaxies PATH"
             )
         if not Path(self.path).exists():
-            raise ConfigError(f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now")
+            raise ConfigError(
+                f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now"
+            )
         return _load(self.path, self.sha256)
 
     def of(self, split: str) -> np.ndarray:
@@ -89,15 +99,21 @@ def framed(image: np.ndarray) -> np.ndarray:
     if light.ndim == 2 and min(light.shape) >= 8:
         light = _alone(light - np.median(_edge(light)))
     if light.ndim != 2 or min(light.shape) < 8 or not 0 < light.sum() < np.inf:
-        raise ConfigError(f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark or tiny")
+        raise ConfigError(
+            f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark or tiny"
+        )
     rows, columns = np.indices(light.shape)
     y, x = (rows * light).sum() / light.sum(), (columns * light).sum() / light.sum()
     radius = np.hypot(rows - y, columns - x).ravel()
     order = np.argsort(radius)
-    half = radius[order][np.searchsorted(np.cumsum(light.ravel()[order]), 0.5 * light.sum())]
+    half = radius[order][
+        np.searchsorted(np.cumsum(light.ravel()[order]), 0.5 * light.sum())
+    ]
     step = GALAXY_WIDTH * max(half, 0.5) / GALAXY_SIDE
     places = (np.arange(GALAXY_SIDE) - (GALAXY_SIDE - 1) / 2) * step
-    fine = map_coordinates(light, np.meshgrid(y + places, x + places, indexing="ij"), order=1, mode="constant")
+    fine = map_coordinates(
+        light, np.meshgrid(y + places, x + places, indexing="ij"), order=1, mode="constant"
+    )
     return (fine / fine.sum()).astype(np.float32)
 
 
@@ -116,7 +132,9 @@ def _alone(light: np.ndarray) -> np.ndarray:
     return np.maximum(np.where((parts == own) & (own > 0), light, 0), 0)
 
 
-def brightness_at(images: np.ndarray, which: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+def brightness_at(
+    images: np.ndarray, which: np.ndarray, column: np.ndarray, row: np.ndarray
+) -> np.ndarray:
     """Bilinear values of `images[which]` at pixels counted from their middle, and 0 beyond; the rest broadcasts."""
     side = images.shape[-1]
     flat = images.reshape(-1)
@@ -129,7 +147,9 @@ def brightness_at(images: np.ndarray, which: np.ndarray, column: np.ndarray, row
         return np.where(inside, flat[np.where(inside, (which * side + i) * side + j, 0)], 0)
 
     below = (1 - u) * pixel(low, left) + u * pixel(low, left + 1)
-    return (1 - v) * below + v * ((1 - u) * pixel(low + 1, left) + u * pixel(low + 1, left + 1))
+    return (1 - v) * below + v * (
+        (1 - u) * pixel(low + 1, left) + u * pixel(low + 1, left + 1)
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -145,7 +165,9 @@ def _files(path: Path) -> list[Path]:
         raise ConfigError(f"{path} does not exist")
     if not found:
         raise ConfigError(f"{path} holds no {', '.join(_IMAGES)} file")
-    return sorted({file for each in found for file in (each, *(stamp for stamp, _ in _stamps(each)))})
+    return sorted(
+        {file for each in found for file in (each, *(stamp for stamp, _ in _stamps(each)))}
+    )
 
 
 def _stamps(file: Path) -> list[tuple[Path, int]]:
@@ -158,7 +180,9 @@ def _stamps(file: Path) -> list[tuple[Path, int]]:
             if "GAL_FILENAME" in names and "GAL_HDU" in names:
                 return [
                     (file.parent / str(name).strip(), int(hdu))
-                    for name, hdu in zip(unit.data["GAL_FILENAME"], unit.data["GAL_HDU"], strict=True)
+                    for name, hdu in zip(
+                        unit.data["GAL_FILENAME"], unit.data["GAL_HDU"], strict=True
+                    )
                 ]
     return []
 
@@ -176,12 +200,16 @@ def _load(path: str, sha256: str) -> np.ndarray:
     try:
         files = _files(Path(path))
         if _digest(files) != sha256:
-            raise ConfigError(f"the galaxies in {path} are not those the data set was planned with (sha256 differs)")
+            raise ConfigError(
+                f"the galaxies in {path} are not those the data set was planned with (sha256 differs)"
+            )
         pictures = _pictures(files)
     except (DataError, OSError) as error:
         raise ConfigError(f"cannot read the galaxies in {path}: {error}") from None
     if not 1 <= len(pictures) <= _MOST:
-        raise ConfigError(f"{path} holds {len(pictures)} images; give 1 to {_MOST} galaxies")
+        raise ConfigError(
+            f"{path} holds {len(pictures)} images; give 1 to {_MOST} galaxies"
+        )
     return np.stack([framed(picture) for picture in pictures])
 
 
@@ -198,8 +226,14 @@ def _units(listed: list[tuple[Path, int]]) -> list[np.ndarray]:
     for file in dict.fromkeys(file for file, _ in listed):
         with open_fits(file) as units:
             for number in {unit for other, unit in listed if other == file}:
-                if not 0 <= number < len(units) or not units[number].is_image or units[number].data is None:
-                    raise DataError(f"{file} has no image as its unit {number}, which the catalogue lists")
+                if (
+                    not 0 <= number < len(units)
+                    or not units[number].is_image
+                    or units[number].data is None
+                ):
+                    raise DataError(
+                        f"{file} has no image as its unit {number}, which the catalogue lists"
+                    )
                 images[file, number] = np.asarray(units[number].data, dtype=np.float64)
     return [images[stamp] for stamp in listed]
 
@@ -210,7 +244,9 @@ def _images_of(file: Path) -> list[np.ndarray]:
     images: list[np.ndarray] = []
     for array in arrays:
         if isinstance(array, list):
-            raise DataError(f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers")
+            raise DataError(
+                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers"
+            )
         if np.ndim(array) > 2:
             images += list(np.reshape(array, (-1, *array.shape[-2:])))
         else:

@@ -43,7 +43,9 @@ class Light(Protocol):
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Places (n, K) on a line from -reach to reach, and their widths."""
 
-    def brightness(self, own: np.ndarray, squared: np.ndarray, points: Points) -> np.ndarray:
+    def brightness(
+        self, own: np.ndarray, squared: np.ndarray, points: Points
+    ) -> np.ndarray:
         """Of the sources `own` (L,), at squared radii (L, K) and at points from the centre, two (L, K) [arcsec]."""
 
 
@@ -75,13 +77,19 @@ class SersicLight:
     def metric(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: D102
         e1, e2 = self.e1[:, None], self.e2[:, None]
         squared = e1**2 + e2**2
-        return (1 + squared - 2 * e1) / (1 - squared), -2 * e2 / (1 - squared), (1 + squared + 2 * e1) / (1 - squared)
+        return (
+            (1 + squared - 2 * e1) / (1 - squared),
+            -2 * e2 / (1 - squared),
+            (1 + squared + 2 * e1) / (1 - squared),
+        )
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:  # noqa: D102
         t = np.arcsinh(self.reach)[:, None] * np.linspace(-1, 1, _NODES)
         return np.sinh(t), np.cosh(t) * (t[:, 1:2] - t[:, :1])
 
-    def brightness(self, own: np.ndarray, squared: np.ndarray, points: Points) -> np.ndarray:  # noqa: D102
+    def brightness(
+        self, own: np.ndarray, squared: np.ndarray, points: Points
+    ) -> np.ndarray:
         shape = squared ** (0.5 / self.n_sersic)[own, None]
         return np.exp(b_n(self.n_sersic)[own, None] * (1 - shape))
 
@@ -119,9 +127,13 @@ class GalaxyLight:
         steps = self.reach[:, None] * np.linspace(-1, 1, GALAXY_SIDE)
         return steps, np.broadcast_to(steps[:, 1:2] - steps[:, :1], steps.shape)
 
-    def brightness(self, own: np.ndarray, squared: np.ndarray, points: Points) -> np.ndarray:  # noqa: D102
+    def brightness(
+        self, own: np.ndarray, squared: np.ndarray, points: Points
+    ) -> np.ndarray:
         x, y = points()
         scale = self.R_half[own, None] * GALAXY_WIDTH / GALAXY_SIDE
         cos, sin = np.cos(self.phi_G)[own, None], np.sin(self.phi_G)[own, None]
         which = self.image.astype(np.int64)[own, None]
-        return brightness_at(self.images, which, (cos * x + sin * y) / scale, (cos * y - sin * x) / scale)
+        return brightness_at(
+            self.images, which, (cos * x + sin * y) / scale, (cos * y - sin * x) / scale
+        )

@@ -15,4 +15,12 @@ def unit_flux(R_sersic: np.ndarray, n_sersic: np.ndarray) -> np.ndarray:
     from scipy.special import gamma
 
     b = b_n(n_sersic)
-    return 2 * np.pi * n_sersic * R_sersic**2 * np.exp(b) * b ** (-2 * n_sersic) * gamma(2 * n_sersic)
+    return (
+        2
+        * np.pi
+        * n_sersic
+        * R_sersic**2
+        * np.exp(b)
+        * b ** (-2 * n_sersic)
+        * gamma(2 * n_sersic)
+    )

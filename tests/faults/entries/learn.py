@@ -90,7 +90,8 @@ ENTRIES = (
     Entry(
         name="R1-start",
         fault="A training began with the flipped weights.",
-        script=_FLIP + "lenssim train classify --data $DATA --start run --epochs 1 --out next",
+        script=_FLIP
+        + "lenssim train classify --data $DATA --start run --epochs 1 --out next",
         code=1,
         says=_CHECKPOINT,
         needs_run=True,
@@ -144,7 +145,8 @@ MPLCONFIGDIR=$PWD/m lenssim show $DATA -o sheets && ls run/evaluation-*/metrics.
     Entry(
         name="F14",
         fault="One bad file cost the answers for all others.",
-        script=_IMAGES + ": > empty.npy; lenssim predict $RUN image_1.npy empty.npy stack.npy image_2.npy --json",
+        script=_IMAGES
+        + ": > empty.npy; lenssim predict $RUN image_1.npy empty.npy stack.npy image_2.npy --json",
         code=1,
         says=r'image_2\.npy", "image": 0, "predicted"',
         needs_run=True,
@@ -152,7 +154,8 @@ MPLCONFIGDIR=$PWD/m lenssim show $DATA -o sheets && ls run/evaluation-*/metrics.
     Entry(
         name="F14-named",
         fault="The bad files were not named beside the answers.",
-        script=_IMAGES + ": > empty.npy; lenssim predict $RUN image_1.npy empty.npy stack.npy",
+        script=_IMAGES
+        + ": > empty.npy; lenssim predict $RUN image_1.npy empty.npy stack.npy",
         code=1,
         says=r"stack\.npy, image 1: 4096 of its pixels are NaN",
         needs_run=True,

@@ -75,7 +75,8 @@ ENTRIES = (
     Entry(
         name="F5",
         fault="Each worker left its unpacked kernels in TMPDIR.",
-        script="mkdir t; export TMPDIR=$PWD/t; lenssim generate -m III -n 256 --workers 2 -o a\n" + EMPTY,
+        script="mkdir t; export TMPDIR=$PWD/t; lenssim generate -m III -n 256 --workers 2 -o a\n"
+        + EMPTY,
         says=r"nothing is left in TMPDIR",
         seconds=400,
     ),
@@ -84,7 +85,8 @@ ENTRIES = (
         fault="A killed run left the kernels of its workers in TMPDIR.",
         script="mkdir t; export TMPDIR=$PWD/t\n"
         "setsid lenssim generate -m III -n 20000 --shard-size 64 --workers 2 -o a &\n"
-        "while [ $(ls a/shards 2>/dev/null | wc -l) -lt 4 ]; do sleep 0.2; done; kill -KILL -$!; sleep 1\n" + EMPTY,
+        "while [ $(ls a/shards 2>/dev/null | wc -l) -lt 4 ]; do sleep 0.2; done; kill -KILL -$!; sleep 1\n"
+        + EMPTY,
         says=r"nothing is left in TMPDIR",
         seconds=400,
     ),
@@ -92,7 +94,8 @@ ENTRIES = (
         name="F5-live",
         fault="A training on live data left the kernels of its loaders in TMPDIR.",
         script="mkdir t; export TMPDIR=$PWD/t\n"
-        "lenssim train classify --net cnn --live III --live-n 640 --epochs 1 --workers 2 --out r\n" + EMPTY,
+        "lenssim train classify --net cnn --live III --live-n 640 --epochs 1 --workers 2 --out r\n"
+        + EMPTY,
         says=r"nothing is left in TMPDIR",
         seconds=600,
     ),

@@ -16,20 +16,28 @@ ENGINE = {"precision": "float32", "device": "cpu", "kernels": "eager"}
 
 
 def worst_in_noise(scenes, supersampling, reference) -> np.ndarray:
-    image = engine("batched", **ENGINE).render(scenes, PRESET.instrument, supersampling=supersampling)
-    return (np.abs(image - reference) / noise_sigma(reference, scenes, PRESET.instrument)).max((1, 2, 3))
+    image = engine("batched", **ENGINE).render(
+        scenes, PRESET.instrument, supersampling=supersampling
+    )
+    return (
+        np.abs(image - reference) / noise_sigma(reference, scenes, PRESET.instrument)
+    ).max((1, 2, 3))
 
 
 @pytest.mark.thorough
 def test_smooth_lenses_are_within_a_fraction_of_the_noise_and_others_as_good_as_a_fine_grid():
     scenes = draw(PRESET, np.arange(12), seed=0)
-    reference = engine("batched", **ENGINE).render(scenes, PRESET.instrument, supersampling=24)
+    reference = engine("batched", **ENGINE).render(
+        scenes, PRESET.instrument, supersampling=24
+    )
     worst = worst_in_noise(scenes, "adaptive", reference)
     smooth = np.arange(12) % 3 == 0
     assert np.median(worst[smooth]) < 0.2
     assert worst[smooth].max() < 0.5
     # close to a point mass no grid has converged: 8 x 8 rays a pixel are further off than this
-    assert np.median(worst[~smooth]) < np.median(worst_in_noise(scenes, 8, reference)[~smooth])
+    assert np.median(worst[~smooth]) < np.median(
+        worst_in_noise(scenes, 8, reference)[~smooth]
+    )
 
 
 def test_an_image_does_not_depend_on_its_batch():
@@ -37,7 +45,9 @@ def test_an_image_does_not_depend_on_its_batch():
     renderer = engine("batched", **ENGINE)
     whole = renderer.render(scenes, PRESET.instrument, supersampling="adaptive")
     for i in (0, 1, 5):
-        alone = renderer.render(scenes.take([i]), PRESET.instrument, supersampling="adaptive")
+        alone = renderer.render(
+            scenes.take([i]), PRESET.instrument, supersampling="adaptive"
+        )
         np.testing.assert_array_equal(alone[0], whole[i])
 
 
@@ -50,7 +60,11 @@ def test_the_rule_is_exact_for_polynomials(degree):
 
 def test_the_smooth_mean_is_exact_to_third_order_and_its_doubt_vanishes():
     x = torch.arange(-7.0, 8.0, dtype=torch.float64)
-    brightness = (x**3)[None, None, :] + (x**2)[None, :, None] + torch.zeros(1, 15, 15, dtype=torch.float64)
+    brightness = (
+        (x**3)[None, None, :]
+        + (x**2)[None, :, None]
+        + torch.zeros(1, 15, 15, dtype=torch.float64)
+    )
     alpha = torch.zeros(1, 2, 13, 13, dtype=torch.float64)
     mean, doubt = adaptive.Doubt()(brightness, alpha)
     middle = x[3:-3]

@@ -29,8 +29,13 @@ PROFILES = {
 
 def perturbed(kind: str, n: int = 1, **columns) -> object:
     """The two smooth scenes, the second with `n` equal perturbers."""
-    values = {name: np.full(n, value) if np.isscalar(value) else value for name, value in columns.items()}
-    return replace(SMOOTH, perturbers={kind: Perturbers.from_counts(np.array([0, n]), **values)})
+    values = {
+        name: np.full(n, value) if np.isscalar(value) else value
+        for name, value in columns.items()
+    }
+    return replace(
+        SMOOTH, perturbers={kind: Perturbers.from_counts(np.array([0, n]), **values)}
+    )
 
 
 @pytest.mark.parametrize("kind", PROFILES)
@@ -43,10 +48,17 @@ def test_pixels_hold_the_mean_convergence_of_the_profile(kind):
     fine = 20
     axis = torch.from_numpy((np.arange(24 * fine) + 0.5) * CAMERA.pixel_scale / fine - HALF)
     x, y = axis[None, :], axis[:, None]
-    kappa = profile.convergence(x, y, **{name: torch.tensor(value).double() for name, value in values.items()})
-    mean = kappa.expand(24 * fine, 24 * fine).reshape(24, fine, 24, fine).mean((1, 3)).numpy()
+    kappa = profile.convergence(
+        x, y, **{name: torch.tensor(value).double() for name, value in values.items()}
+    )
+    mean = (
+        kappa.expand(24 * fine, 24 * fine).reshape(24, fine, 24, fine).mean((1, 3)).numpy()
+    )
     middle = (np.arange(24) + 0.5) * CAMERA.pixel_scale - HALF
-    away = np.hypot(middle[None] - PLACE["center_x"], middle[:, None] - PLACE["center_y"]) > 2 * CAMERA.pixel_scale
+    away = (
+        np.hypot(middle[None] - PLACE["center_x"], middle[:, None] - PLACE["center_y"])
+        > 2 * CAMERA.pixel_scale
+    )
     assert np.abs(found[1, 0] - mean)[away].max() < 1e-4 * np.abs(mean).max()
     assert found.sum() == pytest.approx(mean.sum(), rel=1e-3 if "Rs" in values else 1e-6)
 
@@ -54,19 +66,34 @@ def test_pixels_hold_the_mean_convergence_of_the_profile(kind):
 def test_points_and_lines_have_their_mass():
     """pi theta_E^2 on the map's area, whatever pixels or edges the mass lies on; nothing of what is outside."""
     rng = np.random.default_rng(3)
-    places = {name: rng.uniform(-0.8 * HALF, 0.8 * HALF, 40) for name in ("center_x", "center_y")}
+    places = {
+        name: rng.uniform(-0.8 * HALF, 0.8 * HALF, 40) for name in ("center_x", "center_y")
+    }
     strength = rng.uniform(0.01, 0.05, 40)
     total = np.pi * (strength**2).sum()
-    for kind, shape in (("point_mass", {}), ("line_mass", {"half_length": 0.1, "angle": rng.uniform(0, 6, 40)})):
-        found = convergence(perturbed(kind, 40, theta_E=strength, **places, **shape), CAMERA, **EXACT)
-        assert found[1].sum() * CAMERA.pixel_scale**2 == pytest.approx(total, rel=1e-9 if not shape else 0.02)
-    outside = convergence(perturbed("point_mass", theta_E=0.05, center_x=1.5 * HALF, center_y=0.0), CAMERA, **EXACT)
+    for kind, shape in (
+        ("point_mass", {}),
+        ("line_mass", {"half_length": 0.1, "angle": rng.uniform(0, 6, 40)}),
+    ):
+        found = convergence(
+            perturbed(kind, 40, theta_E=strength, **places, **shape), CAMERA, **EXACT
+        )
+        assert found[1].sum() * CAMERA.pixel_scale**2 == pytest.approx(
+            total, rel=1e-9 if not shape else 0.02
+        )
+    outside = convergence(
+        perturbed("point_mass", theta_E=0.05, center_x=1.5 * HALF, center_y=0.0),
+        CAMERA,
+        **EXACT,
+    )
     assert np.abs(outside).max() < 1e-9
 
 
 def test_a_point_is_seen_in_its_own_pixel():
     place = {"center_x": 4.2 * CAMERA.pixel_scale, "center_y": -6.6 * CAMERA.pixel_scale}
-    found = convergence(perturbed("point_mass", theta_E=0.03, **place), CAMERA, **EXACT)[1, 0]
+    found = convergence(perturbed("point_mass", theta_E=0.03, **place), CAMERA, **EXACT)[
+        1, 0
+    ]
     assert np.unravel_index(found.argmax(), found.shape) == (5, 16)  # row = y, column = x
     assert found.max() == pytest.approx(np.pi * 0.03**2 / CAMERA.pixel_scale**2, rel=0.05)
 

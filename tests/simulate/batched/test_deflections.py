@@ -19,18 +19,34 @@ PRESET = load_preset("III")
 CENTRED = {"center_x": (-2.5, 2.5), "center_y": (-2.5, 2.5)}
 RANGES = {
     "point_mass": {"theta_E": (1e-4, 0.02), **CENTRED},
-    "line_mass": {"theta_E": (1e-3, 0.1), "half_length": (0.01, 1), "angle": (0, 3), **CENTRED},
+    "line_mass": {
+        "theta_E": (1e-3, 0.1),
+        "half_length": (0.01, 1),
+        "angle": (0, 3),
+        **CENTRED,
+    },
     "nfw": {"Rs": (0.01, 0.3), "alpha_Rs": (1e-5, 1e-3), **CENTRED},
     "tnfw": {"Rs": (0.01, 0.3), "alpha_Rs": (1e-5, 1e-3), "r_trunc": (0.005, 1), **CENTRED},
-    "cnfw": {"Rs": (0.01, 0.3), "alpha_Rs": (1e-5, 1e-3), "r_core": (0.001, 0.1), **CENTRED},
+    "cnfw": {
+        "Rs": (0.01, 0.3),
+        "alpha_Rs": (1e-5, 1e-3),
+        "r_core": (0.001, 0.1),
+        **CENTRED,
+    },
     "uldm": {"kappa_0": (0.01, 0.3), "theta_c": (0.01, 0.1), "slope": (8, 8), **CENTRED},
 }
-SETTINGS = [{"precision": precision, "device": "cpu", "kernels": "eager"} for precision in ("float32", "float64")]
+SETTINGS = [
+    {"precision": precision, "device": "cpu", "kernels": "eager"}
+    for precision in ("float32", "float64")
+]
 
 
 def population(kind: str, counts: list[int], seed: int = 0) -> Perturbers:
     rng = np.random.default_rng(seed)
-    columns = {name: rng.uniform(*RANGES[kind][name], sum(counts)) for name in PROFILES[kind].parameters}
+    columns = {
+        name: rng.uniform(*RANGES[kind][name], sum(counts))
+        for name in PROFILES[kind].parameters
+    }
     return Perturbers.from_counts(np.array(counts), **columns)
 
 
@@ -57,7 +73,9 @@ def test_an_image_depends_on_its_own_perturbers_alone(kind):
     renderer = engine("batched", **SETTINGS[0])
     whole = renderer.render(scenes, PRESET.instrument)
     for i in range(4):
-        np.testing.assert_array_equal(renderer.render(scenes.take([i]), PRESET.instrument)[0], whole[i])
+        np.testing.assert_array_equal(
+            renderer.render(scenes.take([i]), PRESET.instrument)[0], whole[i]
+        )
 
 
 @pytest.mark.parametrize("tau", [0.2, 1.0, 3.0, 20.0])
@@ -69,10 +87,14 @@ def test_a_truncated_halo_is_a_softened_point_from_its_reach_on(tau, Rs):
     strength, softening, reach = tnfw.far_field(**halo, error=error)
     radius = reach * torch.logspace(0, 3, 200, dtype=torch.float64)
     nowhere = torch.zeros((), dtype=torch.float64)
-    exact, _ = tnfw.deflection(radius, 0 * radius, **halo, center_x=nowhere, center_y=nowhere)
+    exact, _ = tnfw.deflection(
+        radius, 0 * radius, **halo, center_x=nowhere, center_y=nowhere
+    )
     assert (exact - strength * radius / (radius**2 + softening)).abs().max() < error
     inside = radius[:1] / 20  # and not already well inside it
-    exact, _ = tnfw.deflection(inside, 0 * inside, **halo, center_x=nowhere, center_y=nowhere)
+    exact, _ = tnfw.deflection(
+        inside, 0 * inside, **halo, center_x=nowhere, center_y=nowhere
+    )
     assert (exact - strength * inside / (inside**2 + softening)).abs().max() > error
 
 
@@ -89,12 +111,25 @@ def test_paired_points_are_single_points():
 
 def test_perturbers_outside_the_frame_deflect_and_massless_ones_do_not():
     scenes = scenes_with("point_mass", [2])
-    columns = {"theta_E": np.array([0.3, 0.0]), "center_x": np.array([40.0, 0.1]), "center_y": np.array([0.0, 0.1])}
-    outside = replace(scenes, perturbers={"point_mass": Perturbers.from_counts(np.array([2]), **columns)})
+    columns = {
+        "theta_E": np.array([0.3, 0.0]),
+        "center_x": np.array([40.0, 0.1]),
+        "center_y": np.array([0.0, 0.1]),
+    }
+    outside = replace(
+        scenes, perturbers={"point_mass": Perturbers.from_counts(np.array([2]), **columns)}
+    )
     renderer, reference = engine("batched", **SETTINGS[1]), engine("lenstronomy")
     image = renderer.render(outside, PRESET.instrument)
-    np.testing.assert_allclose(image, reference.render(outside, PRESET.instrument), rtol=1e-9, atol=1e-12)
-    assert np.abs(image - renderer.render(replace(scenes, perturbers={}), PRESET.instrument)).max() > 0
+    np.testing.assert_allclose(
+        image, reference.render(outside, PRESET.instrument), rtol=1e-9, atol=1e-12
+    )
+    assert (
+        np.abs(
+            image - renderer.render(replace(scenes, perturbers={}), PRESET.instrument)
+        ).max()
+        > 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +144,10 @@ def test_impossible_perturbers_are_refused(column, value, message):
     table = population("point_mass", [2])
     columns = {**table.columns, column: np.array([0.1, value])}
     with pytest.raises(ConfigError, match=message):
-        replace(scenes_with("point_mass", [2]), perturbers={"point_mass": Perturbers.from_counts([2], **columns)})
+        replace(
+            scenes_with("point_mass", [2]),
+            perturbers={"point_mass": Perturbers.from_counts([2], **columns)},
+        )
 
 
 def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
@@ -121,4 +159,6 @@ def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
     whole = renderer.render(scenes, camera)
     np.testing.assert_array_equal(renderer.render(scenes.take([12]), camera)[0], whole[12])
     with pytest.raises(ConfigError, match="are kept in memory"):
-        renderer.render(scenes, camera.model_copy(update={"num_pix": 4096}), supersampling=4)
+        renderer.render(
+            scenes, camera.model_copy(update={"num_pix": 4096}), supersampling=4
+        )

@@ -24,14 +24,22 @@ def smooth(count: int = 1):
     """Scenes of the class without substructure, the same lens with other sources; by amplitude, not magnitude."""
     scenes = draw(PRESET, 3 * np.arange(count), seed=1)
     amp = scenes.of(scenes.components[-1], CAMERA.zero_point)["amp"]
-    params = {name: column for name, column in scenes.params.items() if name != "source_magnitude"}
+    params = {
+        name: column for name, column in scenes.params.items() if name != "source_magnitude"
+    }
     return replace(scenes, params={**params, "source_amp": amp})
 
 
 def perturbed(scenes, kind: str, **columns):
     """One perturber a scene; each column a number or (N,)."""
-    values = {name: np.broadcast_to(np.asarray(value, float), len(scenes)).copy() for name, value in columns.items()}
-    return replace(scenes, perturbers={kind: Perturbers.from_counts(np.ones(len(scenes), int), **values)})
+    values = {
+        name: np.broadcast_to(np.asarray(value, float), len(scenes)).copy()
+        for name, value in columns.items()
+    }
+    return replace(
+        scenes,
+        perturbers={kind: Perturbers.from_counts(np.ones(len(scenes), int), **values)},
+    )
 
 
 def test_no_perturbers_no_difference():
@@ -50,14 +58,20 @@ def test_a_model_that_may_move_never_fits_worse(model):
     preset = load_preset(model)
     camera = preset.instrument.model_copy(update={"num_pix": 32})
     scenes = draw(preset, np.arange(8), seed=3)
-    found = detectability(scenes, camera, supersampling=preset.supersampling, kernels="eager")
+    found = detectability(
+        scenes, camera, supersampling=preset.supersampling, kernels="eager"
+    )
     assert (found["delta_chi2"] >= 0).all()
     assert (found["delta_chi2"] <= found["delta_chi2_fixed"]).all()
 
 
 def test_what_is_a_change_of_the_smooth_model_is_projected_out():
     """More shear is a parameter exactly, a point in the middle nearly a larger theta_E; one on the ring is none."""
-    scenes, near, far = smooth(3), {"center_x": 0, "center_y": 0}, {"center_x": 0.8, "center_y": 0.1}
+    scenes, near, far = (
+        smooth(3),
+        {"center_x": 0, "center_y": 0},
+        {"center_x": 0.8, "center_y": 0.1},
+    )
     shear, middle, ring = (
         found["delta_chi2"] / found["delta_chi2_fixed"]
         for found in (
@@ -84,10 +98,14 @@ def test_a_sheet_is_degenerate_with_the_rest_to_first_order():
 def test_it_goes_with_the_square_of_a_small_deflection(name):
     place = {"Rs": 0.2, "r_trunc": 0.4, "center_x": 0.7, "center_y": 0.3}
     small, twice = (
-        detectability(perturbed(smooth(2), "tnfw", alpha_Rs=alpha, **place), CAMERA, **EXACT)[name]
+        detectability(
+            perturbed(smooth(2), "tnfw", alpha_Rs=alpha, **place), CAMERA, **EXACT
+        )[name]
         for alpha in (1e-5, 2e-5)
     )
-    np.testing.assert_allclose(twice, 4 * small, rtol=0.01)  # the next order is in proportion to the deflection
+    np.testing.assert_allclose(
+        twice, 4 * small, rtol=0.01
+    )  # the next order is in proportion to the deflection
 
 
 def test_a_scene_has_the_same_bits_alone():
@@ -100,9 +118,16 @@ def test_a_scene_has_the_same_bits_alone():
 
 
 def test_single_precision_and_adaptive_rays_are_close():
-    scenes = perturbed(smooth(2), "tnfw", alpha_Rs=0.01, Rs=0.2, r_trunc=0.4, center_x=0.7, center_y=0.3)
-    exact = detectability(scenes, CAMERA, precision="float64", kernels="eager", supersampling=4)
-    for options, tolerance in (({"supersampling": 4}, 1e-2), ({"supersampling": ADAPTIVE}, 0.1)):
+    scenes = perturbed(
+        smooth(2), "tnfw", alpha_Rs=0.01, Rs=0.2, r_trunc=0.4, center_x=0.7, center_y=0.3
+    )
+    exact = detectability(
+        scenes, CAMERA, precision="float64", kernels="eager", supersampling=4
+    )
+    for options, tolerance in (
+        ({"supersampling": 4}, 1e-2),
+        ({"supersampling": ADAPTIVE}, 0.1),
+    ):
         found = detectability(scenes, CAMERA, kernels="eager", **options)
         for name in UNITS:
             np.testing.assert_allclose(found[name], exact[name], rtol=tolerance)
@@ -111,7 +136,9 @@ def test_single_precision_and_adaptive_rays_are_close():
 def test_a_fit_of_rendered_images_finds_the_same():
     """scipy moves all parameters of the smooth lens until its rendered image fits best; no derivative of ours."""
     lens = smooth(1)
-    scenes = perturbed(lens, "tnfw", alpha_Rs=5e-4, Rs=0.2, r_trunc=0.4, center_x=0.7, center_y=0.3)
+    scenes = perturbed(
+        lens, "tnfw", alpha_Rs=5e-4, Rs=0.2, r_trunc=0.4, center_x=0.7, center_y=0.3
+    )
     renderer = engine("batched", precision="float64", device="cpu", kernels="eager")
     data = renderer.render(scenes, CAMERA, supersampling=2)
     sigma = noise_sigma(data, scenes, CAMERA)
@@ -123,16 +150,26 @@ def test_a_fit_of_rendered_images_finds_the_same():
         """(parameter sets, pixels), so that one call renders every step of a derivative."""
         values = start + np.atleast_2d(moved) * scale
         rows = lens.take(np.zeros(len(values), int))
-        trial = replace(rows, params={**rows.params, **dict(zip(names, values.T, strict=True))})
-        return ((renderer.render(trial, CAMERA, supersampling=2) - data) / sigma).reshape(len(values), -1)
+        trial = replace(
+            rows, params={**rows.params, **dict(zip(names, values.T, strict=True))}
+        )
+        return ((renderer.render(trial, CAMERA, supersampling=2) - data) / sigma).reshape(
+            len(values), -1
+        )
 
     def slopes(moved):
         steps = 1e-5 * np.eye(len(names))
         return ((residual(moved + steps) - residual(moved - steps)) / 2e-5).T
 
     zero = np.zeros(len(names))
-    fit = least_squares(lambda moved: residual(moved)[0], zero, slopes, xtol=1e-12, ftol=1e-12, gtol=1e-12)
+    fit = least_squares(
+        lambda moved: residual(moved)[0], zero, slopes, xtol=1e-12, ftol=1e-12, gtol=1e-12
+    )
     found = detectability(scenes, CAMERA, **EXACT)
-    assert found["delta_chi2_fixed"][0] == pytest.approx((residual(zero) ** 2).sum(), rel=1e-9)
+    assert found["delta_chi2_fixed"][0] == pytest.approx(
+        (residual(zero) ** 2).sum(), rel=1e-9
+    )
     assert found["delta_chi2"][0] == pytest.approx(2 * fit.cost, rel=0.02)
-    assert found["delta_chi2"][0] < 0.7 * found["delta_chi2_fixed"][0]  # else the fit would have nothing to find
+    assert (
+        found["delta_chi2"][0] < 0.7 * found["delta_chi2_fixed"][0]
+    )  # else the fit would have nothing to find

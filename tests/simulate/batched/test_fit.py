@@ -23,7 +23,12 @@ SMOOTH = 3 * np.arange(24)  # sample numbers of the class without substructure
 
 def observed(scenes, noise: str, camera=CAMERA, **options):
     settings = {**EXACT, **options}
-    renderer = engine("batched", precision=settings["precision"], kernels=settings["kernels"], device="cpu")
+    renderer = engine(
+        "batched",
+        precision=settings["precision"],
+        kernels=settings["kernels"],
+        device="cpu",
+    )
     expected = renderer.render(scenes, camera, supersampling=settings["supersampling"])
     return observe(expected, scenes, camera, noise, numbers=np.arange(len(scenes)), seed=4)
 
@@ -58,7 +63,9 @@ def test_scipy_finds_no_better_lens():
     mine = chi2(smooth_residual(images, scenes, CAMERA, **EXACT))
     sigma = noise_sigma(images.astype(float), scenes, CAMERA)
     amp = scenes.of(scenes.components[-1], CAMERA.zero_point)["amp"]
-    params = {name: column for name, column in scenes.params.items() if name != "source_magnitude"}
+    params = {
+        name: column for name, column in scenes.params.items() if name != "source_magnitude"
+    }
     smooth = replace(scenes, params={**params, "source_amp": amp}, perturbers={})
     renderer, names = (
         engine("batched", precision="float64", kernels="eager", device="cpu"),
@@ -69,12 +76,18 @@ def test_scipy_finds_no_better_lens():
 
         def residual(values, one=one, k=k):
             moved = replace(
-                one, params=one.params | {name: np.array([v]) for name, v in zip(names, values, strict=True)}
+                one,
+                params=one.params
+                | {name: np.array([v]) for name, v in zip(names, values, strict=True)},
             )
-            return ((images[k] - renderer.render(moved, CAMERA, supersampling=2)[0]) / sigma[k]).ravel()
+            return (
+                (images[k] - renderer.render(moved, CAMERA, supersampling=2)[0]) / sigma[k]
+            ).ravel()
 
         start = np.array([one.params[name][0] for name in names])
-        found = least_squares(residual, start, method="lm", x_scale=np.maximum(np.abs(start), 0.01))
+        found = least_squares(
+            residual, start, method="lm", x_scale=np.maximum(np.abs(start), 0.01)
+        )
         assert mine[k] == pytest.approx(2 * found.cost, abs=0.05)
         assert mine[k] < (residual(start) ** 2).sum() - 1
 
@@ -87,7 +100,9 @@ def test_of_weak_substructure_is_left_what_delta_chi2_says():
         "center_x": scenes.params["center_x"] + radius,
         "center_y": scenes.params["center_y"],
     }
-    scenes = replace(scenes, perturbers={"point_mass": Perturbers.from_counts(np.ones(6, int), **point)})
+    scenes = replace(
+        scenes, perturbers={"point_mass": Perturbers.from_counts(np.ones(6, int), **point)}
+    )
     left = chi2(smooth_residual(observed(scenes, "none"), scenes, CAMERA, **EXACT))
     expected = detectability(scenes, CAMERA, **EXACT)["delta_chi2"]
     assert (expected > 0.01).any()
@@ -107,8 +122,12 @@ def test_a_residual_does_not_depend_on_the_others():
 def test_a_fit_that_would_leave_the_profiles_stays_within():
     """An image of nothing but noise wants any lens but one; the fit ends all the same, with numbers."""
     scenes = draw(PRESET, [0, 3], seed=1)
-    noise = 1e-2 * np.random.default_rng(0).standard_normal((2, 1, 32, 32)).astype(np.float32)
+    noise = 1e-2 * np.random.default_rng(0).standard_normal((2, 1, 32, 32)).astype(
+        np.float32
+    )
     residual = smooth_residual(noise, scenes, CAMERA, **EXACT)
     assert np.isfinite(residual).all()
     start = observed(replace(scenes, perturbers={}), "none")
-    assert (chi2(residual) < chi2((noise - start) / noise_sigma(noise, scenes, CAMERA))).all()
+    assert (
+        chi2(residual) < chi2((noise - start) / noise_sigma(noise, scenes, CAMERA))
+    ).all()

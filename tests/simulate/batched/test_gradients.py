@@ -18,7 +18,9 @@ EAGER = {"precision": "float64", "kernels": "eager"}
 def scenes_with_amplitudes():
     scenes = draw(PRESET, np.arange(3), seed=1)
     amp = scenes.of(scenes.components[-1], PRESET.instrument.zero_point)["amp"]
-    params = {name: column for name, column in scenes.params.items() if name != "source_magnitude"}
+    params = {
+        name: column for name, column in scenes.params.items() if name != "source_magnitude"
+    }
     return replace(scenes, params={**params, "source_amp": amp})
 
 
@@ -32,7 +34,10 @@ def test_derivatives_are_those_of_finite_differences(supersampling):
         step = 1e-5 * max(1.0, np.abs(scenes.params[name]).max())
         up, down = (
             renderer.render(
-                replace(scenes, params={**scenes.params, name: scenes.params[name] + sign * step}),
+                replace(
+                    scenes,
+                    params={**scenes.params, name: scenes.params[name] + sign * step},
+                ),
                 camera,
                 supersampling=supersampling,
             )[:, 0]
@@ -40,7 +45,9 @@ def test_derivatives_are_those_of_finite_differences(supersampling):
         )
         difference = (up - down) / (2 * step)
         # a central difference is off by the third derivative, most where the centre of the lens crosses a ray
-        assert np.abs(derivatives[:, k] - difference).max() < 1e-5 * np.abs(difference).max(), name
+        assert (
+            np.abs(derivatives[:, k] - difference).max() < 1e-5 * np.abs(difference).max()
+        ), name
 
 
 def test_magnitudes_and_amplitudes_have_the_same_derivatives():

@@ -30,7 +30,11 @@ def said(monkeypatch, tmp_path):
     monkeypatch.setattr(notes, "say", lines.append)
     monkeypatch.setattr(kernels, "say", lines.append)
     monkeypatch.setattr(kernels, "compiler", lambda: "g++")
-    monkeypatch.setattr(kernels, "_compile", lambda module, example, dynamic, target, config: target.write_text("ours"))
+    monkeypatch.setattr(
+        kernels,
+        "_compile",
+        lambda module, example, dynamic, target, config: target.write_text("ours"),
+    )
     monkeypatch.setattr(kernels, "_load", loaded)
     for name in ("TORCHINDUCTOR_CACHE_DIR", notes.RUN_FOLDER):
         monkeypatch.setenv(name, "")  # whatever the code puts there goes with the test
@@ -82,7 +86,9 @@ def no_home(tmp_path, monkeypatch):
 def no_room(tmp_path, monkeypatch):
     free = cache.refusal
     monkeypatch.setattr(
-        cache, "refusal", lambda folder, room=0: "full" if "cache" in folder.parts else free(folder, room)
+        cache,
+        "refusal",
+        lambda folder, room=0: "full" if "cache" in folder.parts else free(folder, room),
     )
 
 
@@ -136,11 +142,15 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize("spoil", UNUSABLE)
-def test_an_unusable_cache_costs_a_compilation_and_is_said_once(spoil, said, tmp_path, monkeypatch):
+def test_an_unusable_cache_costs_a_compilation_and_is_said_once(
+    spoil, said, tmp_path, monkeypatch
+):
     spoil(tmp_path, monkeypatch)
     first, second, again = made(3), made(4), made(3)
     assert again == first != second
-    assert {path.read_text() for path in (first, second)} == {"ours"}, "a planted kernel was loaded"
+    assert {path.read_text() for path in (first, second)} == {"ours"}, (
+        "a planted kernel was loaded"
+    )
     folder = first.parent.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert folder == cache.run_folder()
@@ -187,7 +197,13 @@ def spoil_by_damage(path):
 
 
 @pytest.mark.parametrize(
-    "spoil", [spoil_by_mode, pytest.param(spoil_by_owner, marks=as_root), spoil_by_link, spoil_by_damage]
+    "spoil",
+    [
+        spoil_by_mode,
+        pytest.param(spoil_by_owner, marks=as_root),
+        spoil_by_link,
+        spoil_by_damage,
+    ],
 )
 def test_a_kernel_that_others_can_change_or_that_is_damaged_is_made_anew(spoil, said):
     path = made()
@@ -217,7 +233,9 @@ def test_nowhere_to_work_is_said_before_anything_is_done(said, tmp_path, monkeyp
     monkeypatch.setattr(cache, "temporary_fault", lambda folder: "read-only file system")
     under_proc(tmp_path, monkeypatch)
     for action in (made, cache.prepare_run_folder):
-        with pytest.raises(SurroundingsError, match="set TMPDIR to a folder of your own") as raised:
+        with pytest.raises(
+            SurroundingsError, match="set TMPDIR to a folder of your own"
+        ) as raised:
             action()
         assert isinstance(raised.value, ConfigError)
 
@@ -228,6 +246,8 @@ def test_what_torch_and_others_compile_is_kept_privately(said, tmp_path, monkeyp
     shared.chmod(0o777)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared))
     cache.private_compilers()
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "cache" / "torchinductor")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(
+        tmp_path / "cache" / "torchinductor"
+    )
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "cache" / "numba")
     assert stat.S_IMODE((tmp_path / "cache" / "torchinductor").stat().st_mode) == 0o700

@@ -90,7 +90,11 @@ CASES = [
         **CENTER,
     ),
     *cases(
-        "nfw", {"Rs": 0.5, "alpha_Rs": 0.1}, {"Rs": 0.02, "alpha_Rs": 1e-3}, {"Rs": 20.0, "alpha_Rs": 2.0}, **CENTER
+        "nfw",
+        {"Rs": 0.5, "alpha_Rs": 0.1},
+        {"Rs": 0.02, "alpha_Rs": 1e-3},
+        {"Rs": 20.0, "alpha_Rs": 2.0},
+        **CENTER,
     ),
     *cases(
         "tnfw",
@@ -121,12 +125,18 @@ CASES = [
         {"amp": 1.0, "R_sersic": 1e-3, "n_sersic": 2.0, "e1": 0.2, "e2": 0.0},
         **CENTER,
     ),
-    *cases("interpolated", {"image": IMAGE, "amp": 2.0, "phi_G": 0.7, "scale": 0.3}, **CENTER),
+    *cases(
+        "interpolated", {"image": IMAGE, "amp": 2.0, "phi_G": 0.7, "scale": 0.3}, **CENTER
+    ),
 ]
 
 # Where formulas break: no mass, hardly any, enormous ones, the last digits before q = 1, and q = 0.
 EDGES = [
-    *[Case("sie", {"theta_E": t, "e1": e, "e2": 0.0, **CENTER}) for t in (0.0, 1e-15, 1e4) for e in (0.0, 1e-14, 1e-3)],
+    *[
+        Case("sie", {"theta_E": t, "e1": e, "e2": 0.0, **CENTER})
+        for t in (0.0, 1e-15, 1e4)
+        for e in (0.0, 1e-14, 1e-3)
+    ],
     *[
         Case("sie", {"theta_E": 1.0, "e1": e1, "e2": e2, **CENTER})
         for e1, e2 in ((1.0, 0.0), (0.0, -3.0), (-0.99, 0.0))
@@ -136,14 +146,21 @@ EDGES = [
         for t in (0.0, 1e-15, 1e4)
         for e in (0.0, 1e-14)
     ],
-    *[Case("epl", {"theta_E": 1.0, "gamma": g, "e1": 1.0, "e2": 1.0, **CENTER}) for g in (1.2, 2.8)],
+    *[
+        Case("epl", {"theta_E": 1.0, "gamma": g, "e1": 1.0, "e2": 1.0, **CENTER})
+        for g in (1.2, 2.8)
+    ],
     *[Case("point_mass", {"theta_E": t, **CENTER}) for t in (0.0, 1e-15, 1e3)],
     *[
         Case("line_mass", {"theta_E": t, "half_length": half, "angle": 0.0, **CENTER})
         for t in (0.0, 1e-15, 30.0)
         for half in (0.0, 1e-12, 0.5, 1e3)
     ],
-    *[Case("nfw", {"Rs": rs, "alpha_Rs": a, **CENTER}) for rs in (1e-3, 1.0, 1e3) for a in (0.0, 1e-12, 1e2)],
+    *[
+        Case("nfw", {"Rs": rs, "alpha_Rs": a, **CENTER})
+        for rs in (1e-3, 1.0, 1e3)
+        for a in (0.0, 1e-12, 1e2)
+    ],
     *[
         Case("tnfw", {"Rs": rs, "alpha_Rs": a, "r_trunc": tau * rs, **CENTER})
         for rs in (1e-3, 1e3)
@@ -156,14 +173,24 @@ EDGES = [
         for a in (0.0, 1e2)
         for b in (0.0, 1.0, 1e2)
     ],
-    *[Case("uldm", {"kappa_0": k, "theta_c": t, "slope": 8.0, **CENTER}) for k in (0.0, 1e3) for t in (1e-3, 1e3)],
     *[
-        Case("sersic", {"amp": 1.0, "R_sersic": r, "n_sersic": n, "e1": e, "e2": 0.0, **CENTER})
+        Case("uldm", {"kappa_0": k, "theta_c": t, "slope": 8.0, **CENTER})
+        for k in (0.0, 1e3)
+        for t in (1e-3, 1e3)
+    ],
+    *[
+        Case(
+            "sersic",
+            {"amp": 1.0, "R_sersic": r, "n_sersic": n, "e1": e, "e2": 0.0, **CENTER},
+        )
         for r in (0.0, 1e-6, 1e3)
         for n in (0.3, 10.0)
         for e in (0.0, 1e-14, 1.0)
     ],
-    Case("interpolated", {"image": IMAGE[:1, :1], "amp": 0.0, "phi_G": 0.0, "scale": 1e-3, **CENTER}),
+    Case(
+        "interpolated",
+        {"image": IMAGE[:1, :1], "amp": 0.0, "phi_G": 0.0, "scale": 1e-3, **CENTER},
+    ),
 ]
 
 
@@ -181,11 +208,15 @@ def of(functions: tuple[str, ...], table: list[Case]) -> list:
     ]
 
 
-def tensors(parameters: dict, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+def tensors(
+    parameters: dict, dtype: torch.dtype = torch.float64
+) -> dict[str, torch.Tensor]:
     return {name: torch.as_tensor(value, dtype=dtype) for name, value in parameters.items()}
 
 
-def evaluate(profile: str, function: str, x: torch.Tensor, y: torch.Tensor, parameters: dict) -> torch.Tensor:
+def evaluate(
+    profile: str, function: str, x: torch.Tensor, y: torch.Tensor, parameters: dict
+) -> torch.Tensor:
     """The field, with the two components of a deflection along a first axis."""
     field = getattr(module(profile), function)(x, y, **parameters)
     return torch.stack(field) if isinstance(field, tuple) else field[None]
@@ -195,7 +226,9 @@ def grid(parameters: dict) -> tuple[np.ndarray, np.ndarray]:
     """Pixels over the frame, and rings from 0.01 to 5 arcsec that also lie on the axes of the profile."""
     pixels = 0.15 * (np.arange(33) - 16)
     x, y = np.meshgrid(pixels + 0.013, pixels - 0.007)
-    radius, angle = np.meshgrid(np.geomspace(0.0113, 5, 20), np.linspace(0, 2 * np.pi, 16, endpoint=False))
+    radius, angle = np.meshgrid(
+        np.geomspace(0.0113, 5, 20), np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    )
     x0, y0 = float(parameters.get("center_x", 0)), float(parameters.get("center_y", 0))
     return (
         np.concatenate([x.ravel(), (x0 + radius * np.cos(angle)).ravel()]),
@@ -203,11 +236,15 @@ def grid(parameters: dict) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def reference(profile: str, function: str, x: np.ndarray, y: np.ndarray, parameters: dict) -> np.ndarray:
+def reference(
+    profile: str, function: str, x: np.ndarray, y: np.ndarray, parameters: dict
+) -> np.ndarray:
     """lenstronomy's field in double precision, with the components along a first axis."""
     if profile == "line_mass":
         return line_mass(function, x, y, **parameters)
-    if profile == "sie" and function == "convergence":  # lenstronomy's Hessian is a finite difference, good to 1e-6
+    if (
+        profile == "sie" and function == "convergence"
+    ):  # lenstronomy's Hessian is a finite difference, good to 1e-6
         return sie_convergence(x, y, **parameters)[None]
     if (
         profile == "sie" and np.hypot(parameters["e1"], parameters["e2"]) < 1e-12
@@ -232,7 +269,12 @@ def line_mass(function, x, y, theta_E, half_length, angle, center_x, center_y):
     if function == "convergence":
         return np.zeros((1, *x.shape))
     w = (x - center_x + 1j * (y - center_y)) * np.exp(-1j * angle)
-    conjugate = theta_E**2 / (2 * half_length) * np.exp(-1j * angle) * np.log((w + half_length) / (w - half_length))
+    conjugate = (
+        theta_E**2
+        / (2 * half_length)
+        * np.exp(-1j * angle)
+        * np.log((w + half_length) / (w - half_length))
+    )
     return np.array([conjugate.real, -conjugate.imag])
 
 
@@ -243,9 +285,17 @@ def residual(profile: str, function: str, parameters: dict, dtype: torch.dtype) 
     field = evaluate(profile, function, x, y, parameters)
     assert field.dtype == dtype
     # The reference is evaluated at the same rounded inputs: what is compared is the arithmetic.
-    rounded = {name: value.double().numpy() if value.ndim else value.item() for name, value in parameters.items()}
-    expected = reference(profile, function, x.double().numpy().copy(), y.double().numpy().copy(), rounded)
-    return float(np.abs(field.double().numpy() - expected).max() / max(np.abs(expected).max(), 1e-300))
+    rounded = {
+        name: value.double().numpy() if value.ndim else value.item()
+        for name, value in parameters.items()
+    }
+    expected = reference(
+        profile, function, x.double().numpy().copy(), y.double().numpy().copy(), rounded
+    )
+    return float(
+        np.abs(field.double().numpy() - expected).max()
+        / max(np.abs(expected).max(), 1e-300)
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -255,22 +305,40 @@ def test_lenstronomy(case, function, dtype):
 
 
 def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
-    return st.floats(np.log(low), np.log(high)).map(lambda logarithm: float(np.exp(logarithm)))
+    return st.floats(np.log(low), np.log(high)).map(
+        lambda logarithm: float(np.exp(logarithm))
+    )
 
 
 ANGLE = st.builds(
     lambda n, rest: n * np.pi / 8 + rest, st.integers(-8, 7), st.floats(0.01, 0.38)
 )  # between the rings' points
 ELLIPTICITY = st.floats(-0.46, 0.46)  # either component, hence q > 0.2
-HALO = {"Rs": log_uniform(0.01, 1.5), "alpha_Rs": log_uniform(1e-6, 10)}  # lenstronomy itself cancels at R < Rs / 100
+HALO = {
+    "Rs": log_uniform(0.01, 1.5),
+    "alpha_Rs": log_uniform(1e-6, 10),
+}  # lenstronomy itself cancels at R < Rs / 100
 PRIORS = {
     "sie": {"theta_E": log_uniform(1e-6, 1e2), "e1": ELLIPTICITY, "e2": ELLIPTICITY},
-    "epl": {"theta_E": log_uniform(1e-6, 1e2), "gamma": st.floats(1.3, 2.7), "e1": ELLIPTICITY, "e2": ELLIPTICITY},
+    "epl": {
+        "theta_E": log_uniform(1e-6, 1e2),
+        "gamma": st.floats(1.3, 2.7),
+        "e1": ELLIPTICITY,
+        "e2": ELLIPTICITY,
+    },
     "point_mass": {"theta_E": log_uniform(1e-6, 1e2)},
-    "line_mass": {"theta_E": log_uniform(1e-6, 1e2), "half_length": log_uniform(1e-2, 10), "angle": ANGLE},
+    "line_mass": {
+        "theta_E": log_uniform(1e-6, 1e2),
+        "half_length": log_uniform(1e-2, 10),
+        "angle": ANGLE,
+    },
     "nfw": HALO,
     "tnfw": {**HALO, "r_trunc": log_uniform(0.02, 10)},
-    "uldm": {"kappa_0": log_uniform(1e-6, 10), "theta_c": log_uniform(0.01, 10), "slope": st.floats(3.5, 10)},
+    "uldm": {
+        "kappa_0": log_uniform(1e-6, 10),
+        "theta_c": log_uniform(0.01, 10),
+        "slope": st.floats(3.5, 10),
+    },
     "sersic": {
         "amp": log_uniform(1e-3, 1e3),
         "R_sersic": log_uniform(0.01, 3),
@@ -285,9 +353,14 @@ PRIORS = {
 @given(data=st.data())
 def test_lenstronomy_over_priors(profile, data):
     parameters = {**data.draw(st.fixed_dictionaries(PRIORS[profile])), **CENTER}
-    if "Rs" in parameters:  # lenstronomy cancels near R = Rs too: by 3e-8 at a relative distance of 1e-5, 0.4 at 1e-9
+    if (
+        "Rs" in parameters
+    ):  # lenstronomy cancels near R = Rs too: by 3e-8 at a relative distance of 1e-5, 0.4 at 1e-9
         x, y = grid(tensors(parameters))
-        radii = np.hypot(x - parameters["center_x"], y - parameters["center_y"]) / parameters["Rs"]
+        radii = (
+            np.hypot(x - parameters["center_x"], y - parameters["center_y"])
+            / parameters["Rs"]
+        )
         assume(np.abs(radii - 1).min() > 3e-4)
     for function in FUNCTIONS:
         if hasattr(module(profile), function):
@@ -295,10 +368,14 @@ def test_lenstronomy_over_priors(profile, data):
                 assert residual(profile, function, parameters, dtype) < tolerance
 
 
-def pixels(dtype: torch.dtype = torch.float64, count: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def pixels(
+    dtype: torch.dtype = torch.float64, count: int = 5
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A few positions, none of them special."""
     rng = np.random.default_rng(11)
-    return tuple(torch.as_tensor(rng.uniform(-0.9, 0.9, count), dtype=dtype) for _ in range(2))
+    return tuple(
+        torch.as_tensor(rng.uniform(-0.9, 0.9, count), dtype=dtype) for _ in range(2)
+    )
 
 
 @pytest.mark.parametrize(("case", "function"), of(FUNCTIONS, CASES))
@@ -308,7 +385,9 @@ def test_gradients(case, function):
     values = [*pixels(), *tensors(case.parameters).values()]
 
     def field(x, y, *parameters):
-        return evaluate(case.profile, function, x, y, dict(zip(names, parameters, strict=True)))
+        return evaluate(
+            case.profile, function, x, y, dict(zip(names, parameters, strict=True))
+        )
 
     if function == "convergence" and case.profile in MASSLESS:
         assert not field(*values).any()
@@ -317,16 +396,22 @@ def test_gradients(case, function):
     assert torch.autograd.gradcheck(field, inputs, eps=1e-7, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("case", [p.values[0] for p in of(("deflection",), CASES)], ids=lambda case: case.profile)
+@pytest.mark.parametrize(
+    "case", [p.values[0] for p in of(("deflection",), CASES)], ids=lambda case: case.profile
+)
 def test_convergence_is_half_the_divergence(case):
     x, y = (torch.as_tensor(axis).requires_grad_() for axis in grid(case.parameters))
     alpha_x, alpha_y = module(case.profile).deflection(x, y, **tensors(case.parameters))
-    a_xx, a_xy = torch.autograd.grad(alpha_x.sum(), (x, y), retain_graph=True, materialize_grads=True)
+    a_xx, a_xy = torch.autograd.grad(
+        alpha_x.sum(), (x, y), retain_graph=True, materialize_grads=True
+    )
     a_yx, a_yy = torch.autograd.grad(alpha_y.sum(), (x, y), materialize_grads=True)
     kappa = module(case.profile).convergence(x, y, **tensors(case.parameters)).expand_as(x)
     shear = (0.25 * (a_xx - a_yy) ** 2 + a_xy**2).sqrt()
     assert ((0.5 * (a_xx + a_yy) - kappa).abs() <= 1e-8 * (kappa.abs() + shear)).all()
-    assert ((a_xy - a_yx).abs() <= 1e-8 * (kappa.abs() + shear)).all(), "a deflection has no curl"
+    assert ((a_xy - a_yx).abs() <= 1e-8 * (kappa.abs() + shear)).all(), (
+        "a deflection has no curl"
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -336,7 +421,10 @@ def test_batch_is_a_loop(case, function, dtype):
     rng = np.random.default_rng(5)
     n, k, p = 3, 2, 37
     parameters = {
-        name: torch.as_tensor(value * rng.uniform(0.9, 1.1, (n, k, 1, 1) if np.ndim(value) else (n, k, 1)), dtype=dtype)
+        name: torch.as_tensor(
+            value * rng.uniform(0.9, 1.1, (n, k, 1, 1) if np.ndim(value) else (n, k, 1)),
+            dtype=dtype,
+        )
         for name, value in case.parameters.items()
     }
     x, y = (torch.as_tensor(rng.uniform(-2, 2, (n, 1, p)), dtype=dtype) for _ in range(2))
@@ -345,9 +433,13 @@ def test_batch_is_a_loop(case, function, dtype):
     for i in range(n):
         for j in range(k):
             own = {name: value[i : i + 1, j] for name, value in parameters.items()}
-            assert torch.equal(batch[:, i, j], evaluate(case.profile, function, x[i], y[i], own)[:, 0])
+            assert torch.equal(
+                batch[:, i, j], evaluate(case.profile, function, x[i], y[i], own)[:, 0]
+            )
     flat = {name: value[:, 1] for name, value in parameters.items()}
-    assert torch.equal(batch[:, :, 1], evaluate(case.profile, function, x[:, 0], y[:, 0], flat))
+    assert torch.equal(
+        batch[:, :, 1], evaluate(case.profile, function, x[:, 0], y[:, 0], flat)
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -369,13 +461,18 @@ def test_finite(case, function, dtype):
         (1e4, 1e4),
     ]
     dx, dy = torch.tensor(offsets, dtype=torch.float64).T
-    parameters = {name: value.requires_grad_() for name, value in tensors(case.parameters, dtype).items()}
+    parameters = {
+        name: value.requires_grad_()
+        for name, value in tensors(case.parameters, dtype).items()
+    }
     x, y = ((dx + x0).to(dtype).requires_grad_(), (dy + y0).to(dtype).requires_grad_())
     field = evaluate(case.profile, function, x, y, parameters)
     assert field.isfinite().all()
     if field.requires_grad:
         inputs = {"x": x, "y": y, **parameters}
-        gradients = torch.autograd.grad(field.sum(), list(inputs.values()), allow_unused=True)
+        gradients = torch.autograd.grad(
+            field.sum(), list(inputs.values()), allow_unused=True
+        )
         for name, gradient in zip(inputs, gradients, strict=True):
             assert gradient is None or gradient.isfinite().all(), name
 
@@ -388,7 +485,11 @@ def test_contract():
         functions = [function for function in FUNCTIONS if hasattr(module(name), function)]
         assert functions in (["deflection", "convergence"], ["surface_brightness"])
         assert set(functions) <= set(module(name).__all__)
-        expected = OWN[name] if name in OWN else set(LENSTRONOMY[name].param_names) - FIXED_ORIGIN
+        expected = (
+            OWN[name] if name in OWN else set(LENSTRONOMY[name].param_names) - FIXED_ORIGIN
+        )
         for function in functions:
-            x, y, *parameters = inspect.signature(getattr(module(name), function)).parameters
+            x, y, *parameters = inspect.signature(
+                getattr(module(name), function)
+            ).parameters
             assert (x, y, set(parameters)) == ("x", "y", set(expected))

@@ -9,7 +9,9 @@ from lenssim.simulate.plane import LensPlane
 COSMOLOGY = Cosmology(H0=67.5, Om0=0.309, Ob0=0.049)  # pyHalo's
 
 
-def make_plane(n: int = 64, z_lens: float = 0.5, z_source: float = 2.0, frame: float = 2.56) -> LensPlane:
+def make_plane(
+    n: int = 64, z_lens: float = 0.5, z_source: float = 2.0, frame: float = 2.56
+) -> LensPlane:
     return LensPlane(
         np.full(n, z_lens),
         np.full(n, z_source),

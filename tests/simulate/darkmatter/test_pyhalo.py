@@ -10,7 +10,11 @@ from lenssim.simulate.columns import Columns
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.darkmatter.cdm import ColdDarkMatter
 from lenssim.simulate.engines.batched.profiles import tnfw
-from lenssim.simulate.halos.bridge import from_realizations, pyhalo_realization, realization_perturbers
+from lenssim.simulate.halos.bridge import (
+    from_realizations,
+    pyhalo_realization,
+    realization_perturbers,
+)
 from lenssim.simulate.halos.concentration import concentration
 from lenssim.simulate.halos.field import two_halo_boost
 from lenssim.simulate.halos.halos import deflection_at_scale_radius, nfw_structure
@@ -54,7 +58,10 @@ REALIZATIONS = 4
 @pytest.fixture(scope="module")
 def theirs():
     """Haloes of pyHalo: columns of subhaloes and of the field, and the perturbers of each realisation."""
-    made = [pyhalo_realization("CDM", 0.5, 2.0, seed=i, sigma_sub=0.06, **OPTIONS) for i in range(REALIZATIONS)]
+    made = [
+        pyhalo_realization("CDM", 0.5, 2.0, seed=i, sigma_sub=0.06, **OPTIONS)
+        for i in range(REALIZATIONS)
+    ]
     perturbers = [realization_perturbers(own, seed=10 + i) for i, own in enumerate(made)]
     tables = {}
     for name in ("subhalos", "field_halos"):
@@ -68,7 +75,10 @@ def theirs():
             "r_trunc": np.array([halo.params_physical["r_trunc_kpc"] for halo in halos]),
             "r_s": np.array([halo.params_physical["rs"] for halo in halos]),
             "rho_s": np.array([halo.params_physical["rhos"] for halo in halos]),
-            "r3d": np.array([halo.r3d if halo.r3d is not None else np.nan for halo in halos], dtype=float),
+            "r3d": np.array(
+                [halo.r3d if halo.r3d is not None else np.nan for halo in halos],
+                dtype=float,
+            ),
         }
     return made, tables, perturbers
 
@@ -84,10 +94,15 @@ def ours(plane_of):
 
 def our_columns(halos) -> dict[str, np.ndarray]:
     names = ("mass", "z", "z_structure", "concentration", "r_trunc", "r_s", "rho_s")
-    return {"radius": np.hypot(halos.x, halos.y), **{name: getattr(halos, name) for name in names}}
+    return {
+        "radius": np.hypot(halos.x, halos.y),
+        **{name: getattr(halos, name) for name in names},
+    }
 
 
-@pytest.mark.parametrize("name", ["mass", "radius", "z_structure", "concentration", "r_trunc", "r_s", "rho_s"])
+@pytest.mark.parametrize(
+    "name", ["mass", "radius", "z_structure", "concentration", "r_trunc", "r_s", "rho_s"]
+)
 def test_subhaloes_follow_the_same_distributions(theirs, ours, name):
     """Kolmogorov-Smirnov on thousands of haloes. 1e-3 for each of seven: a false alarm in a hundred seeds."""
     halos, own = theirs[1]["subhalos"], our_columns(ours[0])
@@ -105,31 +120,46 @@ def test_as_many_haloes(theirs, ours):
 
 @pytest.mark.parametrize("name", ["mass", "concentration", "r_trunc", "rho_s"])
 def test_field_haloes_follow_the_same_distributions(theirs, ours, name):
-    assert ks_2samp(theirs[1]["field_halos"][name], our_columns(ours[1])[name]).pvalue > 1e-3
+    assert (
+        ks_2samp(theirs[1]["field_halos"][name], our_columns(ours[1])[name]).pvalue > 1e-3
+    )
 
 
 def test_field_haloes_lie_at_the_same_redshifts(theirs, ours):
     """pyHalo puts them on planes 0.02 apart, from which each slice begins: ours are counted in its slices."""
     z = theirs[1]["field_halos"]["z"]
     sliced = 0.02 * np.floor((our_columns(ours[1])["z"] - 0.5) / 0.02 + 1e-9) + 0.5
-    assert ks_2samp(z, sliced).statistic < 1.95 * np.sqrt(1 / len(z) + 1 / len(sliced)) + 0.02
+    assert (
+        ks_2samp(z, sliced).statistic < 1.95 * np.sqrt(1 / len(z) + 1 / len(sliced)) + 0.02
+    )
 
 
 def test_structure_halo_by_halo(theirs, plane_of):
     """From pyHalo's mass, redshift, concentration and place our formulae make its numbers."""
     halos = theirs[1]["subhalos"]
-    rho_s, r_s = nfw_structure(halos["mass"], halos["concentration"], halos["z_structure"], COSMOLOGY)
+    rho_s, r_s = nfw_structure(
+        halos["mass"], halos["concentration"], halos["z_structure"], COSMOLOGY
+    )
     np.testing.assert_allclose(rho_s, halos["rho_s"], rtol=1e-4)
     np.testing.assert_allclose(r_s, halos["r_s"], rtol=1e-4)
-    np.testing.assert_allclose(roche_radius(halos["mass"], halos["r3d"]), halos["r_trunc"], atol=6e-4)  # rounded there
+    np.testing.assert_allclose(
+        roche_radius(halos["mass"], halos["r3d"]), halos["r_trunc"], atol=6e-4
+    )  # rounded there
     plane = plane_of(1)
     Rs = r_s / plane.kpc_per_arcsec
     alpha = deflection_at_scale_radius(rho_s, r_s, Rs, plane.sigma_crit_arcsec)
     count = len(theirs[0][0].subhalos)
     first = [halo.lenstronomy_params[0][0] for halo in theirs[0][0].subhalos]
-    np.testing.assert_allclose(alpha[:count], [own["alpha_Rs"] for own in first], rtol=1e-3, atol=1e-9)
-    np.testing.assert_allclose(Rs[:count], [own["Rs"] for own in first], rtol=1e-4, atol=1e-9)
-    scatter = np.log(halos["concentration"] / concentration(halos["mass"], halos["z_structure"], COSMOLOGY))
+    np.testing.assert_allclose(
+        alpha[:count], [own["alpha_Rs"] for own in first], rtol=1e-3, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        Rs[:count], [own["Rs"] for own in first], rtol=1e-4, atol=1e-9
+    )
+    scatter = np.log(
+        halos["concentration"]
+        / concentration(halos["mass"], halos["z_structure"], COSMOLOGY)
+    )
     assert scatter.mean() == pytest.approx(0, abs=0.012)
     assert scatter.std() == pytest.approx(0.2, abs=0.01)
 
@@ -144,8 +174,13 @@ def test_power_spectra_of_substructure(theirs, plane_of):
     maps = {"ours": [tables.of(i) for i in range(32)], "theirs": []}
     for realization in halos:
         rows = [halo.lenstronomy_params[0][0] for halo in realization.subhalos]
-        maps["theirs"].append({name: np.array([row[name] for row in rows]) for name in rows[0]})
-    spectra = {name: np.mean([power(columns) for columns in own], axis=0) for name, own in maps.items()}
+        maps["theirs"].append(
+            {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        )
+    spectra = {
+        name: np.mean([power(columns) for columns in own], axis=0)
+        for name, own in maps.items()
+    }
     np.testing.assert_allclose(spectra["ours"], spectra["theirs"], rtol=0.25)
 
 
@@ -157,7 +192,10 @@ def power(columns: dict[str, np.ndarray], n: int = 40, side: float = 4.0) -> np.
     # the few heaviest haloes decide the scatter and nothing else: all lighter than alpha_Rs of 1e9 Msun
     light = columns["alpha_Rs"] < np.quantile(columns["alpha_Rs"], 0.99)
     for start in range(0, light.sum(), 500):
-        own = {k: torch.from_numpy(v[light][start : start + 500, None].astype(np.float64)) for k, v in columns.items()}
+        own = {
+            k: torch.from_numpy(v[light][start : start + 500, None].astype(np.float64))
+            for k, v in columns.items()
+        }
         maps[0] += tnfw.convergence(x, y, **own).sum(0).numpy()
         alpha = tnfw.deflection(x, y, **own)
         maps[1:] += np.stack([a.sum(0).numpy() for a in alpha])
@@ -179,29 +217,42 @@ def test_formulae_that_pyhalo_states_too(theirs):
     mass = np.geomspace(1e7, 1e12, 6)
     for z in (0.0, 0.5, 1.9):
         np.testing.assert_allclose(
-            sheth_tormen(mass, z, COSMOLOGY), evaluate_mass_function(mass, 0.675, z, "sheth99"), rtol=5e-3
+            sheth_tormen(mass, z, COSMOLOGY),
+            evaluate_mass_function(mass, 0.675, z, "sheth99"),
+            rtol=5e-3,
         )  # colossus counts radiation in its growth
     np.testing.assert_allclose(
-        suppression(mass, 1e8, 4.2**2.5, 2.5, -0.2), WDMPowerLaw._turnover(mass, 8.0, 36.15, 2.5, -0.2), rtol=1e-3
+        suppression(mass, 1e8, 4.2**2.5, 2.5, -0.2),
+        WDMPowerLaw._turnover(mass, 8.0, 36.15, 2.5, -0.2),
+        rtol=1e-3,
     )
     halo = ULDMFieldHalo(1e9, 0.0, 0.0, None, 0.5, False, lens_cosmo, {}, None, None, 1.0)
     theory = linear_theory(COSMOLOGY)
     r_c = core_radius(1e-21, 1e9, 0.5, theory)
     assert r_c == pytest.approx(halo._core_radius(-21, 1e9, 1 / 3), rel=1e-6)
-    assert core_density(1e-21, r_c, 0.5) == pytest.approx(1e9 * halo._central_density(-21, r_c), rel=1e-6)
+    assert core_density(1e-21, r_c, 0.5) == pytest.approx(
+        1e9 * halo._central_density(-21, r_c), rel=1e-6
+    )
     assert minimum_mass(1e-22, 0.5, theory) == pytest.approx(
         MinHaloMassULDM(-22, lens_cosmo.cosmo.astropy, 6).m_min(0.5)
     )
     boost = two_halo_boost(np.array([0.5]), np.array([10**13.3]), COSMOLOGY)[0]
     _, _, r200 = lens_cosmo.NFW_params_physical(10**13.3, 4.5, 0.5)
-    theirs_boost = two_halo_enhancement_factor(0.5, 0.02, lens_cosmo, 10**13.3, r200 / 1000, True)
+    theirs_boost = two_halo_enhancement_factor(
+        0.5, 0.02, lens_cosmo, 10**13.3, r200 / 1000, True
+    )
     assert boost == pytest.approx(theirs_boost, rel=0.03)
 
 
 def test_the_bridge_is_seeded_and_leaves_the_global_generator_alone():
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     options = {**OPTIONS, "log_mlow": 8.0, "sigma_sub": 0.02}
-    drawn = [realization_perturbers(pyhalo_realization("CDM", 0.5, 2.0, seed=s, **options), seed=s) for s in (1, 1, 2)]
+    drawn = [
+        realization_perturbers(
+            pyhalo_realization("CDM", 0.5, 2.0, seed=s, **options), seed=s
+        )
+        for s in (1, 1, 2)
+    ]
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     for name, values in drawn[0]["tnfw"].items():
         np.testing.assert_allclose(values, drawn[1]["tnfw"][name], rtol=1e-6, err_msg=name)
@@ -219,7 +270,12 @@ def test_realisations_become_scenes_that_render(theirs):
         "source_center_x": 0.1, "source_center_y": 0.05,
     }  # fmt: skip
     params = {name: np.full(2, value) for name, value in params.items()}
-    options = {"log_mlow": 8.5, "flucs_shape": "ring", "flucs_args": {"rmin": 1.1, "rmax": 1.2}, "n_cut": 30}
+    options = {
+        "log_mlow": 8.5,
+        "flucs_shape": "ring",
+        "flucs_args": {"rmin": 1.1, "rmax": 1.2},
+        "n_cut": 30,
+    }
     uldm = pyhalo_realization("ULDM", 0.5, 2.0, seed=2, log10_m_uldm=-21.3, **options)
     cold = pyhalo_realization("CDM", 0.5, 2.0, seed=3, **{**OPTIONS, "log_mlow": 8.5})
     scenes = from_realizations([uldm, cold], components, params, seed=1)
@@ -227,9 +283,18 @@ def test_realisations_become_scenes_that_render(theirs):
     assert scenes.perturbers["uldm"].counts[1] == 0
     camera = instrument("hst_wfc3_f160w")
     images = engine("lenstronomy").render(scenes, camera)
-    own = engine("batched", precision="float64", device="cpu", kernels="eager").render(scenes, camera)
+    own = engine("batched", precision="float64", device="cpu", kernels="eager").render(
+        scenes, camera
+    )
     np.testing.assert_allclose(own, images, atol=1e-4 * images.max())
     with pytest.raises(ConfigError, match="2 realisations"):
-        from_realizations([uldm, cold], components, {name: column[:1] for name, column in params.items()}, seed=1)
+        from_realizations(
+            [uldm, cold],
+            components,
+            {name: column[:1] for name, column in params.items()},
+            seed=1,
+        )
     with pytest.raises(ConfigError, match=r"has z_lens 0\.5"):
-        from_realizations([uldm, cold], components, {**params, "z_lens": np.full(2, 0.4)}, seed=1)
+        from_realizations(
+            [uldm, cold], components, {**params, "z_lens": np.full(2, 0.4)}, seed=1
+        )

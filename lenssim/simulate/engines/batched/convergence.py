@@ -32,23 +32,47 @@ def convergence(
     a pixel at a cusp its neighbour has.
     """
     size = instrument.num_pix
-    edges = torch.from_numpy(_edges(size, instrument.pixel_scale)).to(getattr(torch, precision)).to(device)
+    edges = (
+        torch.from_numpy(_edges(size, instrument.pixel_scale))
+        .to(getattr(torch, precision))
+        .to(device)
+    )
     deflections = Deflections(edges.dtype, edges.device, kernels == "compiled")
     weights = torch.from_numpy(_quadrature()[1]).to(edges)
-    maps = np.zeros((len(scenes), 1, size, size), np.float32 if edges.dtype == torch.float32 else np.float64)
-    perturbed = np.flatnonzero(sum((table.counts for table in scenes.perturbers.values()), np.zeros(len(scenes))))
+    maps = np.zeros(
+        (len(scenes), 1, size, size),
+        np.float32 if edges.dtype == torch.float32 else np.float64,
+    )
+    perturbed = np.flatnonzero(
+        sum((table.counts for table in scenes.perturbers.values()), np.zeros(len(scenes)))
+    )
     with torch.inference_mode():
         for start in range(0, len(perturbed), SCENES):
             own = scenes.take(perturbed[start : start + SCENES])
-            scene = torch.arange(len(own), device=edges.device).repeat_interleave(len(edges))
+            scene = torch.arange(len(own), device=edges.device).repeat_interleave(
+                len(edges)
+            )
             rows, place = scattered_rows(edges.repeat(len(own), 1, 1), scene, len(own))
-            alpha = deflections(own, rows).unflatten(2, (-1, 2 * _POINTS)).transpose(1, 2).flatten(0, 1)[place]
+            alpha = (
+                deflections(own, rows)
+                .unflatten(2, (-1, 2 * _POINTS))
+                .transpose(1, 2)
+                .flatten(0, 1)[place]
+            )
             alpha = alpha.unflatten(0, (len(own), size + 1, size + 1))
-            across_x = (alpha[..., 0, :_POINTS] * weights).sum(-1)[:, :-1]  # mean of alpha_x on left edges
-            across_y = (alpha[..., 1, _POINTS:] * weights).sum(-1)[:, :, :-1]  # of alpha_y on lower edges
+            across_x = (alpha[..., 0, :_POINTS] * weights).sum(-1)[
+                :, :-1
+            ]  # mean of alpha_x on left edges
+            across_y = (alpha[..., 1, _POINTS:] * weights).sum(-1)[
+                :, :, :-1
+            ]  # of alpha_y on lower edges
             leaving = across_x.diff(dim=2) + across_y.diff(dim=1)
-            scale = torch.from_numpy(own.deflection_scale() / (2 * instrument.pixel_scale)).to(edges)
-            maps[perturbed[start : start + SCENES], 0] = (scale[:, None, None] * leaving).cpu().numpy()
+            scale = torch.from_numpy(
+                own.deflection_scale() / (2 * instrument.pixel_scale)
+            ).to(edges)
+            maps[perturbed[start : start + SCENES], 0] = (
+                (scale[:, None, None] * leaving).cpu().numpy()
+            )
     return maps
 
 
@@ -66,4 +90,6 @@ def _edges(size: int, step: float) -> np.ndarray:
     y, x = (axis.ravel()[:, None] for axis in np.meshgrid(middle, middle, indexing="ij"))
     flat = np.zeros_like(places)
     left, lower = (x - step / 2 + flat, y + places), (x + places, y - step / 2 + flat)
-    return np.stack([np.concatenate(pair, axis=1) for pair in zip(left, lower, strict=True)], axis=1)
+    return np.stack(
+        [np.concatenate(pair, axis=1) for pair in zip(left, lower, strict=True)], axis=1
+    )

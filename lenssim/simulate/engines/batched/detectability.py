@@ -37,25 +37,43 @@ def detectability(
     (arXiv:0805.0201) and later searches compare models by the same number.
     """
     columns = {name: np.zeros(len(scenes)) for name in UNITS}
-    perturbed = np.flatnonzero(sum((table.counts for table in scenes.perturbers.values()), np.zeros(len(scenes))))
-    for start in range(0, len(perturbed), SCENES):  # bounds memory: derivatives are many images a scene
+    perturbed = np.flatnonzero(
+        sum((table.counts for table in scenes.perturbers.values()), np.zeros(len(scenes)))
+    )
+    for start in range(
+        0, len(perturbed), SCENES
+    ):  # bounds memory: derivatives are many images a scene
         rows = perturbed[start : start + SCENES]
-        fixed, free = _step(scenes.take(rows), instrument, supersampling, precision, kernels)
+        fixed, free = _step(
+            scenes.take(rows), instrument, supersampling, precision, kernels
+        )
         columns["delta_chi2_fixed"][rows], columns["delta_chi2"][rows] = fixed, free
     return columns
 
 
 def _step(
-    scenes: Scenes, instrument: Instrument, supersampling: Supersampling, precision: str, kernels: str
+    scenes: Scenes,
+    instrument: Instrument,
+    supersampling: Supersampling,
+    precision: str,
+    kernels: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     engine, smooth = Batched(precision, "cpu", kernels), replace(scenes, perturbers={})
-    images = [engine.render(each, instrument, supersampling=supersampling) for each in (scenes, smooth)]
+    images = [
+        engine.render(each, instrument, supersampling=supersampling)
+        for each in (scenes, smooth)
+    ]
     images = [image.astype(np.float64) for image in images]
     sigma = noise_sigma(images[0], scenes, instrument)
     difference = ((images[0] - images[1]) / sigma).reshape(len(scenes), -1)
     rays = regular(instrument, supersampling)
     slopes = jacobian(
-        smooth, instrument, differentiable(scenes.components), supersampling=rays, precision=precision, kernels=kernels
+        smooth,
+        instrument,
+        differentiable(scenes.components),
+        supersampling=rays,
+        precision=precision,
+        kernels=kernels,
     )
     slopes = (slopes / sigma).reshape(len(scenes), slopes.shape[1], -1)
     free = np.array([_unexplained(*each) for each in zip(difference, slopes, strict=True)])

@@ -13,7 +13,13 @@ from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
 from lenssim.simulate.engines.batched.rays import Shine
-from lenssim.simulate.engines.batched.tiles import TILE, Rows, grid_rows, scattered_rows, untiled
+from lenssim.simulate.engines.batched.tiles import (
+    TILE,
+    Rows,
+    grid_rows,
+    scattered_rows,
+    untiled,
+)
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
@@ -31,26 +37,39 @@ class Batched:
     The arguments are those of `batched_settings`.
     """
 
-    def __init__(self, precision: str = "float32", device: str = "cpu", kernels: str = "compiled") -> None:
+    def __init__(
+        self, precision: str = "float32", device: str = "cpu", kernels: str = "compiled"
+    ) -> None:
         self.dtype, self.device = getattr(torch, precision), torch.device(device)
         self.compiled = kernels == "compiled"
         self.deflections = Deflections(self.dtype, self.device, self.compiled)
 
-    def render(self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1) -> np.ndarray:
+    def render(
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+    ) -> np.ndarray:
         """Expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision.
 
         `supersampling` "adaptive" spends rays where they are needed, see `adaptive`.
         """
         check_sampling(instrument, supersampling)
         size, step = instrument.num_pix, scenes_a_step(instrument, supersampling)
-        images = np.empty((len(scenes), 1, size, size), np.float32 if self.dtype == torch.float32 else np.float64)
+        images = np.empty(
+            (len(scenes), 1, size, size),
+            np.float32 if self.dtype == torch.float32 else np.float64,
+        )
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
-                images[part, 0] = self._render_step(scenes.take(part), instrument, supersampling).cpu().numpy()
+                images[part, 0] = (
+                    self._render_step(scenes.take(part), instrument, supersampling)
+                    .cpu()
+                    .numpy()
+                )
         return images
 
-    def _render_step(self, scenes: Scenes, instrument: Instrument, supersampling: Supersampling) -> Tensor:
+    def _render_step(
+        self, scenes: Scenes, instrument: Instrument, supersampling: Supersampling
+    ) -> Tensor:
         fine = instrument.psf.supersampling
         if supersampling == ADAPTIVE:
             flux = self._adaptive_flux(scenes, instrument, fine)
@@ -62,13 +81,19 @@ class Batched:
     def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
         """Images (N, H, W) [e-/s] as the camera takes them, N at most `step`, of `flux` at the PSF's resolution."""
         whole = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
-        whole[: len(flux)] = flux  # always the same shape, so that the matrix products are the same for every image
+        whole[: len(flux)] = (
+            flux  # always the same shape, so that the matrix products are the same for every image
+        )
         return blur(whole, instrument)[: len(flux)]
 
-    def _grid_flux(self, scenes: Scenes, instrument: Instrument, supersampling: int, fine: int) -> Tensor:
+    def _grid_flux(
+        self, scenes: Scenes, instrument: Instrument, supersampling: int, fine: int
+    ) -> Tensor:
         """Flux (N, fine H, fine W) [e-/s] of pixels `fine` times finer than the camera's, of a regular grid of rays."""
         side = instrument.num_pix * supersampling
-        brightness, _ = self._on_grid(scenes, instrument, side, instrument.pixel_scale / supersampling)
+        brightness, _ = self._on_grid(
+            scenes, instrument, side, instrument.pixel_scale / supersampling
+        )
         return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
 
     def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
@@ -76,9 +101,13 @@ class Batched:
         side, step = instrument.num_pix * fine, instrument.pixel_scale / fine
         brightness, alpha = self._on_grid(scenes, instrument, side, step)
         like = {"dtype": self.dtype, "device": self.device}
-        scale = torch.as_tensor(scenes.deflection_scale() / step, **like)[:, None, None, None]
+        scale = torch.as_tensor(scenes.deflection_scale() / step, **like)[
+            :, None, None, None
+        ]
         smooth = _doubt(side, self.dtype, self.device, self.compiled)
-        mean, doubt = smooth(bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1))
+        mean, doubt = smooth(
+            bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1)
+        )
 
         def look(points: Tensor, scene: Tensor) -> Tensor:
             rows, place = scattered_rows(points, scene, len(scenes))
@@ -88,33 +117,56 @@ class Batched:
         sigma = self._noise(scenes, instrument, brightness, step)
         return refined(look, mean, doubt, sigma, step) * step**2
 
-    def _noise(self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float) -> Tensor:
+    def _noise(
+        self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
+    ) -> Tensor:
         """Nominal noise (N, side, side) of the brightness of pixels of `step` arcsec, as in `observe.noise_sigma`."""
-        drawn = scenes.params.get("exposure_time", np.full(len(scenes), instrument.exposure_time))
+        drawn = scenes.params.get(
+            "exposure_time", np.full(len(scenes), instrument.exposure_time)
+        )
         part = (step / instrument.pixel_scale) ** 2  # of a pixel's background and time
-        variance = torch.from_numpy(instrument.background(drawn) ** 2 * part).to(brightness)[:, None, None]
-        time = torch.from_numpy(instrument.total_exposure(drawn)).to(brightness)[:, None, None]
+        variance = torch.from_numpy(instrument.background(drawn) ** 2 * part).to(
+            brightness
+        )[:, None, None]
+        time = torch.from_numpy(instrument.total_exposure(drawn)).to(brightness)[
+            :, None, None
+        ]
         return (variance + brightness.clamp(min=0) * step**2 / time).sqrt() / step**2
 
-    def _on_grid(self, scenes: Scenes, instrument: Instrument, side: int, step: float) -> tuple[Tensor, Tensor]:
+    def _on_grid(
+        self, scenes: Scenes, instrument: Instrument, side: int, step: float
+    ) -> tuple[Tensor, Tensor]:
         """Brightness (N, side, side) and the perturbers' deflection (N, 2, side, side) on a regular grid of rays."""
         owner, parts = torch.arange(len(scenes)), []
         for rays in grid_rows(side, step):
-            rows = Rows(torch.from_numpy(rays).to(self.dtype).to(self.device).repeat(len(scenes), 1, 1), owner)
+            rows = Rows(
+                torch.from_numpy(rays)
+                .to(self.dtype)
+                .to(self.device)
+                .repeat(len(scenes), 1, 1),
+                owner,
+            )
             parts.append(self.brightness(scenes, instrument, rows))
         brightness, alpha = (
-            part[0] if len(part) == 1 else torch.cat(part, dim=-1) for part in zip(*parts, strict=True)
+            part[0] if len(part) == 1 else torch.cat(part, dim=-1)
+            for part in zip(*parts, strict=True)
         )
-        return untiled(brightness, side), untiled(alpha.flatten(0, 1), side).unflatten(0, (-1, 2))
+        return untiled(brightness, side), untiled(alpha.flatten(0, 1), side).unflatten(
+            0, (-1, 2)
+        )
 
-    def brightness(self, scenes: Scenes, instrument: Instrument, rows: Rows) -> tuple[Tensor, Tensor]:
+    def brightness(
+        self, scenes: Scenes, instrument: Instrument, rows: Rows
+    ) -> tuple[Tensor, Tensor]:
         """Brightness (R, P) [e-/s/arcsec^2] that rows of rays see, and the perturbers' deflection (R, 2, P)."""
         shape = None if scenes.images is None else scenes.images.shape[1:]
         shine = _shine(scenes.components, shape, self.dtype, self.device, self.compiled)
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         alpha = self.deflections(scenes, rows)
-        return shine(rows.rays, alpha, parameters, *self.shown_images(scenes, rows.owner)), alpha
+        return shine(
+            rows.rays, alpha, parameters, *self.shown_images(scenes, rows.owner)
+        ), alpha
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
         """Parameters (N, 1 + columns) of `Shine`."""
@@ -126,14 +178,26 @@ class Batched:
 
     def shown_images(self, scenes: Scenes, owner: Tensor) -> list[Tensor]:
         """What each interpolated component shows: images (R, H, W) for rows of the scenes `owner` (R,)."""
-        own = [component for component in scenes.components if component.profile == "interpolated"]
-        places = [scenes.params[component.prefix + "image"].astype(np.int64)[owner.numpy()] for component in own]
-        return [torch.from_numpy(scenes.images[place]).to(self.dtype).to(self.device) for place in places]
+        own = [
+            component
+            for component in scenes.components
+            if component.profile == "interpolated"
+        ]
+        places = [
+            scenes.params[component.prefix + "image"].astype(np.int64)[owner.numpy()]
+            for component in own
+        ]
+        return [
+            torch.from_numpy(scenes.images[place]).to(self.dtype).to(self.device)
+            for place in places
+        ]
 
 
 def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
     """Scenes rendered at a time; `ConfigError` if one image has more rays than fit into memory."""
-    side = instrument.num_pix * (instrument.psf.supersampling if supersampling == ADAPTIVE else supersampling)
+    side = instrument.num_pix * (
+        instrument.psf.supersampling if supersampling == ADAPTIVE else supersampling
+    )
     if side**2 > MOST_RAYS:
         raise ConfigError(
             f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} rays a side has "
@@ -153,7 +217,11 @@ def _shine(
     rows, tiles = torch.export.Dim("rows"), torch.export.Dim("tiles")
     like = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    images = [torch.zeros(3, *image_shape, **like) for c in components if c.profile == "interpolated"]
+    images = [
+        torch.zeros(3, *image_shape, **like)
+        for c in components
+        if c.profile == "interpolated"
+    ]
     example = (
         torch.zeros(3, 2, 3 * TILE, **like),
         torch.zeros(3, 2, 3 * TILE, **like),
@@ -161,15 +229,33 @@ def _shine(
         *images,
     )
     rays = {0: rows, 2: TILE * tiles}
-    dynamic = (rays, rays, {0: rows}, *([tuple({0: rows} for _ in images)] if images else []))
-    return kernel(Shine(components), example, f"shine {components}", dynamic, compiled=compiled, one_loop=False)
+    dynamic = (
+        rays,
+        rays,
+        {0: rows},
+        *([tuple({0: rows} for _ in images)] if images else []),
+    )
+    return kernel(
+        Shine(components),
+        example,
+        f"shine {components}",
+        dynamic,
+        compiled=compiled,
+        one_loop=False,
+    )
 
 
 @lru_cache
-def _doubt(side: int, dtype: torch.dtype, device: torch.device, compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+def _doubt(
+    side: int, dtype: torch.dtype, device: torch.device, compiled: bool
+) -> Callable[..., tuple[Tensor, Tensor]]:
     rows = torch.export.Dim("rows")
     example = (
         torch.zeros(3, side + 2 * MARGIN, side + 2 * MARGIN, dtype=dtype, device=device),
-        torch.zeros(3, 2, side + 2 * MARGIN - 2, side + 2 * MARGIN - 2, dtype=dtype, device=device),
+        torch.zeros(
+            3, 2, side + 2 * MARGIN - 2, side + 2 * MARGIN - 2, dtype=dtype, device=device
+        ),
     )
-    return kernel(Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled, one_loop=False)
+    return kernel(
+        Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled, one_loop=False
+    )

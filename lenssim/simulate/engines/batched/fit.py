@@ -37,9 +37,18 @@ def smooth_residual(
     bounds, but a step out of where a profile exists is taken back like one that makes chi2 larger.
     """
     residuals = np.empty(images.shape, np.float32)
-    for start in range(0, len(scenes), SCENES):  # bounds memory: derivatives are many images a scene
+    for start in range(
+        0, len(scenes), SCENES
+    ):  # bounds memory: derivatives are many images a scene
         part = slice(start, start + SCENES)
-        fit = _Fit(images[part], scenes.take(part), instrument, regular(instrument, supersampling), precision, kernels)
+        fit = _Fit(
+            images[part],
+            scenes.take(part),
+            instrument,
+            regular(instrument, supersampling),
+            precision,
+            kernels,
+        )
         residuals[part] = fit.residual().reshape(images[part].shape)
     return residuals
 
@@ -48,9 +57,20 @@ class _Fit:
     """Chi2 of observed images (N, 1, H, W) as a function of values (N, K) of `names`, and its minimum."""
 
     def __init__(
-        self, images: np.ndarray, scenes: Scenes, instrument: Instrument, rays: int, precision: str, kernels: str
+        self,
+        images: np.ndarray,
+        scenes: Scenes,
+        instrument: Instrument,
+        rays: int,
+        precision: str,
+        kernels: str,
     ) -> None:
-        self.instrument, self.rays, self.precision, self.kernels = instrument, rays, precision, kernels
+        self.instrument, self.rays, self.precision, self.kernels = (
+            instrument,
+            rays,
+            precision,
+            kernels,
+        )
         self.engine = Batched(precision, "cpu", kernels)
         self.scenes = _in_columns(scenes, instrument)
         self.names = differentiable(scenes.components)
@@ -72,7 +92,9 @@ class _Fit:
             better = gain > 0
             values[todo[better]] = proposed[better]
             residual[todo[better]] = again[better[there]]
-            damping[todo] = np.maximum(damping[todo] * np.where(better, _SOFTER, _HARDER), _LEAST)
+            damping[todo] = np.maximum(
+                damping[todo] * np.where(better, _SOFTER, _HARDER), _LEAST
+            )
             todo = todo[np.where(better, gain > _SETTLED, damping[todo] < _MOST)]
             if not len(todo):
                 break
@@ -81,31 +103,48 @@ class _Fit:
     def at(self, rows: np.ndarray, values: np.ndarray) -> Scenes:
         """The smooth scenes `rows` with other values (N, K)."""
         scenes = self.scenes.take(rows)
-        return replace(scenes, params=scenes.params | dict(zip(self.names, values.T, strict=True)))
+        return replace(
+            scenes, params=scenes.params | dict(zip(self.names, values.T, strict=True))
+        )
 
     def residual_of(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """(observed - model) / sigma (N, pixels)."""
         if not len(rows):
             return np.empty((0, self.sigma.shape[1]))
-        expected = self.engine.render(self.at(rows, values), self.instrument, supersampling=self.rays)
+        expected = self.engine.render(
+            self.at(rows, values), self.instrument, supersampling=self.rays
+        )
         return self.observed[rows] - _flat(expected) / self.sigma[rows]
 
     def slopes(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Derivatives of the model over sigma, (N, K, pixels)."""
-        options = {"supersampling": self.rays, "precision": self.precision, "kernels": self.kernels}
+        options = {
+            "supersampling": self.rays,
+            "precision": self.precision,
+            "kernels": self.kernels,
+        }
         found = jacobian(self.at(rows, values), self.instrument, self.names, **options)
         return found.reshape(len(rows), len(self.names), -1) / self.sigma[rows, None]
 
     def exist(self, values: np.ndarray) -> np.ndarray:
         """Where (N,) all profiles exist."""
-        return np.array([self._exists(dict(zip(self.names, row[:, None], strict=True))) for row in values])
+        return np.array(
+            [
+                self._exists(dict(zip(self.names, row[:, None], strict=True)))
+                for row in values
+            ]
+        )
 
     def _exists(self, columns: dict[str, np.ndarray]) -> bool:
         try:
             for component in self.scenes.components:
                 profile = PROFILES[component.profile]
-                own = {name: columns.get(component.prefix + name) for name in profile.columns}
-                values = {name: column for name, column in own.items() if column is not None}
+                own = {
+                    name: columns.get(component.prefix + name) for name in profile.columns
+                }
+                values = {
+                    name: column for name, column in own.items() if column is not None
+                }
                 check_bounds(profile, values, component.prefix)
         except ConfigError:
             return False
@@ -123,7 +162,10 @@ def _in_columns(scenes: Scenes, instrument: Instrument) -> Scenes:
         for name in PROFILES[component.profile].one_of:
             params.pop(component.prefix + name, None)
         own = scenes.of(component, instrument.zero_point)
-        params |= {component.prefix + name: column.astype(np.float64) for name, column in own.items()}
+        params |= {
+            component.prefix + name: column.astype(np.float64)
+            for name, column in own.items()
+        }
     return replace(scenes, params=params, perturbers={})
 
 

@@ -18,7 +18,9 @@ from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, ch
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-with warnings.catch_warnings():  # torch makes its own forward derivatives with what it deprecates
+with (
+    warnings.catch_warnings()
+):  # torch makes its own forward derivatives with what it deprecates
     warnings.simplefilter("ignore", FutureWarning)
     import torch._decomp.decompositions_for_jvp
 
@@ -34,9 +36,20 @@ class Slope(nn.Module):
         super().__init__()
         self.shine = Shine(components)
 
-    def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, tangent: Tensor, *images: Tensor) -> Tensor:
+    def forward(
+        self,
+        rays: Tensor,
+        alpha: Tensor,
+        parameters: Tensor,
+        tangent: Tensor,
+        *images: Tensor,
+    ) -> Tensor:
         """Derivative (R, P) at `rays` (R, 2, P) along `tangent` (R, 1 + columns); the rest as in `Shine`."""
-        return torch.func.jvp(lambda values: self.shine(rays, alpha, values, *images), (parameters,), (tangent,))[1]
+        return torch.func.jvp(
+            lambda values: self.shine(rays, alpha, values, *images),
+            (parameters,),
+            (tangent,),
+        )[1]
 
 
 def differentiable(components: Sequence[Component]) -> list[str]:
@@ -45,12 +58,19 @@ def differentiable(components: Sequence[Component]) -> list[str]:
     They are a profile's own: `amp` where scenes have a `magnitude`, `theta_E` where they have a `mass`. An interpolated
     image has no derivative by which image it is.
     """
-    return [c.prefix + name for c in components for name in PROFILES[c.profile].columns if name != "image"]
+    return [
+        c.prefix + name
+        for c in components
+        for name in PROFILES[c.profile].columns
+        if name != "image"
+    ]
 
 
 def regular(instrument: Instrument, supersampling: Supersampling) -> int:
     """Rays a pixel side of the grid on which images of that sampling are differentiated."""
-    return max(2, instrument.psf.supersampling) if supersampling == ADAPTIVE else supersampling
+    return (
+        max(2, instrument.psf.supersampling) if supersampling == ADAPTIVE else supersampling
+    )
 
 
 def jacobian(
@@ -68,29 +88,49 @@ def jacobian(
     """
     check_sampling(instrument, supersampling)
     if supersampling == ADAPTIVE:
-        raise ConfigError("derivatives need a regular grid of rays: give supersampling as a number")
+        raise ConfigError(
+            "derivatives need a regular grid of rays: give supersampling as a number"
+        )
     known = differentiable(scenes.components)
     for name in names:
         if name not in known:
             raise unknown("column to differentiate by", name, known)
     engine = Batched(precision, "cpu", kernels)
-    derivatives = np.empty((len(scenes), len(names), instrument.num_pix, instrument.num_pix))
+    derivatives = np.empty(
+        (len(scenes), len(names), instrument.num_pix, instrument.num_pix)
+    )
     with torch.no_grad():
         step = scenes_a_step(instrument, supersampling)
         for start in range(0, len(scenes), step):
             part = slice(start, min(start + step, len(scenes)))
-            derivatives[part] = _step(engine, scenes.take(part), instrument, names, supersampling).numpy()
+            derivatives[part] = _step(
+                engine, scenes.take(part), instrument, names, supersampling
+            ).numpy()
     return derivatives
 
 
-def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequence[str], supersampling: int) -> Tensor:
-    columns = [c.prefix + name for c in scenes.components for name in PROFILES[c.profile].columns]
+def _step(
+    engine: Batched,
+    scenes: Scenes,
+    instrument: Instrument,
+    names: Sequence[str],
+    supersampling: int,
+) -> Tensor:
+    columns = [
+        c.prefix + name for c in scenes.components for name in PROFILES[c.profile].columns
+    ]
     slope = _slope(scenes.components, engine.dtype, engine.compiled)
     parameters = engine.component_parameters(scenes, instrument)
     side, fine, seen = instrument.num_pix * supersampling, instrument.psf.supersampling, []
     for rays in grid_rows(side, instrument.pixel_scale / supersampling):
-        rows = Rows(torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1), torch.arange(len(scenes)))
-        alpha, images = engine.deflections(scenes, rows), engine.shown_images(scenes, rows.owner)
+        rows = Rows(
+            torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1),
+            torch.arange(len(scenes)),
+        )
+        alpha, images = (
+            engine.deflections(scenes, rows),
+            engine.shown_images(scenes, rows.owner),
+        )
         brightness = []
         for name in names:
             tangent = torch.zeros_like(parameters)
@@ -105,9 +145,13 @@ def _step(engine: Batched, scenes: Scenes, instrument: Instrument, names: Sequen
 
 
 @lru_cache
-def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool) -> Callable[..., Tensor]:
+def _slope(
+    components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
+) -> Callable[..., Tensor]:
     module = Slope(components)
-    traced = torch.__version__ >= _TRACES and all(component.profile != "interpolated" for component in components)
+    traced = torch.__version__ >= _TRACES and all(
+        component.profile != "interpolated" for component in components
+    )
     if not (compiled and traced):
         return module
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
@@ -116,7 +160,9 @@ def _slope(components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
         torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         *(torch.ones(SCENES, count, dtype=dtype) for _ in range(2)),
     )
-    of_all = kernel(module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False)
+    of_all = kernel(
+        module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False
+    )
 
     def slope(*tensors: Tensor) -> Tensor:
         """Torch traces derivatives for a fixed number of rows only: the last is repeated to fill them."""

@@ -50,7 +50,9 @@ _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_acc_reads_threshold": 10_000,
 }
 
-logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on machines without one
+logging.getLogger("torch.utils.cpp_extension").setLevel(
+    logging.ERROR
+)  # it misses CUDA on machines without one
 
 
 def kernel(
@@ -99,8 +101,12 @@ def kernel(
         return load_package(path)
     except RuntimeError as error:
         if fault := refusal(temporary_folder(), KERNEL_ROOM):
-            raise SurroundingsError(f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR") from None
-        say(f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew")
+            raise SurroundingsError(
+                f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR"
+            ) from None
+        say(
+            f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew"
+        )
         forget_package(path)
     return load_package(_made(package, name, make))
 
@@ -129,7 +135,9 @@ def _made(package: str, name: str, make: Callable[[Path], None]) -> Path:
             "minutes each time; set LENSSIM_CACHE to a folder of your own that can be written",
         )
         if problem := make_private(folder):
-            raise SurroundingsError(f"kernels can be kept neither in {place} nor in {folder}: {problem}")
+            raise SurroundingsError(
+                f"kernels can be kept neither in {place} nor in {folder}: {problem}"
+            )
     else:
         folder = (cache_root() or run_folder()) / _KERNELS
     with _locked(folder):
@@ -148,7 +156,9 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         file = (folder / "lock").open("w")
     except OSError as error:
-        raise SurroundingsError(f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE") from None
+        raise SurroundingsError(
+            f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE"
+        ) from None
     with file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -163,7 +173,9 @@ def _workshop() -> Iterator[Path]:
         with scratch_folder() as folder:
             yield folder
     except OSError as error:
-        raise SurroundingsError(f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR") from None
+        raise SurroundingsError(
+            f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR"
+        ) from None
 
 
 def _kept(package: Path, folder: Path) -> Path:
@@ -171,7 +183,10 @@ def _kept(package: Path, folder: Path) -> Path:
     try:
         return _moved(package, folder)
     except OSError as error:
-        say_once("cache", f"kernels cannot be kept in {folder}: {reason(error)}; set LENSSIM_CACHE to another folder")
+        say_once(
+            "cache",
+            f"kernels cannot be kept in {folder}: {reason(error)}; set LENSSIM_CACHE to another folder",
+        )
         shared = run_folder() / _KERNELS
         make_private(shared)
         return _moved(package, shared)
@@ -207,7 +222,9 @@ def _compile_or_say_why(
             ) from None
         log = (cache_folder(_KERNELS) or run_folder()) / f"{target.stem}.log"
         with suppress(OSError):
-            log.write_text(f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8")
+            log.write_text(
+                f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8"
+            )
         raise ConfigError(
             f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
             "them, or take --engine lenstronomy without --detectability, which needs neither"
@@ -215,23 +232,37 @@ def _compile_or_say_why(
 
 
 def _compile(
-    module: nn.Module, example: tuple[Tensor, ...], dynamic: tuple[Any, ...], target: Path, config: dict[str, Any]
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    dynamic: tuple[Any, ...],
+    target: Path,
+    config: dict[str, Any],
 ) -> None:
     program = torch.export.export(module, example, dynamic_shapes=dynamic)
-    torch._inductor.aoti_compile_and_package(program, package_path=str(target), inductor_configs=config | _libraries())
+    torch._inductor.aoti_compile_and_package(
+        program, package_path=str(target), inductor_configs=config | _libraries()
+    )
 
 
 def _libraries() -> dict[str, Any]:
     """What to link besides: without a shared libstdc++ a compiler builds its own copy in, and torch may crash."""
     name = "libstdc++.so"
-    found = subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
+    found = subprocess.run(
+        [str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True
+    ).stdout.strip()
     return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:
     digest = hashlib.sha256(_sources())
     shapes = [f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in example]
-    facts = (name, torch.__version__, torch.backends.cpu.get_cpu_capability(), str(dynamic), *shapes)
+    facts = (
+        name,
+        torch.__version__,
+        torch.backends.cpu.get_cpu_capability(),
+        str(dynamic),
+        *shapes,
+    )
     digest.update("\n".join(facts).encode())
     return digest.hexdigest()[:32]
 
@@ -241,5 +272,9 @@ def _sources() -> bytes:
     here = Path(__file__).parent
     return b"".join(
         path.read_bytes()
-        for path in [here / "rays.py", here / "adaptive.py", *sorted((here / "profiles").glob("*.py"))]
+        for path in [
+            here / "rays.py",
+            here / "adaptive.py",
+            *sorted((here / "profiles").glob("*.py")),
+        ]
     )

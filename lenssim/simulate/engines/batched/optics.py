@@ -42,7 +42,9 @@ def _convolved(images: Tensor, psf: PixelPSF) -> Tensor:
     product = torch.fft.rfft2(images, sizes) * torch.fft.rfft2(kernel, sizes)
     margin = len(kernel) // 2
     whole = torch.fft.irfft2(product, sizes)
-    return whole[:, margin : margin + images.shape[1], margin : margin + images.shape[2]].contiguous()
+    return whole[
+        :, margin : margin + images.shape[1], margin : margin + images.shape[2]
+    ].contiguous()
 
 
 @lru_cache(maxsize=8)
@@ -50,5 +52,7 @@ def _blur_matrix(instrument: Instrument) -> Tensor:
     """Matrix (H, H) that filters one axis as scipy's gaussian_filter does, edges continued."""
     sigma = instrument.psf.fwhm * _SIGMA_PER_FWHM / instrument.pixel_scale
     identity = np.eye(instrument.num_pix)
-    filtered = gaussian_filter1d(identity, sigma, axis=0, mode="nearest", truncate=instrument.psf.truncation)
+    filtered = gaussian_filter1d(
+        identity, sigma, axis=0, mode="nearest", truncate=instrument.psf.truncation
+    )
     return torch.from_numpy(filtered)

@@ -19,7 +19,9 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
-def batched_settings(precision: str | None = None, device: str | None = None) -> dict[str, Any]:
+def batched_settings(
+    precision: str | None = None, device: str | None = None
+) -> dict[str, Any]:
     """Arguments of the batched engine: float32 unless told otherwise, compiled kernels where there is a compiler.
 
     `device` auto means CUDA where there is one. `LENSSIM_KERNELS=eager` does without compiled kernels. `ConfigError`
@@ -27,13 +29,19 @@ def batched_settings(precision: str | None = None, device: str | None = None) ->
     """
     precision, device = precision or "float32", device or "cpu"
     if precision not in PRECISIONS:
-        raise ConfigError(f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+        raise ConfigError(
+            f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
+        )
     if device not in DEVICES:
         raise ConfigError(f"the device must be one of {', '.join(DEVICES)}; got {device!r}")
     if device != "cpu":
         device = _cuda_or_cpu(device)
     eager = os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None
-    return {"precision": precision, "device": device, "kernels": "eager" if eager else "compiled"}
+    return {
+        "precision": precision,
+        "device": device,
+        "kernels": "eager" if eager else "compiled",
+    }
 
 
 def _cuda_or_cpu(device: str) -> str:

@@ -42,7 +42,9 @@ def grid_rows(side: int, step: float) -> np.ndarray:
     y = np.broadcast_to(axis[:, None, :, None], (across, across, SIDE, SIDE))
     rays = np.stack([x, y]).reshape(2, -1)
     rows = -(-rays.shape[1] // RAYS)
-    filled = np.concatenate([rays, np.repeat(rays[:, -1:], rows * RAYS - rays.shape[1], axis=1)], axis=1)
+    filled = np.concatenate(
+        [rays, np.repeat(rays[:, -1:], rows * RAYS - rays.shape[1], axis=1)], axis=1
+    )
     return np.ascontiguousarray(filled.reshape(2, rows, RAYS).transpose(1, 0, 2))
 
 
@@ -50,7 +52,9 @@ def untiled(values: Tensor, side: int) -> Tensor:
     """Values (N, side, side) at the rays of `grid_rows`, from those in its order (N, T * RAYS)."""
     across = -(-side // SIDE)
     tiles = values[:, : across * across * TILE].unflatten(1, (across, across, SIDE, SIDE))
-    return tiles.transpose(2, 3).reshape(len(values), across * SIDE, across * SIDE)[:, :side, :side]
+    return tiles.transpose(2, 3).reshape(len(values), across * SIDE, across * SIDE)[
+        :, :side, :side
+    ]
 
 
 def scattered_rows(points: Tensor, scene: Tensor, scenes: int) -> tuple[Rows, Tensor]:

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
-from lenssim.simulate.engines.batched.profiles.projection import inner_and_local, inner_and_mean
+from lenssim.simulate.engines.batched.profiles.projection import (
+    inner_and_local,
+    inner_and_mean,
+)
 
 __all__ = ["convergence", "deflection"]
 

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
-from lenssim.simulate.engines.batched.profiles.ellipticity import bounded, elliptical_coordinates
+from lenssim.simulate.engines.batched.profiles.ellipticity import (
+    bounded,
+    elliptical_coordinates,
+)
 
 __all__ = ["convergence", "deflection"]
 

@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 
-from lenssim.simulate.engines.batched.profiles.ellipticity import bounded, elliptical_coordinates, rotated
+from lenssim.simulate.engines.batched.profiles.ellipticity import (
+    bounded,
+    elliptical_coordinates,
+    rotated,
+)
 
 __all__ = ["convergence", "deflection"]
 

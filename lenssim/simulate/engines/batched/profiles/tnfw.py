@@ -5,7 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-from lenssim.simulate.engines.batched.profiles.projection import NFW_AT_RS, inner_and_local, inner_and_mean
+from lenssim.simulate.engines.batched.profiles.projection import (
+    NFW_AT_RS,
+    inner_and_local,
+    inner_and_mean,
+)
 
 __all__ = ["convergence", "deflection", "far_field"]
 
