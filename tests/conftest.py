@@ -24,9 +24,8 @@ def _global_random_state_stays(request):
     """No test, and so no code under test, may move a global random state."""
     before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     yield
-    assert (np.random.get_state()[1] == before[0]).all(), (
-        "the global numpy random state moved"
-    )
+    numpy_state = np.random.get_state()[1]  # noqa: NPY002
+    assert (numpy_state == before[0]).all(), "the global numpy random state moved"
     if request.node.get_closest_marker("dask") is None:
         assert random.getstate() == before[1], "the global random state of `random` moved"
 

@@ -74,7 +74,9 @@ def test_killed_drivers(tmp_path, pieces, undisturbed, workers, kills):
         before = shards_done(folder)
         process = drive(folder, workers, 0.05)
         wait_for(
-            lambda: process.poll() is not None or len(shards_done(folder)) > len(before)
+            lambda process=process, before=before: (
+                process.poll() is not None or len(shards_done(folder)) > len(before)
+            )
         )
         time.sleep(chance.uniform(0, 0.3))
         os.killpg(process.pid, signal.SIGKILL) if chance.random() < 0.5 else process.kill()

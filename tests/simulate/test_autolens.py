@@ -524,7 +524,8 @@ def test_a_users_own_configuration_and_environment_are_left_alone(monkeypatch):
 
 
 def test_nothing_else_imports_autolens():
-    code = "import lenssim.cli.main, lenssim.simulate.draw, lenssim.simulate.parity, sys; print('autolens' in sys.modules)"
+    modules = "lenssim.cli.main, lenssim.simulate.draw, lenssim.simulate.parity"
+    code = f"import {modules}, sys; print('autolens' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -85,6 +85,7 @@ def systems(
         for name, prefix in zip(
             draw(st.lists(st.sampled_from(sources), min_size=1, max_size=2)),
             ("source_", "knot_"),
+            strict=False,
         )
     ]
     params = {"z_lens": 0.5, "z_source": 1.2}

@@ -20,14 +20,14 @@ class LineMass(LensProfileBase):
     """
 
     param_names = ["theta_E", "half_length", "angle", "center_x", "center_y"]  # noqa: RUF012 (lenstronomy's contract)
-    lower_limit_default = {
+    lower_limit_default = {  # noqa: RUF012
         "theta_E": 0,
         "half_length": 1e-6,
         "angle": -np.pi,
         "center_x": -100,
         "center_y": -100,
     }
-    upper_limit_default = {
+    upper_limit_default = {  # noqa: RUF012
         "theta_E": 10,
         "half_length": 100,
         "angle": np.pi,

@@ -90,6 +90,7 @@ class SersicLight:
     def brightness(
         self, own: np.ndarray, squared: np.ndarray, points: Points
     ) -> np.ndarray:
+        """Return the Sersic profile's brightness, 1 at R_sersic."""
         shape = squared ** (0.5 / self.n_sersic)[own, None]
         return np.exp(b_n(self.n_sersic)[own, None] * (1 - shape))
 
@@ -130,6 +131,7 @@ class GalaxyLight:
     def brightness(
         self, own: np.ndarray, squared: np.ndarray, points: Points
     ) -> np.ndarray:
+        """Return the images' brightness by linear interpolation."""
         x, y = points()
         scale = self.R_half[own, None] * GALAXY_WIDTH / GALAXY_SIDE
         cos, sin = np.cos(self.phi_G)[own, None], np.sin(self.phi_G)[own, None]
