@@ -15,7 +15,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lenssim.cache import private_compilers
 from lenssim.data.cluster import fitting_workers
 from lenssim.data.dataset import Batch, ShardDataset
 from lenssim.data.live import LiveDataset
@@ -36,6 +35,7 @@ from lenssim.learn.overlap import is_at_hand, learned_from, read_seen, write_see
 from lenssim.learn.run import Run, RunRecord, RunResult, begin, create_run, identify, open_run, versions
 from lenssim.learn.source import open_source
 from lenssim.learn.tasks import Data, task_class
+from lenssim.simulate.engines.batched.inductor import private_inductor
 
 __all__ = ["train"]
 
@@ -115,7 +115,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, callbacks:
             own.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
         trainer = _trainer(config, device, run, [*own, Checkpoints(run, config.checkpoint_steps, interrupts)])
         if config.compile:
-            private_compilers()
+            private_inductor()
             model.net.compile()
         reset_peak_memory(device)
         workers = _loaders(config)
