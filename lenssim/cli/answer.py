@@ -76,11 +76,15 @@ def predict(
     run: RunFolder,
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help=".npy, .fits, .h5 files, folders of them, or data sets; URLs too."),
+        typer.Argument(metavar="FILE...", help=".npy, .npz, .fits, .h5 files, folders of them, data sets, URLs."),
     ],
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
+    extension: Annotated[
+        str | None,
+        typer.Option("--extension", metavar="NAME|NUMBER", help="The FITS extension, or array of .npz files, to read."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -90,13 +94,15 @@ def predict(
     """
     from json import dumps
 
+    from lenssim.learn.notes import note
     from lenssim.learn.predict import predict as ask
     from lenssim.learn.run import open_runs
 
     trained, *more = open_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    predictions = list(ask(trained, files, others=more, tta=tta, device=device, report=problems.append))
+    options = {"others": more, "tta": tta, "device": device, "extension": extension}
+    predictions = list(ask(trained, files, **options, note=note, report=problems.append))
     if json:
         answers = [p.document() for p in predictions]
         errors = [problem.document() for problem in problems]

@@ -209,7 +209,9 @@ def render(
 
     import numpy as np
 
+    import lenssim
     from lenssim.data.convert import write_image
+    from lenssim.data.headers import image_cards
     from lenssim.errors import ConfigError
     from lenssim.simulate.draw import draw
     from lenssim.simulate.engines import check_adaptive, engine_settings
@@ -235,7 +237,15 @@ def render(
     )
     params = {name: float(column[0]) for name, column in scenes.params.items() if np.isfinite(column[0])}
     about = {"model": preset.name, "class": preset.class_names[label], "noise": kind, "seed": seed}
-    write_image(out, image[0, 0], {**about, **params})
+    config = {
+        "preset": preset.model_dump(mode="json"),
+        "exposure_time": params.get("exposure_time"),
+        "noise": kind,
+        "seed": seed,
+        "engine": engine,
+        "versions": {"lenssim": lenssim.__version__},
+    }
+    write_image(out, image[0, 0], {**about, **params}, image_cards(config, image.shape[-2:]))
     if json:
         print(dumps({**about, "out": str(out), "params": params}))
         return

@@ -1,5 +1,6 @@
 """The card of a data set: what it is, how to make it again, and whether its classes give themselves away."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
 def _command(plan: Plan) -> str:
     config = plan.config
     if "preset" not in config:
-        return f"lenssim import {config.get('layout')} {config.get('source')} --out D"
+        return _import_command(config)
     options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
     options |= {name: config.get(name) for name in ("seed", "split", "noise", "engine", "supersampling", "storage")}
     options |= {name: config.get("engine_settings", {}).get(name) for name in ("precision", "device")}
@@ -74,6 +75,17 @@ def _command(plan: Plan) -> str:
     words = [f"--{name} {value}" for name, value in options.items() if value is not None]
     words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
     return " ".join(["lenssim generate", *words])
+
+
+def _import_command(config: dict[str, Any]) -> str:
+    options = {name.replace("_", "-"): config.get(name) for name in ("split", "bands", "extension")}
+    renamed = config.get("map_classes", {})
+    options["map-classes"] = ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
+    options |= dict(zip(("image", "truth"), config.get("folders", ()), strict=False))
+    words = ["lenssim", "import", str(config.get("layout")), str(config.get("source")), "--out", "D"]
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join(words)
 
 
 def _model(preset: dict[str, Any]) -> str:

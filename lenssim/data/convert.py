@@ -9,6 +9,7 @@ import numpy as np
 
 from lenssim.data.build import Progress
 from lenssim.data.files import write
+from lenssim.data.headers import ascii_text
 from lenssim.data.imports import import_deeplense, import_pairs
 from lenssim.data.listing import MASSES
 from lenssim.data.places import complete
@@ -80,7 +81,7 @@ def write_image(
         hdu = fits.PrimaryHDU(image)
         hdu.header.extend(cards)
         for name, value in header.items():
-            hdu.header[f"HIERARCH {name}"] = value
+            hdu.header[f"HIERARCH {name}"] = ascii_text(value)
         hdu.writeto(buffer)
     elif suffix == ".png":
         from matplotlib.image import imsave

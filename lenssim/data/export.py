@@ -10,6 +10,7 @@ import numpy as np
 
 from lenssim.data.build import Progress
 from lenssim.data.files import write
+from lenssim.data.headers import ascii_text, image_cards, pixel_cards
 from lenssim.data.manifest import Manifest, shard_name
 from lenssim.data.places import complete
 from lenssim.data.reading import read_samples
@@ -87,14 +88,19 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
         *(fits.Column(name, "D", array=c, unit=samples.units.get(name)) for name, c in samples.params.items()),
     ]
     primary, table = fits.PrimaryHDU(samples.pixels), fits.BinTableHDU.from_columns(columns, name="SAMPLES")
-    primary.header["BUNIT"] = "electron/s"
+    config = json.loads(samples.attributes.get("config", "{}"))
+    side = samples.images.shape[-2:]
+    primary.header["EXTNAME"] = "SCI"
+    primary.header.extend(image_cards(config, side))
     primary.header["CONFIG"] = str(samples.attributes.get("config_hash", ""))
     for label, name in enumerate(manifest.classes):
-        table.header[f"CLASS{label}"] = name
+        table.header[f"CLASS{label}"] = ascii_text(name)
     truth = [fits.ImageHDU(pictures, name=name.upper()) for name, pictures in samples.truth.items()]
     for picture in truth:
         if unit := samples.units.get(picture.name.lower()):
             picture.header["BUNIT"] = unit.replace("e-", "electron")
+        if picture.shape[-2:] == side:
+            picture.header.extend(pixel_cards(config, side))
     units = fits.HDUList([primary, table, *truth])
     for own in units:
         own.add_checksum(when="")  # no dates: equal data give equal bytes

@@ -100,7 +100,7 @@ def import_deeplense(
     listed = list_classes(root, renamed, folder, tally)
     every = [_Item(label, path.relative_to(root).as_posix(), (path,)) for label, path in listed.files]
     masses = read_masses(root / MASSES, {item.name for item in every})
-    items, digest = _checked(every, reader, tally)
+    items, digest = _checked(source, every, reader, tally)
     present = sorted({item.label for item in items})
     classes = tuple(listed.classes[label] for label in present)
     items = [_Item(present.index(item.label), item.name, item.paths) for item in items]
@@ -177,7 +177,7 @@ def import_pairs(
             )
     common = sorted(set(names[0]) & set(names[1]))
     every = [_Item(0, f"{image}/{name}", (names[0][name], names[1][name])) for name in common]
-    items, digest = _checked(every, reader, tally)
+    items, digest = _checked(source, every, reader, tally)
     config = _config("pairs", source, items, digest, reader) | {"truth": [PAIRED]}
     config |= {"folders": [image, truth]}
 
@@ -195,7 +195,7 @@ def _checked_bands(bands: int) -> int:
     return bands
 
 
-def _checked(every: list[_Item], reader: _Reader, tally: Tally) -> tuple[list[_Item], str]:
+def _checked(source: Path, every: list[_Item], reader: _Reader, tally: Tally) -> tuple[list[_Item], str]:
     """The items that can be used, and a hash of all that is read of them; nothing is written before this."""
     usable: list[_Item] = []
     shapes: list[tuple[tuple[int, ...], ...]] = []
@@ -213,7 +213,7 @@ def _checked(every: list[_Item], reader: _Reader, tally: Tally) -> tuple[list[_I
         digests.append(_digest(images))
         tally.remarks.update(image.remark for image in images if image.remark)
     if not usable:
-        raise DataError("none of the images can be read: nothing to import")
+        raise DataError(f"{printable(str(source))}: none of its images can be used; there is nothing to import")
     wanted = _one_shape(usable, shapes, tally)
     rows = [row for row, shape in enumerate(shapes) if shape == wanted]
     return [usable[row] for row in rows], hashlib.sha256(b"".join(digests[row] for row in rows)).hexdigest()

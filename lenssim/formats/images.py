@@ -6,7 +6,7 @@ import numpy as np
 
 from lenssim.errors import DataError
 
-__all__ = ["as_images", "as_pixels", "described_stack"]
+__all__ = ["as_images", "as_pixels", "described_stack", "pixels_of"]
 
 _SMALLEST_SIDE = 4  # pixels
 _MOST_BANDS = 16  # what a last axis may be if it looks like bands
@@ -108,31 +108,39 @@ def as_pixels(
     for row, image in enumerate(images):
         number = row if numbers is None else numbers[row]
         place = f"{where}, image {number}" if len(images) > 1 else where
-        with np.errstate(all="ignore"):
-            pixels[row] = image
-        _check(image, pixels[row], place, may_be_flat)
+        pixels[row] = pixels_of(image, place, may_be_flat=may_be_flat)
     return pixels
 
 
-def _check(image: np.ndarray, pixels: np.ndarray, place: str, may_be_flat: bool) -> None:
+def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np.ndarray:
+    """Return one image of any shape and type of number as float32; the rest is as in `as_pixels`.
+
+    Example:
+        >>> pixels_of(np.array([[0.0, 1e39]]), "a.npy")
+        Traceback (most recent call last):
+        lenssim.errors.DataError: a.npy: its values lie between 0 and 1e+39, more than float32 can hold ...
+    """
     bad = image.size - int(np.count_nonzero(np.isfinite(image)))
     if bad:
-        raise DataError(f"{place}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first")
+        raise DataError(f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first")
+    with np.errstate(all="ignore"):
+        pixels = image.astype(np.float32)
     low = image.min()
     high = image.max()
-    if low == high:
-        if may_be_flat and np.isfinite(pixels).all():
-            return
-        raise DataError(f"{place}: the image is flat (every pixel is {low:g}): there is nothing to see")
-    values = f"its values lie between {low:.9g} and {high:.9g}"
+    values = f"its values lie between {low:.14g} and {high:.14g}"
     if not np.isfinite(pixels).all():
-        raise DataError(f"{place}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum")
-    if np.can_cast(image.dtype, pixels.dtype):
-        return
+        raise DataError(f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum")
+    if low == high:
+        if may_be_flat:
+            return pixels
+        raise DataError(f"{where}: the image is flat (every pixel is {low:g}): there is nothing to see")
+    if np.can_cast(image.dtype, np.float32):
+        return pixels
     with np.errstate(all="ignore"):
         loss = np.abs(pixels.astype(np.longdouble) - image).max() / (np.longdouble(high) - np.longdouble(low))
     if not loss <= _LARGEST_LOSS:
         raise DataError(
-            f"{place}: {values}, which float32 cannot tell apart: its image would be flat or coarse; "
-            "subtract the level that the pixels share, or divide by the maximum"
+            f"{where}: {values}, which float32 cannot tell apart: the image would be flat or coarse; "
+            "subtract the level that its pixels share, or divide by the maximum"
         )
+    return pixels

@@ -18,7 +18,7 @@ __all__ = ["NUMBERS", "load_pickle"]
 
 NUMBERS = "biuf"  # kinds of dtype: booleans, integers, floats
 _MOST_STEPS = 1 << 20  # opcodes of a pickle; the published files have some fifty
-_MOST_ENTRIES = 1 << 20  # entries of nested lists, each counted as often as it is referred to
+_MOST_ENTRIES = 1 << 18  # entries of nested lists, each counted as often as it is referred to
 _DEEPEST = 8  # lists within lists
 _SPARE = 1 << 20  # bytes
 
@@ -149,6 +149,8 @@ class _Plain:
             return self.value(value.value, depth)
         if isinstance(value, list | tuple):
             return [self.value(entry, depth + 1) for entry in value]
-        if isinstance(value, np.ndarray | np.generic | int | float) and np.asarray(value).dtype.kind in NUMBERS:
+        if isinstance(value, float):
+            return value
+        if isinstance(value, np.ndarray | np.generic | int) and np.asarray(value).dtype.kind in NUMBERS:
             return value
         raise Refused(f"it holds a {type(value).__name__}; only arrays and numbers are read")

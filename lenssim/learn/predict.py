@@ -1,6 +1,6 @@
 """Prediction: the answer of one or more runs for images from files, and whether they look like the training data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from lenssim.learn.device import pick_device
 from lenssim.learn.ensemble import Ensemble
 from lenssim.learn.inputs import read_pictures
 from lenssim.learn.listing import image_files
-from lenssim.learn.notes import note
 from lenssim.learn.problems import Report, raise_problem
 from lenssim.learn.run import Run
 
@@ -43,6 +42,8 @@ def predict(
     others: Sequence[Run] = (),
     tta: bool = False,
     device: str = "auto",
+    extension: str | None = None,
+    note: Callable[[str], None] = lambda message: None,
     report: Report = raise_problem,
 ) -> Iterator[Prediction]:
     """Answer for every image of some files with the run's best weights.
@@ -53,6 +54,8 @@ def predict(
         others: The answer is the mean of theirs and the run's.
         tta: Each image is shown in all symmetries of the training.
         device: Where the networks are computed.
+        extension: Name or number of the FITS extension, or name of the array in a .npz archive, that is meant.
+        note: Called with a remark on a file that could be read in several ways.
         report: Called with each file or image that cannot be used. By default its error is raised.
 
     Raises:
@@ -61,7 +64,7 @@ def predict(
     ensemble, novelty = Ensemble([run, *others], pick_device(device), tta=tta), run.novelty()
     for path in image_files(files, report):
         shape, shown = run.record.image_shape, run.record.config.picture
-        for pictures in read_pictures(path, shape, shown, note=note, report=report):
+        for pictures in read_pictures(path, shape, shown, extension=extension, note=note, report=report):
             task, outputs = ensemble(pictures.images)
             p = novelty.p_values(pictures.images).tolist() if novelty else [None] * len(pictures.images)
             for number, answer, own in zip(pictures.numbers.tolist(), task.answers(outputs), p, strict=True):

@@ -69,6 +69,35 @@ def test_bands_come_first(tmp_path):
         np.testing.assert_allclose(pictures.images[0], image, rtol=1e-6)
 
 
+def test_axes_of_length_one_endings_and_archives_do_not_matter(tiny_run, images, tmp_path):
+    image = images[5, 0]
+    np.save(tmp_path / "plain.npy", image)
+    np.save(tmp_path / "one.npy", image[None, None])
+    np.save(tmp_path / "last.npy", image[None, ..., None])
+    with (tmp_path / "CAPITALS.NPY").open("wb") as file:
+        np.save(file, image)
+    np.savez(tmp_path / "a.npz", image=image, label=1)
+    fits.writeto(tmp_path / "four.fits", image[None, None])
+    names = ("plain.npy", "one.npy", "last.npy", "CAPITALS.NPY", "a.npz", "four.fits")
+    answers = probabilities(predict(tiny_run, [tmp_path / name for name in names]))
+    np.testing.assert_allclose(answers, answers[[0] * len(names)], atol=1e-5)
+
+
+def test_what_could_be_read_in_several_ways_is_said(tiny_run, images, tmp_path):
+    np.save(tmp_path / "three.npy", images[:3, 0])
+    units = [fits.ImageHDU(images[1, 0], name="ERR"), fits.ImageHDU(images[5, 0], name="SCI")]
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "several.fits")
+    heard: list[str] = []
+    files = [tmp_path / "three.npy", tmp_path / "several.fits"]
+    answers = probabilities(predict(tiny_run, files, note=heard.append))
+    assert [line.partition(": ")[2] for line in heard] == [
+        "read as 3 images of one band, not as one image of 3 bands",
+        "took SCI, not ERR",
+    ]
+    chosen = probabilities(predict(tiny_run, [tmp_path / "several.fits"], extension="err"))
+    np.testing.assert_allclose(chosen[0], answers[1], atol=1e-5)
+
+
 def spoiled(image, change):
     image = image.copy()
     change(image)
@@ -91,7 +120,10 @@ def set_flat(image):
         (lambda x: spoiled(x, set_flat)[0], "the image is flat"),
         (lambda x: x[0, :16, :16], "images of 1 x 16 x 16, but the run takes 1 x 32 x 32"),
         (lambda x: np.stack([x[0], x[0], spoiled(x, set_nan)[0]]), "image 2: 1 of its pixels are NaN"),
-        (lambda x: np.zeros((2, 2, 32, 32)) + x, "32"),
+        (lambda x: np.zeros((2, 2, 32, 32)) + x, "have 2 bands, but 1 is wanted"),
+        (lambda x: np.stack([x[0]] * 3, axis=-1), "3 bands seem to come last"),
+        (lambda x: 1e39 * x[0] / x.max(), "more than float32 can hold"),
+        (lambda x: 1e-47 * x[0] / x.max(), "which float32 cannot tell apart"),
     ],
 )
 def test_images_no_net_should_see_are_refused_by_name(tiny_run, images, tmp_path, suffix, make, words):

@@ -1,0 +1,93 @@
+"""Cards of the FITS files that lenssim writes: units, pixel scale, a linear WCS in arcsec, and provenance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lenssim.names import printable
+
+__all__ = ["ascii_text", "image_cards", "pixel_cards"]
+
+Card = tuple[str, Any, str]
+
+
+def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
+    """Return the cards (keyword, value, comment) of a unit of images, as far as they are known.
+
+    The WCS gives x and y in arcsec as `docs/conventions.md` has them: 0 in the middle of the stamp, x with the
+    columns and y with the rows.
+
+    Args:
+        config: The config of a data set, or of one image: "preset" as a document, "noise", "seed", "split" and so on;
+            also "exposure_time" [s], where it was drawn.
+        side: Rows and columns (H, W) of an image.
+
+    Returns:
+        Cards for `astropy.io.fits.Header.extend`; imported images have neither unit nor pixel scale.
+    """
+    preset = config.get("preset") or {}
+    camera = preset.get("instrument")
+    if not camera:
+        return _provenance(config)
+    unit = "electron" if config.get("noise") == "published" else "electron/s"
+    return [
+        ("BUNIT", unit, "of a pixel"),
+        *pixel_cards(config, side),
+        *_camera(camera, config.get("exposure_time"), preset.get("exposure_time") is not None),
+        *_provenance(config),
+    ]
+
+
+def pixel_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
+    """Return the cards of pixel scale and WCS alone, for pictures beside the images; arguments as `image_cards`."""
+    camera = (config.get("preset") or {}).get("instrument")
+    if not camera:
+        return []
+    scale = camera["pixel_scale"]
+    rows, columns = side
+    cards: list[Card] = [("PIXSCALE", scale, "[arcsec] side of a pixel"), ("WCSAXES", 2, "x and y")]
+    for axis, (name, length) in enumerate((("X", columns), ("Y", rows)), start=1):
+        cards += [
+            (f"CTYPE{axis}", name, "linear, from the middle of the stamp"),
+            (f"CUNIT{axis}", "arcsec", ""),
+            (f"CRPIX{axis}", (length + 1) / 2, "middle of the stamp"),
+            (f"CRVAL{axis}", 0.0, "[arcsec]"),
+            (f"CDELT{axis}", scale, "[arcsec] a pixel"),
+        ]
+    return cards
+
+
+def _camera(camera: Mapping[str, Any], exposure: float | None, is_drawn: bool) -> list[Card]:
+    cards: list[Card] = [("INSTRUME", ascii_text(camera["name"]), "")]
+    if exposure is None and not is_drawn:
+        exposure = camera["exposure_time"]
+    if exposure is not None:
+        cards.append(("EXPTIME", exposure * camera.get("num_exposures", 1), "[s] all exposures together"))
+    if camera.get("zero_point") is not None:
+        cards.append(("MAGZERO", camera["zero_point"], "[mag] of 1 electron/s"))
+    return cards
+
+
+def _provenance(config: Mapping[str, Any]) -> list[Card]:
+    named = {
+        "ORIGIN": ("lenssim", "program"),
+        "LENSVERS": ((config.get("versions") or {}).get("lenssim"), "its version"),
+        "PRESET": ((config.get("preset") or {}).get("name"), "what was simulated"),
+        "NOISE": (config.get("noise"), "kind of noise"),
+        "SEED": (config.get("seed"), "of the random numbers"),
+        "SPLIT": (config.get("split"), "of the random numbers"),
+        "ENGINE": (config.get("engine"), "what rendered"),
+        "SOURCE": (config.get("source"), "folder that was imported"),
+    }
+    return [(name, ascii_text(value), comment) for name, (value, comment) in named.items() if value is not None]
+
+
+def ascii_text(value: Any) -> Any:
+    """Return a text as FITS can hold it, in ASCII and on one card; other values as they are.
+
+    Example:
+        >>> ascii_text("no_sub"), ascii_text("ø"), ascii_text(2.5)
+        ('no_sub', '\\\\xf8', 2.5)
+    """
+    if not isinstance(value, str):
+        return value
+    return printable(value).encode("ascii", "backslashreplace").decode()[:60]
