@@ -77,9 +77,7 @@ def predict(
     run: RunFolder,
     files: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FILE...", help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too."
-        ),
+        typer.Argument(metavar="FILE...", help=".npy, .npz, .fits, .h5 files, folders of them, data sets, URLs."),
     ],
     others: With = None,
     tta: Tta = False,
@@ -97,23 +95,15 @@ def predict(
     """
     from json import dumps
 
+    from lenssim.learn.notes import note
     from lenssim.learn.predict import predict as ask
     from lenssim.learn.run import open_runs
 
     trained, *more = open_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    predictions = list(
-        ask(
-            trained,
-            files,
-            others=more,
-            tta=tta,
-            device=device,
-            extension=extension,
-            report=problems.append,
-        )
-    )
+    options = {"others": more, "tta": tta, "device": device, "extension": extension}
+    predictions = list(ask(trained, files, **options, note=note, report=problems.append))
     if json:
         answers = [p.document() for p in predictions]
         errors = [problem.document() for problem in problems]
