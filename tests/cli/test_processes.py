@@ -21,7 +21,7 @@ multiprocessing.set_start_method("spawn", force=True)
 RECIPE = """
 title: two at a time
 generate:
-  data: {model: III, n: 192, noise: none}
+  data: {model: III, n: 512, noise: none}
 settings: {epochs: 1, batch_size: 32, net: cnn}
 train:
   all: {data: data, seed: [0, 1]}
