@@ -8,9 +8,8 @@ import pytest
 from astropy.io import fits
 
 from lenssim.data.card import card_text
-from lenssim.data.convert import export_npy
 from lenssim.data.dataset import ShardDataset
-from lenssim.data.export import export_fits, export_webdataset
+from lenssim.data.export import export_fits, export_npy, export_webdataset
 from lenssim.data.imports import import_deeplense, import_pairs
 from lenssim.data.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.reading import read_samples

@@ -35,7 +35,7 @@ def said(monkeypatch, tmp_path):
     monkeypatch.setattr(kernels, "say", lines.append)
     monkeypatch.setattr(kernels, "compiler", lambda: "g++")
     monkeypatch.setattr(kernels, "_compile", lambda module, example, dynamic, target, config: target.write_text("ours"))
-    monkeypatch.setattr(kernels, "_load", loaded)
+    monkeypatch.setattr(kernels, "load_package", loaded)
     monkeypatch.setattr(kernels, "private_inductor", cache.private_compilers)
     for name in ("TORCHINDUCTOR_CACHE_DIR", notes.RUN_FOLDER):
         monkeypatch.setenv(name, "")  # whatever the code puts there goes with the test
