@@ -100,9 +100,9 @@ def test_perturbers_outside_the_frame_deflect_and_massless_ones_do_not():
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("theta_E", -0.1, r"theta_E must lie in \[0, 1000\] arcsec, got -0.1"),
-        ("theta_E", np.nan, r"theta_E must lie in .* got nan"),
-        ("center_x", np.inf, r"center_x must lie in .* got inf"),
+        ("theta_E", -0.1, "theta_E must lie in"),
+        ("theta_E", np.nan, "got nan"),
+        ("center_x", np.inf, "got inf"),
     ],
 )
 def test_impossible_perturbers_are_refused(column, value, message):
