@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = [
     "available_cores",
     "available_memory",
+    "open_files_limit",
     "peak_resident_bytes",
     "read_at",
     "reset_peak_resident",
@@ -77,6 +78,16 @@ def reset_peak_resident() -> None:
     """Begin anew to watch the resident memory, where the system can do that (Linux)."""
     with suppress(OSError):
         (_PROCESS / "clear_refs").write_text("5")
+
+
+def open_files_limit() -> tuple[int, int] | None:
+    """Return how many files this process may have open, now and at the most; None for no limit."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else (limit, most)
 
 
 def read_at(descriptor: int, target: Buffer, offset: int) -> int:

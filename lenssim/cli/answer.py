@@ -99,7 +99,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too.",
+            help=".npy, .npz, .fits, .h5 files, folders of them, data sets, URLs.",
         ),
     ],
     others: With = None,
@@ -124,21 +124,13 @@ def predict(
 
     from lenssim.learn.evaluation.prediction import predict as ask
     from lenssim.learn.runs.run import open_runs
+    from lenssim.notes import note
 
     trained, *more = open_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    predictions = list(
-        ask(
-            trained,
-            files,
-            others=more,
-            tta=tta,
-            device=device,
-            extension=extension,
-            report=problems.append,
-        )
-    )
+    options = {"others": more, "tta": tta, "device": device, "extension": extension}
+    predictions = list(ask(trained, files, **options, note=note, report=problems.append))
     if json:
         answers = [p.document() for p in predictions]
         errors = [problem.document() for problem in problems]

@@ -18,10 +18,12 @@ def models(
     ] = None,
 ) -> None:
     """List the presets, or print one as YAML to copy and change."""
+    from lenssim.names import printable
     from lenssim.simulate.preset import load_preset, preset_text, presets
 
     if name is not None:
-        print(preset_text(name), end="")
+        for line in preset_text(name).splitlines():
+            print(printable(line))
         return
     for each in presets():
         preset = load_preset(each)

@@ -226,9 +226,8 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
         if mass is not None:
             radius = columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
             with columns.naming_samples():
-                PARAMETERS["theta_E"].bounds.check(
-                    f"the Einstein radius of {component.prefix}mass", radius
-                )
+                name = f"{component.prefix}theta_E, from {component.prefix}mass,"
+                PARAMETERS["theta_E"].bounds.check(name, radius)
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:

@@ -80,12 +80,12 @@ class Preset(BaseModel):
     z_source: Value
     z_source_convention: Value | None = None
     masses: MassConvention = MassConvention()
-    lens: tuple[ComponentChoice, ...] = Field(min_length=1)
-    lens_light: tuple[ComponentChoice, ...] = ()
-    source: tuple[ComponentChoice, ...] = Field(min_length=1)
+    lens: tuple[ComponentChoice, ...] = Field(min_length=1, max_length=64)
+    lens_light: tuple[ComponentChoice, ...] = Field(default=(), max_length=64)
+    source: tuple[ComponentChoice, ...] = Field(min_length=1, max_length=64)
     galaxies: Galaxies | None = None
     placement: Placement | None = None
-    classes: dict[str, DarkMatter] = Field(min_length=1)
+    classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
 
     @field_validator("classes")
     @classmethod

@@ -22,13 +22,13 @@ RECIPE = """
 title: two at a time
 generate:
   data: {model: III, n: 512, noise: none}
-settings: {epochs: 1, batch_size: 64, net: cnn}
+settings: {epochs: 1, batch_size: 32, net: cnn}
 train:
   all: {data: data, seed: [0, 1]}
 """
-GENERATE = "generate --model III --n 192 --out data"
-TRAIN = "train classify --net cnn --batch-size 64 --epochs 1"
-LIVE = f"{TRAIN} --live III --live-n 512 --workers 2 --out live"
+GENERATE = "generate --model III --n 512 --noise none --out data"
+TRAIN = "train classify --net cnn --batch-size 32 --epochs 1"
+LIVE = f"{TRAIN} --live III --live-n 192 --workers 2 --out live"
 
 
 @pytest.fixture

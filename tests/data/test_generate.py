@@ -314,10 +314,15 @@ def test_the_audit_is_recorded_and_fails_loudly(tmp_path, monkeypatch):
     assert read_manifest(tmp_path / "E").audit is None
     monkeypatch.setitem(TOLERANCE, "float32", 1e-9)
     with pytest.raises(
-        IncompleteError, match="audit failed: an image differs from lenstronomy's"
+        ConfigError, match=r"sample 0: single precision is off by .*--precision float64"
     ):
         make(tmp_path / "F", 3)
     assert not list((tmp_path / "F/shards").iterdir())
+    monkeypatch.setitem(TOLERANCE, "float64", 1e-20)
+    with pytest.raises(
+        IncompleteError, match="audit failed: an image differs from lenstronomy's"
+    ):
+        make(tmp_path / "G", 3, precision="float64")
 
 
 def test_engines_make_the_same_data_to_their_precision(tmp_path):

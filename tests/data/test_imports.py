@@ -8,8 +8,7 @@ import pytest
 from astropy.io import fits
 
 from lenssim.data.exchange.deeplense import import_deeplense, import_pairs
-from lenssim.data.exchange.export import export_fits, export_webdataset
-from lenssim.data.exchange.image_writing import export_npy
+from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
 from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.dataset_card import card_text

@@ -128,7 +128,7 @@ def test_fixed_parameters_carry_their_consequences():
     [
         ({"thetaE": 1.0}, "did you mean 'theta_E'"),
         ({"theta_E": float("nan")}, "must be a finite number"),
-        ({"theta_E": -1.0}, r"^theta_E must lie in \[0, 1000\] arcsec, got -1"),
+        ({"theta_E": -1.0}, r"^theta_E, from mass, must lie in \[0, 1000\] arcsec, got -1"),
         ({"mass": -1.0}, r"mass must lie in \[1, 1e\+17\] Msun"),
         ({"e1": 0.9, "e2": 0.9}, "the axis ratio of e1, e2 must lie in"),
         ({"z_source": 0.4}, "behind z_lens"),

@@ -1,7 +1,6 @@
 """What a run needs of the machine around it: checks that `lenssim doctor` shows and that every run begins with."""
 
 import os
-import resource
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lenssim import cache, machine
+from lenssim.data.generation.runners import fitting_workers
 from lenssim.errors import SurroundingsError
 from lenssim.folders import free_bytes, reason, refusal
 from lenssim.simulate.engines.batched.settings import compiler
@@ -20,7 +20,7 @@ OK = "ok"
 WARN = "warn"  # it works, but slower or not to the end of everything
 FAIL = "fail"  # it stops a run
 
-_WORKER_BYTES = 900 << 20  # of a worker, most of it pages that the workers share
+_LEAST_BYTES = 900 << 20  # of a run without workers
 _FILES = 64  # descriptors of the process that leads, without workers
 _FILES_A_WORKER = 12
 _SHARED_BYTES = 64 << 20
@@ -166,19 +166,15 @@ def _compile_fault(path: str) -> str:
 
 
 def _memory(workers: int) -> Finding:
-    there = machine.available_memory()
-    wanted = max(1, workers) * _WORKER_BYTES
-    text = f"{there / 2**30:.1f} GiB, enough for {max(0, there // _WORKER_BYTES)} workers"
-    if there < _WORKER_BYTES:
+    available = machine.available_memory()
+    fitting = fitting_workers()
+    text = f"{available / 2**30:.1f} GiB, enough for {fitting} workers"
+    if available < _LEAST_BYTES:
+        text = f"only {available / 2**30:.1f} GiB"
+        return Finding("memory", FAIL, text, "ask for more memory: a run takes 0.9 GiB")
+    if fitting < workers:
         return Finding(
-            "memory", FAIL, text, "one worker takes 0.9 GiB: ask for more memory"
-        )
-    if there < wanted:
-        return Finding(
-            "memory",
-            WARN,
-            f"{text}; {workers} are wanted",
-            f"--workers {there // _WORKER_BYTES}",
+            "memory", WARN, f"{text}; {workers} are wanted", f"--workers {fitting}"
         )
     return Finding("memory", OK, text)
 
@@ -201,9 +197,10 @@ def _loopback(workers: int) -> Finding:
 
 
 def _open_files(workers: int) -> Finding:
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
+    limits = machine.open_files_limit()
+    if limits is None:
         return Finding("open files", OK, "no limit")
+    limit, most = limits
     needed = _FILES + _FILES_A_WORKER * workers
     if limit < needed:
         fitting = max(0, (limit - _FILES) // _FILES_A_WORKER)

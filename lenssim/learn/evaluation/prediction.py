@@ -11,7 +11,6 @@ from lenssim.learn.inputs.image_files import read_pictures
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
-from lenssim.notes import note as print_note
 
 __all__ = ["Prediction", "predict"]
 
@@ -47,8 +46,8 @@ def predict(
     tta: bool = False,
     device: str = "auto",
     extension: str | None = None,
+    note: Callable[[str], None] = lambda message: None,
     report: Report = raise_problem,
-    note: Callable[[str], None] = print_note,
 ) -> Iterator[Prediction]:
     """Answer for every image of some files with the run's best weights.
 
@@ -58,8 +57,8 @@ def predict(
         others: The answer is the mean of theirs and the run's.
         tta: Each image is shown in all symmetries of the training.
         device: Where the networks are computed.
-        extension: Name or number of the image in FITS files that hold several.
-        note: Called with how a file was read that could be read in several ways.
+        extension: Name or number of the FITS extension, or name of the array in a .npz archive, that is meant.
+        note: Called with a remark on a file that could be read in several ways.
         report: Called with each file or image that cannot be used. By default its error is raised.
 
     Raises:

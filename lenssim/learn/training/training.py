@@ -15,7 +15,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lenssim.cache import private_compilers
 from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.runners import fitting_workers
 from lenssim.data.generation.surroundings import require
@@ -57,6 +56,7 @@ from lenssim.learn.training.callbacks import (
 )
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
+from lenssim.simulate.engines.batched.inductor import private_inductor
 
 __all__ = ["train"]
 
@@ -172,7 +172,7 @@ def train(
             [*own, Checkpoints(run, config.checkpoint_steps, interrupts)],
         )
         if config.compile:
-            private_compilers()
+            private_inductor()
             model.net.compile()
         reset_peak_memory(device)
         workers = _loaders(config)

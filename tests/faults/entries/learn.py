@@ -112,6 +112,7 @@ lenssim predict run image_1.npy
 """,
         says=r"novelty\.json is not the file that this training wrote",
         needs_run=True,
+        seconds=400,
     ),
     Entry(
         name="R2-evaluate",
@@ -120,13 +121,13 @@ lenssim predict run image_1.npy
 cp -r $DATA data
 python - <<'END'
 import h5py
-with h5py.File("data/shards/000000.h5", "r+") as file:
+with h5py.File("data/shards/000003.h5", "r+") as file:
     file["images"][:] = 0
 END
 lenssim evaluate $RUN --data data
 """,
         code=3,
-        says=r"000000\.h5: dataset images does not hold what was written",
+        says=r"000003\.h5: dataset images does not hold what was written",
         needs_run=True,
     ),
     Entry(

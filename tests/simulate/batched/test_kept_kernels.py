@@ -2,14 +2,18 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch._inductor import codecache
+from torch._inductor.runtime import cache_dir_utils
 
 from lenssim import cache, notes
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.simulate.engines.batched import kernels
+from lenssim.simulate.engines.batched.inductor import private_inductor
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -35,7 +39,8 @@ def said(monkeypatch, tmp_path):
         "_compile",
         lambda module, example, dynamic, target, config: target.write_text("ours"),
     )
-    monkeypatch.setattr(kernels, "_load", loaded)
+    monkeypatch.setattr(kernels, "load_package", loaded)
+    monkeypatch.setattr(kernels, "private_inductor", cache.private_compilers)
     for name in ("TORCHINDUCTOR_CACHE_DIR", notes.RUN_FOLDER):
         monkeypatch.setenv(name, "")  # whatever the code puts there goes with the test
         monkeypatch.delenv(name)
@@ -251,3 +256,27 @@ def test_what_torch_and_others_compile_is_kept_privately(said, tmp_path, monkeyp
     )
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "cache" / "numba")
     assert stat.S_IMODE((tmp_path / "cache" / "torchinductor").stat().st_mode) == 0o700
+
+
+def test_no_cache_of_torch_is_where_others_can_take_its_name(said, tmp_path):
+    before = {
+        name: vars(module).get("default_cache_dir")
+        for name, module in sys.modules.items()
+        if "torch." in name
+    }
+    headers = codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR
+    try:
+        private_inductor()
+        ours = str(tmp_path / "cache" / "torchinductor")
+        assert (
+            cache_dir_utils.default_cache_dir()
+            == codecache.default_cache_dir()
+            == cache_dir_utils.cache_dir()
+            == ours
+        )
+        assert codecache._HEADER_DIR.startswith(ours)
+    finally:
+        codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR = headers
+        for name, function in before.items():
+            if function is not None:
+                sys.modules[name].default_cache_dir = function

@@ -26,7 +26,6 @@ from lenssim.cache import (
     cache_fault,
     cache_folder,
     cache_root,
-    private_compilers,
     run_folder,
     scratch_folder,
     temporary_folder,
@@ -34,6 +33,7 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
+from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
@@ -84,7 +84,7 @@ def kernel(
     if not compiled:
         return module
     if example[0].device.type != "cpu":
-        private_compilers()
+        private_inductor()
         return torch.compile(module, fullgraph=True, dynamic=True)
     if compiler() is None:
         raise ConfigError(
@@ -168,7 +168,7 @@ def _locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def _workshop() -> Iterator[Path]:
     """A private folder to compile in, gone afterwards."""
-    private_compilers()
+    private_inductor()
     try:
         with scratch_folder() as folder:
             yield folder

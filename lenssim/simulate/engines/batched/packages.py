@@ -1,6 +1,8 @@
 """Packages of compiled kernels: how torch's archives become functions, without a copy for every process."""
 
+import os
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -9,8 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from lenssim.folders import danger
 
 __all__ = ["forget_package", "load_package"]
 
@@ -58,8 +58,8 @@ def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
 def _unpacked(path: Path) -> Path | None:
     """Return the folder beside an archive with what is in it, made now if need be; None if it cannot be."""
     folder = path.with_suffix("")
-    if folder.is_dir():
-        return None if folder.is_symlink() or danger(folder, path.parent) else folder
+    if folder.exists():
+        return folder if _is_private(folder) else None
     try:
         fresh = Path(tempfile.mkdtemp(dir=path.parent))
     except OSError:
@@ -70,4 +70,17 @@ def _unpacked(path: Path) -> Path | None:
         fresh.rename(folder)
     except (OSError, zipfile.BadZipFile):
         shutil.rmtree(fresh, ignore_errors=True)
-    return folder if folder.is_dir() else None  # of two processes the first one's stays
+    return folder if _is_private(folder) else None  # of two processes the first one's stays
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is this user's, and nobody else could have put programs into it."""
+    try:
+        facts = folder.lstat()
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(facts.st_mode)
+        and facts.st_uid == os.geteuid()
+        and not facts.st_mode & 0o022
+    )
