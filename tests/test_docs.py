@@ -14,8 +14,9 @@ from lenssim.simulate.preset import load_preset
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"<!-- run -->\n```(\w*)\n(.*?)```", re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.\w+)\)")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.\w+)?(?:#([^)\s]+))?\)")
+ANCHOR = re.compile(r"^#+ (.*)$|<a id=\"([^\"]+)\">", re.MULTILINE)
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 RUNNABLE = [
     (path, *match.groups())
     for path in DOCUMENTS
@@ -64,10 +65,34 @@ def test_code_in_documents_runs(reader, lenssim, monkeypatch, path, language, co
     assert done.stdout
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page: its headings as GitHub names them, and those written out."""
+    names = set()
+    for heading, identifier in ANCHOR.findall(path.read_text()):
+        names.add(identifier or re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+    return names
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(path):
-    for target in LINK.findall(path.read_text()):
-        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+    for target, anchor in LINK.findall(path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), f"{path.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(page), f"{path.name} links to {target}#{anchor}"
+
+
+OLD_SECTIONS = {  # readers have links to these sections of the old page of benchmarks
+    "learning-the-quickstart",
+    "learning-from-what-a-fit-leaves",
+    "learning-model-iii-at-its-published-size-by-muon",
+    "measuring-lenses-of-all-sizes",
+    "leak-audits",
+}
+
+
+def test_old_links_to_the_benchmarks_still_work():
+    assert anchors(ROOT / "docs" / "benchmarks.md") >= OLD_SECTIONS
 
 
 def test_there_is_something_to_run():
