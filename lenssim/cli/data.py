@@ -256,7 +256,7 @@ def pairs(
 ) -> None:
     """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.exchange.deeplense import import_pairs
+    from lenssim.data.exchange.pairs import import_pairs
 
     with samples_bar("importing") as report:
         manifest = import_pairs(
