@@ -194,13 +194,13 @@ class _Builder:
 
     def _mapping(self, node: MappingNode) -> dict[str, Any]:
         merged: dict[str, Any] = {}
-        own: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, child in node.value:
             if key.tag == _PLAIN and key.value == "<<":
                 merged = self._merged(child)
             else:
-                own[key.value] = self.value(child)
-        return merged | own
+                values[key.value] = self.value(child)
+        return merged | values
 
     def _merged(self, node: Node) -> dict[str, Any]:
         """All keys of the mapping, or list of mappings, that a key `<<` names; the first one wins."""

@@ -98,8 +98,8 @@ def checked_items(
         raise DataError(
             f"{printable(str(source))}: none of its images can be used; there is nothing to import"
         )
-    wanted = _one_shape(usable, shapes, tally)
-    rows = [row for row, shape in enumerate(shapes) if shape == wanted]
+    common_shape = _one_shape(usable, shapes, tally)
+    rows = [row for row, shape in enumerate(shapes) if shape == common_shape]
     return [usable[row] for row in rows], hashlib.sha256(
         b"".join(digests[row] for row in rows)
     ).hexdigest()
@@ -120,10 +120,10 @@ def _check_label(
     if image.label is None:
         return
     path = printable(str(item.paths[0]))
-    label, first = labels.setdefault(item.label, (image.label, path))
+    label, labelled_path = labels.setdefault(item.label, (image.label, path))
     if label != image.label:
         raise DataError(
-            f"{path}: its label is {image.label}, but {first} of the same class has the label {label}"
+            f"{path}: its label is {image.label}, but {labelled_path} of the same class has the label {label}"
         )
 
 
@@ -132,21 +132,21 @@ def _one_shape(
 ) -> tuple[tuple[int, ...], ...]:
     """The shape of the images; with --skip-bad that of most of them."""
     counts = Counter(shapes)
-    wanted = shapes[0]
+    common_shape = shapes[0]
     if tally.skip_bad:
-        wanted = counts.most_common(1)[0][0]
+        common_shape = counts.most_common(1)[0][0]
     for item, shape in zip(items, shapes, strict=True):
-        if shape == wanted:
+        if shape == common_shape:
             continue
-        first = items[shapes.index(wanted)]
+        example = items[shapes.index(common_shape)]
         problem = (
-            f"{printable(str(item.paths[0]))}: its shape is {_sizes(shape)}, but {printable(str(first.paths[0]))} has "
-            f"{_sizes(wanted)}; a data set holds one stamp size: import them apart"
+            f"{printable(str(item.paths[0]))}: its shape is {_sizes(shape)}, but "
+            f"{printable(str(example.paths[0]))} has {_sizes(common_shape)}; a data set holds one stamp size: import them apart"
         )
         if not tally.skip_bad:
             raise ConfigError(problem)
         tally.leave_out(problem, "files of another size")
-    return wanted
+    return common_shape
 
 
 def _sizes(shapes: tuple[tuple[int, ...], ...]) -> str:

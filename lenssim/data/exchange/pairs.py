@@ -69,14 +69,14 @@ def import_pairs(
             f"the images and their truth are in one folder, {printable(str(homes[0]))}"
         )
     names = [{path.name: path for path in files_in(home, tally)} for home in homes]
-    for home, mine, other in ((homes[0], *names), (homes[1], *reversed(names))):
-        alone = sorted(set(mine) - set(other))
-        if alone:
+    for home, files, partners in zip(homes, names, reversed(names), strict=True):
+        unpaired = sorted(set(files) - set(partners))
+        if unpaired:
             tally.leave_out(
-                f"{printable(str(home))} holds {len(alone)} files without a partner of the same name, "
-                f"the first {printable(alone[0])}",
+                f"{printable(str(home))} holds {len(unpaired)} files without a partner of the same name, "
+                f"the first {printable(unpaired[0])}",
                 "files without a partner",
-                len(alone),
+                len(unpaired),
             )
     common = sorted(set(names[0]) & set(names[1]))
     every = [

@@ -112,11 +112,11 @@ class Queue(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """Arguments of the class in dask-jobqueue."""
         _, queue, account, walltime = _SYSTEMS[self.system]
-        hours, rest = divmod(
+        hours, remaining_seconds = divmod(
             self.seconds, 3600
         )  # not every queue counts days, and LSF counts no seconds
-        clock = f"{hours:02d}:{rest // 60:02d}" + (
-            "" if self.system == "lsf" else f":{rest % 60:02d}"
+        clock = f"{hours:02d}:{remaining_seconds // 60:02d}" + (
+            "" if self.system == "lsf" else f":{remaining_seconds % 60:02d}"
         )
         named = {queue: self.queue, account: self.account, walltime: clock}
         if self.system == "htcondor":
@@ -153,9 +153,9 @@ def _exports() -> Iterator[str]:
     """Yield shell lines for what workers must be set to: they do not read this process's configuration of dask."""
     for name, value in ONE_THREAD.items():
         yield f"export {name}={value}"
-    for name, value in SCHEDULING.items():
-        if name.startswith("distributed.worker."):
-            yield f"export DASK_{name.upper().replace('.', '__')}={value}"
+    for key, setting in SCHEDULING.items():
+        if key.startswith("distributed.worker."):
+            yield f"export DASK_{key.upper().replace('.', '__')}={setting}"
 
 
 def read_queue(path: Path) -> Queue:
