@@ -88,7 +88,7 @@ def temporary_folder() -> Path:
         SurroundingsError: No folder takes temporary files.
     """
     named = [os.environ[name] for name in ("TMPDIR", "TMP", "TEMP") if os.environ.get(name)]
-    faults = []
+    faults: list[str] = []
     for text in [*named, "/tmp", "/var/tmp"]:
         fault = temporary_fault(Path(text))
         if not fault:

@@ -54,8 +54,19 @@ class IncompleteError(LenssimError):
 def unknown(
     what: str, name: str, known: Iterable[str], error: type[LenssimError] = ConfigError
 ) -> LenssimError:
-    """An error for a `name` that is not among the `known` ones, with the nearest of them as a suggestion."""
-    known = sorted(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    """Return an error for a name that is not known, with the nearest known one as a suggestion.
+
+    Args:
+        what: What the name is of, such as "preset".
+        name: The name that was given.
+        known: The names that there are.
+        error: The class of the error.
+
+    Example:
+        >>> print(unknown("net", "cmn", ["cnn", "vit"]))
+        unknown net 'cmn': did you mean 'cnn'? known are cnn, vit
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return error(f"unknown {what} {name!r}: {hint}known are {', '.join(known) or 'none'}")
+    return error(f"unknown {what} {name!r}: {hint}known are {', '.join(names) or 'none'}")

@@ -78,11 +78,11 @@ def danger(path: Path, top: Path | None = None) -> str:
     """
     try:
         real = path.resolve(strict=True)
-        last = real if top is None else top.resolve(strict=True)
+        top_folder = real if top is None else top.resolve(strict=True)
         if problem := _change(real, real.lstat(), sticky=False):
             return problem
         for folder in real.parents:
-            if folder != last and last not in folder.parents:
+            if folder != top_folder and top_folder not in folder.parents:
                 break
             if problem := _change(folder, folder.lstat(), sticky=True):
                 return problem

@@ -86,8 +86,8 @@ def open_files_limit() -> tuple[int, int] | None:
         import resource
     except ImportError:
         return None
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if limit == resource.RLIM_INFINITY else (limit, most)
+    limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else (limit, hard_limit)
 
 
 def read_at(descriptor: int, target: Buffer, offset: int) -> int:

@@ -23,7 +23,9 @@ __all__ = ["scratch_folder", "temporary_files"]
 
 _NAME = "lenssim-"
 _LOCK = ".lock"
-_LAST = -200  # of multiprocessing's duties at the end: its own folder in here goes before
+_EXIT_PRIORITY = (
+    -200
+)  # of multiprocessing's duties at the end: its own folder in here goes before
 _LONGEST = 71  # characters: below it lie sockets, whose whole path may have 103
 
 
@@ -84,7 +86,7 @@ def _scratch_of(process: int) -> Path:
     except OSError:
         parent = Path(tempfile.gettempdir())
         folder, lock = _begin(parent)
-    Finalize(None, _end, (process, folder, lock), exitpriority=_LAST)
+    Finalize(None, _end, (process, folder, lock), exitpriority=_EXIT_PRIORITY)
     _sweep(parent)
     return folder
 

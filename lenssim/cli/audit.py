@@ -69,7 +69,7 @@ def audit(
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"--out takes a .json file, got {out}")
     dataset = ShardDataset(data)
-    document, found = judge(
+    document, leaks = judge(
         dataset, limit, None if judged_by is None else ShardDataset(judged_by)
     )
     if out is None and isinstance(dataset.place, Folder):
@@ -89,7 +89,7 @@ def audit(
             f"[{leak.low:.3f}, {leak.high:.3f}]",
             _mark(leak),
         ]
-        for leak in found
+        for leak in leaks
     ]
     print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])
     if out is not None:

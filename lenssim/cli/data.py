@@ -56,13 +56,17 @@ def info(folder: Folder, json: Json = False) -> None:
     records: list[ShardRecord]
     if is_url(folder):  # whole, or refused; its shards are not looked at
         place = complete(folder)
-        here, manifest = place.folder, place.manifest
-        plan, records = read_plan(here), list(manifest.shards)
+        local_folder = place.folder
+        manifest = place.manifest
+        plan = read_plan(local_folder)
+        records = list(manifest.shards)
     else:
-        here = Path(folder)
-        plan = read_plan(here)
-        manifest = read_manifest(here) if (here / MANIFEST).exists() else None
-        records = list(read_records(here, plan).values())
+        local_folder = Path(folder)
+        plan = read_plan(local_folder)
+        manifest = (
+            read_manifest(local_folder) if (local_folder / MANIFEST).exists() else None
+        )
+        records = list(read_records(local_folder, plan).values())
     config = plan.config
     facts: dict[str, Any] = {
         "folder": str(folder),
@@ -82,7 +86,9 @@ def info(folder: Folder, json: Json = False) -> None:
         "versions": config.get("versions", {}),
         "config_hash": plan.config_hash,
         "fingerprint": manifest.fingerprint if manifest else None,
-        "leak_audit": known_verdict(here, manifest.fingerprint) if manifest else None,
+        "leak_audit": known_verdict(local_folder, manifest.fingerprint)
+        if manifest
+        else None,
     }
     if json:
         print(dumps(facts))
@@ -139,9 +145,9 @@ def verify(
 
         numbers, report.problems = make_again(folder, resimulate, galaxies=galaxies)
         report.resimulated = len(numbers)
-    whole = not report.problems and not report.incomplete
+    intact = not report.problems and not report.incomplete
     if json:
-        print(dumps({"ok": whole, **asdict(report)}))
+        print(dumps({"ok": intact, **asdict(report)}))
     else:
         for problem in report.problems:
             print(printable(problem))
@@ -151,8 +157,8 @@ def verify(
         raise VerificationError("; ".join([f"{folder}: {count}", *advice]))
     depth = "present, sizes right" if fast else "every hash right"
     if report.incomplete:
-        there = f"what is there is whole ({report.shards} shards: {depth})"
-        raise IncompleteError(f"{folder} is incomplete: {report.incomplete}; {there}")
+        state = f"what is there is whole ({report.shards} shards: {depth})"
+        raise IncompleteError(f"{folder} is incomplete: {report.incomplete}; {state}")
     if json:
         return
     if report.resimulated:
@@ -256,7 +262,7 @@ def pairs(
 ) -> None:
     """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.exchange.deeplense import import_pairs
+    from lenssim.data.exchange.pairs import import_pairs
 
     with samples_bar("importing") as report:
         manifest = import_pairs(

@@ -25,9 +25,9 @@ def models(
         for line in preset_text(name).splitlines():
             print(printable(line))
         return
-    for each in presets():
-        preset = load_preset(each)
-        print(f"{each:<16} {preset.summary}: {', '.join(preset.class_names)}")
+    for preset_name in presets():
+        preset = load_preset(preset_name)
+        print(f"{preset_name:<16} {preset.summary}: {', '.join(preset.class_names)}")
     print(
         "\nnext: lenssim models III, or lenssim generate --model III --n 3000 --out data/III"
     )

@@ -75,7 +75,7 @@ def population(
             f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}"
         )
     problems: list[Problem] = []
-    found = populations(
+    document = populations(
         open_run(run),
         files,
         Question(tuple(sizes), calibration, scatter),
@@ -85,31 +85,32 @@ def population(
         report=problems.append,
     )
     if json:
-        print(dumps(found))
+        print(dumps(document))
     else:
-        _print_populations(found)
-    raise_problems(problems, answered=found["images"])
+        _print_populations(document)
+    raise_problems(problems, answered=document["images"])
 
 
 def _print_populations(found: dict[str, Any]) -> None:
     """Coverage by number of images, or what a single population shares."""
     for size, scores in found.get("coverage", {}).items():
-        for name, own in scores.items():
+        for name, score in scores.items():
             if name != "populations":
-                known = (
-                    f", of the prior {own['sigma_of_the_prior']:.3g}"
-                    if "sigma_of_the_prior" in own
-                    else ""
+                prior_text = ""
+                if "sigma_of_the_prior" in score:
+                    prior_text = f", of the prior {score['sigma_of_the_prior']:.3g}"
+                coverage = ", ".join(
+                    f"{score[f'within_{k}']['value']:.0%}" for k in (1, 2, 3)
                 )
-                within = ", ".join(f"{own[f'within_{k}']['value']:.0%}" for k in (1, 2, 3))
                 print(
-                    f"{size} images, {name}: rms error {own['rmse']:.3g}, mean sigma {own['sigma']:.3g}{known}; "
-                    f"within 1, 2, 3 sigma {within}"
+                    f"{size} images, {name}: rms error {score['rmse']:.3g}, "
+                    f"mean sigma {score['sigma']:.3g}{prior_text}; "
+                    f"within 1, 2, 3 sigma {coverage}"
                 )
     if "coverage" not in found:
         (only,) = found["populations"]
-        for name, own in only.items():
-            if isinstance(own, dict):
-                print(f"{name}: {own['mean']:.4g} +- {own['sigma']:.2g}")
+        for name, score in only.items():
+            if isinstance(score, dict):
+                print(f"{name}: {score['mean']:.4g} +- {score['sigma']:.2g}")
     print(f"{found['images']} images; figures and all numbers are in {found['folder']}")
     print(f"next: look at {quoted(Path(found['folder']) / 'corner.png')}")

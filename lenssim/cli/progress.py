@@ -62,16 +62,17 @@ def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
 
 
 def _lines(verb: str) -> "Callable[[Progress], None]":
-    rate, last = _rate(), time.monotonic()
+    rate = _rate()
+    last_time = time.monotonic()
 
     def report(progress: "Progress") -> None:
-        nonlocal last
+        nonlocal last_time
         text = rate(progress) + _trouble(progress)
         if (
-            time.monotonic() - last >= _SECONDS_BETWEEN_LINES
+            time.monotonic() - last_time >= _SECONDS_BETWEEN_LINES
             and progress.done < progress.total
         ):
-            last = time.monotonic()
+            last_time = time.monotonic()
             workers = f", {len(progress.workers)} workers" if progress.workers else ""
             print(
                 f"{verb} {progress.done} of {progress.total} {text}{workers}",
@@ -91,22 +92,26 @@ def _trouble(progress: "Progress") -> str:
 def _workers(workers: dict[str, str]) -> list[str]:
     """A line for each worker, the last for those there is no room for."""
     lines = [f"  {address}: {state}" for address, state in workers.items()]
-    rest = len(lines) - _MOST_WORKERS
-    return lines if rest <= 0 else [*lines[:_MOST_WORKERS], f"  and {rest} more workers"]
+    unnamed = len(lines) - _MOST_WORKERS
+    return (
+        lines if unnamed <= 0 else [*lines[:_MOST_WORKERS], f"  and {unnamed} more workers"]
+    )
 
 
 def _rate() -> "Callable[[Progress], str]":
     """Text of rate and time left, measured from the first result on: what starting took is not a rate."""
-    first: tuple[int, float] | None = None
+    first_result: tuple[int, float] | None = None
 
     def text(progress: "Progress") -> str:
-        nonlocal first
-        if first is None and progress.done > progress.resumed:
-            first = progress.done, time.monotonic()
-        if first is None or progress.done == first[0]:
+        nonlocal first_result
+        if first_result is None and progress.done > progress.resumed:
+            first_result = progress.done, time.monotonic()
+        if first_result is None or progress.done == first_result[0]:
             return "starting"
-        rate = (progress.done - first[0]) / max(time.monotonic() - first[1], 1e-9)
-        left = (progress.total - progress.done - progress.failed) / rate
-        return f"{rate:,.0f} img/s, {int(left // 60)}:{int(left % 60):02d} left"
+        rate = (progress.done - first_result[0]) / max(
+            time.monotonic() - first_result[1], 1e-9
+        )
+        seconds_left = (progress.total - progress.done - progress.failed) / rate
+        return f"{rate:,.0f} img/s, {int(seconds_left // 60)}:{int(seconds_left % 60):02d} left"
 
     return text

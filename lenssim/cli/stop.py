@@ -19,11 +19,11 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     """
     from lenssim.errors import IncompleteError
 
-    came: list[int] = []
+    signals: list[int] = []
 
     def handle(number: int, frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
+        signals.append(number)
+        if len(signals) > 1:
             print(
                 "lenssim: stopped at once; repeat the command to continue", file=sys.stderr
             )
@@ -37,12 +37,12 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(signals)
     except IncompleteError as error:
-        if not came:
+        if not signals:
             raise
         print(f"lenssim: {error}", file=sys.stderr)
-        raise SystemExit(128 + came[0]) from None
+        raise SystemExit(128 + signals[0]) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -54,9 +54,11 @@ def resumable(command: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        code, how = 130, "interrupted"
+        code = 130
+        how = "interrupted"
     except SystemExit as end:
-        code, how = int(end.code or 0), "terminated"
+        code = int(end.code or 0)
+        how = "terminated"
     else:
         return
     print(f"lenssim: {how}; go on with: {command}", file=sys.stderr)

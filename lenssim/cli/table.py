@@ -3,6 +3,7 @@
 import random
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from lenssim.names import printable
 
@@ -31,7 +32,9 @@ def print_table(
     table = Table(box=None, pad_edge=False, show_header=any(head), header_style="")
     numbers = set(right)
     for name in head:
-        justify = "right" if name in numbers else "left"
+        justify: Literal["left", "right"] = "left"
+        if name in numbers:
+            justify = "right"
         table.add_column(Text(_shown(name)), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(cell)) for cell in row))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitsImage", "open_fits", "read_fits", "read_fits_images"]
 
+_MAX_LISTED = 30  # images of a file that a message names
 _GZIP = b"\x1f\x8b"
 _FITS = b"SIMPLE"
 _SCIENCE = "SCI"  # the unit that is the image, in files with several
@@ -77,7 +78,8 @@ def open_fits(path: Path) -> "Iterator[HDUList]":
 
 def _unpacked(file: BinaryIO, stored: int) -> tuple[BinaryIO, int]:
     """A stream of the plain FITS file, and its size."""
-    stream, size = file, stored
+    stream = file
+    size = stored
     if file.read(len(_GZIP)) == _GZIP:
         file.seek(0)
         limit = allowed_bytes(stored)
@@ -87,7 +89,8 @@ def _unpacked(file: BinaryIO, stored: int) -> tuple[BinaryIO, int]:
             raise Refused(
                 f"unpacked it has more than the {limit:,} bytes that are read from a file of its size"
             )
-        stream, size = io.BytesIO(data), len(data)
+        stream = io.BytesIO(data)
+        size = len(data)
     stream.seek(0)
     if stream.read(len(_FITS)) != _FITS:
         raise Refused("it cannot be read as FITS: it does not begin with SIMPLE")
@@ -173,11 +176,11 @@ def _choice(names: dict[int, str], extension: str | None) -> int:
     if not names:
         raise Refused("it holds no image: neither its primary nor another unit has one")
     if extension is not None:
-        wanted = extension.strip().upper()
+        chosen = extension.strip().upper()
         matching = [
             number
             for number, name in names.items()
-            if wanted in (name.upper(), str(number))
+            if chosen in (name.upper(), str(number))
         ]
         if len(matching) == 1:
             return matching[0]
@@ -193,11 +196,14 @@ def _choice(names: dict[int, str], extension: str | None) -> int:
 
 
 def _listed(names: dict[int, str]) -> str:
-    shown = [
-        f"{number} ({name})" if name != str(number) else name
-        for number, name in names.items()
-    ]
-    return ", ".join(shown[:30]) + (", ..." if len(shown) > 30 else "")
+    labels = [_label(number, name) for number, name in names.items()]
+    if len(labels) > _MAX_LISTED:
+        labels = [*labels[:_MAX_LISTED], "..."]
+    return ", ".join(labels)
+
+
+def _label(number: int, name: str) -> str:
+    return name if name == str(number) else f"{number} ({name})"
 
 
 def _numbers(data: object, number: int) -> np.ndarray:

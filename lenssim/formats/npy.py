@@ -4,7 +4,7 @@ import io
 import math
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def load_npy(path: Path) -> Any:
         return read_npy(file, size)
 
 
-def read_npy(file: BinaryIO, size: int, limit: int | None = None) -> Any:
+def read_npy(file: IO[bytes], size: int, limit: int | None = None) -> Any:
     """Return what the .npy format holds in `size` bytes from the place of `file` on; see `load_npy`.
 
     Args:
@@ -50,28 +50,28 @@ def read_npy(file: BinaryIO, size: int, limit: int | None = None) -> Any:
     header = io.BytesIO(head)
     shape, fortran, dtype = _header(header)
     body = head[header.tell() :]
-    left = size - header.tell()
+    trailing = size - header.tell()
     if dtype.hasobject:
-        if left > _LARGEST_PICKLE:
+        if trailing > _LARGEST_PICKLE:
             raise Refused(
-                f"its pickle of {left:,} bytes is longer than the {_LARGEST_PICKLE:,} that are read"
+                f"its pickle of {trailing:,} bytes is longer than the {_LARGEST_PICKLE:,} that are read"
             )
-        return load_pickle(body + file.read(left - len(body)))
+        return load_pickle(body + file.read(trailing - len(body)))
     if dtype.kind not in NUMBERS:
         raise Refused(f"it holds {str(dtype)[:100]}, not numbers")
     if len(shape) > _MOST_AXES or any(side < 0 for side in shape):
         raise Refused(f"its header states the shape {str(shape)[:100]}")
-    wanted = math.prod(shape) * dtype.itemsize
-    if wanted > left:
+    expected_bytes = math.prod(shape) * dtype.itemsize
+    if expected_bytes > trailing:
         raise Refused(
-            f"it is truncated: its header promises {wanted:,} bytes of numbers, {left:,} are there"
+            f"it is truncated: its header promises {expected_bytes:,} bytes of numbers, {trailing:,} are there"
         )
-    if wanted < left:
+    if expected_bytes < trailing:
         raise Refused(
-            f"{left - wanted:,} bytes lie after its array, and would be lost (a second array?)"
+            f"{trailing - expected_bytes:,} bytes lie after its array, and would be lost (a second array?)"
         )
-    check_bytes(wanted) if limit is None else check_bytes(wanted, limit)
-    data = bytearray(wanted)
+    check_bytes(expected_bytes) if limit is None else check_bytes(expected_bytes, limit)
+    data = bytearray(expected_bytes)
     data[: len(body)] = body
     _fill(file, memoryview(data)[len(body) :])
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
@@ -80,16 +80,16 @@ def read_npy(file: BinaryIO, size: int, limit: int | None = None) -> Any:
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        read = np.lib.format.read_array_header_1_0
+        content = np.lib.format.read_array_header_1_0
     elif version in ((2, 0), (3, 0)):
-        read = np.lib.format.read_array_header_2_0
+        content = np.lib.format.read_array_header_2_0
     else:
         raise Refused(
             f"it has version {version[0]}.{version[1]} of the format; known are 1.0, 2.0 and 3.0"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers as Python 2 wrote them
-        return read(file)
+        return content(file)
 
 
 def _fill(file: BinaryIO, view: memoryview) -> None:

@@ -52,11 +52,11 @@ def read_npz(path: Path, name: str | None = None) -> tuple[Any, str]:
             content = read_npy(stream, member.file_size, limit)
             if stream.read(1):  # also checks the sum of the last bytes
                 raise Refused(f"its array {chosen!r} is longer than the archive states")
-        unread = [other for other in members if other != chosen]
-        return (
-            content,
-            f"took {chosen!r}, not {', '.join(map(repr, unread))}" if unread else "",
-        )
+        unread = [repr(name) for name in members if name != chosen]
+        remark = ""
+        if unread:
+            remark = f"took {chosen!r}, not {', '.join(unread)}"
+        return content, remark
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -78,9 +78,9 @@ def _choice(names: list[str], name: str | None) -> str:
         raise Refused(f"it holds no array {name!r}; it holds {', '.join(names) or 'none'}")
     if len(names) == 1:
         return names[0]
-    usual = [image for image in _IMAGE_NAMES if image in names]
-    if usual:
-        return usual[0]
+    usual_names = [image for image in _IMAGE_NAMES if image in names]
+    if usual_names:
+        return usual_names[0]
     raise Refused(
         f"it holds {len(names)} arrays ({', '.join(names[:20])}); choose one by --extension NAME"
     )

@@ -8,7 +8,7 @@ arrays from raw bytes. What a pickle may build is counted, so that a small one c
 import io
 import pickle
 import pickletools
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -108,7 +108,9 @@ class _Unpickler(pickle.Unpickler):
     def _scalar(self, dtype: _Dtype, data: Any) -> Any:
         return np.frombuffer(self.raw(data), dtype.numpy())[0]
 
-    def _from_buffer(self, data: Any, dtype: _Dtype, shape: Any, order: str) -> _Array:
+    def _from_buffer(
+        self, data: Any, dtype: _Dtype, shape: Any, order: Literal["A", "C", "F"]
+    ) -> _Array:
         flat = np.frombuffer(self.raw(data), dtype.numpy())
         return _Array(self, flat.reshape(shape, order=order))
 
@@ -116,6 +118,9 @@ class _Unpickler(pickle.Unpickler):
         if encoding != "latin1":
             raise Refused(f"the pickle asks for the encoding {encoding!r}")
         return self.raw(text)
+
+
+_MEMO_STEPS = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
 def load_pickle(data: bytes) -> Any:
@@ -138,13 +143,13 @@ def _check_steps(data: bytes) -> None:
     for count, (opcode, argument, place) in enumerate(pickletools.genops(data)):
         if count >= _MOST_STEPS:
             raise Refused(f"its pickle takes more than {_MOST_STEPS:,} steps")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= len(
-            data
-        ):
-            raise Refused(
-                f"its pickle has a memo of {argument:,} entries in {len(data):,} bytes"
-            )
-        end = place + 1
+        if opcode.name in _MEMO_STEPS:
+            entry = int(argument or 0)
+            if not 0 <= entry <= len(data):
+                raise Refused(
+                    f"its pickle has a memo of {entry:,} entries in {len(data):,} bytes"
+                )
+        end = int(place or 0) + 1
     if end != len(data):
         raise Refused(f"{len(data) - end:,} bytes lie after its pickle, and would be lost")
 

@@ -19,7 +19,9 @@ from pydantic import (
 )
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.formats.yaml import parse_json, parse_yaml, read_text
+from lenssim.formats.json import parse_json
+from lenssim.formats.texts import read_text
+from lenssim.formats.yaml import parse_yaml
 from lenssim.names import check_name, printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.component_choice import ComponentChoice

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_npy
-from lenssim.data.exchange.image_writing import import_deeplense
 from lenssim.data.exchange.published import read_image, read_stack
 from lenssim.data.format.manifest import read_manifest, shard_name
 from lenssim.data.format.reading import read_samples

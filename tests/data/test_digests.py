@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_npy
-from lenssim.data.exchange.image_writing import import_deeplense
 from lenssim.data.format.digests import shared_images
 from lenssim.data.format.manifest import read_manifest
 from lenssim.data.streaming.dataset import ShardDataset

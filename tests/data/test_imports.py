@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.data.exchange.deeplense import import_deeplense, import_pairs
+from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
+from lenssim.data.exchange.pairs import import_pairs
 from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.dataset_card import card_text

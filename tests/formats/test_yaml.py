@@ -9,13 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenssim.errors import ConfigError
-from lenssim.formats.yaml import (
-    MAX_DEPTH,
-    MAX_YAML_BYTES,
-    parse_json,
-    parse_yaml,
-    read_yaml,
-)
+from lenssim.formats.json import parse_json
+from lenssim.formats.texts import MAX_DEPTH, MAX_YAML_BYTES
+from lenssim.formats.yaml import parse_yaml, read_yaml
 from lenssim.simulate.preset import load_preset, preset_text
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.exchange.image_writing import import_deeplense
+from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError, VerificationError
 from lenssim.learn.evaluation.evaluation import evaluate

@@ -89,10 +89,8 @@ def export_npy(
         for samples in _verified(place, range(len(manifest.shards)), report):
             masses = samples.params.get("log10_m_axion", np.full(len(samples), np.nan))
             for row, image in enumerate(samples.pixels):
-                name, number = (
-                    manifest.classes[samples.labels[row]],
-                    int(samples.index[row]),
-                )
+                name = manifest.classes[samples.labels[row]]
+                number = int(samples.index[row])
                 file = target / name / f"{name}_{number:07d}.npy"
                 write(file, _npy(image[0] if len(image) == 1 else image), durable=False)
                 if np.isfinite(masses[row]):
@@ -129,11 +127,13 @@ def _verified(
 ) -> Iterator[Samples]:
     """The samples of some shards, after a check of every byte against their records."""
     manifest = place.manifest
-    resumed = done = manifest.n - sum(manifest.shards[shard].rows for shard in shards)
+    resumed = samples_done = manifest.n - sum(
+        manifest.shards[shard].rows for shard in shards
+    )
     for shard in shards:
         yield read_verified(place.path(shard), manifest.shards[shard])
-        done += manifest.shards[shard].rows
-        report(Progress(done, manifest.n, resumed))
+        samples_done += manifest.shards[shard].rows
+        report(Progress(samples_done, manifest.n, resumed))
 
 
 @contextmanager
@@ -240,10 +240,8 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
             for name, c in samples.params.items()
         ),
     ]
-    primary, table = (
-        fits.PrimaryHDU(samples.pixels),
-        fits.BinTableHDU.from_columns(columns, name="SAMPLES"),
-    )
+    primary = fits.PrimaryHDU(samples.pixels)
+    table = fits.BinTableHDU.from_columns(columns, name="SAMPLES")
     config = json.loads(samples.attributes.get("config", "{}"))
     side = samples.images.shape[-2:]
     primary.header["EXTNAME"] = "SCI"
@@ -261,8 +259,8 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
         if picture.shape[-2:] == side:
             picture.header.extend(pixel_cards(config, side))
     units = fits.HDUList([primary, table, *truth])
-    for own in units:
-        own.add_checksum(when="")  # no dates: equal data give equal bytes
+    for hdu in units:
+        hdu.add_checksum(when="")  # no dates: equal data give equal bytes
     buffer = io.BytesIO()
     units.writeto(buffer)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Data sets in the published DeepLense layout, and single images."""
+"""Single images as files: .npy, FITS and PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.data.exchange.deeplense import import_deeplense, import_pairs
 from lenssim.data.exchange.fits_headers import ascii_text
 from lenssim.data.format.files import write
 from lenssim.errors import ConfigError
 
-__all__ = ["import_deeplense", "import_pairs", "write_image"]
+__all__ = ["write_image"]
 
 
 def write_image(

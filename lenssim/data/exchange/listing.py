@@ -144,8 +144,8 @@ def list_classes(
                 f"{printable(str(path))} holds no images: it would be no class",
                 "empty class folders",
             )
-    known = [name for name in _PUBLISHED_ORDER if name in by_class]
-    classes = (*known, *sorted(set(by_class) - set(known)))
+    published = [name for name in _PUBLISHED_ORDER if name in by_class]
+    classes = (*published, *sorted(set(by_class) - set(published)))
     turns = [
         (rank, label, path)
         for label, name in enumerate(classes)
@@ -163,12 +163,12 @@ def files_in(folder: Path, tally: Tally) -> list[Path]:
     names = _names(folder, tally)
     where = printable(str(folder))
     for path in names.folders:
-        inside = len(_names(path).files)
+        entries = len(_names(path).files)
         tally.leave_out(
-            f"{where} holds the sub-folder {printable(path.name)!r} with {inside} files, which are not read: "
+            f"{where} holds the sub-folder {printable(path.name)!r} with {entries} files, which are not read: "
             "move its images into the class folder",
             "files in sub-folders",
-            inside,
+            entries,
         )
     _leave_out_broken(names, tally)
     foreign = [path for path in names.files if not is_image_name(path.name)]
@@ -219,12 +219,12 @@ def _check_renamed(root: Path, renamed: Mapping[str, str], folders: list[Path]) 
 
 def _check_twice(folders: list[Path]) -> None:
     """Refuse two names for one folder: its images would belong to two classes."""
-    first: dict[Path, Path] = {}
+    example: dict[Path, Path] = {}
     for path in folders:
-        other = first.setdefault(path.resolve(), path)
-        if other != path:
+        other_path = example.setdefault(path.resolve(), path)
+        if other_path != path:
             raise DataError(
-                f"{printable(str(path))} and {printable(str(other))} are the same folder: remove the link"
+                f"{printable(str(path))} and {printable(str(other_path))} are the same folder: remove the link"
             )
 
 
@@ -270,5 +270,5 @@ def _sort_in(path: Path, names: _Names) -> None:
 
 
 def _some(paths: list[Path], most: int = 3) -> str:
-    shown = ", ".join(printable(path.name) for path in paths[:most])
-    return shown + (", ..." if len(paths) > most else "")
+    listed_names = ", ".join(printable(path.name) for path in paths[:most])
+    return listed_names + (", ..." if len(paths) > most else "")

@@ -143,10 +143,10 @@ def _meaning(number: Any, name: str) -> tuple[float | None, int | None]:
     """What stands behind the pixels: a mass in eV, or a label."""
     if number is None:
         return None, None
-    whole = isinstance(number, int | np.integer | np.bool_) or (
+    stack = isinstance(number, int | np.integer | np.bool_) or (
         number > 0 and float(number).is_integer()
     )
-    if whole and 0 <= number <= _LARGEST_LABEL:
+    if stack and 0 <= number <= _LARGEST_LABEL:
         return None, int(number)
     mass = float(number)
     if not (math.isfinite(mass) and 0 < mass < _LARGEST_MASS):

@@ -38,13 +38,15 @@ __all__ = [
     "without_paths",
 ]
 
-PLAN, MANIFEST, SHARDS = "plan.json", "manifest.json", "shards"
+PLAN = "plan.json"
+MANIFEST = "manifest.json"
+SHARDS = "shards"
 ClassName = Annotated[
     str, AfterValidator(lambda name: check_name(name, "the class", ValueError))
 ]
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Side = Annotated[int, Field(ge=1, le=1 << 15)]
-_MOST = 1 << 40  # samples; numbers beyond are damage or malice
+_MAX_SAMPLES = 1 << 40  # samples; numbers beyond are damage or malice
 _MAX_SHARDS = 1_000_000  # their names have six digits
 
 
@@ -54,8 +56,8 @@ def check_size(n: int, shard_size: int) -> None:
     Raises:
         ConfigError: There are too many samples or too many shards.
     """
-    if n > _MOST:
-        raise ConfigError(f"a data set holds at most {_MOST:,} samples, got {n:,}")
+    if n > _MAX_SAMPLES:
+        raise ConfigError(f"a data set holds at most {_MAX_SAMPLES:,} samples, got {n:,}")
     shards = -(-n // shard_size)
     if shards > _MAX_SHARDS:
         raise ConfigError(
@@ -91,8 +93,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
-    n: int = Field(ge=1, le=_MOST)
-    shard_size: int = Field(ge=1, le=_MOST)
+    n: int = Field(ge=1, le=_MAX_SAMPLES)
+    shard_size: int = Field(ge=1, le=_MAX_SAMPLES)
     classes: tuple[ClassName, ...] = Field(min_length=1)
     config: dict[str, Any]
     hints: dict[str, str] = Field(default_factory=dict)
@@ -188,13 +190,13 @@ class Audit(BaseModel):
     @staticmethod
     def worst(audits: "Iterable[Audit | None]") -> "Audit | None":
         """All audits as one, None if there was none."""
-        found = [audit for audit in audits if audit is not None]
-        if not found:
+        reference_checks = [audit for audit in audits if audit is not None]
+        if not reference_checks:
             return None
         return Audit(
-            samples=sum(audit.samples for audit in found),
-            peak=max(audit.peak for audit in found),
-            noise=max(audit.noise for audit in found),
+            samples=sum(audit.samples for audit in reference_checks),
+            peak=max(audit.peak for audit in reference_checks),
+            noise=max(audit.noise for audit in reference_checks),
         )
 
 
@@ -221,7 +223,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
-    n: int = Field(ge=1, le=_MOST)
+    n: int = Field(ge=1, le=_MAX_SAMPLES)
     classes: tuple[ClassName, ...]
     config_hash: _Sha
     fingerprint: _Sha
@@ -264,9 +266,9 @@ def read_manifest(folder: Path) -> Manifest:
         )
     manifest: Manifest = _parse(Manifest, folder / MANIFEST)
     if len(manifest.shards) != plan.shards:
-        found = f"{len(manifest.shards)} shards, its plan {plan.shards}"
+        counts = f"{len(manifest.shards)} shards, its plan {plan.shards}"
         raise DataError(
-            f"{folder / MANIFEST} lists {found}; repeat the command that made the data set"
+            f"{folder / MANIFEST} lists {counts}; repeat the command that made the data set"
         )
     return manifest
 

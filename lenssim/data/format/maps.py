@@ -86,11 +86,11 @@ def truth_config(
         raise ConfigError(
             "kappa needs the deflections of the batched engine; give --engine batched, or leave it out"
         )
-    for what, asked, option in (
+    for what, requested, option in (
         ("detectability needs", detectability, "--detectability"),
         ("residuals need", "residual" in truth, "residual"),
     ):
-        if asked and (
+        if requested and (
             config["engine"] != "batched" or config["engine_settings"]["device"] != "cpu"
         ):
             raise ConfigError(
@@ -128,13 +128,13 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
 
 def truth_modules(config: dict[str, Any]) -> list[str]:
     """Modules that take long to import and that the truth of a config needs."""
-    asked = {
+    requested = {
         "detectability": config.get("detectability"),
         "fit": "residual" in config.get("truth", ()),
     }
     return [
         f"lenssim.simulate.engines.batched.{name}"
-        for name, needed in asked.items()
+        for name, needed in requested.items()
         if needed
     ]
 

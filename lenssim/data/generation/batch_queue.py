@@ -1,11 +1,7 @@
 """A cluster's queue: workers as jobs of SLURM, PBS, SGE, LSF or HTCondor, through dask-jobqueue, kept at a number."""
 
 import re
-import subprocess
-import threading
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +17,7 @@ from pydantic import (
 
 from lenssim.data.generation.certificates import certificate_files, security_of
 from lenssim.data.generation.failures import Outcome
+from lenssim.data.generation.job_keeper import JobKeeper
 from lenssim.data.generation.runners import ONE_THREAD, SCHEDULING, Job, Runner, run_on_dask
 from lenssim.data.generation.watch import Note, Watch
 from lenssim.errors import ConfigError, IncompleteError
@@ -39,9 +36,6 @@ _SYSTEMS = {
 _LONGEST_MARGIN = (
     300  # s before a job's end at which its workers leave; a twentieth of short jobs
 )
-_LOOK_EVERY = 3.0  # s
-_GRACE = 5.0  # s without a worker after which a job counts as gone: nannies restart theirs
-_MOST_REFUSALS = 5
 _LEAST_MEMORY = 1.5e9  # bytes a worker; torch and lenstronomy alone take half of it
 _OWN_TMPDIR = (  # of a job, removed at its end: not every queue does that
     "LENSSIM_TMP=$(mktemp -d)",
@@ -118,11 +112,11 @@ class Queue(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """Arguments of the class in dask-jobqueue."""
         _, queue, account, walltime = _SYSTEMS[self.system]
-        hours, rest = divmod(
+        hours, remaining_seconds = divmod(
             self.seconds, 3600
         )  # not every queue counts days, and LSF counts no seconds
-        clock = f"{hours:02d}:{rest // 60:02d}" + (
-            "" if self.system == "lsf" else f":{rest % 60:02d}"
+        clock = f"{hours:02d}:{remaining_seconds // 60:02d}" + (
+            "" if self.system == "lsf" else f":{remaining_seconds % 60:02d}"
         )
         named = {queue: self.queue, account: self.account, walltime: clock}
         if self.system == "htcondor":
@@ -159,9 +153,9 @@ def _exports() -> Iterator[str]:
     """Yield shell lines for what workers must be set to: they do not read this process's configuration of dask."""
     for name, value in ONE_THREAD.items():
         yield f"export {name}={value}"
-    for name, value in SCHEDULING.items():
-        if name.startswith("distributed.worker."):
-            yield f"export DASK_{name.upper().replace('.', '__')}={value}"
+    for key, setting in SCHEDULING.items():
+        if key.startswith("distributed.worker."):
+            yield f"export DASK_{key.upper().replace('.', '__')}={setting}"
 
 
 def read_queue(path: Path) -> Queue:
@@ -234,7 +228,11 @@ def _on_queue(
             raise ConfigError(
                 f"no cluster of kind {queue.system} can be set up with these settings: {error}"
             ) from None
-        with cluster, Client(cluster) as client, _Keeper(cluster, client, queue) as keeper:
+        with (
+            cluster,
+            Client(cluster) as client,
+            JobKeeper(cluster, client, queue.jobs, queue.system) as keeper,
+        ):
             note(
                 f"dask's scheduler listens at {cluster.scheduler_address}, for holders of this run's certificates"
             )
@@ -250,104 +248,3 @@ def _on_queue(
                 )
             except IncompleteError as error:
                 raise IncompleteError(keeper.error or str(error)) from None
-
-
-class _Keeper:
-    """Keeps a cluster's jobs at a number, from a thread, for as long as its context lasts.
-
-    dask-jobqueue replaces jobs of one worker only, and by adapting to load; here the number is fixed. A job is gone
-    when all of its workers are that once were there, or when SLURM knows nothing of it any more.
-    """
-
-    def __init__(self, cluster: Any, client: Any, queue: Queue) -> None:
-        self.cluster, self.client, self.queue = cluster, client, queue
-        self.error = ""
-        self.absent: dict[Any, float] = {}  # since when a job that was there has no worker
-        self.seen: set[Any] = set()
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._keep, daemon=True)
-
-    def __enter__(self) -> "_Keeper":
-        while len(self.cluster.worker_spec) < self.queue.jobs:
-            self.cluster.worker_spec.update(self.cluster.new_worker_spec())
-        try:
-            self.cluster.sync(self._submit)
-        except (RuntimeError, OSError) as error:
-            self._drop_refused()
-            self.cluster.worker_spec.clear()
-            raise ConfigError(f"the queue takes no job: {_last_words(error)}") from None
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.thread.join()
-
-    def _drop_refused(self) -> None:
-        """Forget jobs that the queue did not take; dask would wait for their end."""
-        from distributed import Status
-
-        for name, job in list(self.cluster.workers.items()):
-            if job.job_id is None:
-                job.status = Status.closed
-                del self.cluster.workers[name]
-
-    async def _submit(self) -> None:
-        await self.cluster  # starts what is specified and absent
-
-    def _keep(self) -> None:
-        refusals = 0
-        while not self.over.wait(_LOOK_EVERY):
-            try:
-                self.cluster.sync(self._replace)
-                refusals = 0
-            except (RuntimeError, OSError) as error:
-                self._drop_refused()
-                refusals += 1
-                if refusals >= _MOST_REFUSALS and not self.client.nthreads():
-                    self.error = f"the queue takes no job: {_last_words(error)}"
-                    self.client.close()
-                    return
-
-    async def _replace(self) -> None:
-        for name in self._gone():
-            job = self.cluster.workers.pop(name)
-            self.absent.pop(name, None)
-            self.seen.discard(name)
-            with suppress(Exception):  # the queue may have forgotten it
-                await job.close()
-        await self.cluster
-
-    def _gone(self) -> list[Any]:
-        there = {
-            str(worker["name"])
-            for worker in self.cluster.scheduler_info["workers"].values()
-        }
-        gone = []
-        for name, job in self.cluster.workers.items():
-            suffixes = self.cluster.worker_spec.get(name, {}).get("group", [""])
-            now = time.monotonic()
-            if any(f"{name}{suffix}" in there for suffix in suffixes):
-                self.seen.add(name)
-                self.absent.pop(name, None)
-            elif name in self.seen:
-                if now - self.absent.setdefault(name, now) > _GRACE:
-                    gone.append(name)
-            elif self.queue.system == "slurm" and _forgotten(job.job_id):
-                gone.append(name)
-        return gone
-
-
-def _forgotten(job: str) -> bool:
-    """Whether SLURM answers, and knows nothing of a job that waits or runs."""
-    asked = subprocess.run(
-        ["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False
-    )
-    return (
-        asked.returncode == 0 and not asked.stdout.strip()
-    ) or "Invalid job id" in asked.stderr
-
-
-def _last_words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

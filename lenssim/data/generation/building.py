@@ -144,7 +144,8 @@ def build_share(
     stop: Stop = lambda: False,
 ) -> int:
     """Make some shards of a data set and leave the manifest to `seal`; returns their samples. Otherwise as `build`."""
-    folder, shards = Path(folder), list(shards)
+    folder = Path(folder)
+    shards = list(shards)
     with _prepared(folder, plan) as plan:
         _make(
             folder,
@@ -169,33 +170,37 @@ def _make(
 ) -> None:
     """Run `job` for those of the shards that are not there; `IncompleteError` unless all could be made."""
     rows = {shard: len(plan.rows(shard)) for shard in shards}
-    begun = [shard for shard in sidecars(folder, plan) if shard in rows]
-    finished = {shard for shard in begun if read_record(folder, plan, shard) is not None}
+    recorded = [shard for shard in sidecars(folder, plan) if shard in rows]
+    finished = {shard for shard in recorded if read_record(folder, plan, shard) is not None}
     todo = [shard for shard in rows if shard not in finished]
     total = sum(rows.values())
-    resumed = done = total - sum(rows[shard] for shard in todo)
+    resumed = samples_done = total - sum(rows[shard] for shard in todo)
     failures: list[Outcome] = []
     retried = 0
 
     def hopeless() -> (
         bool
     ):  # a mistake that meets every sample need not be met a million times
-        return len(failures) >= _HOPELESS and done == resumed
+        return len(failures) >= _HOPELESS and samples_done == resumed
 
-    report(Progress(done, total, resumed))
+    report(Progress(samples_done, total, resumed))
     if not todo:
         return
     _unseal(folder)
     try:
         job = partial(job, plan.model_dump(mode="json"))
         for outcome in runner(job, takewhile(lambda _: not (stop() or hopeless()), todo)):
-            done += outcome.rows
+            samples_done += outcome.rows
             retried += outcome.retries
             if outcome.failure:
                 failures.append(outcome)
                 keep(folder, outcome)
             failed = sum(rows[failure.shard] for failure in failures)
-            report(Progress(done, total, resumed, failed, retried, outcome.states or {}))
+            report(
+                Progress(
+                    samples_done, total, resumed, failed, retried, outcome.states or {}
+                )
+            )
     except (StorageError, IncompleteError) as error:
         raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
     except SurroundingsError as error:
@@ -205,7 +210,7 @@ def _make(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
             f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}"
         )
-    if done < total:
+    if samples_done < total:
         raise IncompleteError(f"stopped: {_what_is_safe(folder, plan, rows)}")
 
 
@@ -216,12 +221,12 @@ def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
             f"{folder} is gone: it was deleted or moved during the run, or its disk is away; repeat the command, which "
             "begins again unless the folder is back"
         )
-    done = sum(
+    samples_done = sum(
         count
         for shard, count in rows.items()
         if read_record(folder, plan, shard) is not None
     )
-    return f"{done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
+    return f"{samples_done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
 
 
 @contextmanager
@@ -231,15 +236,15 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
     Whatever the file system refuses from then on is an `IncompleteError`.
     """
     try:
-        found = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if PLAN not in found and not all(
-            name in _OURS or is_temporary(name) for name in found
+        entries = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if PLAN not in entries and not all(
+            name in _OURS or is_temporary(name) for name in entries
         ):
             raise ConfigError(
                 f"{folder} is not empty and holds no data set of lenssim's; choose another --out"
             )
         check_inside(folder / SHARDS, folder)
-        earlier = read_plan(folder) if PLAN in found else None
+        earlier = read_plan(folder) if PLAN in entries else None
         if earlier is not None:
             plan = plan.continuing(earlier, folder)
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
@@ -285,25 +290,27 @@ def seal(folder: Path, plan: Plan) -> Manifest:
     """
     records = read_records(folder, plan)
     if len(records) < plan.shards:
-        first = next(shard for shard in range(plan.shards) if shard not in records)
+        missing_shard = next(shard for shard in range(plan.shards) if shard not in records)
         raise IncompleteError(
             f"{folder}: {plan.shards - len(records)} of {plan.shards} shards are missing or damaged "
-            f"(the first: {shard_name(first)}); repeat the command to make them"
+            f"(the first: {shard_name(missing_shard)}); repeat the command to make them"
         )
-    whole = list(records.values())
+    shard_records = list(records.values())
     counts = [
         sum(per_class)
-        for per_class in zip(*(record.class_counts for record in whole), strict=True)
+        for per_class in zip(
+            *(record.class_counts for record in shard_records), strict=True
+        )
     ]
     manifest = Manifest(
         n=plan.n,
         classes=plan.classes,
         config_hash=plan.config_hash,
-        fingerprint=fingerprint_sum([record.content for record in whole]),
-        image_shape=whole[0].image_shape,
+        fingerprint=fingerprint_sum([record.content for record in shard_records]),
+        image_shape=shard_records[0].image_shape,
         class_counts=dict(zip(plan.classes, counts, strict=True)),
-        audit=Audit.worst(record.audit for record in whole),
-        shards=tuple(whole),
+        audit=Audit.worst(record.audit for record in shard_records),
+        shards=tuple(shard_records),
     )
     Folder(
         folder, manifest

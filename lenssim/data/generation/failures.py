@@ -101,10 +101,11 @@ def attempt(
     raised. What the system refuses (`OSError`) is no sample's fault: where it is refused twice, it is a
     `SurroundingsError`.
     """
-    plan, place = Plan.model_validate(document), Path(folder)
-    there = read_record(place, plan, shard)
-    if there is not None:  # a worker finished it and died before it could say so
-        return Outcome(shard, there.rows)
+    plan = Plan.model_validate(document)
+    place = Path(folder)
+    record_on_disk = read_record(place, plan, shard)
+    if record_on_disk is not None:  # a worker finished it and died before it could say so
+        return Outcome(shard, record_on_disk.rows)
     for tries in range(_TRIES):
         try:
             rows = task(folder, document, shard)

@@ -156,13 +156,13 @@ def _compile_fault(path: str) -> str:
                 str(folder / "check.so"),
                 str(source),
             ]
-            done = subprocess.run(
+            compilation = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=_SECONDS
             )
     except (OSError, subprocess.TimeoutExpired, SurroundingsError) as error:
         return str(error)
-    lines = done.stderr.strip().splitlines()
-    return f"it compiles nothing: {(lines or [''])[0]}" if done.returncode else ""
+    lines = compilation.stderr.strip().splitlines()
+    return f"it compiles nothing: {(lines or [''])[0]}" if compilation.returncode else ""
 
 
 def _memory(workers: int) -> Finding:
@@ -200,12 +200,14 @@ def _open_files(workers: int) -> Finding:
     limits = machine.open_files_limit()
     if limits is None:
         return Finding("open files", OK, "no limit")
-    limit, most = limits
+    limit, hard_limit = limits
     needed = _FILES + _FILES_A_WORKER * workers
     if limit < needed:
         fitting = max(0, (limit - _FILES) // _FILES_A_WORKER)
         mend = (
-            f"ulimit -n {needed}" if most < 0 or most >= needed else f"--workers {fitting}"
+            f"ulimit -n {needed}"
+            if hard_limit < 0 or hard_limit >= needed
+            else f"--workers {fitting}"
         )
         text = f"{limit} may be open at a time, {workers} workers take up to {needed}"
         return Finding(

@@ -111,6 +111,6 @@ class Watch:
             trouble = "" if status == "running" else f", {status} by dask"
             words.append(f"{worker} {hand} for {since:.0f} s{trouble}")
         busy = sum(bool(shards) for shards in hands.values())
-        rest = len(words) - _MOST_NAMED
-        named = words[:_MOST_NAMED] + ([f"{rest} more"] if rest > 0 else [])
+        unnamed = len(words) - _MOST_NAMED
+        named = words[:_MOST_NAMED] + ([f"{unnamed} more"] if unnamed > 0 else [])
         return f"{busy} workers busy, {len(hands) - busy} idle: {'; '.join(named)}"
