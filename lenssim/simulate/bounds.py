@@ -27,7 +27,9 @@ class OutOfBoundsError(ConfigError):
         hint: str = "",
         sample: int | None = None,
     ) -> None:
-        self.complaint, self.row, self.hint = complaint, row, hint
+        self.complaint = complaint
+        self.row = row
+        self.hint = hint
         place = "" if sample is None else f"sample {sample}: "
         super().__init__(place + complaint + hint)
 

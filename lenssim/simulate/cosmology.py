@@ -61,7 +61,7 @@ class Cosmology(BaseModel):
         expansion = self.Om0 * (1 + np.asarray(z)) ** 3 + 1 - self.Om0
         return 3 * (self.H0 / 1000) ** 2 * expansion / (8 * np.pi * G)
 
-    def age(self, z: np.ndarray) -> np.ndarray:
+    def age(self, z: np.ndarray | float) -> np.ndarray:
         """Age of the universe in Gyr at redshifts `z`, without radiation, same shape."""
         dark = 1 - self.Om0
         if dark == 0:

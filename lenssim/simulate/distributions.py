@@ -145,7 +145,8 @@ class TruncatedNormal(Distribution):
         from scipy.special import ndtr, ndtri
 
         mean, deviation, low, high = self.truncated_normal
-        first, last = ndtr((low - mean) / deviation), ndtr((high - mean) / deviation)
+        first = ndtr((low - mean) / deviation)
+        last = ndtr((high - mean) / deviation)
         drawn = mean + deviation * ndtri(first + rng.uniform(size=n) * (last - first))
         return np.clip(drawn, low, high)
 
@@ -215,7 +216,8 @@ class PowerLaw(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
         slope, low, high = self.power_law
-        u, k = rng.uniform(size=n), slope + 1.0
+        u = rng.uniform(size=n)
+        k = slope + 1.0
         if k == 0.0:
             return low * (high / low) ** u
         return (low**k + u * (high**k - low**k)) ** (1.0 / k)

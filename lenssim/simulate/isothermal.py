@@ -40,13 +40,16 @@ class Isothermal:
     @cached_property
     def speed(self) -> np.ndarray:
         """w (2, n, A): the source plane's arcsec for one arcsec along the ray."""
-        (x, y), g1, g2 = self.ray, self.gamma1[:, None], self.gamma2[:, None]
+        (x, y) = self.ray
+        g1 = self.gamma1[:, None]
+        g2 = self.gamma2[:, None]
         return np.stack([(1 - g1) * x - g2 * y, (1 + g1) * y - g2 * x])
 
     @cached_property
     def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """q, cos and sin of the major axis (n, 1), and the rays in the frame of the axes (n, A)."""
-        e, phi = np.hypot(self.e1, self.e2), 0.5 * np.arctan2(self.e2, self.e1)
+        e = np.hypot(self.e1, self.e2)
+        phi = 0.5 * np.arctan2(self.e2, self.e1)
         q, cos, sin = (
             column[:, None] for column in ((1 - e) / (1 + e), np.cos(phi), np.sin(phi))
         )
@@ -57,18 +60,18 @@ class Isothermal:
     def alpha(self) -> np.ndarray:
         """Deflection (2, n, A) by the ellipsoid: Kormann, Schneider & Bartelmann 1994 (A&A 284, 285), equation 27a."""
         q, cos, sin, u, v = self._axes
-        f, psi = np.maximum(np.sqrt(1 - q**2), _ROUND), np.hypot(q * u, v)
+        f = np.maximum(np.sqrt(1 - q**2), _ROUND)
+        psi = np.hypot(q * u, v)
         strength = self.theta_E[:, None] * np.sqrt(q) / f
-        along, across = (
-            strength * np.arctan(f * u / psi),
-            strength * np.arctanh(f * v / psi),
-        )
+        along = strength * np.arctan(f * u / psi)
+        across = strength * np.arctanh(f * v / psi)
         return np.stack([cos * along - sin * across, sin * along + cos * across])
 
     @property
     def origin(self) -> np.ndarray:
         """What the lenses' centres would show (2, n) if the ellipsoids did not deflect: the middle of the caustics."""
-        x, y = self.center_x, self.center_y
+        x = self.center_x
+        y = self.center_y
         return np.stack(
             [
                 (1 - self.gamma1) * x - self.gamma2 * y,
@@ -85,7 +88,9 @@ class Isothermal:
         """
         q, _, _, u, v = self._axes
         h = self.theta_E[:, None] * np.sqrt(q) / np.hypot(q * u, v)
-        (x, y), g1, g2 = self.ray, self.gamma1[:, None], self.gamma2[:, None]
+        (x, y) = self.ray
+        g1 = self.gamma1[:, None]
+        g2 = self.gamma2[:, None]
         stretch = (
             1 + g1 * (y**2 - x**2) - 2 * g2 * x * y
         )  # e^T (1 - Gamma) e, which is t^T adj(1 - Gamma) t
@@ -102,7 +107,8 @@ class Isothermal:
         w = self.speed[:, :, None]
         aside = w[0] * seen[1] - w[1] * seen[0]
         ahead = w[0] * seen[0] + w[1] * seen[1]
-        aside_next, ahead_next = np.roll(aside, -1, axis=-1), np.roll(ahead, -1, axis=-1)
+        aside_next = np.roll(aside, -1, axis=-1)
+        ahead_next = np.roll(ahead, -1, axis=-1)
         crossed = (aside < 0) != (aside_next < 0)
         part = aside / np.where(crossed, aside - aside_next, 1)
         return (crossed & (ahead + part * (ahead_next - ahead) > 0)).sum(-1)
@@ -116,7 +122,8 @@ class Isothermal:
                 break
             drawn = rng.uniform(-1, 1, (2, len(left), 8)) * reach[:, left, None]
             inside = self.take(left).images(*drawn) > 1
-            some, first = inside.any(-1), inside.argmax(-1)
+            some = inside.any(-1)
+            first = inside.argmax(-1)
             found[:, left[some]] = drawn[:, some, first[some]]
         return found + self.origin
 
@@ -131,7 +138,8 @@ class Isothermal:
 
         The integral of r S(r w - alpha) over rays, with nodes about the point of each ray that is next to the source.
         """
-        total, inside = np.zeros(len(self.theta_E)), np.zeros(len(self.theta_E))
+        total = np.zeros(len(self.theta_E))
+        inside = np.zeros(len(self.theta_E))
         w = self.speed
         for light in source:
             a, b, c = light.metric

@@ -103,10 +103,8 @@ def _own(galaxy: Any, type_: type) -> list[tuple[str, Any]]:
 
 
 def _planes(masses: list[float], lights: list[float]) -> tuple[float, float]:
-    lens, sources = (
-        sorted(set(masses)),
-        sorted({z for z in lights if not masses or z > min(masses)}),
-    )
+    lens = sorted(set(masses))
+    sources = sorted({z for z in lights if not masses or z > min(masses)})
     if len(lens) != 1:
         raise ConfigError(
             f"a scene has one lens plane; this Tracer has masses at redshifts {', '.join(map(str, lens)) or 'none'}. "

@@ -51,10 +51,8 @@ def to_coolest(
     """
     scene = scenes.take(slice(i, i + 1))
     z_lens, z_source = (float(scene.params[name][0]) for name in ("z_lens", "z_source"))
-    factor, critical = (
-        float(scene.deflection_scale()[0]),
-        _critical(scene.cosmology, z_lens, z_source),
-    )
+    factor = float(scene.deflection_scale()[0])
+    critical = _critical(scene.cosmology, z_lens, z_source)
     skipped: dict[str, int] = {}
     found: list[
         tuple[str, str, str, dict[str, float]]
@@ -86,7 +84,8 @@ def to_coolest(
         )
     ):
         kind = "MassField" if name == "field" else "Galaxy"
-        masses, lights = [], []
+        masses = []
+        lights = []
         for role, profile, called, parameters in found:
             place = "field" if profile in _FIELDS else role
             if place in roles:
@@ -199,7 +198,8 @@ def _profiles(
 
 def _critical(cosmology: Cosmology, z_lens: float, z_source: float) -> float:
     """Critical surface density in Msun/arcsec^2."""
-    at_lens, at_source = np.array([z_lens]), np.array([z_source])
+    at_lens = np.array([z_lens])
+    at_source = np.array([z_source])
     per_kpc2 = critical_surface_density(cosmology, at_lens, at_source)
     return float((per_kpc2 * cosmology.kpc_per_arcsec(at_lens) ** 2)[0])
 
@@ -217,7 +217,8 @@ def _parameters(
         )
     if profile == "sheet":
         return {"kappa_s": v["kappa"]}
-    e1, e2 = v.get("e1", 0.0), v.get("e2", 0.0)
+    e1 = v.get("e1", 0.0)
+    e2 = v.get("e2", 0.0)
     shape = {
         "q": c.axis_ratio(e1, e2),
         "phi": c.angle_to_coolest(c.position_angle(e1, e2)),
@@ -311,7 +312,8 @@ def _instrument(instrument: Instrument) -> dict[str, Any]:
 
 
 def _observation(instrument: Instrument) -> dict[str, Any]:
-    n, half = instrument.num_pix, instrument.num_pix * instrument.pixel_scale / 2
+    n = instrument.num_pix
+    half = instrument.num_pix * instrument.pixel_scale / 2
     return {
         "exposure_time": float(instrument.total_exposure()),
         "mag_zero_point": instrument.zero_point,

@@ -126,7 +126,8 @@ def to_lenstronomy(
 
 
 def _data(instrument: Instrument) -> dict[str, Any]:
-    n, pixel = instrument.num_pix, instrument.pixel_scale
+    n = instrument.num_pix
+    pixel = instrument.pixel_scale
     edge = -(n - 1) / 2 * pixel
     return {
         "image_data": np.zeros((n, n)),
@@ -166,13 +167,12 @@ def from_lenstronomy(
     otherwise: the first of each list are these, in order. `kwargs_model` must name z_lens and z_source.
     `ConfigError` for models that a scene cannot say, several lens planes, and lists of different lengths.
     """
-    redshifts, factor = _redshifts(kwargs_model), _scaling(kwargs_model)
+    redshifts = _redshifts(kwargs_model)
+    factor = _scaling(kwargs_model)
     pieces: list[Piece] = []
     for role, listed, known in _LISTS:
-        models, values = (
-            list(kwargs_model.get(listed) or ()),
-            list(kwargs_params.get(f"kwargs_{role}") or ()),
-        )
+        models = list(kwargs_model.get(listed) or ())
+        values = list(kwargs_params.get(f"kwargs_{role}") or ())
         if len(models) != len(values):
             raise ConfigError(
                 f"{listed} holds {len(models)} models, but kwargs_{role} {len(values)} sets of parameters"

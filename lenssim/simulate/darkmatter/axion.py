@@ -11,7 +11,7 @@ from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.halos.concentration import power_suppression
-from lenssim.simulate.halos.halos import Halos, beside, nfw_structure
+from lenssim.simulate.halos.halos import Halos, merge_tables, nfw_structure
 from lenssim.simulate.halos.linear import linear_theory
 from lenssim.simulate.halos.mass_function import suppression
 from lenssim.simulate.halos.soliton import (
@@ -30,9 +30,9 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["FuzzyDarkMatter"]
 
-_LIGHTEST = -26  # log10 eV: lighter waves would be longer than galaxies
-_HEAVIEST = 0  # log10 eV: long before, no wave is left to be seen
-_CROWD = 4.0  # blobs on pi length^2 that make a field close to Gaussian
+_MIN_LOG10_M = -26  # eV: lighter waves would be longer than galaxies
+_MAX_LOG10_M = 0  # eV: waves are far too short to be seen
+_BLOBS_PER_AREA = 4.0  # blobs on pi length^2 that make a field close to Gaussian
 
 
 class FuzzyDarkMatter(HaloPopulation):
@@ -56,7 +56,7 @@ class FuzzyDarkMatter(HaloPopulation):
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
     bounds: ClassVar[dict[str, Bounds]] = {
         **HaloPopulation.bounds,
-        "log10_m_axion": Bounds(_LIGHTEST, _HEAVIEST, "dex(eV)"),
+        "log10_m_axion": Bounds(_MIN_LOG10_M, _MAX_LOG10_M, "dex(eV)"),
         "velocity_dispersion": Bounds(1.0, 1e4, "km/s"),
     }
     units: ClassVar[dict[str, str]] = {
@@ -87,25 +87,23 @@ class FuzzyDarkMatter(HaloPopulation):
             self.bounds["velocity_dispersion"],
         )
         length = coherence_length(m, sigma)
-        wave = 2 * np.pi * length / plane.kpc_per_arcsec
-        if (wave > 2 * plane.frame).any():
-            raise ConfigError(
-                f"the de Broglie length of an axion of {m[np.argmax(wave)]:.2g} eV is {wave.max():.3g} arcsec, more "
-                f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
-            )
-        c_host = np.full(len(plane), self.host_concentration)
-        rho_s, r_s = nfw_structure(
-            columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology
-        )
-        radius = plane.theta_E * plane.kpc_per_arcsec
-        rms = granule_rms(
-            length, radius, rho_s, r_s, plane.sigma_crit, self.host_concentration
-        )
-        columns.put(
-            "minimum_mass", minimum_mass(m, plane.z_lens, linear_theory(plane.cosmology))
-        )
+        _check_wavelength(m, length, plane)
+        rms = self._granule_rms(columns, plane, length)
+        theory = linear_theory(plane.cosmology)
+        columns.put("minimum_mass", minimum_mass(m, plane.z_lens, theory))
         columns.put("coherence_length", length / plane.kpc_per_arcsec)
         columns.put("granule_rms", self.granules * rms)
+
+    def _granule_rms(
+        self, columns: Columns, plane: LensPlane, length: np.ndarray
+    ) -> np.ndarray:
+        """Return the rms convergence (n,) of granules of coherence `length` [kpc]."""
+        c_host = np.full(len(plane), self.host_concentration)
+        host_mass = columns.values["host_mass"]
+        rho_s, r_s = nfw_structure(host_mass, c_host, plane.z_lens, plane.cosmology)
+        radius = plane.theta_E * plane.kpc_per_arcsec
+        edge = self.host_concentration
+        return granule_rms(length, radius, rho_s, r_s, plane.sigma_crit, edge)
 
     def survival(
         self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
@@ -134,27 +132,26 @@ class FuzzyDarkMatter(HaloPopulation):
         r_c = core_radius(m, halos.mass, halos.z, theory)
         rho_c = core_density(m, r_c, halos.z)
         share = np.minimum(1.0, soliton_mass(rho_c, r_c) / halos.bound_mass)
-        central = (
-            share * halos.bound_mass / soliton_mass(1.0, r_c)
-        )  # of what fits, Msun / kpc^3
+        # Msun / kpc^3, of the mass that fits
+        central = share * halos.bound_mass / soliton_mass(1.0, r_c)
         n = len(plane)
         solitons = halos.solitons(n, central, r_c, SLOPE)
         return {
             "tnfw": halos.tnfw(n, 1 - share),
-            "uldm": beside(solitons, self._granules(columns, plane)),
+            "uldm": merge_tables(solitons, self._granules(columns, plane)),
         }
 
     def _granules(self, columns: Columns, plane: LensPlane) -> Perturbers:
-        field = Granules(
-            columns.values["coherence_length"], columns.values["granule_rms"]
-        ).smoothed(self.smoothing)
+        values = columns.values
+        granules = Granules(values["coherence_length"], values["granule_rms"])
+        field = granules.smoothed(self.smoothing)
         disc = self.disc(plane)
-        number = np.minimum(_CROWD * (disc / field.length) ** 2, self.max_granules) * (
-            self.granules > 0
-        )
+        number = np.minimum(
+            _BLOBS_PER_AREA * (disc / field.length) ** 2, self.max_granules
+        ) * (self.granules > 0)
         counts = columns.rng.poisson(number)
         owner = np.repeat(np.arange(len(plane)), counts)
-        place, turn = columns.rng.uniform(size=(2, len(owner)))
+        radius, angle = columns.rng.uniform(size=(2, len(owner)))
         strength = field.amplitude(np.maximum(number, 1) / (np.pi * disc**2))
         columns.put("n_granules", counts.astype(np.float64))
         return Perturbers.from_counts(
@@ -162,6 +159,16 @@ class FuzzyDarkMatter(HaloPopulation):
             kappa_0=strength[owner] * columns.rng.standard_normal(len(owner)),
             theta_c=field.theta_c[owner],
             slope=np.full(len(owner), SLOPE),
-            center_x=disc * np.sqrt(place) * np.cos(2 * np.pi * turn),
-            center_y=disc * np.sqrt(place) * np.sin(2 * np.pi * turn),
+            center_x=disc * np.sqrt(radius) * np.cos(2 * np.pi * angle),
+            center_y=disc * np.sqrt(radius) * np.sin(2 * np.pi * angle),
+        )
+
+
+def _check_wavelength(m: np.ndarray, length: np.ndarray, plane: LensPlane) -> None:
+    wave = 2 * np.pi * length / plane.kpc_per_arcsec
+    if (wave > 2 * plane.frame).any():
+        raise ConfigError(
+            f"the de Broglie length of an axion of {m[np.argmax(wave)]:.2g} eV is "
+            f"{wave.max():.3g} arcsec, more than the frame's {2 * plane.frame:.3g}; choose a "
+            "larger log10_m_axion or a larger stamp"
         )

@@ -37,6 +37,8 @@ class PointMassCDM(BaseModel):
     }
     units: ClassVar[dict[str, str]] = {"n_subhaloes": "", "substructure_mass": "Msun"}
 
+    reports_truth: ClassVar[bool] = False
+
     model: Literal["cdm_point_masses"]
     number: Value = 25
     mass: PowerLaw
@@ -56,7 +58,8 @@ class PointMassCDM(BaseModel):
         columns.put(
             "substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n)
         )
-        x, y = radius * np.sin(angle), radius * np.cos(angle)
+        x = radius * np.sin(angle)
+        y = radius * np.cos(angle)
         put_truth(columns, plane, owner, mass, x, y)
         return {
             "point_mass": Perturbers.from_counts(

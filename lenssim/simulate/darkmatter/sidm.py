@@ -9,7 +9,7 @@ from lenssim.simulate.columns import Columns
 from lenssim.simulate.cosmology import G
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
-from lenssim.simulate.halos.halos import Halos, beside, tnfw_mass
+from lenssim.simulate.halos.halos import Halos, merge_tables, tnfw_mass
 from lenssim.simulate.halos.soliton import soliton_mass
 from lenssim.simulate.plane import LensPlane
 from lenssim.simulate.scenes import Perturbers
@@ -17,12 +17,14 @@ from lenssim.simulate.scenes import Perturbers
 __all__ = ["SelfInteractingDarkMatter", "collapse_time", "core_evolution"]
 
 SLOPE = 2.5  # of the core's density, (1 + a (r / theta_c)^2)^-2.5: a Plummer sphere
-HOLLOW = 1.8  # radius that is hollowed out, in core radii: leaves the density of the NFW halo at the core radius
+# With HOLLOW core radii hollowed out, the core has the density of the NFW halo at its radius.
+HOLLOW = 1.8  # radius that is hollowed out, in core radii
 FILL = 0.7  # radius of half density of what fills it, in radii hollowed out
-COLLAPSED_HOLLOW, COLLAPSED_CORE = 0.6, 0.03  # the same of collapsed haloes, in scale radii
+COLLAPSED_HOLLOW = 0.6  # radius hollowed out of a collapsed halo, in scale radii
+COLLAPSED_CORE = 0.03  # radius of half density of a collapsed core, in scale radii
 _CM2_PER_G = 2.08908e-10  # kpc^2 / Msun
 _KPC_S_PER_KM_GYR = 0.9777922  # Gyr of a kpc at 1 km/s
-_FORMATION = 10.0  # redshift
+_FORMATION_REDSHIFT = 10.0
 
 
 class SelfInteractingDarkMatter(HaloPopulation):
@@ -64,31 +66,36 @@ class SelfInteractingDarkMatter(HaloPopulation):
         self, columns: Columns, plane: LensPlane, halos: Halos
     ) -> dict[str, Perturbers]:
         """Haloes, what is taken out of them, and what becomes of it."""
-        n, owner = len(plane), halos.owner
-        v_max = 1.64 * np.sqrt(G * halos.rho_s) * halos.r_s
-        slowed = (1 + (v_max / columns.values["velocity_scale"][owner]) ** 2) ** -2
-        age = plane.cosmology.age(halos.z) - plane.cosmology.age(_FORMATION)
-        tau = age / collapse_time(
-            columns.values["cross_section"][owner] * slowed, halos.rho_s, halos.r_s
-        )
+        n = len(plane)
+        tau = self._age(columns, plane, halos)
         collapsed = tau > 1
-        columns.put(
-            "n_collapsed", np.bincount(owner[collapsed], minlength=n).astype(np.float64)
-        )
-        hollow = (
-            np.where(
-                collapsed, COLLAPSED_HOLLOW, HOLLOW * core_evolution(np.minimum(tau, 1.0))
-            )
-            * halos.r_s
-        )
+        counts = np.bincount(halos.owner[collapsed], minlength=n)
+        columns.put("n_collapsed", counts.astype(np.float64))
+        cored = HOLLOW * core_evolution(np.minimum(tau, 1.0))
+        hollow = np.where(collapsed, COLLAPSED_HOLLOW, cored) * halos.r_s
         hollow = np.minimum(hollow, 0.5 * halos.r_trunc)
         core = np.where(collapsed, COLLAPSED_CORE / COLLAPSED_HOLLOW, FILL) * hollow
-        touched = np.flatnonzero(hollow > 1e-3 * halos.r_s)
-        own, hollow, core = halos.take(touched), hollow[touched], core[touched]
-        central = tnfw_mass(own.rho_s, own.r_s, hollow) / soliton_mass(1.0, core, SLOPE)
-        whole, taken = halos.tnfw(n), own.tnfw(n, -1.0)
-        taken.columns["r_trunc"] = hollow / own.kpc_per_arcsec
-        return {"tnfw": beside(whole, taken), "uldm": own.solitons(n, central, core, SLOPE)}
+        rows = np.flatnonzero(hollow > 1e-3 * halos.r_s)
+        evolved = halos.take(rows)
+        hollow = hollow[rows]
+        core = core[rows]
+        hollow_mass = tnfw_mass(evolved.rho_s, evolved.r_s, hollow)
+        central = hollow_mass / soliton_mass(1.0, core, SLOPE)
+        removed = evolved.tnfw(n, -1.0)
+        removed.columns["r_trunc"] = hollow / evolved.kpc_per_arcsec
+        return {
+            "tnfw": merge_tables(halos.tnfw(n), removed),
+            "uldm": evolved.solitons(n, central, core, SLOPE),
+        }
+
+    def _age(self, columns: Columns, plane: LensPlane, halos: Halos) -> np.ndarray:
+        """Return the ages (M,) of haloes in units of their collapse time."""
+        owner = halos.owner
+        v_max = 1.64 * np.sqrt(G * halos.rho_s) * halos.r_s
+        slowed = (1 + (v_max / columns.values["velocity_scale"][owner]) ** 2) ** -2
+        age = plane.cosmology.age(halos.z) - plane.cosmology.age(_FORMATION_REDSHIFT)
+        cross_section = columns.values["cross_section"][owner] * slowed
+        return age / collapse_time(cross_section, halos.rho_s, halos.r_s)
 
 
 def collapse_time(
@@ -98,9 +105,8 @@ def collapse_time(
 
     t_c = 150 / (0.75 sigma/m rho_s r_s) (4 pi G rho_s)^(-1/2).
     """
-    rate = (
-        0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)
-    )  # km/s/kpc
+    # km/s/kpc
+    rate = 0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)
     with np.errstate(divide="ignore"):
         return 150 / rate * _KPC_S_PER_KM_GYR
 

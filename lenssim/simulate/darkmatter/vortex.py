@@ -14,7 +14,6 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["BeadVortex", "LineVortex"]
 
-
 _BOUNDS = {
     "mass": Bounds(0.0, 1e17, "Msun"),
     "log10_m_axion": Bounds(-26.0, 0.0, "dex(eV)"),
@@ -38,6 +37,8 @@ class BeadVortex(BaseModel):
         "substructure_mass": "Msun",
     }
 
+    reports_truth: ClassVar[bool] = False
+
     model: Literal["vortex_beads"]
     beads: int = Field(default=100, ge=2, le=100_000)
     mass: Value
@@ -53,10 +54,8 @@ class BeadVortex(BaseModel):
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, columns.n))
         along = np.linspace(-1, 1, self.beads) * half_length[:, None]
         bead = plane.solar_einstein_radius * np.sqrt(mass / self.beads)
-        x, y = (
-            (along * np.cos(angle)[:, None]).ravel(),
-            (along * np.sin(angle)[:, None]).ravel(),
-        )
+        x = (along * np.cos(angle)[:, None]).ravel()
+        y = (along * np.sin(angle)[:, None]).ravel()
         owner = np.repeat(np.arange(columns.n), self.beads)
         put_truth(columns, plane, owner, (mass / self.beads)[owner], x, y)
         return {
@@ -88,6 +87,8 @@ class LineVortex(BaseModel):
         "kappa_sub": "",
     }
 
+    reports_truth: ClassVar[bool] = True
+
     model: Literal["vortex"]
     mass: Value
     log10_m_axion: Value
@@ -96,39 +97,37 @@ class LineVortex(BaseModel):
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
         """One line a system and its sheet; `ConfigError` for a line that does not fit the frame."""
-        n, disc = columns.n, self.radius or float(np.sqrt(2)) * plane.frame
+        n = columns.n
+        disc = self.radius or float(np.sqrt(2)) * plane.frame
         log10_m = columns.draw(
             "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
         )
         mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
-        if (half_length > plane.frame).any():
-            raise ConfigError(
-                f"the vortex of an axion of 10^{log10_m.min():.3g} eV is {2 * half_length.max():.3g} arcsec long, more "
-                f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
-            )
+        _check_length(half_length, log10_m, plane.frame)
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, n))
-        place, turn = (
-            disc * np.sqrt(columns.rng.uniform(size=n)),
-            columns.rng.uniform(0, 2 * np.pi, n),
-        )
-        x = columns.put("vortex_x", place * np.cos(turn))
-        y = columns.put("vortex_y", place * np.sin(turn))
+        radius = disc * np.sqrt(columns.rng.uniform(size=n))
+        phi = columns.rng.uniform(0, 2 * np.pi, n)
+        x = columns.put("vortex_x", radius * np.cos(phi))
+        y = columns.put("vortex_y", radius * np.sin(phi))
         theta_E = np.sqrt(mass / (np.pi * plane.sigma_crit_arcsec))
         kappa = columns.put("kappa_sub", (theta_E / disc) ** 2)
         put_truth(columns, plane, np.arange(n), mass, x, y)
-        one = np.ones(n, np.int64)
-        line = Perturbers.from_counts(
-            one,
-            theta_E=theta_E,
-            half_length=half_length,
-            angle=angle,
-            center_x=x,
-            center_y=y,
-        )
+        line = {"theta_E": theta_E, "half_length": half_length, "angle": angle}
+        sheet = -kappa
+        if not self.conserve_mass:
+            sheet = 0 * kappa
+        counts = np.ones(n, np.int64)
         return {
-            "line_mass": line,
-            "sheet": Perturbers.from_counts(
-                one, kappa=-kappa if self.conserve_mass else 0 * kappa
-            ),
+            "line_mass": Perturbers.from_counts(counts, **line, center_x=x, center_y=y),
+            "sheet": Perturbers.from_counts(counts, kappa=sheet),
         }
+
+
+def _check_length(half_length: np.ndarray, log10_m: np.ndarray, frame: float) -> None:
+    if (half_length > frame).any():
+        raise ConfigError(
+            f"the vortex of an axion of 10^{log10_m.min():.3g} eV is "
+            f"{2 * half_length.max():.3g} arcsec long, more than the frame's "
+            f"{2 * frame:.3g}; choose a larger log10_m_axion or a larger stamp"
+        )

@@ -14,10 +14,8 @@ from lenssim.simulate.plane import LensPlane
 
 __all__ = ["WarmDarkMatter", "thermal_mass"]
 
-_COLDEST, _WARMEST = (
-    -30,
-    15,
-)  # log10 Msun: far below any mass, and beyond the largest haloes, which leaves none
+_MIN_LOG10_M_HM = -30  # far below any mass
+_MAX_LOG10_M_HM = 15  # beyond the largest haloes: none survives
 
 
 class WarmDarkMatter(HaloPopulation):
@@ -30,7 +28,7 @@ class WarmDarkMatter(HaloPopulation):
 
     bounds: ClassVar[dict[str, Bounds]] = {
         **HaloPopulation.bounds,
-        "log10_m_hm": Bounds(_COLDEST, _WARMEST, "dex(Msun)"),
+        "log10_m_hm": Bounds(_MIN_LOG10_M_HM, _MAX_LOG10_M_HM, "dex(Msun)"),
     }
     units: ClassVar[dict[str, str]] = {
         **HaloPopulation.units,
@@ -54,11 +52,9 @@ class WarmDarkMatter(HaloPopulation):
     ) -> np.ndarray:
         """Lovell 2020, for subhaloes or the field."""
         m_hm = 10 ** columns.values["log10_m_hm"][owner]
-        return (
-            suppression(mass, m_hm, 2.3**0.8, 0.8, -1.0)
-            if field
-            else suppression(mass, m_hm, 4.2**2.5, 2.5, -0.2)
-        )
+        if field:
+            return suppression(mass, m_hm, 2.3**0.8, 0.8, -1.0)
+        return suppression(mass, m_hm, 4.2**2.5, 2.5, -0.2)
 
     def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Bose et al. 2016."""

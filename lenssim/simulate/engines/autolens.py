@@ -60,13 +60,15 @@ def tracer(scene: Scenes, instrument: Instrument, *, together: bool = False) -> 
     Profiles are attributes named `<prefix><profile>`, perturbers `<kind>_<number>`. `together` makes one profile of
     all point masses, and takes the engine's own classes, which are finite on their centres.
     """
-    z_lens, z_source = float(scene.params["z_lens"][0]), float(scene.params["z_source"][0])
+    z_lens = float(scene.params["z_lens"][0])
+    z_source = float(scene.params["z_source"][0])
     if not 0 < z_lens < z_source:
         raise ConfigError(
             f"PyAutoLens traces to a source behind the lens; got z_lens {z_lens:g}, z_source {z_source:g}"
         )
     types = ENGINE_TYPES if together else None
-    factor, pixel = float(scene.deflection_scale()[0]), instrument.pixel_scale
+    factor = float(scene.deflection_scale()[0])
+    pixel = instrument.pixel_scale
     lens: dict[str, Any] = {}
     source: dict[str, Any] = {}
     for component in scene.components:
@@ -154,8 +156,10 @@ class _Camera:
 @lru_cache(maxsize=8)
 def _camera(instrument: Instrument, supersampling: int) -> _Camera:
     fine = instrument.psf.supersampling
-    scale, weights = instrument.pixel_scale / fine, kernel(instrument)
-    margin, size = len(weights) // 2, instrument.num_pix * fine
+    scale = instrument.pixel_scale / fine
+    weights = kernel(instrument)
+    margin = len(weights) // 2
+    size = instrument.num_pix * fine
     inside = np.ones((size + 2 * margin,) * 2, dtype=bool)
     inside[margin : margin + size, margin : margin + size] = False
     mask = al.Mask2D(mask=inside, pixel_scales=scale)

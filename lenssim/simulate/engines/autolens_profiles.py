@@ -39,23 +39,26 @@ class PointMasses(al.mp.MassProfile):
 
     def __init__(self, centres: Any = (), einstein_radii: Any = ()) -> None:
         super().__init__()
-        self.centres, self.einstein_radii = centres, einstein_radii
+        self.centres = centres
+        self.einstein_radii = einstein_radii
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Deflection (P, 2), (y, x) [arcsec]."""
-        y, x = grid.array[:, 0], grid.array[:, 1]
-        centres, squares = (
-            xp.asarray(self.centres).reshape(-1, 2),
-            xp.asarray(self.einstein_radii) ** 2,
-        )
-        alpha_y, alpha_x = xp.zeros_like(y), xp.zeros_like(x)
+        y = grid.array[:, 0]
+        x = grid.array[:, 1]
+        centres = xp.asarray(self.centres).reshape(-1, 2)
+        squares = xp.asarray(self.einstein_radii) ** 2
+        alpha_y = xp.zeros_like(y)
+        alpha_x = xp.zeros_like(x)
         points = max(1, _PAIRS // max(1, len(y)))
         for start in range(0, len(centres), points):
             part = slice(start, start + points)
-            dy, dx = y - centres[part, :1], x - centres[part, 1:]
+            dy = y - centres[part, :1]
+            dx = x - centres[part, 1:]
             pull = squares[part, None] / (dy**2 + dx**2 + _SOFTENING)
-            alpha_y, alpha_x = alpha_y + (pull * dy).sum(0), alpha_x + (pull * dx).sum(0)
+            alpha_y = alpha_y + (pull * dy).sum(0)
+            alpha_x = alpha_x + (pull * dx).sum(0)
         return xp.stack([alpha_y, alpha_x], axis=-1)
 
     @aa.decorators.to_array
@@ -66,10 +69,8 @@ class PointMasses(al.mp.MassProfile):
     @aa.decorators.to_array
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Lensing potential (P,) [arcsec^2]: sum theta_k^2 ln |theta - theta_k|."""
-        centres, squares = (
-            xp.asarray(self.centres).reshape(-1, 2),
-            xp.asarray(self.einstein_radii) ** 2,
-        )
+        centres = xp.asarray(self.centres).reshape(-1, 2)
+        squares = xp.asarray(self.einstein_radii) ** 2
         offset = grid.array[None] - centres[:, None]
         return 0.5 * (squares[:, None] * xp.log((offset**2).sum(-1) + _SOFTENING)).sum(0)
 
@@ -91,7 +92,8 @@ class LineMass(al.mp.MassProfile):
         position_angle: float = 0.0,
     ) -> None:
         super().__init__(centre=centre)
-        self.einstein_radius, self.half_length = einstein_radius, half_length
+        self.einstein_radius = einstein_radius
+        self.half_length = half_length
         self.position_angle = position_angle
 
     @aa.decorators.to_vector_yx
@@ -122,7 +124,8 @@ class LineMass(al.mp.MassProfile):
 
     def _along(self, grid: Any, xp: Any) -> tuple[Any, Any]:
         turn = xp.exp(1j * xp.deg2rad(self.position_angle))
-        y, x = grid.array[:, 0] - self.centre[0], grid.array[:, 1] - self.centre[1]
+        y = grid.array[:, 0] - self.centre[0]
+        x = grid.array[:, 1] - self.centre[1]
         return (x + 1j * y) / turn, turn
 
 
@@ -143,13 +146,16 @@ class Soliton(al.mp.MassProfile):
         slope: float = 8.0,
     ) -> None:
         super().__init__(centre=centre)
-        self.kappa_0, self.core_radius, self.slope = kappa_0, core_radius, slope
+        self.kappa_0 = kappa_0
+        self.core_radius = core_radius
+        self.slope = slope
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Deflection (P, 2), (y, x) [arcsec]."""
         offset, u, _ = self._scaled(grid, xp)
-        p, u = self.slope - 1.5, xp.maximum(u, 1e-30)
+        p = self.slope - 1.5
+        u = xp.maximum(u, 1e-30)
         mean = -self.kappa_0 * xp.expm1(-p * xp.log1p(u)) / (p * u)
         return mean[:, None] * offset
 
@@ -167,7 +173,8 @@ class Soliton(al.mp.MassProfile):
         Gauss-Legendre quadrature.
         """
         _, u, scale = self._scaled(grid, xp)
-        p, end = self.slope - 1.5, xp.log1p(u)
+        p = self.slope - 1.5
+        end = xp.log1p(u)
         v = end[:, None] * (0.5 * (xp.asarray(_NODES) + 1))
         v = xp.maximum(v, 1e-12)
         integral = (
@@ -262,11 +269,9 @@ class InterpolatedImage(al.LightProfile):
         intensity: float = 1.0,
     ) -> None:
         super().__init__(centre=centre, intensity=intensity)
-        self.image, self.pixel_scale, self.position_angle = (
-            image,
-            pixel_scale,
-            position_angle,
-        )
+        self.image = image
+        self.pixel_scale = pixel_scale
+        self.position_angle = position_angle
 
     @aa.over_sample
     @aa.decorators.to_array
@@ -276,7 +281,8 @@ class InterpolatedImage(al.LightProfile):
     ) -> Any:
         """Brightness (P,) at the coordinates of `grid`."""
         image = xp.pad(xp.asarray(self.image), 1)  # the dark pixel that the light falls to
-        y, x = grid.array[:, 0] - self.centre[0], grid.array[:, 1] - self.centre[1]
+        y = grid.array[:, 0] - self.centre[0]
+        x = grid.array[:, 1] - self.centre[1]
         cos, sin = (f(xp.deg2rad(self.position_angle)) for f in (xp.cos, xp.sin))
         places = []
         for along, size in (

@@ -78,7 +78,8 @@ def _power_law(v: Values, pixel: float) -> dict[str, Any]:
 
 
 def _epl(profile: Any, pixel: float) -> dict[str, float]:
-    shape, gamma = _ellipticity(profile), profile.slope
+    shape = _ellipticity(profile)
+    gamma = profile.slope
     q = c.axis_ratio(shape["e1"], shape["e2"])
     return {
         "theta_E": c.einstein_radius_from_autolens(profile.einstein_radius, q, gamma),
@@ -111,7 +112,8 @@ def _cnfw_arguments(v: Values, pixel: float) -> dict[str, Any]:
 
 
 def _cnfw(profile: Any, pixel: float) -> dict[str, float]:
-    Rs, core = profile.scale_radius, profile.core_radius
+    Rs = profile.scale_radius
+    core = profile.core_radius
     return {
         "Rs": Rs,
         "alpha_Rs": c.cnfw_alpha_Rs(profile.kappa_s, Rs, core),

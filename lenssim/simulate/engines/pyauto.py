@@ -61,7 +61,8 @@ with (
         import autolens as al
         import jax  # noqa: F401 (PyAutoLens would import it with the first image)
 
-        aa, ag = al.lens.tracer.aa, al.lens.tracer.ag
+        aa = al.lens.tracer.aa
+        ag = al.lens.tracer.ag
         _OWN = conf.Config(
             *(Path(library.__file__).parent / "config" for library in (al, ag, aa, af))
         )

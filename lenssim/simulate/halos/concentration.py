@@ -10,17 +10,16 @@ from lenssim.simulate.halos.linear import linear_theory
 
 __all__ = ["LOWEST", "concentration", "power_suppression"]
 
-LOWEST = 1.2  # no halo is less concentrated
+LOWEST = 1.2  # smallest concentration of a halo
 _LOG_M = np.arange(3.0, 15.51, 0.1)  # dex(Msun)
 _LOG_1Z = np.linspace(0, np.log(22.0), 120)  # ln(1 + z)
-_KAPPA, _A0, _A1, _B0, _B1, _C_ALPHA = (
-    0.41,
-    2.45,
-    1.82,
-    3.20,
-    2.30,
-    0.21,
-)  # Diemer & Joyce 2019, median
+# Diemer & Joyce 2019, median
+_KAPPA = 0.41
+_A0 = 2.45
+_A1 = 1.82
+_B0 = 3.20
+_B1 = 2.30
+_C_ALPHA = 0.21
 
 
 def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.ndarray:
@@ -40,22 +39,23 @@ def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.n
 def _table(cosmology: Cosmology) -> np.ndarray:
     """ln c over (_LOG_M, _LOG_1Z)."""
     theory = linear_theory(cosmology)
-    mass, z = 10**_LOG_M, np.expm1(_LOG_1Z)
+    mass = 10**_LOG_M
+    z = np.expm1(_LOG_1Z)
     nu = theory.peak_height(mass[:, None], z)
     n_eff = -2 * theory.slope(mass, _KAPPA) - 3
     c_alpha = 1 - _C_ALPHA * (1 - theory.growth_rate(z))
-    a_n, b_n = _A0 * (1 + _A1 * (n_eff + 3)), _B0 * (1 + _B1 * (n_eff + 3))
+    a_n = _A0 * (1 + _A1 * (n_eff + 3))
+    b_n = _B0 * (1 + _B1 * (n_eff + 3))
     target = np.log(a_n[:, None] / nu * (1 + nu**2 / b_n[:, None]))
     log_c = np.linspace(np.log(0.1), np.log(1000), 2000)
     c = np.exp(log_c)
     mu = np.log1p(c) - c / (1 + c)
     table = np.empty_like(target)
-    for i, n in enumerate(
-        n_eff
-    ):  # c / mu(c)^((5 + n) / 6) = target, equation 28; it rises beyond its minimum
-        left = log_c - (5 + n) / 6 * np.log(mu)
-        first = int(np.argmin(left))
-        table[i] = np.interp(target[i], left[first:], log_c[first:])
+    # c / mu(c)^((5 + n) / 6) = target, equation 28; it rises beyond its minimum
+    for i, n in enumerate(n_eff):
+        log_target = log_c - (5 + n) / 6 * np.log(mu)
+        start = int(np.argmin(log_target))
+        table[i] = np.interp(target[i], log_target[start:], log_c[start:])
     return np.maximum(table + np.log(c_alpha), np.log(LOWEST))
 
 

@@ -11,8 +11,8 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = [
     "Halos",
-    "beside",
     "deflection_at_scale_radius",
+    "merge_tables",
     "nfw_structure",
     "tnfw_mass",
     "tnfw_projected_mass",
@@ -46,15 +46,15 @@ class Halos:
 
     def take(self, rows: np.ndarray) -> "Halos":
         """The haloes `rows`."""
-        return Halos(*(getattr(self, own.name)[rows] for own in fields(self)))
+        return Halos(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     @staticmethod
     def concatenate(tables: "list[Halos]") -> "Halos":
         """Several tables as one."""
         return Halos(
             *(
-                np.concatenate([getattr(t, own.name) for t in tables])
-                for own in fields(Halos)
+                np.concatenate([getattr(table, column.name) for table in tables])
+                for column in fields(Halos)
             )
         )
 
@@ -153,13 +153,14 @@ def tnfw_projected_mass(
     rho_s: np.ndarray, r_s: np.ndarray, r_trunc: np.ndarray, radius: np.ndarray
 ) -> np.ndarray:
     """Mass [Msun] of truncated NFW haloes inside projected `radius` [kpc]: A.11 of Baltz, Marshall & Oguri 2009."""
-    tau, x = r_trunc / r_s, radius / r_s
+    tau = r_trunc / r_s
+    x = radius / r_s
     beyond = x > 1
     gap = np.maximum(np.abs(x**2 - 1), 1e-12)
-    inner = np.where(
+    arc = np.where(
         beyond, np.arccos(1 / np.maximum(x, 1)), np.arccosh(1 / np.minimum(x, 1))
-    ) / np.sqrt(gap)
-    inner = np.where(gap <= 1e-12, 1.0, inner)
+    )
+    inner = np.where(gap <= 1e-12, 1.0, arc / np.sqrt(gap))
     root = np.sqrt(tau**2 + x**2)
     log = np.log(x / (root + tau))
     terms = (tau**2 + 2 * x**2 - 1) * inner + tau * np.pi + (tau**2 - 1) * np.log(tau)
@@ -167,17 +168,17 @@ def tnfw_projected_mass(
     return 4 * np.pi * rho_s * r_s**3 * (tau / (tau**2 + 1)) ** 2 * terms
 
 
-def beside(first: Perturbers, second: Perturbers) -> Perturbers:
+def merge_tables(before: Perturbers, after: Perturbers) -> Perturbers:
     """One table of the perturbers of two tables of the same systems, those of the first before those of the second."""
-    tables = (first, second)
+    tables = (before, after)
     owner = np.concatenate(
         [np.repeat(np.arange(len(table)), table.counts) for table in tables]
     )
     order = np.argsort(owner, kind="stable")
     return Perturbers.from_counts(
-        first.counts + second.counts,
+        before.counts + after.counts,
         **{
             name: np.concatenate([table.columns[name] for table in tables])[order]
-            for name in first.columns
+            for name in before.columns
         },
     )

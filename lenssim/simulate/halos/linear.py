@@ -8,7 +8,9 @@ from lenssim.simulate.cosmology import Cosmology
 
 __all__ = ["DELTA_C", "LinearTheory", "linear_theory"]
 
-N_S, SIGMA_8 = 0.965, 0.81  # Planck 2018 (arXiv:1807.06209), rounded as pyHalo rounds them
+# Planck 2018 (arXiv:1807.06209), rounded as pyHalo rounds them
+N_S = 0.965
+SIGMA_8 = 0.81
 T_CMB = 2.7255  # K
 RHO_CRIT = 2.77536627e11  # critical density today, Msun h^2 / Mpc^3
 DELTA_C = 1.68647  # collapse threshold of a sphere in an Einstein-de Sitter universe
@@ -25,7 +27,8 @@ class LinearTheory:
     """
 
     def __init__(self, cosmology: Cosmology) -> None:
-        self.cosmology, self.h = cosmology, cosmology.H0 / 100
+        self.cosmology = cosmology
+        self.h = cosmology.H0 / 100
         self.rho_m = RHO_CRIT * cosmology.Om0  # Msun h^2 / Mpc^3, comoving
         k = np.exp(_LOG_K)
         self._power = k**N_S * transfer(k, self.h, cosmology.Om0, cosmology.Ob0) ** 2
@@ -41,14 +44,15 @@ class LinearTheory:
         growth = (growth + 0.4 * a[0] ** 2.5 / cosmology.Om0**1.5) * np.sqrt(
             cosmology.Om0 / a**3 + 1 - cosmology.Om0
         )
-        self._a, self._growth = a, growth / growth[-1]
-        self._today = (
-            2.5 * cosmology.Om0 * growth[-1]
-        )  # growth today of what grows as a early on
+        self._a = a
+        self._growth = growth / growth[-1]
+        # growth today of a perturbation that grows as a at early times
+        self._today = 2.5 * cosmology.Om0 * growth[-1]
 
     def _rms(self, radius: np.ndarray) -> np.ndarray:
         """Rms (R,) of the density today in spheres of `radius`, not normalised before `_power` is."""
-        k, step = np.exp(_LOG_K), _LOG_K[1] - _LOG_K[0]
+        k = np.exp(_LOG_K)
+        step = _LOG_K[1] - _LOG_K[0]
         x = radius[:, None] * k
         window = np.where(
             x < 1e-2,
@@ -57,7 +61,7 @@ class LinearTheory:
         )
         return np.sqrt((window**2 * (self._power * k**3 / (2 * np.pi**2))).sum(1) * step)
 
-    def growth(self, z: np.ndarray) -> np.ndarray:
+    def growth(self, z: np.ndarray | float) -> np.ndarray:
         """Growth factor D(z), 1 today."""
         return np.interp(1 / (1 + np.asarray(z)), self._a, self._growth)
 
@@ -65,11 +69,12 @@ class LinearTheory:
         """Growth rate dlnD / dln a: -dlnD / dln(1 + z)."""
         z = np.asarray(z, dtype=np.float64)
         omega = self.omega_m(z)
-        a, e2 = 1 / (1 + z), self.cosmology.Om0 * (1 + z) ** 3 + 1 - self.cosmology.Om0
+        a = 1 / (1 + z)
+        e2 = self.cosmology.Om0 * (1 + z) ** 3 + 1 - self.cosmology.Om0
         absolute = self.growth(z) * self._today
         return -1.5 * omega + 2.5 * self.cosmology.Om0 / (a**2 * e2 * absolute)
 
-    def omega_m(self, z: np.ndarray) -> np.ndarray:
+    def omega_m(self, z: np.ndarray | float) -> np.ndarray:
         """Matter density in units of the critical one at z."""
         matter = self.cosmology.Om0 * (1 + np.asarray(z)) ** 3
         return matter / (matter + 1 - self.cosmology.Om0)
@@ -78,7 +83,7 @@ class LinearTheory:
         """Lagrangian radius in Mpc / h of a mass in Msun."""
         return np.cbrt(3 * np.asarray(mass) * self.h / (4 * np.pi * self.rho_m))
 
-    def sigma(self, mass: np.ndarray, z: np.ndarray = 0.0) -> np.ndarray:
+    def sigma(self, mass: np.ndarray, z: np.ndarray | float = 0.0) -> np.ndarray:
         """Rms of the linear density in spheres that hold `mass` [Msun]."""
         return np.exp(
             np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)
@@ -101,7 +106,8 @@ class LinearTheory:
         return np.interp(np.log(r), _LOG_XI, self._xi)
 
     def _correlation(self) -> np.ndarray:
-        k, step = np.exp(_LOG_K), _LOG_K[1] - _LOG_K[0]
+        k = np.exp(_LOG_K)
+        step = _LOG_K[1] - _LOG_K[0]
         x = np.exp(_LOG_XI)[:, None] * k
         damped = self._power * k**3 / (2 * np.pi**2) * np.exp(-((x / 100) ** 2))
         return (damped * np.sinc(x / np.pi)).sum(1) * step
@@ -115,10 +121,13 @@ def linear_theory(cosmology: Cosmology) -> LinearTheory:
 
 def transfer(k: np.ndarray, h: float, Om0: float, Ob0: float) -> np.ndarray:
     """Transfer function at `k` [h / Mpc]: Eisenstein & Hu 1998, with baryons; equations are theirs."""
-    theta2, total, baryon = (T_CMB / 2.7) ** 2, Om0 * h**2, max(Ob0, 1e-12) * h**2
+    theta2 = (T_CMB / 2.7) ** 2
+    total = Om0 * h**2
+    baryon = max(Ob0, 1e-12) * h**2
     fraction = baryon / total
     k = k * h  # 1 / Mpc
-    z_eq, k_eq = 2.5e4 * total / theta2**2, 7.46e-2 * total / theta2  # 2, 3
+    z_eq = 2.5e4 * total / theta2**2  # 2
+    k_eq = 7.46e-2 * total / theta2  # 3
     b1 = 0.313 * total**-0.419 * (1 + 0.607 * total**0.674)
     b2 = 0.238 * total**0.223
     z_d = 1291 * total**0.251 / (1 + 0.659 * total**0.828) * (1 + b1 * baryon**b2)  # 4

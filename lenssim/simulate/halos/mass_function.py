@@ -29,7 +29,8 @@ def power_law_integral(
 ) -> np.ndarray:
     """Integral of (m / PIVOT)^slope (m / PIVOT)^moment dm / PIVOT between masses [Msun]; same shape as `slope`."""
     k = np.asarray(slope, dtype=np.float64) + 1 + moment
-    log_low, log_high = np.log(low / PIVOT), np.log(high / PIVOT)
+    log_low = np.log(low / PIVOT)
+    log_high = np.log(high / PIVOT)
     flat = np.abs(k) < 1e-9
     safe = np.where(flat, 1.0, k)
     return np.where(
@@ -86,8 +87,8 @@ def _envelope(
     x = np.log(mass / PIVOT)
     y = np.log(sheth_tormen(mass, _ENVELOPE_Z[:, None], cosmology))
     slope = (y[:, -1] - y[:, 0]) / (x[-1] - x[0])
-    above = (y - slope[:, None] * x).max(1)
-    return slope, above
+    amplitude = (y - slope[:, None] * x).max(1)
+    return slope, amplitude
 
 
 def sheth_tormen_envelope(
@@ -97,7 +98,6 @@ def sheth_tormen_envelope(
 
     Masses drawn from it and kept with probability dn/dm over the envelope follow Sheth & Tormen exactly.
     """
-    slope, above = _envelope(cosmology, low, high)
-    return np.interp(z, _ENVELOPE_Z, slope), np.interp(
-        z, _ENVELOPE_Z, above
-    ) + 1e-3  # covers the interpolation
+    slope, amplitude = _envelope(cosmology, low, high)
+    log_amplitude = np.interp(z, _ENVELOPE_Z, amplitude) + 1e-3  # covers the interpolation
+    return np.interp(z, _ENVELOPE_Z, slope), log_amplitude

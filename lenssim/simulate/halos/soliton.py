@@ -22,9 +22,8 @@ __all__ = [
 
 SLOPE = 8.0  # of the soliton's density, (1 + 0.091 (r / r_c)^2)^-8
 _A = 2 ** (1 / SLOPE) - 1
-_B2 = (
-    169 / 56
-)  # (b / length)^2 of the blobs that make granules: (SLOPE - 3/2)^2 / (2 SLOPE - 2)
+# (b / length)^2 of the blobs that make granules: (SLOPE - 3/2)^2 / (2 SLOPE - 2)
+_B2 = 169 / 56
 _HBAR = 6.582119569e-16  # eV s
 _KM_PER_KPC = 3.0856775814913673e16
 
@@ -66,7 +65,9 @@ def core_density(m_axion: np.ndarray, r_c: np.ndarray, z: np.ndarray) -> np.ndar
     return 1.9e9 * (1 + z) * (m_axion / 1e-23) ** -2 * (r_c * (1 + z)) ** -4.0
 
 
-def soliton_mass(rho_c: np.ndarray, r_c: np.ndarray, slope: float = SLOPE) -> np.ndarray:
+def soliton_mass(
+    rho_c: np.ndarray | float, r_c: np.ndarray, slope: float = SLOPE
+) -> np.ndarray:
     """Total mass [Msun] of rho_c (1 + a (r / r_c)^2)^-slope, a = 2^(1 / slope) - 1."""
     return (
         rho_c
@@ -142,7 +143,7 @@ class Granules:
 def _zeta(z: np.ndarray, theory: LinearTheory) -> np.ndarray:
     """zeta(z) / zeta(0), zeta = (18 pi^2 + 82 (Om - 1) - 39 (Om - 1)^2) / Om: Bryan & Norman 1998."""
 
-    def zeta(redshift: np.ndarray) -> np.ndarray:
+    def zeta(redshift: np.ndarray | float) -> np.ndarray:
         omega = theory.omega_m(redshift)
         return (18 * np.pi**2 + 82 * (omega - 1) - 39 * (omega - 1) ** 2) / omega
 

@@ -16,7 +16,8 @@ __all__ = [
 ]
 
 CORE = 0.25  # core radius of the subhaloes' distribution, in scale radii of the host
-_LATEST, _EARLIEST = 0.0, 15.0  # bounds of z_infall - z_lens
+_MIN_INFALL = 0.0  # smallest z_infall - z_lens
+_MAX_INFALL = 15.0
 _LOG_X = np.linspace(np.log(1e-3), np.log(30.0), 160)  # radii in scale radii of the host
 _DEPTHS = np.linspace(0, 1, 129)  # quantiles
 
@@ -33,10 +34,10 @@ def infall_redshift(
     s = np.clip(-np.log10(mass / host_mass), 0.5, 5.0)
     mean = 3.35549949 / (1 + 3.20546995 * s**-2.91075587)
     width = 1.97880156 / (1 + 4.17390702 * s**-2.14428416)
-    low, high = ndtr((_LATEST - mean) / width), ndtr((_EARLIEST - mean) / width)
-    return z_lens + np.clip(
-        mean + width * ndtri(low + uniform * (high - low)), _LATEST, _EARLIEST
-    )
+    low = ndtr((_MIN_INFALL - mean) / width)
+    high = ndtr((_MAX_INFALL - mean) / width)
+    since = mean + width * ndtri(low + uniform * (high - low))
+    return z_lens + np.clip(since, _MIN_INFALL, _MAX_INFALL)
 
 
 def roche_radius(mass: np.ndarray, r3d: np.ndarray) -> np.ndarray:
@@ -54,10 +55,9 @@ def projected_radius(x_max: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     rho ~ 1 / ((0.25 + x) (1 + x)^2): Gilman et al. 2020 let subhaloes follow the host outside a tidal core.
     """
     cumulative = _projected()
-    inside = np.exp(np.interp(np.log(x_max), _LOG_X, cumulative))
-    return np.exp(
-        np.interp(np.log(np.maximum(uniform * inside, 1e-300)), cumulative, _LOG_X)
-    )
+    total = np.exp(np.interp(np.log(x_max), _LOG_X, cumulative))
+    log_mass = np.log(np.maximum(uniform * total, 1e-300))
+    return np.exp(np.interp(log_mass, cumulative, _LOG_X))
 
 
 def projected_share(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
@@ -73,9 +73,8 @@ def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarra
 
     Drawn from the density along the line of sight, rho(sqrt(x^2 + l^2)); lengths in scale radii of the host.
     """
-    rows = (np.log(np.clip(x, np.exp(_LOG_X[0]), 0.99 * x_max)) - _LOG_X[0]) / (
-        _LOG_X[1] - _LOG_X[0]
-    )
+    log_x = np.log(np.clip(x, np.exp(_LOG_X[0]), 0.99 * x_max))
+    rows = (log_x - _LOG_X[0]) / (_LOG_X[1] - _LOG_X[0])
     columns = uniform * (len(_DEPTHS) - 1)
     return np.hypot(
         x, map_coordinates(_depths(x_max), [rows, columns], order=1, mode="nearest")
@@ -104,7 +103,7 @@ def _projected() -> np.ndarray:
     log_l = np.linspace(np.log(1e-5), np.log(1e4), 4000)
     along = np.exp(log_l)
     surface = np.array(
-        [np.trapezoid(_density(np.hypot(own, along)) * along, log_l) for own in x]
+        [np.trapezoid(_density(np.hypot(radius, along)) * along, log_l) for radius in x]
     )
     rings = surface * x**2
     between = 0.5 * (rings[1:] + rings[:-1]) * np.diff(_LOG_X)

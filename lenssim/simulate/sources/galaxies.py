@@ -103,7 +103,8 @@ def framed(image: np.ndarray) -> np.ndarray:
             f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark or tiny"
         )
     rows, columns = np.indices(light.shape)
-    y, x = (rows * light).sum() / light.sum(), (columns * light).sum() / light.sum()
+    y = (rows * light).sum() / light.sum()
+    x = (columns * light).sum() / light.sum()
     radius = np.hypot(rows - y, columns - x).ravel()
     order = np.argsort(radius)
     half = radius[order][
@@ -138,9 +139,12 @@ def brightness_at(
     """Bilinear values of `images[which]` at pixels counted from their middle, and 0 beyond; the rest broadcasts."""
     side = images.shape[-1]
     flat = images.reshape(-1)
-    x, y = column + (side - 1) / 2, row + (side - 1) / 2
-    left, low = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    u, v = x - left, y - low
+    x = column + (side - 1) / 2
+    y = row + (side - 1) / 2
+    left = np.floor(x).astype(np.int64)
+    low = np.floor(y).astype(np.int64)
+    u = x - left
+    v = y - low
 
     def pixel(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         inside = (i >= 0) & (i < side) & (j >= 0) & (j < side)

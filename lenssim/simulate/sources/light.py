@@ -75,7 +75,8 @@ class SersicLight:
 
     @property
     def metric(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: D102
-        e1, e2 = self.e1[:, None], self.e2[:, None]
+        e1 = self.e1[:, None]
+        e2 = self.e2[:, None]
         squared = e1**2 + e2**2
         return (
             (1 + squared - 2 * e1) / (1 - squared),
@@ -134,7 +135,8 @@ class GalaxyLight:
         """Return the images' brightness by linear interpolation."""
         x, y = points()
         scale = self.R_half[own, None] * GALAXY_WIDTH / GALAXY_SIDE
-        cos, sin = np.cos(self.phi_G)[own, None], np.sin(self.phi_G)[own, None]
+        cos = np.cos(self.phi_G)[own, None]
+        sin = np.sin(self.phi_G)[own, None]
         which = self.image.astype(np.int64)[own, None]
         return brightness_at(
             self.images, which, (cos * x + sin * y) / scale, (cos * y - sin * x) / scale

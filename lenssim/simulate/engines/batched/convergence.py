@@ -89,7 +89,8 @@ def _edges(size: int, step: float) -> np.ndarray:
     middle = (np.arange(size + 1) - (size - 1) / 2) * step
     y, x = (axis.ravel()[:, None] for axis in np.meshgrid(middle, middle, indexing="ij"))
     flat = np.zeros_like(places)
-    left, lower = (x - step / 2 + flat, y + places), (x + places, y - step / 2 + flat)
+    left = (x - step / 2 + flat, y + places)
+    lower = (x + places, y - step / 2 + flat)
     return np.stack(
         [np.concatenate(pair, axis=1) for pair in zip(left, lower, strict=True)], axis=1
     )

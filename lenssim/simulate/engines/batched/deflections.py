@@ -36,7 +36,9 @@ class Deflections:
     """Sums the deflections of perturbers; one of these serves one precision and device."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device, compiled: bool) -> None:
-        self.dtype, self.device, self.compiled = dtype, device, compiled
+        self.dtype = dtype
+        self.device = device
+        self.compiled = compiled
 
     def __call__(self, scenes: Scenes, rows: Rows) -> Tensor:
         """Deflection (R, 2, P) [arcsec] at rows of rays, of all perturbers of their scenes."""
@@ -101,7 +103,8 @@ class Deflections:
             for own, index in self._batches(
                 starts + first, (counts - first).clamp(0, MOST), len(columns)
             ):
-                own, index = own.to(self.device), index.to(self.device)
+                own = own.to(self.device)
+                index = index.to(self.device)
                 alpha[own] += deflect(rows.rays[own], flat[index])
 
     def _add_near(
@@ -114,7 +117,8 @@ class Deflections:
     ) -> None:
         """Add what perturbers are more than points where they are `near`: their places, and how many a tile."""
         deflect = _deflect(kind, True, self.dtype, self.device, self.compiled)
-        flat, rays = self._with_idle(kind, columns), rows.tiles().flatten(0, 1)
+        flat = self._with_idle(kind, columns)
+        rays = rows.tiles().flatten(0, 1)
         which, counts = near
         which = torch.cat([which, torch.tensor([len(columns)])])  # the idle one
         starts = torch.cumsum(counts, 0) - counts
@@ -123,7 +127,8 @@ class Deflections:
             for own, index in self._batches(
                 starts + first, (counts - first).clamp(0, NEAR), len(which) - 1
             ):
-                own, index = own.to(self.device), which[index].to(self.device)
+                own = own.to(self.device)
+                index = which[index].to(self.device)
                 more[own] += deflect(rays[own], flat[index])
         alpha += more.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
 
@@ -163,14 +168,19 @@ def _within(
 ) -> tuple[Tensor, Tensor]:
     """Perturbers within reach of each tile of the rows: places in the table, tile by tile, and how many a tile."""
     rays = rows.tiles().cpu().numpy()
-    low, high = rays.min(3), rays.max(3)
-    centres, radii = (low + high) / 2, np.linalg.norm(high - low, axis=2) / 2
+    low = rays.min(3)
+    high = rays.max(3)
+    centres = (low + high) / 2
+    radii = np.linalg.norm(high - low, axis=2) / 2
     x, y, far = (column.numpy().astype(np.float32) for column in (*places.T, reach))
-    found, counts = [], []
+    found = []
+    counts = []
     for row, scene in enumerate(rows.owner.tolist()):
         own = slice(table.offset[scene], table.offset[scene + 1])
-        (centre_x, centre_y), radius = centres[row].T, radii[row]
-        across, along = x[own] - centre_x[:, None], y[own] - centre_y[:, None]
+        (centre_x, centre_y) = centres[row].T
+        radius = radii[row]
+        across = x[own] - centre_x[:, None]
+        along = y[own] - centre_y[:, None]
         near = across**2 + along**2 < (far[own] + radius[:, None]) ** 2
         counts.append(near.sum(1))
         found.append(np.nonzero(near)[1] + own.start)

@@ -58,7 +58,8 @@ def _step(
     precision: str,
     kernels: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    engine, smooth = Batched(precision, "cpu", kernels), replace(scenes, perturbers={})
+    engine = Batched(precision, "cpu", kernels)
+    smooth = replace(scenes, perturbers={})
     images = [
         engine.render(each, instrument, supersampling=supersampling)
         for each in (scenes, smooth)

@@ -40,7 +40,8 @@ class Batched:
     def __init__(
         self, precision: str = "float32", device: str = "cpu", kernels: str = "compiled"
     ) -> None:
-        self.dtype, self.device = getattr(torch, precision), torch.device(device)
+        self.dtype = getattr(torch, precision)
+        self.device = torch.device(device)
         self.compiled = kernels == "compiled"
         self.deflections = Deflections(self.dtype, self.device, self.compiled)
 
@@ -52,7 +53,8 @@ class Batched:
         `supersampling` "adaptive" spends rays where they are needed, see `adaptive`.
         """
         check_sampling(instrument, supersampling)
-        size, step = instrument.num_pix, scenes_a_step(instrument, supersampling)
+        size = instrument.num_pix
+        step = scenes_a_step(instrument, supersampling)
         images = np.empty(
             (len(scenes), 1, size, size),
             np.float32 if self.dtype == torch.float32 else np.float64,
@@ -98,7 +100,8 @@ class Batched:
 
     def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
         """The same from rays spent where they are needed."""
-        side, step = instrument.num_pix * fine, instrument.pixel_scale / fine
+        side = instrument.num_pix * fine
+        step = instrument.pixel_scale / fine
         brightness, alpha = self._on_grid(scenes, instrument, side, step)
         like = {"dtype": self.dtype, "device": self.device}
         scale = torch.as_tensor(scenes.deflection_scale() / step, **like)[
@@ -137,7 +140,8 @@ class Batched:
         self, scenes: Scenes, instrument: Instrument, side: int, step: float
     ) -> tuple[Tensor, Tensor]:
         """Brightness (N, side, side) and the perturbers' deflection (N, 2, side, side) on a regular grid of rays."""
-        owner, parts = torch.arange(len(scenes)), []
+        owner = torch.arange(len(scenes))
+        parts = []
         for rays in grid_rows(side, step):
             rows = Rows(
                 torch.from_numpy(rays)
@@ -214,7 +218,8 @@ def _shine(
     device: torch.device,
     compiled: bool,
 ) -> Callable[..., Tensor]:
-    rows, tiles = torch.export.Dim("rows"), torch.export.Dim("tiles")
+    rows = torch.export.Dim("rows")
+    tiles = torch.export.Dim("tiles")
     like = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
     images = [

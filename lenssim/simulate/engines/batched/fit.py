@@ -17,7 +17,8 @@ __all__ = ["smooth_residual"]
 _STEPS = 20
 _SETTLED = 0.01  # of chi2: a step that gains less is the last
 _DAMPING, _LEAST, _MOST = 1e-3, 1e-7, 1e6  # Marquardt's lambda at the start, and its limits
-_SOFTER, _HARDER = 0.2, 10.0
+_SOFTER = 0.2
+_HARDER = 10.0
 
 
 def smooth_residual(
@@ -65,12 +66,10 @@ class _Fit:
         precision: str,
         kernels: str,
     ) -> None:
-        self.instrument, self.rays, self.precision, self.kernels = (
-            instrument,
-            rays,
-            precision,
-            kernels,
-        )
+        self.instrument = instrument
+        self.rays = rays
+        self.precision = precision
+        self.kernels = kernels
         self.engine = Batched(precision, "cpu", kernels)
         self.scenes = _in_columns(scenes, instrument)
         self.names = differentiable(scenes.components)
@@ -81,7 +80,8 @@ class _Fit:
         """(observed - model) / sigma (N, pixels) at the minimum."""
         values = np.stack([self.scenes.params[name] for name in self.names], axis=1)
         residual = self.residual_of(np.arange(len(values)), values)
-        damping, todo = np.full(len(values), _DAMPING), np.arange(len(values))
+        damping = np.full(len(values), _DAMPING)
+        todo = np.arange(len(values))
         for _ in range(_STEPS):
             slopes = self.slopes(todo, values[todo])
             proposed = values[todo] + _step(slopes, residual[todo], damping[todo])
@@ -194,7 +194,8 @@ def _solved(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
     """x (N, K) with L L^T x = right."""
     pivots = np.diagonal(lower, axis1=1, axis2=2)
     pivots = np.where(pivots > 0, pivots, np.inf)
-    x, last = right.copy(), right.shape[1] - 1
+    x = right.copy()
+    last = right.shape[1] - 1
     for k in range(last + 1):
         x[:, k] = (x[:, k] - (lower[:, k, :k] * x[:, :k]).sum(1)) / pivots[:, k]
     for k in range(last, -1, -1):

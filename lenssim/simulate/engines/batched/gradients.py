@@ -121,16 +121,16 @@ def _step(
     ]
     slope = _slope(scenes.components, engine.dtype, engine.compiled)
     parameters = engine.component_parameters(scenes, instrument)
-    side, fine, seen = instrument.num_pix * supersampling, instrument.psf.supersampling, []
+    side = instrument.num_pix * supersampling
+    fine = instrument.psf.supersampling
+    seen = []
     for rays in grid_rows(side, instrument.pixel_scale / supersampling):
         rows = Rows(
             torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1),
             torch.arange(len(scenes)),
         )
-        alpha, images = (
-            engine.deflections(scenes, rows),
-            engine.shown_images(scenes, rows.owner),
-        )
+        alpha = engine.deflections(scenes, rows)
+        images = engine.shown_images(scenes, rows.owner)
         brightness = []
         for name in names:
             tangent = torch.zeros_like(parameters)

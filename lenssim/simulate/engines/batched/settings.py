@@ -27,7 +27,8 @@ def batched_settings(
     `device` auto means CUDA where there is one. `LENSSIM_KERNELS=eager` does without compiled kernels. `ConfigError`
     for a value that does not exist, or a CUDA device that is absent.
     """
-    precision, device = precision or "float32", device or "cpu"
+    precision = precision or "float32"
+    device = device or "cpu"
     if precision not in PRECISIONS:
         raise ConfigError(
             f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
