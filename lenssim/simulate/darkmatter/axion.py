@@ -1,4 +1,7 @@
-"""Fuzzy dark matter of ultra-light axions: few small haloes, solitons in those that are left, granules in the host."""
+"""Fuzzy dark matter of ultra-light axions.
+
+Small haloes are few, the remaining ones have solitons, and the host has granules.
+"""
 
 from typing import ClassVar, Literal
 
@@ -38,19 +41,24 @@ _BLOBS_PER_AREA = 4.0  # blobs on pi length^2 that make a field close to Gaussia
 class FuzzyDarkMatter(HaloPopulation):
     """`HaloPopulation` of an axion of mass m = 10^`log10_m_axion` eV, and granules in the host.
 
-    Haloes: n / n_CDM = (1 + (m_0 / M)^1.1)^-2.2 with m_0 of `cutoff_mass` (Schive et al. 2016, arXiv:1508.04621), none
-    below `minimum_mass`; c / c_CDM = (1 + 21.42 (m_0 / M)^1.62)^-0.42 (Laroche et al. 2022, MNRAS 517, 1867). Each is a
-    soliton on the core-mass relation (Schive et al. 2014b) in a truncated NFW halo that keeps the rest of the bound
-    mass; where the relation asks for more than that, the soliton has all of it.
+    Haloes: n / n_CDM = (1 + (m_0 / M)^1.1)^-2.2 with m_0 of `cutoff_mass` (Schive et al.
+    2016, arXiv:1508.04621), and none below `minimum_mass`. c / c_CDM = (1 + 21.42 (m_0 /
+    M)^1.62)^-0.42 (Laroche et al. 2022, MNRAS 517, 1867). Each halo is a soliton on the
+    core-mass relation (Schive et al. 2014b) in a truncated NFW halo. The NFW halo has the
+    bound mass that the soliton leaves; a soliton never has more than the bound mass.
 
-    Granules: a Gaussian random field with the coherence length hbar / (m sigma) of the host's `velocity_dispersion`
-    [km/s] and the rms that an NFW host has at the Einstein radius (`granule_rms`), times `granules`, all over the disc.
-    It is drawn as blobs (`Granules`) of the coherence length and `smoothing` [arcsec] added in squares, with the power
-    at long wavelengths unchanged: what is finer than `smoothing` no camera sees, and it would take a million blobs.
-    There are four to a coherence area, at most about `max_granules` a system; fewer leave the power as it is and make
-    the field less Gaussian.
+    Granules: a Gaussian random field over the whole disc. Its coherence length is hbar / (m
+    sigma) for the host's `velocity_dispersion` [km/s]. Its rms is that of an NFW host at
+    the Einstein radius (`granule_rms`), times `granules`.
 
-    As m grows without bound, haloes become those of cold dark matter, one by one, and granules vanish.
+    The field is drawn as blobs (`Granules`) of the coherence length and `smoothing`
+    [arcsec] added in squares. The power at long wavelengths does not change. No camera sees
+    structure finer than `smoothing`, which would take a million blobs. There are four blobs
+    a coherence area, at most about `max_granules` a system. Fewer blobs leave the power as
+    it is and make the field less Gaussian.
+
+    As m grows without bound, haloes become those of cold dark matter, one by one, and
+    granules vanish.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
@@ -77,7 +85,11 @@ class FuzzyDarkMatter(HaloPopulation):
     max_granules: int = Field(default=2000, ge=1, le=1_000_000)
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
-        """The axion's mass and the granules it makes; `ConfigError` if its wavelength does not fit into the frame."""
+        """Draw the axion's mass and put the columns of the granules.
+
+        Raises:
+            ConfigError: The axion's wavelength does not fit into the frame.
+        """
         m = 10 ** columns.draw(
             "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
         )
@@ -108,13 +120,13 @@ class FuzzyDarkMatter(HaloPopulation):
     def survival(
         self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
     ) -> np.ndarray:
-        """Schive et al. 2016; nothing below the least mass of a halo at the redshift of the lens."""
+        """Return n / n_CDM (M,) of Schive et al. 2016, and 0 below `minimum_mass`."""
         m = 10 ** columns.values["log10_m_axion"][owner]
         share = suppression(mass, cutoff_mass(m), 1.0, 1.1, -2.2)
         return np.where(mass < columns.values["minimum_mass"][owner], 0.0, share)
 
     def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
-        """Laroche et al. 2022."""
+        """Return c / c_CDM (M,) of Laroche et al. 2022."""
         return power_suppression(
             mass,
             cutoff_mass(10 ** columns.values["log10_m_axion"][owner]),
@@ -126,7 +138,10 @@ class FuzzyDarkMatter(HaloPopulation):
     def tables(
         self, columns: Columns, plane: LensPlane, halos: Halos
     ) -> dict[str, Perturbers]:
-        """Envelopes, solitons and granules; solitons come before granules in the table of each system."""
+        """Return envelopes, solitons and granules.
+
+        In the table of each system solitons come before granules.
+        """
         theory = linear_theory(plane.cosmology)
         m = 10 ** columns.values["log10_m_axion"][halos.owner]
         r_c = core_radius(m, halos.mass, halos.z, theory)

@@ -28,16 +28,23 @@ _FORMATION_REDSHIFT = 10.0
 
 
 class SelfInteractingDarkMatter(HaloPopulation):
-    """`HaloPopulation` in which particles scatter, with sigma / m = `cross_section` / (1 + (V_max / w)^2)^2 [cm^2/g].
+    """`HaloPopulation` in which particles scatter.
 
-    A halo of age t since redshift 10 has gone tau = t / t_c towards collapse, with t_c of `collapse_time`. Up to
-    tau = 1 it has a core of radius r_s f(tau) (`core_evolution`); afterwards its core has collapsed. Either way mass
-    only moves within the halo: a truncated NFW halo less one of the same centre truncated at h, plus a Plummer sphere
-    of the same mass and of half-density radius theta_c. With a core, h = 1.8 r_c and theta_c = 0.7 h, which joins a
-    flat core of about the density that the halo had at r_c to the untouched outside. Collapsed, h = 0.6 r_s and
-    theta_c = 0.03 r_s: the mass of the inner halo in a compact core, as in simulations of collapsed subhaloes, whose
-    slope is steeper than isothermal. h stays below half the truncation radius. At cross section 0 haloes are those of
-    cold dark matter, one by one.
+    sigma / m = `cross_section` / (1 + (V_max / w)^2)^2 [cm^2/g], with w = `velocity_scale`
+    [km/s].
+
+    A halo of age t since redshift 10 has reached tau = t / t_c, with t_c of
+    `collapse_time`. Up to tau = 1 it has a core of radius r_s f(tau) (`core_evolution`);
+    afterwards its core has collapsed. In both cases mass only moves within the halo: a
+    truncated NFW halo less one of the same centre truncated at h, plus a Plummer sphere of
+    the same mass and of half-density radius theta_c.
+
+    With a core, h = 1.8 r_c and theta_c = 0.7 h. This joins a flat core of about the
+    density that the halo had at r_c to the unchanged outside. Collapsed, h = 0.6 r_s and
+    theta_c = 0.03 r_s. The mass of the inner halo is then in a compact core, as in
+    simulations of collapsed subhaloes, with a slope steeper than isothermal. h stays below
+    half the truncation radius. At cross section 0 haloes are those of cold dark matter, one
+    by one.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
@@ -58,14 +65,14 @@ class SelfInteractingDarkMatter(HaloPopulation):
     velocity_scale: Value = 30.0
 
     def draw_matter(self, columns: Columns, plane: LensPlane) -> None:
-        """The cross section and its velocity scale."""
+        """Draw the cross section and its velocity scale."""
         for name in ("cross_section", "velocity_scale"):
             columns.draw(name, getattr(self, name), self.bounds[name])
 
     def tables(
         self, columns: Columns, plane: LensPlane, halos: Halos
     ) -> dict[str, Perturbers]:
-        """Haloes, what is taken out of them, and what becomes of it."""
+        """Return haloes, the inner mass removed from them, and the cores made of that mass."""
         n = len(plane)
         tau = self._age(columns, plane, halos)
         collapsed = tau > 1
@@ -101,9 +108,15 @@ class SelfInteractingDarkMatter(HaloPopulation):
 def collapse_time(
     cross_section: np.ndarray, rho_s: np.ndarray, r_s: np.ndarray
 ) -> np.ndarray:
-    """Gravothermal time [Gyr] of a halo [Msun / kpc^3, kpc], infinite at 0: Essig et al. 2019 (arXiv:1809.01144).
+    """Return the gravothermal time (M,) [Gyr] of haloes, infinite at cross section 0.
 
-    t_c = 150 / (0.75 sigma/m rho_s r_s) (4 pi G rho_s)^(-1/2).
+    t_c = 150 / (0.75 sigma/m rho_s r_s) (4 pi G rho_s)^(-1/2): Essig et al. 2019
+    (arXiv:1809.01144).
+
+    Args:
+        cross_section: sigma / m [cm^2/g].
+        rho_s: NFW densities [Msun / kpc^3].
+        r_s: Scale radii [kpc].
     """
     # km/s/kpc
     rate = 0.75 * cross_section * _CM2_PER_G * rho_s * r_s * np.sqrt(4 * np.pi * G * rho_s)
@@ -112,7 +125,14 @@ def collapse_time(
 
 
 def core_evolution(tau: np.ndarray) -> np.ndarray:
-    """r_c / r_s at tau in 0..1 of a core like (r^4 + r_c^4)^(1/4): Yang et al. 2024 (arXiv:2305.16176)."""
+    """Return r_c / r_s at tau in 0..1 of a core like (r^4 + r_c^4)^(1/4).
+
+    Yang et al. 2024 (arXiv:2305.16176).
+
+    Example:
+        >>> round(float(core_evolution(np.array(1.0))), 4)
+        0.1073
+    """
     return (
         2.555 * np.sqrt(tau)
         - 3.632 * tau

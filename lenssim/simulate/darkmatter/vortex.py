@@ -1,4 +1,7 @@
-"""A vortex of an axion condensate: a line of mass, and the chain of point masses of DeepLense Models I-III."""
+"""A vortex of an axion condensate: a line of mass, or a chain of point masses.
+
+DeepLense Models I-III have the chain.
+"""
 
 from typing import ClassVar, Literal
 
@@ -21,10 +24,11 @@ _BOUNDS = {
 
 
 class BeadVortex(BaseModel):
-    """`beads` equal point masses on a line through the centre, from -L to L, of total `mass` (Msun).
+    """`beads` equal point masses on a line through the centre, from -L to L, of total `mass` [Msun].
 
-    L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie wavelength of an axion of mass m; the angle of the line
-    is uniform. As published (DeepLenseSim `make_vortex`): 3e10 Msun in 100 beads, log10(m / eV) uniform in -24..-22.
+    L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie wavelength of an axion of mass m.
+    The angle of the line is uniform. As published (DeepLenseSim `make_vortex`): 3e10 Msun
+    in 100 beads, log10(m / eV) uniform in -24..-22.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +49,15 @@ class BeadVortex(BaseModel):
     log10_m_axion: Value
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """Beads of n systems, with the plane's own Einstein radius of one solar mass."""
+        """Draw the beads of n systems.
+
+        Args:
+            columns: The systems' columns (n,), to which those of `units` are added.
+            plane: The lens plane, with its Einstein radius of one solar mass.
+
+        Returns:
+            Perturbers under "point_mass".
+        """
         log10_m = columns.draw(
             "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
         )
@@ -69,12 +81,15 @@ class BeadVortex(BaseModel):
 
 
 class LineVortex(BaseModel):
-    """A line of `mass` (Msun) and half length L = 0.06" / 2 * (1e-22 eV / m), its centre and angle drawn.
+    """A line of `mass` [Msun] and half length L = 0.06" / 2 * (1e-22 eV / m), its centre and angle drawn.
 
-    It is what `vortex_beads` tend to as beads grow in number, and has no lumps of its own. Centres fill a disc of
-    `radius` arcsec evenly (default: the circle around the stamp). A sheet of minus the mean convergence of all the
-    lines that might have been drawn takes their mass from the host (`conserve_mass`): exact within `radius` less L.
-    Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256); their lensing: Alexander et al. 2020 (arXiv:1909.07346).
+    It is the limit of `vortex_beads` for many beads, and has no lumps of its own. Centres
+    fill a disc of `radius` arcsec evenly (default: the circle around the stamp). With
+    `conserve_mass` a sheet of minus the mean convergence of all possible lines takes their
+    mass from the host: exact within `radius` less L.
+
+    Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256). Their lensing: Alexander et
+    al. 2020 (arXiv:1909.07346).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,7 +111,11 @@ class LineVortex(BaseModel):
     conserve_mass: bool = True
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """One line a system and its sheet; `ConfigError` for a line that does not fit the frame."""
+        """Draw one line a system, and its sheet.
+
+        Raises:
+            ConfigError: A line does not fit into the frame.
+        """
         n = columns.n
         disc = self.radius or float(np.sqrt(2)) * plane.frame
         log10_m = columns.draw(

@@ -1,4 +1,7 @@
-"""pyHalo's realisations as scenes: the witness for our own populations. Needs `lenssim[halos]`."""
+"""Bridge from pyHalo's realisations to scenes, to check our populations with.
+
+It needs `lenssim[halos]`.
+"""
 
 import copy
 import warnings
@@ -29,9 +32,10 @@ _GAUSSIAN_SLOPE = 40.0  # (1 + a r^2)^(1/2 - slope) is a Gaussian to 1 % of its 
 
 @contextmanager
 def _isolated(seed: int) -> Iterator[None]:
-    """numpy's global generator seeded inside and what it was outside, and the same for filters of warnings.
+    """Seed numpy's global generator within the block, and restore it and warning filters afterwards.
 
-    pyHalo draws from the global generator, silences the warnings of the whole process on import, and causes some.
+    pyHalo draws from the global generator, silences the warnings of the whole process on
+    import, and causes some.
     """
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed % 2**32)  # noqa: NPY002
@@ -46,10 +50,21 @@ def _isolated(seed: int) -> Iterator[None]:
 def pyhalo_realization(
     preset: str, z_lens: float, z_source: float, *, seed: int, **options: Any
 ) -> Any:
-    """A realisation of one of pyHalo's presets (CDM, WDM, ULDM, ...); `options` are the preset's own.
+    """Return a realisation of one of pyHalo's presets (CDM, WDM, ULDM, ...).
 
-    Two calls of one seed give the same haloes, and the global generator is left as it was. What a halo has not yet
-    drawn it draws when asked, so read it with `realization_perturbers` and the same seed. `ConfigError` without pyHalo.
+    Two calls with one seed give the same haloes, and the global generator does not change.
+    pyHalo draws some properties of a halo only when they are read, so read them with
+    `realization_perturbers` and the same seed.
+
+    Args:
+        preset: pyHalo's name of the preset.
+        z_lens: Redshift of the lens.
+        z_source: Redshift of the source.
+        seed: Seed of the realisation.
+        options: The preset's own options.
+
+    Raises:
+        ConfigError: pyHalo is not installed.
     """
     with _isolated(seed):
         try:
@@ -114,7 +129,7 @@ def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:
 def _scaled(
     kind: str, row: dict[str, float], longer: float, stronger: float
 ) -> dict[str, float]:
-    """A perturber `longer` times as large and `stronger` times as strong in what it deflects by."""
+    """Return a perturber `longer` times as large, with deflections `stronger` times as strong."""
     strength = {"alpha_Rs": stronger, "kappa_0": stronger / longer, "theta_E": stronger}
     if kind == "point_mass":
         strength["theta_E"] = np.sqrt(stronger * longer)
@@ -152,7 +167,10 @@ def _row(name: str, values: Mapping[str, float]) -> tuple[str, dict[str, float]]
 def _effective_scales(
     realization: Any, redshifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors (M,) on angles of haloes behind the lens and on deflections of those in front; 1 elsewhere."""
+    """Return factors (M,) on angles of haloes behind the lens, and on deflections of those in front.
+
+    They are 1 elsewhere.
+    """
     lens_cosmo = realization.lens_cosmo
     distance_to = lens_cosmo.cosmo.D_C_transverse
     chi = {z: distance_to(z) for z in np.unique(redshifts)}

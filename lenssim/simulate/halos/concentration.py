@@ -1,4 +1,4 @@
-"""Concentrations of haloes: the median relation in cold dark matter, and what suppresses it."""
+"""Concentrations of haloes: the median relation in cold dark matter, and its suppression."""
 
 from functools import lru_cache
 
@@ -23,10 +23,15 @@ _C_ALPHA = 0.21
 
 
 def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.ndarray:
-    """Median c_200c (M,) of haloes of `mass` [Msun, M_200c] at redshift `z`: Diemer & Joyce 2019 (arXiv:1809.07326).
+    """Return the median c_200c (M,) of haloes: Diemer & Joyce 2019 (arXiv:1809.07326).
 
-    Interpolated in a table over 1e3 to 3e15 Msun and redshifts to 21; within 0.6 % of colossus 1.4.0, whose growth
-    knows of radiation, and not below 1.2.
+    It is interpolated in a table over 1e3 to 3e15 Msun and redshifts to 21. It is within
+    0.6 % of colossus 1.4.0, which includes radiation in the growth, and not below 1.2.
+
+    Args:
+        mass: Masses M_200c (M,) [Msun].
+        z: Redshifts (M,).
+        cosmology: The cosmology.
     """
     rows = (np.log10(mass) - _LOG_M[0]) / (_LOG_M[1] - _LOG_M[0])
     columns = np.log1p(z) / _LOG_1Z[1]
@@ -37,7 +42,7 @@ def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.n
 
 @lru_cache(maxsize=8)
 def _table(cosmology: Cosmology) -> np.ndarray:
-    """ln c over (_LOG_M, _LOG_1Z)."""
+    """Return ln c over (_LOG_M, _LOG_1Z)."""
     theory = linear_theory(cosmology)
     mass = 10**_LOG_M
     z = np.expm1(_LOG_1Z)
@@ -62,10 +67,22 @@ def _table(cosmology: Cosmology) -> np.ndarray:
 def power_suppression(
     mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float
 ) -> np.ndarray:
-    """c / c_CDM (M,) = (1 + amplitude (scale / m)^inner)^outer below a cut-off of mass `scale`; 1 at scale 0.
+    """Return c / c_CDM (M,) = (1 + amplitude (scale / m)^inner)^outer; 1 at scale 0.
 
-    (60, 1, -0.17) for warm dark matter of half-mode mass `scale`: Bose et al. 2016 (arXiv:1507.01998), without their
-    evolution with redshift, which is below 5 %. (21.42, 1.62, -0.42) for ultra-light dark matter and the scale of
-    Schive et al. 2016: Laroche et al. 2022 (MNRAS 517, 1867).
+    (60, 1, -0.17) is for warm dark matter of half-mode mass `scale`: Bose et al. 2016
+    (arXiv:1507.01998), without their evolution with redshift, which is below 5 %. (21.42,
+    1.62, -0.42) is for ultra-light dark matter and the scale of Schive et al. 2016: Laroche
+    et al. 2022 (MNRAS 517, 1867).
+
+    Args:
+        mass: Masses (M,) [Msun].
+        scale: Mass of the cut-off [Msun].
+        amplitude: Factor of the ratio.
+        inner: Exponent of the ratio.
+        outer: Exponent of the sum.
+
+    Example:
+        >>> power_suppression(np.array([1e8]), np.array([0.0]), 60, 1, -0.17)
+        array([1.])
     """
     return (1 + amplitude * (scale / mass) ** inner) ** outer

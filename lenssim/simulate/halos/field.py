@@ -30,7 +30,15 @@ _MIN_REDSHIFT = 0.01
 
 @dataclass(frozen=True)
 class FieldHalos:
-    """Haloes before their profiles: owner, mass [Msun], redshift, each (M,), and effective scales in the lens plane."""
+    """Haloes of the field before they have profiles, each column (M,).
+
+    Attributes:
+        owner: System of each halo.
+        mass: Masses M_200c [Msun].
+        z: Redshifts.
+        kpc_per_arcsec: Effective scale in the lens plane.
+        sigma_crit: Effective critical density in the lens plane [Msun / arcsec^2].
+    """
 
     owner: np.ndarray
     mass: np.ndarray
@@ -40,13 +48,23 @@ class FieldHalos:
 
 
 class Field:
-    """Sheth & Tormen haloes of `mass` [Msun] in a double cone of `radius` [arcsec] at the lens, `amount` (n,) times.
+    """Sheth & Tormen haloes in a double cone around the line of sight of each system.
 
-    With `two_halo`, haloes that gather around the host are added at its redshift. The standard effective treatment puts
-    all in the lens plane. With beta = D_lz D_s / (D_z D_ls) behind the lens, D_zl D_s / (D_l D_zs) in front of it, and
-    s = 1 - 0.95 beta: a halo behind is seen through the lens, hence larger by 1 / s; one in front deflects by s of its
-    strength, for the lens undoes the rest. Both hold exactly where the lens deflects like a sheet of its Einstein
-    radius, which at the ring it does along the ring but not across. Sengul et al. 2020 (arXiv:2006.07383).
+    With `two_halo`, haloes that gather around the host are added at its redshift. The
+    standard effective treatment puts all haloes in the lens plane. With beta = D_lz D_s /
+    (D_z D_ls) behind the lens, beta = D_zl D_s / (D_l D_zs) in front of it, and s = 1 -
+    0.95 beta: a halo behind is seen through the lens, hence larger by 1 / s. A halo in
+    front deflects by s of its strength, because the lens undoes the rest. Both hold exactly
+    where the lens deflects like a sheet of its Einstein radius. At the ring that is true
+    along the ring but not across. Sengul et al. 2020 (arXiv:2006.07383).
+
+    Args:
+        plane: The lens plane of n systems.
+        mass: Smallest and largest mass [Msun].
+        radius: Radius of the cones at the lens [arcsec].
+        amount: Factors (n,) on the number of haloes.
+        host_mass: Masses (n,) of the hosts [Msun].
+        two_halo: Whether to add the haloes around the host.
     """
 
     def __init__(
@@ -102,7 +120,7 @@ class Field:
         return sheth_tormen_envelope(z, self.low, self.high, self.plane.cosmology)
 
     def draw(self, rng: np.random.Generator) -> FieldHalos:
-        """Haloes, of Poisson number in each cell of redshift."""
+        """Draw haloes, with a Poisson number in each cell of redshift."""
         flat = np.repeat(np.arange(self.mean.size), rng.poisson(self.mean).ravel())
         owner = flat // self.mean.shape[1]
         cell = flat % self.mean.shape[1]
@@ -116,10 +134,17 @@ class Field:
     def quadrature(
         self, along: np.ndarray, mass: np.ndarray
     ) -> tuple[FieldHalos, np.ndarray]:
-        """Haloes at even quantiles `along` in redshift and `mass`, each (K,), for every system; and their weights.
+        """Return haloes at even quantiles for every system, and their weights.
 
-        Sums of weight * f over the haloes are means of the sum of f over the haloes that `draw` gives. Masses are
-        spaced by the mass that they bring.
+        Sums of weight * f over these haloes are means of the sum of f over the haloes of
+        `draw`. Masses are spaced by the mass that they bring.
+
+        Args:
+            along: Quantiles (K,) in redshift.
+            mass: Quantiles (K,) in mass.
+
+        Returns:
+            n K haloes, and their weights (n K,).
         """
         n = len(self.plane)
         k = len(along)
@@ -155,7 +180,7 @@ class Field:
     def _share(
         self, mass: np.ndarray, z: np.ndarray, slope: np.ndarray, log_height: np.ndarray
     ) -> np.ndarray:
-        """Number of haloes over that of the envelope."""
+        """Return the number of haloes over that of the envelope."""
         envelope = np.exp(log_height + slope * np.log(mass / PIVOT))
         return sheth_tormen(mass, z, self.plane.cosmology) / envelope
 
@@ -175,7 +200,7 @@ class Field:
 
 
 def _volume_at_lens(plane: LensPlane, radius: float) -> np.ndarray:
-    """Comoving volume (n,) [Mpc^3] of the disc at the lens, one STEP in redshift deep."""
+    """Return the comoving volume (n,) [Mpc^3] of the disc at the lens, one STEP in redshift deep."""
     nearer, farther = (
         plane.cosmology.comoving_distance(plane.z_lens + step) for step in (0.0, STEP)
     )
@@ -183,7 +208,10 @@ def _volume_at_lens(plane: LensPlane, radius: float) -> np.ndarray:
 
 
 def _scale(chi: np.ndarray, lens: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """s = 1 - 0.95 beta at comoving distance `chi`; in a flat universe beta is the same form on both sides."""
+    """Return s = 1 - 0.95 beta at comoving distances `chi`.
+
+    In a flat universe beta has the same form on both sides of the lens.
+    """
     nearer = np.minimum(chi, lens)
     farther = np.maximum(chi, lens)
     beta = (farther - nearer) * source / (farther * (source - nearer))
@@ -193,10 +221,17 @@ def _scale(chi: np.ndarray, lens: np.ndarray, source: np.ndarray) -> np.ndarray:
 def two_halo_boost(
     z: np.ndarray, host_mass: np.ndarray, cosmology: Cosmology
 ) -> np.ndarray:
-    """Mean overdensity (n,) around a host, both sides, from 0.5 Mpc to the distance of a step of 0.02 in redshift.
+    """Return the mean overdensity (n,) around hosts, summed over both sides.
 
-    Bias times the correlation function, and the correction 0.1 (r / 5 r_200)^-4 of Lazar et al. 2021 (MNRAS 502,
-    6064, equation 3) close to the host; bias of Tinker et al. 2010 (arXiv:1001.3162, table 2, 200 times critical).
+    The mean is from 0.5 Mpc to the distance of a step of 0.02 in redshift. It is bias times
+    the correlation function, plus the correction 0.1 (r / 5 r_200)^-4 of Lazar et al. 2021
+    (MNRAS 502, 6064, equation 3) close to the host. The bias is that of Tinker et al. 2010
+    (arXiv:1001.3162, table 2, 200 times critical).
+
+    Args:
+        z: Redshifts (n,) of the hosts.
+        host_mass: Their masses (n,) [Msun].
+        cosmology: The cosmology.
     """
     theory = linear_theory(cosmology)
     farther = cosmology.comoving_distance(z + STEP) - cosmology.comoving_distance(z)

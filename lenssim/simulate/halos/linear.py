@@ -1,4 +1,4 @@
-"""Linear theory of structure: power spectrum, growth and the variance of the mass inside spheres."""
+"""Linear theory of structure: power spectrum, growth and the variance of mass in spheres."""
 
 from functools import lru_cache
 
@@ -20,10 +20,11 @@ _LOG_R = np.linspace(np.log(1e-5), np.log(60.0), 400)  # Mpc / h
 
 
 class LinearTheory:
-    """Linear theory of one flat cosmology; lengths in comoving Mpc / h and masses in Msun / h inside, Msun outside.
+    """Linear theory of one flat cosmology.
 
-    The transfer function is that of Eisenstein & Hu 1998 (astro-ph/9709112, equations 2-24). Radiation is left out
-    of the growth, which costs 0.1 % at redshift 1 and 1 % at redshift 10.
+    Lengths are in comoving Mpc / h. Masses are in Msun / h inside, and in Msun outside. The
+    transfer function is that of Eisenstein & Hu 1998 (astro-ph/9709112, equations 2-24).
+    The growth ignores radiation, an error of 0.1 % at redshift 1 and of 1 % at redshift 10.
     """
 
     def __init__(self, cosmology: Cosmology) -> None:
@@ -50,7 +51,7 @@ class LinearTheory:
         self._today = 2.5 * cosmology.Om0 * growth[-1]
 
     def _rms(self, radius: np.ndarray) -> np.ndarray:
-        """Rms (R,) of the density today in spheres of `radius`, not normalised before `_power` is."""
+        """Return the rms (R,) of the density today in spheres of `radius`, before normalisation."""
         k = np.exp(_LOG_K)
         step = _LOG_K[1] - _LOG_K[0]
         x = radius[:, None] * k
@@ -62,11 +63,11 @@ class LinearTheory:
         return np.sqrt((window**2 * (self._power * k**3 / (2 * np.pi**2))).sum(1) * step)
 
     def growth(self, z: np.ndarray | float) -> np.ndarray:
-        """Growth factor D(z), 1 today."""
+        """Return the growth factor D(z), 1 today."""
         return np.interp(1 / (1 + np.asarray(z)), self._a, self._growth)
 
     def growth_rate(self, z: np.ndarray) -> np.ndarray:
-        """Growth rate dlnD / dln a: -dlnD / dln(1 + z)."""
+        """Return the growth rate dlnD / dln a = -dlnD / dln(1 + z)."""
         z = np.asarray(z, dtype=np.float64)
         omega = self.omega_m(z)
         a = 1 / (1 + z)
@@ -75,34 +76,37 @@ class LinearTheory:
         return -1.5 * omega + 2.5 * self.cosmology.Om0 / (a**2 * e2 * absolute)
 
     def omega_m(self, z: np.ndarray | float) -> np.ndarray:
-        """Matter density in units of the critical one at z."""
+        """Return the matter density at z in units of the critical density."""
         matter = self.cosmology.Om0 * (1 + np.asarray(z)) ** 3
         return matter / (matter + 1 - self.cosmology.Om0)
 
     def radius(self, mass: np.ndarray) -> np.ndarray:
-        """Lagrangian radius in Mpc / h of a mass in Msun."""
+        """Return the Lagrangian radius [Mpc / h] of masses [Msun]."""
         return np.cbrt(3 * np.asarray(mass) * self.h / (4 * np.pi * self.rho_m))
 
     def sigma(self, mass: np.ndarray, z: np.ndarray | float = 0.0) -> np.ndarray:
-        """Rms of the linear density in spheres that hold `mass` [Msun]."""
+        """Return the rms of the linear density in spheres that hold `mass` [Msun], at redshift z."""
         return np.exp(
             np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)
         ) * self.growth(z)
 
     def slope(self, mass: np.ndarray, scale: float = 1.0) -> np.ndarray:
-        """dln sigma / dln R at `scale` times the Lagrangian radius of `mass` [Msun]."""
+        """Return dln sigma / dln R at `scale` times the Lagrangian radius of `mass` [Msun]."""
         return np.interp(np.log(scale * self.radius(mass)), _LOG_R, self._slope)
 
     def peak_height(self, mass: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """nu = delta_c(z) / sigma(m, z), with delta_c = 1.686 Om(z)^0.0055 in a flat universe."""
+        """Return nu = delta_c(z) / sigma(m, z), with delta_c of `collapse_threshold`."""
         return self.collapse_threshold(z) / self.sigma(mass, z)
 
     def collapse_threshold(self, z: np.ndarray) -> np.ndarray:
-        """delta_c(z)."""
+        """Return delta_c(z) = 1.686 Om(z)^0.0055, for a flat universe."""
         return DELTA_C * self.omega_m(z) ** 0.0055
 
     def correlation(self, r: np.ndarray) -> np.ndarray:
-        """Correlation function of matter today at `r` [Mpc / h]; within 1 % of the integral from 0.1 to 100 Mpc / h."""
+        """Return the correlation function of matter today at `r` [Mpc / h].
+
+        It is within 1 % of the integral from 0.1 to 100 Mpc / h.
+        """
         return np.interp(np.log(r), _LOG_XI, self._xi)
 
     def _correlation(self) -> np.ndarray:
@@ -115,12 +119,15 @@ class LinearTheory:
 
 @lru_cache(maxsize=8)
 def linear_theory(cosmology: Cosmology) -> LinearTheory:
-    """Linear theory of a cosmology, computed once a process."""
+    """Return the linear theory of a cosmology, computed once a process."""
     return LinearTheory(cosmology)
 
 
 def transfer(k: np.ndarray, h: float, Om0: float, Ob0: float) -> np.ndarray:
-    """Transfer function at `k` [h / Mpc]: Eisenstein & Hu 1998, with baryons; equations are theirs."""
+    """Return the transfer function at `k` [h / Mpc], with baryons.
+
+    Eisenstein & Hu 1998 (astro-ph/9709112); the numbers in comments are its equations.
+    """
     theta2 = (T_CMB / 2.7) ** 2
     total = Om0 * h**2
     baryon = max(Ob0, 1e-12) * h**2

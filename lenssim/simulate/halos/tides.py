@@ -1,4 +1,4 @@
-"""What the host does to its subhaloes: when they fell in, where they are, and where tides cut them."""
+"""The host's effect on its subhaloes: infall redshifts, positions and tidal truncation."""
 
 from functools import lru_cache
 
@@ -25,11 +25,18 @@ _DEPTHS = np.linspace(0, 1, 129)  # quantiles
 def infall_redshift(
     mass: np.ndarray, host_mass: np.ndarray, z_lens: np.ndarray, uniform: np.ndarray
 ) -> np.ndarray:
-    """Redshift (M,) at which subhaloes of infall `mass` [Msun] joined the host; `uniform` (M,) in 0..1 decides.
+    """Return the redshift (M,) at which subhaloes joined the host.
 
-    z_infall - z_lens is normal, cut to 0..15, with mean 3.355 / (1 + 3.205 s^-2.911) and width
-    1.979 / (1 + 4.174 s^-2.144), s = -log10(m / M_host) between 0.5 and 5: pyHalo's `HYBRID_INFALL`, fitted to
-    galacticus, of haloes that fell in alone or within others.
+    z_infall - z_lens is normal, cut to 0..15, with mean 3.355 / (1 + 3.205 s^-2.911) and
+    width 1.979 / (1 + 4.174 s^-2.144), s = -log10(m / M_host) between 0.5 and 5. This is
+    pyHalo's `HYBRID_INFALL`, fitted to galacticus, of haloes that fell in alone or within
+    others.
+
+    Args:
+        mass: Masses (M,) at infall [Msun].
+        host_mass: Masses (M,) of the hosts [Msun].
+        z_lens: Redshifts (M,) of the hosts.
+        uniform: Quantiles (M,) in 0..1.
     """
     s = np.clip(-np.log10(mass / host_mass), 0.5, 5.0)
     mean = 3.35549949 / (1 + 3.20546995 * s**-2.91075587)
@@ -41,18 +48,31 @@ def infall_redshift(
 
 
 def roche_radius(mass: np.ndarray, r3d: np.ndarray) -> np.ndarray:
-    """Truncation radius 1.4 kpc (m / 1e7 Msun)^(1/3) (r3d / 50 kpc)^(2/3), (M,), of subhaloes at `r3d` [kpc].
+    """Return the truncation radius (M,) [kpc] of subhaloes.
 
-    The Roche limit in an isothermal host: Cyr-Racine et al. 2016 (arXiv:1512.05325), Gilman et al. 2020. `mass` is
-    that at infall.
+    1.4 kpc (m / 1e7 Msun)^(1/3) (r3d / 50 kpc)^(2/3), the Roche limit in an isothermal
+    host: Cyr-Racine et al. 2016 (arXiv:1512.05325), Gilman et al. 2020.
+
+    Args:
+        mass: Masses (M,) at infall [Msun].
+        r3d: Distances (M,) from the host's centre [kpc].
+
+    Example:
+        >>> roche_radius(np.array([1e7]), np.array([50.0]))
+        array([1.4])
     """
     return 1.4 * np.cbrt(mass / 1e7) * (r3d / 50) ** (2 / 3)
 
 
 def projected_radius(x_max: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Projected radii in scale radii of the host, drawn from its cored profile within `x_max`; all (M,).
+    """Return projected radii (M,) in scale radii of the host, at quantiles of its cored profile.
 
-    rho ~ 1 / ((0.25 + x) (1 + x)^2): Gilman et al. 2020 let subhaloes follow the host outside a tidal core.
+    rho ~ 1 / ((0.25 + x) (1 + x)^2): Gilman et al. 2020 let subhaloes follow the host
+    outside a tidal core.
+
+    Args:
+        x_max: Largest radii (M,).
+        uniform: Quantiles (M,) in 0..1.
     """
     cumulative = _projected()
     total = np.exp(np.interp(np.log(x_max), _LOG_X, cumulative))
@@ -61,7 +81,10 @@ def projected_radius(x_max: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 
 def projected_share(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
-    """Share of the subhaloes within projected radius `outer` that lie within `inner`; in scale radii of the host."""
+    """Return the share of the subhaloes within projected radius `outer` that lie within `inner`.
+
+    Radii are in scale radii of the host.
+    """
     return np.exp(
         np.interp(np.log(inner), _LOG_X, _projected())
         - np.interp(np.log(outer), _LOG_X, _projected())
@@ -69,9 +92,12 @@ def projected_share(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
 
 
 def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarray:
-    """Radii in three dimensions (M,) of subhaloes seen at projected radius `x`, in a host that ends at `x_max`.
+    """Return radii in three dimensions (M,) of subhaloes at projected radii `x`.
 
-    Drawn from the density along the line of sight, rho(sqrt(x^2 + l^2)); lengths in scale radii of the host.
+    Args:
+        x: Projected radii (M,) in scale radii of the host.
+        x_max: Radius at which the host ends, in scale radii.
+        uniform: Quantiles (M,) of the depth in 0..1.
     """
     log_x = np.log(np.clip(x, np.exp(_LOG_X[0]), 0.99 * x_max))
     rows = (log_x - _LOG_X[0]) / (_LOG_X[1] - _LOG_X[0])
@@ -82,9 +108,10 @@ def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarra
 
 
 def whole_radius(x_max: float, uniform: np.ndarray) -> np.ndarray:
-    """Radii in three dimensions (M,) from the whole host out to `x_max`, whatever the projected radius: pyHalo's way.
+    """Return radii in three dimensions (M,) that ignore the projected radius, as pyHalo does.
 
-    It puts most subhaloes that are seen in the middle of the host to its outskirts, where tides are weak.
+    They come from the whole host out to `x_max`. Most subhaloes that are seen near the
+    middle of the host are then in its outskirts, where tides are weak.
     """
     log_x = np.linspace(np.log(1e-4), np.log(x_max), 4000)
     x = np.exp(log_x)
@@ -98,7 +125,7 @@ def _density(x: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _projected() -> np.ndarray:
-    """ln of the mass inside projected radii _LOG_X."""
+    """Return ln of the mass inside projected radii _LOG_X."""
     x = np.exp(_LOG_X)
     log_l = np.linspace(np.log(1e-5), np.log(1e4), 4000)
     along = np.exp(log_l)
@@ -112,7 +139,7 @@ def _projected() -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _depths(x_max: float) -> np.ndarray:
-    """Depth |l| at quantiles _DEPTHS, a row for each projected radius of _LOG_X below `x_max`."""
+    """Return the depth |l| at quantiles _DEPTHS, one row for each radius of _LOG_X below `x_max`."""
     table = np.zeros((len(_LOG_X), len(_DEPTHS)))
     for row, x in enumerate(np.exp(_LOG_X)):
         longest = np.sqrt(max(x_max**2 - min(x, 0.99 * x_max) ** 2, 1e-12))
