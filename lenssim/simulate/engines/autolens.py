@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from lenssim.simulate.scenes import Scenes
 
 __all__ = ["Autolens", "grid", "kernel", "tracer"]
 
-# Classes of the engine in place of those that users know: the same but on their very centres, where they are finite.
+# Classes of the engine instead of the public ones: they differ on their centres, where they
+# are finite.
 ENGINE_TYPES = {
     "epl": CentredPowerLaw,
     "tnfw": FlooredNFWTruncated,
@@ -49,57 +50,83 @@ class Autolens:
             camera = _camera(instrument, supersampling)
             for i in range(len(scenes)):
                 images[i, 0] = camera.image(
-                    tracer(scenes.take(slice(i, i + 1)), instrument, together=True)
+                    tracer(scenes.take(slice(i, i + 1)), instrument, for_engine=True)
                 )
         return images
 
 
-def tracer(scene: Scenes, instrument: Instrument, *, together: bool = False) -> Any:
-    """The Tracer of one scene: a lens galaxy, its substructure, and a source galaxy; call it within `pinned()`.
+def tracer(scene: Scenes, instrument: Instrument, *, for_engine: bool = False) -> Any:
+    """Return the Tracer of one scene; call it within `pinned()`.
 
-    Profiles are attributes named `<prefix><profile>`, perturbers `<kind>_<number>`. `together` makes one profile of
-    all point masses, and takes the engine's own classes, which are finite on their centres.
+    It has a lens galaxy, its substructure, and a source galaxy. Profiles are attributes named
+    `<prefix><profile>`, perturbers `<kind>_<number>`.
+
+    Args:
+        scene: A scene table of one system.
+        instrument: The camera, which sets the unit of intensities.
+        for_engine: Whether to make one profile of all point masses, and to take the engine's own
+            classes, which are finite on their centres.
+
+    Raises:
+        ConfigError: The source is not behind the lens, or a profile has no counterpart.
     """
     z_lens = float(scene.params["z_lens"][0])
     z_source = float(scene.params["z_source"][0])
     if not 0 < z_lens < z_source:
         raise ConfigError(
-            f"PyAutoLens traces to a source behind the lens; got z_lens {z_lens:g}, z_source {z_source:g}"
+            f"PyAutoLens traces to a source behind the lens; got z_lens {z_lens:g}, z_source "
+            f"{z_source:g}"
         )
-    types = ENGINE_TYPES if together else None
     factor = float(scene.deflection_scale()[0])
-    pixel = instrument.pixel_scale
-    lens: dict[str, Any] = {}
-    source: dict[str, Any] = {}
-    for component in scene.components:
-        values = {
-            name: float(column[0])
-            for name, column in scene.of(component, instrument.zero_point).items()
-        }
-        if component.role == "lens":
-            values = scaled(component.profile, values, factor)
-        elif "image" in values:
-            values["image"] = scene.images[int(values["image"])]
-        owner = source if component.role == "source" else lens
-        owner[component.prefix + component.profile] = profile_to_autolens(
-            component.profile, values, pixel, types
-        )
-    substructure: dict[str, Any] = {}
-    for kind, table in scene.perturbers.items():
-        own = scaled(kind, table.of(0), factor)
-        if kind == "point_mass" and together:
-            centres = np.stack([own["center_y"], own["center_x"]], axis=-1)
-            substructure[kind] = PointMasses(centres, own["theta_E"])
-            continue
-        for k, row in enumerate(zip(*own.values(), strict=True)):
-            values = dict(zip(own, map(float, row), strict=True))
-            substructure[f"{kind}_{k}"] = profile_to_autolens(kind, values, pixel, types)
+    lens, source = _components(scene, instrument, factor, for_engine)
+    substructure = _substructure(scene, instrument.pixel_scale, factor, for_engine)
     galaxies = [al.Galaxy(redshift=z_lens, **lens), al.Galaxy(redshift=z_source, **source)]
     if substructure:
         galaxies.insert(1, al.Galaxy(redshift=z_lens, **substructure))
     flat = scene.cosmology
     cosmology = al.cosmo.FlatLambdaCDM(H0=flat.H0, Om0=flat.Om0, Ob0=flat.Ob0, Tcmb0=0.0)
     return al.Tracer(galaxies=galaxies, cosmology=cosmology)
+
+
+def _components(
+    scene: Scenes, instrument: Instrument, factor: float, for_engine: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the profiles of the lens galaxy and of the source galaxy."""
+    types = ENGINE_TYPES if for_engine else None
+    lens: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+    for component in scene.components:
+        columns = scene.of(component, instrument.zero_point)
+        values: dict[str, Any] = {
+            name: float(column[0]) for name, column in columns.items()
+        }
+        if component.role == "lens":
+            values = scaled(component.profile, values, factor)
+        elif "image" in values and scene.images is not None:
+            values["image"] = scene.images[int(values["image"])]
+        owner = source if component.role == "source" else lens
+        owner[component.prefix + component.profile] = profile_to_autolens(
+            component.profile, values, instrument.pixel_scale, types
+        )
+    return lens, source
+
+
+def _substructure(
+    scene: Scenes, pixel: float, factor: float, for_engine: bool
+) -> dict[str, Any]:
+    """Return the profiles of the perturbers."""
+    types = ENGINE_TYPES if for_engine else None
+    profiles: dict[str, Any] = {}
+    for kind, table in scene.perturbers.items():
+        columns = scaled(kind, table.of(0), factor)
+        if kind == "point_mass" and for_engine:
+            centres = np.stack([columns["center_y"], columns["center_x"]], axis=-1)
+            profiles[kind] = PointMasses(centres, columns["theta_E"])
+            continue
+        for k, row in enumerate(zip(*columns.values(), strict=True)):
+            values = dict(zip(columns, map(float, row), strict=True))
+            profiles[f"{kind}_{k}"] = profile_to_autolens(kind, values, pixel, types)
+    return profiles
 
 
 def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
@@ -124,16 +151,18 @@ class _Camera:
     """What all scenes of one instrument and supersampling share."""
 
     grid: Any
-    convolver: Any  # None where the kernel is a single pixel
+    convolver: Any  # None for a kernel of a single pixel
     mask: Any  # of the stamp within its margin
     blurring_mask: Any  # the margin
     margin: int
     fine: int  # pixels of the grid a side of the camera's
-    continued: bool  # whether the stamp's edge is continued into the margin, or it is dark
+    padding: Literal[
+        "edge", "constant"
+    ]  # whether the edge is continued, or the margin dark
 
-    def image(self, own: Any) -> np.ndarray:
+    def image(self, tracer: Any) -> np.ndarray:
         """Expected image (H, W) [e-/s per pixel] of a Tracer whose intensities are per camera pixel; row 0 first."""
-        light = own.image_2d_from(grid=self.grid.over_sampled)
+        light = tracer.image_2d_from(grid=self.grid.over_sampled)
         binned = self.grid.over_sampler.binned_array_2d_from(light)
         image = np.asarray(binned.native.array) / self.fine**2
         if self.convolver is not None:
@@ -142,15 +171,15 @@ class _Camera:
         return flip_rows(image.reshape(size, self.fine, size, self.fine).sum((1, 3)))
 
     def _blurred(self, image: np.ndarray) -> np.ndarray:
-        whole = np.pad(image, self.margin, mode="edge" if self.continued else "constant")
+        padded = np.pad(image, self.margin, mode=self.padding)
         blurred = self.convolver.convolved_image_from(
-            image=al.Array2D(values=whole[~np.array(self.mask)], mask=self.mask),
+            image=al.Array2D(values=padded[~np.array(self.mask)], mask=self.mask),
             blurring_image=al.Array2D(
-                values=whole[~np.array(self.blurring_mask)], mask=self.blurring_mask
+                values=padded[~np.array(self.blurring_mask)], mask=self.blurring_mask
             ),
         )
-        inside = slice(self.margin, self.margin + len(image))
-        return np.asarray(blurred.native.array)[inside, inside]
+        stamp = slice(self.margin, self.margin + len(image))
+        return np.asarray(blurred.native.array)[stamp, stamp]
 
 
 @lru_cache(maxsize=8)
@@ -160,9 +189,9 @@ def _camera(instrument: Instrument, supersampling: int) -> _Camera:
     weights = kernel(instrument)
     margin = len(weights) // 2
     size = instrument.num_pix * fine
-    inside = np.ones((size + 2 * margin,) * 2, dtype=bool)
-    inside[margin : margin + size, margin : margin + size] = False
-    mask = al.Mask2D(mask=inside, pixel_scales=scale)
+    outside = np.ones((size + 2 * margin,) * 2, dtype=bool)
+    outside[margin : margin + size, margin : margin + size] = False
+    mask = al.Mask2D(mask=outside, pixel_scales=scale)
     convolver = None
     if len(weights) > 1:
         array = al.Array2D.no_mask(values=weights, pixel_scales=scale)
@@ -172,8 +201,8 @@ def _camera(instrument: Instrument, supersampling: int) -> _Camera:
         grid=grid(instrument, supersampling, fine),
         convolver=convolver,
         mask=mask,
-        blurring_mask=al.Mask2D(mask=~inside, pixel_scales=scale),
+        blurring_mask=al.Mask2D(mask=~outside, pixel_scales=scale),
         margin=margin,
         fine=fine,
-        continued=not isinstance(instrument.psf, PixelPSF),
+        padding="constant" if isinstance(instrument.psf, PixelPSF) else "edge",
     )

@@ -21,7 +21,9 @@ __all__ = [
     "Soliton",
 ]
 
-_PAIRS = 32768  # pairs of rays and point masses summed at a time: they stay in cache, which is three times faster
+# Pairs of rays and point masses summed at a time: they fit into the cache, which is three
+# times faster.
+_PAIRS_AT_A_TIME = 32768
 _SOFTENING = 1e-20  # arcsec^2, that of PyAutoLens's PointMass
 _MIN_X = 1e-3  # smallest R / Rs of lenstronomy's TNFW: its deflection is linear inside
 _MIN_RADIUS = 1e-4  # arcsec, smallest radius of lenstronomy's Sersic
@@ -51,7 +53,7 @@ class PointMasses(al.mp.MassProfile):
         squares = xp.asarray(self.einstein_radii) ** 2
         alpha_y = xp.zeros_like(y)
         alpha_x = xp.zeros_like(x)
-        points = max(1, _PAIRS // max(1, len(y)))
+        points = max(1, _PAIRS_AT_A_TIME // max(1, len(y)))
         for start in range(0, len(centres), points):
             part = slice(start, start + points)
             dy = y - centres[part, :1]
@@ -99,12 +101,12 @@ class LineMass(al.mp.MassProfile):
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Deflection (P, 2), (y, x) [arcsec]."""
-        w, turn = self._along(grid, xp)
+        w, rotation = self._along(grid, xp)
         alpha = xp.conj(
             self.einstein_radius**2
             / self.half_length
             * xp.arctanh(self.half_length / w)
-            / turn
+            / rotation
         )
         return xp.stack([alpha.imag, alpha.real], axis=-1)
 
@@ -117,16 +119,15 @@ class LineMass(al.mp.MassProfile):
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
         """Lensing potential (P,) [arcsec^2]: theta_E^2 / (2 L) Re[f(w + L) - f(w - L)], f(u) = u ln u - u."""
         w, _ = self._along(grid, xp)
-        first, last = (
-            u * xp.log(u) - u for u in (w + self.half_length, w - self.half_length)
-        )
-        return (self.einstein_radius**2 / (2 * self.half_length) * (first - last)).real
+        ends = (w + self.half_length, w - self.half_length)
+        upper, lower = (u * xp.log(u) - u for u in ends)
+        return (self.einstein_radius**2 / (2 * self.half_length) * (upper - lower)).real
 
     def _along(self, grid: Any, xp: Any) -> tuple[Any, Any]:
-        turn = xp.exp(1j * xp.deg2rad(self.position_angle))
+        rotation = xp.exp(1j * xp.deg2rad(self.position_angle))
         y = grid.array[:, 0] - self.centre[0]
         x = grid.array[:, 1] - self.centre[1]
-        return (x + 1j * y) / turn, turn
+        return (x + 1j * y) / rotation, rotation
 
 
 class Soliton(al.mp.MassProfile):
@@ -204,14 +205,14 @@ class CoredNFW(al.mp.cNFWSph):
         total = 0.0
         for node in _CORES:
             weight = np.prod(
-                [(step - other) / (node - other) for other in _CORES if other != node]
+                [(step - core) / (node - core) for core in _CORES if core != node]
             )
-            near = al.mp.cNFWSph(
+            halo = al.mp.cNFWSph(
                 self.centre, self.kappa_s, self.scale_radius, self.scale_radius * (1 + node)
             )
             total = (
                 total
-                + weight * near.deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
+                + weight * halo.deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
             )
         return total
 
@@ -284,15 +285,15 @@ class InterpolatedImage(al.LightProfile):
         y = grid.array[:, 0] - self.centre[0]
         x = grid.array[:, 1] - self.centre[1]
         cos, sin = (f(xp.deg2rad(self.position_angle)) for f in (xp.cos, xp.sin))
-        places = []
+        positions = []
         for along, size in (
             (y * cos - x * sin, image.shape[0]),
             (x * cos + y * sin, image.shape[1]),
         ):
-            place = xp.clip(along / self.pixel_scale + 0.5 * (size - 1), 0, size - 1)
-            first = xp.minimum(xp.floor(place).astype(int), size - 2)
-            places.append((first, place - first))
-        (row, dy), (column, dx) = places
+            position = xp.clip(along / self.pixel_scale + 0.5 * (size - 1), 0, size - 1)
+            pixel = xp.minimum(xp.floor(position).astype(int), size - 2)
+            positions.append((pixel, position - pixel))
+        (row, dy), (column, dx) = positions
         lower = image[row, column] * (1 - dx) + image[row, column + 1] * dx
         upper = image[row + 1, column] * (1 - dx) + image[row + 1, column + 1] * dx
         return self._intensity * (lower * (1 - dy) + upper * dy)

@@ -183,8 +183,9 @@ def _image(profile: Any, pixel: float) -> dict[str, Any]:
 def _sheet(profile: Any, pixel: float) -> dict[str, float]:
     if tuple(profile.centre) != (0.0, 0.0):
         raise ConfigError(
-            f"a MassSheet centred at {tuple(profile.centre)} shifts the source besides magnifying it, which a 'sheet' "
-            f"cannot say; centre it at (0, 0) and move the source by kappa times its old centre"
+            f"a MassSheet centred at {tuple(profile.centre)} shifts the source besides magnifying "
+            "it, which a 'sheet' cannot say; centre it at (0, 0) and move the source by kappa "
+            "times its old centre"
         )
     return {"kappa": profile.kappa}
 
@@ -245,14 +246,14 @@ def _intermediate(profile: Any, pixel: float) -> dict[str, float]:
 def _round_nfw(profile: Any, pixel: float) -> dict[str, float]:
     if any(profile.ell_comps):
         raise ConfigError(
-            "an elliptical NFW has no counterpart in a scene: make it an NFWSph, or a PowerLaw of the same Einstein "
-            "radius, or render its Tracer with PyAutoLens itself"
+            "an elliptical NFW has no counterpart in a scene: make it an NFWSph, or a PowerLaw of "
+            "the same Einstein radius, or render its Tracer with PyAutoLens itself"
         )
     return _nfw(profile, pixel)
 
 
-# Classes of PyAutoLens that say the same in other words.
-_OTHERS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
+# Further classes of PyAutoLens with a counterpart.
+_EQUIVALENTS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
     al.mp.IsothermalSph: ("sie", _sie),
     al.mp.PowerLawSph: ("epl", _epl),
     al.mp.PowerLawIntermediate: ("epl", _intermediate),
@@ -264,7 +265,7 @@ _OTHERS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
     al.lp.DevVaucouleurs: ("sersic", _sersic),
     al.lp.DevVaucouleursSph: ("sersic", _sersic),
 }
-_FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _OTHERS
+_FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _EQUIVALENTS
 
 
 def profile_to_autolens(
@@ -276,16 +277,16 @@ def profile_to_autolens(
     """
     if name not in TERMS:
         raise ConfigError(
-            f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with --engine lenstronomy "
-            f"or batched, or add it to lenssim/simulate/engines/autolens_terms.py"
+            f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with "
+            "--engine lenstronomy or batched, or add it to "
+            "lenssim/simulate/engines/autolens_terms.py"
         )
-    if (
-        "e1" in values
-        and (e := float(np.hypot(values["e1"], values["e2"]))) > c.MAX_ELLIPTICITY_AUTOLENS
-    ):
+    e = float(np.hypot(values.get("e1", 0.0), values.get("e2", 0.0)))
+    if e > c.MAX_ELLIPTICITY_AUTOLENS:
         raise ConfigError(
-            f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above {c.MAX_ELLIPTICITY_AUTOLENS} alike. "
-            f"Make it rounder, or render with --engine lenstronomy"
+            f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above "
+            f"{c.MAX_ELLIPTICITY_AUTOLENS} alike. Make it rounder, or render with --engine "
+            "lenstronomy"
         )
     terms = TERMS[name]
     return (types or {}).get(name, terms.type)(**terms.arguments(values, pixel_scale))
@@ -294,10 +295,11 @@ def profile_to_autolens(
 def profile_from_autolens(profile: Any, pixel_scale: float) -> tuple[str, dict[str, Any]]:
     """Scene profile name and values of a PyAutoLens profile; `ConfigError` if a scene cannot say it."""
     if type(profile) not in _FROM:
-        known = ", ".join(sorted(each.__name__ for each in _FROM))
+        names = ", ".join(sorted(type_.__name__ for type_ in _FROM))
         raise ConfigError(
-            f"a scene has no counterpart of PyAutoLens's {type(profile).__name__}; it has those of {known}. Replace "
-            f"the profile by one of these, or render the Tracer with PyAutoLens itself"
+            f"a scene has no counterpart of PyAutoLens's {type(profile).__name__}; it has those "
+            f"of {names}. Replace the profile by one of these, or render the Tracer with "
+            "PyAutoLens itself"
         )
     name, values = _FROM[type(profile)]
     return name, values(profile, pixel_scale)

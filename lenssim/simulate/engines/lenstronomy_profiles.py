@@ -48,8 +48,8 @@ class LineMass(LensProfileBase):
         """Lensing potential [arcsec^2]."""
         w = self._along(x, y, angle, center_x, center_y)
         ends = [(w + half_length), (w - half_length)]
-        first, last = (end * np.log(end) - end for end in ends)
-        return (theta_E**2 / (2 * half_length) * (first - last)).real
+        upper, lower = (end * np.log(end) - end for end in ends)
+        return (theta_E**2 / (2 * half_length) * (upper - lower)).real
 
     def derivatives(
         self,
@@ -81,9 +81,8 @@ class LineMass(LensProfileBase):
     ) -> tuple[Any, Any, Any, Any]:
         """Second derivatives (f_xx, f_xy, f_yx, f_yy) of the potential; there is no convergence off the line."""
         w = self._along(x, y, angle, center_x, center_y)
-        slope = (
-            -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)
-        )  # d conj(alpha) / dz
+        # d conj(alpha) / dz
+        slope = -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)
         return slope.real, -slope.imag, -slope.imag, -slope.real
 
     @staticmethod
@@ -98,9 +97,8 @@ def lens_model(names: Sequence[str], **options: Any) -> LensModel:
 
     lenstronomy knows its profiles by name alone, so ours takes the place of a stand-in once the model is made.
     """
-    model = LensModel(
-        ["POINT_MASS" if name == LINE_MASS else name for name in names], **options
-    )
+    substitutes = {LINE_MASS: "POINT_MASS"}
+    model = LensModel([substitutes.get(name, name) for name in names], **options)
     line = LineMass()
     for i, name in enumerate(names):
         if name == LINE_MASS:

@@ -21,7 +21,7 @@ _SKIP_CHECK = "PYAUTO_SKIP_WORKSPACE_VERSION_CHECK"
 
 @contextmanager
 def _clean_environment(**extra: str) -> Iterator[None]:
-    theirs = {
+    removed = {
         name: os.environ.pop(name)
         for name in list(os.environ)
         if name.startswith("PYAUTO_")
@@ -32,11 +32,11 @@ def _clean_environment(**extra: str) -> Iterator[None]:
     finally:
         for name in extra:
             os.environ.pop(name, None)
-        os.environ.update(theirs)
+        os.environ.update(removed)
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def _unchanged_random_state() -> Iterator[None]:
     state = np.random.get_state()  # noqa: NPY002 (jax moves the global state when imported)
     try:
         yield
@@ -47,11 +47,10 @@ def _random_state_kept() -> Iterator[None]:
 with (
     warnings.catch_warnings(),
     _clean_environment(**{_SKIP_CHECK: "1"}),
-    _random_state_kept(),
+    _unchanged_random_state(),
 ):
-    warnings.simplefilter(
-        "ignore"
-    )  # its docstrings hold escape sequences that Python warns of, once, when compiled
+    # its docstrings hold escape sequences that Python warns of, once, when compiled
+    warnings.simplefilter("ignore")
     from autonerves import conf
 
     _users = conf.instance
@@ -63,13 +62,12 @@ with (
 
         aa = al.lens.tracer.aa
         ag = al.lens.tracer.ag
-        _OWN = conf.Config(
+        _DEFAULTS = conf.Config(
             *(Path(library.__file__).parent / "config" for library in (al, ag, aa, af))
         )
         for library in (af, aa, ag, al):
-            with suppress(
-                Exception
-            ):  # a broken config folder of the user's is told of when they use it
+            # a broken config folder of the user's raises its error when they use it
+            with suppress(Exception):
                 _users.register(library.__file__)
     finally:
         conf.instance = _users
@@ -81,13 +79,12 @@ def pinned() -> Iterator[None]:
 
     It evaluates formulas outside their branches, so numpy is silent within.
     """
-    theirs: Any = conf.instance
-    conf.instance = _OWN
+    users: Any = conf.instance
+    conf.instance = _DEFAULTS
     try:
         with warnings.catch_warnings(), _clean_environment(), np.errstate(all="ignore"):
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of numpy's, by PyAutoLens's own calls
+            # numpy's, caused by PyAutoLens's own calls
+            warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
-        conf.instance = theirs
+        conf.instance = users

@@ -136,7 +136,7 @@ class Deflections:
         """Columns (M + 1, c) in the engine's precision, the last row being a perturber that does nothing."""
         idle = torch.zeros(columns.shape[1], dtype=columns.dtype)
         if kind is not None:
-            values = torch.tensor(PROFILES[kind].idle, dtype=columns.dtype)
+            values = torch.tensor(PROFILES[kind].null_parameters, dtype=columns.dtype)
             idle[: len(values)] = values
         return torch.cat([columns, idle[None]]).to(self.dtype).to(self.device)
 
