@@ -24,8 +24,8 @@ class ComponentChoice(BaseModel):
     `R_half` [arcsec].
 
     Example:
-        >>> choice = ComponentChoice.model_validate({"profile": "shear", "gamma1": 0, "gamma2": 0.1})
-        >>> choice.parameters
+        >>> shear = {"profile": "shear", "gamma1": 0, "gamma2": 0.1}
+        >>> ComponentChoice.model_validate(shear).parameters
         {'gamma1': 0.0, 'gamma2': 0.1}
     """
 

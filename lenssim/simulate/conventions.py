@@ -1,4 +1,4 @@
-"""Conversions between lenssim (with lenstronomy's conventions) and PyAutoLens, COOLEST and caustics.
+"""Conversions between lenssim (as lenstronomy) and PyAutoLens, COOLEST and caustics.
 
 There is one small function a conversion, in both directions, with its formula in the
 docstring; docs/conventions.md is the dictionary. Numbers and arrays go in and come out.
@@ -65,12 +65,12 @@ _STRENGTHS = ("theta_E", "gamma1", "gamma2", "kappa", "alpha_Rs", "kappa_0")
 
 
 def centre_to_autolens(center_x: Number, center_y: Number) -> tuple[Number, Number]:
-    """Return (y, x) of (x, y)."""
+    """Swap the coordinates of a centre: (x, y) -> (y, x)."""
     return center_y, center_x
 
 
 def centre_from_autolens(centre: tuple[Number, Number]) -> tuple[Number, Number]:
-    """Return (x, y) of (y, x)."""
+    """Swap the coordinates of a centre: (y, x) -> (x, y)."""
     return centre[1], centre[0]
 
 
@@ -96,7 +96,9 @@ def position_angle(e1: Number, e2: Number) -> Number:
 
 
 def ellipticity(q: Number, phi: Number) -> tuple[Number, Number]:
-    """Return (e1, e2) = (1 - q) / (1 + q) (cos 2 phi, sin 2 phi), phi [rad] counter-clockwise from x.
+    """Return (e1, e2) = (1 - q) / (1 + q) (cos 2 phi, sin 2 phi).
+
+    phi [rad] is counter-clockwise from x.
 
     Example:
         >>> e1, e2 = ellipticity(0.5, 0.0)
@@ -108,25 +110,25 @@ def ellipticity(q: Number, phi: Number) -> tuple[Number, Number]:
 
 
 def angle_to_autolens(angle: Number) -> Number:
-    """Return an angle counter-clockwise from x in degrees, of radians."""
+    """Convert an angle counter-clockwise from x: radians -> degrees."""
     return np.rad2deg(angle)
 
 
 def angle_from_autolens(angle: Number) -> Number:
-    """Return an angle counter-clockwise from x in radians, of degrees."""
+    """Convert an angle counter-clockwise from x: degrees -> radians."""
     return np.deg2rad(angle)
 
 
 def flip_rows(image: np.ndarray) -> np.ndarray:
-    """Flip images (..., H, W) between row 0 at the smallest y (lenssim) and at the largest (PyAutoLens)."""
+    """Flip the rows of images (..., H, W): the smallest y first (lenssim) <-> last (PyAutoLens)."""
     return image[..., ::-1, :]
 
 
 def einstein_radius_to_autolens(theta_E: Number, q: Number, gamma: Number = 2.0) -> Number:
-    """Return theta_P = theta_L / sqrt(q) ((1 + q) / 2)^(1 / (gamma - 1)) of `Isothermal` and `PowerLaw`.
+    """Return theta_P = theta_L / sqrt(q) ((1 + q) / 2)^(1 / (gamma - 1)).
 
-    theta_L is that of sie and epl here and in COOLEST; `PowerLawIntermediate` takes it
-    without change.
+    theta_P is that of PyAutoLens's `Isothermal` and `PowerLaw`, theta_L that of sie and epl
+    here and in COOLEST. `PowerLawIntermediate` takes theta_L without change.
     """
     return theta_E / np.sqrt(q) * ((1 + q) / 2) ** (1 / (gamma - 1))
 
@@ -134,7 +136,10 @@ def einstein_radius_to_autolens(theta_E: Number, q: Number, gamma: Number = 2.0)
 def einstein_radius_from_autolens(
     einstein_radius: Number, q: Number, gamma: Number = 2.0
 ) -> Number:
-    """Return theta_L = sqrt(q) (2 / (1 + q))^(1 / (gamma - 1)) theta_P of `Isothermal` and `PowerLaw`."""
+    """Return theta_L = sqrt(q) (2 / (1 + q))^(1 / (gamma - 1)) theta_P.
+
+    The reverse of `einstein_radius_to_autolens`.
+    """
     return einstein_radius * np.sqrt(q) * (2 / (1 + q)) ** (1 / (gamma - 1))
 
 
@@ -194,7 +199,10 @@ def intensity_from_autolens(intensity: Number, pixel_scale: float) -> Number:
 
 
 def nfw_kappa_s(alpha_Rs: Number, Rs: Number) -> Number:
-    """Return kappa_s = alpha_Rs / (4 Rs (1 + ln 1/2)) of nfw and tnfw; alpha_Rs is without truncation."""
+    """Return kappa_s = alpha_Rs / (4 Rs (1 + ln 1/2)) of nfw and tnfw.
+
+    alpha_Rs is without truncation.
+    """
     return alpha_Rs / (4 * Rs * _NFW_AT_RS)
 
 
@@ -232,7 +240,9 @@ def _cnfw_at_Rs(b: Number) -> Number:
 
 
 def angle_to_coolest(phi: Number) -> Number:
-    """Return degrees counter-clockwise from y (east of north), in (-90, 90], of radians from x.
+    """Convert an angle: radians from x -> degrees from y (east of north), in (-90, 90].
+
+    Both are counter-clockwise.
 
     Example:
         >>> float(angle_to_coolest(np.pi / 2))
@@ -243,12 +253,15 @@ def angle_to_coolest(phi: Number) -> Number:
 
 
 def angle_from_coolest(phi: Number) -> Number:
-    """Return radians counter-clockwise from x, of degrees counter-clockwise from y."""
+    """Convert an angle: degrees from y -> radians from x, both counter-clockwise."""
     return np.deg2rad(phi + 90)
 
 
 def shear_to_coolest(gamma1: Number, gamma2: Number) -> tuple[Number, Number]:
-    """Return (gamma_ext, phi_ext) of a shear: the modulus, and half its angle as in `angle_to_coolest`."""
+    """Convert a shear: (gamma1, gamma2) -> (gamma_ext, phi_ext).
+
+    They are the modulus, and half the angle as in `angle_to_coolest`.
+    """
     return np.hypot(gamma1, gamma2), angle_to_coolest(0.5 * np.arctan2(gamma2, gamma1))
 
 
@@ -267,7 +280,10 @@ def nfw_density_to_coolest(alpha_Rs: Number, Rs: Number, critical: Number) -> Nu
 
 
 def nfw_density_from_coolest(rho_c: Number, Rs: Number, critical: Number) -> Number:
-    """Return alpha_Rs of kappa_s = rho_c Rs / Sigma_cr, in the units of `nfw_density_to_coolest`."""
+    """Return alpha_Rs of kappa_s = rho_c Rs / Sigma_cr.
+
+    Units are those of `nfw_density_to_coolest`.
+    """
     return nfw_alpha_Rs(rho_c * Rs / critical, Rs)
 
 
@@ -285,11 +301,12 @@ def radius_from_caustics(Re: Number, q: Number) -> Number:
 
 
 def gaussian_kernel(fwhm: float, truncation: float, pixel_scale: float) -> np.ndarray:
-    """Return the pixel kernel (K, K) of scipy's `gaussian_filter`, lenstronomy's GAUSSIAN and `GaussianPSF`.
+    """Return the pixel kernel (K, K) that scipy's `gaussian_filter` applies.
 
-    w_i ~ exp(-i^2 / (2 sigma^2)) for |i| <= round(truncation sigma), normalised on each
-    axis, with sigma = fwhm / 2.35482 in pixels: samples, not integrals over pixels. Beyond
-    the stamp its edge is continued (scipy's mode "nearest").
+    It is lenstronomy's GAUSSIAN and `GaussianPSF` too: w_i ~ exp(-i^2 / (2 sigma^2)) for
+    |i| <= round(truncation sigma), normalised on each axis, with sigma = fwhm / 2.35482 in
+    pixels. These are samples, not integrals over pixels. Beyond the stamp its edge is
+    continued (scipy's mode "nearest").
 
     Args:
         fwhm: Full width at half maximum [arcsec].

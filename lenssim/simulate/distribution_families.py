@@ -185,7 +185,7 @@ class LogNormal(Distribution):
 
 
 class PowerLaw(Distribution):
-    """Power law dN/dm ~ m**slope between two positive masses, by inversion of its cumulative distribution."""
+    """Power law dN/dm ~ m**slope between two positive masses, by inversion."""
 
     numbers: ClassVar[str] = "[slope, low, high]"
     power_law: tuple[FiniteFloat, FiniteFloat, FiniteFloat]

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Shared(Distribution):
-    """One draw of another distribution for all systems of a block of 64 sample numbers: a population.
+    """One draw of another distribution for all systems of a block of 64 samples: a population.
 
     It consumes as many random numbers as if each system had its own draw, so other draws do
     not change.
@@ -57,7 +57,7 @@ class Shared(Distribution):
         return support(self.shared)
 
 
-_BY_KEY = {
+_BY_KEY: dict[str, type[Distribution]] = {
     "uniform": Uniform,
     "log10_uniform": LogUniform,
     "normal": Normal,
@@ -167,7 +167,7 @@ def support(value: Any) -> tuple[float, float]:
 
 
 def has_tails(value: Any) -> bool:
-    """Return whether draws of a `Value` have no bounds, so that they can be checked only when drawn."""
+    """Return whether draws of a `Value` have no bounds, so that only draws can be checked."""
     while isinstance(value, Shared):
         value = value.shared
     return isinstance(value, Distribution) and value.tails

@@ -76,7 +76,7 @@ class Isothermal:
 
     @property
     def origin(self) -> np.ndarray:
-        """The middle of the caustics (2, n): where the lenses' centres would be without the ellipsoids."""
+        """Middle of the caustics (2, n): the lenses' centres as seen without the ellipsoids."""
         x = self.center_x
         y = self.center_y
         return np.stack(
@@ -88,10 +88,11 @@ class Isothermal:
 
     @cached_property
     def caustics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Curves (2, n, A) about `origin` in the source plane: the cut, seen at radius 0, and the caustic.
+        """Curves (2, n, A) about `origin` in the source plane: the cut and the caustic.
 
-        A Hessian of 1 - Gamma - (h / r) t t^T, with t across the ray and h = 2 kappa r, is
-        singular at r = h t^T adj(1 - Gamma) t / det(1 - Gamma).
+        The cut is seen at radius 0. A Hessian of 1 - Gamma - (h / r) t t^T, with t across
+        the ray and h = 2 kappa r, is singular at r = h t^T adj(1 - Gamma) t / det(1 -
+        Gamma).
         """
         q, _, _, u, v = self._axes
         h = self.theta_E[:, None] * np.sqrt(q) / np.hypot(q * u, v)

@@ -59,7 +59,7 @@ def _in_words(problem: dict[str, Any], root: list[str]) -> str:
 
 
 def _is_tag(loc: tuple[str, ...], i: int) -> bool:
-    """Return whether part i of a location is pydantic's tag of a dark-matter model or PSF, not a key."""
+    """Return whether part i of a location is pydantic's tag of a model or PSF, and not a key."""
     before = loc[:i]
     return (
         len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3

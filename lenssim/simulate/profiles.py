@@ -1,6 +1,7 @@
-"""The mass and light profiles a scene may be made of: their names, parameters, units and bounds.
+"""The mass and light profiles of scenes: names, parameters, units and bounds.
 
-Parameters follow lenstronomy's conventions (docs/conventions.md). Engines map these names to their own code.
+Parameters follow lenstronomy's conventions (docs/conventions.md). Engines map these names
+to their own code.
 """
 
 from collections.abc import Mapping

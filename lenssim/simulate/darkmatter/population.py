@@ -115,9 +115,12 @@ class HaloPopulation(HaloModel):
             Convergences (n,), by quadrature to 1 %.
         """
         grid = _evenly(_QUADRATURE_HALOES, 6)
-        *quantiles, scatter = (np.tile(row, len(plane)) for row in grid)
+        mass, radius, angle, depth, infall, scatter = (
+            np.tile(row, len(plane)) for row in grid
+        )
         owner = np.repeat(np.arange(len(plane)), _QUADRATURE_HALOES)
-        draws = SubhaloDraws(owner, *quantiles, ndtri(scatter))
+        normal = ndtri(scatter)
+        draws = SubhaloDraws(owner, mass, radius, angle, depth, infall, normal)
         ring = np.minimum(plane.theta_E[owner], 0.9 * self.disc(plane))
         distance = ring * np.sqrt(draws.angle)  # points that fill the ring evenly
         kappa = self._mean_subhalo_convergence(columns, plane, draws, distance)

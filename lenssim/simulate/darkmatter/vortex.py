@@ -24,11 +24,11 @@ _BOUNDS = {
 
 
 class BeadVortex(BaseModel):
-    """`beads` equal point masses on a line through the centre, from -L to L, of total `mass` [Msun].
+    """`beads` equal point masses on a line through the centre, of total `mass` [Msun].
 
-    L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie wavelength of an axion of mass m.
-    The angle of the line is uniform. As published (DeepLenseSim `make_vortex`): 3e10 Msun
-    in 100 beads, log10(m / eV) uniform in -24..-22.
+    The line runs from -L to L, and L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie
+    wavelength of an axion of mass m. The angle of the line is uniform. As published
+    (DeepLenseSim `make_vortex`): 3e10 Msun in 100 beads, log10(m / eV) uniform in -24..-22.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,12 +81,13 @@ class BeadVortex(BaseModel):
 
 
 class LineVortex(BaseModel):
-    """A line of `mass` [Msun] and half length L = 0.06" / 2 * (1e-22 eV / m), its centre and angle drawn.
+    """A line of `mass` [Msun], with its centre and angle drawn.
 
-    It is the limit of `vortex_beads` for many beads, and has no lumps of its own. Centres
-    fill a disc of `radius` arcsec evenly (default: the circle around the stamp). With
-    `conserve_mass` a sheet of minus the mean convergence of all possible lines takes their
-    mass from the host: exact within `radius` less L.
+    Its half length is L = 0.06" / 2 * (1e-22 eV / m). It is the limit of `vortex_beads` for
+    many beads, and has no lumps of its own. Centres fill a disc of `radius` arcsec evenly
+    (default: the circle around the stamp). With `conserve_mass` a sheet of minus the mean
+    convergence of all possible lines takes their mass from the host: exact within `radius`
+    less L.
 
     Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256). Their lensing: Alexander et
     al. 2020 (arXiv:1909.07346).

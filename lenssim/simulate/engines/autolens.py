@@ -17,7 +17,12 @@ from lenssim.simulate.engines.autolens_profiles import (
 )
 from lenssim.simulate.engines.autolens_terms import profile_to_autolens
 from lenssim.simulate.engines.pyauto import aa, al, pinned
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.instruments import (
+    Instrument,
+    PixelPSF,
+    Supersampling,
+    check_sampling,
+)
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["Autolens", "grid", "kernel", "tracer"]
@@ -34,20 +39,30 @@ ENGINE_TYPES = {
 class Autolens:
     """Renders with PyAutoLens.
 
-    Its rays are traced once, to a single lens plane, with deflections already scaled to the source: exact whatever
-    either code's cosmology. The light is binned by its over-sampler and blurred by its convolver on an array that is
-    continued beyond the stamp as the instrument's PSF says.
+    Rays are traced once, to a single lens plane, with deflections already scaled to the
+    source. So the result is exact for any cosmology of either code. PyAutoLens's
+    over-sampler bins the light and its convolver blurs it, on an array that is continued
+    beyond the stamp as the instrument's PSF says.
     """
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
+        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+
+        Args:
+            scenes: N scenes.
+            instrument: The camera.
+            supersampling: Rays a side of a pixel.
+
+        Raises:
+            ConfigError: The sampling is adaptive, or a profile has no counterpart.
+        """
         check_adaptive("autolens", supersampling)
         check_sampling(instrument, supersampling)
         images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
         with pinned():
-            camera = _camera(instrument, supersampling)
+            camera = _camera(instrument, int(supersampling))
             for i in range(len(scenes)):
                 images[i, 0] = camera.image(
                     tracer(scenes.take(slice(i, i + 1)), instrument, for_engine=True)
@@ -130,7 +145,13 @@ def _substructure(
 
 
 def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
-    """Grid2D of the stamp, its pixels `fine` times finer, `supersampling` rays a side of the camera's pixels."""
+    """Return the Grid2D of the stamp.
+
+    Args:
+        instrument: The camera.
+        supersampling: Rays a side of the camera's pixels.
+        fine: Pixels of the grid a side of a camera's pixel.
+    """
     return al.Grid2D.uniform(
         shape_native=(instrument.num_pix * fine,) * 2,
         pixel_scales=instrument.pixel_scale / fine,
@@ -139,7 +160,7 @@ def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
 
 
 def kernel(instrument: Instrument) -> np.ndarray:
-    """The PSF as a pixel kernel (K, K) in PyAutoLens's orientation, at the PSF's own sampling."""
+    """Return the PSF as a pixel kernel (K, K) in PyAutoLens's orientation, at its own sampling."""
     psf = instrument.psf
     if isinstance(psf, PixelPSF):
         return flip_rows(psf.array()).copy()
@@ -148,7 +169,7 @@ def kernel(instrument: Instrument) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Camera:
-    """What all scenes of one instrument and supersampling share."""
+    """The objects that all scenes of one instrument and supersampling share."""
 
     grid: Any
     convolver: Any  # None for a kernel of a single pixel
@@ -161,7 +182,10 @@ class _Camera:
     ]  # whether the edge is continued, or the margin dark
 
     def image(self, tracer: Any) -> np.ndarray:
-        """Expected image (H, W) [e-/s per pixel] of a Tracer whose intensities are per camera pixel; row 0 first."""
+        """Return the expected image (H, W) [e-/s per pixel] of a Tracer, with the smallest y first.
+
+        Intensities of the Tracer are per camera pixel.
+        """
         light = tracer.image_2d_from(grid=self.grid.over_sampled)
         binned = self.grid.over_sampler.binned_array_2d_from(light)
         image = np.asarray(binned.native.array) / self.fine**2

@@ -1,7 +1,8 @@
-"""Mass and light profiles that PyAutoLens lacks, in its own class hierarchy: galaxies, tracers and models take them.
+"""Mass and light profiles that PyAutoLens lacks, in its own class hierarchy.
 
-Names and units are PyAutoLens's: centres are (y, x) in arcsec, angles in degrees counter-clockwise from x. Every
-formula works with numpy and, as PyAutoLens's own do, with `xp=jax.numpy`.
+Galaxies, tracers and models take them. Names and units are PyAutoLens's: centres are (y, x)
+in arcsec, angles in degrees counter-clockwise from x. Every formula works with numpy and,
+as PyAutoLens's own do, with `xp=jax.numpy`.
 """
 
 from typing import Any
@@ -35,8 +36,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 class PointMasses(al.mp.MassProfile):
     """Many point masses as one profile: alpha = sum theta_k^2 (theta - theta_k) / |theta - theta_k|^2.
 
-    `centres` (K, 2) are (y, x), `einstein_radii` (K,), both in arcsec. The same as K profiles `PointMass`, several
-    times faster; none (K = 0) deflects nothing.
+    `centres` (K, 2) are (y, x), `einstein_radii` (K,), both in arcsec. It is the same as K
+    profiles `PointMass`, several times faster. With K = 0 it deflects nothing.
     """
 
     def __init__(self, centres: Any = (), einstein_radii: Any = ()) -> None:
@@ -46,7 +47,7 @@ class PointMasses(al.mp.MassProfile):
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         y = grid.array[:, 0]
         x = grid.array[:, 1]
         centres = xp.asarray(self.centres).reshape(-1, 2)
@@ -65,12 +66,12 @@ class PointMasses(al.mp.MassProfile):
 
     @aa.decorators.to_array
     def convergence_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """None where there are pixels."""
+        """Return zero (P,): all mass is in points, which no pixel resolves."""
         return xp.zeros(grid.shape[0])
 
     @aa.decorators.to_array
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Lensing potential (P,) [arcsec^2]: sum theta_k^2 ln |theta - theta_k|."""
+        """Return the lensing potential (P,) [arcsec^2]: sum theta_k^2 ln |theta - theta_k|."""
         centres = xp.asarray(self.centres).reshape(-1, 2)
         squares = xp.asarray(self.einstein_radii) ** 2
         offset = grid.array[None] - centres[:, None]
@@ -80,8 +81,9 @@ class PointMasses(al.mp.MassProfile):
 class LineMass(al.mp.MassProfile):
     """A mass of `einstein_radius` [arcsec] spread evenly on a line: a vortex of an axion condensate.
 
-    The line has half length `half_length` [arcsec] and runs at `position_angle` [degrees, counter-clockwise from x]
-    through `centre` (y, x). In complex notation, w = (z - z0) e^{-i angle} and L the half length::
+    The line has half length `half_length` [arcsec] and runs at `position_angle` [degrees,
+    counter-clockwise from x] through `centre` (y, x). In complex notation, w = (z - z0)
+    e^{-i angle} and L the half length::
 
         conj(alpha) = theta_E^2 / L artanh(L / w) e^{-i angle}
     """
@@ -100,7 +102,7 @@ class LineMass(al.mp.MassProfile):
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         w, rotation = self._along(grid, xp)
         alpha = xp.conj(
             self.einstein_radius**2
@@ -112,12 +114,15 @@ class LineMass(al.mp.MassProfile):
 
     @aa.decorators.to_array
     def convergence_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """None off the line."""
+        """Return zero (P,): all mass is in the line, which no pixel resolves."""
         return xp.zeros(grid.shape[0])
 
     @aa.decorators.to_array
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Lensing potential (P,) [arcsec^2]: theta_E^2 / (2 L) Re[f(w + L) - f(w - L)], f(u) = u ln u - u."""
+        """Return the lensing potential (P,) [arcsec^2].
+
+        theta_E^2 / (2 L) Re[f(w + L) - f(w - L)], with f(u) = u ln u - u.
+        """
         w, _ = self._along(grid, xp)
         ends = (w + self.half_length, w - self.half_length)
         upper, lower = (u * xp.log(u) - u for u in ends)
@@ -131,10 +136,12 @@ class LineMass(al.mp.MassProfile):
 
 
 class Soliton(al.mp.MassProfile):
-    """The core of a halo of ultra-light dark matter: rho ~ (1 + a (r / theta_c)^2)^-slope, a = 2^(1 / slope) - 1.
+    """The core of a halo of ultra-light dark matter.
 
-    Central convergence `kappa_0`; the density halves at `core_radius` theta_c [arcsec]; slope 8 is that of Schive et
-    al. 2014 (arXiv:1406.6586). With u = a (R / theta_c)^2 and p = slope - 3/2::
+    rho ~ (1 + a (r / theta_c)^2)^-slope, with a = 2^(1 / slope) - 1. The central
+    convergence is `kappa_0`. The density halves at `core_radius` theta_c [arcsec]. Slope 8
+    is that of Schive et al. 2014 (arXiv:1406.6586). With u = a (R / theta_c)^2 and p =
+    slope - 3/2::
 
         alpha = kappa_0 (1 - (1 + u)^-p) / (p u) (theta - centre)
     """
@@ -153,7 +160,7 @@ class Soliton(al.mp.MassProfile):
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         offset, u, _ = self._scaled(grid, xp)
         p = self.slope - 1.5
         u = xp.maximum(u, 1e-30)
@@ -162,16 +169,16 @@ class Soliton(al.mp.MassProfile):
 
     @aa.decorators.to_array
     def convergence_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Convergence (P,): kappa_0 (1 + u)^(1/2 - slope)."""
+        """Return the convergence (P,): kappa_0 (1 + u)^(1/2 - slope)."""
         _, u, _ = self._scaled(grid, xp)
         return self.kappa_0 * xp.exp((0.5 - self.slope) * xp.log1p(u))
 
     @aa.decorators.to_array
     def potential_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Lensing potential (P,) [arcsec^2], 0 at the centre.
+        """Return the lensing potential (P,) [arcsec^2], 0 at the centre.
 
-        kappa_0 theta_c^2 / (2 a p) times the integral of (1 - e^(-p v)) / (1 - e^-v) from 0 to ln(1 + u), by
-        Gauss-Legendre quadrature.
+        kappa_0 theta_c^2 / (2 a p) times the integral of (1 - e^(-p v)) / (1 - e^-v) from 0
+        to ln(1 + u), by Gauss-Legendre quadrature.
         """
         _, u, scale = self._scaled(grid, xp)
         p = self.slope - 1.5
@@ -192,13 +199,14 @@ class Soliton(al.mp.MassProfile):
 class CoredNFW(al.mp.cNFWSph):
     """PyAutoLens's spherical cored NFW, also where the core radius is nearly the scale radius.
 
-    There its closed form is 0 / 0 and loses digits long before. The deflection is smooth in the core radius, so within
-    5 % of the scale radius it is interpolated through six core radii on either side, good to 1e-8 of itself.
+    There its closed form is 0 / 0 and loses digits long before. The deflection is smooth in
+    the core radius. So within 5 % of the scale radius it is interpolated through six core
+    radii on either side, to 1e-8 of itself.
     """
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         step = self.core_radius / self.scale_radius - 1
         if abs(step) >= _WINDOW:
             return super().deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
@@ -218,11 +226,14 @@ class CoredNFW(al.mp.cNFWSph):
 
 
 class FlooredNFWTruncated(al.mp.NFWTruncatedSph):
-    """PyAutoLens's truncated NFW with a finite centre: linear inside 1e-3 scale radii, as lenstronomy's TNFW."""
+    """PyAutoLens's truncated NFW with a finite centre.
+
+    It is linear inside 1e-3 scale radii, as lenstronomy's TNFW.
+    """
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         offset = grid.array - xp.asarray(self.centre)
         eta = xp.maximum(xp.sqrt((offset**2).sum(-1)) / self.scale_radius, _MIN_X)
         slope = (
@@ -235,30 +246,35 @@ class FlooredNFWTruncated(al.mp.NFWTruncatedSph):
 
 
 class CentredPowerLaw(al.mp.PowerLaw):
-    """PyAutoLens's power law, without deflection on its very centre, where its direction is undefined."""
+    """PyAutoLens's power law, without deflection on its centre, where its direction is undefined."""
 
     @aa.decorators.to_vector_yx
     def deflections_yx_2d_from(self, grid: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Deflection (P, 2), (y, x) [arcsec]."""
+        """Return the deflection (P, 2), (y, x) [arcsec]."""
         alpha = super().deflections_yx_2d_from(grid=grid, xp=xp, **kwargs).array
         centre = (grid.array == xp.asarray(self.centre)).all(-1)
         return xp.where(centre[:, None], 0.0, alpha)
 
 
 class FlooredSersic(al.lp.Sersic):
-    """PyAutoLens's Sersic light, constant within 1e-4 arcsec of its centre as lenstronomy's and lenssim's."""
+    """PyAutoLens's Sersic light, constant within 1e-4 arcsec of its centre.
+
+    lenstronomy's and lenssim's are so too.
+    """
 
     def image_2d_via_radii_from(self, grid_radii: Any, xp: Any = np, **kwargs: Any) -> Any:
-        """Brightness at radii (P,) [arcsec]."""
+        """Return the brightness at radii (P,) [arcsec]."""
         floored = aa.ArrayIrregular(xp.maximum(grid_radii.array, _MIN_RADIUS))
         return super().image_2d_via_radii_from(floored, xp=xp, **kwargs)
 
 
 class InterpolatedImage(al.LightProfile):
-    """An image as light, interpolated bilinearly: `intensity` times `image` (H, W), row 0 at the smallest y.
+    """An image as light, interpolated bilinearly: `intensity` times `image` (H, W).
 
-    Its middle lies at `centre` (y, x), its pixels are `pixel_scale` [arcsec] wide, and it is turned counter-clockwise
-    by `position_angle` [degrees]. Beyond the outermost pixels' centres the light falls to 0 linearly within one pixel.
+    Row 0 is at the smallest y. The middle of the image is at `centre` (y, x), its pixels
+    are `pixel_scale` [arcsec] wide, and it is turned counter-clockwise by `position_angle`
+    [degrees]. Beyond the outermost pixels' centres the light falls to 0 linearly within one
+    pixel.
     """
 
     def __init__(
@@ -280,7 +296,7 @@ class InterpolatedImage(al.LightProfile):
     def image_2d_from(
         self, grid: Any, xp: Any = np, operated_only: bool | None = None, **kwargs: Any
     ) -> Any:
-        """Brightness (P,) at the coordinates of `grid`."""
+        """Return the brightness (P,) at the coordinates of `grid`."""
         image = xp.pad(xp.asarray(self.image), 1)  # the dark pixel that the light falls to
         y = grid.array[:, 0] - self.centre[0]
         x = grid.array[:, 1] - self.centre[1]

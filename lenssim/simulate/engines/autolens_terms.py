@@ -1,4 +1,4 @@
-"""Every profile of a scene in PyAutoLens's terms, and back: which class, which arguments."""
+"""Every profile of a scene in PyAutoLens's terms, and back: classes and arguments."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +23,14 @@ Values = Mapping[str, Any]  # parameters of one profile of one scene, by lenssim
 
 @dataclass(frozen=True)
 class Terms:
-    """How PyAutoLens says one profile: its class, the arguments of it, and the way back.
+    """PyAutoLens's class of one profile, and the conversions of parameters.
 
-    `arguments` takes the profile's values and the pixel scale [arcsec]; `values` an object of the class and the scale.
+    Attributes:
+        type: The class.
+        arguments: Function of a profile's values and the pixel scale [arcsec]; it returns
+            the arguments of the class.
+        values: Function of an object of the class and the pixel scale; it returns the
+            profile's values.
     """
 
     type: type
@@ -271,9 +276,16 @@ _FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _E
 def profile_to_autolens(
     name: str, values: Values, pixel_scale: float, types: Mapping[str, type] | None = None
 ) -> Any:
-    """The PyAutoLens profile of scene profile `name`; `types` replaces its class.
+    """Return the PyAutoLens profile of a scene's profile.
 
-    `ConfigError` for a profile with no counterpart, and for |e| above PyAutoLens's 0.999.
+    Args:
+        name: lenssim's name of the profile.
+        values: Its parameters.
+        pixel_scale: Side of the pixels that intensities refer to [arcsec].
+        types: Classes to use instead, by profile.
+
+    Raises:
+        ConfigError: The profile has no counterpart, or |e| is above PyAutoLens's 0.999.
     """
     if name not in TERMS:
         raise ConfigError(
@@ -293,7 +305,15 @@ def profile_to_autolens(
 
 
 def profile_from_autolens(profile: Any, pixel_scale: float) -> tuple[str, dict[str, Any]]:
-    """Scene profile name and values of a PyAutoLens profile; `ConfigError` if a scene cannot say it."""
+    """Return lenssim's name and values of a PyAutoLens profile.
+
+    Args:
+        profile: The profile.
+        pixel_scale: Side of the pixels that intensities refer to [arcsec].
+
+    Raises:
+        ConfigError: A scene has no counterpart.
+    """
     if type(profile) not in _FROM:
         names = ", ".join(sorted(type_.__name__ for type_ in _FROM))
         raise ConfigError(

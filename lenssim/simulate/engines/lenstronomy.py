@@ -42,10 +42,11 @@ ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
 
 
 class Lenstronomy:
-    """Renders with lenstronomy's ImageModel; objects are reused between scenes of the same structure.
+    """Renders with lenstronomy's ImageModel; objects are reused for scenes of the same structure.
 
-    A scene whose deflections are stated for another source redshift uses lenstronomy's own
-    `deflection_scaling_list`; with one lens plane this is its multi-plane result, to rounding.
+    A scene with deflections for another source redshift uses lenstronomy's own
+    `deflection_scaling_list`. With one lens plane this is its multi-plane result, to
+    rounding.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,9 @@
-"""PyAutoLens, imported and called so that no config folder and no variable of the environment changes what it computes.
+"""PyAutoLens, imported and called so that no user's configuration changes its results.
 
-It reads `config/` of the working directory and `PYAUTO_*` variables: both can shrink grids, change over-sampling or
-stop the import. Here it is imported without them, and works within `pinned()`, under the configuration it comes with.
-Outside of `pinned()` a user's own configuration holds, as it would without lenssim.
+It reads `config/` of the working directory and `PYAUTO_*` variables. Both can shrink grids,
+change over-sampling or stop the import. This module imports it without them, and it works
+within `pinned()`, with its default configuration. Outside of `pinned()` a user's own
+configuration holds, as it would without lenssim.
 """
 
 import os
@@ -75,9 +76,10 @@ with (
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """PyAutoLens as it comes: its own configuration, no `PYAUTO_*` variables, and numpy's error state left alone.
+    """Run a block with PyAutoLens's default configuration and without `PYAUTO_*` variables.
 
-    It evaluates formulas outside their branches, so numpy is silent within.
+    PyAutoLens evaluates formulas outside their branches, so numpy is silent within. numpy's
+    error state is restored afterwards.
     """
     users: Any = conf.instance
     conf.instance = _DEFAULTS

@@ -32,7 +32,7 @@ _GAUSSIAN_SLOPE = 40.0  # (1 + a r^2)^(1/2 - slope) is a Gaussian to 1 % of its 
 
 @contextmanager
 def _isolated(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator within the block, and restore it and warning filters afterwards.
+    """Seed numpy's global generator within the block, and restore it and warning filters then.
 
     pyHalo draws from the global generator, silences the warnings of the whole process on
     import, and causes some.
@@ -167,7 +167,7 @@ def _row(name: str, values: Mapping[str, float]) -> tuple[str, dict[str, float]]
 def _effective_scales(
     realization: Any, redshifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors (M,) on angles of haloes behind the lens, and on deflections of those in front.
+    """Return factors (M,) on angles of haloes behind the lens, and on deflections in front.
 
     They are 1 elsewhere.
     """

@@ -200,7 +200,7 @@ class Field:
 
 
 def _volume_at_lens(plane: LensPlane, radius: float) -> np.ndarray:
-    """Return the comoving volume (n,) [Mpc^3] of the disc at the lens, one STEP in redshift deep."""
+    """Return the comoving volume (n,) [Mpc^3] of the disc at the lens, STEP in redshift deep."""
     nearer, farther = (
         plane.cosmology.comoving_distance(plane.z_lens + step) for step in (0.0, STEP)
     )

@@ -85,7 +85,7 @@ class LinearTheory:
         return np.cbrt(3 * np.asarray(mass) * self.h / (4 * np.pi * self.rho_m))
 
     def sigma(self, mass: np.ndarray, z: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the rms of the linear density in spheres that hold `mass` [Msun], at redshift z."""
+        """Return the rms of the linear density in spheres of `mass` [Msun], at redshift z."""
         return np.exp(
             np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)
         ) * self.growth(z)

@@ -139,7 +139,7 @@ def _projected() -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _depths(x_max: float) -> np.ndarray:
-    """Return the depth |l| at quantiles _DEPTHS, one row for each radius of _LOG_X below `x_max`."""
+    """Return the depth |l| at quantiles _DEPTHS, a row for each radius of _LOG_X below `x_max`."""
     table = np.zeros((len(_LOG_X), len(_DEPTHS)))
     for row, x in enumerate(np.exp(_LOG_X)):
         longest = np.sqrt(max(x_max**2 - min(x, 0.99 * x_max) ** 2, 1e-12))

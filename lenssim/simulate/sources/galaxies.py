@@ -60,7 +60,7 @@ class Galaxies(BaseModel):
             raise ValueError(f"cannot read galaxies: {error}") from None
 
     def at(self, path: str | Path) -> "Galaxies":
-        """Return the same galaxies, which lie at `path` now."""
+        """Return the same galaxies, which are at `path` now."""
         return self.model_copy(update={"path": str(Path(path).expanduser().resolve())})
 
     def images(self) -> np.ndarray:

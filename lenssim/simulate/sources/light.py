@@ -18,33 +18,35 @@ Points = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
 class Light(Protocol):
-    """Light of n sources, one a lens.
-
-    Attributes:
-        part: Shares (n,) of the source's flux.
-        center_x: Positions (n,) [arcsec].
-        center_y: Positions (n,) [arcsec].
-        unit_flux: Flux (n,) [arcsec^2] of `brightness`.
-        size: Unit (n,) [arcsec] of the source's lengths.
-        reach: Radius (n,) at which the source ends, in units of `size`.
-        metric: a, b, c (n, 1) of the radius R^2 = a x^2 + 2 b x y + c y^2.
-    """
-
-    part: np.ndarray
-    center_x: np.ndarray
-    center_y: np.ndarray
+    """Light of n sources, one a lens."""
 
     @property
-    def unit_flux(self) -> np.ndarray: ...  # noqa: D102
+    def part(self) -> np.ndarray:
+        """Shares (n,) of the source's flux."""
 
     @property
-    def size(self) -> np.ndarray: ...  # noqa: D102
+    def center_x(self) -> np.ndarray:
+        """Positions (n,) [arcsec]."""
 
     @property
-    def reach(self) -> np.ndarray: ...  # noqa: D102
+    def center_y(self) -> np.ndarray:
+        """Positions (n,) [arcsec]."""
 
     @property
-    def metric(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...  # noqa: D102
+    def unit_flux(self) -> np.ndarray:
+        """Flux (n,) [arcsec^2] of `brightness`."""
+
+    @property
+    def size(self) -> np.ndarray:
+        """Unit (n,) [arcsec] of the source's lengths."""
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Radius (n,) at which the source ends, in units of `size`."""
+
+    @property
+    def metric(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """a, b, c (n, 1) of the radius R^2 = a x^2 + 2 b x y + c y^2."""
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Return positions (n, K) on a line from -reach to reach, and their widths."""
