@@ -1,4 +1,4 @@
-"""Bounds: where a number of a scene may lie, and the one error for a number that lies elsewhere."""
+"""Bounds: the interval of a number of a scene, and the one error for a number outside it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,11 @@ __all__ = ["Bounds", "OutOfBoundsError"]
 
 
 class OutOfBoundsError(ConfigError):
-    """A number lies outside of its bounds.
+    """A number lies outside its bounds.
 
     Attributes:
-        complaint: What is wrong, without the sample.
-        row: Which of the column's numbers it is; None for a number of a preset.
+        complaint: The message without the sample.
+        row: Row of the number in its column; None for a number of a preset.
         hint: How to mend it.
     """
 
@@ -27,20 +27,24 @@ class OutOfBoundsError(ConfigError):
         hint: str = "",
         sample: int | None = None,
     ) -> None:
-        self.complaint, self.row, self.hint = complaint, row, hint
-        place = "" if sample is None else f"sample {sample}: "
-        super().__init__(place + complaint + hint)
+        self.complaint = complaint
+        self.row = row
+        self.hint = hint
+        message = complaint + hint
+        if sample is not None:
+            message = f"sample {sample}: {message}"
+        super().__init__(message)
 
     def of_sample(self, sample: int) -> "OutOfBoundsError":
-        """The same error, which names the sample."""
+        """Return the same error with the number of the sample in its message."""
         return OutOfBoundsError(self.complaint, self.row, self.hint, sample)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The interval of a number, in `unit`; its ends belong to it but for `open_low` and `open_high`.
+    """The interval of a number, in `unit`, with its ends unless `open_low` or `open_high`.
 
-    `whole` leaves whole numbers alone in it; `reason` is added to messages.
+    With `whole` it contains whole numbers only. Messages end with `reason`.
 
     Example:
         >>> str(Bounds(0, 1, open_low=True)), Bounds(0, 1).outside(np.array([0.0, 2.0])).tolist()
@@ -56,30 +60,50 @@ class Bounds:
     reason: str = ""
 
     def __str__(self) -> str:
-        left = "(" if self.open_low else "["
-        right = ")" if self.open_high else "]"
-        return f"{left}{self.low:.6g}, {self.high:.6g}{right}" + (
-            f" {self.unit}" if self.unit else ""
-        )
+        opening = "["
+        if self.open_low:
+            opening = "("
+        closing = "]"
+        if self.open_high:
+            closing = ")"
+        interval = f"{opening}{self.low:.6g}, {self.high:.6g}{closing}"
+        return f"{interval} {self.unit}".rstrip()
 
     def outside(self, column: np.ndarray) -> np.ndarray:
-        """Which numbers of a column (n,) lie outside, NaN among them."""
-        above = column > self.low if self.open_low else column >= self.low
-        below = column < self.high if self.open_high else column <= self.high
-        inside = above & below
-        return ~(inside & (column == np.round(column))) if self.whole else ~inside
+        """Return which numbers (n,) of a column (n,) lie outside; NaN does."""
+        valid = (column >= self.low) & (column <= self.high)
+        if self.open_low:
+            valid &= column > self.low
+        if self.open_high:
+            valid &= column < self.high
+        if self.whole:
+            valid &= column == np.round(column)
+        return ~valid
 
     def check(self, name: str, column: np.ndarray, hint: str = "") -> None:
-        """`OutOfBoundsError` with the row of the first number of a column (n,) that lies outside."""
+        """Check the numbers of a column.
+
+        Args:
+            name: The column's name, for the message.
+            column: Numbers (n,).
+            hint: How to mend it, added to the message.
+
+        Raises:
+            OutOfBoundsError: A number lies outside; the error has the row of the first one.
+        """
         outside = self.outside(column)
         if outside.any():
             row = int(np.argmax(outside))
             raise OutOfBoundsError(self._complaint(name, column[row]), row, hint)
 
     def check_value(self, name: str, value: Any) -> None:
-        """`OutOfBoundsError` if a number or distribution of a preset is sure to leave the bounds.
+        """Check that a number or distribution of a preset can stay inside the bounds.
 
-        A distribution without ends, such as a normal one, is judged by what is drawn.
+        A distribution without ends, such as a normal one, is checked when numbers are
+        drawn.
+
+        Raises:
+            OutOfBoundsError: An end of the distribution lies outside.
         """
         if has_tails(value):
             return
@@ -87,14 +111,18 @@ class Bounds:
             touches = (self.open_low and end == self.low) or (
                 self.open_high and end == self.high
             )
-            drawn = support(value)[0] < support(value)[1]
-            if drawn and (touches or self.whole):
-                continue  # an end of a continuous distribution is never drawn; whole numbers are judged when drawn
+            continuous = support(value)[0] < support(value)[1]
+            # The end of a continuous distribution is never drawn. Whether numbers are whole is
+            # checked when they are drawn.
+            if continuous and (touches or self.whole):
+                continue
             if self.outside(np.array([end])).any():
                 raise OutOfBoundsError(self._complaint(name, end))
 
     def _complaint(self, name: str, number: float) -> str:
-        kind = "a whole number in" if self.whole else "in"
-        verb = "must be" if self.whole else "must lie"
-        reason = f" ({self.reason})" if self.reason else ""
-        return f"{name} {verb} {kind} {self}{reason}, got {number:.6g}"
+        rule = f"must lie in {self}"
+        if self.whole:
+            rule = f"must be a whole number in {self}"
+        if self.reason:
+            rule += f" ({self.reason})"
+        return f"{name} {rule}, got {number:.6g}"

@@ -1,4 +1,4 @@
-"""ComponentChoice: one profile of a preset and what each of its parameters is drawn from."""
+"""ComponentChoice: one profile of a preset and the distribution of each of its parameters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,9 +18,15 @@ _NUMBERS = TypeAdapter(dict[str, Value])
 class ComponentChoice(BaseModel):
     """One profile of the lens or source and the value or distribution of each of its parameters.
 
-    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns. Axis ratio and position
-    angle, `q` and `phi` [rad], may stand for e1 and e2. An `interpolated` source shows one of the preset's galaxies, of
-    the half-light radius `R_half` [arcsec].
+    In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns.
+    Axis ratio and position angle, `q` and `phi` [rad], may stand for e1 and e2. An
+    `interpolated` source shows one of the preset's galaxies, with the half-light radius
+    `R_half` [arcsec].
+
+    Example:
+        >>> shear = {"profile": "shear", "gamma1": 0, "gamma2": 0.1}
+        >>> ComponentChoice.model_validate(shear).parameters
+        {'gamma1': 0.0, 'gamma2': 0.1}
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,34 +43,43 @@ class ComponentChoice(BaseModel):
         numbers = {
             str(key): value for key, value in data.items() if key not in ("profile", "name")
         }
-        profile = PROFILES.get(str(data.get("profile")))
-        if profile is None:
-            raise ValueError(
-                str(unknown("profile", printable(str(data.get("profile"))), PROFILES))
-            )
-        known = _known(profile, numbers)
-        for key in numbers:
-            if key not in known:
-                raise ValueError(
-                    str(unknown(f"parameter of {profile.name}", printable(key), known))
-                )
-        values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
-        stands_for_others = [key for key in known if key not in profile.parameters]
-        needed = [key for key in profile.required if key in known] + stands_for_others
-        if missing := [key for key in needed if key not in values]:
-            raise ValueError(f"{profile.name} needs {', '.join(missing)}")
-        if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
-            raise ValueError(
-                f"{profile.name} needs exactly one of {', '.join(profile.one_of)}"
-            )
+        profile = _profile_named(str(data.get("profile")))
+        values = _checked_values(profile, numbers)
         return {"profile": profile.name, "name": data.get("name"), "parameters": values}
 
 
-def _known(profile: Profile, numbers: Iterable[str]) -> list[str]:
-    """Names of the parameters that may be stated: POLAR instead of e1 and e2, GALAXY instead of image and scale."""
-    known = list(profile.parameters)
+def _profile_named(name: str) -> Profile:
+    if name not in PROFILES:
+        raise ValueError(str(unknown("profile", printable(name), PROFILES)))
+    return PROFILES[name]
+
+
+def _checked_values(profile: Profile, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return the parsed parameters of a profile, with its defaults."""
+    names = _allowed_names(profile, numbers)
+    for key in numbers:
+        if key not in names:
+            raise ValueError(
+                str(unknown(f"parameter of {profile.name}", printable(key), names))
+            )
+    values = _NUMBERS.validate_python({**dict(profile.defaults), **numbers})
+    substitutes = [key for key in names if key not in profile.parameters]
+    needed = [key for key in profile.required if key in names] + substitutes
+    if missing := [key for key in needed if key not in values]:
+        raise ValueError(f"{profile.name} needs {', '.join(missing)}")
+    if profile.one_of and len([key for key in profile.one_of if key in values]) != 1:
+        raise ValueError(f"{profile.name} needs exactly one of {', '.join(profile.one_of)}")
+    return values
+
+
+def _allowed_names(profile: Profile, numbers: Iterable[str]) -> list[str]:
+    """Return the names of the parameters that may be stated.
+
+    POLAR may stand for e1 and e2; GALAXY stands for image and scale.
+    """
+    names = list(profile.parameters)
     if "e1" in profile.required and any(key in numbers for key in POLAR):
-        known = [key for key in known if key not in ("e1", "e2")] + list(POLAR)
+        names = [key for key in names if key not in ("e1", "e2")] + list(POLAR)
     if "image" in profile.required:
-        known = [key for key in known if key not in ("image", "scale")] + list(GALAXY)
-    return known
+        names = [key for key in names if key not in ("image", "scale")] + list(GALAXY)
+    return names

@@ -1,7 +1,8 @@
-"""Conventions: every conversion between lenssim (which is lenstronomy's) and PyAutoLens, COOLEST and caustics.
+"""Conversions between lenssim (as lenstronomy) and PyAutoLens, COOLEST and caustics.
 
-One small function a conversion, both directions, its formula in the docstring; docs/conventions.md is the dictionary.
-Numbers and arrays go in and come out; angles are in arcsec unless said. Functions named `..._to_X` start from lenssim.
+There is one small function a conversion, in both directions, with its formula in the
+docstring; docs/conventions.md is the dictionary. Numbers and arrays go in and come out.
+Angles are in arcsec unless stated. Functions named `..._to_X` start from lenssim.
 """
 
 from collections.abc import Mapping
@@ -47,9 +48,8 @@ __all__ = [
 
 Number = Any  # a float, or an array of them
 
-MAX_ELLIPTICITY_AUTOLENS = (
-    0.999  # PyAutoLens treats every larger |e| as this one (autogalaxy/convert.py)
-)
+# PyAutoLens treats every larger |e| as this one (autogalaxy/convert.py)
+MAX_ELLIPTICITY_AUTOLENS = 0.999
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 _NFW_AT_RS = 1 + np.log(0.5)  # ln 1/2 is negative: 0.30685
 _CNFW_SERIES = (  # g(1 + t) in powers of t
@@ -65,61 +65,70 @@ _STRENGTHS = ("theta_E", "gamma1", "gamma2", "kappa", "alpha_Rs", "kappa_0")
 
 
 def centre_to_autolens(center_x: Number, center_y: Number) -> tuple[Number, Number]:
-    """(x, y) -> (y, x)."""
+    """Swap the coordinates of a centre: (x, y) -> (y, x)."""
     return center_y, center_x
 
 
 def centre_from_autolens(centre: tuple[Number, Number]) -> tuple[Number, Number]:
-    """(y, x) -> (x, y)."""
+    """Swap the coordinates of a centre: (y, x) -> (x, y)."""
     return centre[1], centre[0]
 
 
 def ellipticity_to_autolens(e1: Number, e2: Number) -> tuple[Number, Number]:
-    """(e1, e2) -> ell_comps = (e2, e1); both have |e| = (1 - q) / (1 + q)."""
+    """Return ell_comps = (e2, e1); both have |e| = (1 - q) / (1 + q)."""
     return e2, e1
 
 
 def ellipticity_from_autolens(ell_comps: tuple[Number, Number]) -> tuple[Number, Number]:
-    """ell_comps -> (e1, e2) = (ell_comps[1], ell_comps[0])."""
+    """Return (e1, e2) = (ell_comps[1], ell_comps[0])."""
     return ell_comps[1], ell_comps[0]
 
 
 def axis_ratio(e1: Number, e2: Number) -> Number:
-    """q = (1 - |e|) / (1 + |e|), the minor axis over the major one."""
+    """Return q = (1 - |e|) / (1 + |e|), the minor axis over the major one."""
     e = np.hypot(e1, e2)
     return (1 - e) / (1 + e)
 
 
 def position_angle(e1: Number, e2: Number) -> Number:
-    """phi = arctan2(e2, e1) / 2: the major axis [rad], counter-clockwise from x."""
+    """Return phi = arctan2(e2, e1) / 2: the major axis [rad], counter-clockwise from x."""
     return 0.5 * np.arctan2(e2, e1)
 
 
 def ellipticity(q: Number, phi: Number) -> tuple[Number, Number]:
-    """(e1, e2) = (1 - q) / (1 + q) (cos 2 phi, sin 2 phi), phi [rad] counter-clockwise from x."""
+    """Return (e1, e2) = (1 - q) / (1 + q) (cos 2 phi, sin 2 phi).
+
+    phi [rad] is counter-clockwise from x.
+
+    Example:
+        >>> e1, e2 = ellipticity(0.5, 0.0)
+        >>> round(float(e1), 4), round(float(axis_ratio(e1, e2)), 4)
+        (0.3333, 0.5)
+    """
     e = (1 - q) / (1 + q)
     return e * np.cos(2 * phi), e * np.sin(2 * phi)
 
 
 def angle_to_autolens(angle: Number) -> Number:
-    """An angle counter-clockwise from x: radians -> degrees."""
+    """Convert an angle counter-clockwise from x: radians -> degrees."""
     return np.rad2deg(angle)
 
 
 def angle_from_autolens(angle: Number) -> Number:
-    """An angle counter-clockwise from x: degrees -> radians."""
+    """Convert an angle counter-clockwise from x: degrees -> radians."""
     return np.deg2rad(angle)
 
 
 def flip_rows(image: np.ndarray) -> np.ndarray:
-    """Images (..., H, W) with row 0 at the smallest y (lenssim) <-> at the largest y (PyAutoLens)."""
+    """Flip the rows of images (..., H, W): the smallest y first (lenssim) <-> last (PyAutoLens)."""
     return image[..., ::-1, :]
 
 
 def einstein_radius_to_autolens(theta_E: Number, q: Number, gamma: Number = 2.0) -> Number:
-    """theta_P = theta_L / sqrt(q) ((1 + q) / 2)^(1 / (gamma - 1)) of `Isothermal` and `PowerLaw`.
+    """Return theta_P = theta_L / sqrt(q) ((1 + q) / 2)^(1 / (gamma - 1)).
 
-    theta_L is that of sie and epl here and in COOLEST; `PowerLawIntermediate` takes it as it is.
+    theta_P is that of PyAutoLens's `Isothermal` and `PowerLaw`, theta_L that of sie and epl
+    here and in COOLEST. `PowerLawIntermediate` takes theta_L without change.
     """
     return theta_E / np.sqrt(q) * ((1 + q) / 2) ** (1 / (gamma - 1))
 
@@ -127,17 +136,23 @@ def einstein_radius_to_autolens(theta_E: Number, q: Number, gamma: Number = 2.0)
 def einstein_radius_from_autolens(
     einstein_radius: Number, q: Number, gamma: Number = 2.0
 ) -> Number:
-    """theta_L = sqrt(q) (2 / (1 + q))^(1 / (gamma - 1)) theta_P of `Isothermal` and `PowerLaw`."""
+    """Return theta_L = sqrt(q) (2 / (1 + q))^(1 / (gamma - 1)) theta_P.
+
+    The reverse of `einstein_radius_to_autolens`.
+    """
     return einstein_radius * np.sqrt(q) * (2 / (1 + q)) ** (1 / (gamma - 1))
 
 
 def sersic_b(n: Number) -> Number:
-    """b_n = 1.9992 n - 0.3271, lenstronomy's and lenssim's; not below 1e-5."""
+    """Return b_n = 1.9992 n - 0.3271, lenstronomy's and lenssim's; not below 1e-5."""
     return np.maximum(1.9992 * n - 0.3271, 1e-5)
 
 
 def sersic_b_autolens(n: Number) -> Number:
-    """b_n = 2 n - 1/3 + 4 / (405 n) + ... up to n^-4, PyAutoLens's (Ciotti & Bertin 1999, A&A 352, 447, eq. 18)."""
+    """Return PyAutoLens's b_n = 2 n - 1/3 + 4 / (405 n) + ... up to n^-4.
+
+    Ciotti & Bertin 1999, A&A 352, 447, equation 18.
+    """
     series = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2) + 131 / (1148175 * n**3)
     return series - 2194697 / (30690717750 * n**4)
 
@@ -145,122 +160,158 @@ def sersic_b_autolens(n: Number) -> Number:
 def sersic_to_autolens(
     amp: Number, R_sersic: Number, n: Number, pixel_scale: float
 ) -> tuple[Number, Number]:
-    """(amp [e-/s/arcsec^2], R) -> (intensity [e-/s/pixel], effective_radius), the same light at every radius.
+    """Return intensity [e-/s/pixel] and effective_radius of a Sersic profile.
 
-    R' = R (b_P / b_L)^n and I' = amp pixel^2 exp(b_L - b_P): both codes then have exp(-b (R / R_s)^(1/n)) with the same
-    exponent. Taken over unchanged, an image is 0.6 to 1.3 % off.
+    R' = R (b_P / b_L)^n and I' = amp pixel^2 exp(b_L - b_P). Both codes then have exp(-b (R
+    / R_s)^(1/n)) with the same exponent, and the same light at every radius. Without the
+    conversion an image is 0.6 to 1.3 % off.
+
+    Args:
+        amp: Brightness at R_sersic [e-/s/arcsec^2].
+        R_sersic: Radius [arcsec].
+        n: Sersic index.
+        pixel_scale: Side of a pixel [arcsec].
     """
-    ours, theirs = sersic_b(n), sersic_b_autolens(n)
-    return intensity_to_autolens(amp, pixel_scale) * np.exp(ours - theirs), R_sersic * (
-        theirs / ours
-    ) ** n
+    ours = sersic_b(n)
+    theirs = sersic_b_autolens(n)
+    intensity = intensity_to_autolens(amp, pixel_scale) * np.exp(ours - theirs)
+    return intensity, R_sersic * (theirs / ours) ** n
 
 
 def sersic_from_autolens(
     intensity: Number, effective_radius: Number, n: Number, pixel_scale: float
 ) -> tuple[Number, Number]:
-    """(intensity [e-/s/pixel], effective_radius) -> (amp [e-/s/arcsec^2], R); the reverse of `sersic_to_autolens`."""
-    ours, theirs = sersic_b(n), sersic_b_autolens(n)
-    return intensity_from_autolens(intensity, pixel_scale) * np.exp(
-        theirs - ours
-    ), effective_radius * (ours / theirs) ** n
+    """Return amp [e-/s/arcsec^2] and R_sersic; the reverse of `sersic_to_autolens`."""
+    ours = sersic_b(n)
+    theirs = sersic_b_autolens(n)
+    amp = intensity_from_autolens(intensity, pixel_scale) * np.exp(theirs - ours)
+    return amp, effective_radius * (ours / theirs) ** n
 
 
 def intensity_to_autolens(amp: Number, pixel_scale: float) -> Number:
-    """e-/s/arcsec^2 -> e-/s/pixel: amp pixel^2."""
+    """Return an intensity in e-/s/pixel, of e-/s/arcsec^2: amp pixel^2."""
     return amp * pixel_scale**2
 
 
 def intensity_from_autolens(intensity: Number, pixel_scale: float) -> Number:
-    """e-/s/pixel -> e-/s/arcsec^2: intensity / pixel^2."""
+    """Return an intensity in e-/s/arcsec^2, of e-/s/pixel: intensity / pixel^2."""
     return intensity / pixel_scale**2
 
 
 def nfw_kappa_s(alpha_Rs: Number, Rs: Number) -> Number:
-    """kappa_s = alpha_Rs / (4 Rs (1 + ln 1/2)), of nfw and tnfw: alpha_Rs is without truncation."""
+    """Return kappa_s = alpha_Rs / (4 Rs (1 + ln 1/2)) of nfw and tnfw.
+
+    alpha_Rs is without truncation.
+    """
     return alpha_Rs / (4 * Rs * _NFW_AT_RS)
 
 
 def nfw_alpha_Rs(kappa_s: Number, Rs: Number) -> Number:
-    """alpha_Rs = 4 kappa_s Rs (1 + ln 1/2), of nfw and tnfw."""
+    """Return alpha_Rs = 4 kappa_s Rs (1 + ln 1/2) of nfw and tnfw."""
     return 4 * kappa_s * Rs * _NFW_AT_RS
 
 
 def cnfw_kappa_s(alpha_Rs: Number, Rs: Number, r_core: Number) -> Number:
-    """kappa_s = alpha_Rs / (4 Rs g(r_core / Rs)) of PyAutoLens's `cNFWSph`; alpha_Rs is with the core.
+    """Return kappa_s = alpha_Rs / (4 Rs g(r_core / Rs)) of PyAutoLens's `cNFWSph`.
 
-    g(b) = [ln 2 - f(b) - (1 - b) (2 ln 2 - 1)] / (1 - b)^2 with f(b) = b^2 ln 2b + b sqrt(1 - b^2) arccos b, and
-    sqrt(b^2 - 1) arcosh b with a minus sign for b > 1: the deflection of that profile at Rs, in units of 4 kappa_s Rs.
+    alpha_Rs includes the core. g(b) = [ln 2 - f(b) - (1 - b) (2 ln 2 - 1)] / (1 - b)^2 with
+    f(b) = b^2 ln 2b + b sqrt(1 - b^2) arccos b, and sqrt(b^2 - 1) arcosh b with a minus
+    sign for b > 1. It is the deflection of that profile at Rs, in units of 4 kappa_s Rs.
     """
     return alpha_Rs / (4 * Rs * _cnfw_at_Rs(r_core / Rs))
 
 
 def cnfw_alpha_Rs(kappa_s: Number, Rs: Number, r_core: Number) -> Number:
-    """alpha_Rs = 4 kappa_s Rs g(r_core / Rs); the reverse of `cnfw_kappa_s`."""
+    """Return alpha_Rs = 4 kappa_s Rs g(r_core / Rs); the reverse of `cnfw_kappa_s`."""
     return 4 * kappa_s * Rs * _cnfw_at_Rs(r_core / Rs)
 
 
 def _cnfw_at_Rs(b: Number) -> Number:
     t = np.asarray(b, dtype=np.float64) - 1
-    near = (
-        np.abs(t) < 0.01
-    )  # where the closed form is 0 / 0: its Taylor series, whose next term is below 1e-16
-    series = np.polynomial.polynomial.polyval(np.where(near, t, 0), _CNFW_SERIES)
-    b = np.where(near, 0.5, b)
+    # near b = 1 the closed form is 0 / 0: its Taylor series, with a next term below 1e-16
+    removable = np.abs(t) < 0.01
+    series = np.polynomial.polynomial.polyval(np.where(removable, t, 0), _CNFW_SERIES)
+    b = np.where(removable, 0.5, b)
     root = np.sqrt(np.abs(1 - b * b))
     arc = np.where(b < 1, np.arccos(np.minimum(b, 1)), -np.arccosh(np.maximum(b, 1)))
     f = b * b * np.log(2 * b) + b * root * arc
     closed = (np.log(2) - f - (1 - b) * (2 * np.log(2) - 1)) / (1 - b) ** 2
-    return np.where(near, series, closed)[()]
+    return np.where(removable, series, closed)[()]
 
 
 def angle_to_coolest(phi: Number) -> Number:
-    """Radians counter-clockwise from x -> degrees counter-clockwise from y (east of north), in (-90, 90]."""
+    """Convert an angle: radians from x -> degrees from y (east of north), in (-90, 90].
+
+    Both are counter-clockwise.
+
+    Example:
+        >>> float(angle_to_coolest(np.pi / 2))
+        0.0
+    """
     degrees = np.rad2deg(phi) - 90
     return degrees - 180 * np.ceil((degrees - 90) / 180)
 
 
 def angle_from_coolest(phi: Number) -> Number:
-    """Degrees counter-clockwise from y -> radians counter-clockwise from x."""
+    """Convert an angle: degrees from y -> radians from x, both counter-clockwise."""
     return np.deg2rad(phi + 90)
 
 
 def shear_to_coolest(gamma1: Number, gamma2: Number) -> tuple[Number, Number]:
-    """(gamma1, gamma2) -> (gamma_ext, phi_ext): the modulus, and half the angle as `angle_to_coolest` has it."""
+    """Convert a shear: (gamma1, gamma2) -> (gamma_ext, phi_ext).
+
+    They are the modulus, and half the angle as in `angle_to_coolest`.
+    """
     return np.hypot(gamma1, gamma2), angle_to_coolest(0.5 * np.arctan2(gamma2, gamma1))
 
 
 def shear_from_coolest(gamma_ext: Number, phi_ext: Number) -> tuple[Number, Number]:
-    """(gamma1, gamma2) = gamma_ext (cos 2 phi, sin 2 phi), phi = phi_ext + 90 degrees."""
+    """Return (gamma1, gamma2) = gamma_ext (cos 2 phi, sin 2 phi), phi = phi_ext + 90 degrees."""
     phi = angle_from_coolest(phi_ext)
     return gamma_ext * np.cos(2 * phi), gamma_ext * np.sin(2 * phi)
 
 
 def nfw_density_to_coolest(alpha_Rs: Number, Rs: Number, critical: Number) -> Number:
-    """rho_c = kappa_s Sigma_cr / Rs [Msun/arcsec^3] of COOLEST's NFW, Sigma_cr = `critical` [Msun/arcsec^2]."""
+    """Return rho_c = kappa_s Sigma_cr / Rs [Msun/arcsec^3] of COOLEST's NFW.
+
+    Sigma_cr is `critical` [Msun/arcsec^2].
+    """
     return nfw_kappa_s(alpha_Rs, Rs) * critical / Rs
 
 
 def nfw_density_from_coolest(rho_c: Number, Rs: Number, critical: Number) -> Number:
-    """alpha_Rs of kappa_s = rho_c Rs / Sigma_cr, in the units of `nfw_density_to_coolest`."""
+    """Return alpha_Rs of kappa_s = rho_c Rs / Sigma_cr.
+
+    Units are those of `nfw_density_to_coolest`.
+    """
     return nfw_alpha_Rs(rho_c * Rs / critical, Rs)
 
 
 def radius_to_caustics(R_sersic: Number, q: Number) -> Number:
-    """Re = R / sqrt(q): caustics measures the half-light radius on the major axis, lenssim sqrt(a b)."""
+    """Return Re = R / sqrt(q).
+
+    caustics measures the half-light radius on the major axis, lenssim sqrt(a b).
+    """
     return R_sersic / np.sqrt(q)
 
 
 def radius_from_caustics(Re: Number, q: Number) -> Number:
-    """R = Re sqrt(q)."""
+    """Return R = Re sqrt(q); the reverse of `radius_to_caustics`."""
     return Re * np.sqrt(q)
 
 
 def gaussian_kernel(fwhm: float, truncation: float, pixel_scale: float) -> np.ndarray:
-    """Pixel kernel (K, K) that scipy's `gaussian_filter` applies, and so lenstronomy's GAUSSIAN and `GaussianPSF`.
+    """Return the pixel kernel (K, K) that scipy's `gaussian_filter` applies.
 
-    w_i ~ exp(-i^2 / (2 sigma^2)) for |i| <= round(truncation sigma), normalised on each axis, sigma = fwhm / 2.35482 in
-    pixels: samples, not integrals over pixels. Beyond the stamp its edge is continued (scipy's mode "nearest").
+    It is lenstronomy's GAUSSIAN and `GaussianPSF` too: w_i ~ exp(-i^2 / (2 sigma^2)) for
+    |i| <= round(truncation sigma), normalised on each axis, with sigma = fwhm / 2.35482 in
+    pixels. These are samples, not integrals over pixels. Beyond the stamp its edge is
+    continued (scipy's mode "nearest").
+
+    Args:
+        fwhm: Full width at half maximum [arcsec].
+        truncation: Radius of the kernel in sigma.
+        pixel_scale: Side of a pixel [arcsec].
     """
     sigma = fwhm * _SIGMA_PER_FWHM / pixel_scale
     radius = int(truncation * sigma + 0.5)
@@ -270,18 +321,23 @@ def gaussian_kernel(fwhm: float, truncation: float, pixel_scale: float) -> np.nd
 
 
 def scaled(profile: str, values: Mapping[str, Number], factor: Number) -> dict[str, Number]:
-    """Parameters of a mass profile whose deflection is `factor` times that of `values`.
+    """Return the parameters of a mass profile with deflections `factor` times those of `values`.
 
-    PyAutoLens and COOLEST state deflections for the source itself, lenssim may for one at another redshift. Strengths
-    become strength factor^p: p = 1 of isothermal theta_E, shear, kappa, alpha_Rs and kappa_0, 1/2 of theta_E of a point
-    or line mass, 1 / (gamma - 1) of a power law's.
+    PyAutoLens and COOLEST state deflections for the source itself, lenssim may state them
+    for one at another redshift. A strength becomes strength factor^p. p = 1 for isothermal
+    theta_E, shear, kappa, alpha_Rs and kappa_0; 1/2 for theta_E of a point or line mass; 1
+    / (gamma - 1) for a power law's.
+
+    Example:
+        >>> scaled("point_mass", {"theta_E": 1.0, "center_x": 0.5}, 4.0)
+        {'theta_E': 2.0, 'center_x': 0.5}
     """
     power = {
         "point_mass": 0.5,
         "line_mass": 0.5,
         "epl": 1 / (values.get("gamma", 2.0) - 1),
     }.get(profile, 1.0)
-    return {
-        name: value * factor**power if name in _STRENGTHS else value
-        for name, value in values.items()
+    strengths = {
+        name: value * factor**power for name, value in values.items() if name in _STRENGTHS
     }
+    return {**values, **strengths}

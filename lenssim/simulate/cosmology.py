@@ -1,4 +1,4 @@
-"""Distances, and what a mass and a redshift mean as angles on the sky."""
+"""Distances, and the angles on the sky that correspond to masses and redshifts."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-if (
-    TYPE_CHECKING
-):  # astropy.cosmology takes seconds to import: only what computes distances pays for it
+# astropy.cosmology takes seconds to import: only functions that compute distances do so
+if TYPE_CHECKING:
     from astropy.cosmology import FlatLambdaCDM
     from scipy.interpolate import CubicSpline
 
@@ -20,7 +19,7 @@ __all__ = [
     "critical_surface_density",
 ]
 
-_ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts
+_PUBLISHED_ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts
 ARCSEC_PER_RADIAN = 206264.80624709636
 G = 4.30091727e-6  # kpc (km/s)^2 / Msun
 C = 299792.458  # km/s
@@ -28,7 +27,13 @@ _HUBBLE_GYR = 977.7922216807891  # Gyr of a Hubble time at H0 = 1 km/s/Mpc
 
 
 class Cosmology(BaseModel):
-    """A flat Lambda-CDM cosmology: H0 in km/s/Mpc, matter and baryon densities today."""
+    """A flat Lambda-CDM cosmology: H0 in km/s/Mpc, matter and baryon densities today.
+
+    Example:
+        >>> cosmology = Cosmology(H0=70, Om0=0.3, Ob0=0.05)
+        >>> round(float(cosmology.age(0.0)), 2)
+        13.47
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,29 +45,33 @@ class Cosmology(BaseModel):
     def _baryons_are_matter(self) -> "Cosmology":
         if self.Ob0 > self.Om0:
             raise ValueError(
-                f"baryons are part of matter: Ob0 must not exceed Om0, got {self.Ob0:g} and {self.Om0:g}"
+                "baryons are part of matter: Ob0 must not exceed Om0, "
+                f"got {self.Ob0:g} and {self.Om0:g}"
             )
         return self
 
     def astropy(self) -> "FlatLambdaCDM":
-        """The same cosmology as an astropy object."""
+        """Return the same cosmology as an astropy object."""
         return _astropy(self)
 
     def comoving_distance(self, z: np.ndarray) -> np.ndarray:
-        """Comoving distance in Mpc to redshifts `z` up to 25, same shape; astropy's, interpolated to 1e-9."""
+        """Return the comoving distance [Mpc] to redshifts `z` up to 25, of the same shape.
+
+        It is astropy's, interpolated to 1e-9.
+        """
         return _distances(self)(np.log1p(z))
 
     def kpc_per_arcsec(self, z: np.ndarray) -> np.ndarray:
-        """Physical kpc that one arcsec spans at redshifts `z`, same shape."""
+        """Return the physical kpc that one arcsec spans at redshifts `z`, of the same shape."""
         return self.comoving_distance(z) / (1 + np.asarray(z)) * 1000 / ARCSEC_PER_RADIAN
 
     def critical_density(self, z: np.ndarray) -> np.ndarray:
-        """Critical density 3 H(z)^2 / (8 pi G) in Msun / kpc^3, same shape as `z`."""
+        """Return the critical density 3 H(z)^2 / (8 pi G) [Msun / kpc^3], of the shape of `z`."""
         expansion = self.Om0 * (1 + np.asarray(z)) ** 3 + 1 - self.Om0
         return 3 * (self.H0 / 1000) ** 2 * expansion / (8 * np.pi * G)
 
-    def age(self, z: np.ndarray) -> np.ndarray:
-        """Age of the universe in Gyr at redshifts `z`, without radiation, same shape."""
+    def age(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the age of the universe [Gyr] at redshifts `z`, of the same shape, without radiation."""
         dark = 1 - self.Om0
         if dark == 0:
             return 2 / 3 * (1 + np.asarray(z)) ** -1.5 * _HUBBLE_GYR / self.H0
@@ -72,9 +81,18 @@ class Cosmology(BaseModel):
     def deflection_scale(
         self, z_lens: np.ndarray, z_source: np.ndarray, z_convention: np.ndarray
     ) -> np.ndarray:
-        """Factor (N,) from deflections stated for a source at `z_convention` to those of one at `z_source`.
+        """Return the factor from deflections for a source at `z_convention` to those at `z_source`.
 
-        beta = (D_ls / D_s)(z_source) / (D_ls / D_s)(z_convention), angular-diameter distances; 1 where both agree.
+        (D_ls / D_s)(z_source) / (D_ls / D_s)(z_convention), angular-diameter distances; 1
+        where both redshifts agree.
+
+        Args:
+            z_lens: Redshifts of the lenses.
+            z_source: Redshifts of the sources.
+            z_convention: Redshifts that deflections are stated for.
+
+        Returns:
+            Factors, of the common shape of the arguments.
         """
         triples = np.stack(np.broadcast_arrays(z_lens, z_source, z_convention), axis=-1)
         unique, inverse = np.unique(triples.reshape(-1, 3), axis=0, return_inverse=True)
@@ -87,7 +105,13 @@ class Cosmology(BaseModel):
 def critical_surface_density(
     cosmology: Cosmology, z_lens: np.ndarray, z_source: np.ndarray
 ) -> np.ndarray:
-    """c^2 D_s / (4 pi G D_l D_ls) in Msun / kpc^2 (physical, at the lens), for redshifts of the same shape."""
+    """Return c^2 D_s / (4 pi G D_l D_ls) [Msun / kpc^2], physical, at the lens.
+
+    Args:
+        cosmology: The cosmology.
+        z_lens: Redshifts of the lenses.
+        z_source: Redshifts of the sources, of the same shape.
+    """
     lens, source = (cosmology.comoving_distance(z) * 1000 for z in (z_lens, z_source))
     return (
         C**2
@@ -101,8 +125,9 @@ def critical_surface_density(
 class MassConvention(BaseModel):
     """How a mass becomes an Einstein radius: theta_E = sqrt(4 G M / c^2 * D_ls / (D_l D_s)).
 
-    `distances: luminosity` is what the published DeepLense scripts do (with D_ls = D_s - D_l, in a cosmology of
-    its own and for a source at its own redshift); `angular_diameter` is the physics.
+    `distances: luminosity` is the convention of the published DeepLense scripts, with D_ls
+    = D_s - D_l, in a cosmology of its own and for a source at its own redshift.
+    `angular_diameter` is the physics.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,11 +139,16 @@ class MassConvention(BaseModel):
     def solar_einstein_radius(
         self, z_lens: np.ndarray, z_source: np.ndarray, cosmology: Cosmology
     ) -> np.ndarray:
-        """Einstein radius (N,) in arcsec of one solar mass; a mass M has sqrt(M) times it."""
+        """Return the Einstein radius (N,) [arcsec] of one solar mass; mass M has sqrt(M) times it.
+
+        Args:
+            z_lens: Redshifts (N,) of the lenses.
+            z_source: Redshifts (N,) of the sources, unless the convention has its own.
+            cosmology: The cosmology, unless the convention has its own.
+        """
         cosmology = self.cosmology or cosmology
-        z_source = (
-            np.full_like(z_lens, self.z_source) if self.z_source is not None else z_source
-        )
+        if self.z_source is not None:
+            z_source = np.full_like(z_lens, self.z_source)
         pairs, inverse = np.unique(
             np.stack([z_lens, z_source], axis=-1), axis=0, return_inverse=True
         )
@@ -156,9 +186,8 @@ def _deflection_scale(
     lens, source, convention = (
         flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source, z_convention)
     )
-    return float(
-        ((source - lens) / source) / ((convention - lens) / convention)
-    )  # flat: D_ls / D_s in comoving ones
+    # in a flat universe D_ls / D_s is a ratio of comoving distances
+    return float(((source - lens) / source) / ((convention - lens) / convention))
 
 
 @lru_cache(maxsize=65536)
@@ -180,5 +209,6 @@ def _solar_einstein_radius(
         )
         d_between = d_source - d_lens * (1 + z_lens) / (1 + z_source)  # flat
     return float(
-        _ARCSEC_PER_RADIAN * np.sqrt(four_g_msun * d_between / (d_lens * d_source))
+        _PUBLISHED_ARCSEC_PER_RADIAN
+        * np.sqrt(four_g_msun * d_between / (d_lens * d_source))
     )

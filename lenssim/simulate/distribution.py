@@ -1,4 +1,4 @@
-"""Distribution: what every distribution of a preset can do."""
+"""Distribution: the interface of every distribution of a preset."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -12,7 +12,8 @@ __all__ = ["Distribution"]
 class Distribution(BaseModel, ABC):
     """Base of the distributions: frozen, and an unknown key is an error.
 
-    `numbers` names the numbers under its key; with `tails` there is no end to what may be drawn.
+    `numbers` describes the numbers under the distribution's key. With `tails` a draw has no
+    bounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,13 +22,13 @@ class Distribution(BaseModel, ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """`n` draws, float64 (n,); independent, but for those of `Shared`."""
+        """Draw `n` numbers, float64 (n,); they are independent except for `Shared`."""
 
     @abstractmethod
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Logarithm of the density at x, of the same shape; -inf where nothing is drawn."""
+        """Return the logarithm of the density at x, of the same shape; -inf outside the support."""
 
     @property
     @abstractmethod
     def support(self) -> tuple[float, float]:
-        """Ends of where numbers are drawn."""
+        """Smallest and largest number that can be drawn."""

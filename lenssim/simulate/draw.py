@@ -10,7 +10,6 @@ from lenssim.names import printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
-from lenssim.simulate.darkmatter import TRUTHFUL
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
@@ -118,7 +117,7 @@ def _draw_columns(
         solar,
         _half_frame(preset),
         dict(columns.values),
-        truth=any(isinstance(model, TRUTHFUL) for model in preset.classes.values()),
+        truth=any(model.reports_truth for model in preset.classes.values()),
     )
     return columns, *_draw_dark_matter(preset, seed, split, block, columns, plane)
 

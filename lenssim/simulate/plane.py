@@ -1,4 +1,4 @@
-"""The lens plane: what a dark-matter model may know of the systems that it draws perturbers for."""
+"""The lens plane: the systems' properties that a dark-matter model may use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,15 @@ TRUTH_UNITS = {
 class LensPlane:
     """The plane of n main lenses: distances, scales and macro parameters, each (n,).
 
-    `z_source` is the redshift that deflections are stated for. `solar_einstein_radius` [arcsec] is that of one solar
-    mass in the preset's own convention; everything else follows from angular-diameter distances. `frame` [arcsec] is
-    half the side of the stamp. With `truth`, models say what of their mass lies where (`TRUTH_UNITS`).
+    Attributes:
+        z_lens: Redshifts of the lenses.
+        z_source: Redshifts that deflections are stated for.
+        cosmology: The cosmology of distances.
+        solar_einstein_radius: Einstein radius [arcsec] of one solar mass in the preset's
+            own convention; everything else follows from angular-diameter distances.
+        frame: Half the side of the stamp [arcsec].
+        values: Columns of the main lens.
+        truth: Whether models report how much of their mass lies where (`TRUTH_UNITS`).
     """
 
     z_lens: np.ndarray
@@ -42,7 +48,7 @@ class LensPlane:
         return len(self.z_lens)
 
     def take(self, rows: np.ndarray) -> "LensPlane":
-        """The plane of the systems `rows`."""
+        """Return the plane of the systems `rows`."""
         return LensPlane(
             self.z_lens[rows],
             self.z_source[rows],
@@ -60,20 +66,28 @@ class LensPlane:
 
     @cached_property
     def sigma_crit(self) -> np.ndarray:
-        """Critical surface density c^2 D_s / (4 pi G D_l D_ls) at the lens, Msun / kpc^2, (n,)."""
+        """Critical surface density c^2 D_s / (4 pi G D_l D_ls) at the lens [Msun / kpc^2], (n,)."""
         return critical_surface_density(self.cosmology, self.z_lens, self.z_source)
 
     @cached_property
     def sigma_crit_arcsec(self) -> np.ndarray:
-        """Critical surface density in Msun / arcsec^2, (n,): a mass M at distance d deflects by M / (pi Sigma d)."""
+        """Critical surface density [Msun / arcsec^2], (n,).
+
+        A mass M at distance d deflects by M / (pi Sigma d).
+        """
         return self.sigma_crit * self.kpc_per_arcsec**2
 
     @cached_property
     def theta_E(self) -> np.ndarray:
-        """Einstein radius [arcsec] of the main lens, (n,); `ConfigError` if the preset's lens has none."""
+        """Einstein radius [arcsec] of the main lens, (n,).
+
+        Raises:
+            ConfigError: The preset's lens has none.
+        """
         if "theta_E" not in self.values:
             raise ConfigError(
-                "this dark-matter model needs a main lens with a theta_E or a mass, and without a name"
+                "this dark-matter model needs a main lens with a theta_E or a mass, and without "
+                "a name"
             )
         return self.values["theta_E"]
 
@@ -86,18 +100,24 @@ def put_truth(
     x: np.ndarray,
     y: np.ndarray,
 ) -> None:
-    """Put the columns `TRUTH_UNITS` from the perturbers' owner, `mass` [Msun] and place [arcsec], each (M,).
+    """Put the columns `TRUTH_UNITS` where the plane asks for truth.
 
-    Only where the plane asks for truth: published presets keep their columns.
+    Published presets have no such columns.
+
+    Args:
+        columns: The systems' columns.
+        plane: Their lens plane.
+        owner: System of each perturber (M,).
+        mass: Masses (M,) [Msun].
+        x: Positions (M,) [arcsec].
+        y: Positions (M,) [arcsec].
     """
     if not plane.truth:
         return
-    inside = np.maximum(np.abs(x), np.abs(y)) < plane.frame
-    near = np.abs(np.hypot(x, y) - plane.theta_E[owner]) < RING_WIDTH
-    for name, chosen in (("in_frame", inside), ("near_ring", near)):
-        count = np.bincount(owner[chosen], minlength=len(plane))
+    in_frame = np.maximum(np.abs(x), np.abs(y)) < plane.frame
+    near_ring = np.abs(np.hypot(x, y) - plane.theta_E[owner]) < RING_WIDTH
+    for name, rows in (("in_frame", in_frame), ("near_ring", near_ring)):
+        count = np.bincount(owner[rows], minlength=len(plane))
         columns.put(f"n_{name}", count.astype(np.float64))
-        columns.put(
-            f"mass_{name}",
-            np.bincount(owner[chosen], weights=mass[chosen], minlength=len(plane)),
-        )
+        total = np.bincount(owner[rows], weights=mass[rows], minlength=len(plane))
+        columns.put(f"mass_{name}", total)

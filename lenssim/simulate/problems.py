@@ -1,6 +1,6 @@
-"""Problems: what pydantic finds wrong with a preset, in words that begin with the key."""
+"""Problems: pydantic's errors of a preset, in words that begin with the key."""
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,8 +14,8 @@ from lenssim.simulate.sources.galaxies import Galaxies
 
 __all__ = ["explain"]
 
-_MOST_PROBLEMS = 20  # that are told
-_MODELS = {
+_MAX_PROBLEMS = 20
+_MODELS: dict[str, type[BaseModel]] = {
     model.model_fields["model"].annotation.__args__[0]: model
     for model in DARK_MATTER_MODELS
 }
@@ -25,46 +25,41 @@ def explain(error: ValidationError, root: list[str]) -> list[str]:
     """Return the problems of a preset, one a line.
 
     Args:
-        error: What pydantic says.
+        error: The error that pydantic raised.
         root: The keys that the preset itself may have, for suggestions.
     """
     problems = error.errors(include_url=False, include_input=False)
     if len(problems) > 1:  # a list whose entries are wrong is also reported as too short
         problems = [problem for problem in problems if problem["type"] != "too_short"]
-    lines = sorted(
-        {_in_words(dict(problem), root) for problem in problems[:_MOST_PROBLEMS]}
-    )
-    if len(problems) > _MOST_PROBLEMS:
-        lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
+    lines = sorted({_in_words(dict(problem), root) for problem in problems[:_MAX_PROBLEMS]})
+    if len(problems) > _MAX_PROBLEMS:
+        lines.append(f"and {len(problems) - _MAX_PROBLEMS} more problems")
     return lines
 
 
 def _in_words(problem: dict[str, Any], root: list[str]) -> str:
-    """One problem that pydantic found, in words that begin with the key."""
+    """Return one problem that pydantic reports, in words that begin with the key."""
     loc = tuple(printable(str(part)) for part in problem["loc"])
     path = [part for i, part in enumerate(loc) if not _is_tag(loc, i)]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return str(
-            unknown(
-                f"key in {'.'.join(path[:-1]) or 'the preset'}:",
-                path[-1],
-                _keys_at(loc, root),
-            )
-        )
+        owner = ".".join(path[:-1]) or "the preset"
+        return str(unknown(f"key in {owner}:", path[-1], _keys_at(loc, root)))
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = printable(str(problem["ctx"].get("tag", "")))
-        return f"{where}: " + str(unknown("dark-matter model", given, _MODELS))
+        tag = printable(str(problem["ctx"].get("tag", "")))
+        return f"{where}: {unknown('dark-matter model', tag, _MODELS)}"
     if problem["type"] == "missing":
         return f"{where} is missing"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] in ("value_error", "psf_kind"):
-        return f"{where}: {message}" if where else message
-    return f"{where}: must be {message}"
+    if problem["type"] not in ("value_error", "psf_kind"):
+        return f"{where}: must be {message}"
+    if not where:
+        return message
+    return f"{where}: {message}"
 
 
 def _is_tag(loc: tuple[str, ...], i: int) -> bool:
-    """Whether a part of a place is pydantic's name of the kind of dark matter or PSF, and no key."""
+    """Return whether part i of a location is pydantic's tag of a model or PSF, and not a key."""
     before = loc[:i]
     return (
         len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3
@@ -72,15 +67,17 @@ def _is_tag(loc: tuple[str, ...], i: int) -> bool:
 
 
 def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
-    """Keys that a mapping at the parent of `loc` may have, for a suggestion."""
+    """Return the keys that a mapping at the parent of `loc` may have, for a suggestion."""
     owners: dict[str, type[BaseModel]] = {
         "instrument": Instrument,
         "cosmology": Cosmology,
         "masses": MassConvention,
         "placement": Placement,
         "galaxies": Galaxies,
-        **PSF_KINDS,
+        **cast("dict[str, type[BaseModel]]", PSF_KINDS),
         **_MODELS,
     }
     owner = next((owners[part] for part in reversed(loc[:-1]) if part in owners), None)
-    return root if owner is None else list(owner.model_fields)
+    if owner is None:
+        return root
+    return list(owner.model_fields)

@@ -1,6 +1,7 @@
-"""The mass and light profiles a scene may be made of: their names, parameters, units and bounds.
+"""The mass and light profiles of scenes: names, parameters, units and bounds.
 
-Parameters follow lenstronomy's conventions (docs/conventions.md). Engines map these names to their own code.
+Parameters follow lenstronomy's conventions (docs/conventions.md). Engines map these names
+to their own code.
 """
 
 from collections.abc import Mapping
@@ -25,10 +26,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Parameter:
-    """Where a parameter may lie, and the value with which a mass profile that has it deflects nothing."""
+    """The bounds of a parameter, and its null value: with it a mass profile deflects nothing."""
 
     bounds: Bounds
-    idle: float = 0.0
+    null: float = 0.0
 
 
 _REDSHIFT = Bounds(1e-4, 25.0)  # distances are interpolated up to 25
@@ -38,7 +39,7 @@ _ELLIPTICITY = Parameter(Bounds(-1.0, 1.0, open_low=True, open_high=True))
 
 PARAMETERS = {
     "theta_E": Parameter(Bounds(0.0, 1e3, "arcsec")),
-    "gamma": Parameter(Bounds(1.0, 3.0, open_low=True, open_high=True), idle=2.0),
+    "gamma": Parameter(Bounds(1.0, 3.0, open_low=True, open_high=True), null=2.0),
     "e1": _ELLIPTICITY,
     "e2": _ELLIPTICITY,
     "q": Parameter(Bounds(0.0, 1.0, open_low=True)),  # and not below `Profile.flattest`
@@ -47,25 +48,25 @@ PARAMETERS = {
     "center_y": _PLACE,
     "gamma1": Parameter(Bounds(-2.0, 2.0)),
     "gamma2": Parameter(Bounds(-2.0, 2.0)),
-    "half_length": Parameter(Bounds(0.0, 1e4, "arcsec", open_low=True), idle=1.0),
+    "half_length": Parameter(Bounds(0.0, 1e4, "arcsec", open_low=True), null=1.0),
     "angle": _ANGLE,
     "kappa": Parameter(Bounds(-100.0, 100.0)),
-    "Rs": Parameter(Bounds(1e-5, 1e4, "arcsec"), idle=1.0),
+    "Rs": Parameter(Bounds(1e-5, 1e4, "arcsec"), null=1.0),
     "alpha_Rs": Parameter(Bounds(-1e4, 1e4, "arcsec")),
-    "r_trunc": Parameter(Bounds(0.0, 1e6, "arcsec", open_low=True), idle=1.0),
-    "r_core": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), idle=1.0),
+    "r_trunc": Parameter(Bounds(0.0, 1e6, "arcsec", open_low=True), null=1.0),
+    "r_core": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), null=1.0),
     "kappa_0": Parameter(Bounds(-1e30, 1e30)),
-    "theta_c": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), idle=1.0),
-    "slope": Parameter(Bounds(2.0, 100.0), idle=8.0),
+    "theta_c": Parameter(Bounds(0.0, 1e3, "arcsec", open_low=True), null=1.0),
+    "slope": Parameter(Bounds(2.0, 100.0), null=8.0),
     "amp": Parameter(Bounds(0.0, 1e15, "e-/s/arcsec^2")),
     "magnitude": Parameter(Bounds(-5.0, 60.0, "mag")),
-    "R_sersic": Parameter(Bounds(1e-3, 1e3, "arcsec"), idle=1.0),
-    "n_sersic": Parameter(Bounds(0.2, 15.0), idle=1.0),
+    "R_sersic": Parameter(Bounds(1e-3, 1e3, "arcsec"), null=1.0),
+    "n_sersic": Parameter(Bounds(0.2, 15.0), null=1.0),
     "image": Parameter(Bounds(0.0, 1e6, whole=True)),
     "phi_G": _ANGLE,
-    "scale": Parameter(Bounds(1e-5, 1e3, "arcsec"), idle=1.0),
+    "scale": Parameter(Bounds(1e-5, 1e3, "arcsec"), null=1.0),
     "R_half": Parameter(Bounds(1e-3, 1e3, "arcsec")),
-    "mass": Parameter(Bounds(1.0, 1e17, "Msun"), idle=1.0),
+    "mass": Parameter(Bounds(1.0, 1e17, "Msun"), null=1.0),
     "z_lens": Parameter(_REDSHIFT),
     "z_source": Parameter(_REDSHIFT),
     "z_source_convention": Parameter(_REDSHIFT),
@@ -73,34 +74,35 @@ PARAMETERS = {
 }
 UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}
 
-POLAR = (
-    "q",
-    "phi",
-)  # axis ratio and angle of the major axis: what a preset may state instead of e1 and e2
-GALAXY = (
-    "R_half",
-)  # half-light radius: what a preset states of a galaxy instead of image and scale
+# Axis ratio and angle of the major axis: a preset may state them instead of e1 and e2.
+POLAR = ("q", "phi")
+# Half-light radius: a preset states it of a galaxy instead of image and scale.
+GALAXY = ("R_half",)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: what it describes, the parameters it must have, and defaults of those it may leave out.
+    """One profile: its parameters, which of them are required, and defaults of the others.
 
-    `flattest` is the smallest axis ratio that the engines render alike.
+    Attributes:
+        name: Name in presets and scenes.
+        kind: "mass" or "light".
+        required: Parameters that must be given.
+        defaults: Other parameters and their default values.
+        one_of: Exactly one of these must be given; engines take the first.
+        flattest: The smallest axis ratio at which all engines agree.
     """
 
     name: str
     kind: Literal["mass", "light"]
     required: tuple[str, ...]
     defaults: tuple[tuple[str, float], ...] = ()
-    one_of: tuple[
-        str, ...
-    ] = ()  # exactly one of these must be given; engines take the first
+    one_of: tuple[str, ...] = ()
     flattest: float = 0.0002
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """All names that may be given."""
+        """Names of all parameters that may be given."""
         return (*self.required, *(name for name, _ in self.defaults), *self.one_of)
 
     @property
@@ -109,13 +111,20 @@ class Profile:
         return (*self.required, *(name for name, _ in self.defaults), *self.one_of[:1])
 
     def bounds(self, name: str) -> Bounds:
-        """Where one of its parameters may lie."""
-        return Bounds(self.flattest, 1.0) if name == "q" else PARAMETERS[name].bounds
+        """Return the bounds of one of its parameters."""
+        if name == "q":
+            return Bounds(self.flattest, 1.0)
+        return PARAMETERS[name].bounds
 
     @property
-    def idle(self) -> tuple[float, ...]:
-        """Values of `columns` of a mass that deflects nothing: no strength, sizes of 1."""
-        return tuple(PARAMETERS[name].idle for name in self.columns)
+    def null_parameters(self) -> tuple[float, ...]:
+        """Values of `columns` of a mass that deflects nothing: no strength, sizes of 1.
+
+        Example:
+            >>> PROFILES["point_mass"].null_parameters
+            (0.0, 0.0, 0.0)
+        """
+        return tuple(PARAMETERS[name].null for name in self.columns)
 
 
 _CENTRED = (("center_x", 0.0), ("center_y", 0.0))
@@ -161,15 +170,15 @@ PROFILES = {
 def check_bounds(
     profile: Profile, values: Mapping[str, np.ndarray], prefix: str = ""
 ) -> None:
-    """Check that parameters of a profile lie where the profile exists.
+    """Check that parameters of a profile lie in their bounds.
 
     Args:
         profile: The profile.
         values: Columns (n,) by the parameter's name, without `prefix`.
-        prefix: What stands before the names in messages.
+        prefix: Text before the names in messages.
 
     Raises:
-        OutOfBoundsError: A number lies elsewhere; the error has its row.
+        OutOfBoundsError: A number lies outside; the error has its row.
     """
     for name, column in values.items():
         profile.bounds(name).check(prefix + name, column)

@@ -17,7 +17,7 @@ from lenssim.simulate.bridges import (
     to_coolest,
     to_lenstronomy,
 )
-from lenssim.simulate.bridges.coolest import TYPES
+from lenssim.simulate.bridges.coolest_terms import TYPES
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.engines.pyauto import al, pinned

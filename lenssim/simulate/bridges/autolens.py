@@ -5,20 +5,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.structure import Piece, scene_of
+from lenssim.simulate.bridges.assembly import ProfileEntry, assemble_scene
 from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.autolens import grid, kernel, tracer
 from lenssim.simulate.engines.autolens_terms import profile_from_autolens
 from lenssim.simulate.engines.pyauto import al, pinned
 from lenssim.simulate.instruments import Instrument, check_sampling
-from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.scenes import Role, Scenes
 
 __all__ = ["AutolensScene", "from_autolens", "to_autolens"]
 
 
 class AutolensScene(NamedTuple):
-    """One system as PyAutoLens takes it: `tracer, grid, psf = scenes.to_autolens(0, camera)`."""
+    """One system as PyAutoLens takes it: `tracer, grid, psf = to_autolens(scenes, 0, camera)`."""
 
     tracer: Any
     grid: Any
@@ -28,18 +28,29 @@ class AutolensScene(NamedTuple):
 def to_autolens(
     scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1
 ) -> AutolensScene:
-    """System `i`: a Tracer of one profile each, the Grid2D of the stamp and the Convolver of its PSF.
+    """Return system `i` as a Tracer of one profile each, a Grid2D and a Convolver.
 
-    Intensities are in e-/s per camera pixel, deflections those that the source sees. A PSF sampled finer than the
-    pixels needs over-sampling by the same factor. PyAutoLens's convolver fetches light from beyond the stamp, where
-    lenssim continues or darkens its edge: images agree but for a margin of half the kernel.
-    `ConfigError` for a profile with no counterpart, |e| above 0.999, and a source that is not behind the lens.
+    Intensities are in e-/s per camera pixel; deflections are those that the source sees. A PSF
+    sampled finer than the pixels needs over-sampling by the same factor. PyAutoLens's convolver
+    takes light from beyond the stamp, where lenssim continues or darkens its edge. So images
+    agree except for a margin of half the kernel.
+
+    Args:
+        scenes: The scene table.
+        i: Row of the system.
+        instrument: The camera.
+        supersampling: Rays a side of a pixel.
+
+    Raises:
+        ConfigError: A profile has no counterpart, |e| is above 0.999, or a source is not behind
+            the lens.
     """
     check_sampling(instrument, supersampling)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
-            f"PyAutoLens over-samples as finely as its PSF, here {fine}; give supersampling {fine}, got {supersampling}"
+            f"PyAutoLens over-samples as finely as its PSF, here {fine}; give supersampling "
+            f"{fine}, got {supersampling}"
         )
     with pinned():
         weights = al.Array2D.no_mask(
@@ -55,66 +66,70 @@ def to_autolens(
 def from_autolens(
     tracer: Any, pixel_scale: float, *, z_source_convention: float | None = None
 ) -> Scenes:
-    """The scene of a Tracer with one lens plane, whose intensities are per pixel of `pixel_scale` arcsec.
+    """Return the scene of a Tracer with one lens plane.
 
-    Light at the redshift of the masses is lens light, light behind them the source. With `z_source_convention`
-    deflections are stated for a source there. `ConfigError` for several lens or source planes, and for profiles that a
-    scene cannot say.
+    Light at the redshift of the masses is lens light, light behind them the source.
+
+    Args:
+        tracer: The Tracer.
+        pixel_scale: Side of the pixels that intensities refer to [arcsec].
+        z_source_convention: Redshift of the source that deflections are to be stated for.
+
+    Raises:
+        ConfigError: There are several lens or source planes, or profiles without counterpart.
     """
-    members = [*tracer.galaxies, *tracer.fields]
-    masses = [
-        (float(each.redshift), name, profile)
-        for each in members
-        for name, profile in _own(each, al.mp.MassProfile)
-    ]
-    lights = [
-        (float(each.redshift), name, profile)
-        for each in members
-        for name, profile in _own(each, al.LightProfile)
-    ]
+    masses = _profiles_of(tracer, al.mp.MassProfile)
+    lights = _profiles_of(tracer, al.LightProfile)
     z_lens, z_source = _planes([z for z, *_ in masses], [z for z, *_ in lights])
     redshifts = {"z_lens": z_lens, "z_source": z_source}
-    flat = tracer.cosmology
-    cosmology = Cosmology(
-        H0=float(flat.H0), Om0=float(flat.Om0), Ob0=float(getattr(flat, "Ob0", 0.0))
-    )
+    cosmology = _cosmology(tracer.cosmology)
     factor = 1.0
     if z_source_convention is not None:
         redshifts["z_source_convention"] = z_source_convention
-        factor = float(
-            cosmology.deflection_scale(*(np.array([z]) for z in redshifts.values()))[0]
-        )
-    pieces = []
+        planes = (np.array([z]) for z in redshifts.values())
+        factor = float(cosmology.deflection_scale(*planes)[0])
+    entries = []
     for _, name, profile in masses:
         kind, values = profile_from_autolens(profile, pixel_scale)
-        pieces.append(Piece("lens", kind, scaled(kind, values, 1 / factor), name))
+        entries.append(ProfileEntry("lens", kind, scaled(kind, values, 1 / factor), name))
     for z, name, profile in lights:
         kind, values = profile_from_autolens(profile, pixel_scale)
-        pieces.append(
-            Piece("source" if z == z_source else "lens_light", kind, values, name)
-        )
-    return scene_of(pieces, redshifts, cosmology)
+        role: Role = "source"
+        if z != z_source:
+            role = "lens_light"
+        entries.append(ProfileEntry(role, kind, values, name))
+    return assemble_scene(entries, redshifts, cosmology)
 
 
-def _own(galaxy: Any, type_: type) -> list[tuple[str, Any]]:
-    return [
-        (name, value) for name, value in vars(galaxy).items() if isinstance(value, type_)
-    ]
+def _cosmology(flat: Any) -> Cosmology:
+    baryons = float(getattr(flat, "Ob0", 0.0))
+    return Cosmology(H0=float(flat.H0), Om0=float(flat.Om0), Ob0=baryons)
+
+
+def _profiles_of(tracer: Any, type_: type) -> list[tuple[float, str, Any]]:
+    """Return redshift, name and profile of all profiles of a type."""
+    profiles = []
+    for galaxy in (*tracer.galaxies, *tracer.fields):
+        for name, value in vars(galaxy).items():
+            if isinstance(value, type_):
+                profiles.append((float(galaxy.redshift), name, value))
+    return profiles
 
 
 def _planes(masses: list[float], lights: list[float]) -> tuple[float, float]:
-    lens, sources = (
-        sorted(set(masses)),
-        sorted({z for z in lights if not masses or z > min(masses)}),
-    )
+    """Return the redshifts of the lens and of the source."""
+    lens = sorted(set(masses))
+    sources = sorted({z for z in lights if not masses or z > min(masses)})
     if len(lens) != 1:
         raise ConfigError(
-            f"a scene has one lens plane; this Tracer has masses at redshifts {', '.join(map(str, lens)) or 'none'}. "
-            f"PyAutoLens scales deflections between planes, which a scene cannot say: move the masses to one redshift"
+            "a scene has one lens plane; this Tracer has masses at redshifts "
+            f"{', '.join(map(str, lens)) or 'none'}. PyAutoLens scales deflections between "
+            "planes, which a scene cannot say: move the masses to one redshift"
         )
     if len(sources) != 1 or any(z < lens[0] for z in lights):
         raise ConfigError(
-            f"a scene has lens light at the lens's redshift and one source plane behind it; this Tracer has light at "
-            f"redshifts {', '.join(map(str, sorted(set(lights)))) or 'none'}, and masses at {lens[0]:g}"
+            "a scene has lens light at the lens's redshift and one source plane behind it; this "
+            f"Tracer has light at redshifts {', '.join(map(str, sorted(set(lights)))) or 'none'}, "
+            f"and masses at {lens[0]:g}"
         )
     return lens[0], sources[0]

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bridges.structure import Piece, scene_of
+from lenssim.simulate.bridges.assembly import ProfileEntry, assemble_scene
 from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
 from lenssim.simulate.engines.lenstronomy_profiles import lens_model
 from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
 from lenssim.simulate.profiles import PROFILES
-from lenssim.simulate.scenes import Component, Scenes
+from lenssim.simulate.scenes import Component, Role, Scenes
 
 __all__ = ["LenstronomyScene", "from_lenstronomy", "to_lenstronomy"]
 
@@ -22,21 +22,17 @@ _MASSES = {model: name for name, model in LENS_MODELS.items()} | {
     "PEMD": "epl",
 }
 _LIGHTS = {model: name for name, model in LIGHT_MODELS.items()} | {"SERSIC": "sersic"}
-_LISTS = (
+_LISTS: tuple[tuple[Role, str, dict[str, str]], ...] = (
     ("lens", "lens_model_list", _MASSES),
     ("lens_light", "lens_light_model_list", _LIGHTS),
     ("source", "source_light_model_list", _LIGHTS),
 )
-_MACRO = (
-    "sie",
-    "epl",
-    "shear",
-    "sheet",
-)  # what a lens is made of unless said otherwise; the rest perturbs it
+# Profiles of a lens that become components by default; others become perturbers.
+_MACRO = ("sie", "epl", "shear", "sheet")
 
 
 class LenstronomyScene(NamedTuple):
-    """One system as lenstronomy takes it: the arguments of `FittingSequence`, `create_im_sim` and the like."""
+    """One system as lenstronomy takes it: the arguments of `FittingSequence` and the like."""
 
     kwargs_model: dict[str, Any]
     kwargs_params: dict[str, list[dict[str, Any]]]
@@ -45,7 +41,10 @@ class LenstronomyScene(NamedTuple):
     kwargs_numerics: dict[str, Any]
 
     def image_model(self) -> Any:
-        """lenstronomy's ImageModel, LINE_MASS included, which it does not know: call `image(**kwargs_params)` of it."""
+        """Return lenstronomy's ImageModel, with the profile LINE_MASS that it lacks.
+
+        Call its `image(**kwargs_params)`.
+        """
         from lenstronomy.Data.imaging_data import ImageData
         from lenstronomy.Data.psf import PSF
         from lenstronomy.ImSim.image_model import ImageModel
@@ -70,39 +69,65 @@ class LenstronomyScene(NamedTuple):
 def to_lenstronomy(
     scenes: Scenes, i: int, instrument: Instrument, supersampling: int = 1
 ) -> LenstronomyScene:
-    """System `i`: model lists, parameters, and the instrument's data, PSF and numerics.
+    """Return system `i` as model lists, parameters, data, PSF and numerics.
 
-    Deflections stated for a source at another redshift are scaled by lenstronomy itself, from z_lens, z_source,
-    z_source_convention and cosmo of `kwargs_model`. `ConfigError` for a PSF sampled finer than the pixels, unless
-    supersampled likewise.
+    lenstronomy itself scales deflections stated for a source at another redshift, from z_lens,
+    z_source, z_source_convention and cosmo of `kwargs_model`.
+
+    Args:
+        scenes: The scene table.
+        i: Row of the system.
+        instrument: The camera.
+        supersampling: Rays a side of a pixel.
+
+    Raises:
+        ConfigError: The PSF is sampled finer than the pixels, and `supersampling` differs.
     """
     check_sampling(instrument, supersampling)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
-            f"lenstronomy convolves at the supersampling of its PSF, here {fine}; give supersampling {fine}, "
-            f"got {supersampling}"
+            f"lenstronomy convolves at the supersampling of its PSF, here {fine}; give "
+            f"supersampling {fine}, got {supersampling}"
         )
     scene = scenes.take(slice(i, i + 1))
+    models, params = _models_and_params(scene, instrument)
+    return LenstronomyScene(
+        _kwargs_model(scene, models),
+        {f"kwargs_{role}": values for role, values in params.items()},
+        _data(instrument),
+        _psf(instrument),
+        {"supersampling_factor": supersampling, "supersampling_convolution": fine > 1},
+    )
+
+
+def _models_and_params(
+    scene: Scenes, instrument: Instrument
+) -> tuple[dict[str, list[str]], dict[str, list[dict[str, Any]]]]:
+    """Return model names and parameters of each role."""
     models: dict[str, list[str]] = {"lens": [], "lens_light": [], "source": []}
     params: dict[str, list[dict[str, Any]]] = {"lens": [], "lens_light": [], "source": []}
     for component in scene.components:
-        values = {
+        values: dict[str, Any] = {
             name: float(column[0])
             for name, column in scene.of(component, instrument.zero_point).items()
         }
-        if "image" in values:
+        if "image" in values and scene.images is not None:
             values["image"] = scene.images[int(values["image"])]
-        names = LENS_MODELS if component.role == "lens" else LIGHT_MODELS
+        names = LIGHT_MODELS
+        if component.role == "lens":
+            names = LENS_MODELS
         models[component.role].append(names[component.profile])
         params[component.role].append(values)
     for kind, table in scene.perturbers.items():
-        own = table.of(0)
-        models["lens"] += [LENS_MODELS[kind]] * len(table.columns[next(iter(own))])
-        params["lens"] += [
-            dict(zip(own, map(float, row), strict=True))
-            for row in zip(*own.values(), strict=True)
-        ]
+        columns = table.of(0)
+        for row in zip(*columns.values(), strict=True):
+            models["lens"].append(LENS_MODELS[kind])
+            params["lens"].append(dict(zip(columns, map(float, row), strict=True)))
+    return models, params
+
+
+def _kwargs_model(scene: Scenes, models: Mapping[str, list[str]]) -> dict[str, Any]:
     kwargs_model: dict[str, Any] = {
         "lens_model_list": models["lens"],
         "lens_light_model_list": models["lens_light"],
@@ -113,20 +138,12 @@ def to_lenstronomy(
     }
     if "z_source_convention" in scene.params:
         kwargs_model["z_source_convention"] = float(scene.params["z_source_convention"][0])
-    return LenstronomyScene(
-        kwargs_model,
-        {f"kwargs_{role}": own for role, own in params.items()},
-        _data(instrument),
-        _psf(instrument),
-        {
-            "supersampling_factor": supersampling,
-            "supersampling_convolution": fine > 1,
-        },
-    )
+    return kwargs_model
 
 
 def _data(instrument: Instrument) -> dict[str, Any]:
-    n, pixel = instrument.num_pix, instrument.pixel_scale
+    n = instrument.num_pix
+    pixel = instrument.pixel_scale
     edge = -(n - 1) / 2 * pixel
     return {
         "image_data": np.zeros((n, n)),
@@ -160,60 +177,78 @@ def from_lenstronomy(
     *,
     components: Sequence[Component] | None = None,
 ) -> Scenes:
-    """The scene of one system from lenstronomy's `kwargs_model` and `kwargs_params` (kwargs_lens, kwargs_source, ...).
+    """Return the scene of one system from lenstronomy's keyword arguments.
 
-    sie, epl, shear and sheet become components, point and line masses and haloes perturbers; `components` says
-    otherwise: the first of each list are these, in order. `kwargs_model` must name z_lens and z_source.
-    `ConfigError` for models that a scene cannot say, several lens planes, and lists of different lengths.
+    By default sie, epl, shear and sheet become components, and point masses, line masses and
+    haloes perturbers.
+
+    Args:
+        kwargs_model: Model lists, with z_lens and z_source.
+        kwargs_params: kwargs_lens, kwargs_source and kwargs_lens_light.
+        components: The components, in order: the first entries of each list are these.
+
+    Raises:
+        ConfigError: A model has no counterpart, there are several lens planes, or lists differ
+            in length.
     """
-    redshifts, factor = _redshifts(kwargs_model), _scaling(kwargs_model)
-    pieces: list[Piece] = []
-    for role, listed, known in _LISTS:
-        models, values = (
-            list(kwargs_model.get(listed) or ()),
-            list(kwargs_params.get(f"kwargs_{role}") or ()),
-        )
-        if len(models) != len(values):
+    redshifts = _redshifts(kwargs_model)
+    factor = _scaling(kwargs_model)
+    entries: list[ProfileEntry] = []
+    for role, list_name, counterparts in _LISTS:
+        models = list(kwargs_model.get(list_name) or ())
+        params = list(kwargs_params.get(f"kwargs_{role}") or ())
+        if len(models) != len(params):
             raise ConfigError(
-                f"{listed} holds {len(models)} models, but kwargs_{role} {len(values)} sets of parameters"
+                f"{list_name} holds {len(models)} models, but kwargs_{role} {len(params)} sets "
+                "of parameters"
             )
-        named = [component for component in components or () if component.role == role]
-        for k, (model, own) in enumerate(zip(models, values, strict=True)):
-            profile = _profile(model, known)
-            name = ""
-            if k < len(named):
-                name = named[k].prefix + profile
-                if named[k].profile != profile:
-                    raise ConfigError(
-                        f"component {k} of the {role} is {named[k].profile!r}, but {listed} holds {model}"
-                    )
-            elif role == "lens" and (components is not None or profile not in _MACRO):
-                name = f"{profile}_{k}"
-            values_k = _values(model, profile, own)
-            pieces.append(
-                Piece(
-                    role,
-                    profile,
-                    scaled(profile, values_k, factor) if role == "lens" else values_k,
-                    name,
-                )
-            )
-    return scene_of(pieces, redshifts, _cosmology(kwargs_model))
+        named = None
+        if components is not None:
+            named = [component for component in components if component.role == role]
+        for k, (model, values) in enumerate(zip(models, params, strict=True)):
+            profile = _profile(model, counterparts)
+            name = _name(k, role, profile, named, f"{list_name} holds {model}")
+            converted = _values(model, profile, values)
+            if role == "lens":
+                converted = scaled(profile, converted, factor)
+            entries.append(ProfileEntry(role, profile, converted, name))
+    return assemble_scene(entries, redshifts, _cosmology(kwargs_model))
 
 
-def _profile(model: str, known: Mapping[str, str]) -> str:
-    if model not in known:
+def _name(
+    k: int,
+    role: Role,
+    profile: str,
+    named: Sequence[Component] | None,
+    entry: str,
+) -> str:
+    """Return the name of profile k of a role; the name decides what the profile becomes."""
+    if k < len(named or ()):
+        component = (named or ())[k]
+        if component.profile != profile:
+            raise ConfigError(
+                f"component {k} of the {role} is {component.profile!r}, but {entry}"
+            )
+        return component.prefix + profile
+    if role == "lens" and (named is not None or profile not in _MACRO):
+        return f"{profile}_{k}"
+    return ""
+
+
+def _profile(model: str, counterparts: Mapping[str, str]) -> str:
+    if model not in counterparts:
         raise ConfigError(
-            f"a scene has no counterpart of lenstronomy's {model}; it has those of {', '.join(sorted(known))}. Replace "
-            f"the model by one of these, or render it with lenstronomy itself"
+            f"a scene has no counterpart of lenstronomy's {model}; it has those of "
+            f"{', '.join(sorted(counterparts))}. Replace the model by one of these, or render it "
+            "with lenstronomy itself"
         )
-    return known[model]
+    return counterparts[model]
 
 
-def _values(model: str, profile: str, own: Mapping[str, Any]) -> dict[str, Any]:
+def _values(model: str, profile: str, params: Mapping[str, Any]) -> dict[str, Any]:
     values = {
         name: value
-        for name, value in own.items()
+        for name, value in params.items()
         if not (name in ("ra_0", "dec_0") and value == 0)
     }
     if model in ("SIS", "SERSIC"):
@@ -221,11 +256,14 @@ def _values(model: str, profile: str, own: Mapping[str, Any]) -> dict[str, Any]:
     unknown = [name for name in values if name not in PROFILES[profile].parameters]
     missing = [name for name in PROFILES[profile].required if name not in values]
     if unknown or missing:
-        parts = [f"without {', '.join(missing)}"] * bool(missing) + [
-            f"with {', '.join(unknown)}"
-        ] * bool(unknown)
+        parts = []
+        if missing:
+            parts.append(f"without {', '.join(missing)}")
+        if unknown:
+            parts.append(f"with {', '.join(unknown)}")
         raise ConfigError(
-            f"lenstronomy's {model} {' and '.join(parts)}: a scene's {profile!r} cannot be made of it"
+            f"lenstronomy's {model} {' and '.join(parts)}: a scene's {profile!r} cannot be made "
+            "of it"
         )
     return values
 
@@ -235,20 +273,21 @@ def _redshifts(kwargs_model: Mapping[str, Any]) -> dict[str, float]:
     sources = {float(z) for z in kwargs_model.get("source_redshift_list") or ()}
     if len(planes) > 1 or len(sources) > 1:
         raise ConfigError(
-            f"a scene has one lens plane and one source plane; these models are at redshifts "
-            f"{', '.join(map(str, sorted(planes)))} and {', '.join(map(str, sorted(sources))) or 'one source'}"
+            "a scene has one lens plane and one source plane; these models are at redshifts "
+            f"{', '.join(map(str, sorted(planes)))} and "
+            f"{', '.join(map(str, sorted(sources))) or 'one source'}"
         )
-    found = {
+    redshifts = {
         "z_lens": kwargs_model.get("z_lens", next(iter(planes), None)),
         "z_source": next(iter(sources), kwargs_model.get("z_source")),
         "z_source_convention": kwargs_model.get("z_source_convention"),
     }
     for name in ("z_lens", "z_source"):
-        if found[name] is None:
+        if redshifts[name] is None:
             raise ConfigError(
                 f"kwargs_model needs {name}, as lenstronomy's own multi-plane models do"
             )
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in redshifts.items() if value is not None}
 
 
 def _scaling(kwargs_model: Mapping[str, Any]) -> float:

@@ -16,16 +16,17 @@ __all__ = ["ColdDarkMatter", "PointMassCDM"]
 
 
 class ColdDarkMatter(HaloPopulation):
-    """Subhaloes and haloes of the field down to any mass: `HaloPopulation` with nothing changed."""
+    """Subhaloes and haloes of the field of any mass: `HaloPopulation` without suppression."""
 
     model: Literal["cdm"]
 
 
 class PointMassCDM(BaseModel):
-    """`number` point masses a lens: masses from a distribution (Msun), radius (arcsec) and angle about the centre.
+    """`number` point masses a lens, with masses [Msun], radii [arcsec] and angles about the centre.
 
-    As published (DeepLenseSim `make_cdm`): exactly 25, dN/dm ~ m^-0.9 from 1e6 to 1e10 Msun, radius uniform in
-    0.25-2.0", angle uniform; the scripts draw a Poisson number and do not use it, and state a slope of -1.9.
+    As published (DeepLenseSim `make_cdm`): exactly 25, dN/dm ~ m^-0.9 from 1e6 to 1e10
+    Msun, radius uniform in 0.25-2.0", angle uniform. The published scripts draw a Poisson
+    number without using it, and state a slope of -1.9.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,13 +38,23 @@ class PointMassCDM(BaseModel):
     }
     units: ClassVar[dict[str, str]] = {"n_subhaloes": "", "substructure_mass": "Msun"}
 
+    reports_truth: ClassVar[bool] = False
+
     model: Literal["cdm_point_masses"]
     number: Value = 25
     mass: PowerLaw
     radius: Value
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """Subhaloes of n systems, with the plane's own Einstein radius of one solar mass."""
+        """Draw the point masses of n systems.
+
+        Args:
+            columns: The systems' columns (n,), to which those of `units` are added.
+            plane: The lens plane, with its Einstein radius of one solar mass.
+
+        Returns:
+            Perturbers under "point_mass".
+        """
         number = columns.draw("n_subhaloes", self.number, self.bounds["number"])
         counts = number.astype(np.int64)
         total = int(counts.sum())
@@ -56,7 +67,8 @@ class PointMassCDM(BaseModel):
         columns.put(
             "substructure_mass", np.bincount(owner, weights=mass, minlength=columns.n)
         )
-        x, y = radius * np.sin(angle), radius * np.cos(angle)
+        x = radius * np.sin(angle)
+        y = radius * np.cos(angle)
         put_truth(columns, plane, owner, mass, x, y)
         return {
             "point_mass": Perturbers.from_counts(

@@ -14,18 +14,21 @@ __all__ = ["NoSubstructure"]
 
 
 class NoSubstructure(BaseModel):
-    """No perturbers: what every other class is compared with."""
+    """No perturbers: the smooth lens that every other class is compared with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ()
     bounds: ClassVar[dict[str, Bounds]] = {}
     units: ClassVar[dict[str, str]] = {"substructure_mass": "Msun"}
 
+    reports_truth: ClassVar[bool] = False
+
     model: Literal["no_sub"] = "no_sub"
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """No perturbers for any of the n systems."""
+        """Return no perturbers, and put a substructure mass of 0 for each of the n systems."""
         columns.put("substructure_mass", np.zeros(columns.n))
-        nobody, nothing = np.zeros(0, np.int64), np.zeros(0)
-        put_truth(columns, plane, nobody, nothing, nothing, nothing)
+        owner = np.zeros(0, np.int64)
+        empty = np.zeros(0)
+        put_truth(columns, plane, owner, empty, empty, empty)
         return {}

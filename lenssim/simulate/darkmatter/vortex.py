@@ -1,4 +1,7 @@
-"""A vortex of an axion condensate: a line of mass, and the chain of point masses of DeepLense Models I-III."""
+"""A vortex of an axion condensate: a line of mass, or a chain of point masses.
+
+DeepLense Models I-III have the chain.
+"""
 
 from typing import ClassVar, Literal
 
@@ -14,7 +17,6 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["BeadVortex", "LineVortex"]
 
-
 _BOUNDS = {
     "mass": Bounds(0.0, 1e17, "Msun"),
     "log10_m_axion": Bounds(-26.0, 0.0, "dex(eV)"),
@@ -22,10 +24,11 @@ _BOUNDS = {
 
 
 class BeadVortex(BaseModel):
-    """`beads` equal point masses on a line through the centre, from -L to L, of total `mass` (Msun).
+    """`beads` equal point masses on a line through the centre, of total `mass` [Msun].
 
-    L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie wavelength of an axion of mass m; the angle of the line
-    is uniform. As published (DeepLenseSim `make_vortex`): 3e10 Msun in 100 beads, log10(m / eV) uniform in -24..-22.
+    The line runs from -L to L, and L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie
+    wavelength of an axion of mass m. The angle of the line is uniform. As published
+    (DeepLenseSim `make_vortex`): 3e10 Msun in 100 beads, log10(m / eV) uniform in -24..-22.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,13 +41,23 @@ class BeadVortex(BaseModel):
         "substructure_mass": "Msun",
     }
 
+    reports_truth: ClassVar[bool] = False
+
     model: Literal["vortex_beads"]
     beads: int = Field(default=100, ge=2, le=100_000)
     mass: Value
     log10_m_axion: Value
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """Beads of n systems, with the plane's own Einstein radius of one solar mass."""
+        """Draw the beads of n systems.
+
+        Args:
+            columns: The systems' columns (n,), to which those of `units` are added.
+            plane: The lens plane, with its Einstein radius of one solar mass.
+
+        Returns:
+            Perturbers under "point_mass".
+        """
         log10_m = columns.draw(
             "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
         )
@@ -53,10 +66,8 @@ class BeadVortex(BaseModel):
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, columns.n))
         along = np.linspace(-1, 1, self.beads) * half_length[:, None]
         bead = plane.solar_einstein_radius * np.sqrt(mass / self.beads)
-        x, y = (
-            (along * np.cos(angle)[:, None]).ravel(),
-            (along * np.sin(angle)[:, None]).ravel(),
-        )
+        x = (along * np.cos(angle)[:, None]).ravel()
+        y = (along * np.sin(angle)[:, None]).ravel()
         owner = np.repeat(np.arange(columns.n), self.beads)
         put_truth(columns, plane, owner, (mass / self.beads)[owner], x, y)
         return {
@@ -70,12 +81,16 @@ class BeadVortex(BaseModel):
 
 
 class LineVortex(BaseModel):
-    """A line of `mass` (Msun) and half length L = 0.06" / 2 * (1e-22 eV / m), its centre and angle drawn.
+    """A line of `mass` [Msun], with its centre and angle drawn.
 
-    It is what `vortex_beads` tend to as beads grow in number, and has no lumps of its own. Centres fill a disc of
-    `radius` arcsec evenly (default: the circle around the stamp). A sheet of minus the mean convergence of all the
-    lines that might have been drawn takes their mass from the host (`conserve_mass`): exact within `radius` less L.
-    Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256); their lensing: Alexander et al. 2020 (arXiv:1909.07346).
+    Its half length is L = 0.06" / 2 * (1e-22 eV / m). It is the limit of `vortex_beads` for
+    many beads, and has no lumps of its own. Centres fill a disc of `radius` arcsec evenly
+    (default: the circle around the stamp). With `conserve_mass` a sheet of minus the mean
+    convergence of all possible lines takes their mass from the host: exact within `radius`
+    less L.
+
+    Vortices: Rindler-Daller & Shapiro 2012 (arXiv:1106.1256). Their lensing: Alexander et
+    al. 2020 (arXiv:1909.07346).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +103,8 @@ class LineVortex(BaseModel):
         "kappa_sub": "",
     }
 
+    reports_truth: ClassVar[bool] = True
+
     model: Literal["vortex"]
     mass: Value
     log10_m_axion: Value
@@ -95,40 +112,42 @@ class LineVortex(BaseModel):
     conserve_mass: bool = True
 
     def perturb(self, columns: Columns, plane: LensPlane) -> dict[str, Perturbers]:
-        """One line a system and its sheet; `ConfigError` for a line that does not fit the frame."""
-        n, disc = columns.n, self.radius or float(np.sqrt(2)) * plane.frame
+        """Draw one line a system, and its sheet.
+
+        Raises:
+            ConfigError: A line does not fit into the frame.
+        """
+        n = columns.n
+        disc = self.radius or float(np.sqrt(2)) * plane.frame
         log10_m = columns.draw(
             "log10_m_axion", self.log10_m_axion, self.bounds["log10_m_axion"]
         )
         mass = columns.draw("substructure_mass", self.mass, self.bounds["mass"])
         half_length = columns.put("vortex_half_length", 0.06 / 2 * 10 ** (-22 - log10_m))
-        if (half_length > plane.frame).any():
-            raise ConfigError(
-                f"the vortex of an axion of 10^{log10_m.min():.3g} eV is {2 * half_length.max():.3g} arcsec long, more "
-                f"than the frame's {2 * plane.frame:.3g}; choose a larger log10_m_axion or a larger stamp"
-            )
+        _check_length(half_length, log10_m, plane.frame)
         angle = columns.put("vortex_angle", columns.rng.uniform(0, 2 * np.pi, n))
-        place, turn = (
-            disc * np.sqrt(columns.rng.uniform(size=n)),
-            columns.rng.uniform(0, 2 * np.pi, n),
-        )
-        x = columns.put("vortex_x", place * np.cos(turn))
-        y = columns.put("vortex_y", place * np.sin(turn))
+        radius = disc * np.sqrt(columns.rng.uniform(size=n))
+        phi = columns.rng.uniform(0, 2 * np.pi, n)
+        x = columns.put("vortex_x", radius * np.cos(phi))
+        y = columns.put("vortex_y", radius * np.sin(phi))
         theta_E = np.sqrt(mass / (np.pi * plane.sigma_crit_arcsec))
         kappa = columns.put("kappa_sub", (theta_E / disc) ** 2)
         put_truth(columns, plane, np.arange(n), mass, x, y)
-        one = np.ones(n, np.int64)
-        line = Perturbers.from_counts(
-            one,
-            theta_E=theta_E,
-            half_length=half_length,
-            angle=angle,
-            center_x=x,
-            center_y=y,
-        )
+        line = {"theta_E": theta_E, "half_length": half_length, "angle": angle}
+        sheet = -kappa
+        if not self.conserve_mass:
+            sheet = 0 * kappa
+        counts = np.ones(n, np.int64)
         return {
-            "line_mass": line,
-            "sheet": Perturbers.from_counts(
-                one, kappa=-kappa if self.conserve_mass else 0 * kappa
-            ),
+            "line_mass": Perturbers.from_counts(counts, **line, center_x=x, center_y=y),
+            "sheet": Perturbers.from_counts(counts, kappa=sheet),
         }
+
+
+def _check_length(half_length: np.ndarray, log10_m: np.ndarray, frame: float) -> None:
+    if (half_length > frame).any():
+        raise ConfigError(
+            f"the vortex of an axion of 10^{log10_m.min():.3g} eV is "
+            f"{2 * half_length.max():.3g} arcsec long, more than the frame's "
+            f"{2 * frame:.3g}; choose a larger log10_m_axion or a larger stamp"
+        )

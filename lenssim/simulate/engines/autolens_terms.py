@@ -1,4 +1,4 @@
-"""Every profile of a scene in PyAutoLens's terms, and back: which class, which arguments."""
+"""Every profile of a scene in PyAutoLens's terms, and back: classes and arguments."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +23,14 @@ Values = Mapping[str, Any]  # parameters of one profile of one scene, by lenssim
 
 @dataclass(frozen=True)
 class Terms:
-    """How PyAutoLens says one profile: its class, the arguments of it, and the way back.
+    """PyAutoLens's class of one profile, and the conversions of parameters.
 
-    `arguments` takes the profile's values and the pixel scale [arcsec]; `values` an object of the class and the scale.
+    Attributes:
+        type: The class.
+        arguments: Function of a profile's values and the pixel scale [arcsec]; it returns
+            the arguments of the class.
+        values: Function of an object of the class and the pixel scale; it returns the
+            profile's values.
     """
 
     type: type
@@ -78,7 +83,8 @@ def _power_law(v: Values, pixel: float) -> dict[str, Any]:
 
 
 def _epl(profile: Any, pixel: float) -> dict[str, float]:
-    shape, gamma = _ellipticity(profile), profile.slope
+    shape = _ellipticity(profile)
+    gamma = profile.slope
     q = c.axis_ratio(shape["e1"], shape["e2"])
     return {
         "theta_E": c.einstein_radius_from_autolens(profile.einstein_radius, q, gamma),
@@ -111,7 +117,8 @@ def _cnfw_arguments(v: Values, pixel: float) -> dict[str, Any]:
 
 
 def _cnfw(profile: Any, pixel: float) -> dict[str, float]:
-    Rs, core = profile.scale_radius, profile.core_radius
+    Rs = profile.scale_radius
+    core = profile.core_radius
     return {
         "Rs": Rs,
         "alpha_Rs": c.cnfw_alpha_Rs(profile.kappa_s, Rs, core),
@@ -181,8 +188,9 @@ def _image(profile: Any, pixel: float) -> dict[str, Any]:
 def _sheet(profile: Any, pixel: float) -> dict[str, float]:
     if tuple(profile.centre) != (0.0, 0.0):
         raise ConfigError(
-            f"a MassSheet centred at {tuple(profile.centre)} shifts the source besides magnifying it, which a 'sheet' "
-            f"cannot say; centre it at (0, 0) and move the source by kappa times its old centre"
+            f"a MassSheet centred at {tuple(profile.centre)} shifts the source besides magnifying "
+            "it, which a 'sheet' cannot say; centre it at (0, 0) and move the source by kappa "
+            "times its old centre"
         )
     return {"kappa": profile.kappa}
 
@@ -243,14 +251,14 @@ def _intermediate(profile: Any, pixel: float) -> dict[str, float]:
 def _round_nfw(profile: Any, pixel: float) -> dict[str, float]:
     if any(profile.ell_comps):
         raise ConfigError(
-            "an elliptical NFW has no counterpart in a scene: make it an NFWSph, or a PowerLaw of the same Einstein "
-            "radius, or render its Tracer with PyAutoLens itself"
+            "an elliptical NFW has no counterpart in a scene: make it an NFWSph, or a PowerLaw of "
+            "the same Einstein radius, or render its Tracer with PyAutoLens itself"
         )
     return _nfw(profile, pixel)
 
 
-# Classes of PyAutoLens that say the same in other words.
-_OTHERS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
+# Further classes of PyAutoLens with a counterpart.
+_EQUIVALENTS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
     al.mp.IsothermalSph: ("sie", _sie),
     al.mp.PowerLawSph: ("epl", _epl),
     al.mp.PowerLawIntermediate: ("epl", _intermediate),
@@ -262,40 +270,56 @@ _OTHERS: dict[type, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
     al.lp.DevVaucouleurs: ("sersic", _sersic),
     al.lp.DevVaucouleursSph: ("sersic", _sersic),
 }
-_FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _OTHERS
+_FROM = {terms.type: (name, terms.values) for name, terms in TERMS.items()} | _EQUIVALENTS
 
 
 def profile_to_autolens(
     name: str, values: Values, pixel_scale: float, types: Mapping[str, type] | None = None
 ) -> Any:
-    """The PyAutoLens profile of scene profile `name`; `types` replaces its class.
+    """Return the PyAutoLens profile of a scene's profile.
 
-    `ConfigError` for a profile with no counterpart, and for |e| above PyAutoLens's 0.999.
+    Args:
+        name: lenssim's name of the profile.
+        values: Its parameters.
+        pixel_scale: Side of the pixels that intensities refer to [arcsec].
+        types: Classes to use instead, by profile.
+
+    Raises:
+        ConfigError: The profile has no counterpart, or |e| is above PyAutoLens's 0.999.
     """
     if name not in TERMS:
         raise ConfigError(
-            f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with --engine lenstronomy "
-            f"or batched, or add it to lenssim/simulate/engines/autolens_terms.py"
+            f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with "
+            "--engine lenstronomy or batched, or add it to "
+            "lenssim/simulate/engines/autolens_terms.py"
         )
-    if (
-        "e1" in values
-        and (e := float(np.hypot(values["e1"], values["e2"]))) > c.MAX_ELLIPTICITY_AUTOLENS
-    ):
+    e = float(np.hypot(values.get("e1", 0.0), values.get("e2", 0.0)))
+    if e > c.MAX_ELLIPTICITY_AUTOLENS:
         raise ConfigError(
-            f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above {c.MAX_ELLIPTICITY_AUTOLENS} alike. "
-            f"Make it rounder, or render with --engine lenstronomy"
+            f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above "
+            f"{c.MAX_ELLIPTICITY_AUTOLENS} alike. Make it rounder, or render with --engine "
+            "lenstronomy"
         )
     terms = TERMS[name]
     return (types or {}).get(name, terms.type)(**terms.arguments(values, pixel_scale))
 
 
 def profile_from_autolens(profile: Any, pixel_scale: float) -> tuple[str, dict[str, Any]]:
-    """Scene profile name and values of a PyAutoLens profile; `ConfigError` if a scene cannot say it."""
+    """Return lenssim's name and values of a PyAutoLens profile.
+
+    Args:
+        profile: The profile.
+        pixel_scale: Side of the pixels that intensities refer to [arcsec].
+
+    Raises:
+        ConfigError: A scene has no counterpart.
+    """
     if type(profile) not in _FROM:
-        known = ", ".join(sorted(each.__name__ for each in _FROM))
+        names = ", ".join(sorted(type_.__name__ for type_ in _FROM))
         raise ConfigError(
-            f"a scene has no counterpart of PyAutoLens's {type(profile).__name__}; it has those of {known}. Replace "
-            f"the profile by one of these, or render the Tracer with PyAutoLens itself"
+            f"a scene has no counterpart of PyAutoLens's {type(profile).__name__}; it has those "
+            f"of {names}. Replace the profile by one of these, or render the Tracer with "
+            "PyAutoLens itself"
         )
     name, values = _FROM[type(profile)]
     return name, values(profile, pixel_scale)

@@ -14,7 +14,12 @@ from lenstronomy.Util.util import make_grid_with_coordtransform
 from lenssim.errors import ConfigError
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.instruments import (
+    Instrument,
+    PixelPSF,
+    Supersampling,
+    check_sampling,
+)
 from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["LENS_MODELS", "LIGHT_MODELS", "Lenstronomy"]
@@ -33,25 +38,37 @@ LENS_MODELS = {
 }
 LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "interpolated": "INTERPOL"}
 
+ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
+
 
 class Lenstronomy:
-    """Renders with lenstronomy's ImageModel; objects are reused between scenes of the same structure.
+    """Renders with lenstronomy's ImageModel; objects are reused for scenes of the same structure.
 
-    A scene whose deflections are stated for another source redshift uses lenstronomy's own
-    `deflection_scaling_list`; with one lens plane this is its multi-plane result, to rounding.
+    A scene with deflections for another source redshift uses lenstronomy's own
+    `deflection_scaling_list`. With one lens plane this is its multi-plane result, to
+    rounding.
     """
 
     def __init__(self) -> None:
         if config_loader.conventions_conf().get("sersic_major_axis", False):
             raise ConfigError(
-                "your lenstronomy configuration sets sersic_major_axis, which changes what R_sersic means; "
-                "switch it off in lenstronomy's conf_default.yaml to render with this engine"
+                "your lenstronomy configuration sets sersic_major_axis, which changes what R_sersic "
+                "means; switch it off in lenstronomy's conf_default.yaml to render with this engine"
             )
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: int = 1
+        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Expected images, float64 (N, 1, H, W), in e-/s per pixel."""
+        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+
+        Args:
+            scenes: N scenes.
+            instrument: The camera.
+            supersampling: Rays a side of a pixel.
+
+        Raises:
+            ConfigError: The sampling is adaptive, or does not fit the PSF.
+        """
         check_adaptive("lenstronomy", supersampling)
         check_sampling(instrument, supersampling)
         images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
@@ -61,63 +78,72 @@ class Lenstronomy:
         ]
         scale = scenes.deflection_scale()
         for i in range(len(scenes)):
-            lens = _kwargs(values, "lens", i)
-            models = [
-                LENS_MODELS[component.profile]
-                for component, _ in values
-                if component.role == "lens"
-            ]
-            for kind, table in scenes.perturbers.items():
-                own = table.of(i)
-                perturbers = [
-                    dict(zip(own, row, strict=True))
-                    for row in zip(*own.values(), strict=True)
-                ]
-                models += [LENS_MODELS[kind]] * len(perturbers)
-                lens += perturbers
-            lights = [
-                tuple(
-                    LIGHT_MODELS[component.profile]
-                    for component, _ in values
-                    if component.role == role
-                )
-                for role in ("lens_light", "source")
-            ]
+            lens_models, lens = _lens(scenes, values, i)
             model = _image_model(
-                instrument, supersampling, tuple(models), *lights, float(scale[i])
+                instrument,
+                int(supersampling),
+                lens_models,
+                _light_models(scenes, "lens_light"),
+                _light_models(scenes, "source"),
+                float(scale[i]),
             )
-            if (
-                scenes.images is not None
-            ):  # lenstronomy keeps the interpolation of the first image it is shown
+            # lenstronomy stores the interpolation of the first image that it renders
+            if scenes.images is not None:
                 model.SourceModel.delete_interpol_caches()
                 model.LensLightModel.delete_interpol_caches()
-            source, lens_light = (
-                _kwargs(values, role, i, scenes.images) for role in ("source", "lens_light")
-            )
             image = model.image(
-                kwargs_lens=lens, kwargs_source=source, kwargs_lens_light=lens_light
+                kwargs_lens=lens,
+                kwargs_source=_kwargs(values, "source", i, scenes.images),
+                kwargs_lens_light=_kwargs(values, "lens_light", i, scenes.images),
             )
-            fine = len(image) // instrument.num_pix
-            images[i, 0] = image.reshape(
-                instrument.num_pix, fine, instrument.num_pix, fine
-            ).sum((1, 3))
+            images[i, 0] = _binned(image, instrument.num_pix)
         return images
 
 
+def _binned(image: np.ndarray, size: int) -> np.ndarray:
+    """Return the sums (size, size) over the fine pixels of each pixel."""
+    fine = len(image) // size
+    return image.reshape(size, fine, size, fine).sum((1, 3))
+
+
+def _light_models(scenes: Scenes, role: str) -> tuple[str, ...]:
+    return tuple(
+        LIGHT_MODELS[component.profile]
+        for component in scenes.components
+        if component.role == role
+    )
+
+
+def _lens(
+    scenes: Scenes, values: ComponentColumns, i: int
+) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Return the lens models of scene `i`, perturbers included, and their parameters."""
+    kwargs = _kwargs(values, "lens", i)
+    models = [
+        LENS_MODELS[component.profile]
+        for component in scenes.components
+        if component.role == "lens"
+    ]
+    for kind, table in scenes.perturbers.items():
+        columns = table.of(i)
+        for row in zip(*columns.values(), strict=True):
+            models.append(LENS_MODELS[kind])
+            kwargs.append(dict(zip(columns, row, strict=True)))
+    return tuple(models), kwargs
+
+
 def _kwargs(
-    values: list[tuple[Component, dict[str, np.ndarray]]],
-    role: str,
-    i: int,
-    images: np.ndarray | None = None,
+    values: ComponentColumns, role: str, i: int, images: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
+    """Return the parameters of the components of a role in scene `i`."""
     kwargs: list[dict[str, Any]] = [
         {name: float(column[i]) for name, column in columns.items()}
         for component, columns in values
         if component.role == role
     ]
-    for own in kwargs:
-        if "image" in own:
-            own["image"] = images[int(own["image"])]
+    for parameters in kwargs:
+        if "image" in parameters and images is not None:
+            parameters["image"] = images[int(parameters["image"])]
     return kwargs
 
 
@@ -131,10 +157,9 @@ def _image_model(
     deflection_scale: float,
 ) -> ImageModel:
     fine = instrument.psf.supersampling
-    n, pixel = (
-        instrument.num_pix * fine,
-        instrument.pixel_scale / fine,
-    )  # the pixels that the PSF is sampled at
+    # the pixels that the PSF is sampled at
+    n = instrument.num_pix * fine
+    pixel = instrument.pixel_scale / fine
     _, _, ra_at_xy_0, dec_at_xy_0, _, _, pixel_to_angle, _ = make_grid_with_coordtransform(
         n, pixel, subgrid_res=1, left_lower=False, inverse=False
     )
@@ -144,21 +169,21 @@ def _image_model(
         dec_at_xy_0=dec_at_xy_0,
         transform_pix2angle=pixel_to_angle,
     )
-    if isinstance(instrument.psf, PixelPSF):
-        psf = PSF("PIXEL", kernel_point_source=instrument.psf.array())
-    else:
-        psf = PSF(
-            "GAUSSIAN",
-            fwhm=instrument.psf.fwhm,
-            truncation=instrument.psf.truncation,
-            pixel_size=pixel,
-        )
-    scaling = None if deflection_scale == 1 else [deflection_scale] * len(sources)
+    scaling = None
+    if deflection_scale != 1:
+        scaling = [deflection_scale] * len(sources)
     return ImageModel(
         data,
-        psf,
+        _psf(instrument, pixel),
         lens_model_class=lens_model(list(lens_models)),
         source_model_class=LightModel(list(sources), deflection_scaling_list=scaling),
         lens_light_model_class=LightModel(list(lens_lights)),
         kwargs_numerics={"supersampling_factor": supersampling // fine},
     )
+
+
+def _psf(instrument: Instrument, pixel: float) -> PSF:
+    psf = instrument.psf
+    if isinstance(psf, PixelPSF):
+        return PSF("PIXEL", kernel_point_source=psf.array())
+    return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)

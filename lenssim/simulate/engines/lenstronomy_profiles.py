@@ -1,4 +1,4 @@
-"""Mass profiles that lenstronomy lacks, in its own class hierarchy, and lens models that hold them."""
+"""Mass profiles that lenstronomy lacks, in its own class hierarchy, and lens models with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,11 @@ LINE_MASS = "LINE_MASS"
 
 
 class LineMass(LensProfileBase):
-    """A mass of Einstein radius theta_E spread evenly on a line of half length L, at `angle` from the x axis.
+    """A mass of Einstein radius theta_E spread evenly on a line of half length L.
 
-    conj(alpha) = theta_E^2 / (2 L e^{i angle}) ln((w + L) / (w - L)), w = (z - z0) e^{-i angle}, in arcsec: the
-    limit of N equal point masses on the line.
+    `angle` is counter-clockwise from the x axis. With w = (z - z0) e^{-i angle}, in arcsec,
+    conj(alpha) = theta_E^2 / (2 L e^{i angle}) ln((w + L) / (w - L)). This is the limit of
+    N equal point masses on the line.
     """
 
     param_names = ["theta_E", "half_length", "angle", "center_x", "center_y"]  # noqa: RUF012 (lenstronomy's contract)
@@ -45,11 +46,11 @@ class LineMass(LensProfileBase):
         center_x: float = 0,
         center_y: float = 0,
     ) -> Any:
-        """Lensing potential [arcsec^2]."""
+        """Return the lensing potential [arcsec^2]."""
         w = self._along(x, y, angle, center_x, center_y)
         ends = [(w + half_length), (w - half_length)]
-        first, last = (end * np.log(end) - end for end in ends)
-        return (theta_E**2 / (2 * half_length) * (first - last)).real
+        upper, lower = (end * np.log(end) - end for end in ends)
+        return (theta_E**2 / (2 * half_length) * (upper - lower)).real
 
     def derivatives(
         self,
@@ -61,7 +62,7 @@ class LineMass(LensProfileBase):
         center_x: float = 0,
         center_y: float = 0,
     ) -> tuple[Any, Any]:
-        """Deflection (alpha_x, alpha_y) [arcsec]."""
+        """Return the deflection (alpha_x, alpha_y) [arcsec]."""
         w = self._along(x, y, angle, center_x, center_y)
         # 2 artanh(L / w): unlike a difference of logarithms it keeps its digits far from a short line
         alpha = np.conj(
@@ -79,11 +80,13 @@ class LineMass(LensProfileBase):
         center_x: float = 0,
         center_y: float = 0,
     ) -> tuple[Any, Any, Any, Any]:
-        """Second derivatives (f_xx, f_xy, f_yx, f_yy) of the potential; there is no convergence off the line."""
+        """Return the second derivatives (f_xx, f_xy, f_yx, f_yy) of the potential.
+
+        There is no convergence off the line.
+        """
         w = self._along(x, y, angle, center_x, center_y)
-        slope = (
-            -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)
-        )  # d conj(alpha) / dz
+        # d conj(alpha) / dz
+        slope = -(theta_E**2) / (w**2 - half_length**2) * np.exp(-2j * angle)
         return slope.real, -slope.imag, -slope.imag, -slope.real
 
     @staticmethod
@@ -94,13 +97,17 @@ class LineMass(LensProfileBase):
 
 
 def lens_model(names: Sequence[str], **options: Any) -> LensModel:
-    """lenstronomy's LensModel of these profiles, `LINE_MASS` included; `options` are LensModel's own.
+    """Return lenstronomy's LensModel of profiles, which may include `LINE_MASS`.
 
-    lenstronomy knows its profiles by name alone, so ours takes the place of a stand-in once the model is made.
+    lenstronomy finds its profiles by name, so ours replaces a placeholder once the model is
+    made.
+
+    Args:
+        names: lenstronomy's names of the profiles.
+        options: LensModel's own options.
     """
-    model = LensModel(
-        ["POINT_MASS" if name == LINE_MASS else name for name in names], **options
-    )
+    substitutes = {LINE_MASS: "POINT_MASS"}
+    model = LensModel([substitutes.get(name, name) for name in names], **options)
     line = LineMass()
     for i, name in enumerate(names):
         if name == LINE_MASS:

@@ -1,8 +1,9 @@
-"""PyAutoLens, imported and called so that no config folder and no variable of the environment changes what it computes.
+"""PyAutoLens, imported and called so that no user's configuration changes its results.
 
-It reads `config/` of the working directory and `PYAUTO_*` variables: both can shrink grids, change over-sampling or
-stop the import. Here it is imported without them, and works within `pinned()`, under the configuration it comes with.
-Outside of `pinned()` a user's own configuration holds, as it would without lenssim.
+It reads `config/` of the working directory and `PYAUTO_*` variables. Both can shrink grids,
+change over-sampling or stop the import. This module imports it without them, and it works
+within `pinned()`, with its default configuration. Outside of `pinned()` a user's own
+configuration holds, as it would without lenssim.
 """
 
 import os
@@ -21,7 +22,7 @@ _SKIP_CHECK = "PYAUTO_SKIP_WORKSPACE_VERSION_CHECK"
 
 @contextmanager
 def _clean_environment(**extra: str) -> Iterator[None]:
-    theirs = {
+    removed = {
         name: os.environ.pop(name)
         for name in list(os.environ)
         if name.startswith("PYAUTO_")
@@ -32,11 +33,11 @@ def _clean_environment(**extra: str) -> Iterator[None]:
     finally:
         for name in extra:
             os.environ.pop(name, None)
-        os.environ.update(theirs)
+        os.environ.update(removed)
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def _unchanged_random_state() -> Iterator[None]:
     state = np.random.get_state()  # noqa: NPY002 (jax moves the global state when imported)
     try:
         yield
@@ -47,11 +48,10 @@ def _random_state_kept() -> Iterator[None]:
 with (
     warnings.catch_warnings(),
     _clean_environment(**{_SKIP_CHECK: "1"}),
-    _random_state_kept(),
+    _unchanged_random_state(),
 ):
-    warnings.simplefilter(
-        "ignore"
-    )  # its docstrings hold escape sequences that Python warns of, once, when compiled
+    # its docstrings hold escape sequences that Python warns of, once, when compiled
+    warnings.simplefilter("ignore")
     from autonerves import conf
 
     _users = conf.instance
@@ -61,14 +61,14 @@ with (
         import autolens as al
         import jax  # noqa: F401 (PyAutoLens would import it with the first image)
 
-        aa, ag = al.lens.tracer.aa, al.lens.tracer.ag
-        _OWN = conf.Config(
+        aa = al.lens.tracer.aa
+        ag = al.lens.tracer.ag
+        _DEFAULTS = conf.Config(
             *(Path(library.__file__).parent / "config" for library in (al, ag, aa, af))
         )
         for library in (af, aa, ag, al):
-            with suppress(
-                Exception
-            ):  # a broken config folder of the user's is told of when they use it
+            # a broken config folder of the user's raises its error when they use it
+            with suppress(Exception):
                 _users.register(library.__file__)
     finally:
         conf.instance = _users
@@ -76,17 +76,17 @@ with (
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """PyAutoLens as it comes: its own configuration, no `PYAUTO_*` variables, and numpy's error state left alone.
+    """Run a block with PyAutoLens's default configuration and without `PYAUTO_*` variables.
 
-    It evaluates formulas outside their branches, so numpy is silent within.
+    PyAutoLens evaluates formulas outside their branches, so numpy is silent within. numpy's
+    error state is restored afterwards.
     """
-    theirs: Any = conf.instance
-    conf.instance = _OWN
+    users: Any = conf.instance
+    conf.instance = _DEFAULTS
     try:
         with warnings.catch_warnings(), _clean_environment(), np.errstate(all="ignore"):
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of numpy's, by PyAutoLens's own calls
+            # numpy's, caused by PyAutoLens's own calls
+            warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
-        conf.instance = theirs
+        conf.instance = users

@@ -1,1 +1,1 @@
-"""Haloes: what cosmology says of their numbers, shapes and places, from linear theory to the numbers of a lens."""
+"""Haloes: mass functions, concentrations, tides, solitons, the line of sight, and a bridge to pyHalo."""

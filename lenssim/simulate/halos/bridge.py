@@ -1,4 +1,7 @@
-"""pyHalo's realisations as scenes: the witness for our own populations. Needs `lenssim[halos]`."""
+"""Bridge from pyHalo's realisations to scenes, to check our populations with.
+
+It needs `lenssim[halos]`.
+"""
 
 import copy
 import warnings
@@ -29,9 +32,10 @@ _GAUSSIAN_SLOPE = 40.0  # (1 + a r^2)^(1/2 - slope) is a Gaussian to 1 % of its 
 
 @contextmanager
 def _isolated(seed: int) -> Iterator[None]:
-    """numpy's global generator seeded inside and what it was outside, and the same for filters of warnings.
+    """Seed numpy's global generator within the block, and restore it and warning filters then.
 
-    pyHalo draws from the global generator, silences the warnings of the whole process on import, and causes some.
+    pyHalo draws from the global generator, silences the warnings of the whole process on
+    import, and causes some.
     """
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed % 2**32)  # noqa: NPY002
@@ -46,10 +50,21 @@ def _isolated(seed: int) -> Iterator[None]:
 def pyhalo_realization(
     preset: str, z_lens: float, z_source: float, *, seed: int, **options: Any
 ) -> Any:
-    """A realisation of one of pyHalo's presets (CDM, WDM, ULDM, ...); `options` are the preset's own.
+    """Return a realisation of one of pyHalo's presets (CDM, WDM, ULDM, ...).
 
-    Two calls of one seed give the same haloes, and the global generator is left as it was. What a halo has not yet
-    drawn it draws when asked, so read it with `realization_perturbers` and the same seed. `ConfigError` without pyHalo.
+    Two calls with one seed give the same haloes, and the global generator does not change.
+    pyHalo draws some properties of a halo only when they are read, so read them with
+    `realization_perturbers` and the same seed.
+
+    Args:
+        preset: pyHalo's name of the preset.
+        z_lens: Redshift of the lens.
+        z_source: Redshift of the source.
+        seed: Seed of the realisation.
+        options: The preset's own options.
+
+    Raises:
+        ConfigError: pyHalo is not installed.
     """
     with _isolated(seed):
         try:
@@ -59,58 +74,65 @@ def pyhalo_realization(
                 f"pyHalo is not installed; install lenssim[halos] ({error})"
             ) from None
         make = preset_model_from_name(preset)
-    with _isolated(seed):  # anew: modules draw random numbers on import
+    with _isolated(seed):  # once more: modules draw random numbers on import
         return make(z_lens, z_source, **copy.deepcopy(options))
 
 
 def realization_perturbers(
     realization: Any, *, seed: int, in_plane: bool = True
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Columns (M,) of each kind of perturber of a pyHalo realisation.
+    """Return the columns (M,) of each kind of perturber of a pyHalo realisation.
 
-    pyHalo states each halo at its own redshift. With `in_plane` those in front of the lens and behind it are put into
-    the lens plane as `halos.field.Field` puts ours; without it `ConfigError` for a realisation with such haloes. The
-    sheets that take the haloes' mean mass away, one a plane in pyHalo, become one `sheet`, scaled likewise.
+    pyHalo states each halo at its own redshift. With `in_plane`, haloes in front of the lens and
+    behind it are put into the lens plane as by `halos.field.Field`. The sheets that take away
+    the haloes' mean mass, one a plane in pyHalo, become one `sheet`, scaled likewise.
+
+    Args:
+        realization: What `pyhalo_realization` returned.
+        seed: The seed of that call.
+        in_plane: Whether haloes outside the lens plane are put into it.
+
+    Raises:
+        ConfigError: There are such haloes and `in_plane` is off.
     """
     with _isolated(seed):
         names, redshifts, kwargs, _ = realization.lensing_quantities(
             add_mass_sheet_correction=True
         )
+    z = np.asarray(redshifts, dtype=np.float64)
     z_lens = float(realization.lens_cosmo.z_lens)
-    if (
-        not in_plane
-        and (np.abs(np.asarray(redshifts, dtype=np.float64) - z_lens) > 1e-6).any()
-    ):
+    if not in_plane and (np.abs(z - z_lens) > 1e-6).any():
         raise ConfigError(
             "the realisation has haloes outside the lens plane, and in_plane is off"
         )
-    stretch, strength = _effective_scales(
-        realization, np.asarray(redshifts, dtype=np.float64)
-    )
+    stretch, strength = _effective_scales(realization, z)
     rows: dict[str, list[dict[str, float]]] = {}
     kappa = 0.0
-    for name, own, longer, stronger in zip(names, kwargs, stretch, strength, strict=True):
+    for name, values, longer, stronger in zip(
+        names, kwargs, stretch, strength, strict=True
+    ):
         if name == "CONVERGENCE":
-            kappa += own["kappa"] * stronger / longer
+            kappa += values["kappa"] * stronger / longer
             continue
-        kind, row = _row(name, own)
+        kind, row = _row(name, values)
         rows.setdefault(kind, []).append(_scaled(kind, row, longer, stronger))
-    columns = {
-        kind: {key: np.array([row[key] for row in own]) for key in own[0]}
-        for kind, own in rows.items()
-    }
-    return columns | ({"sheet": {"kappa": np.array([kappa])}} if kappa else {})
+    columns = {kind: _columns(kind_rows) for kind, kind_rows in rows.items()}
+    if kappa:
+        columns["sheet"] = {"kappa": np.array([kappa])}
+    return columns
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, np.ndarray]:
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
 def _scaled(
     kind: str, row: dict[str, float], longer: float, stronger: float
 ) -> dict[str, float]:
-    """A perturber `longer` times as large and `stronger` times as strong in what it deflects by."""
-    strength = {
-        "alpha_Rs": stronger,
-        "kappa_0": stronger / longer,
-        "theta_E": np.sqrt(stronger * longer) if kind == "point_mass" else stronger,
-    }
+    """Return a perturber `longer` times as large, with deflections `stronger` times as strong."""
+    strength = {"alpha_Rs": stronger, "kappa_0": stronger / longer, "theta_E": stronger}
+    if kind == "point_mass":
+        strength["theta_E"] = np.sqrt(stronger * longer)
     lengths = dict.fromkeys(
         ("Rs", "r_trunc", "r_core", "theta_c", "center_x", "center_y"), longer
     )
@@ -118,17 +140,17 @@ def _scaled(
     return {key: value * factors.get(key, 1.0) for key, value in row.items()}
 
 
-def _row(name: str, own: Mapping[str, float]) -> tuple[str, dict[str, float]]:
-    place = {"center_x": float(own["center_x"]), "center_y": float(own["center_y"])}
+def _row(name: str, values: Mapping[str, float]) -> tuple[str, dict[str, float]]:
+    centre = {"center_x": float(values["center_x"]), "center_y": float(values["center_y"])}
     if name in ("GAUSSIAN", "GAUSSIAN_KAPPA"):  # amp / (2 pi sigma^2) exp(-r^2 / 2 sigma^2)
         slope = _GAUSSIAN_SLOPE
-        theta_c = own["sigma"] * np.sqrt((2 * slope - 1) * (2 ** (1 / slope) - 1))
-        central = own["amp"] / (2 * np.pi * own["sigma"] ** 2)
+        theta_c = values["sigma"] * np.sqrt((2 * slope - 1) * (2 ** (1 / slope) - 1))
+        central = values["amp"] / (2 * np.pi * values["sigma"] ** 2)
         return "uldm", {
             "kappa_0": float(central),
             "theta_c": float(theta_c),
             "slope": slope,
-            **place,
+            **centre,
         }
     if name not in _PROFILES:
         raise unknown(
@@ -136,26 +158,30 @@ def _row(name: str, own: Mapping[str, float]) -> tuple[str, dict[str, float]]:
         )
     kind, names = _PROFILES[name]
     return kind, {
-        **{ours: float(own[theirs]) for theirs, ours in names.items()},
+        **{ours: float(values[theirs]) for theirs, ours in names.items()},
         **_FILL.get(kind, {}),
-        **place,
+        **centre,
     }
 
 
 def _effective_scales(
     realization: Any, redshifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors (M,) on angles of haloes behind the lens and on deflections of those in front; 1 elsewhere."""
-    own = realization.lens_cosmo
-    chi = {z: own.cosmo.D_C_transverse(z) for z in np.unique(redshifts)}
-    lens, source = (
-        own.cosmo.D_C_transverse(own.z_lens),
-        own.cosmo.D_C_transverse(own.z_source),
-    )
+    """Return factors (M,) on angles of haloes behind the lens, and on deflections in front.
+
+    They are 1 elsewhere.
+    """
+    lens_cosmo = realization.lens_cosmo
+    distance_to = lens_cosmo.cosmo.D_C_transverse
+    chi = {z: distance_to(z) for z in np.unique(redshifts)}
+    lens = distance_to(lens_cosmo.z_lens)
+    source = distance_to(lens_cosmo.z_source)
     distance = np.array([chi[z] for z in redshifts])
-    near, far = np.minimum(distance, lens), np.maximum(distance, lens)
-    scale = 1 - 0.95 * (far - near) * source / (far * (source - near))
-    behind, front = redshifts > own.z_lens, redshifts < own.z_lens
+    nearer = np.minimum(distance, lens)
+    farther = np.maximum(distance, lens)
+    scale = 1 - 0.95 * (farther - nearer) * source / (farther * (source - nearer))
+    behind = redshifts > lens_cosmo.z_lens
+    front = redshifts < lens_cosmo.z_lens
     return np.where(behind, 1 / scale, 1.0), np.where(front, scale, 1.0)
 
 
@@ -166,38 +192,51 @@ def from_realizations(
     *,
     seed: int,
 ) -> Scenes:
-    """Scenes of N pyHalo realisations, in order, with the smooth lens and source of `components` and `params` (N,).
+    """Return the scenes of N pyHalo realisations, in order.
 
-    `ConfigError` if the numbers or redshifts of realisations and parameters disagree.
+    Args:
+        realizations: What `pyhalo_realization` returned, N of them.
+        components: The smooth lens and the source of all scenes.
+        params: Their parameters, columns (N,).
+        seed: The seed of the first realisation; that of realisation i is `seed + i`.
+
+    Raises:
+        ConfigError: The numbers or redshifts of realisations and parameters disagree.
     """
+    _check_redshifts(realizations, params)
+    perturbers = [
+        realization_perturbers(realization, seed=seed + i)
+        for i, realization in enumerate(realizations)
+    ]
+    kinds = sorted(set().union(*perturbers))
+    tables = {kind: _table(kind, perturbers) for kind in kinds}
+    flat = realizations[0].lens_cosmo.cosmo.astropy
+    cosmology = Cosmology(H0=flat.H0.value, Om0=flat.Om0, Ob0=flat.Ob0)
+    return Scenes(components, dict(params), tables, cosmology)
+
+
+def _check_redshifts(realizations: Sequence[Any], params: Mapping[str, np.ndarray]) -> None:
     if len(realizations) != len(params["z_lens"]):
         raise ConfigError(
             f"{len(realizations)} realisations for {len(params['z_lens'])} systems"
         )
-    for i, own in enumerate(realizations):
-        for name, z in (
-            ("z_lens", own.lens_cosmo.z_lens),
-            ("z_source", own.lens_cosmo.z_source),
-        ):
+    for i, realization in enumerate(realizations):
+        for name in ("z_lens", "z_source"):
+            z = getattr(realization.lens_cosmo, name)
             if abs(float(z) - float(params[name][i])) > 1e-6:
                 raise ConfigError(
                     f"realisation {i} has {name} {z}, the system {params[name][i]}"
                 )
-    flat = realizations[0].lens_cosmo.cosmo.astropy
-    drawn = [
-        realization_perturbers(own, seed=seed + i) for i, own in enumerate(realizations)
-    ]
-    kinds = sorted({kind for own in drawn for kind in own})
-    tables = {}
-    for kind in kinds:
-        names = next(own[kind] for own in drawn if kind in own)
-        counts = np.array(
-            [len(next(iter(own[kind].values()))) if kind in own else 0 for own in drawn]
-        )
-        flat_columns = {
-            key: np.concatenate([own[kind][key] for own in drawn if kind in own])
-            for key in names
-        }
-        tables[kind] = Perturbers.from_counts(counts, **flat_columns)
-    cosmology = Cosmology(H0=flat.H0.value, Om0=flat.Om0, Ob0=flat.Ob0)
-    return Scenes(components, dict(params), tables, cosmology)
+
+
+def _table(kind: str, systems: Sequence[dict[str, dict[str, np.ndarray]]]) -> Perturbers:
+    """Return one table of the perturbers of a kind of all systems."""
+    columns = [system[kind] for system in systems if kind in system]
+    counts = np.zeros(len(systems), np.int64)
+    for i, system in enumerate(systems):
+        if kind in system:
+            counts[i] = len(next(iter(system[kind].values())))
+    merged = {
+        key: np.concatenate([system[key] for system in columns]) for key in columns[0]
+    }
+    return Perturbers.from_counts(counts, **merged)

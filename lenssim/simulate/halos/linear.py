@@ -1,4 +1,4 @@
-"""Linear theory of structure: power spectrum, growth and the variance of the mass inside spheres."""
+"""Linear theory of structure: power spectrum, growth and the variance of mass in spheres."""
 
 from functools import lru_cache
 
@@ -8,7 +8,9 @@ from lenssim.simulate.cosmology import Cosmology
 
 __all__ = ["DELTA_C", "LinearTheory", "linear_theory"]
 
-N_S, SIGMA_8 = 0.965, 0.81  # Planck 2018 (arXiv:1807.06209), rounded as pyHalo rounds them
+# Planck 2018 (arXiv:1807.06209), rounded as pyHalo rounds them
+N_S = 0.965
+SIGMA_8 = 0.81
 T_CMB = 2.7255  # K
 RHO_CRIT = 2.77536627e11  # critical density today, Msun h^2 / Mpc^3
 DELTA_C = 1.68647  # collapse threshold of a sphere in an Einstein-de Sitter universe
@@ -18,14 +20,16 @@ _LOG_R = np.linspace(np.log(1e-5), np.log(60.0), 400)  # Mpc / h
 
 
 class LinearTheory:
-    """Linear theory of one flat cosmology; lengths in comoving Mpc / h and masses in Msun / h inside, Msun outside.
+    """Linear theory of one flat cosmology.
 
-    The transfer function is that of Eisenstein & Hu 1998 (astro-ph/9709112, equations 2-24). Radiation is left out
-    of the growth, which costs 0.1 % at redshift 1 and 1 % at redshift 10.
+    Lengths are in comoving Mpc / h. Masses are in Msun / h inside, and in Msun outside. The
+    transfer function is that of Eisenstein & Hu 1998 (astro-ph/9709112, equations 2-24).
+    The growth ignores radiation, an error of 0.1 % at redshift 1 and of 1 % at redshift 10.
     """
 
     def __init__(self, cosmology: Cosmology) -> None:
-        self.cosmology, self.h = cosmology, cosmology.H0 / 100
+        self.cosmology = cosmology
+        self.h = cosmology.H0 / 100
         self.rho_m = RHO_CRIT * cosmology.Om0  # Msun h^2 / Mpc^3, comoving
         k = np.exp(_LOG_K)
         self._power = k**N_S * transfer(k, self.h, cosmology.Om0, cosmology.Ob0) ** 2
@@ -41,14 +45,15 @@ class LinearTheory:
         growth = (growth + 0.4 * a[0] ** 2.5 / cosmology.Om0**1.5) * np.sqrt(
             cosmology.Om0 / a**3 + 1 - cosmology.Om0
         )
-        self._a, self._growth = a, growth / growth[-1]
-        self._today = (
-            2.5 * cosmology.Om0 * growth[-1]
-        )  # growth today of what grows as a early on
+        self._a = a
+        self._growth = growth / growth[-1]
+        # growth today of a perturbation that grows as a at early times
+        self._today = 2.5 * cosmology.Om0 * growth[-1]
 
     def _rms(self, radius: np.ndarray) -> np.ndarray:
-        """Rms (R,) of the density today in spheres of `radius`, not normalised before `_power` is."""
-        k, step = np.exp(_LOG_K), _LOG_K[1] - _LOG_K[0]
+        """Return the rms (R,) of the density today in spheres of `radius`, before normalisation."""
+        k = np.exp(_LOG_K)
+        step = _LOG_K[1] - _LOG_K[0]
         x = radius[:, None] * k
         window = np.where(
             x < 1e-2,
@@ -57,51 +62,56 @@ class LinearTheory:
         )
         return np.sqrt((window**2 * (self._power * k**3 / (2 * np.pi**2))).sum(1) * step)
 
-    def growth(self, z: np.ndarray) -> np.ndarray:
-        """Growth factor D(z), 1 today."""
+    def growth(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the growth factor D(z), 1 today."""
         return np.interp(1 / (1 + np.asarray(z)), self._a, self._growth)
 
     def growth_rate(self, z: np.ndarray) -> np.ndarray:
-        """Growth rate dlnD / dln a: -dlnD / dln(1 + z)."""
+        """Return the growth rate dlnD / dln a = -dlnD / dln(1 + z)."""
         z = np.asarray(z, dtype=np.float64)
         omega = self.omega_m(z)
-        a, e2 = 1 / (1 + z), self.cosmology.Om0 * (1 + z) ** 3 + 1 - self.cosmology.Om0
+        a = 1 / (1 + z)
+        e2 = self.cosmology.Om0 * (1 + z) ** 3 + 1 - self.cosmology.Om0
         absolute = self.growth(z) * self._today
         return -1.5 * omega + 2.5 * self.cosmology.Om0 / (a**2 * e2 * absolute)
 
-    def omega_m(self, z: np.ndarray) -> np.ndarray:
-        """Matter density in units of the critical one at z."""
+    def omega_m(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the matter density at z in units of the critical density."""
         matter = self.cosmology.Om0 * (1 + np.asarray(z)) ** 3
         return matter / (matter + 1 - self.cosmology.Om0)
 
     def radius(self, mass: np.ndarray) -> np.ndarray:
-        """Lagrangian radius in Mpc / h of a mass in Msun."""
+        """Return the Lagrangian radius [Mpc / h] of masses [Msun]."""
         return np.cbrt(3 * np.asarray(mass) * self.h / (4 * np.pi * self.rho_m))
 
-    def sigma(self, mass: np.ndarray, z: np.ndarray = 0.0) -> np.ndarray:
-        """Rms of the linear density in spheres that hold `mass` [Msun]."""
+    def sigma(self, mass: np.ndarray, z: np.ndarray | float = 0.0) -> np.ndarray:
+        """Return the rms of the linear density in spheres of `mass` [Msun], at redshift z."""
         return np.exp(
             np.interp(np.log(self.radius(mass)), _LOG_R, self._log_sigma)
         ) * self.growth(z)
 
     def slope(self, mass: np.ndarray, scale: float = 1.0) -> np.ndarray:
-        """dln sigma / dln R at `scale` times the Lagrangian radius of `mass` [Msun]."""
+        """Return dln sigma / dln R at `scale` times the Lagrangian radius of `mass` [Msun]."""
         return np.interp(np.log(scale * self.radius(mass)), _LOG_R, self._slope)
 
     def peak_height(self, mass: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """nu = delta_c(z) / sigma(m, z), with delta_c = 1.686 Om(z)^0.0055 in a flat universe."""
+        """Return nu = delta_c(z) / sigma(m, z), with delta_c of `collapse_threshold`."""
         return self.collapse_threshold(z) / self.sigma(mass, z)
 
     def collapse_threshold(self, z: np.ndarray) -> np.ndarray:
-        """delta_c(z)."""
+        """Return delta_c(z) = 1.686 Om(z)^0.0055, for a flat universe."""
         return DELTA_C * self.omega_m(z) ** 0.0055
 
     def correlation(self, r: np.ndarray) -> np.ndarray:
-        """Correlation function of matter today at `r` [Mpc / h]; within 1 % of the integral from 0.1 to 100 Mpc / h."""
+        """Return the correlation function of matter today at `r` [Mpc / h].
+
+        It is within 1 % of the integral from 0.1 to 100 Mpc / h.
+        """
         return np.interp(np.log(r), _LOG_XI, self._xi)
 
     def _correlation(self) -> np.ndarray:
-        k, step = np.exp(_LOG_K), _LOG_K[1] - _LOG_K[0]
+        k = np.exp(_LOG_K)
+        step = _LOG_K[1] - _LOG_K[0]
         x = np.exp(_LOG_XI)[:, None] * k
         damped = self._power * k**3 / (2 * np.pi**2) * np.exp(-((x / 100) ** 2))
         return (damped * np.sinc(x / np.pi)).sum(1) * step
@@ -109,16 +119,22 @@ class LinearTheory:
 
 @lru_cache(maxsize=8)
 def linear_theory(cosmology: Cosmology) -> LinearTheory:
-    """Linear theory of a cosmology, computed once a process."""
+    """Return the linear theory of a cosmology, computed once a process."""
     return LinearTheory(cosmology)
 
 
 def transfer(k: np.ndarray, h: float, Om0: float, Ob0: float) -> np.ndarray:
-    """Transfer function at `k` [h / Mpc]: Eisenstein & Hu 1998, with baryons; equations are theirs."""
-    theta2, total, baryon = (T_CMB / 2.7) ** 2, Om0 * h**2, max(Ob0, 1e-12) * h**2
+    """Return the transfer function at `k` [h / Mpc], with baryons.
+
+    Eisenstein & Hu 1998 (astro-ph/9709112); the numbers in comments are its equations.
+    """
+    theta2 = (T_CMB / 2.7) ** 2
+    total = Om0 * h**2
+    baryon = max(Ob0, 1e-12) * h**2
     fraction = baryon / total
     k = k * h  # 1 / Mpc
-    z_eq, k_eq = 2.5e4 * total / theta2**2, 7.46e-2 * total / theta2  # 2, 3
+    z_eq = 2.5e4 * total / theta2**2  # 2
+    k_eq = 7.46e-2 * total / theta2  # 3
     b1 = 0.313 * total**-0.419 * (1 + 0.607 * total**0.674)
     b2 = 0.238 * total**0.223
     z_d = 1291 * total**0.251 / (1 + 0.659 * total**0.828) * (1 + b1 * baryon**b2)  # 4

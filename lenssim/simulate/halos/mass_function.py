@@ -1,4 +1,4 @@
-"""Mass functions: how many haloes of which mass, and what their suppression leaves of them."""
+"""Mass functions of haloes, and their suppression at small masses."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,9 +27,24 @@ Suppression = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def power_law_integral(
     slope: np.ndarray, low: float, high: float, moment: int = 0
 ) -> np.ndarray:
-    """Integral of (m / PIVOT)^slope (m / PIVOT)^moment dm / PIVOT between masses [Msun]; same shape as `slope`."""
+    """Return the integral of (m / PIVOT)^(slope + moment) dm / PIVOT between two masses.
+
+    Args:
+        slope: Exponents, of any shape.
+        low: Smallest mass [Msun].
+        high: Largest mass [Msun].
+        moment: Added to the exponent: 0 for the number, 1 for the mass.
+
+    Returns:
+        Integrals, of the shape of `slope`.
+
+    Example:
+        >>> power_law_integral(np.array([0.0]), 0.5e8, 2e8)
+        array([1.5])
+    """
     k = np.asarray(slope, dtype=np.float64) + 1 + moment
-    log_low, log_high = np.log(low / PIVOT), np.log(high / PIVOT)
+    log_low = np.log(low / PIVOT)
+    log_high = np.log(high / PIVOT)
     flat = np.abs(k) < 1e-9
     safe = np.where(flat, 1.0, k)
     return np.where(
@@ -40,7 +55,14 @@ def power_law_integral(
 def power_law_mass(
     slope: np.ndarray, low: float, high: float, uniform: np.ndarray
 ) -> np.ndarray:
-    """Masses [Msun] (M,) at the quantiles `uniform` (M,) of dN/dm ~ m^slope; `slope` is a number or (M,)."""
+    """Return masses (M,) [Msun] at quantiles of dN/dm ~ m^slope.
+
+    Args:
+        slope: The exponent, one or (M,).
+        low: Smallest mass [Msun].
+        high: Largest mass [Msun].
+        uniform: Quantiles (M,) in 0..1.
+    """
     k = np.asarray(slope, dtype=np.float64) + 1
     ratio = np.log(high / low)
     flat = np.abs(k) < 1e-9
@@ -54,22 +76,39 @@ def power_law_mass(
 def suppression(
     mass: np.ndarray, scale: np.ndarray, amplitude: float, inner: float, outer: float
 ) -> np.ndarray:
-    """n / n_CDM = (1 + amplitude (scale / m)^inner)^outer below a cut-off of mass `scale`; 1 at scale 0."""
+    """Return n / n_CDM = (1 + amplitude (scale / m)^inner)^outer below a cut-off; 1 at scale 0.
+
+    Args:
+        mass: Masses (M,) [Msun].
+        scale: Mass of the cut-off [Msun].
+        amplitude: Factor of the ratio.
+        inner: Exponent of the ratio.
+        outer: Exponent of the sum.
+    """
     return (1 + amplitude * (scale / mass) ** inner) ** outer
 
 
 def host_scaling(
     host_mass: np.ndarray, z_lens: np.ndarray, by_mass: float, by_redshift: float
 ) -> np.ndarray:
-    """F = (M_host / 1e13)^k1 (z + 0.5)^k2, equation 5 of Gilman et al. 2020 (arXiv:1908.06983)."""
+    """Return F = (M_host / 1e13)^by_mass (z + 0.5)^by_redshift.
+
+    Equation 5 of Gilman et al. 2020 (arXiv:1908.06983).
+    """
     return (host_mass / 1e13) ** by_mass * (z_lens + 0.5) ** by_redshift
 
 
 def sheth_tormen(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.ndarray:
-    """Comoving dn/dm [1 / Mpc^3 / Msun] of haloes: Sheth & Tormen 1999 (astro-ph/9901122), same shape as the inputs.
+    """Return the comoving dn/dm [1 / Mpc^3 / Msun] of haloes, of the shape of the inputs.
 
-    dn/dm = f(nu) rho_m / m^2 |dln sigma / dln m|, f = 2 A sqrt(y / 2 pi) (1 + y^-p) exp(-y / 2), y = a nu^2, with
-    A = 0.3222, a = 0.707, p = 0.3.
+    dn/dm = f(nu) rho_m / m^2 |dln sigma / dln m|, f = 2 A sqrt(y / 2 pi) (1 + y^-p) exp(-y
+    / 2), y = a nu^2, with A = 0.3222, a = 0.707, p = 0.3: Sheth & Tormen 1999
+    (astro-ph/9901122).
+
+    Args:
+        mass: Masses [Msun].
+        z: Redshifts.
+        cosmology: The cosmology.
     """
     theory = linear_theory(cosmology)
     y = 0.707 * theory.peak_height(mass, z) ** 2
@@ -86,18 +125,21 @@ def _envelope(
     x = np.log(mass / PIVOT)
     y = np.log(sheth_tormen(mass, _ENVELOPE_Z[:, None], cosmology))
     slope = (y[:, -1] - y[:, 0]) / (x[-1] - x[0])
-    above = (y - slope[:, None] * x).max(1)
-    return slope, above
+    amplitude = (y - slope[:, None] * x).max(1)
+    return slope, amplitude
 
 
 def sheth_tormen_envelope(
     z: np.ndarray, low: float, high: float, cosmology: Cosmology
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and ln amplitude (at PIVOT, 1 / Mpc^3 / Msun) of a power law above `sheth_tormen` from `low` to `high`.
+    """Return a power law that lies above `sheth_tormen` from `low` to `high` [Msun].
 
-    Masses drawn from it and kept with probability dn/dm over the envelope follow Sheth & Tormen exactly.
+    Draw masses from it, and retain each with the probability dn/dm over the envelope: they
+    follow Sheth & Tormen exactly.
+
+    Returns:
+        Slope, and ln amplitude (at PIVOT, in 1 / Mpc^3 / Msun), of the shape of `z`.
     """
-    slope, above = _envelope(cosmology, low, high)
-    return np.interp(z, _ENVELOPE_Z, slope), np.interp(
-        z, _ENVELOPE_Z, above
-    ) + 1e-3  # covers the interpolation
+    slope, amplitude = _envelope(cosmology, low, high)
+    log_amplitude = np.interp(z, _ENVELOPE_Z, amplitude) + 1e-3  # covers the interpolation
+    return np.interp(z, _ENVELOPE_Z, slope), log_amplitude

@@ -9,7 +9,7 @@ import torch
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
-from lenssim.simulate.engines.batched.engine import SCENES, STEP_RAYS, scenes_a_step
+from lenssim.simulate.engines.batched.engine import SCENES, RAYS_A_STEP, scenes_a_step
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
@@ -153,7 +153,7 @@ def test_impossible_perturbers_are_refused(column, value, message):
 def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
     preset = load_preset("III")
     camera = preset.instrument.model_copy(update={"num_pix": 600})
-    assert scenes_a_step(camera, 1) == STEP_RAYS // 600**2
+    assert scenes_a_step(camera, 1) == RAYS_A_STEP // 600**2
     assert scenes_a_step(preset.instrument, 1) == SCENES
     scenes, renderer = draw(preset, np.arange(13), seed=0), engine("batched", **SETTINGS[0])
     whole = renderer.render(scenes, camera)

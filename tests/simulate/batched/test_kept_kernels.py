@@ -177,7 +177,7 @@ def test_a_ready_kernel_is_read_without_a_lock(said, tmp_path, monkeypatch):
     path = made()
     assert path.parent == tmp_path / "cache" / "kernels"
     (path.parent / "lock").unlink()
-    monkeypatch.setattr(kernels, "_made", None)  # as where nothing can be written
+    monkeypatch.setattr(kernels, "_compiled", None)  # as where nothing can be written
     said.clear()
     assert made() == path
     assert not said

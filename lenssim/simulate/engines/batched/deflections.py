@@ -1,11 +1,11 @@
 """Deflections of perturbers: ragged tables of masses summed over rays, in bounded memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import (
@@ -20,69 +20,63 @@ from lenssim.simulate.scenes import Perturbers, Scenes
 
 __all__ = ["Deflections"]
 
-FAR_ERROR = {
-    torch.float32: 1e-8,
-    torch.float64: 0.0,
-}  # arcsec, of one perturber taken for a point; 0 takes none
-MOST = 2048  # perturbers of a row in one call
-ENTRIES = {
-    True: 1 << 18,
-    False: 1 << 11,
-}  # perturbers in one call over all rows; eager kernels hold them times rays
-NEAR = 32  # perturbers of a tile in one call
+# arcsec, of one perturber replaced by a point; 0 replaces none
+FAR_ERROR = {torch.float32: 1e-8, torch.float64: 0.0}
+MAX_A_ROW = 2048  # perturbers of a row in one call
+# perturbers in one call over all rows, by whether kernels are compiled; eager kernels hold
+# them times rays in memory
+MAX_A_CALL = {True: 1 << 18, False: 1 << 11}
+MAX_A_TILE = 32  # perturbers of a tile in one call
 
 
 class Deflections:
-    """Sums the deflections of perturbers; one of these serves one precision and device."""
+    """Sums the deflections of perturbers, for one precision and device."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device, compiled: bool) -> None:
-        self.dtype, self.device, self.compiled = dtype, device, compiled
+        self.dtype = dtype
+        self.device = device
+        self.compiled = compiled
 
     def __call__(self, scenes: Scenes, rows: Rows) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at rows of rays, of all perturbers of their scenes."""
+        """Return the deflection (R, 2, P) [arcsec] at rows of rays by all perturbers of their scenes."""
         alpha = torch.zeros(
             len(rows), 2, rows.rays.shape[2], dtype=self.dtype, device=self.device
         )
         for kind, table in scenes.perturbers.items():
-            names = PROFILES[kind].columns
-            columns = torch.from_numpy(
-                np.stack([table.columns[name] for name in names], axis=1)
-            )
-            places = (
-                columns[:, [names.index(name) for name in POINT_COLUMNS[2:]]]
-                if "center_x" in names
-                else None
-            )
-            if kind == "point_mass":
-                strength = columns[:, [names.index("theta_E")]] ** 2
-                self._add(
-                    alpha,
-                    rows,
-                    None,
-                    torch.cat([strength, 0 * strength, places], dim=1),
-                    table,
-                )
-            elif kind in FAR_FIELD and FAR_ERROR[self.dtype] > 0:
-                values = {
-                    name: column
-                    for name, column in zip(names, columns.T, strict=True)
-                    if name[:6] != "center"
-                }
-                strength, softening, reach = FAR_FIELD[kind](
-                    **values, error=FAR_ERROR[self.dtype]
-                )
-                points = torch.stack([strength, softening], dim=1)
-                self._add(alpha, rows, None, torch.cat([points, places], dim=1), table)
-                self._add_near(
-                    alpha,
-                    rows,
-                    kind,
-                    torch.cat([columns, points], dim=1),
-                    _within(rows, places, reach, table),
-                )
-            else:
-                self._add(alpha, rows, kind, columns, table)
+            self._add_kind(alpha, rows, kind, table)
         return alpha
+
+    def _add_kind(self, alpha: Tensor, rows: Rows, kind: str, table: Perturbers) -> None:
+        """Add all perturbers of a kind, as points where they are far."""
+        names = PROFILES[kind].columns
+        columns = torch.from_numpy(
+            np.stack([table.columns[name] for name in names], axis=1)
+        )
+        if kind == "point_mass":
+            strength = columns[:, [names.index("theta_E")]] ** 2
+            centres = columns[:, _centre_columns(names)]
+            points = torch.cat([strength, 0 * strength, centres], dim=1)
+            self._add(alpha, rows, None, points, table)
+        elif kind in FAR_FIELD and FAR_ERROR[self.dtype] > 0:
+            centres = columns[:, _centre_columns(names)]
+            strength, softening, reach = self._far_field(kind, columns)
+            points = torch.stack([strength, softening], dim=1)
+            self._add(alpha, rows, None, torch.cat([points, centres], dim=1), table)
+            differences = torch.cat([columns, points], dim=1)
+            nearby = _within_reach(rows, centres, reach, table)
+            self._add_nearby(alpha, rows, kind, differences, nearby)
+        else:
+            self._add(alpha, rows, kind, columns, table)
+
+    def _far_field(self, kind: str, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the points that perturbers are from afar: strength, softening and reach."""
+        names = PROFILES[kind].columns
+        values = {
+            name: column
+            for name, column in zip(names, columns.T, strict=True)
+            if name[:6] != "center"
+        }
+        return FAR_FIELD[kind](**values, error=FAR_ERROR[self.dtype])
 
     def _add(
         self,
@@ -92,89 +86,106 @@ class Deflections:
         columns: Tensor,
         table: Perturbers,
     ) -> None:
-        """Add perturbers (M, c) of a kind, or softened points for None, at all rays of the rows."""
+        """Add perturbers (M, c) of a kind, or softened points for None, at all rays."""
         deflect = _deflect(kind, False, self.dtype, self.device, self.compiled)
-        flat = self._with_idle(kind, columns)
+        flat = self._with_null(kind, columns)
         counts = torch.from_numpy(table.counts)[rows.owner]
         starts = torch.from_numpy(table.offset[:-1])[rows.owner]
-        for first in range(0, int(counts.max()), MOST):
-            for own, index in self._batches(
-                starts + first, (counts - first).clamp(0, MOST), len(columns)
-            ):
-                own, index = own.to(self.device), index.to(self.device)
-                alpha[own] += deflect(rows.rays[own], flat[index])
+        for start in range(0, int(counts.max()), MAX_A_ROW):
+            batches = self._batches(
+                starts + start, (counts - start).clamp(0, MAX_A_ROW), len(columns)
+            )
+            for numbers, index in batches:
+                numbers = numbers.to(self.device)
+                index = index.to(self.device)
+                alpha[numbers] += deflect(rows.rays[numbers], flat[index])
 
-    def _add_near(
+    def _add_nearby(
         self,
         alpha: Tensor,
         rows: Rows,
         kind: str,
         columns: Tensor,
-        near: tuple[Tensor, Tensor],
+        nearby: tuple[Tensor, Tensor],
     ) -> None:
-        """Add what perturbers are more than points where they are `near`: their places, and how many a tile."""
-        deflect = _deflect(kind, True, self.dtype, self.device, self.compiled)
-        flat, rays = self._with_idle(kind, columns), rows.tiles().flatten(0, 1)
-        which, counts = near
-        which = torch.cat([which, torch.tensor([len(columns)])])  # the idle one
-        starts = torch.cumsum(counts, 0) - counts
-        more = torch.zeros(len(counts), 2, TILE, dtype=self.dtype, device=self.device)
-        for first in range(0, int(counts.max()), NEAR):
-            for own, index in self._batches(
-                starts + first, (counts - first).clamp(0, NEAR), len(which) - 1
-            ):
-                own, index = own.to(self.device), which[index].to(self.device)
-                more[own] += deflect(rays[own], flat[index])
-        alpha += more.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
+        """Add the difference between perturbers and their points, on tiles within reach.
 
-    def _with_idle(self, kind: str | None, columns: Tensor) -> Tensor:
-        """Columns (M + 1, c) in the engine's precision, the last row being a perturber that does nothing."""
-        idle = torch.zeros(columns.shape[1], dtype=columns.dtype)
+        `nearby` is what `_within_reach` returns.
+        """
+        deflect = _deflect(kind, True, self.dtype, self.device, self.compiled)
+        flat = self._with_null(kind, columns)
+        rays = rows.tiles().flatten(0, 1)
+        which, counts = nearby
+        which = torch.cat([which, torch.tensor([len(columns)])])  # the null perturber
+        starts = torch.cumsum(counts, 0) - counts
+        total = torch.zeros(len(counts), 2, TILE, dtype=self.dtype, device=self.device)
+        for start in range(0, int(counts.max()), MAX_A_TILE):
+            batches = self._batches(
+                starts + start, (counts - start).clamp(0, MAX_A_TILE), len(which) - 1
+            )
+            for numbers, index in batches:
+                numbers = numbers.to(self.device)
+                index = which[index].to(self.device)
+                total[numbers] += deflect(rays[numbers], flat[index])
+        alpha += total.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
+
+    def _with_null(self, kind: str | None, columns: Tensor) -> Tensor:
+        """Return columns (M + 1, c) in the engine's precision; the last row deflects nothing."""
+        null = torch.zeros(columns.shape[1], dtype=columns.dtype)
         if kind is not None:
-            values = torch.tensor(PROFILES[kind].idle, dtype=columns.dtype)
-            idle[: len(values)] = values
-        return torch.cat([columns, idle[None]]).to(self.dtype).to(self.device)
+            values = torch.tensor(PROFILES[kind].null_parameters, dtype=columns.dtype)
+            null[: len(values)] = values
+        return torch.cat([columns, null[None]]).to(self.dtype).to(self.device)
 
     def _batches(
-        self, starts: Tensor, counts: Tensor, idle: int
+        self, starts: Tensor, counts: Tensor, null: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows with about as many perturbers: their numbers (r,), and the places (r, K) of their perturbers, K even.
+        """Yield rows with similar numbers of perturbers, and the indices of these.
 
-        Places beyond a row's own `counts` are `idle`. What is filled up adds zero, so a row's sum depends on its own
-        perturbers alone.
+        Numbers of rows are (r,), indices (r, K) with K even. Indices beyond a row's own `counts`
+        are `null`. Null perturbers add zero, so a row's sum depends on its own perturbers alone.
         """
         steps = 2 ** (torch.log2(counts.clamp(min=16)).floor().long() - 3)
         padded = (counts + steps - 1) // steps * steps
         for size in torch.unique(padded[counts > 0]).tolist():
-            for own in torch.nonzero(padded == size)[:, 0].split(
-                max(1, ENTRIES[self.compiled] // size)
-            ):
-                within = torch.arange(size)
-                yield (
-                    own,
-                    torch.where(
-                        within < counts[own, None], starts[own, None] + within, idle
-                    ),
-                )
+            rows = torch.nonzero(padded == size)[:, 0]
+            for numbers in rows.split(max(1, MAX_A_CALL[self.compiled] // size)):
+                rank = torch.arange(size)
+                valid = rank < counts[numbers, None]
+                yield numbers, torch.where(valid, starts[numbers, None] + rank, null)
 
 
-def _within(
-    rows: Rows, places: Tensor, reach: Tensor, table: Perturbers
+def _centre_columns(names: Sequence[str]) -> list[int]:
+    return [names.index(name) for name in POINT_COLUMNS[2:]]
+
+
+def _within_reach(
+    rows: Rows, centres: Tensor, reach: Tensor, table: Perturbers
 ) -> tuple[Tensor, Tensor]:
-    """Perturbers within reach of each tile of the rows: places in the table, tile by tile, and how many a tile."""
+    """Return the perturbers within reach of each tile of the rows.
+
+    Returns:
+        Their rows in the table, tile by tile, and their number a tile.
+    """
     rays = rows.tiles().cpu().numpy()
-    low, high = rays.min(3), rays.max(3)
-    centres, radii = (low + high) / 2, np.linalg.norm(high - low, axis=2) / 2
-    x, y, far = (column.numpy().astype(np.float32) for column in (*places.T, reach))
-    found, counts = [], []
+    low = rays.min(3)
+    high = rays.max(3)
+    tile_centres = (low + high) / 2
+    radii = np.linalg.norm(high - low, axis=2) / 2
+    x, y, far = (column.numpy().astype(np.float32) for column in (*centres.T, reach))
+    indices = []
+    counts = []
     for row, scene in enumerate(rows.owner.tolist()):
-        own = slice(table.offset[scene], table.offset[scene + 1])
-        (centre_x, centre_y), radius = centres[row].T, radii[row]
-        across, along = x[own] - centre_x[:, None], y[own] - centre_y[:, None]
-        near = across**2 + along**2 < (far[own] + radius[:, None]) ** 2
-        counts.append(near.sum(1))
-        found.append(np.nonzero(near)[1] + own.start)
-    return torch.from_numpy(np.concatenate(found)), torch.from_numpy(np.concatenate(counts))
+        part = slice(table.offset[scene], table.offset[scene + 1])
+        tile_x, tile_y = tile_centres[row].T
+        across = x[part] - tile_x[:, None]
+        along = y[part] - tile_y[:, None]
+        nearby = across**2 + along**2 < (far[part] + radii[row][:, None]) ** 2
+        counts.append(nearby.sum(1))
+        indices.append(np.nonzero(nearby)[1] + part.start)
+    return torch.from_numpy(np.concatenate(indices)), torch.from_numpy(
+        np.concatenate(counts)
+    )
 
 
 @lru_cache
@@ -185,15 +196,16 @@ def _deflect(
     device: torch.device,
     compiled: bool,
 ) -> Callable[..., Tensor]:
-    module = SummedPoints() if kind is None else Deflect(kind, less_points)
-    columns = (
-        len(POINT_COLUMNS)
-        if kind is None
-        else len(PROFILES[kind].columns) + 2 * less_points
-    )
+    module: nn.Module = SummedPoints()
+    columns = len(POINT_COLUMNS)
+    if kind is not None:
+        module = Deflect(kind, less_points)
+        columns = len(PROFILES[kind].columns) + 2 * less_points
     rows, tiles, pairs = (torch.export.Dim(name) for name in ("rows", "tiles", "pairs"))
-    like = {"dtype": dtype, "device": device}
-    example = torch.zeros(3, 2, 3 * TILE, **like), torch.zeros(3, 4, columns, **like)
+    example = (
+        torch.zeros(3, 2, 3 * TILE, dtype=dtype, device=device),
+        torch.zeros(3, 4, columns, dtype=dtype, device=device),
+    )
     dynamic = ({0: rows, 2: TILE * tiles}, {0: rows, 1: 2 * pairs})
     return kernel(
         module, example, f"deflect {kind} {less_points}", dynamic, compiled=compiled

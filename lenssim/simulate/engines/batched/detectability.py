@@ -1,4 +1,4 @@
-"""Detectability: how far substructure stands above the noise, before and after the smooth model may give way to it."""
+"""Detectability of substructure: its signal to noise, with the smooth model fixed or free."""
 
 from dataclasses import replace
 
@@ -13,7 +13,9 @@ from lenssim.simulate.scenes import Scenes
 __all__ = ["UNITS", "detectability"]
 
 UNITS = {"delta_chi2_fixed": "", "delta_chi2": ""}
-_DEPENDENT = 1e-5  # of its length: what is left of a derivative after the others when it is rounding, in float32
+# A derivative that is the sum of others leaves less than this share of its length: rounding,
+# in float32.
+_MAX_ROUNDING = 1e-5
 
 
 def detectability(
@@ -24,30 +26,41 @@ def detectability(
     precision: str = "float32",
     kernels: str = "compiled",
 ) -> dict[str, np.ndarray]:
-    """Expected delta chi2 (N,) of each scene's perturbers at the nominal noise, against the same lens without them.
+    """Return the expected delta chi2 (N,) of each scene's perturbers, at the nominal noise.
 
-    With d the difference of the two expected images and W the inverse variance of the noise of the perturbed one::
+    The comparison is with the same lens without them. With d the difference of the two
+    expected images and W the inverse variance of the noise of the perturbed one::
 
         delta_chi2_fixed = d^T W d
         delta_chi2       = min_p (d - J p)^T W (d - J p)
 
-    where J are the derivatives of the smooth image by all parameters of lens, lens light and source (linearised: valid
-    while the parameters would move little; in between, an upper limit). Zero where there are no perturbers. Adaptive
-    images are differentiated on a regular grid of at least two rays a pixel side. Vegetti & Koopmans 2009
-    (arXiv:0805.0201) and later searches compare models by the same number.
+    J are the derivatives of the smooth image by all parameters of lens, lens light and
+    source. This is linearised: valid while the parameters would move little, otherwise an
+    upper limit. Both are zero where there are no perturbers. Adaptive images are
+    differentiated on a regular grid of at least two rays a pixel side. Vegetti & Koopmans
+    2009 (arXiv:0805.0201) and later searches compare models by the same number.
+
+    Args:
+        scenes: N scenes.
+        instrument: The camera.
+        supersampling: Rays a side of a pixel, or "adaptive".
+        precision: "float32" or "float64".
+        kernels: "compiled" or "eager".
+
+    Returns:
+        Columns (N,) by the names of `UNITS`.
     """
     columns = {name: np.zeros(len(scenes)) for name in UNITS}
-    perturbed = np.flatnonzero(
-        sum((table.counts for table in scenes.perturbers.values()), np.zeros(len(scenes)))
-    )
-    for start in range(
-        0, len(perturbed), SCENES
-    ):  # bounds memory: derivatives are many images a scene
+    counts = (table.counts for table in scenes.perturbers.values())
+    perturbed = np.flatnonzero(sum(counts, np.zeros(len(scenes))))
+    # steps bound the memory: derivatives are many images a scene
+    for start in range(0, len(perturbed), SCENES):
         rows = perturbed[start : start + SCENES]
         fixed, free = _step(
             scenes.take(rows), instrument, supersampling, precision, kernels
         )
-        columns["delta_chi2_fixed"][rows], columns["delta_chi2"][rows] = fixed, free
+        columns["delta_chi2_fixed"][rows] = fixed
+        columns["delta_chi2"][rows] = free
     return columns
 
 
@@ -58,14 +71,14 @@ def _step(
     precision: str,
     kernels: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    engine, smooth = Batched(precision, "cpu", kernels), replace(scenes, perturbers={})
-    images = [
-        engine.render(each, instrument, supersampling=supersampling)
-        for each in (scenes, smooth)
-    ]
-    images = [image.astype(np.float64) for image in images]
-    sigma = noise_sigma(images[0], scenes, instrument)
-    difference = ((images[0] - images[1]) / sigma).reshape(len(scenes), -1)
+    engine = Batched(precision, "cpu", kernels)
+    smooth = replace(scenes, perturbers={})
+    perturbed_images, smooth_images = (
+        engine.render(table, instrument, supersampling=supersampling).astype(np.float64)
+        for table in (scenes, smooth)
+    )
+    sigma = noise_sigma(perturbed_images, scenes, instrument)
+    difference = ((perturbed_images - smooth_images) / sigma).reshape(len(scenes), -1)
     rays = regular(instrument, supersampling)
     slopes = jacobian(
         smooth,
@@ -76,28 +89,31 @@ def _step(
         kernels=kernels,
     )
     slopes = (slopes / sigma).reshape(len(scenes), slopes.shape[1], -1)
-    free = np.array([_unexplained(*each) for each in zip(difference, slopes, strict=True)])
+    pairs = zip(difference, slopes, strict=True)
+    free = np.array([_unexplained(*pair) for pair in pairs])
     return (difference**2).sum(1), free
 
 
 def _unexplained(difference: np.ndarray, slopes: np.ndarray) -> float:
-    """Square of what of `difference` (P,) is no combination of `slopes` (parameters, P).
+    """Return the square of the part of `difference` (P,) outside the span of `slopes` (K, P).
 
-    Gram-Schmidt, every step twice, in plain sums: the bits of a linear algebra library depend on its threads.
+    Gram-Schmidt, every step twice, in plain sums: the bits of a linear algebra library
+    depend on its threads.
     """
     lengths = np.sqrt((slopes**2).sum(1))
     basis = np.empty((0, len(difference)))
     for slope, length in zip(slopes, lengths, strict=True):
-        if length == 0:  # the image does not know this parameter
+        if length == 0:  # the image does not depend on this parameter
             continue
-        own = _without(slope / length, basis)
-        if (left := np.sqrt((own**2).sum())) > _DEPENDENT:
-            basis = np.concatenate([basis, [own / left]])
+        remainder = _without(slope / length, basis)
+        norm = np.sqrt((remainder**2).sum())
+        if norm > _MAX_ROUNDING:
+            basis = np.concatenate([basis, [remainder / norm]])
     return float((_without(difference, basis) ** 2).sum())
 
 
 def _without(vector: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """What is left of a vector (P,) outside the span of orthonormal ones (K, P)."""
+    """Return the part of a vector (P,) outside the span of orthonormal ones (K, P)."""
     for _ in range(2):
         vector = vector - ((basis * vector).sum(1)[:, None] * basis).sum(0)
     return vector

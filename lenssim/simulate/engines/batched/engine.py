@@ -1,7 +1,8 @@
-"""The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable underneath."""
+"""The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,45 +27,49 @@ from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
 
-SCENES = 64  # scenes a step, at most
-STEP_RAYS = 1 << 22  # rays a step, where more than one scene makes them: bounds memory
-MOST_RAYS = 1 << 26  # rays an image, some GiB
+SCENES = 64  # largest number of scenes a step
+RAYS_A_STEP = 1 << 22  # of several scenes: bounds the memory
+MAX_RAYS = 1 << 26  # rays an image, some GiB
 
 
 class Batched:
-    """Renders with our own profiles. An image's bits do not depend on the batch it is rendered in.
+    """Renders with our own profiles.
 
-    The arguments are those of `batched_settings`.
+    An image's bits do not depend on the batch it is rendered in. The arguments are those of
+    `batched_settings`.
     """
 
     def __init__(
         self, precision: str = "float32", device: str = "cpu", kernels: str = "compiled"
     ) -> None:
-        self.dtype, self.device = getattr(torch, precision), torch.device(device)
+        self.dtype = getattr(torch, precision)
+        self.device = torch.device(device)
         self.compiled = kernels == "compiled"
         self.deflections = Deflections(self.dtype, self.device, self.compiled)
 
     def render(
         self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision.
+        """Return expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision.
 
-        `supersampling` "adaptive" spends rays where they are needed, see `adaptive`.
+        Args:
+            scenes: N scenes.
+            instrument: The camera.
+            supersampling: Rays a side of a pixel; "adaptive" puts rays where they are
+                needed, see `adaptive`.
+
+        Raises:
+            ConfigError: The sampling does not fit the PSF, or an image has too many rays.
         """
         check_sampling(instrument, supersampling)
-        size, step = instrument.num_pix, scenes_a_step(instrument, supersampling)
-        images = np.empty(
-            (len(scenes), 1, size, size),
-            np.float32 if self.dtype == torch.float32 else np.float64,
-        )
+        size = instrument.num_pix
+        step = scenes_a_step(instrument, supersampling)
+        images = np.empty((len(scenes), 1, size, size), numpy_dtype(self.dtype))
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
-                images[part, 0] = (
-                    self._render_step(scenes.take(part), instrument, supersampling)
-                    .cpu()
-                    .numpy()
-                )
+                image = self._render_step(scenes.take(part), instrument, supersampling)
+                images[part, 0] = image.cpu().numpy()
         return images
 
     def _render_step(
@@ -74,22 +79,30 @@ class Batched:
         if supersampling == ADAPTIVE:
             flux = self._adaptive_flux(scenes, instrument, fine)
         else:
-            flux = self._grid_flux(scenes, instrument, supersampling, fine)
+            flux = self._grid_flux(scenes, instrument, int(supersampling), fine)
         return self.blurred(flux, instrument, scenes_a_step(instrument, supersampling))
 
     @staticmethod
     def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
-        """Images (N, H, W) [e-/s] as the camera takes them, N at most `step`, of `flux` at the PSF's resolution."""
-        whole = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
-        whole[: len(flux)] = (
-            flux  # always the same shape, so that the matrix products are the same for every image
-        )
-        return blur(whole, instrument)[: len(flux)]
+        """Return images as the camera takes them.
+
+        Args:
+            flux: Flux (N, fine H, fine W) [e-/s] at the PSF's resolution, N at most `step`.
+            instrument: The camera.
+            step: Number of images that are blurred at once.
+
+        Returns:
+            Images (N, H, W) [e-/s per pixel].
+        """
+        # The shape is always the same, so that matrix products are the same for every image.
+        padded = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
+        padded[: len(flux)] = flux
+        return blur(padded, instrument)[: len(flux)]
 
     def _grid_flux(
         self, scenes: Scenes, instrument: Instrument, supersampling: int, fine: int
     ) -> Tensor:
-        """Flux (N, fine H, fine W) [e-/s] of pixels `fine` times finer than the camera's, of a regular grid of rays."""
+        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from a regular grid of rays."""
         side = instrument.num_pix * supersampling
         brightness, _ = self._on_grid(
             scenes, instrument, side, instrument.pixel_scale / supersampling
@@ -97,79 +110,87 @@ class Batched:
         return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
 
     def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
-        """The same from rays spent where they are needed."""
-        side, step = instrument.num_pix * fine, instrument.pixel_scale / fine
+        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from rays where they are needed."""
+        side = instrument.num_pix * fine
+        step = instrument.pixel_scale / fine
         brightness, alpha = self._on_grid(scenes, instrument, side, step)
-        like = {"dtype": self.dtype, "device": self.device}
-        scale = torch.as_tensor(scenes.deflection_scale() / step, **like)[
-            :, None, None, None
-        ]
-        smooth = _doubt(side, self.dtype, self.device, self.compiled)
-        mean, doubt = smooth(
+        scale = torch.as_tensor(
+            scenes.deflection_scale() / step, dtype=self.dtype, device=self.device
+        )[:, None, None, None]
+        smooth = _sampling_error(side, self.dtype, self.device, self.compiled)
+        mean, error = smooth(
             bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1)
         )
 
-        def look(points: Tensor, scene: Tensor) -> Tensor:
-            rows, place = scattered_rows(points, scene, len(scenes))
-            seen, _ = self.brightness(scenes, instrument, rows)
-            return seen.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[place]
+        def trace_rays(points: Tensor, scene: Tensor) -> Tensor:
+            rows, groups = scattered_rows(points, scene, len(scenes))
+            values, _ = self.brightness(scenes, instrument, rows)
+            return values.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[groups]
 
         sigma = self._noise(scenes, instrument, brightness, step)
-        return refined(look, mean, doubt, sigma, step) * step**2
+        return refined(trace_rays, mean, error, sigma, step) * step**2
 
     def _noise(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
     ) -> Tensor:
-        """Nominal noise (N, side, side) of the brightness of pixels of `step` arcsec, as in `observe.noise_sigma`."""
-        drawn = scenes.params.get(
-            "exposure_time", np.full(len(scenes), instrument.exposure_time)
-        )
-        part = (step / instrument.pixel_scale) ** 2  # of a pixel's background and time
-        variance = torch.from_numpy(instrument.background(drawn) ** 2 * part).to(
-            brightness
-        )[:, None, None]
-        time = torch.from_numpy(instrument.total_exposure(drawn)).to(brightness)[
-            :, None, None
-        ]
+        """Return the nominal noise (N, side, side) of the brightness of pixels of `step` arcsec.
+
+        It is that of `observe.noise_sigma`.
+        """
+        constant = np.full(len(scenes), instrument.exposure_time)
+        exposure = scenes.params.get("exposure_time", constant)
+        area = (step / instrument.pixel_scale) ** 2  # in pixels
+        background = torch.from_numpy(instrument.background(exposure) ** 2 * area)
+        variance = background.to(brightness)[:, None, None]
+        total_exposure = torch.from_numpy(instrument.total_exposure(exposure))
+        time = total_exposure.to(brightness)[:, None, None]
         return (variance + brightness.clamp(min=0) * step**2 / time).sqrt() / step**2
 
     def _on_grid(
         self, scenes: Scenes, instrument: Instrument, side: int, step: float
     ) -> tuple[Tensor, Tensor]:
-        """Brightness (N, side, side) and the perturbers' deflection (N, 2, side, side) on a regular grid of rays."""
-        owner, parts = torch.arange(len(scenes)), []
+        """Return brightness and the perturbers' deflection on a regular grid of rays.
+
+        Returns:
+            Brightness (N, side, side) and deflection (N, 2, side, side).
+        """
+        owner = torch.arange(len(scenes))
+        parts = []
         for rays in grid_rows(side, step):
-            rows = Rows(
-                torch.from_numpy(rays)
-                .to(self.dtype)
-                .to(self.device)
-                .repeat(len(scenes), 1, 1),
-                owner,
-            )
+            rays_of_one = torch.from_numpy(rays).to(self.dtype).to(self.device)
+            rows = Rows(rays_of_one.repeat(len(scenes), 1, 1), owner)
             parts.append(self.brightness(scenes, instrument, rows))
-        brightness, alpha = (
-            part[0] if len(part) == 1 else torch.cat(part, dim=-1)
-            for part in zip(*parts, strict=True)
-        )
-        return untiled(brightness, side), untiled(alpha.flatten(0, 1), side).unflatten(
-            0, (-1, 2)
-        )
+        brightness, alpha = (_joined(part) for part in zip(*parts, strict=True))
+        deflection = untiled(alpha.flatten(0, 1), side).unflatten(0, (-1, 2))
+        return untiled(brightness, side), deflection
 
     def brightness(
         self, scenes: Scenes, instrument: Instrument, rows: Rows
     ) -> tuple[Tensor, Tensor]:
-        """Brightness (R, P) [e-/s/arcsec^2] that rows of rays see, and the perturbers' deflection (R, 2, P)."""
-        shape = None if scenes.images is None else scenes.images.shape[1:]
-        shine = _shine(scenes.components, shape, self.dtype, self.device, self.compiled)
+        """Return the brightness that rows of rays see, and the perturbers' deflection.
+
+        Args:
+            scenes: N scenes.
+            instrument: The camera, for its zero point.
+            rows: R rows of P rays.
+
+        Returns:
+            Brightness (R, P) [e-/s/arcsec^2] and deflection (R, 2, P) [arcsec].
+        """
+        image_shape: tuple[int, ...] = ()
+        if scenes.images is not None:
+            image_shape = scenes.images.shape[1:]
+        surface_brightness = _surface_brightness(
+            scenes.components, image_shape, self.dtype, self.device, self.compiled
+        )
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         alpha = self.deflections(scenes, rows)
-        return shine(
-            rows.rays, alpha, parameters, *self.shown_images(scenes, rows.owner)
-        ), alpha
+        images = self.shown_images(scenes, rows.owner)
+        return surface_brightness(rows.rays, alpha, parameters, *images), alpha
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
-        """Parameters (N, 1 + columns) of `Shine`."""
+        """Return the parameters (N, 1 + columns) of `Shine`."""
         columns = [scenes.deflection_scale()]
         for component in scenes.components:
             values = scenes.of(component, instrument.zero_point)
@@ -177,85 +198,88 @@ class Batched:
         return torch.from_numpy(np.stack(columns, axis=1)).to(self.dtype).to(self.device)
 
     def shown_images(self, scenes: Scenes, owner: Tensor) -> list[Tensor]:
-        """What each interpolated component shows: images (R, H, W) for rows of the scenes `owner` (R,)."""
-        own = [
-            component
-            for component in scenes.components
-            if component.profile == "interpolated"
-        ]
-        places = [
-            scenes.params[component.prefix + "image"].astype(np.int64)[owner.numpy()]
-            for component in own
-        ]
-        return [
-            torch.from_numpy(scenes.images[place]).to(self.dtype).to(self.device)
-            for place in places
-        ]
+        """Return the images (R, H, W) of each interpolated component, for rows of the scenes `owner`."""
+        images: list[Tensor] = []
+        for component in scenes.components:
+            if component.profile == "interpolated" and scenes.images is not None:
+                numbers = scenes.params[component.prefix + "image"].astype(np.int64)
+                shown = torch.from_numpy(scenes.images[numbers[owner.numpy()]])
+                images.append(shown.to(self.dtype).to(self.device))
+        return images
+
+
+def numpy_dtype(dtype: torch.dtype) -> type[np.floating]:
+    """Return numpy's type of images in a precision of torch."""
+    if dtype == torch.float32:
+        return np.float32
+    return np.float64
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the values of all rays, of those of some rays each."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(list(parts), dim=-1)
 
 
 def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
-    """Scenes rendered at a time; `ConfigError` if one image has more rays than fit into memory."""
-    side = instrument.num_pix * (
-        instrument.psf.supersampling if supersampling == ADAPTIVE else supersampling
-    )
-    if side**2 > MOST_RAYS:
+    """Return the number of scenes rendered at a time.
+
+    Raises:
+        ConfigError: One image has more rays than fit into memory.
+    """
+    rays_a_pixel = supersampling
+    if rays_a_pixel == ADAPTIVE:
+        rays_a_pixel = instrument.psf.supersampling
+    side = instrument.num_pix * int(rays_a_pixel)
+    if side**2 > MAX_RAYS:
         raise ConfigError(
-            f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} rays a side has "
-            f"{side**2:.2g} rays, more than the {MOST_RAYS:.2g} that are kept in memory; lower num_pix or supersampling"
+            f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} "
+            f"rays a side has {side**2:.2g} rays, more than the {MAX_RAYS:.2g} that are kept in "
+            "memory; lower num_pix or supersampling"
         )
-    return max(1, min(SCENES, STEP_RAYS // side**2))
+    return max(1, min(SCENES, RAYS_A_STEP // side**2))
 
 
 @lru_cache
-def _shine(
+def _surface_brightness(
     components: tuple[Component, ...],
-    image_shape: tuple[int, int] | None,
+    image_shape: tuple[int, ...],
     dtype: torch.dtype,
     device: torch.device,
     compiled: bool,
 ) -> Callable[..., Tensor]:
-    rows, tiles = torch.export.Dim("rows"), torch.export.Dim("tiles")
-    like = {"dtype": dtype, "device": device}
+    """Return the kernel of the brightness of components along rays."""
+    options: Any = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    images = [
-        torch.zeros(3, *image_shape, **like)
-        for c in components
-        if c.profile == "interpolated"
-    ]
+    shown = sum(component.profile == "interpolated" for component in components)
+    images = [torch.zeros(3, *image_shape, **options) for _ in range(shown)]
     example = (
-        torch.zeros(3, 2, 3 * TILE, **like),
-        torch.zeros(3, 2, 3 * TILE, **like),
-        torch.ones(3, count, **like),
+        torch.zeros(3, 2, 3 * TILE, **options),
+        torch.zeros(3, 2, 3 * TILE, **options),
+        torch.ones(3, count, **options),
         *images,
     )
-    rays = {0: rows, 2: TILE * tiles}
-    dynamic = (
-        rays,
-        rays,
-        {0: rows},
-        *([tuple({0: rows} for _ in images)] if images else []),
-    )
-    return kernel(
-        Shine(components),
-        example,
-        f"shine {components}",
-        dynamic,
-        compiled=compiled,
-        one_loop=False,
-    )
+    rows = torch.export.Dim("rows")
+    rays = {0: rows, 2: TILE * torch.export.Dim("tiles")}
+    dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
+    if images:
+        dynamic = (*dynamic, tuple({0: rows} for _ in images))
+    module = Shine(components)
+    name = f"shine {components}"
+    return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
 
 
 @lru_cache
-def _doubt(
+def _sampling_error(
     side: int, dtype: torch.dtype, device: torch.device, compiled: bool
-) -> Callable[..., tuple[Tensor, Tensor]]:
+) -> Callable[..., Any]:
+    """Return the kernel of the mean of smooth pixels and its expected error."""
     rows = torch.export.Dim("rows")
+    size = side + 2 * MARGIN
     example = (
-        torch.zeros(3, side + 2 * MARGIN, side + 2 * MARGIN, dtype=dtype, device=device),
-        torch.zeros(
-            3, 2, side + 2 * MARGIN - 2, side + 2 * MARGIN - 2, dtype=dtype, device=device
-        ),
+        torch.zeros(3, size, size, dtype=dtype, device=device),
+        torch.zeros(3, 2, size - 2, size - 2, dtype=dtype, device=device),
     )
-    return kernel(
-        Doubt(), example, "doubt", ({0: rows}, {0: rows}), compiled=compiled, one_loop=False
-    )
+    dynamic = ({0: rows}, {0: rows})
+    return kernel(Doubt(), example, "doubt", dynamic, compiled=compiled, one_loop=False)

@@ -1,4 +1,4 @@
-"""The best smooth lens of an image, by Levenberg-Marquardt, and what it leaves over."""
+"""The best smooth lens of an image, by Levenberg-Marquardt, and its residual."""
 
 from dataclasses import replace
 
@@ -14,10 +14,13 @@ from lenssim.simulate.scenes import Scenes
 
 __all__ = ["smooth_residual"]
 
-_STEPS = 20
-_SETTLED = 0.01  # of chi2: a step that gains less is the last
-_DAMPING, _LEAST, _MOST = 1e-3, 1e-7, 1e6  # Marquardt's lambda at the start, and its limits
-_SOFTER, _HARDER = 0.2, 10.0
+_MAX_STEPS = 20
+_MIN_GAIN = 0.01  # of chi2: a step that gains less ends the fit
+_INITIAL_DAMPING = 1e-3  # Marquardt's lambda
+_MIN_DAMPING = 1e-7
+_MAX_DAMPING = 1e6
+_SOFTER = 0.2
+_HARDER = 10.0
 
 
 def smooth_residual(
@@ -29,17 +32,28 @@ def smooth_residual(
     precision: str = "float32",
     kernels: str = "compiled",
 ) -> np.ndarray:
-    """What the best lens without perturbers leaves of observed `images`, in sigma, float32 (N, 1, H, W).
+    """Return the residuals of the best lens without perturbers, in sigma.
 
-    All parameters of lens, lens light and source are free; the fit starts at the scenes' own and so finds the minimum
-    of chi2 next to the truth. sigma is the nominal noise as the observed image shows it (`noise_sigma` of its positive
-    part). Adaptive images are fitted on a regular grid of at least two rays a pixel side. Marquardt (1963); without
-    bounds, but a step out of where a profile exists is taken back like one that makes chi2 larger.
+    All parameters of lens, lens light and source are free. The fit starts at the scenes'
+    own and so finds the minimum of chi2 next to the truth. sigma is the nominal noise as
+    the observed image shows it (`noise_sigma` of its positive part). Adaptive images are
+    fitted on a regular grid of at least two rays a pixel side. Marquardt (1963), without
+    bounds; a step out of a profile's bounds is rejected like one that makes chi2 larger.
+
+    Args:
+        images: Observed images (N, 1, H, W) [e-/s per pixel].
+        scenes: Their N scenes.
+        instrument: The camera.
+        supersampling: Rays a side of a pixel, or "adaptive".
+        precision: "float32" or "float64".
+        kernels: "compiled" or "eager".
+
+    Returns:
+        (observed - model) / sigma, float32 (N, 1, H, W).
     """
     residuals = np.empty(images.shape, np.float32)
-    for start in range(
-        0, len(scenes), SCENES
-    ):  # bounds memory: derivatives are many images a scene
+    # steps bound the memory: derivatives are many images a scene
+    for start in range(0, len(scenes), SCENES):
         part = slice(start, start + SCENES)
         fit = _Fit(
             images[part],
@@ -54,7 +68,7 @@ def smooth_residual(
 
 
 class _Fit:
-    """Chi2 of observed images (N, 1, H, W) as a function of values (N, K) of `names`, and its minimum."""
+    """Chi2 of observed images (N, 1, H, W) as a function of values (N, K) of `names`."""
 
     def __init__(
         self,
@@ -65,12 +79,10 @@ class _Fit:
         precision: str,
         kernels: str,
     ) -> None:
-        self.instrument, self.rays, self.precision, self.kernels = (
-            instrument,
-            rays,
-            precision,
-            kernels,
-        )
+        self.instrument = instrument
+        self.rays = rays
+        self.precision = precision
+        self.kernels = kernels
         self.engine = Batched(precision, "cpu", kernels)
         self.scenes = _in_columns(scenes, instrument)
         self.names = differentiable(scenes.components)
@@ -78,37 +90,38 @@ class _Fit:
         self.observed = _flat(images) / self.sigma
 
     def residual(self) -> np.ndarray:
-        """(observed - model) / sigma (N, pixels) at the minimum."""
+        """Return (observed - model) / sigma (N, pixels) at the minimum."""
         values = np.stack([self.scenes.params[name] for name in self.names], axis=1)
         residual = self.residual_of(np.arange(len(values)), values)
-        damping, todo = np.full(len(values), _DAMPING), np.arange(len(values))
-        for _ in range(_STEPS):
+        damping = np.full(len(values), _INITIAL_DAMPING)
+        todo = np.arange(len(values))
+        for _ in range(_MAX_STEPS):
             slopes = self.slopes(todo, values[todo])
             proposed = values[todo] + _step(slopes, residual[todo], damping[todo])
-            there = np.flatnonzero(self.exist(proposed))
+            valid = np.flatnonzero(self.exist(proposed))
             gain = np.full(len(todo), -np.inf)
-            again = self.residual_of(todo[there], proposed[there])
-            gain[there] = (residual[todo[there]] ** 2).sum(1) - (again**2).sum(1)
+            proposed_residual = self.residual_of(todo[valid], proposed[valid])
+            chi2 = (residual[todo[valid]] ** 2).sum(1)
+            gain[valid] = chi2 - (proposed_residual**2).sum(1)
             better = gain > 0
             values[todo[better]] = proposed[better]
-            residual[todo[better]] = again[better[there]]
-            damping[todo] = np.maximum(
-                damping[todo] * np.where(better, _SOFTER, _HARDER), _LEAST
-            )
-            todo = todo[np.where(better, gain > _SETTLED, damping[todo] < _MOST)]
+            residual[todo[better]] = proposed_residual[better[valid]]
+            factor = np.where(better, _SOFTER, _HARDER)
+            damping[todo] = np.maximum(damping[todo] * factor, _MIN_DAMPING)
+            todo = todo[np.where(better, gain > _MIN_GAIN, damping[todo] < _MAX_DAMPING)]
             if not len(todo):
                 break
         return residual
 
     def at(self, rows: np.ndarray, values: np.ndarray) -> Scenes:
-        """The smooth scenes `rows` with other values (N, K)."""
+        """Return the smooth scenes `rows` with other values (N, K)."""
         scenes = self.scenes.take(rows)
         return replace(
             scenes, params=scenes.params | dict(zip(self.names, values.T, strict=True))
         )
 
     def residual_of(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """(observed - model) / sigma (N, pixels)."""
+        """Return (observed - model) / sigma (N, pixels)."""
         if not len(rows):
             return np.empty((0, self.sigma.shape[1]))
         expected = self.engine.render(
@@ -117,33 +130,30 @@ class _Fit:
         return self.observed[rows] - _flat(expected) / self.sigma[rows]
 
     def slopes(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Derivatives of the model over sigma, (N, K, pixels)."""
-        options = {
-            "supersampling": self.rays,
-            "precision": self.precision,
-            "kernels": self.kernels,
-        }
-        found = jacobian(self.at(rows, values), self.instrument, self.names, **options)
-        return found.reshape(len(rows), len(self.names), -1) / self.sigma[rows, None]
+        """Return the derivatives of the model over sigma, (N, K, pixels)."""
+        slopes = jacobian(
+            self.at(rows, values),
+            self.instrument,
+            self.names,
+            supersampling=self.rays,
+            precision=self.precision,
+            kernels=self.kernels,
+        )
+        return slopes.reshape(len(rows), len(self.names), -1) / self.sigma[rows, None]
 
     def exist(self, values: np.ndarray) -> np.ndarray:
-        """Where (N,) all profiles exist."""
-        return np.array(
-            [
-                self._exists(dict(zip(self.names, row[:, None], strict=True)))
-                for row in values
-            ]
-        )
+        """Return where (N,) all profiles exist."""
+        columns = [dict(zip(self.names, row[:, None], strict=True)) for row in values]
+        return np.array([self._exists(row) for row in columns])
 
     def _exists(self, columns: dict[str, np.ndarray]) -> bool:
         try:
             for component in self.scenes.components:
                 profile = PROFILES[component.profile]
-                own = {
-                    name: columns.get(component.prefix + name) for name in profile.columns
-                }
                 values = {
-                    name: column for name, column in own.items() if column is not None
+                    name: columns[component.prefix + name]
+                    for name in profile.columns
+                    if component.prefix + name in columns
                 }
                 check_bounds(profile, values, component.prefix)
         except ConfigError:
@@ -156,24 +166,25 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 def _in_columns(scenes: Scenes, instrument: Instrument) -> Scenes:
-    """The same without perturbers, its components in the engine's own columns: amp for magnitude."""
+    """Return the scenes without perturbers, with components in the engine's own columns.
+
+    For instance, amp replaces magnitude.
+    """
     params = dict(scenes.params)
     for component in scenes.components:
         for name in PROFILES[component.profile].one_of:
             params.pop(component.prefix + name, None)
-        own = scenes.of(component, instrument.zero_point)
-        params |= {
-            component.prefix + name: column.astype(np.float64)
-            for name, column in own.items()
-        }
+        for name, column in scenes.of(component, instrument.zero_point).items():
+            params[component.prefix + name] = column.astype(np.float64)
     return replace(scenes, params=params, perturbers={})
 
 
 def _step(slopes: np.ndarray, residual: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """Marquardt's step (N, K): (J J^T + damping diag(J J^T)) step = J residual.
+    """Return Marquardt's step (N, K): (J J^T + damping diag(J J^T)) step = J residual.
 
-    By a Cholesky factor, in plain sums: the bits of a linear algebra library depend on its threads. Each derivative is
-    first brought to length 1; one that is zero, or a sum of others, gets no step.
+    By a Cholesky factor, in plain sums: the bits of a linear algebra library depend on its
+    threads. Each derivative is first scaled to length 1; one that is zero, or a sum of
+    others, gets no step.
     """
     lengths = np.sqrt((slopes**2).sum(2))
     lengths = np.where(lengths > 0, lengths, np.inf)
@@ -181,22 +192,23 @@ def _step(slopes: np.ndarray, residual: np.ndarray, damping: np.ndarray) -> np.n
     count = unit.shape[1]
     matrix = np.stack([(unit * unit[:, k, None]).sum(2) for k in range(count)], axis=2)
     matrix += damping[:, None, None] * np.eye(count)
-    right = (unit * residual[:, None]).sum(2)
+    projection = (unit * residual[:, None]).sum(2)
     lower = np.zeros_like(matrix)
     for k in range(count):
-        rest = matrix[:, k:, k] - (lower[:, k:, :k] * lower[:, k, None, :k]).sum(2)
-        pivot = np.sqrt(np.maximum(rest[:, 0], 0))
-        lower[:, k:, k] = rest / np.where(pivot > 0, pivot, np.inf)[:, None]
-    return _solved(lower, right) / lengths
+        column = matrix[:, k:, k] - (lower[:, k:, :k] * lower[:, k, None, :k]).sum(2)
+        pivot = np.sqrt(np.maximum(column[:, 0], 0))
+        lower[:, k:, k] = column / np.where(pivot > 0, pivot, np.inf)[:, None]
+    return _solved(lower, projection) / lengths
 
 
-def _solved(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """x (N, K) with L L^T x = right."""
+def _solved(lower: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return x (N, K) with L L^T x = target."""
     pivots = np.diagonal(lower, axis1=1, axis2=2)
     pivots = np.where(pivots > 0, pivots, np.inf)
-    x, last = right.copy(), right.shape[1] - 1
-    for k in range(last + 1):
+    x = target.copy()
+    size = target.shape[1]
+    for k in range(size):
         x[:, k] = (x[:, k] - (lower[:, k, :k] * x[:, :k]).sum(1)) / pivots[:, k]
-    for k in range(last, -1, -1):
+    for k in range(size - 1, -1, -1):
         x[:, k] = (x[:, k] - (lower[:, k + 1 :, k] * x[:, k + 1 :]).sum(1)) / pivots[:, k]
     return x

@@ -1,4 +1,4 @@
-"""Derivatives of images with respect to the parameters of lens and source, by forward differentiation of the engine."""
+"""Derivatives of images by the parameters of lens and source, by forward differentiation."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,15 +18,14 @@ from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, ch
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-with (
-    warnings.catch_warnings()
-):  # torch makes its own forward derivatives with what it deprecates
+# torch makes its own forward derivatives with functions that it deprecates
+with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     import torch._decomp.decompositions_for_jvp
 
 __all__ = ["differentiable", "jacobian", "regular"]
 
-_TRACES = (2, 15)  # a release of torch that traces forward derivatives; 2.11 does not
+_TRACING_TORCH = "2.15"  # this release traces forward derivatives; 2.11 does not
 
 
 class Slope(nn.Module):
@@ -44,7 +43,10 @@ class Slope(nn.Module):
         tangent: Tensor,
         *images: Tensor,
     ) -> Tensor:
-        """Derivative (R, P) at `rays` (R, 2, P) along `tangent` (R, 1 + columns); the rest as in `Shine`."""
+        """Return the derivative (R, P) at `rays` (R, 2, P) along `tangent` (R, 1 + columns).
+
+        Other arguments are those of `Shine`.
+        """
         return torch.func.jvp(
             lambda values: self.shine(rays, alpha, values, *images),
             (parameters,),
@@ -53,24 +55,37 @@ class Slope(nn.Module):
 
 
 def differentiable(components: Sequence[Component]) -> list[str]:
-    """Columns of the engine that an image can be differentiated by, in the order of the components.
+    """Return the engine's columns that an image can be differentiated by.
 
-    They are a profile's own: `amp` where scenes have a `magnitude`, `theta_E` where they have a `mass`. An interpolated
-    image has no derivative by which image it is.
+    They are in the order of the components, and a profile's own: `amp` where scenes have a
+    `magnitude`, `theta_E` where they have a `mass`. There is no derivative by the number of
+    an interpolated image.
     """
-    return [
-        c.prefix + name
-        for c in components
-        for name in PROFILES[c.profile].columns
-        if name != "image"
-    ]
+    return [name for name in _columns(components) if not _is_image(name, components)]
+
+
+def _columns(components: Sequence[Component]) -> list[str]:
+    """Return the engine's columns of all components, with their prefixes."""
+    names: list[str] = []
+    for component in components:
+        names += [component.prefix + name for name in PROFILES[component.profile].columns]
+    return names
+
+
+def _is_image(name: str, components: Sequence[Component]) -> bool:
+    """Return whether a column says which image an interpolated component shows."""
+    return any(
+        name == component.prefix + "image"
+        for component in components
+        if component.profile == "interpolated"
+    )
 
 
 def regular(instrument: Instrument, supersampling: Supersampling) -> int:
-    """Rays a pixel side of the grid on which images of that sampling are differentiated."""
-    return (
-        max(2, instrument.psf.supersampling) if supersampling == ADAPTIVE else supersampling
-    )
+    """Return the rays a pixel side of the grid on which images of a sampling are differentiated."""
+    if supersampling == ADAPTIVE:
+        return max(2, instrument.psf.supersampling)
+    return int(supersampling)
 
 
 def jacobian(
@@ -82,19 +97,33 @@ def jacobian(
     precision: str = "float32",
     kernels: str = "compiled",
 ) -> np.ndarray:
-    """Derivatives (N, len(names), H, W) of the expected images by columns of `differentiable`; perturbers stay put.
+    """Return derivatives of the expected images by columns of `differentiable`.
 
-    In e-/s per pixel and unit of the column. `ConfigError` for a column that there is no derivative by.
+    Perturbers do not change.
+
+    Args:
+        scenes: N scenes.
+        instrument: The camera.
+        names: K columns to differentiate by.
+        supersampling: Rays a side of a pixel.
+        precision: "float32" or "float64".
+        kernels: "compiled" or "eager".
+
+    Returns:
+        Derivatives (N, K, H, W) [e-/s per pixel and unit of the column].
+
+    Raises:
+        ConfigError: There is no derivative by a column, or the sampling is adaptive.
     """
     check_sampling(instrument, supersampling)
     if supersampling == ADAPTIVE:
         raise ConfigError(
             "derivatives need a regular grid of rays: give supersampling as a number"
         )
-    known = differentiable(scenes.components)
+    columns = differentiable(scenes.components)
     for name in names:
-        if name not in known:
-            raise unknown("column to differentiate by", name, known)
+        if name not in columns:
+            raise unknown("column to differentiate by", name, columns)
     engine = Batched(precision, "cpu", kernels)
     derivatives = np.empty(
         (len(scenes), len(names), instrument.num_pix, instrument.num_pix)
@@ -116,28 +145,26 @@ def _step(
     names: Sequence[str],
     supersampling: int,
 ) -> Tensor:
-    columns = [
-        c.prefix + name for c in scenes.components for name in PROFILES[c.profile].columns
-    ]
+    columns = _columns(scenes.components)
     slope = _slope(scenes.components, engine.dtype, engine.compiled)
     parameters = engine.component_parameters(scenes, instrument)
-    side, fine, seen = instrument.num_pix * supersampling, instrument.psf.supersampling, []
+    side = instrument.num_pix * supersampling
+    fine = instrument.psf.supersampling
+    light_parts = []
     for rays in grid_rows(side, instrument.pixel_scale / supersampling):
         rows = Rows(
             torch.from_numpy(rays).to(engine.dtype).repeat(len(scenes), 1, 1),
             torch.arange(len(scenes)),
         )
-        alpha, images = (
-            engine.deflections(scenes, rows),
-            engine.shown_images(scenes, rows.owner),
-        )
+        alpha = engine.deflections(scenes, rows)
+        images = engine.shown_images(scenes, rows.owner)
         brightness = []
         for name in names:
             tangent = torch.zeros_like(parameters)
             tangent[:, 1 + columns.index(name)] = 1
             brightness.append(slope(rows.rays, alpha, parameters, tangent, *images))
-        seen.append(torch.stack(brightness, dim=1))
-    light = untiled(torch.cat(seen, dim=2).flatten(0, 1), side)
+        light_parts.append(torch.stack(brightness, dim=1))
+    light = untiled(torch.cat(light_parts, dim=2).flatten(0, 1), side)
     flux = pixel_flux(light, supersampling // fine, instrument.pixel_scale / fine)
     step = scenes_a_step(instrument, supersampling)
     parts = [engine.blurred(part, instrument, step) for part in flux.split(step)]
@@ -149,7 +176,7 @@ def _slope(
     components: tuple[Component, ...], dtype: torch.dtype, compiled: bool
 ) -> Callable[..., Tensor]:
     module = Slope(components)
-    traced = torch.__version__ >= _TRACES and all(
+    traced = torch.__version__ >= _TRACING_TORCH and all(
         component.profile != "interpolated" for component in components
     )
     if not (compiled and traced):
@@ -160,13 +187,13 @@ def _slope(
         torch.zeros(SCENES, 2, RAYS, dtype=dtype),
         *(torch.ones(SCENES, count, dtype=dtype) for _ in range(2)),
     )
-    of_all = kernel(
+    full = kernel(
         module, example, f"slope {components}", (None,) * 4, compiled=True, one_loop=False
     )
 
     def slope(*tensors: Tensor) -> Tensor:
-        """Torch traces derivatives for a fixed number of rows only: the last is repeated to fill them."""
+        # torch traces derivatives for a fixed number of rows only: the last one is repeated
         rows = torch.arange(SCENES).clamp(max=len(tensors[0]) - 1)
-        return of_all(*(tensor[rows] for tensor in tensors))[: len(tensors[0])]
+        return full(*(tensor[rows] for tensor in tensors))[: len(tensors[0])]
 
     return slope

@@ -1,8 +1,9 @@
-"""Compiled kernels, made once and kept: ahead-of-time compiled by torch where there is a C++ compiler, eager elsewhere.
+"""Compiled kernels, stored in a cache: torch compiles them ahead of time, once.
 
-A kernel is a pure function of tensors of fixed shape, but for the dimensions that say how much work there is. Its file
-in the cache is named by everything its bits depend on:
-the sources of this package, torch's version, the processor's instruction set, shapes and types.
+Without a C++ compiler they are eager. A kernel is a pure function of tensors of fixed
+shape, except for the dimensions that say how much work there is. Its file in the cache is
+named by everything that its bits depend on: the sources of this package, torch's version,
+the processor's instruction set, shapes and types.
 """
 
 import fcntl
@@ -50,9 +51,8 @@ _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_acc_reads_threshold": 10_000,
 }
 
-logging.getLogger("torch.utils.cpp_extension").setLevel(
-    logging.ERROR
-)  # it misses CUDA on machines without one
+# it warns of missing CUDA on machines without a GPU
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 def kernel(
@@ -63,22 +63,24 @@ def kernel(
     *,
     compiled: bool,
     one_loop: bool = True,
-) -> Callable[..., Tensor]:
-    """`module` as a fast function for tensors shaped like `example`, except in the dimensions that are `dynamic`.
+) -> Callable[..., Any]:
+    """Return `module` as a fast function for tensors shaped like `example`.
 
-    A kernel that is in the cache is read as it lies there, without a lock. Where the cache cannot keep kernels, or
-    others could plant some, they are compiled into the private folder of the run: their bits are the same.
+    A kernel in the cache is read where it is, without a lock. Where the cache cannot store
+    kernels, or others could plant some, they are compiled into the private folder of the
+    run. Their bits are the same.
 
     Args:
         module: A pure function of tensors.
         example: Tensors with the shapes and types of the arguments.
-        name: What tells kernels of this package apart.
-        dynamic: torch.export's `dynamic_shapes`.
+        name: Distinguishes the kernels of this package.
+        dynamic: Dimensions that may differ: torch.export's `dynamic_shapes`.
         compiled: Whether to compile at all.
-        one_loop: Whether intermediate results stay in registers; long formulas compile in sensible time without it.
+        one_loop: Whether intermediate results stay in registers; long formulas compile in
+            sensible time without it.
 
     Raises:
-        ConfigError: It does not compile: another sample would not either.
+        ConfigError: It does not compile, with no sample.
         SurroundingsError: There is no folder to compile or to unpack it in.
     """
     if not compiled:
@@ -88,33 +90,40 @@ def kernel(
         return torch.compile(module, fullgraph=True, dynamic=True)
     if compiler() is None:
         raise ConfigError(
-            "this data set was begun with compiled kernels, but there is no C++ compiler here; install g++ to continue"
+            "this data set was begun with compiled kernels, but there is no C++ compiler here; "
+            "install g++ to continue"
         )
     package = f"{_key(example, name, dynamic)}.pt2"
-    config = _ONE_LOOP | _INDUCTOR if one_loop else _INDUCTOR
+    config = _INDUCTOR
+    if one_loop:
+        config = _ONE_LOOP | _INDUCTOR
 
     def make(target: Path) -> None:
         _compile_or_say_why(module, example, name, dynamic, target, config)
 
-    path = _ready(package) or _made(package, name, make)
+    path = _ready(package) or _compiled(package, name, make)
     try:
         return load_package(path)
     except RuntimeError as error:
-        if fault := refusal(temporary_folder(), KERNEL_ROOM):
-            raise SurroundingsError(
-                f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR"
-            ) from None
-        say(
-            f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew"
-        )
-        forget_package(path)
-    return load_package(_made(package, name, make))
+        _forget_damaged(path, error)
+    return load_package(_compiled(package, name, make))
+
+
+def _forget_damaged(path: Path, error: RuntimeError) -> None:
+    """Remove a kernel that could not be loaded, unless there is no room to unpack it."""
+    if fault := refusal(temporary_folder(), KERNEL_ROOM):
+        raise SurroundingsError(
+            f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR"
+        ) from None
+    say(f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew")
+    forget_package(path)
 
 
 def _ready(package: str) -> Path | None:
-    """A compiled kernel that nobody else can have planted; None if there is none."""
-    shared = os.environ.get(RUN_FOLDER)
-    folders = [cache_folder(_KERNELS), Path(shared) / _KERNELS if shared else None]
+    """Return the path of a compiled kernel that nobody else can have planted, or None."""
+    folders = [cache_folder(_KERNELS)]
+    if shared := os.environ.get(RUN_FOLDER):
+        folders.append(Path(shared) / _KERNELS)
     for folder in folders:
         if folder is None:
             continue
@@ -124,8 +133,8 @@ def _ready(package: str) -> Path | None:
     return None
 
 
-def _made(package: str, name: str, make: Callable[[Path], None]) -> Path:
-    """Path of a kernel that `make` compiles, unless another process of this user has just done so."""
+def _compiled(package: str, name: str, make: Callable[[Path], None]) -> Path:
+    """Return the path of a kernel, compiled by `make` unless another process has just done so."""
     if fault := cache_fault(_KERNELS):
         place = cache_root() or "the cache"
         folder = run_folder() / _KERNELS
@@ -147,12 +156,15 @@ def _made(package: str, name: str, make: Callable[[Path], None]) -> Path:
         say(f"compiling a kernel, once ({name.split()[0]}, kept in {folder})")
         with _workshop() as workshop:
             make(workshop / package)
-            return _kept(workshop / package, folder)
+            return _stored(workshop / package, folder)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Of several processes that want a new kernel, one compiles. File systems without locks do without."""
+    """Hold a lock, so that only one of several processes compiles a kernel.
+
+    File systems without locks do without.
+    """
     try:
         file = (folder / "lock").open("w")
     except OSError as error:
@@ -167,7 +179,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _workshop() -> Iterator[Path]:
-    """A private folder to compile in, gone afterwards."""
+    """Make a private folder to compile in, and remove it afterwards."""
     private_inductor()
     try:
         with scratch_folder() as folder:
@@ -178,14 +190,15 @@ def _workshop() -> Iterator[Path]:
         ) from None
 
 
-def _kept(package: Path, folder: Path) -> Path:
-    """Move a kernel to where it is kept, whole or not at all; to the folder of the run where that is impossible."""
+def _stored(package: Path, folder: Path) -> Path:
+    """Move a kernel into the cache, or into the folder of the run where that is impossible."""
     try:
         return _moved(package, folder)
     except OSError as error:
         say_once(
             "cache",
-            f"kernels cannot be kept in {folder}: {reason(error)}; set LENSSIM_CACHE to another folder",
+            f"kernels cannot be kept in {folder}: {reason(error)}; set LENSSIM_CACHE to "
+            "another folder",
         )
         shared = run_folder() / _KERNELS
         make_private(shared)
@@ -226,8 +239,9 @@ def _compile_or_say_why(
                 f"{name}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8"
             )
         raise ConfigError(
-            f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ ({log}); mend "
-            "them, or take --engine lenstronomy without --detectability, which needs neither"
+            f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ "
+            f"({log}); mend them, or take --engine lenstronomy without --detectability, which "
+            "needs neither"
         ) from error
 
 
@@ -245,12 +259,16 @@ def _compile(
 
 
 def _libraries() -> dict[str, Any]:
-    """What to link besides: without a shared libstdc++ a compiler builds its own copy in, and torch may crash."""
+    """Return further libraries to link.
+
+    Without a shared libstdc++ a compiler builds its own copy in, and torch may crash.
+    """
     name = "libstdc++.so"
-    found = subprocess.run(
-        [str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True
-    ).stdout.strip()
-    return {"aot_inductor.custom_op_libs": [f":{name}.6"]} if found == name else {}
+    command = [str(compiler()), f"-print-file-name={name}"]
+    path = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    if path != name:  # the compiler has found the library
+        return {}
+    return {"aot_inductor.custom_op_libs": [f":{name}.6"]}
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:
@@ -269,12 +287,7 @@ def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> st
 
 @lru_cache
 def _sources() -> bytes:
-    here = Path(__file__).parent
-    return b"".join(
-        path.read_bytes()
-        for path in [
-            here / "rays.py",
-            here / "adaptive.py",
-            *sorted((here / "profiles").glob("*.py")),
-        ]
-    )
+    folder = Path(__file__).parent
+    profiles = sorted((folder / "profiles").glob("*.py"))
+    paths = [folder / "rays.py", folder / "adaptive.py", *profiles]
+    return b"".join(path.read_bytes() for path in paths)

@@ -8,7 +8,7 @@ from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lenssim.simulate.instruments import Instrument, PixelPSF
+from lenssim.simulate.instruments import GaussianPSF, Instrument, PixelPSF
 
 __all__ = ["blur", "pixel_flux", "pixel_sum"]
 
@@ -16,43 +16,56 @@ _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 
 def pixel_flux(brightness: Tensor, supersampling: int, pixel_scale: float) -> Tensor:
-    """Flux (N, H, W) [e-/s] of pixels from the brightness (N, s H, s W) [e-/s/arcsec^2] of a regular grid of rays."""
+    """Return the flux (N, H, W) [e-/s] of pixels.
+
+    Args:
+        brightness: Brightness (N, s H, s W) [e-/s/arcsec^2] of a regular grid of rays.
+        supersampling: s, the rays a side of a pixel.
+        pixel_scale: Side of a pixel [arcsec].
+    """
     return pixel_sum(brightness, supersampling) * (pixel_scale / supersampling) ** 2
 
 
 def blur(images: Tensor, instrument: Instrument) -> Tensor:
-    """Images (N, H, W) as the camera takes them, of `images` at the PSF's own sampling."""
-    if isinstance(instrument.psf, PixelPSF):
-        return pixel_sum(_convolved(images, instrument.psf), instrument.psf.supersampling)
-    matrix = _blur_matrix(instrument).to(images)  # one matrix product an axis
+    """Return images (N, H, W) as the camera takes them, of `images` at the PSF's own sampling."""
+    psf = instrument.psf
+    if isinstance(psf, PixelPSF):
+        return pixel_sum(_convolved(images, psf), psf.supersampling)
+    matrix = _blur_matrix(psf, instrument.pixel_scale, instrument.num_pix).to(images)
     return matrix @ images @ matrix.T
 
 
 def pixel_sum(images: Tensor, factor: int) -> Tensor:
-    """Sums (N, H, W) of `factor` x `factor` fine pixels."""
+    """Return the sums (N, H, W) of `factor` x `factor` fine pixels."""
     if factor == 1:
         return images
     return images.unflatten(2, (-1, factor)).unflatten(1, (-1, factor)).sum(dim=(2, 4))
 
 
 def _convolved(images: Tensor, psf: PixelPSF) -> Tensor:
-    """Images convolved with a kernel, dark beyond their edges; one Fourier transform, padded so that nothing wraps."""
+    """Return images convolved with a kernel, dark beyond their edges.
+
+    One Fourier transform, padded so that nothing wraps.
+    """
     kernel = torch.from_numpy(psf.array()).to(images)
     sizes = [next_fast_len(side + len(kernel) - 1, real=True) for side in images.shape[1:]]
     product = torch.fft.rfft2(images, sizes) * torch.fft.rfft2(kernel, sizes)
     margin = len(kernel) // 2
-    whole = torch.fft.irfft2(product, sizes)
-    return whole[
+    convolved = torch.fft.irfft2(product, sizes)
+    return convolved[
         :, margin : margin + images.shape[1], margin : margin + images.shape[2]
     ].contiguous()
 
 
 @lru_cache(maxsize=8)
-def _blur_matrix(instrument: Instrument) -> Tensor:
-    """Matrix (H, H) that filters one axis as scipy's gaussian_filter does, edges continued."""
-    sigma = instrument.psf.fwhm * _SIGMA_PER_FWHM / instrument.pixel_scale
-    identity = np.eye(instrument.num_pix)
+def _blur_matrix(psf: GaussianPSF, pixel_scale: float, size: int) -> Tensor:
+    """Return the matrix (H, H) that filters one axis as scipy's gaussian_filter does.
+
+    Edges are continued.
+    """
+    sigma = psf.fwhm * _SIGMA_PER_FWHM / pixel_scale
+    identity = np.eye(size)
     filtered = gaussian_filter1d(
-        identity, sigma, axis=0, mode="nearest", truncate=instrument.psf.truncation
+        identity, sigma, axis=0, mode="nearest", truncate=psf.truncation
     )
     return torch.from_numpy(filtered)

@@ -1,4 +1,4 @@
-"""Packages of compiled kernels: how torch's archives become functions, without a copy for every process."""
+"""Packages of compiled kernels: torch's archives as functions, unpacked once for all processes."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ __all__ = ["forget_package", "load_package"]
 def load_package(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
     """Return the kernel in the archive `path`.
 
-    torch unpacks an archive into TMPDIR for every process and leaves it there if the process is
-    killed. So it is unpacked once, beside itself, and loaded from there. Where that folder cannot be
-    written torch unpacks the archive its own way.
+    torch unpacks an archive into TMPDIR for every process and leaves it there if the
+    process is killed. So it is unpacked once, beside itself, and loaded from there. Where
+    that folder cannot be written, torch unpacks the archive its own way.
 
     Raises:
         RuntimeError: The archive holds no kernel for this machine.
@@ -35,14 +35,14 @@ def load_package(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
 
 
 def forget_package(path: Path) -> None:
-    """Remove a damaged archive and what was unpacked from it."""
+    """Remove a damaged archive and its unpacked files."""
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     with suppress(OSError):
         path.unlink()
 
 
 def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
-    """The loader under torch's own is used where it can be: that one imports for seconds."""
+    """Load with the loader under torch's own if possible: torch's own imports for seconds."""
     try:
         runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
     except (AttributeError, TypeError):  # not in this release of torch, or not like this
@@ -50,13 +50,15 @@ def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
 
     def run(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
         results = runner.boxed_run(list(tensors))
-        return results[0] if len(results) == 1 else tuple(results)
+        if len(results) == 1:
+            return results[0]
+        return tuple(results)
 
     return run
 
 
 def _unpacked(path: Path) -> Path | None:
-    """Return the folder beside an archive with what is in it, made now if need be; None if it cannot be."""
+    """Return the folder beside an archive with its files, unpacked if need be; None if impossible."""
     folder = path.with_suffix("")
     if folder.exists():
         return folder if _is_private(folder) else None

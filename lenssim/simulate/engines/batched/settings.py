@@ -1,4 +1,4 @@
-"""Settings of the batched engine that bits depend on, found out without importing torch."""
+"""Settings of the batched engine that its bits depend on, without importing torch."""
 
 import os
 import shutil
@@ -15,19 +15,31 @@ DEVICES = ("cpu", "cuda", "auto")
 
 @lru_cache
 def compiler() -> str | None:
-    """Path of the C++ compiler that torch would use, None without one."""
+    """Return the path of the C++ compiler that torch would use, None without one."""
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
 def batched_settings(
     precision: str | None = None, device: str | None = None
 ) -> dict[str, Any]:
-    """Arguments of the batched engine: float32 unless told otherwise, compiled kernels where there is a compiler.
+    """Return the arguments of the batched engine.
 
-    `device` auto means CUDA where there is one. `LENSSIM_KERNELS=eager` does without compiled kernels. `ConfigError`
-    for a value that does not exist, or a CUDA device that is absent.
+    `LENSSIM_KERNELS=eager` does without compiled kernels, as does a machine without a
+    compiler.
+
+    Args:
+        precision: "float32", the default, or "float64".
+        device: "cpu", the default, "cuda", or "auto" for CUDA where there is one.
+
+    Raises:
+        ConfigError: A value does not exist, or there is no CUDA device.
+
+    Example:
+        >>> batched_settings()["precision"]
+        'float32'
     """
-    precision, device = precision or "float32", device or "cpu"
+    precision = precision or "float32"
+    device = device or "cpu"
     if precision not in PRECISIONS:
         raise ConfigError(
             f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
@@ -36,12 +48,10 @@ def batched_settings(
         raise ConfigError(f"the device must be one of {', '.join(DEVICES)}; got {device!r}")
     if device != "cpu":
         device = _cuda_or_cpu(device)
-    eager = os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None
-    return {
-        "precision": precision,
-        "device": device,
-        "kernels": "eager" if eager else "compiled",
-    }
+    kernels = "compiled"
+    if os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None:
+        kernels = "eager"
+    return {"precision": precision, "device": device, "kernels": kernels}
 
 
 def _cuda_or_cpu(device: str) -> str:
@@ -52,4 +62,6 @@ def _cuda_or_cpu(device: str) -> str:
         present = torch.cuda.is_available()
     if not present and device == "cuda":
         raise ConfigError("no CUDA device is available here; use --device cpu or auto")
-    return "cuda" if present else "cpu"
+    if present:
+        return "cuda"
+    return "cpu"

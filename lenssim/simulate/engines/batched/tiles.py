@@ -1,4 +1,7 @@
-"""Rays in tiles: 64 neighbours on the sky, some tiles a row. What is near to a ray is near to its tile."""
+"""Rays in tiles of 64 neighbours on the sky, some tiles a row.
+
+Perturbers that are near a ray are near its tile.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +20,7 @@ FEW_RAYS = 16 * TILE  # rays a row where pixels are refined
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of P rays, whole tiles: `rays` (R, 2, P) [arcsec], and the scene of each, `owner` (R,) int64."""
+    """Rows of P rays in tiles: `rays` (R, 2, P) [arcsec] and the scene of each, `owner` (R,) int64."""
 
     rays: Tensor
     owner: Tensor
@@ -26,15 +29,20 @@ class Rows:
         return len(self.owner)
 
     def tiles(self) -> Tensor:
-        """Rays (R, tiles, 2, TILE) tile by tile."""
+        """Return the rays (R, tiles, 2, TILE) tile by tile."""
         return self.rays.unflatten(2, (-1, TILE)).transpose(1, 2)
 
 
 @lru_cache(maxsize=8)
 def grid_rows(side: int, step: float) -> np.ndarray:
-    """Rays (T, 2, RAYS) float64 [arcsec] of a square grid about (0, 0), `side` rays of distance `step` a side.
+    """Return rays (T, 2, RAYS) float64 [arcsec] of a square grid about (0, 0).
 
-    Tile by tile, the tiles row by row; the grid is continued to whole tiles, and the tiles to whole rows.
+    They are tile by tile, the tiles row by row. The grid is continued to whole tiles, and
+    the tiles to whole rows.
+
+    Args:
+        side: Rays a side.
+        step: Distance of rays [arcsec].
     """
     across = -(-side // SIDE)
     axis = ((np.arange(across * SIDE) - (side - 1) / 2) * step).reshape(across, SIDE)
@@ -49,7 +57,7 @@ def grid_rows(side: int, step: float) -> np.ndarray:
 
 
 def untiled(values: Tensor, side: int) -> Tensor:
-    """Values (N, side, side) at the rays of `grid_rows`, from those in its order (N, T * RAYS)."""
+    """Return values (N, side, side), of those in the order of `grid_rows` (N, T * RAYS)."""
     across = -(-side // SIDE)
     tiles = values[:, : across * across * TILE].unflatten(1, (across, across, SIDE, SIDE))
     return tiles.transpose(2, 3).reshape(len(values), across * SIDE, across * SIDE)[
@@ -58,23 +66,31 @@ def untiled(values: Tensor, side: int) -> Tensor:
 
 
 def scattered_rows(points: Tensor, scene: Tensor, scenes: int) -> tuple[Rows, Tensor]:
-    """Rows of FEW_RAYS rays with `points` (F, 2, n), n a divisor of FEW_RAYS, of the scenes (F,), ascending.
+    """Return rows of FEW_RAYS rays with groups of points.
 
-    The second is where each group of points went: (F,), counted in groups of n rays over all rows. A row has points of
-    one scene; what is left of it repeats its first ray.
+    A row has points of one scene. The remainder of a row repeats its first ray.
+
+    Args:
+        points: F groups of n points (F, 2, n), n a divisor of FEW_RAYS [arcsec].
+        scene: Their scenes (F,), ascending.
+        scenes: Number of scenes.
+
+    Returns:
+        The rows, and the position (F,) of each group, counted in groups of n rays over all
+        rows.
     """
     room = FEW_RAYS // points.shape[2]  # groups a row
     counts = torch.bincount(scene, minlength=scenes)
     rows = (counts + room - 1) // room
-    first = torch.cumsum(counts, 0) - counts
-    rank = torch.arange(len(scene), device=scene.device) - first[scene]
-    place = (torch.cumsum(rows, 0) - rows)[scene] * room + rank
+    starts = torch.cumsum(counts, 0) - counts
+    rank = torch.arange(len(scene), device=scene.device) - starts[scene]
+    groups = (torch.cumsum(rows, 0) - rows)[scene] * room + rank
     rays = points.new_empty(int(rows.sum()) * room, 2, points.shape[2])
-    rays[place] = points
+    rays[groups] = points
     rays = rays.unflatten(0, (-1, room))
-    used = torch.zeros(len(rays) * room, dtype=torch.bool, device=scene.device)
-    used[place] = True
-    empty = torch.nonzero(~used)[:, 0]
+    filled = torch.zeros(len(rays) * room, dtype=torch.bool, device=scene.device)
+    filled[groups] = True
+    empty = torch.nonzero(~filled)[:, 0]
     rays[empty // room, empty % room] = rays[empty // room, 0, :, :1]
     owner = torch.repeat_interleave(torch.arange(scenes, device=rows.device), rows)
-    return Rows(rays.transpose(1, 2).flatten(2), owner.cpu()), place
+    return Rows(rays.transpose(1, 2).flatten(2), owner.cpu()), groups
