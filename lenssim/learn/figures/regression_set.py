@@ -21,7 +21,7 @@ from lenssim.learn.figures.regression import (
 from lenssim.learn.scores.classification import interval_text
 from lenssim.learn.scores.posterior import DRAWS
 from lenssim.learn.scores.published import published
-from lenssim.learn.scores.regression import Measured, interval, middle
+from lenssim.learn.scores.regression import RegressionScores, interval, percentile_68
 
 __all__ = ["compared_errors", "measure_figures", "measure_tables"]
 
@@ -33,7 +33,7 @@ Table = Mapping[str, np.ndarray]
 
 
 def measure_figures(
-    found: Measured,
+    found: RegressionScores,
     scores: Mapping[str, Any],
     dataset: ShardDataset,
     rows: np.ndarray,
@@ -82,7 +82,7 @@ def measure_figures(
         "truth": partial(
             truth_figure, names, found.truth, found.posterior.mean, found.sigma, title
         ),
-        "coverage": lambda: coverage_figure(names, found.shares, found.joint_shares, title),
+        "coverage": lambda: coverage_figure(names, found.central_probability, found.joint_probability, title),
         "chi2": lambda: distance_figure(
             found.distance, len(names), found.facts()["chi2_ks"]["p_value"], title
         ),
@@ -130,7 +130,7 @@ def compared_errors(
         runs[run] = {}
         for name in names:
             off = np.abs(table[name].astype(float) - table[f"{name}_true"].astype(float))
-            score = interval(off, middle, _RESAMPLES, 0)
+            score = interval(off, percentile_68, _RESAMPLES, 0)
             runs[run][name] = (score["value"], score["low"], score["high"])
     others = _others("error_68", tuple(names), None)
     return {"errors": partial(errors_figure, _KINDS["error_68"], runs, others, title)}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.symmetry import Moves
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
@@ -196,7 +196,7 @@ class Augmentation:
 
 
 def augmentation(
-    text: str, targets: Sequence[str] = (), images: Images | None = None
+    text: str, targets: Sequence[str] = (), images: ImageDescription | None = None
 ) -> Augmentation:
     """The augmentation written as `dihedral`, `dihedral+recentre=2+psf`: names of `AUGMENTATIONS`, with amounts.
 

@@ -9,13 +9,13 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.simulate.draw import draw
 from lenssim.simulate.preset import parse_preset
 
-__all__ = ["Images", "describe"]
+__all__ = ["ImageDescription", "describe"]
 
 _SCENES = 256  # drawn to see how large the rings are
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageDescription:
     """Shape (C, H, W) of a data set's images and, where known, what their pixels and rings measure.
 
     `pixel_scale` is in arcsec a pixel; `theta_E` the smallest and the largest Einstein radius, in arcsec, as it shows
@@ -27,14 +27,14 @@ class Images:
     theta_E: tuple[float, float] | None = None
 
 
-def describe(dataset: ShardDataset | LiveDataset) -> Images:
+def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
     """The images of a data set; pixel scale and Einstein radii are known of simulated ones.
 
     Radii are those of the first 256 samples, of the first lens that has one.
     """
     config = dataset.config
     if config.get("kind") != "simulated":
-        return Images(dataset.image_shape)
+        return ImageDescription(dataset.image_shape)
     preset = parse_preset(config["preset"], f"the preset of {dataset.folder}")
     scenes = draw(
         preset,
@@ -50,7 +50,7 @@ def describe(dataset: ShardDataset | LiveDataset) -> Images:
     radii = next((scenes.params[name] for name in names if name in scenes.params), None)
     if radii is not None:
         radii = radii * scenes.deflection_scale()
-    return Images(
+    return ImageDescription(
         dataset.image_shape,
         preset.instrument.pixel_scale,
         None if radii is None else (float(radii.min()), float(radii.max())),

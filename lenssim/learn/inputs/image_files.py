@@ -21,14 +21,14 @@ from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.names import printable
 
-__all__ = ["Pictures", "is_readable_name", "read_pictures"]
+__all__ = ["FileImages", "is_readable_name", "read_file_images"]
 
 _CHUNK = 1024
 _SHARDS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
-class Pictures:
+class FileImages:
     """Images (N, C, H, W) of one file or a part of it, and their numbers (N,) there."""
 
     file: str
@@ -41,7 +41,7 @@ def is_readable_name(name: str) -> bool:
     return is_image_name(name) or name.lower().endswith(_SHARDS)
 
 
-def read_pictures(
+def read_file_images(
     path: Path | str,
     image_shape: tuple[int, int, int],
     picture: str = IMAGE,
@@ -49,7 +49,7 @@ def read_pictures(
     extension: str | None = None,
     note: Callable[[str], None] = lambda message: None,
     report: Report = raise_problem,
-) -> Iterator[Pictures]:
+) -> Iterator[FileImages]:
     """Give the images of a file or data set that a network can see, a part at a time.
 
     Args:
@@ -155,7 +155,7 @@ def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int
 
 def _usable(
     images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report
-) -> Pictures:
+) -> FileImages:
     """Those of the images (N, C, H, W) that are fit for a network, as float32."""
     pixels = []
     kept_numbers = []
@@ -168,6 +168,6 @@ def _usable(
             kept_numbers.append(number)
         except DataError as error:
             report(Problem(file, number, error))
-    return Pictures(
+    return FileImages(
         file, np.array(kept_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32)
     )

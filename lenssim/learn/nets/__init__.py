@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["NETS", "build_net", "check_net", "parameter_count"]
 
@@ -42,7 +42,7 @@ def check_net(name: str) -> None:
         raise unknown("net", name, [*NETS, f"{_OPEN}NAME"])
 
 
-def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Module:
+def build_net(name: str, images: ImageDescription, outputs: int, seed: int = 0) -> nn.Module:
     """A fresh network from images (N, C, H, W) to (N, outputs), its weights drawn from `seed` alone.
 
     `ConfigError` for an unknown name, or images the net cannot take.

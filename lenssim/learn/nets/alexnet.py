@@ -6,7 +6,7 @@ setting `--dropout 0.03`.
 
 from torch import nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SMALLEST", "build"]
 
@@ -23,7 +23,7 @@ _MOMENTUM = 0.01  # of the newest batch: the published 0.99 is of what was befor
 SMALLEST = 8  # pixels a side
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Five convolutions and three linear layers; from stamps of other than 64 pixels, means over 4 x 4 cells.
 
     Running means need some 500 steps of training to settle.

@@ -6,7 +6,7 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["CNN", "SMALLEST", "build"]
 
@@ -49,6 +49,6 @@ class CNN(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels."""
     return CNN(images.shape[0], outputs)

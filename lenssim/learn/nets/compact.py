@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SMALLEST", "Block", "Compact", "build"]
 
@@ -70,6 +70,6 @@ class Compact(nn.Module):
         return self.head(torch.cat(seen, dim=1).flatten(1))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels."""
     return Compact(images.shape[0], outputs)

@@ -5,7 +5,7 @@ from typing import override
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.compact import Block
 
 __all__ = ["SMALLEST", "CompactGrid", "build"]
@@ -52,6 +52,6 @@ class CompactGrid(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels."""
     return CompactGrid(images.shape[0], outputs)

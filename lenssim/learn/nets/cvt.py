@@ -5,7 +5,7 @@ from typing import override
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 
 __all__ = ["SMALLEST", "CvT", "build"]
@@ -107,6 +107,6 @@ class CvT(nn.Sequential):
         )
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels."""
     return CvT(images.shape[0], outputs)

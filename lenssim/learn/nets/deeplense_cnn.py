@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SMALLEST", "build"]
 
@@ -11,7 +11,7 @@ SMALLEST = 5  # pixels a side
 _WIDTH = 128
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Four convolutions, two poolings, three linear layers; the first of these is as large as the stamp makes it."""
     channels, *sides = images.shape
     rows, columns = map(_remaining, sides)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = [
     "GROUPS",
@@ -149,7 +149,7 @@ class _Invariants(nn.Module):
         return torch.cat([pooled.mean((2, 3)), pooled.amax((2, 3))], dim=1)
 
 
-def build(images: Images, outputs: int, group: str) -> nn.Module:
+def build(images: ImageDescription, outputs: int, group: str) -> nn.Module:
     """Answers that do not change when the image is turned or, in D4, mirrored. Any number of channels."""
     fields = [total // len(matrices(group)) for total in _CHANNELS]
     layers: list[nn.Module] = []

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.attention import join_heads, split_heads
 from lenssim.learn.nets.padding import padded
 
@@ -29,7 +29,7 @@ _PUBLISHED = (0.8 / (64 * 0.101), 1.2 / (64 * 0.101))  # of the stamp's side
 _SOFTENING = 1e-6
 
 
-def radius_range(images: Images) -> tuple[float, float]:
+def radius_range(images: ImageDescription) -> tuple[float, float]:
     """Smallest and largest Einstein radius to look for, in pixels; of images that do not say theirs, the published.
 
     `ConfigError` where no ring fits into the stamp.
@@ -194,7 +194,7 @@ class Lensformer(nn.Module):
         return self.head(self.decoder(observed, source))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels. Four patches tile the stamp, whose odd sides get a row of zeros.
 
     `ConfigError` for stamps too small for their rings.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import build_net
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
@@ -40,7 +40,7 @@ class Model(nn.Module):
         self,
         net: str,
         normalise: str,
-        images: Images,
+        images: ImageDescription,
         outputs: int,
         seed: int = 0,
         *,

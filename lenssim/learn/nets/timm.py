@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.padding import padded
 
 __all__ = ["build", "check"]
@@ -32,7 +32,7 @@ def _far(name: str) -> Exception:
     return ConfigError(f"{message} timm.list_models() lists them all")
 
 
-def build(images: Images, outputs: int, name: str) -> nn.Module:
+def build(images: ImageDescription, outputs: int, name: str) -> nn.Module:
     """timm's model of that name for images of any number of channels.
 
     Models that are built for one size are built for these stamps, zero-padded to a multiple of 32 pixels.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, scaled_dot_product_attention
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 from lenssim.learn.nets.padding import padded
 
@@ -71,6 +71,6 @@ class ViT(nn.Module):
         return self.head(self.layers(self.dropout(tokens + self.position))[:, 0])
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Any number of channels and any stamp size: stamps are zero-padded to a multiple of 32 pixels."""
     return padded(images.shape, _PATCH, lambda size: ViT(images.shape[0], size, outputs))

@@ -11,7 +11,7 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SelfAttention", "build"]
 
@@ -40,7 +40,7 @@ class SelfAttention(nn.Module):
         return x + self.gain * gathered.mT.unflatten(2, x.shape[2:])
 
 
-def build(images: Images, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int) -> nn.Module:
     """timm's layers, with attention after the first stage, at a quarter of the stamp's resolution."""
     net = ResNet(
         BasicBlock,

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from lenssim.learn.population.inference import Prior, log_likelihood, power, spread_points
-from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.posterior import Posterior
 
 __all__ = ["correlation"]
@@ -27,7 +27,7 @@ _POINTS = 512  # of each proposal
 def correlation(
     populations: Sequence[tuple[Posterior, np.ndarray]],
     prior: Prior,
-    said: Averaged | None = None,
+    said: AveragePosterior | None = None,
     seed: int = 0,
 ) -> float:
     """That under which the shared truths (T,) of populations are most probable, between 0 and 1.

@@ -16,7 +16,7 @@ from scipy.special import logsumexp, ndtr, softmax
 from scipy.stats import multivariate_t
 
 from lenssim.errors import DataError
-from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.posterior import Posterior
 from lenssim.simulate.distributions import log_density, sample, support
 
@@ -100,7 +100,7 @@ def power(images: int, correlation: float) -> float:
 
 
 def log_likelihood(
-    posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None
+    posterior: Posterior, prior: Prior, at: np.ndarray, said: AveragePosterior | None = None
 ) -> np.ndarray:
     """Logarithm (M,), up to a constant, of what N images say of points (M, T) that all share: prod_i q_i / s.
 
@@ -195,7 +195,7 @@ def infer(
     posterior: Posterior,
     prior: Prior,
     *,
-    said: Averaged | None = None,
+    said: AveragePosterior | None = None,
     correlation: float = 0.0,
     scatter: bool = False,
     seed: int = 0,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from lenssim.errors import ConfigError
 
-__all__ = ["Question"]
+__all__ = ["PopulationOptions"]
 
 
 @dataclass(frozen=True)
-class Question:
+class PopulationOptions:
     """By how many images, and how.
 
     `images`: also by the first so many of each population. `calibration`: a data set of other populations, which tell

@@ -17,12 +17,12 @@ from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.figures.classification import axes_of, save_if_possible, style_of, wilson
 from lenssim.learn.figures.regression import corner_figure
-from lenssim.learn.inputs.image_files import read_pictures
+from lenssim.learn.inputs.image_files import read_file_images
 from lenssim.learn.inputs.listing import image_files, is_dataset
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.population.correlation import correlation
 from lenssim.learn.population.inference import Inferred, Prior, infer
-from lenssim.learn.population.options import Question
+from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.run import Run
@@ -40,7 +40,7 @@ _POINTS = 20_000  # of the prior, for its spread
 def populations(
     run: Run,
     files: Sequence[Path],
-    question: Question,
+    question: PopulationOptions,
     *,
     device: str = "auto",
     out: Path | None = None,
@@ -143,7 +143,7 @@ def populations(
 
 
 def finished_populations(
-    run: Run, files: Sequence[Path], question: Question, *, out: Path
+    run: Run, files: Sequence[Path], question: PopulationOptions, *, out: Path
 ) -> dict[str, Any] | None:
     """What `populations` found earlier with the same weights, data and question, if it did."""
     try:
@@ -156,7 +156,7 @@ def finished_populations(
     return {"folder": str(out), **document}
 
 
-def _record(question: Question, run: Run, files: Sequence[Path]) -> dict[str, Any]:
+def _record(question: PopulationOptions, run: Run, files: Sequence[Path]) -> dict[str, Any]:
     """All that decides the answer."""
     return {
         "checkpoint_sha256": run.digest,
@@ -214,7 +214,7 @@ def _asked(
     parts = [
         ensemble(pictures.images)
         for path in image_files(files, report)
-        for pictures in read_pictures(path, shape, shown, note=note, report=report)
+        for pictures in read_file_images(path, shape, shown, note=note, report=report)
     ]
     if not parts:
         raise DataError(

@@ -15,14 +15,14 @@ import torch
 from lenssim.errors import LenssimError
 from lenssim.machine import available_cores, available_memory
 
-__all__ = ["Piece", "beside", "fitting_jobs"]
+__all__ = ["Job", "run_jobs", "fitting_jobs"]
 
 _JOB_MEMORY = 1.0e9  # bytes: a training of cnn had 1.2e9 resident (peak_mib of its run), libraries all share included
 _SPAWN = get_context("spawn")  # a forked process could not use the GPU
 
 
 @dataclass(frozen=True)
-class Piece:
+class Job:
     """A call of a function of a module, `work(*arguments)`, and its name for people."""
 
     name: str
@@ -35,8 +35,8 @@ def fitting_jobs() -> int:
     return max(1, int(available_memory() // _JOB_MEMORY))
 
 
-def beside(
-    pieces: Sequence[Piece], most: int, done: Callable[[str], None] = lambda name: None
+def run_jobs(
+    pieces: Sequence[Job], most: int, done: Callable[[str], None] = lambda name: None
 ) -> None:
     """Do all pieces, at most `most` at a time; `done` is told the name of each that ended well.
 
@@ -44,7 +44,7 @@ def beside(
     process died. At SIGINT, SIGTERM and whatever `done` raises those in hand are sent SIGTERM, so that they may save
     what they have; here SIGTERM raises `SystemExit`.
     """
-    waiting, busy = list(pieces)[::-1], dict[Connection, tuple[_Worker, Piece]]()
+    waiting, busy = list(pieces)[::-1], dict[Connection, tuple[_Worker, Job]]()
     count = min(most, len(waiting))
     failed: BaseException | None = None
     with _terminable():
@@ -83,7 +83,7 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def told(self, piece: Piece) -> BaseException | None:
+    def told(self, piece: Job) -> BaseException | None:
         """How the piece in hand ended, once that is known."""
         try:
             return self.pipe.recv()
@@ -102,7 +102,7 @@ def _work(pipe: Connection, threads: int) -> None:
     torch.set_num_threads(threads)
     while True:
         try:
-            piece: Piece = pipe.recv()
+            piece: Job = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:

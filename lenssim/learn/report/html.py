@@ -32,7 +32,7 @@ from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import Run, identify
 from lenssim.simulate.preset import parse_preset
 
-__all__ = ["Judged", "write_page"]
+__all__ = ["EvaluatedRun", "write_page"]
 
 _EXAMPLES, _EXPLAINED = 16, 8
 _STYLE = """
@@ -49,7 +49,7 @@ figure,tr{break-inside:avoid}}
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedRun:
     """A row of the report with the run, the data and the folder of the evaluation that it comes from."""
 
     row: Row
@@ -61,7 +61,7 @@ class Judged:
 def write_page(
     folder: Path,
     title: str,
-    judged: Sequence[Judged],
+    judged: Sequence[EvaluatedRun],
     inferred: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write report.html and figures/ into the folder of a recipe; `inferred`: populations it asked for, by name."""
@@ -88,10 +88,10 @@ def write_page(
             "<p class=note>Mean and standard deviation of trainings.</p>",
         ]
     parts += ["<h2>Data</h2>", _table(_data_cells(judged))]
-    by_data: dict[str, list[Judged]] = {}
+    by_data: dict[str, list[EvaluatedRun]] = {}
     for each in judged:
         by_data.setdefault(each.row.data, []).append(each)
-    views: dict[str, Judged] = {}
+    views: dict[str, EvaluatedRun] = {}
     for each in judged:
         picture = each.dataset.picture
         views.setdefault(
@@ -110,7 +110,7 @@ def write_page(
     parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
     for name, own in by_data.items():
         parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
-        alike: dict[str, list[Judged]] = {}
+        alike: dict[str, list[EvaluatedRun]] = {}
         for each in own:
             alike.setdefault(each.run.record.task.title, []).append(each)
         for group in alike.values():
@@ -155,7 +155,7 @@ def write_page(
     write(folder / "report.html", f"{page}<body>{body}</body></html>\n".encode())
 
 
-def _tables(each: Judged) -> dict[str, list[dict[str, str]]]:
+def _tables(each: EvaluatedRun) -> dict[str, list[dict[str, str]]]:
     return read_json(each.folder / "metrics.json").get("tables", {})
 
 
@@ -180,7 +180,7 @@ def _table(cells: Sequence[Mapping[str, str]]) -> str:
     return f"<div class=wide><table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></div>"
 
 
-def _data_cells(judged: Sequence[Judged]) -> list[dict[str, str]]:
+def _data_cells(judged: Sequence[EvaluatedRun]) -> list[dict[str, str]]:
     found = {}
     for each in judged:
         about = identify(each.dataset)
@@ -196,7 +196,7 @@ def _data_cells(judged: Sequence[Judged]) -> list[dict[str, str]]:
     return list(found.values())
 
 
-def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
+def _histories(judged: Sequence[EvaluatedRun], shown: Any) -> Iterator[str]:
     runs = {each.run.folder.name: each.run for each in judged}
     histories = {name: run.epochs() for name, run in runs.items()}
     keys = {"train_loss": "training loss", "val_loss": "validation loss"}
@@ -216,7 +216,7 @@ def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
             )
 
 
-def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
+def _sizes(judged: Sequence[EvaluatedRun]) -> Callable[[], Figure] | None:
     points: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
     key, name = next(iter(judged[0].row.headlines.items()))
     for each in judged:
@@ -235,7 +235,7 @@ def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
     )
 
 
-def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndarray]:
+def _with_truth(table: dict[str, np.ndarray], each: EvaluatedRun) -> dict[str, np.ndarray]:
     """A table with the true parameters of its samples and, where the noise is known, their signal to noise."""
     order = np.argsort(each.dataset.index)
     rows = order[np.searchsorted(each.dataset.index[order], table["index"].astype(int))]
@@ -259,7 +259,7 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
     return {**truth, **table}
 
 
-def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
+def _some(each: EvaluatedRun, count: int) -> tuple[np.ndarray, list[str]]:
     """Rows of judged samples, the classes in turn, and the names of their classes."""
     index = read_table(each.folder)["index"].astype(int)
     rows = np.flatnonzero(np.isin(each.dataset.index, index))
@@ -271,12 +271,12 @@ def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
     return rows, [each.dataset.classes[label] for label in each.dataset.labels[rows]]
 
 
-def _examples(each: Judged) -> Figure:
+def _examples(each: EvaluatedRun) -> Figure:
     rows, names = _some(each, _EXAMPLES)
     return examples_figure(each.dataset.images(rows), names, each.row.title)
 
 
-def _inside(each: Judged) -> Iterator[tuple[str, Callable[[], Figure], str]]:
+def _inside(each: EvaluatedRun) -> Iterator[tuple[str, Callable[[], Figure], str]]:
     """Names of figures of what the net sees, functions that draw them, and captions."""
     model, (rows, names) = each.run.model(), _some(each, _EXPLAINED)
     images = torch.from_numpy(each.dataset.images(rows))
