@@ -68,7 +68,7 @@ def build_net(
 
     Example:
         >>> parameter_count(build_net("cnn", ImageDescription((1, 64, 64)), outputs=3))
-        134483
+        125683
     """
     check_net(name)
     module, _, member = NETS.get(name, name).partition(":")

@@ -26,7 +26,7 @@ from lenssim.learn.figures.attribution import (
 )
 from lenssim.learn.figures.classification import save_if_possible
 from lenssim.learn.figures.comparison import histories_figure, sizes_figure
-from lenssim.learn.population.report import coverage_cells
+from lenssim.learn.population.coverage import coverage_cells
 from lenssim.learn.report.table import NOTE, Row, seed_cells
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import Run, identify
