@@ -25,7 +25,9 @@ CPU = torch.device("cpu")
 
 
 def model_of(net="cnn", dropout="0.2", draws=4, shape=(1, 32, 32)):
-    return Model(net, "minmax", ImageDescription(shape), 3, seed=1, dropout=dropout, draws=draws)
+    return Model(
+        net, "minmax", ImageDescription(shape), 3, seed=1, dropout=dropout, draws=draws
+    )
 
 
 def pictures(n, shape=(1, 32, 32)):

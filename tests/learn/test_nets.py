@@ -265,7 +265,9 @@ def test_einstein_radii_stay_in_the_data_set_s_range():
         ConfigError, match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1"
     ):
         build_net(
-            "lensformer", ImageDescription((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)), 3
+            "lensformer",
+            ImageDescription((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)),
+            3,
         )
 
 

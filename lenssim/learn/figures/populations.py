@@ -6,11 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lenssim.drawing import plain_style
-from lenssim.learn.figures.classification import axes_of, style_of
+from lenssim.learn.figures.style import GREY, axes_of, style_of
 
 __all__ = ["populations_figure"]
-
-_GREY = "#777777"
 
 
 @plain_style()
@@ -44,9 +42,9 @@ def populations_figure(
     }
     for j, (ax, name) in enumerate(zip(axes, columns, strict=True)):
         if j < prior_range.shape[1]:
-            ax.axhspan(*prior_range[:, j], color=_GREY, alpha=0.15, linewidth=0)
+            ax.axhspan(*prior_range[:, j], color=GREY, alpha=0.15, linewidth=0)
         ends = [truths[:, j].min(), truths[:, j].max()]
-        ax.plot(ends, ends, color=_GREY, linestyle=(0, (2, 3)), linewidth=0.8)
+        ax.plot(ends, ends, color=GREY, linestyle=(0, (2, 3)), linewidth=0.8)
         ax.errorbar(truths[:, j], mean[:, j], sigma[:, j], **style)
         ax.set_title(name, fontsize=10)
         ax.locator_params("x", nbins=5)

@@ -146,7 +146,7 @@ def spread_points(
     """
     at = prior.sample(points, rng)
     log_likelihoods = likelihood(at)
-    proposals = [prior.log_density]
+    proposals: list[Callable[[np.ndarray], np.ndarray]] = [prior.log_density]
     steps = 1 + int(np.ceil(np.log(images * largest) / np.log(_POWER_RATIO)))
     for exponent in np.geomspace(1 / images, largest, steps):
         weights = softmax(_log_weights(prior, proposals, at) + exponent * log_likelihoods)

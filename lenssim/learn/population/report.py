@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.figures.classification import save_if_possible
 from lenssim.learn.figures.populations import populations_figure
 from lenssim.learn.figures.regression import corner_figure
+from lenssim.learn.figures.style import save_if_possible
 from lenssim.learn.inputs.listing import is_dataset
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.population.correlation import correlation

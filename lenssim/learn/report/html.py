@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.maps import IMAGE
 from lenssim.learn.evaluation.evaluation import read_table
-from lenssim.learn.figures.classification import save_if_possible
 from lenssim.learn.figures.comparison import histories_figure, sizes_figure
+from lenssim.learn.figures.style import save_if_possible
 from lenssim.learn.population.coverage import coverage_cells
 from lenssim.learn.report.evaluated import (
     EvaluatedRun,

@@ -70,7 +70,7 @@ def _fitted_sigma_scale(posterior: Posterior, truth: np.ndarray, seed: int) -> n
         np.abs(truth - mean) / np.median(np.abs(draws - mean), axis=0), axis=0
     )
     start = np.log(np.maximum(typical, 1e-300)).clip(-_MAX_LOG_SCALE, _MAX_LOG_SCALE)
-    ties = np.random.default_rng(seed).random(count)
+    ties: np.ndarray = np.random.default_rng(seed).random((count,))
     scales = []
     for k in range(targets):
         misfit = _misfit(draws[..., k], mean[:, k], truth[:, k], ties)

@@ -1,5 +1,6 @@
 """Scores of a classifier on held-out samples, each with its bootstrap interval."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -266,7 +267,7 @@ def as_document(
     return document
 
 
-def interval_text(score: dict[str, Any], digits: int = 4) -> str:
+def interval_text(score: Mapping[str, Any], digits: int = 4) -> str:
     """Return a score with its interval as text.
 
     Example:

@@ -11,7 +11,7 @@ from lenssim.commands import command
 from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
-from lenssim.learn.heads import RadialBase, Head, head
+from lenssim.learn.heads import Head, RadialBase, head
 from lenssim.learn.heads.gaussian import Gaussian
 from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.calibration import recalibrated
@@ -192,7 +192,9 @@ class Regress(Task):
         task, together = super().joined(
             [each.model_copy(update=own) for each in others], outputs
         )
-        fitted = {"radii": RadialBase.mean([RadialBase(each.radii) for each in tasks]).knots}
+        fitted = {
+            "radii": RadialBase.mean([RadialBase(each.radii) for each in tasks]).knots
+        }
         for name in _FITTED:
             values = [getattr(each, name) for each in tasks]
             fitted[name] = _tuples(np.mean(values, axis=0)) if all(values) else ()
@@ -233,14 +235,20 @@ class Regress(Task):
             hint if self.only is None else "",
         )
         found = RegressionScores(self.columns, posterior, truth, np.array(self.mean), seed)
-        bare = RegressionScores(self.columns, posterior.uncalibrated, truth, found.baseline, seed)
+        bare = RegressionScores(
+            self.columns, posterior.uncalibrated, truth, found.baseline, seed
+        )
         scores = found.scores(resamples)
         preset = dataset.config.get("preset", {}).get("name")
         return Judgement(
             metrics=scores,
             facts={
-                "widths": dict(zip(self.columns, posterior.sigma_scale.tolist(), strict=True)),
-                "slopes": dict(zip(self.columns, posterior.shrinkage.tolist(), strict=True)),
+                "widths": dict(
+                    zip(self.columns, posterior.sigma_scale.tolist(), strict=True)
+                ),
+                "slopes": dict(
+                    zip(self.columns, posterior.shrinkage.tolist(), strict=True)
+                ),
                 "radii": self.radii,
                 **found.facts(),
                 "before_calibration": {
