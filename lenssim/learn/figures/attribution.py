@@ -54,7 +54,7 @@ def _stretched(image: np.ndarray) -> np.ndarray:
         return np.arcsinh(grey)
     contrast = grey.max() - grey.min()
     if contrast <= 0:
-        contrast = 1
+        return np.zeros_like(grey)
     return np.arcsinh(10 * (grey - grey.min()) / contrast)
 
 

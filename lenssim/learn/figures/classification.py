@@ -174,18 +174,24 @@ def calibration_figure(
         bins["accuracy"],
         (bins["accuracy"] - low, high - bins["accuracy"]),
         label=f"this run, ECE {ece:.4f}",
-        fmt="o-", markersize=4, capsize=2, color=BLUE, linewidth=1.4,
+        fmt="o-",
+        markersize=4,
+        capsize=2,
+        color=BLUE,
+        linewidth=1.4,
     )
     chance = 1 / probabilities.shape[1]
     upper.set(ylabel="share that is right", xlim=(chance - 0.02, 1.01), ylim=(0, 1.02))
     upper.legend(loc="lower right", frameon=False, fontsize=9)
-    lower.bar(bins["confidence"], bins["count"], width=0.03, color=BLUE)
-    lower.set(
-        xlabel="probability of the most probable class", ylabel="samples", yscale="log"
-    )
-    lower.yaxis.set_major_formatter("{x:.0f}")
-    lower.yaxis.set_minor_formatter(LogFormatter())
+    _plot_counts(lower, bins["confidence"], bins["count"])
     for ax in (upper, lower):
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25, linewidth=0.6)
     return figure
+
+
+def _plot_counts(ax: Axes, confidence: np.ndarray, count: np.ndarray) -> None:
+    ax.bar(confidence, count, width=0.03, color=BLUE)
+    ax.set(xlabel="probability of the most probable class", ylabel="samples", yscale="log")
+    ax.yaxis.set_major_formatter("{x:.0f}")
+    ax.yaxis.set_minor_formatter(LogFormatter())

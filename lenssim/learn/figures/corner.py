@@ -47,8 +47,8 @@ def corner_figure(
             ax.set_yticks([])
         else:
             _plot_contours(ax, draws[:, column], draws[:, row], edges[column], edges[row])
-            ax.axhline(truth[row], color=ORANGE, linewidth=1)
-        ax.axvline(truth[column], color=ORANGE, linewidth=1)
+            ax.axhline(float(truth[row]), color=ORANGE, linewidth=1)
+        ax.axvline(float(truth[column]), color=ORANGE, linewidth=1)
         _label(ax, names, row, column)
     return figure
 

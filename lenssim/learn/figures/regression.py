@@ -309,13 +309,13 @@ def _plot_published(ax: Axes, x: int, value: float, label: str, marker: str) -> 
 
 def _add_common_legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """Add one legend for the labels of all axes below the figure."""
-    handles = {}
+    handles: dict[str, Any] = {}
     for ax in axes:
         lines, labels = ax.get_legend_handles_labels()
         handles.update(zip(labels, lines, strict=True))
     figure.legend(
-        handles.values(),
-        handles,
+        list(handles.values()),
+        list(handles),
         loc="outside lower center",
         ncols=3,
         frameon=False,

@@ -54,14 +54,27 @@ def measure_figures(
     Returns:
         Functions by name of the figure.
     """
-    names = regression.names
     by_certainty = _by_certainty(regression)
     gallery = partial(_gallery, regression, dataset, rows, title)
     most_certain = by_certainty[:_GALLERY_IMAGES]
     least_certain = by_certainty[::-1][:_GALLERY_IMAGES]
     median = by_certainty[len(by_certainty) // 2]
     return {
-        "errors": _errors(names, scores, preset, title),
+        "errors": _errors(regression.names, scores, preset, title),
+        **_calibration_figures(regression, title),
+        "bins": partial(bins_figure, scores["targets"], title),
+        "certain": partial(gallery, most_certain, "most certain"),
+        "uncertain": partial(gallery, least_certain, "least certain"),
+        "corner": partial(_corner, regression, median, title),
+    }
+
+
+def _calibration_figures(
+    regression: RegressionScores, title: str
+) -> dict[str, Callable[[], Figure]]:
+    """Return functions that draw truth, coverage, chi2 and ranks."""
+    names = regression.names
+    return {
         "truth": partial(
             truth_figure,
             names,
@@ -80,10 +93,6 @@ def measure_figures(
             title,
         ),
         "ranks": lambda: ranks_figure(names, *regression.ranks, DRAWS, title),
-        "bins": partial(bins_figure, scores["targets"], title),
-        "certain": partial(gallery, most_certain, "most certain"),
-        "uncertain": partial(gallery, least_certain, "least certain"),
-        "corner": partial(_corner, regression, median, title),
     }
 
 

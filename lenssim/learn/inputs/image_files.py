@@ -102,7 +102,7 @@ def _read(
     """Yield numbers, images and a remark on how they were read."""
     path = Path(location)
     name = path.name.lower()
-    if is_url(location) and (is_image_name(name) or name.endswith(_SHARD_ENDINGS)):
+    if is_url(location) and is_readable_name(name):
         raise DataError(
             f"{location}: a URL is that of a data set's folder; fetch a single file first"
         )

@@ -85,13 +85,13 @@ def to_source(images: Tensor, radii: Tensor) -> Tensor:
     corner_x = source_x.detach().floor()
     light = images.new_zeros(len(images), images.shape[1] + 1, height * width)
     weighted_light = torch.cat([images, torch.ones_like(images[:, :1])], dim=1)
-    for down, right in product((0, 1), repeat=2):
-        row = corner_y + down
-        column = corner_x + right
+    for row_step, column_step in product((0, 1), repeat=2):
+        row = corner_y + row_step
+        column = corner_x + column_step
         weight = (1 - (source_y - row).abs()) * (1 - (source_x - column).abs())
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        target = torch.where(inside, row * width + column, 0).long()
-        part = weighted_light * torch.where(inside, weight, 0)[:, None]
+        in_stamp = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        target = torch.where(in_stamp, row * width + column, 0).long()
+        part = weighted_light * torch.where(in_stamp, weight, 0)[:, None]
         light = light.scatter_add(
             2, target[:, None].expand_as(part).flatten(2), part.flatten(2)
         )
@@ -124,12 +124,12 @@ class _Tokens(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        down, right = self.shift
+        rows, columns = self.shift
         height, width = images.shape[2:]
-        wide = nn.functional.pad(images, (right, right, down, down))
+        wide = nn.functional.pad(images, (columns, columns, rows, rows))
         shifts = [
             wide[:, :, y : y + height, x : x + width]
-            for y, x in product((0, 2 * down), (0, 2 * right))
+            for y, x in product((0, 2 * rows), (0, 2 * columns))
         ]
         patches = self.norm(self.embed(_patches(torch.cat([images, *shifts], dim=1))))
         class_tokens = self.class_token.expand(len(patches), -1, -1)

@@ -31,6 +31,7 @@ def padded(
     if not any(missing):
         return net
     rows, columns = missing
-    top = rows // 2
-    left = columns // 2
-    return nn.Sequential(nn.ZeroPad2d((left, columns - left, top, rows - top)), net)
+    first_row = rows // 2
+    first_column = columns // 2
+    padding = (first_column, columns - first_column, first_row, rows - first_row)
+    return nn.Sequential(nn.ZeroPad2d(padding), net)

@@ -63,7 +63,7 @@ def coverage(
         By parameter: the rms error, the mean sigma, that of the prior, and the shares of truths in central
         intervals, with their intervals of one sigma.
     """
-    below = np.array(
+    share_below = np.array(
         [inferred.below(truth) for inferred, truth in zip(populations, truths, strict=True)]
     )
     errors = np.array([inferred.mean for inferred in populations]) - truths
@@ -77,15 +77,15 @@ def coverage(
         if j < len(spread):
             result[name]["sigma_of_the_prior"] = float(spread[j])
         for k, level in LEVELS.items():
-            inside = np.abs(2 * below[:, j] - 1) <= level
-            result[name][f"within_{k}"] = _share_with_interval(inside)
+            is_covered = np.abs(2 * share_below[:, j] - 1) <= level
+            result[name][f"within_{k}"] = _share_with_interval(is_covered)
     return result
 
 
-def _share_with_interval(inside: np.ndarray) -> dict[str, float]:
+def _share_with_interval(is_covered: np.ndarray) -> dict[str, float]:
     """Return a share with its interval of one sigma."""
-    share = np.array(inside.mean())
-    low, high = wilson(share, np.array(len(inside)))
+    share = np.array(is_covered.mean())
+    low, high = wilson(share, np.array(len(is_covered)))
     return {"value": float(share), "low": float(low), "high": float(high)}
 
 

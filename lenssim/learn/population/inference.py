@@ -108,15 +108,15 @@ def log_likelihood(
         Logarithms (M,), up to a constant; -inf outside of the prior.
     """
     logarithms = np.full(len(points), -np.inf)
-    (inside,) = np.nonzero(np.isfinite(prior.log_density(points)))
+    (in_prior,) = np.nonzero(np.isfinite(prior.log_density(points)))
     images = len(posterior.mean)
     step = max(1, _VALUES_PER_CHUNK // (images * posterior.outputs.shape[-1]))
-    for start in range(0, len(inside), step):
-        rows = inside[start : start + step]
+    for start in range(0, len(in_prior), step):
+        rows = in_prior[start : start + step]
         shared = np.repeat(points[rows, None], images, axis=1)
         logarithms[rows] = posterior.log_density(shared).sum(-1)
-    if len(inside):
-        logarithms[inside] -= images * (average or prior).log_density(points[inside])
+    if len(in_prior):
+        logarithms[in_prior] -= images * (average or prior).log_density(points[in_prior])
     return logarithms
 
 
@@ -201,8 +201,8 @@ def _likelihood_and_effective(
     """Return the log-likelihood (M,), and the effective number (M, N) of draws of each image."""
     likelihood = np.empty(len(mean))
     effective = np.empty((len(mean), draws.shape[1]))
-    inside = np.isfinite(log_average)  # posteriors are zero outside the prior
-    log_weights = np.where(inside, -log_average, -np.inf)
+    in_prior = np.isfinite(log_average)  # posteriors are zero outside the prior
+    log_weights = np.where(in_prior, -log_average, -np.inf)
     step = max(1, _VALUES_PER_CHUNK // draws.size)
     for start in range(0, len(mean), step):
         rows = slice(start, start + step)
@@ -210,7 +210,7 @@ def _likelihood_and_effective(
         log_width = np.log(width[rows]).sum(-1)[:, None, None]
         terms = log_weights - 0.5 * (pulls**2).sum(-1) - log_width
         total = logsumexp(terms, axis=1)
-        likelihood[rows] = (total - np.log(inside.sum(0))).sum(-1)
+        likelihood[rows] = (total - np.log(in_prior.sum(0))).sum(-1)
         effective[rows] = np.exp(2 * total - logsumexp(2 * terms, axis=1))
     return likelihood, effective
 

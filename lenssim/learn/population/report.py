@@ -126,15 +126,15 @@ def populations(
 def _regression(run: Run) -> Regress:
     """Return the task of a run that knows the prior of all its targets."""
     task = run.record.task
-    known = "nothing"
+    known_targets = "nothing"
     if isinstance(task, Regress):
         if not set(task.columns) - set(task.prior):
             return task
-        known = ", ".join(task.prior) or "none of them"
+        known_targets = ", ".join(task.prior) or "none of them"
     raise ConfigError(
         f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
         "divided out: train regress on targets that the preset draws "
-        f"(known: {known})"
+        f"(known: {known_targets})"
     )
 
 
@@ -167,12 +167,14 @@ def _inferred(
     columns = tuple(task.columns)
     if options.scatter:
         columns += tuple(f"{name}_width" for name in task.columns)
-    truths = None
-    if images.truth is not None:
-        truths = np.array(
-            [_shared_truth(images.truth[rows], options.scatter) for rows in groups]
-        )
-    return _Answer(columns, by_size, truths, groups)
+    return _Answer(columns, by_size, _truths(images, options.scatter), groups)
+
+
+def _truths(images: _Images, scatter: bool) -> np.ndarray | None:
+    """Return the true parameters (G, P) of all populations, if known."""
+    if images.truth is None:
+        return None
+    return np.array([_shared_truth(images.truth[rows], scatter) for rows in images.groups])
 
 
 def _counted(count: int, noun: str) -> str:

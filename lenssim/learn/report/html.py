@@ -47,7 +47,7 @@ _HEAD = (
 
 
 class _FigureFolder:
-    """A folder that figures are drawn into, for a page beside it."""
+    """A folder that figures are figures_html into, for a page beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class _FigureFolder:
         """Draw a figure; return its HTML, or a note where that fails."""
         path = self.folder / f"{name}.png"
         if not save_if_possible(draw, path):
-            return f"<p class=note>{escape(caption)}: this figure could not be drawn</p>"
+            return f"<p class=note>{escape(caption)}: this figure could not be figures_html</p>"
         return _figure(path, caption)
 
 
@@ -134,16 +134,16 @@ def _trainings(
     for run in runs.values():
         for key, name in run.record.task.progress.items():
             labels[f"val_{key}"] = f"validation {name}"
-    drawn = []
+    figures_html = []
     for key, label in labels.items():
         with_column = {
             run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]
         }
         if with_column:
             draw = partial(histories_figure, with_column, key, label, "all trainings")
-            drawn.append(figures.html(f"curves-{key}", draw, f"{label} by epoch"))
+            figures_html.append(figures.html(f"curves-{key}", draw, f"{label} by epoch"))
     yield "<h2>Trainings</h2>"
-    yield _section(*drawn)
+    yield _section(*figures_html)
 
 
 def _comparisons(
@@ -160,11 +160,11 @@ def _comparisons(
             }
             task = group[0].run.record.task
             drawings = task.compare(tables, f"on {group[0].row.title}")
-            drawn = [
+            figures_html = [
                 figures.html(f"{kind}-{data}".replace(" ", "-"), draw, kind)
                 for kind, draw in drawings.items()
             ]
-            yield _section(*drawn)
+            yield _section(*figures_html)
 
 
 def _task_title(evaluation: EvaluatedRun) -> str:
@@ -215,14 +215,14 @@ def _run(evaluation: EvaluatedRun, figures: _FigureFolder) -> Iterator[str]:
     row = evaluation.row
     yield f"<h3>{escape(row.run)} on {escape(row.data)}</h3>"
     paths = sorted(evaluation.folder.glob("*.png"))
-    drawn = [_figure(path, path.stem) for path in paths]
+    figures_html = [_figure(path, path.stem) for path in paths]
     if row.members == 1:
         for name, draw, caption in inside(evaluation):
-            drawn.append(figures.html(f"{name}-{row.run}-{row.data}", draw, caption))
+            figures_html.append(figures.html(f"{name}-{row.run}-{row.data}", draw, caption))
     tables = read_json(evaluation.folder / "metrics.json").get("tables", {})
     for name, lines in tables.items():
         yield f"<h4>{escape(name)}</h4>{_table(lines)}"
-    yield _section(*drawn)
+    yield _section(*figures_html)
 
 
 def _section(*figures: str) -> str:

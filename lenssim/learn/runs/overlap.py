@@ -165,7 +165,7 @@ def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> Hel
 
 def _copies(dataset: ShardDataset, rows: np.ndarray, learned: Sequence[Seen]) -> np.ndarray:
     """Tell which rows (N,) are exact copies of images with the given hashes."""
-    hashes = [array for seen in learned for array in seen.values()]
+    hashes = [array for images in learned for array in images.values()]
     if not hashes:
         return np.zeros(len(rows), bool)
     return np.isin(_hashes(dataset, rows), np.concatenate(hashes))

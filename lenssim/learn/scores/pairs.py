@@ -42,18 +42,18 @@ def pairs(
         if truth.all() or not truth.any():
             continue
         score = log_probabilities[rows, positive] - log_probabilities[rows, negative]
-        value, (low, high) = auc_interval(truth, score, seed=seed)
-        fit_auc = float(roc_auc_score(truth, chi2[rows]))
-        documents.append(
-            {
-                "classes": [classes[negative], classes[positive]],
-                "value": value,
-                "low": low,
-                "high": high,
-                "fit": max(fit_auc, 1 - fit_auc),
-            }
-        )
+        names = [classes[negative], classes[positive]]
+        documents.append({"classes": names, **_pair_scores(truth, score, chi2[rows], seed)})
     return documents
+
+
+def _pair_scores(
+    truth: np.ndarray, score: np.ndarray, chi2: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Return the network's AUC with its interval, and a fit's."""
+    value, (low, high) = auc_interval(truth, score, seed=seed)
+    fit_auc = float(roc_auc_score(truth, chi2))
+    return {"value": value, "low": low, "high": high, "fit": max(fit_auc, 1 - fit_auc)}
 
 
 def expected_chi2(delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> np.ndarray:

@@ -182,7 +182,7 @@ class RegressionScores:
         size = np.abs(error)
         baseline_error = self.truth[:, k] - self.baseline[k]
         probability = self.central_probability[:, k]
-        within = {
+        coverage = {
             f"within_{n}": self._score(probability <= level, resamples)
             for n, level in LEVELS.items()
         }
@@ -193,7 +193,7 @@ class RegressionScores:
             "rmse_of_the_mean": self._score(baseline_error**2, resamples, _root_mean),
             "bias": self._score(error, resamples),
             "error_68": self._score(size, resamples, percentile_68),
-            **within,
+            **coverage,
             "ranks_p": uniformity(self.ranks[0][:, k]),
             "by_bin": self._bins(k),
         }
