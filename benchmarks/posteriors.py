@@ -32,7 +32,7 @@ def main() -> None:
     import torch
 
     from lenssim.learn.heads import head
-    from lenssim.learn.inputs.description import Images
+    from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets import parameter_count
     from lenssim.learn.nets.model import Model, image_outputs
     from lenssim.learn.scores.posterior import Posterior
@@ -63,7 +63,7 @@ def main() -> None:
             model = Model(
                 net,
                 "minmax",
-                Images((1, 64, 64)),
+                ImageDescription((1, 64, 64)),
                 own.outputs,
                 dropout=dropout,
                 draws=passes,

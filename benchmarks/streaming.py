@@ -143,14 +143,14 @@ def table(
 
 def stalls(folder: Path, way: str, net: str, batches: int) -> list[dict[str, Any]]:
     """Part of its time that a training of `net` on this machine waits for data, from cold files."""
-    from lenssim.learn.inputs.description import Images
+    from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets.model import Model
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []
     for workers in WORKERS:
         forget(folder)
-        model = Model(net, "minmax", Images(SHAPE), 3, 0).to(device)
+        model = Model(net, "minmax", ImageDescription(SHAPE), 3, 0).to(device)
         optimiser = torch.optim.AdamW(model.parameters())
         waited, images, batch = 0.0, 0, iter(loader_of(way, folder, workers))
         start = time.perf_counter()

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.figures.classification import save
+from lenssim.learn.figures.style import save
 from lenssim.learn.runs.run import open_run
 from lenssim.learn.scores.novelty import read_novelty
 from lenssim.simulate.conventions import angle_from_coolest, ellipticity

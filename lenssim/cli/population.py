@@ -61,7 +61,7 @@ def population(
 
     from lenssim.errors import ConfigError
     from lenssim.learn.inputs.problems import Problem
-    from lenssim.learn.population.options import Question
+    from lenssim.learn.population.options import PopulationOptions
     from lenssim.learn.population.report import populations
     from lenssim.learn.runs.run import open_run
     from lenssim.notes import note
@@ -78,7 +78,7 @@ def population(
     document = populations(
         open_run(run),
         files,
-        Question(tuple(sizes), calibration, scatter),
+        PopulationOptions(tuple(sizes), calibration, scatter),
         device=device,
         out=out,
         say=note,

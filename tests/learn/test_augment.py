@@ -6,7 +6,7 @@ from torch.nn.functional import pad
 
 from lenssim.errors import ConfigError
 from lenssim.learn.inputs.augment import AUGMENTATIONS, augmentation, batch_seed
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.preset import parse_preset, preset_text
@@ -74,7 +74,7 @@ def test_places_have_seeds_of_their_own():
 )
 def test_what_cannot_be_is_refused(text, targets, message):
     with pytest.raises(ConfigError, match=message):
-        augmentation(text, targets, Images((1, 8, 8)))
+        augmentation(text, targets, ImageDescription((1, 8, 8)))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_targets_move_as_the_simulator_says(text):
     images = torch.from_numpy(render(scenes, instrument))
     targets = torch.from_numpy(np.stack([scenes.params[name] for name in names], axis=1))
     augment = augmentation(
-        text, names, Images(tuple(images.shape[1:]), instrument.pixel_scale)
+        text, names, ImageDescription(tuple(images.shape[1:]), instrument.pixel_scale)
     )
     moved, followed = augment(images, seeded(1), targets)
     assert not torch.equal(targets, followed)

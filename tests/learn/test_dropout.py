@@ -9,7 +9,7 @@ from torch import nn
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.dropout import (
     Concrete,
     add_dropout,
@@ -25,7 +25,9 @@ CPU = torch.device("cpu")
 
 
 def model_of(net="cnn", dropout="0.2", draws=4, shape=(1, 32, 32)):
-    return Model(net, "minmax", Images(shape), 3, seed=1, dropout=dropout, draws=draws)
+    return Model(
+        net, "minmax", ImageDescription(shape), 3, seed=1, dropout=dropout, draws=draws
+    )
 
 
 def pictures(n, shape=(1, 32, 32)):
@@ -61,7 +63,7 @@ def test_every_net_is_many(net, dropout):
 
 
 def test_a_rate_of_zero_is_no_dropout():
-    bare = Model("cnn", "minmax", Images((1, 32, 32)), 3, seed=1)
+    bare = Model("cnn", "minmax", ImageDescription((1, 32, 32)), 3, seed=1)
     none = model_of(dropout="0")
     assert not dropouts(none.net)
     assert none.draws == 1

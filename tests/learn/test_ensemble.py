@@ -11,7 +11,7 @@ from lenssim.learn.evaluation.evaluation import (
     finished_evaluation,
 )
 from lenssim.learn.inputs.augment import symmetries
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.runs.run import Run
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.training.training import train
@@ -83,7 +83,7 @@ def test_with_all_symmetries_the_answer_does_not_change_with_the_image(tiny_run,
 def test_what_cannot_be_taken_together_is_refused(tiny_run, other_run):
     with pytest.raises(ConfigError, match="nothing to average over"):
         Ensemble([other_run], CPU, tta=True)
-    record = tiny_run.record.model_copy(update={"images": Images((1, 64, 64))})
+    record = tiny_run.record.model_copy(update={"images": ImageDescription((1, 64, 64))})
     with pytest.raises(ConfigError, match="cannot be taken together"):
         Ensemble([tiny_run, Run(other_run.folder, record)], CPU)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets import NETS, build_net
 from lenssim.learn.nets.model import image_outputs, outputs, read_checkpoint
 from lenssim.learn.tasks import parse_config
@@ -38,7 +38,7 @@ def weights(run):
 
 @pytest.mark.parametrize("name", NETS)
 def test_answers_are_those_of_the_cpu(name):
-    net = build_net(name, Images((1, 64, 64)), 3).eval()
+    net = build_net(name, ImageDescription((1, 64, 64)), 3).eval()
     images = torch.rand((4, 1, 64, 64), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         here, there = net(images), net.to(CUDA)(images.to(CUDA)).cpu()
@@ -50,7 +50,7 @@ def test_answers_are_those_of_the_cpu(name):
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_every_net_learns_a_batch_by_heart(name, precision):
-    net = build_net(name, Images((1, 64, 64)), 3).to(CUDA).train()
+    net = build_net(name, ImageDescription((1, 64, 64)), 3).to(CUDA).train()
     images = torch.rand((24, 1, 64, 64), generator=torch.Generator().manual_seed(0)).to(
         CUDA
     )

@@ -5,14 +5,14 @@ from scipy.special import logsumexp
 from scipy.stats import chi, cramervonmises, kstest, multivariate_normal, norm
 
 from lenssim.errors import ConfigError
-from lenssim.learn.heads import HEADS, NORMAL, Base, head
+from lenssim.learn.heads import HEADS, NORMAL, RadialBase, head
 from lenssim.learn.heads.gaussian import Gaussian
 from lenssim.learn.heads.head import standardised
 
 GAUSSIANS = [name for name, kind in HEADS.items() if issubclass(kind, Gaussian)]
 every_head = pytest.mark.parametrize("name", HEADS)
 every_gaussian = pytest.mark.parametrize("name", GAUSSIANS)
-HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
+HEAVY = RadialBase(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
 every_base = pytest.mark.parametrize("base", [NORMAL, HEAVY], ids=["normal", "heavy"])
 
 
@@ -225,7 +225,7 @@ def test_a_base_is_fitted_to_radii():
             rng.chisquare(5, count) / 5
         )
 
-    base, other = Base.fit(radii(10_000), 3), radii(2000)
+    base, other = RadialBase.fit(radii(10_000), 3), radii(2000)
     assert len(base.knots) == 16
     assert kstest(other, chi(3).cdf).pvalue < 1e-9
     assert (
@@ -233,11 +233,11 @@ def test_a_base_is_fitted_to_radii():
         > 0.01
     )
     assert base.variance(3) == pytest.approx(5 / 3, rel=0.1)
-    half = Base.mean([base, NORMAL])
+    half = RadialBase.mean([base, NORMAL])
     at = torch.tensor([0.3, 2.0, 9.0], dtype=torch.float64)
     torch.testing.assert_close(half.radius(at), (base.radius(at) + at) / 2)
-    assert Base.fit(radii(30), 3) == NORMAL
-    assert np.diff(Base.fit(np.ones(1000), 3).knots, axis=0).min() > 0
+    assert RadialBase.fit(radii(30), 3) == NORMAL
+    assert np.diff(RadialBase.fit(np.ones(1000), 3).knots, axis=0).min() > 0
 
 
 def test_a_flow_of_zeros_is_normal_and_its_inverse_is_one():
@@ -246,4 +246,4 @@ def test_a_flow_of_zeros_is_normal_and_its_inverse_is_one():
     expected = torch.distributions.Normal(0.0, 1.0).log_prob(values).sum(1)
     torch.testing.assert_close(own.log_prob(zeros, values), expected)
     z = own.normalised(outputs, values)
-    torch.testing.assert_close(own.bent(outputs, z), values, rtol=0, atol=1e-8)
+    torch.testing.assert_close(own.inverse(outputs, z), values, rtol=0, atol=1e-8)

@@ -8,7 +8,7 @@ from lenssim.learn.figures.attribution import (
     integrated_gradients,
 )
 from lenssim.learn.figures.comparison import accuracy_figure, sizes_figure
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets import NETS
 from lenssim.learn.nets.model import Model
 
@@ -17,7 +17,10 @@ COARSE = {"vit", "lensformer"}  # whole quadrants of the image at once
 
 @pytest.mark.parametrize("name", NETS)
 def test_features_are_those_of_the_first_convolution_of_every_net(name):
-    model, image = Model(name, "minmax", Images((1, 64, 64)), 3), torch.rand(1, 64, 64)
+    model, image = (
+        Model(name, "minmax", ImageDescription((1, 64, 64)), 3),
+        torch.rand(1, 64, 64),
+    )
     features = first_features(model, image)
     assert (features is None) == (name in COARSE)
     if features is not None:
@@ -34,7 +37,10 @@ def test_features_are_those_of_the_first_convolution_of_every_net(name):
 
 def test_integrated_gradients_add_up_to_the_difference_from_zeros():
     """Completeness (Sundararajan et al. 2017, proposition 1), for a path of 32 steps through a smooth net."""
-    model, images = Model("cnn", "none", Images((2, 16, 16)), 3), torch.rand(4, 2, 16, 16)
+    model, images = (
+        Model("cnn", "none", ImageDescription((2, 16, 16)), 3),
+        torch.rand(4, 2, 16, 16),
+    )
     torch.manual_seed(0)
     model.net = torch.nn.Sequential(
         torch.nn.Flatten(),

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.inputs.description import Images, describe
+from lenssim.learn.inputs.description import ImageDescription, describe
 from lenssim.learn.nets import NETS, build_net, equivariant, lensformer, parameter_count
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.nets.xresnet import SelfAttention
@@ -51,7 +51,7 @@ def batch(shape, n=4, seed=0):
 
 
 def net_of(name, shape=(1, 64, 64), outputs=3, seed=0):
-    return build_net(name, Images(shape), outputs, seed)
+    return build_net(name, ImageDescription(shape), outputs, seed)
 
 
 def test_every_net_has_its_count_here():
@@ -128,7 +128,7 @@ def test_weights_follow_from_the_seed_and_the_global_state_stays(name):
 
 @every_net
 def test_saved_weights_come_back(name, tmp_path):
-    images = Images((1, 32, 32))
+    images = ImageDescription((1, 32, 32))
     model, other = (
         Model(name, "minmax", images, 3, seed=1),
         Model(name, "minmax", images, 3, seed=2),
@@ -158,7 +158,7 @@ def test_saved_weights_come_back(name, tmp_path):
 )
 def test_unknown_names_are_refused_with_a_suggestion(name, message):
     with pytest.raises(ConfigError, match=message):
-        build_net(name, Images((1, 64, 64)), 3)
+        build_net(name, ImageDescription((1, 64, 64)), 3)
     with pytest.raises(ConfigError, match=message):
         parse_config({"data": "d", "net": name})
 
@@ -190,7 +190,7 @@ def test_attention_gathers_what_the_published_equations_say():
 
 
 def test_every_convolution_of_alexnet_has_batch_norm_and_dropout_but_the_first():
-    net = Model("alexnet", "minmax", Images((1, 64, 64)), 27, dropout="0.03").net
+    net = Model("alexnet", "minmax", ImageDescription((1, 64, 64)), 27, dropout="0.03").net
     layers = list(net)
     places = [k for k, layer in enumerate(layers) if isinstance(layer, torch.nn.Conv2d)]
     assert all(layers[k + 1].momentum == pytest.approx(1 - 0.99) for k in places)
@@ -241,7 +241,7 @@ def test_gradients_of_the_source_are_those_of_finite_differences():
 
 
 def test_lensformer_embeds_its_shifted_patches_as_a_convolution_would():
-    net = build_net("lensformer", Images((2, 12, 8)), 3).image_tokens
+    net = build_net("lensformer", ImageDescription((2, 12, 8)), 3).image_tokens
     images = torch.randn(3, 2, 12, 8)
     wide = torch.nn.functional.pad(images, (2, 2, 3, 3))
     shifted = [images, *(wide[:, :, y : y + 12, x : x + 8] for y in (0, 6) for x in (0, 4))]
@@ -254,7 +254,7 @@ def test_lensformer_embeds_its_shifted_patches_as_a_convolution_would():
 
 
 def test_einstein_radii_stay_in_the_data_set_s_range():
-    images = Images((1, 64, 64), pixel_scale=0.08, theta_E=(0.8, 1.2))
+    images = ImageDescription((1, 64, 64), pixel_scale=0.08, theta_E=(0.8, 1.2))
     low, high = lensformer.radius_range(images)
     assert (low, high) == pytest.approx((8, 18))
     net = build_net("lensformer", images, 3).eval()
@@ -265,7 +265,9 @@ def test_einstein_radii_stay_in_the_data_set_s_range():
         ConfigError, match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1"
     ):
         build_net(
-            "lensformer", Images((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)), 3
+            "lensformer",
+            ImageDescription((1, 16, 16), pixel_scale=0.07, theta_E=(0.8, 1.2)),
+            3,
         )
 
 

@@ -6,14 +6,14 @@ import torch
 from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
-from lenssim.learn.heads import HEADS, NORMAL, Base, head
+from lenssim.learn.heads import HEADS, NORMAL, RadialBase, head
 from lenssim.learn.population.inference import (
     Prior,
     infer,
     log_likelihood,
     scattered_log_density,
 )
-from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.posterior import Posterior
 from lenssim.simulate.distributions import Normal, TruncatedNormal, Uniform
 
@@ -193,7 +193,7 @@ def test_an_image_outside_the_prior_is_named():
         infer(posterior, PRIORS["uniform"], scatter=True)
 
 
-HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
+HEAVY = RadialBase(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
 CUT = Prior(
     (TruncatedNormal(truncated_normal=(0.1, 0.04, 0.06, 0.25)), Normal(normal=(-1.8, 0.08)))
 )
@@ -212,7 +212,7 @@ def test_what_a_normal_head_says_of_nothing_is_divided_out(base):
     silent = replace(silent, head=replace(silent.head, base=base))
     at = CUT.sample(300, np.random.default_rng(0))
     apart = shared_log_density(
-        silent.of(slice(64)), CUT, at, Averaged.of(silent)
+        silent.of(slice(64)), CUT, at, AveragePosterior.of(silent)
     ) - CUT.log_density(at)
     assert np.ptp(apart) < 1e-6
     without = shared_log_density(silent.of(slice(64)), CUT, at) - CUT.log_density(at)
@@ -223,13 +223,13 @@ def test_answers_averaged_are_the_prior_of_exact_posteriors():
     rng = np.random.default_rng(2)
     truth = PRIORS["normal"].sample(20_000, rng)
     posterior, _, _ = observed("normal", truth, rng)
-    said, at = Averaged.of(posterior), PRIORS["normal"].sample(100, rng)
+    said, at = AveragePosterior.of(posterior), PRIORS["normal"].sample(100, rng)
     np.testing.assert_allclose(
         said.log_density(at), PRIORS["normal"].log_density(at), rtol=0, atol=0.15
     )
     own = posterior.of(slice(30))
     found, right = (
-        infer(own, PRIORS["normal"], said=said, seed=1),
+        infer(own, PRIORS["normal"], average=said, seed=1),
         infer(own, PRIORS["normal"], seed=1),
     )
     np.testing.assert_allclose(found.mean, right.mean, rtol=0, atol=0.3 * right.sigma.max())

@@ -5,12 +5,13 @@ import pytest
 import torch
 from scipy.stats import chi2, kstest
 
-from lenssim.learn.heads import HEADS, Base, head
-from lenssim.learn.scores.posterior import Posterior, recalibrated
+from lenssim.learn.heads import HEADS, RadialBase, head
+from lenssim.learn.scores.calibration import recalibrated
+from lenssim.learn.scores.posterior import Posterior
 from lenssim.learn.scores.regression import uniformity
 
 CENTRE, SPREAD = np.array([5.0, -2.0]), np.array([0.5, 3.0])
-HEAVY = Base(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
+HEAVY = RadialBase(((0.5, 0.4), (1.5, 1.4), (2.5, 3.5)))
 
 
 def posterior(name, n=400, passes=1, widths=(1.0, 1.0), slopes=(1.0, 1.0), seed=3):
@@ -38,7 +39,7 @@ def test_ranks_find_answers_that_are_off_and_errors_too_small():
     truth = own.sample(1, seed=8)[0]
     off, _ = own.ranks(truth + own.sigma / 2)
     assert max(uniformity(off[:, k]) for k in (0, 1)) < 1e-6
-    small = replace(own, widths=np.array([0.6, 0.6]))
+    small = replace(own, sigma_scale=np.array([0.6, 0.6]))
     below, likelier = small.ranks(truth)
     assert max(*(uniformity(below[:, k]) for k in (0, 1)), uniformity(likelier)) < 1e-6
 
@@ -67,7 +68,7 @@ def test_truths_drawn_from_it_are_covered(name):
     """Whatever the shape: places in central intervals are even, and normal numbers are."""
     own = replace(posterior(name, n=1500, widths=(2.0, 0.5)), head=head(name, 2, HEAVY))
     truth = own.sample(1, seed=9)[0]
-    shares = own.shares(truth)
+    shares = own.central_probability(truth)
     assert shares.shape == truth.shape
     assert all(kstest(shares[:, k], "uniform").pvalue > 1e-3 for k in (0, 1))
     if name != "mixture":  # its normal numbers are those of one Gaussian
@@ -79,18 +80,18 @@ def test_truths_drawn_from_it_are_covered(name):
 def test_recalibration_finds_widths_and_radii(name, passes):
     """Of answers that are too wide in one target, too narrow in the other, and with tails that they do not tell of."""
     plain = posterior(name, n=6000, passes=passes)
-    right = replace(plain, head=head(name, 2, HEAVY), widths=np.array([0.25, 4.0]))
+    right = replace(plain, head=head(name, 2, HEAVY), sigma_scale=np.array([0.25, 4.0]))
     truth = np.concatenate(
         [right.of(slice(k, k + 100)).sample(1, seed=k)[0] for k in range(0, 6000, 100)]
     )
     fitted, judged = np.arange(0, 6000, 2), np.arange(1, 6000, 2)
     right_again = recalibrated(plain.of(fitted), truth[fitted])
-    widths, base = right_again.widths, right_again.head.base
+    widths, base = right_again.sigma_scale, right_again.head.base
     np.testing.assert_allclose(
-        widths * np.sqrt(base.variance(2) / HEAVY.variance(2)), right.widths, rtol=0.15
+        widths * np.sqrt(base.variance(2) / HEAVY.variance(2)), right.sigma_scale, rtol=0.15
     )
     found = replace(right_again, outputs=plain.outputs[:, judged])
-    shares = found.shares(truth[judged])
+    shares = found.central_probability(truth[judged])
     assert all(kstest(shares[:, k], "uniform").pvalue > 1e-3 for k in (0, 1))
     if name != "mixture" and passes == 1:
         assert kstest(found.chi2(truth[judged]), chi2(2).cdf).pvalue > 1e-3
@@ -100,8 +101,8 @@ def test_recalibration_finds_widths_and_radii(name, passes):
 def test_recalibration_leaves_right_answers_as_they_are():
     own = posterior("full", n=6000)
     found = recalibrated(own, own.sample(1, seed=5)[0])
-    widths, base = found.widths, found.head.base
-    assert found.slopes.min() > 0.9
+    widths, base = found.sigma_scale, found.head.base
+    assert found.shrinkage.min() > 0.9
     np.testing.assert_allclose(widths * np.sqrt(base.variance(2)), 1, rtol=0.05)
     at = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
     torch.testing.assert_close(
@@ -121,7 +122,7 @@ def test_answers_that_differ_for_no_reason_differ_less():
     outputs[0, :10, :2] += 100
     plain = Posterior(head("full", 2), outputs, CENTRE, SPREAD, np.ones(2), np.ones(2))
     found = recalibrated(plain, white * SPREAD + CENTRE)
-    assert found.slopes == pytest.approx(
+    assert found.shrinkage == pytest.approx(
         (0.5, 0), abs=0.11
     )  # 0.1 from chance, where nothing is said
     assert found.sigma[50] / SPREAD == pytest.approx((np.sqrt(0.875), 1), rel=0.03)

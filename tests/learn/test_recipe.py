@@ -10,7 +10,7 @@ import yaml
 import lenssim
 from lenssim.data.format.files import read_json
 from lenssim.errors import ConfigError
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets import build_net, parameter_count
 from lenssim.learn.recipes.execution import follow
 from lenssim.learn.recipes.recipe import load_recipe
@@ -418,7 +418,7 @@ def test_the_quickstart_is_what_it_promises():
     recipe = load_recipe(PIPELINES / "quickstart.yaml")
     config = recipe.config("cnn-noise-free", Path())
     assert recipe.generate["noise-free"].n == 9000
-    count = parameter_count(build_net(config.net, Images((1, 64, 64)), 3))
+    count = parameter_count(build_net(config.net, ImageDescription((1, 64, 64)), 3))
     assert count < 200_000
     assert f"{count:,} parameters" in (PIPELINES / "quickstart.yaml").read_text()
 

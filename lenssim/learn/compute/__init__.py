@@ -1,1 +1,1 @@
-"""Where and in which arithmetic a training runs, and what it costs."""
+"""Devices, arithmetic and optimisers of a training, and its cost."""

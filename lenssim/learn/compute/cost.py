@@ -1,4 +1,4 @@
-"""What a training took and an answer takes: rate, waiting, memory, time."""
+"""The cost of a training and of an answer: rate, waiting, memory, time."""
 
 import time
 
@@ -15,26 +15,31 @@ _MIB = 2**20
 
 
 class Cost(BaseModel):
-    """Of one training, on the machine that ran it."""
+    """The cost of one training on its machine.
+
+    Attributes:
+        device: The device.
+        threads: Number of threads.
+        precision: Precision of the arithmetic: 32 where bf16 was requested on a device that only imitates it.
+        images_per_second: Training images a second, with the validations between.
+        waiting: Share of the time that steps waited for images.
+        peak_mib: Peak memory: of the GPU, or of the whole process where the CPU computes.
+        inference_ms: Milliseconds an image, in batches of 256.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str
     threads: int
     precision: str | None = None
-    """Of the arithmetic: 32 where bf16 was asked for of a device that only imitates it."""
     images_per_second: float
-    """Trained on, with the validations between."""
     waiting: float
-    """Share of the time that steps waited for images."""
     peak_mib: float
-    """Most memory: of the GPU, or of the whole process where the CPU computes."""
     inference_ms: float
-    """An image, in batches of 256."""
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin to watch the memory; where the system forbids it the process's whole life counts."""
+    """Reset the peak memory of a device. Where the system forbids it, the whole life of the process counts."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -42,14 +47,34 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Most memory since `reset_peak_memory`, in MiB: allocated on a GPU, else resident in this process."""
+    """Return the peak memory since `reset_peak_memory`.
+
+    Args:
+        device: The device.
+
+    Returns:
+        MiB allocated on a GPU, or resident in this process for any other device.
+
+    Example:
+        >>> peak_memory(torch.device("cpu")) > 1
+        True
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / _MIB
     return peak_resident_bytes() / _MIB
 
 
 def inference_milliseconds(model: Model, images: np.ndarray, device: torch.device) -> float:
-    """Time an image takes, of images (N, C, H, W) in memory, after a first pass that does not count."""
+    """Measure the time of an answer, after a first pass that does not count.
+
+    Args:
+        model: The model.
+        images: Images (N, C, H, W) in memory.
+        device: Where to compute.
+
+    Returns:
+        Milliseconds an image.
+    """
     image_outputs(model, images, device)
     start = time.perf_counter()
     image_outputs(model, images, device)

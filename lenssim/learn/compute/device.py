@@ -1,4 +1,4 @@
-"""Where networks are computed, and in which arithmetic."""
+"""The device that networks are computed on, and its arithmetic."""
 
 import torch
 from torch.backends.cpu import get_cpu_capability
@@ -11,27 +11,45 @@ _WITHOUT_BF16 = ("DEFAULT", "NO AVX", "AVX2")  # processors, as torch names what
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU where there is one. `ConfigError` for one this machine has not."""
+    """Return the device of that name.
+
+    Args:
+        name: `cuda`, `mps`, `cpu`, or `auto` for the first of these that the machine has.
+
+    Returns:
+        The device.
+
+    Raises:
+        ConfigError: The name is unknown, or the machine has no such device.
+
+    Example:
+        >>> pick_device("cpu")
+        device(type='cpu')
+    """
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, here in present.items() if here))
+        return torch.device(
+            next(kind for kind, is_present in present.items() if is_present)
+        )
     if name not in present:
         raise unknown("device", name, ["auto", *present])
     if not present[name]:
         raise ConfigError(
-            f"this machine has no {name} device that torch can use; leave the device on auto"
+            f"this machine has no {name} device that torch can use; "
+            "leave the device on auto"
         )
     return torch.device(name)
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bf16. One that imitates them is many times slower than in float32.
+    """Tell whether a device has instructions for bf16.
 
-    Processors are told apart by what torch finds in them: all with AVX-512 are taken to have them.
+    A device that imitates them is many times slower than in float32. All processors with AVX-512 are taken to
+    have them.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -39,5 +57,19 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def arithmetic(precision: str, device: torch.device) -> str:
-    """The precision a training on the device computes in: as asked for, but 32 for bf16 where that is imitated."""
-    return "32" if precision == "bf16" and not computes_bf16(device) else precision
+    """Return the precision of a training on a device.
+
+    Args:
+        precision: The requested precision.
+        device: The device.
+
+    Returns:
+        The requested precision, but 32 for bf16 where the device would imitate it.
+
+    Example:
+        >>> arithmetic("32", torch.device("cpu"))
+        '32'
+    """
+    if precision == "bf16" and not computes_bf16(device):
+        return "32"
+    return precision

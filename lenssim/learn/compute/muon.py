@@ -1,7 +1,7 @@
-"""timm's Muon, but in single precision on devices that only imitate bf16.
+"""The Muon optimiser of timm, in single precision on devices that only imitate bf16.
 
-timm makes matrices orthogonal in bf16 and leaves that to no setting: where bf16 is imitated, a step of a transformer
-takes a minute in place of seconds. Importing this module changes the function for every Muon of timm's.
+timm makes matrices orthogonal in bf16, without a setting for it. Where bf16 is imitated, a step of a transformer
+takes a minute instead of seconds. Importing this module changes the function for every Muon of timm.
 """
 
 from typing import Any
@@ -18,10 +18,11 @@ __all__ = ["Muon"]
 _orthogonal = muon.zeropower_via_newtonschulz
 
 
-def _suited(matrices: Tensor, *args: Any, **options: Any) -> Tensor:
+def _orthogonal_in_device_precision(matrices: Tensor, *args: Any, **options: Any) -> Tensor:
+    """Make matrices orthogonal, in single precision where the device has no bf16."""
     if not computes_bf16(matrices.device):
         options["dtype"] = torch.float32
     return _orthogonal(matrices, *args, **options)
 
 
-muon.zeropower_via_newtonschulz = _suited
+setattr(muon, "zeropower_via_newtonschulz", _orthogonal_in_device_precision)  # noqa: B010

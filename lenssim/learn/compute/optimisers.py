@@ -18,45 +18,58 @@ from lenssim.errors import unknown
 
 __all__ = ["OPTIMISERS", "SCHEDULES", "Schedule", "optimiser", "schedule"]
 
-_PUBLISHED_DECAY = (
-    0.8  # an epoch, as the text of the published six-network benchmark has it
-)
-_LEFT = 0.01  # of the rate, at the end of an exponential schedule
+_PUBLISHED_DECAY = 0.8  # factor an epoch in the text of the published six-network benchmark
+_FINAL_RATE = 0.01  # relative rate at the end of an exponential schedule
 
 Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
 def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
-    """Orthogonal steps for matrices and convolutions (Jordan et al. 2024), as long as AdamW's (Liu et al. 2025).
+    """Build Muon: orthogonal steps for matrices and convolutions (Jordan et al. 2024), NAdamW for norms and biases.
 
-    Norms and biases get NAdamW.
+    Steps have the length of AdamW's (Liu et al. 2025).
     """
     from lenssim.learn.compute.muon import Muon  # takes a second to import
 
     return Muon(weights, lr=rate, weight_decay=decay, nesterov=True)
 
 
-# Each takes weights, learning rate and weight decay.
+def _adamw(weights: Weights, rate: float, decay: float) -> Optimizer:
+    return AdamW(weights, lr=rate, weight_decay=decay)
+
+
+def _adam(weights: Weights, rate: float, decay: float) -> Optimizer:
+    """Build Adam without weight decay, as in the published benchmark."""
+    return Adam(weights, lr=rate)
+
+
+def _nadam(weights: Weights, rate: float, decay: float) -> Optimizer:
+    return NAdam(weights, lr=rate, weight_decay=decay, decoupled_weight_decay=True)
+
+
+def _sgd(weights: Weights, rate: float, decay: float) -> Optimizer:
+    return SGD(weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
+
+
 OPTIMISERS: dict[str, Callable[[Weights, float, float], Optimizer]] = {
-    "adamw": lambda weights, rate, decay: AdamW(weights, lr=rate, weight_decay=decay),
-    "adam": lambda weights, rate, decay: Adam(
-        weights, lr=rate
-    ),  # as the published benchmark: no weight decay
-    "nadam": lambda weights, rate, decay: NAdam(
-        weights, lr=rate, weight_decay=decay, decoupled_weight_decay=True
-    ),
+    "adamw": _adamw,
+    "adam": _adam,
+    "nadam": _nadam,
     "muon": _muon,
-    "sgd": lambda weights, rate, decay: SGD(
-        weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
-    ),
+    "sgd": _sgd,
 }
+"""Functions of weights, learning rate and weight decay."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the rate changes: `make(optimiser, rate, steps)` moves it every step or epoch.
+    """How the learning rate changes.
 
-    One that is not `laid_out` over the training may go on for more epochs.
+    Attributes:
+        make: Function of optimiser, rate and number of steps that builds the schedule.
+        interval: Whether the rate changes every step or every epoch.
+        laid_out: Whether the schedule depends on the length of the training. If not, the training may continue
+            for more epochs.
     """
 
     make: Callable[[Optimizer, float, int], LRScheduler]
@@ -77,15 +90,15 @@ def _cosine(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
 
 
 def _exponential(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
-    return ExponentialLR(optimiser, gamma=_LEFT ** (1 / steps))
+    return ExponentialLR(optimiser, gamma=_FINAL_RATE ** (1 / steps))
 
 
 def _as_written(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
     return ExponentialLR(optimiser, gamma=_PUBLISHED_DECAY)
 
 
-# onecycle: up in 30 % of the steps, then down to nothing (Smith & Topin 2017). The published benchmark says that it
-# lowers the rate by a fifth an epoch (as_written); its code never does (as_run).
+# onecycle: up in 30 % of the steps, then down to zero (Smith & Topin 2017). The text of the published
+# benchmark lowers the rate by a fifth an epoch (as_written); its code never does (as_run).
 SCHEDULES: dict[str, Schedule] = {
     "onecycle": Schedule(_onecycle, "step"),
     "cosine": Schedule(_cosine, "step"),
@@ -97,14 +110,38 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def optimiser(name: str) -> Callable[[Weights, float, float], Optimizer]:
-    """The optimiser of that name; `ConfigError` with a suggestion for an unknown one."""
+    """Return the optimiser of that name.
+
+    Args:
+        name: A name in `OPTIMISERS`.
+
+    Returns:
+        A function of weights, learning rate and weight decay.
+
+    Raises:
+        ConfigError: The name is unknown. The message suggests the nearest.
+    """
     if name not in OPTIMISERS:
         raise unknown("optimiser", name, OPTIMISERS)
     return OPTIMISERS[name]
 
 
 def schedule(name: str) -> Schedule:
-    """The schedule of that name; `ConfigError` with a suggestion for an unknown one."""
+    """Return the schedule of that name.
+
+    Args:
+        name: A name in `SCHEDULES`.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ConfigError: The name is unknown. The message suggests the nearest.
+
+    Example:
+        >>> schedule("cosine").interval
+        'step'
+    """
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     return SCHEDULES[name]

@@ -15,7 +15,8 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.figures.classification import curves_figure, save_if_possible
+from lenssim.learn.figures.classification import curves_figure
+from lenssim.learn.figures.style import save_if_possible
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.hashes import ABSENT, file_sha256
 from lenssim.learn.runs.overlap import held_out

@@ -7,7 +7,7 @@ from typing import Any
 
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.inputs.image_files import read_pictures
+from lenssim.learn.inputs.image_files import read_file_images
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
@@ -70,7 +70,7 @@ def predict(
     )
     for path in image_files(files, report):
         shape, shown = run.record.image_shape, run.record.config.picture
-        for pictures in read_pictures(
+        for pictures in read_file_images(
             path, shape, shown, extension=extension, note=note, report=report
         ):
             task, outputs = ensemble(pictures.images)

@@ -1,1 +1,1 @@
-"""Pictures of scores, one module a kind of task."""
+"""Figures of scores, one module a kind of task."""

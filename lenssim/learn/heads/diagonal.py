@@ -1,4 +1,4 @@
-"""Means and independent errors (Nix & Weigend 1994; Kendall & Gal 2017, eq. 8)."""
+"""A Gaussian head with independent errors (Nix & Weigend 1994; Kendall & Gal 2017, eq. 8)."""
 
 from typing import override
 
@@ -6,13 +6,18 @@ import torch
 from torch import Tensor
 
 from lenssim.learn.heads.gaussian import Gaussian
-from lenssim.learn.heads.head import LARGEST
+from lenssim.learn.heads.head import MAX_LOG_ROOT
 
 __all__ = ["Diagonal"]
 
 
 class Diagonal(Gaussian):
-    """2 k outputs: means, and the logarithms of the inverse errors."""
+    """A head with 2 k outputs: the means, and the logarithms of the inverse errors.
+
+    Example:
+        >>> Diagonal(targets=3).outputs
+        6
+    """
 
     @property
     @override
@@ -21,4 +26,5 @@ class Diagonal(Gaussian):
 
     @override
     def root(self, outputs: Tensor) -> Tensor:
-        return torch.diag_embed(outputs[..., self.targets :].clamp(-LARGEST, LARGEST).exp())
+        log_root = outputs[..., self.targets :].clamp(-MAX_LOG_ROOT, MAX_LOG_ROOT)
+        return torch.diag_embed(log_root.exp())

@@ -1,4 +1,4 @@
-"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), by zuko, whose numbers the network gives."""
+"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), as zuko implements them."""
 
 from typing import override
 
@@ -11,30 +11,31 @@ from lenssim.learn.heads.head import Head
 
 __all__ = ["Flow"]
 
-_BINS = 8
-_SPLINE = 3 * _BINS - 1
-_MIXING = 3.0  # largest share of one axis in another
-_POINTS = 256  # of the moments
+_SPLINE_BINS = 8
+_SPLINE_OUTPUTS = 3 * _SPLINE_BINS - 1
+_MAX_MIXING = 3.0  # largest share of one axis in another
+_MOMENT_POINTS = 256
 _SEED = 7
-_ROWS = 2**15  # of targets that are bent at a time: more leave the processor's caches
+_ROWS_PER_CHUNK = 2**15  # targets transformed at once: more leave the processor's caches
 
 
 class Flow(Head):
-    """z = spline(U spline(L^T (y - m))) is of the base: m and L as in the `Full` head, U upper triangular of ones.
+    """A head with z = spline(U spline(L^T (y - m))) of the base.
 
-    All of them are outputs, so that a flow is drawn for each image and any network can bear it; outputs of zero are a
-    normal distribution. The splines are the identity beyond 5 sigma. Moments are those of 256 fixed
-    quasi-random points.
+    m and L are those of the `Full` head, and U is unit upper triangular. All of them are network outputs, so
+    each image has its own flow and any network can bear it. Outputs of zero are a normal distribution. The
+    splines are the identity beyond 5 sigma. Moments are those of 256 fixed quasi-random points.
+
+    Example:
+        >>> Flow(targets=2).outputs
+        98
     """
 
     @property
     @override
     def outputs(self) -> int:
-        return (
-            self._linear.outputs
-            + 2 * self.targets * _SPLINE
-            + self.targets * (self.targets - 1) // 2
-        )
+        mixing = self.targets * (self.targets - 1) // 2
+        return self._linear.outputs + 2 * self.targets * _SPLINE_OUTPUTS + mixing
 
     @property
     def _linear(self) -> Full:
@@ -43,89 +44,87 @@ class Flow(Head):
     def _stages(
         self, outputs: Tensor
     ) -> tuple[MonotonicRQSTransform, Tensor, MonotonicRQSTransform]:
-        """The first spline, U (..., k, k), and the second spline."""
-        k, start = self.targets, self._linear.outputs
-        end = start + 2 * k * _SPLINE
-        knots = outputs[..., start:end].unflatten(-1, (2, k, _SPLINE))
-        first, second = (
-            MonotonicRQSTransform(
-                *knots[..., stage, :, :].split([_BINS, _BINS, _BINS - 1], dim=-1)
-            )
-            for stage in (0, 1)
-        )
+        """Return the first spline, U (..., k, k), and the second spline."""
+        k = self.targets
+        start = self._linear.outputs
+        end = start + 2 * k * _SPLINE_OUTPUTS
+        knots = outputs[..., start:end].unflatten(-1, (2, k, _SPLINE_OUTPUTS))
+        inner, outer = (_spline(knots[..., stage, :, :]) for stage in (0, 1))
         rows, columns = torch.triu_indices(k, k, offset=1, device=outputs.device)
-        unit = torch.eye(k, dtype=outputs.dtype, device=outputs.device).expand(
-            *outputs.shape[:-1], k, k
-        )
-        mixing = unit.clone()
-        mixing[..., rows, columns] = _MIXING * (outputs[..., end:] / _MIXING).tanh()
-        return first, mixing, second
+        unit = torch.eye(k, dtype=outputs.dtype, device=outputs.device)
+        mixing = unit.expand(*outputs.shape[:-1], k, k).clone()
+        mixing[..., rows, columns] = _MAX_MIXING * (outputs[..., end:] / _MAX_MIXING).tanh()
+        return inner, mixing, outer
 
     @override
     def normalised(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self.straightened(outputs, targets)[0]
+        return self.forward(outputs, targets)[0]
 
-    def straightened(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """z (..., k) of targets (..., k), and log |dz / dy| (...)."""
-        first, mixing, second = self._stages(outputs)
+    def forward(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z (..., k) for targets y (..., k), and log |dz / dy| (...)."""
+        inner, mixing, outer = self._stages(outputs)
         root = self._linear.root(outputs)
         u = (root.mT @ (targets - self._linear.mean(outputs))[..., None])[..., 0]
-        v, stretched = first.call_and_ladj(u)
-        z, again = second.call_and_ladj((mixing @ v[..., None])[..., 0])
-        return z, (root.diagonal(dim1=-2, dim2=-1).log() + stretched + again).sum(-1)
+        v, inner_volume = inner.call_and_ladj(u)
+        z, outer_volume = outer.call_and_ladj((mixing @ v[..., None])[..., 0])
+        log_diagonal = root.diagonal(dim1=-2, dim2=-1).log()
+        return z, (log_diagonal + inner_volume + outer_volume).sum(-1)
 
     @override
     def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        z, volume = self.straightened(outputs, targets)
+        z, volume = self.forward(outputs, targets)
         return self.base.log_prob(z) + volume
 
-    def bent(self, outputs: Tensor, z: Tensor) -> Tensor:
-        """Targets (..., k) of z (..., k)."""
-        first, mixing, second = self._stages(outputs)
+    def inverse(self, outputs: Tensor, z: Tensor) -> Tensor:
+        """Return the targets (..., k) for z (..., k)."""
+        inner, mixing, outer = self._stages(outputs)
         v = torch.linalg.solve_triangular(
-            mixing, second.inv(z)[..., None], upper=True, unitriangular=True
+            mixing, outer.inv(z)[..., None], upper=True, unitriangular=True
         )
-        u = first.inv(v[..., 0])
+        u = inner.inv(v[..., 0])
         root = self._linear.root(outputs)
-        return (
-            self._linear.mean(outputs)
-            + torch.linalg.solve_triangular(root.mT, u[..., None], upper=True)[..., 0]
-        )
+        offset = torch.linalg.solve_triangular(root.mT, u[..., None], upper=True)[..., 0]
+        return self._linear.mean(outputs) + offset
 
     @override
     def mean(self, outputs: Tensor) -> Tensor:
-        return self._points(outputs).mean(0)
+        return self._moment_points(outputs).mean(0)
 
     @override
     def covariance(self, outputs: Tensor) -> Tensor:
-        points = self._points(outputs)
-        apart = points - points.mean(0)
-        return (apart[..., None] * apart[..., None, :]).mean(0)
+        points = self._moment_points(outputs)
+        offsets = points - points.mean(0)
+        return (offsets[..., None] * offsets[..., None, :]).mean(0)
 
     @override
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
-        own = outputs.double()
-        shape = (draws, *own.shape[:-1], self.targets)
-        u = torch.randn(shape, generator=generator, dtype=own.dtype, device=own.device)
-        return self._all_bent(own, self.base.stretched(u))
+        outputs = outputs.double()
+        u = torch.randn(
+            (draws, *outputs.shape[:-1], self.targets),
+            generator=generator,
+            dtype=outputs.dtype,
+            device=outputs.device,
+        )
+        return self._inverse_in_chunks(outputs, self.base.warp(u))
 
-    def _all_bent(self, outputs: Tensor, z: Tensor) -> Tensor:
-        """Targets (draws, ..., k) of z (draws, ..., k), of some draws at a time."""
-        step = max(1, _ROWS * self.targets // z[0].numel())
-        return torch.cat([self.bent(outputs, part) for part in z.split(step)])
+    def _inverse_in_chunks(self, outputs: Tensor, z: Tensor) -> Tensor:
+        """Return the targets (draws, ..., k) for z (draws, ..., k), computed in chunks of draws."""
+        step = max(1, _ROWS_PER_CHUNK * self.targets // z[0].numel())
+        return torch.cat([self.inverse(outputs, chunk) for chunk in z.split(step)])
 
-    def _points(self, outputs: Tensor) -> Tensor:
-        """Targets (256, ..., k), evenly drawn."""
-        own = outputs.double()
-        even = torch.quasirandom.SobolEngine(self.targets, scramble=True, seed=_SEED).draw(
-            _POINTS, dtype=own.dtype
-        )
-        z = self.base.stretched(torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9))).to(
-            own.device
-        )
-        return self._all_bent(
-            own,
-            z.reshape(_POINTS, *[1] * (own.ndim - 1), self.targets).expand(
-                -1, *own.shape[:-1], -1
-            ),
-        )
+    def _moment_points(self, outputs: Tensor) -> Tensor:
+        """Return quasi-random targets (256, ..., k)."""
+        outputs = outputs.double()
+        engine = torch.quasirandom.SobolEngine(self.targets, scramble=True, seed=_SEED)
+        uniform = engine.draw(_MOMENT_POINTS, dtype=outputs.dtype)
+        normal = torch.special.ndtri(uniform.clamp(1e-9, 1 - 1e-9))
+        z = self.base.warp(normal).to(outputs.device)
+        z = z.reshape(_MOMENT_POINTS, *[1] * (outputs.ndim - 1), self.targets)
+        return self._inverse_in_chunks(outputs, z.expand(-1, *outputs.shape[:-1], -1))
+
+
+def _spline(knots: Tensor) -> MonotonicRQSTransform:
+    widths, heights, derivatives = knots.split(
+        [_SPLINE_BINS, _SPLINE_BINS, _SPLINE_BINS - 1], dim=-1
+    )
+    return MonotonicRQSTransform(widths, heights, derivatives)

@@ -1,6 +1,6 @@
-"""Means and a full covariance by the log-Cholesky factor of its inverse (Dorta et al. 2018).
+"""A Gaussian head with a full covariance, by the log-Cholesky factor of its inverse (Dorta et al. 2018).
 
-Wagner-Carena et al. (2021), section 2.3, for lens parameters: 6 targets need 6 + 21 outputs.
+Wagner-Carena et al. (2021), section 2.3, use it for lens parameters: 6 targets need 6 + 21 outputs.
 """
 
 from typing import override
@@ -9,15 +9,22 @@ import torch
 from torch import Tensor
 
 from lenssim.learn.heads.gaussian import Gaussian
-from lenssim.learn.heads.head import LARGEST
+from lenssim.learn.heads.head import MAX_LOG_ROOT
 
 __all__ = ["Full"]
 
-_BELOW = 1e5  # about the largest of the diagonal
+_MAX_BELOW_DIAGONAL = 1e5  # about the largest value of the diagonal
 
 
 class Full(Gaussian):
-    """k + k (k + 1) / 2 outputs: means, logarithms of the factor's diagonal, and what is below it, row by row."""
+    """A head with k + k (k + 1) / 2 outputs.
+
+    They are the means, the logarithms of the factor's diagonal, and the part below it row by row.
+
+    Example:
+        >>> Full(targets=6).outputs
+        27
+    """
 
     @property
     @override
@@ -27,10 +34,10 @@ class Full(Gaussian):
     @override
     def root(self, outputs: Tensor) -> Tensor:
         k = self.targets
-        diagonal = outputs[..., k : 2 * k].clamp(-LARGEST, LARGEST).exp()
+        diagonal = outputs[..., k : 2 * k].clamp(-MAX_LOG_ROOT, MAX_LOG_ROOT).exp()
         rows, columns = torch.tril_indices(k, k, offset=-1, device=outputs.device)
-        below = outputs.new_zeros(*outputs.shape[:-1], k, k)
-        below[..., rows, columns] = outputs[..., 2 * k : self.outputs].clamp(
-            -_BELOW, _BELOW
+        lower = outputs.new_zeros(*outputs.shape[:-1], k, k)
+        lower[..., rows, columns] = outputs[..., 2 * k : self.outputs].clamp(
+            -_MAX_BELOW_DIAGONAL, _MAX_BELOW_DIAGONAL
         )
-        return torch.diag_embed(diagonal) + below
+        return torch.diag_embed(diagonal) + lower

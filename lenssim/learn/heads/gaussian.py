@@ -1,4 +1,4 @@
-"""What the Gaussian heads share: N(mean, (L L^T)^-1), with L lower triangular."""
+"""The common part of the Gaussian heads: N(mean, (L L^T)^-1), with L lower triangular."""
 
 from abc import abstractmethod
 from typing import override
@@ -12,11 +12,11 @@ __all__ = ["Gaussian"]
 
 
 class Gaussian(Head):
-    """Outputs begin with the mean; what follows says L, the Cholesky factor of the precision."""
+    """A head whose outputs begin with the mean; the others encode L, the Cholesky factor of the precision."""
 
     @abstractmethod
     def root(self, outputs: Tensor) -> Tensor:
-        """L (..., k, k)."""
+        """Return L (..., k, k)."""
 
     @override
     def mean(self, outputs: Tensor) -> Tensor:
@@ -42,12 +42,8 @@ class Gaussian(Head):
         normal = torch.randn(
             (draws, *mean.shape), generator=generator, dtype=mean.dtype, device=mean.device
         )
-        return (
-            mean
-            + (self.base.stretched(normal)[..., None, :] @ self._inverse(outputs))[
-                ..., 0, :
-            ]
-        )
+        z = self.base.warp(normal)
+        return mean + (z[..., None, :] @ self._inverse(outputs))[..., 0, :]
 
     def _inverse(self, outputs: Tensor) -> Tensor:
         root = self.root(outputs.double())

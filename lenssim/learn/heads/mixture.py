@@ -1,4 +1,4 @@
-"""A mixture of Gaussians (Bishop 1994): posteriors with two minds, or with long tails."""
+"""A mixture of Gaussians (Bishop 1994): posteriors with several modes, or with long tails."""
 
 from typing import override
 
@@ -10,51 +10,60 @@ from lenssim.learn.heads.head import Head
 
 __all__ = ["Mixture"]
 
-_PARTS = 3
+_COMPONENTS = 3
 
 
 class Mixture(Head):
-    """Three Gaussians of full covariance: the logarithms of their weights, then the outputs of each `Full` head."""
+    """A head of three Gaussians with full covariance.
+
+    Its outputs are the logarithms of their weights, then the outputs of each `Full` head.
+
+    Example:
+        >>> Mixture(targets=2).outputs
+        18
+    """
 
     @property
     @override
     def outputs(self) -> int:
-        return _PARTS * (1 + self._part.outputs)
+        return _COMPONENTS * (1 + self._component.outputs)
 
     @property
-    def _part(self) -> Full:
+    def _component(self) -> Full:
         return Full(self.targets, self.base)
 
-    def parts(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms of the weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""
-        return outputs[..., :_PARTS].log_softmax(-1), outputs[..., _PARTS:].unflatten(
-            -1, (_PARTS, -1)
-        )
+    def components(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logarithms of the weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""
+        log_weights = outputs[..., :_COMPONENTS].log_softmax(-1)
+        return log_weights, outputs[..., _COMPONENTS:].unflatten(-1, (_COMPONENTS, -1))
 
     @override
     def log_prob(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        weights, parts = self.parts(outputs)
-        return (weights + self._part.log_prob(parts, targets[..., None, :])).logsumexp(-1)
+        log_weights, components = self.components(outputs)
+        densities = self._component.log_prob(components, targets[..., None, :])
+        return (log_weights + densities).logsumexp(-1)
 
     @override
     def mean(self, outputs: Tensor) -> Tensor:
-        weights, parts = self.parts(outputs)
-        return (weights.exp()[..., None] * self._part.mean(parts)).sum(-2)
+        log_weights, components = self.components(outputs)
+        return (log_weights.exp()[..., None] * self._component.mean(components)).sum(-2)
 
     @override
     def covariance(self, outputs: Tensor) -> Tensor:
-        weights, parts = self.parts(outputs.double())
-        apart = self._part.mean(parts) - self.mean(outputs.double())[..., None, :]
-        each = self._part.covariance(parts) + apart[..., None] * apart[..., None, :]
-        return (weights.exp()[..., None, None] * each).sum(-3)
+        log_weights, components = self.components(outputs.double())
+        mean = self.mean(outputs.double())
+        offsets = self._component.mean(components) - mean[..., None, :]
+        scatter = offsets[..., None] * offsets[..., None, :]
+        moments = self._component.covariance(components) + scatter
+        return (log_weights.exp()[..., None, None] * moments).sum(-3)
 
     @override
     def sample(self, outputs: Tensor, draws: int, generator: torch.Generator) -> Tensor:
-        weights, parts = self.parts(outputs.double())
-        each = self._part.sample(parts, draws, generator)
-        shares = weights.exp().reshape(-1, _PARTS)
-        chosen = torch.multinomial(shares, draws, replacement=True, generator=generator).mT
-        chosen = chosen.reshape(*each.shape[:-2], 1, 1).expand(
-            *each.shape[:-2], 1, self.targets
+        log_weights, components = self.components(outputs.double())
+        candidates = self._component.sample(components, draws, generator)
+        weights = log_weights.exp().reshape(-1, _COMPONENTS)
+        choice = torch.multinomial(weights, draws, replacement=True, generator=generator).mT
+        choice = choice.reshape(*candidates.shape[:-2], 1, 1).expand(
+            *candidates.shape[:-2], 1, self.targets
         )
-        return each.gather(-2, chosen)[..., 0, :]
+        return candidates.gather(-2, choice)[..., 0, :]

@@ -1,4 +1,4 @@
-"""A point: means only, with unit errors of the whitened targets, so that its loss is half the squared error."""
+"""A point estimate: means alone with unit errors of the whitened targets."""
 
 from typing import override
 
@@ -11,7 +11,14 @@ __all__ = ["Point"]
 
 
 class Point(Gaussian):
-    """k outputs; the size of the errors is learned on the validation samples alone."""
+    """A head with k outputs, the means. Its loss is half the squared error.
+
+    The size of the errors follows from the validation samples alone.
+
+    Example:
+        >>> Point(targets=3).outputs
+        3
+    """
 
     @property
     @override

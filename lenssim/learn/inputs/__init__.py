@@ -1,1 +1,1 @@
-"""What a network is shown: descriptions of images, normalisation, augmentation, image files."""
+"""Inputs of networks: descriptions of images, normalisation, augmentation, image files."""

@@ -1,163 +1,177 @@
-"""Augmentations by name, drawn for each image where the images are: symmetries, shifts, worse seeing, noise."""
+"""Augmentations by name, random for each image: symmetries, shifts, worse seeing, noise."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.symmetry import Moves
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
-_BATCH = 17  # spawn key of these streams, apart from those of the order and the simulation
+_BATCH_KEY = (
+    17  # spawn key of these streams, distinct from those of the order and the simulation
+)
 
 
 def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
-    """Seed of all that is random in one process's training step, a function of its place: resuming repeats it."""
-    place = (_BATCH, epoch, batch, *([rank] if rank else []))
-    state = np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint64)
+    """Return the seed of all that is random in one process's training step.
+
+    It is a function of the step alone, so a resumed training repeats it.
+
+    Args:
+        seed: Seed of the training.
+        epoch: Number of the epoch.
+        batch: Number of the batch within the epoch.
+        rank: Rank of the process.
+
+    Returns:
+        A seed below 2**63.
+
+    Example:
+        >>> batch_seed(0, epoch=1, batch=2) == batch_seed(0, epoch=1, batch=2)
+        True
+    """
+    key: tuple[int, ...] = (_BATCH_KEY, epoch, batch)
+    if rank:
+        key = (*key, rank)
+    state = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 @dataclass(frozen=True)
-class _Sky:
-    """Images (N, C, H, W), their targets (N, T), and how these move."""
+class _Batch:
+    """Images (N, C, H, W), their targets (N, T), and how the targets move."""
 
     images: Tensor
     targets: Tensor
     moves: Moves
 
-    def with_images(self, images: Tensor) -> "_Sky":
-        return _Sky(images, self.targets, self.moves)
+    def with_images(self, images: Tensor) -> "_Batch":
+        return replace(self, images=images)
 
-    def chosen(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Sky":
-        """`images` and `targets` where `chosen` (N,)."""
-        return _Sky(
-            torch.where(chosen[:, None, None, None], images, self.images),
-            targets,
-            self.moves,
-        )
+    def where(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Batch":
+        """Take `images` where `chosen` (N,), and all of `targets`, which are moved already."""
+        images = torch.where(chosen[:, None, None, None], images, self.images)
+        return _Batch(images, targets, self.moves)
 
 
-_Step = Callable[[_Sky, float, torch.Generator], _Sky]
+_Step = Callable[[_Batch, float, torch.Generator], _Batch]
 
 
-def _coins(sky: _Sky, generator: torch.Generator) -> Tensor:
-    """A random half of the images, (N,)."""
-    return torch.randint(2, (len(sky.images),), generator=generator, dtype=torch.bool).to(
-        sky.images.device
-    )
+def _coins(batch: _Batch, generator: torch.Generator) -> Tensor:
+    """Choose a random half of the images, (N,)."""
+    coins = torch.randint(2, (len(batch.images),), generator=generator, dtype=torch.bool)
+    return coins.to(batch.images.device)
 
 
-def _amounts(sky: _Sky, most: float, generator: torch.Generator) -> Tensor:
-    """Uniform in 0..`most`, (N, 1, 1, 1)."""
-    return most * torch.rand((len(sky.images), 1, 1, 1), generator=generator).to(sky.images)
+def _amounts(batch: _Batch, maximum: float, generator: torch.Generator) -> Tensor:
+    """Draw amounts (N, 1, 1, 1), uniform in 0 ... `maximum`."""
+    uniform = torch.rand((len(batch.images), 1, 1, 1), generator=generator)
+    return maximum * uniform.to(batch.images)
 
 
-def _there(sky: _Sky, generator: torch.Generator) -> torch.Generator:
-    """A generator where the images are, which goes on from the one here."""
+def _device_generator(batch: _Batch, generator: torch.Generator) -> torch.Generator:
+    """Return a generator on the device of the images, seeded by the one on the CPU."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    return torch.Generator(sky.images.device).manual_seed(seed)
+    return torch.Generator(batch.images.device).manual_seed(seed)
 
 
 def _peak(images: Tensor) -> Tensor:
     return images.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
 
 
-def _none(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    return sky
+def _none(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    return batch
 
 
-def _flips(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """Mirrored in x, in y, both or neither."""
+def _flips(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Mirror in x, in y, both or neither."""
     for axis, dim in (("x", -1), ("y", -2)):
-        coins = _coins(sky, generator)
-        sky = sky.chosen(
-            coins, sky.images.flip(dim), sky.moves.mirrored(sky.targets, coins, axis)
-        )
-    return sky
+        coins = _coins(batch, generator)
+        targets = batch.moves.mirrored(batch.targets, coins, axis)
+        batch = batch.where(coins, batch.images.flip(dim), targets)
+    return batch
 
 
-def _dihedral(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """One of the eight symmetries of the square: flips and rotations by 90 degrees (flips alone if not square)."""
-    sky = _flips(sky, amount, generator)
-    if sky.images.shape[-1] != sky.images.shape[-2]:
-        return sky
-    coins = _coins(sky, generator)
-    return sky.chosen(
-        coins, sky.images.transpose(-1, -2), sky.moves.transposed(sky.targets, coins)
-    )
+def _dihedral(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Apply one of the eight symmetries of the square; flips alone to images that are not square."""
+    batch = _flips(batch, amount, generator)
+    if batch.images.shape[-1] != batch.images.shape[-2]:
+        return batch
+    coins = _coins(batch, generator)
+    targets = batch.moves.transposed(batch.targets, coins)
+    return batch.where(coins, batch.images.transpose(-1, -2), targets)
 
 
-def _recentre(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """Moved by whole pixels, up to `amount` in x and y; what leaves on one side comes in on the other, noise and all.
+def _recentre(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Shift by whole pixels, up to `amount` in x and y, with periodic edges.
 
     An edge filled with zeros would tell the network how far the image was moved.
     """
-    most, (height, width) = int(amount), sky.images.shape[-2:]
-    x, y = torch.randint(-most, most + 1, (2, len(sky.images)), generator=generator).to(
-        sky.images.device
-    )
+    limit = int(amount)
+    images = batch.images
+    height, width = images.shape[-2:]
+    shifts = torch.randint(-limit, limit + 1, (2, len(images)), generator=generator)
+    x, y = shifts.to(images.device)
     rows = (torch.arange(height, device=x.device) - y[:, None]) % height
     columns = (torch.arange(width, device=x.device) - x[:, None]) % width
-    image = torch.arange(len(sky.images), device=x.device)
-    moved = sky.images[image[:, None, None], :, rows[:, :, None], columns[:, None]].permute(
-        0, 3, 1, 2
-    )
-    return _Sky(moved, sky.moves.shifted(sky.targets, x, y), sky.moves)
+    index = torch.arange(len(images), device=x.device)[:, None, None]
+    shifted = images[index, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+    targets = batch.moves.shifted(batch.targets, x, y)
+    return _Batch(shifted, targets, batch.moves)
 
 
-def _psf(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """Blurred once more, by a Gaussian of up to `amount` pixels; the image's own noise becomes correlated."""
-    sigma = _amounts(sky, amount, generator)[:, 0].clamp(min=1e-3)
-    images = sky.images
+def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Blur by a Gaussian of up to `amount` pixels; the noise of the image becomes correlated."""
+    sigma = _amounts(batch, amount, generator)[:, 0].clamp(min=1e-3)
+    images = batch.images
     for dim in (-1, -2):
-        at = torch.arange(images.shape[dim], device=images.device, dtype=images.dtype)
-        weights = torch.exp(-0.5 * ((at[:, None] - at) / sigma) ** 2)
+        pixels = torch.arange(images.shape[dim], device=images.device, dtype=images.dtype)
+        weights = torch.exp(-0.5 * ((pixels[:, None] - pixels) / sigma) ** 2)
         weights = (weights / weights.sum(-1, keepdim=True))[:, None]
         images = weights @ images if dim == -2 else images @ weights.mT
-    return sky.with_images(images)
+    return batch.with_images(images)
 
 
-def _poisson(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """Photons counted: their noise at the peak is up to `amount` of it: 1 / amount^2 counts there, or more."""
-    share = _amounts(sky, amount, generator)
-    counts, peak = share.clamp(min=1e-6) ** -2, _peak(sky.images)
-    expected = sky.images.clamp(min=0)
-    drawn = torch.poisson(expected * (counts / peak), generator=_there(sky, generator)) * (
-        peak / counts
-    )
-    return sky.with_images(
-        torch.where(share > 1e-6, sky.images - expected + drawn, sky.images)
-    )
+def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Add photon noise of up to `amount` of the peak, at the peak: of 1 / amount^2 counts there, or more."""
+    relative = _amounts(batch, amount, generator)
+    counts = relative.clamp(min=1e-6) ** -2
+    peak = _peak(batch.images)
+    expected = batch.images.clamp(min=0)
+    device_generator = _device_generator(batch, generator)
+    photons = torch.poisson(expected * (counts / peak), generator=device_generator)
+    noisy = batch.images - expected + photons * (peak / counts)
+    return batch.with_images(torch.where(relative > 1e-6, noisy, batch.images))
 
 
-def _gaussian(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """Noise of up to `amount` of the peak in every pixel."""
-    sigma = _amounts(sky, amount, generator) * _peak(sky.images)
+def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Add noise of up to `amount` of the peak to every pixel."""
+    sigma = _amounts(batch, amount, generator) * _peak(batch.images)
     noise = torch.randn(
-        sky.images.shape,
-        generator=_there(sky, generator),
-        dtype=sky.images.dtype,
-        device=sky.images.device,
+        batch.images.shape,
+        generator=_device_generator(batch, generator),
+        dtype=batch.images.dtype,
+        device=batch.images.device,
     )
-    return sky.with_images(sky.images + sigma * noise)
+    return batch.with_images(batch.images + sigma * noise)
 
 
-def _mask(sky: _Sky, amount: float, generator: torch.Generator) -> _Sky:
-    """A disc of pixels, of a radius up to `amount`, without light: their value becomes 0."""
-    radius = _amounts(sky, amount, generator)[:, 0]
-    height, width = sky.images.shape[-2:]
-    y, x = torch.rand((2, len(sky.images), 1, 1), generator=generator).to(sky.images)
+def _mask(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Set a disc of pixels with a radius up to `amount` to 0."""
+    radius = _amounts(batch, amount, generator)[:, 0]
+    height, width = batch.images.shape[-2:]
+    uniform = torch.rand((2, len(batch.images), 1, 1), generator=generator)
+    y, x = uniform.to(batch.images)
     rows = torch.arange(height, device=x.device)[:, None] - y * (height - 1)
     columns = torch.arange(width, device=x.device) - x * (width - 1)
-    return sky.with_images(
-        torch.where((rows**2 + columns**2 < radius**2)[:, None], 0, sky.images)
-    )
+    disc = (rows**2 + columns**2 < radius**2)[:, None]
+    return batch.with_images(torch.where(disc, 0, batch.images))
 
 
 AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
@@ -170,13 +184,18 @@ AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
     "gaussian": (_gaussian, 0.05),
     "mask": (_mask, 3.0),
 }
-"""What is done, and by how much at most unless a number is given; None: it takes none."""
+"""The function of each augmentation and its default amount, the largest that it draws; None: it has no amount."""
 _VIEWS = {"none": 1, "flips": 4, "dihedral": 8}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Steps in turn, each with its largest amount; `moves` says how targets follow."""
+    """Augmentations in their order.
+
+    Attributes:
+        steps: Name and largest amount of each augmentation.
+        moves: How targets follow the images.
+    """
 
     steps: tuple[tuple[str, float], ...]
     moves: Moves = field(default_factory=Moves)
@@ -184,39 +203,71 @@ class Augmentation:
     def __call__(
         self, images: Tensor, generator: torch.Generator, targets: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Changed images (N, C, H, W), and targets (N, T) that changed with them; none in, none out: (N, 0)."""
-        sky = _Sky(
-            images,
-            images.new_zeros((len(images), 0)) if targets is None else targets,
-            self.moves,
-        )
+        """Augment images.
+
+        Args:
+            images: Images (N, C, H, W).
+            generator: Random generator on the CPU.
+            targets: Targets (N, T), if any.
+
+        Returns:
+            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without targets.
+        """
+        if targets is None:
+            targets = images.new_zeros((len(images), 0))
+        batch = _Batch(images, targets, self.moves)
         for name, amount in self.steps:
-            sky = AUGMENTATIONS[name][0](sky, amount, generator)
-        return sky.images, sky.targets
+            step, _ = AUGMENTATIONS[name]
+            batch = step(batch, amount, generator)
+        return batch.images, batch.targets
 
 
 def augmentation(
-    text: str, targets: Sequence[str] = (), images: Images | None = None
+    text: str, targets: Sequence[str] = (), images: ImageDescription | None = None
 ) -> Augmentation:
-    """The augmentation written as `dihedral`, `dihedral+recentre=2+psf`: names of `AUGMENTATIONS`, with amounts.
+    """Parse an augmentation such as `dihedral` or `dihedral+recentre=2+psf`.
 
-    `ConfigError` for an unknown name, with a suggestion, an impossible amount, and `targets` that cannot follow; how
-    far they are shifted is known once the `images` are.
+    Args:
+        text: Names of `AUGMENTATIONS` joined by `+`, with amounts.
+        targets: Names of the targets that must follow.
+        images: The images, if known. Only then it is known how far targets are shifted.
+
+    Returns:
+        The augmentation.
+
+    Raises:
+        ConfigError: A name is unknown, an amount is impossible, or a target cannot follow.
+
+    Example:
+        >>> augmentation("flips+psf=1.5").steps
+        (('flips', 0.0), ('psf', 1.5))
     """
-    moves, steps = Moves(targets, images and images.pixel_scale), []
+    pixel_scale = None
+    if images is not None:
+        pixel_scale = images.pixel_scale
+    moves = Moves(targets, pixel_scale)
+    steps = []
     for part in text.split("+"):
-        name, given, number = part.partition("=")
-        if name not in AUGMENTATIONS:
-            raise unknown("augmentation", name, AUGMENTATIONS)
-        most = AUGMENTATIONS[name][1]
-        if given and most is None:
-            raise ConfigError(f"augment: {name} takes no amount, got {part!r}")
-        steps.append((name, _amount(part, number) if given else most or 0.0))
+        name, amount = _parsed_step(part)
+        steps.append((name, amount))
         if name in ("flips", "dihedral"):
             moves.check_turns(name, transposes=name == "dihedral")
         if name == "recentre" and images is not None:
             moves.check_shifts(name)
     return Augmentation(tuple(steps), moves)
+
+
+def _parsed_step(part: str) -> tuple[str, float]:
+    """Return name and amount of one augmentation."""
+    name, equals, number = part.partition("=")
+    if name not in AUGMENTATIONS:
+        raise unknown("augmentation", name, AUGMENTATIONS)
+    _, default = AUGMENTATIONS[name]
+    if not equals:
+        return name, default or 0.0
+    if default is None:
+        raise ConfigError(f"augment: {name} takes no amount, got {part!r}")
+    return name, _amount(part, number)
 
 
 def _amount(part: str, number: str) -> float:
@@ -235,14 +286,30 @@ def _flipped(images: Tensor) -> tuple[Tensor, ...]:
     return images, images.flip(-1), images.flip(-2), images.flip((-1, -2))
 
 
-def _views(number: int) -> Callable[[Tensor], Tensor]:
-    """View `number` of a square image among its eight: the four flips, and those of its transpose."""
-    return lambda images: _flipped(images.transpose(-1, -2) if number >= 4 else images)[
-        number % 4
-    ]
+def _view(number: int) -> Callable[[Tensor], Tensor]:
+    """Return view `number` of a square image among its eight: four flips, and four of its transpose."""
+
+    def view(images: Tensor) -> Tensor:
+        if number >= 4:
+            images = images.transpose(-1, -2)
+        return _flipped(images)[number % 4]
+
+    return view
 
 
 def symmetries(text: str) -> list[Callable[[Tensor], Tensor]]:
-    """Every mirror image and rotation of images (N, C, H, W) that an augmentation may make; the first makes none."""
+    """Return every mirror image and rotation that an augmentation may make of images (N, C, H, W).
+
+    Args:
+        text: The augmentation, as in `augmentation`.
+
+    Returns:
+        Functions of images. The first is the identity.
+
+    Example:
+        >>> len(symmetries("dihedral+psf"))
+        8
+    """
     names = [name for name, _ in augmentation(text).steps]
-    return [_views(number) for number in range(max(_VIEWS.get(name, 1) for name in names))]
+    views = max(_VIEWS.get(name, 1) for name in names)
+    return [_view(number) for number in range(views)]

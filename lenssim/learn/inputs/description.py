@@ -1,4 +1,4 @@
-"""What a network is told of the images that it will see."""
+"""Description of the images that a network is built for."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,26 @@ from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.simulate.draw import draw
 from lenssim.simulate.preset import parse_preset
+from lenssim.simulate.scenes import Scenes
 
-__all__ = ["Images", "describe"]
+__all__ = ["ImageDescription", "describe"]
 
-_SCENES = 256  # drawn to see how large the rings are
+_SCENES = 256  # drawn to find the sizes of the rings
 
 
 @dataclass(frozen=True)
-class Images:
-    """Shape (C, H, W) of a data set's images and, where known, what their pixels and rings measure.
+class ImageDescription:
+    """Shape, pixel scale and Einstein radii of images.
 
-    `pixel_scale` is in arcsec a pixel; `theta_E` the smallest and the largest Einstein radius, in arcsec, as it shows
-    in the images: for the source at its own redshift.
+    Attributes:
+        shape: Bands, rows and columns (C, H, W).
+        pixel_scale: Size of a pixel in arcsec, None if unknown.
+        theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift. None if
+            unknown.
+
+    Example:
+        >>> ImageDescription((1, 64, 64), pixel_scale=0.05).pixel_scale
+        0.05
     """
 
     shape: tuple[int, int, int]
@@ -27,14 +35,21 @@ class Images:
     theta_E: tuple[float, float] | None = None
 
 
-def describe(dataset: ShardDataset | LiveDataset) -> Images:
-    """The images of a data set; pixel scale and Einstein radii are known of simulated ones.
+def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
+    """Describe the images of a data set.
 
-    Radii are those of the first 256 samples, of the first lens that has one.
+    Pixel scale and Einstein radii are known for simulated images. The radii are those of the first 256
+    samples, and of the first lens that has one.
+
+    Args:
+        dataset: The data set.
+
+    Returns:
+        The description.
     """
     config = dataset.config
     if config.get("kind") != "simulated":
-        return Images(dataset.image_shape)
+        return ImageDescription(dataset.image_shape)
     preset = parse_preset(config["preset"], f"the preset of {dataset.folder}")
     scenes = draw(
         preset,
@@ -42,16 +57,17 @@ def describe(dataset: ShardDataset | LiveDataset) -> Images:
         seed=config["seed"],
         split=config["split"],
     )
-    names = [
-        component.prefix + "theta_E"
-        for component in scenes.components
-        if component.role == "lens"
-    ]
-    radii = next((scenes.params[name] for name in names if name in scenes.params), None)
-    if radii is not None:
-        radii = radii * scenes.deflection_scale()
-    return Images(
-        dataset.image_shape,
-        preset.instrument.pixel_scale,
-        None if radii is None else (float(radii.min()), float(radii.max())),
+    return ImageDescription(
+        dataset.image_shape, preset.instrument.pixel_scale, _radius_range(scenes)
     )
+
+
+def _radius_range(scenes: Scenes) -> tuple[float, float] | None:
+    """Return the range of the Einstein radii of the first lens that has one."""
+    lenses = [component for component in scenes.components if component.role == "lens"]
+    for lens in lenses:
+        name = lens.prefix + "theta_E"
+        if name in scenes.params:
+            radii = scenes.params[name] * scenes.deflection_scale()
+            return float(radii.min()), float(radii.max())
+    return None

@@ -1,4 +1,4 @@
-"""Images from a user's files, checked before a network sees them: arrays, FITS, shards and data set folders."""
+"""Images from a user's files, checked before a network sees them: arrays, FITS, shards and data sets."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,15 +21,21 @@ from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.names import printable
 
-__all__ = ["Pictures", "is_readable_name", "read_pictures"]
+__all__ = ["FileImages", "is_readable_name", "read_file_images"]
 
-_CHUNK = 1024
-_SHARDS = (".h5", ".hdf5")
+_IMAGES_PER_CHUNK = 1024
+_SHARD_ENDINGS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Images (N, C, H, W) of one file or a part of it, and their numbers (N,) there."""
+class FileImages:
+    """Images of a file or a part of it.
+
+    Attributes:
+        file: Path or URL.
+        numbers: Sample numbers (N,) in a data set, positions (N,) in any other file.
+        images: Images (N, C, H, W), float32.
+    """
 
     file: str
     numbers: np.ndarray
@@ -37,11 +43,16 @@ class Pictures:
 
 
 def is_readable_name(name: str) -> bool:
-    """Tell whether `read_pictures` reads a file of this name, by its ending, in capitals or not."""
-    return is_image_name(name) or name.lower().endswith(_SHARDS)
+    """Tell whether `read_file_images` reads a file of this name, by its ending, in capitals or not.
+
+    Example:
+        >>> is_readable_name("lens.FITS"), is_readable_name("notes.txt")
+        (True, False)
+    """
+    return is_image_name(name) or name.lower().endswith(_SHARD_ENDINGS)
 
 
-def read_pictures(
+def read_file_images(
     path: Path | str,
     image_shape: tuple[int, int, int],
     picture: str = IMAGE,
@@ -49,21 +60,24 @@ def read_pictures(
     extension: str | None = None,
     note: Callable[[str], None] = lambda message: None,
     report: Report = raise_problem,
-) -> Iterator[Pictures]:
-    """Give the images of a file or data set that a network can see, a part at a time.
+) -> Iterator[FileImages]:
+    """Yield the usable images of a file or data set in chunks.
 
     Args:
-        path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are checked byte for
-            byte.
-        image_shape: (C, H, W) of the images that are wanted.
-        picture: What a data set shows; files of images are taken to hold it.
-        extension: Name or number of the FITS extension, or name of the array in a .npz archive, that is meant.
-        note: Is told how a file was read that could be read in several ways.
-        report: Is called with each image that has NaN, is flat (a picture such as kappa may be) or that float32 cannot
+        path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are checked
+            byte for byte.
+        image_shape: Shape (C, H, W) of the images.
+        picture: The map to read from a data set. Files of images are taken to hold it.
+        extension: Name or number of the FITS extension, or name of the array in a .npz archive.
+        note: Called with how a file was read, where there are several ways.
+        report: Called with each image that has NaN, is flat (a map such as kappa may be) or that float32 cannot
             hold, and with a file that cannot be read or has another shape. By default its error is raised.
 
+    Yields:
+        The usable images.
+
     Raises:
-        DataError: By default, at the first problem. The message names the file, the image and the mend.
+        DataError: By default, at the first problem. The message names the file, the image and the remedy.
     """
     file = str(path)
     try:
@@ -71,50 +85,60 @@ def read_pictures(
             if remark:
                 note(f"{printable(file)}: {remark}")
             _check_shape(images, file, image_shape)
-            pictures = _usable(images, numbers, file, picture, report)
-            if len(pictures.images):
-                yield pictures
+            usable = _usable(images, numbers, file, picture, report)
+            if len(usable.images):
+                yield usable
     except LenssimError as error:
         report(Problem(file, None, error))
 
 
 def _read(
-    place: Path | str,
+    location: Path | str,
     image_shape: tuple[int, int, int],
     picture: str,
     extension: str | None,
     report: Report,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    path = Path(place)
+    """Yield numbers, images and a remark on how they were read."""
+    path = Path(location)
     name = path.name.lower()
-    if is_url(place) and (is_image_name(name) or name.endswith(_SHARDS)):
+    if is_url(location) and is_readable_name(name):
         raise DataError(
-            f"{place}: a URL is that of a data set's folder; fetch a single file first"
+            f"{location}: a URL is that of a data set's folder; fetch a single file first"
         )
-    if is_url(place) or path.is_dir():
-        yield from _read_dataset(ShardDataset(place, picture=picture), str(place), report)
+    if is_url(location) or path.is_dir():
+        dataset = ShardDataset(location, picture=picture)
+        yield from _read_dataset(dataset, str(location), report)
     elif not path.exists():
         raise DataError(f"{printable(str(path))} does not exist")
-    elif name.endswith(_SHARDS):
-        _check_against_record(path)
-        with open_shard(path) as file:
-            if picture != IMAGE and picture not in file:
-                raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
-            images = decoded(file) if picture == IMAGE else file[picture][...]
-            yield file["index"][...], images, ""
+    elif name.endswith(_SHARD_ENDINGS):
+        numbers, images = _read_shard(path, picture)
+        yield numbers, images, ""
     elif is_image_name(name):
         images, remark = read_stack(path, bands=image_shape[0], extension=extension)
         yield np.arange(len(images)), images, remark
     else:
         raise DataError(
-            f"{printable(str(path))}: give {', '.join(IMAGE_ENDINGS)} or .h5 files, or the folder of a data set"
+            f"{printable(str(path))}: give {', '.join(IMAGE_ENDINGS)} or .h5 files, or the "
+            "folder of a data set"
         )
+
+
+def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers and images of a single shard."""
+    _check_against_record(path)
+    with open_shard(path) as file:
+        if picture == IMAGE:
+            return file["index"][...], decoded(file)
+        if picture not in file:
+            raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
+        return file["index"][...], file[picture][...]
 
 
 def _read_dataset(
     dataset: ShardDataset, file: str, report: Report
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """The images of a data set, without those of shards that do not hold what was written."""
+    """Yield the images of a data set, without those of damaged shards."""
     for shard_rows in np.split(
         np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]
     ):
@@ -123,13 +147,13 @@ def _read_dataset(
         except DataError as error:
             report(Problem(file, None, error))
             continue
-        for start in range(0, len(shard_rows), _CHUNK):
-            rows = shard_rows[start : start + _CHUNK]
+        for start in range(0, len(shard_rows), _IMAGES_PER_CHUNK):
+            rows = shard_rows[start : start + _IMAGES_PER_CHUNK]
             yield dataset.index[rows], dataset.images(rows), ""
 
 
 def _check_against_record(path: Path) -> None:
-    """Check a shard by the record that lies beside it in its data set; one that lies alone has none."""
+    """Check a shard by its record in its data set; a shard outside of a data set has none."""
     sidecar = path.with_suffix(".json")
     if path.parent.name != SHARDS or not sidecar.is_file():
         return
@@ -147,27 +171,27 @@ def _check_against_record(path: Path) -> None:
 def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
     if images.shape[1:] != image_shape:
         raise DataError(
-            f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run takes "
-            f"{' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample the stamps to the size and "
-            "pixel scale of the training data"
+            f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run "
+            f"takes {' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample "
+            "the stamps to the size and pixel scale of the training data"
         )
 
 
 def _usable(
     images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report
-) -> Pictures:
-    """Those of the images (N, C, H, W) that are fit for a network, as float32."""
+) -> FileImages:
+    """Return the images (N, C, H, W) that are fit for a network, as float32."""
     pixels = []
-    kept_numbers = []
+    usable_numbers = []
     for image, number in zip(images, numbers.tolist(), strict=True):
-        where = (
-            printable(file) if len(images) == 1 else f"{printable(file)}, image {number}"
-        )
+        name = printable(file)
+        if len(images) > 1:
+            name += f", image {number}"
         try:
-            pixels.append(as_pixels(image[None], where, may_be_flat=picture != IMAGE)[0])
-            kept_numbers.append(number)
+            pixels.append(as_pixels(image[None], name, may_be_flat=picture != IMAGE)[0])
+            usable_numbers.append(number)
         except DataError as error:
             report(Problem(file, number, error))
-    return Pictures(
-        file, np.array(kept_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32)
+    return FileImages(
+        file, np.array(usable_numbers, dtype=np.int64), np.array(pixels, dtype=np.float32)
     )

@@ -1,7 +1,7 @@
-"""What names on a command line stand for: files, data sets, and folders that hold files of images."""
+"""Listing of inputs: files, data sets, and folders that hold files of images."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lenssim.data.format.files import cause
@@ -19,38 +19,42 @@ _RUN = "run.json"
 
 
 def image_files(
-    places: Iterable[Path | str], report: Report = raise_problem
+    paths: Iterable[Path | str], report: Report = raise_problem
 ) -> list[Path | str]:
-    """List what is to be read: each file and data set as it is, and the files of images in any other folder.
+    """List the inputs to read: each file and data set as it is, and the image files of any other folder.
 
-    The files of a folder come in the order of their names, by known endings in large or small letters. Names that begin
-    with a dot are passed over. Folders inside are not looked into.
+    The files of a folder come in the order of their names. Known endings count in large or small letters. Names
+    that begin with a dot and folders inside are ignored.
 
     Args:
-        places: Files, folders and URLs.
+        paths: Files, folders and URLs.
         report: Called with a folder that holds no images. By default its error is raised.
+
+    Returns:
+        Paths of files, and folders or URLs of data sets.
 
     Raises:
         DataError: By default, for a folder that holds no images.
+
+    Example:
+        >>> image_files(["a.fits", "b.npy"])
+        ['a.fits', 'b.npy']
     """
     files: list[Path | str] = []
-    for place in places:
+    for path in paths:
         try:
-            files += _expanded(place)
+            files += _expanded(path)
         except DataError as error:
-            report(Problem(str(place), None, error))
+            report(Problem(str(path), None, error))
     return files
 
 
-def _expanded(place: Path | str) -> Iterator[Path | str]:
-    folder = Path(place)
-    if (
-        is_url(place)
-        or str(place).startswith(FOLLOW)
-        or not folder.is_dir()
-        or is_dataset(folder)
-    ):
-        return iter([place])
+def _expanded(path: Path | str) -> Sequence[Path | str]:
+    """Return the path itself, or the image files of a folder that is no data set."""
+    folder = Path(path)
+    is_remote = is_url(path) or str(path).startswith(FOLLOW)
+    if is_remote or not folder.is_dir() or is_dataset(folder):
+        return [path]
     if (folder / _RUN).is_file():
         raise DataError(
             f"{folder} is a run, not images; give files of images or a data set after the run"
@@ -60,15 +64,15 @@ def _expanded(place: Path | str) -> Iterator[Path | str]:
     except OSError as error:
         raise DataError(f"cannot look into {folder}: {cause(error)}") from None
     images = [path for path in paths if path.is_file() and is_readable_name(path.name)]
-    passed = [path for path in paths if path not in set(images)]
+    ignored = [path for path in paths if path not in set(images)]
     if not images:
         raise DataError(
-            f"{folder} holds no data set (no {PLAN}) and no images ({', '.join(IMAGE_ENDINGS)}, .h5)"
-            + _content(passed)
+            f"{folder} holds no data set (no {PLAN}) and no images "
+            f"({', '.join(IMAGE_ENDINGS)}, .h5){_content(ignored)}"
         )
-    if passed:
-        note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(passed)}")
-    return iter(images)
+    if ignored:
+        note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(ignored)}")
+    return images
 
 
 def is_dataset(folder: Path) -> bool:
@@ -76,10 +80,16 @@ def is_dataset(folder: Path) -> bool:
     return any((folder / name).exists() for name in (PLAN, MANIFEST, SHARDS))
 
 
-def _content(passed: list[Path]) -> str:
-    """What else a folder holds, in words: how many of each ending, and how many folders."""
-    counts = Counter(
-        "folder" if path.is_dir() else path.suffix or "no ending" for path in passed
-    )
+def _content(ignored: list[Path]) -> str:
+    """Count the ignored files by ending, and the folders, in words."""
+    if not ignored:
+        return ""
+    counts = Counter(_kind(path) for path in ignored)
     texts = [f"{kind} ({count})" for kind, count in counts.most_common()]
-    return f"; not read: {', '.join(texts)}" if texts else ""
+    return f"; not read: {', '.join(texts)}"
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "folder"
+    return path.suffix or "no ending"

@@ -1,4 +1,4 @@
-"""Per-image normalisations, by name: each maps (N, C, H, W) to (N, C, H, W), every image by its own pixels alone.
+"""Normalisations by name: each maps images (N, C, H, W) to (N, C, H, W) and treats every image separately.
 
 The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN stays NaN.
 """
@@ -14,50 +14,52 @@ from lenssim.errors import unknown
 __all__ = ["NORMALISATIONS", "normalisation"]
 
 _IMAGE = (1, 2, 3)
-_SOFTENING = (
-    10.0  # contrast at which asinh turns from linear to logarithmic: a tenth of the range
-)
+_SOFTENING = 10.0  # asinh turns from linear to logarithmic at a tenth of the range
 
 
 def _divide(values: Tensor, scale: Tensor) -> Tensor:
-    """`values / scale`, 0 where the scale is 0 or less; NaN stays NaN, to be found."""
+    """Return `values / scale`, 0 where the scale is 0 or less; NaN stays NaN, so that checks find it."""
     flat = scale <= 0
     return torch.where(flat, 0, values) / torch.where(flat, 1, scale)
 
 
 def minmax(images: Tensor) -> Tensor:
-    """(x - min) / (max - min), as the published classification benchmark."""
+    """Return (x - min) / (max - min), as in the published classification benchmark.
+
+    Example:
+        >>> minmax(torch.tensor([[[[2.0, 4.0, 6.0]]]])).flatten()
+        tensor([0.0000, 0.5000, 1.0000])
+    """
     low = images.amin(_IMAGE, keepdim=True)
     return _divide(images - low, images.amax(_IMAGE, keepdim=True) - low)
 
 
 def maximum(images: Tensor) -> Tensor:
-    """x / max."""
+    """Return x / max."""
     return _divide(images, images.amax(_IMAGE, keepdim=True))
 
 
 def standard(images: Tensor) -> Tensor:
-    """(x - mean) / standard deviation."""
+    """Return (x - mean) / standard deviation."""
     shifted = images - images.mean(_IMAGE, keepdim=True)
-    flat = images.amax(_IMAGE, keepdim=True) == images.amin(
-        _IMAGE, keepdim=True
-    )  # rounding may leave a deviation
+    low = images.amin(_IMAGE, keepdim=True)
+    flat = images.amax(_IMAGE, keepdim=True) == low  # rounding may leave a deviation
     deviation = shifted.square().mean(_IMAGE, keepdim=True).sqrt()
     return _divide(shifted, torch.where(flat, 0, deviation))
 
 
 def asinh(images: Tensor) -> Tensor:
-    """asinh(10 y) / asinh(10) of y = minmax(x): lifts faint arcs (Lupton et al. 2004)."""
+    """Return asinh(10 y) / asinh(10) with y = minmax(x), which lifts faint arcs (Lupton et al. 2004)."""
     return torch.asinh(_SOFTENING * minmax(images)) / math.asinh(_SOFTENING)
 
 
 def symlog(images: Tensor) -> Tensor:
-    """asinh(x): x itself below 1, its logarithm far above; for pictures in units of sigma."""
+    """Return asinh(x), for maps in units of sigma: x itself below 1, its logarithm far above."""
     return torch.asinh(images)
 
 
 def none(images: Tensor) -> Tensor:
-    """x, in the units of the data."""
+    """Return x, in the units of the data."""
     return images
 
 
@@ -72,7 +74,17 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def normalisation(name: str) -> Callable[[Tensor], Tensor]:
-    """The normalisation of that name; `ConfigError` with a suggestion for an unknown one."""
+    """Return the normalisation of that name.
+
+    Args:
+        name: A name in `NORMALISATIONS`.
+
+    Returns:
+        A function of images (N, C, H, W).
+
+    Raises:
+        ConfigError: The name is unknown. The message suggests the nearest.
+    """
     if name not in NORMALISATIONS:
         raise unknown("normalisation", name, NORMALISATIONS)
     return NORMALISATIONS[name]

@@ -1,6 +1,6 @@
 """Networks, one a file: a new one is a module with `build(images, outputs)` and its line in `NETS`.
 
-A module may say of how many pixels a side `SMALLEST` is the least stamp that its nets take.
+A module may set `SMALLEST`, the pixels a side of the smallest stamp that its nets accept.
 """
 
 from importlib import import_module
@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["NETS", "build_net", "check_net", "parameter_count"]
 
-NETS = {  # name: its module, and what else `build` is told where the module builds a family
+NETS = {  # name: its module, and the third argument of `build` where the module builds a family
     "cnn": "cnn",
     "compact": "compact",
     "compact_grid": "compact_grid",
@@ -31,29 +31,54 @@ NETS = {  # name: its module, and what else `build` is told where the module bui
     "equivariant_d4": "equivariant:D4",
     "equivariant_c8": "equivariant:C8",
 }
-_OPEN = "timm:"  # a family whose every member is a net
+_TIMM_PREFIX = "timm:"  # every model of timm is a net
 
 
 def check_net(name: str) -> None:
-    """`ConfigError` with a suggestion for a name that is neither in `NETS` nor `timm:` and a model of timm's."""
-    if name.startswith(_OPEN):
-        import_module(f"{__name__}.timm").check(name.removeprefix(_OPEN))
+    """Check that a net exists.
+
+    Args:
+        name: A name in `NETS`, or `timm:` and the name of a model of timm.
+
+    Raises:
+        ConfigError: There is no such net. The message suggests the nearest name.
+    """
+    if name.startswith(_TIMM_PREFIX):
+        import_module(f"{__name__}.timm").check(name.removeprefix(_TIMM_PREFIX))
     elif name not in NETS:
-        raise unknown("net", name, [*NETS, f"{_OPEN}NAME"])
+        raise unknown("net", name, [*NETS, f"{_TIMM_PREFIX}NAME"])
 
 
-def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Module:
-    """A fresh network from images (N, C, H, W) to (N, outputs), its weights drawn from `seed` alone.
+def build_net(
+    name: str, images: ImageDescription, outputs: int, seed: int = 0
+) -> nn.Module:
+    """Build a network with random weights.
 
-    `ConfigError` for an unknown name, or images the net cannot take.
+    Args:
+        name: Name of the net, as in `check_net`.
+        images: The images.
+        outputs: Number of outputs.
+        seed: Seed that the weights depend on alone.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+
+    Raises:
+        ConfigError: The name is unknown, or the net cannot take the images.
+
+    Example:
+        >>> parameter_count(build_net("cnn", ImageDescription((1, 64, 64)), outputs=3))
+        125683
     """
     check_net(name)
     module, _, member = NETS.get(name, name).partition(":")
     nets = import_module(f"{__name__}.{module}")
-    smallest, (_, height, width) = getattr(nets, "SMALLEST", 1), images.shape
+    _, height, width = images.shape
+    smallest = getattr(nets, "SMALLEST", 1)
     if min(height, width) < smallest:
         raise ConfigError(
-            f"the net {name} takes stamps of {smallest} pixels and more, got {height} x {width}"
+            f"the net {name} takes stamps of {smallest} pixels and more, "
+            f"got {height} x {width}"
         )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -61,7 +86,7 @@ def build_net(name: str, images: Images, outputs: int, seed: int = 0) -> nn.Modu
 
 
 def parameter_count(net: nn.Module) -> int:
-    """Number of trained parameters."""
+    """Return the number of trained parameters of a network."""
     return sum(
         parameter.numel() for parameter in net.parameters() if parameter.requires_grad
     )

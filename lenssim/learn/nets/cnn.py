@@ -1,12 +1,11 @@
-"""The quickstart's network: a plain batch-norm CNN of three blocks, small enough for two CPU cores."""
+"""A plain batch-norm CNN of three blocks, small enough for two CPU cores: the quickstart's network."""
 
-from itertools import pairwise
 from typing import override
 
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["CNN", "SMALLEST", "build"]
 
@@ -16,7 +15,7 @@ SMALLEST = 2 ** (len(_WIDTHS) + 1)  # pixels a side
 
 
 class _MeanAndMaximum(nn.Module):
-    """Features (N, C, H, W) to their means and maxima over the stamp, (N, 2 C)."""
+    """Pooling of features (N, C, H, W) to their means and maxima over the stamp, (N, 2 C)."""
 
     @override
     def forward(self, features: Tensor) -> Tensor:
@@ -26,20 +25,19 @@ class _MeanAndMaximum(nn.Module):
 class CNN(nn.Sequential):
     """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean and maximum; linear.
 
-    Images (N, C, H, W) of any number of bands and any size from 16 pixels on, to (N, outputs).
+    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N, outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
         layers: list[nn.Module] = []
-        for (before, width), convolutions in zip(
-            pairwise((channels, *_WIDTHS)), _CONVOLUTIONS, strict=True
-        ):
-            for k in range(convolutions):
+        for width, convolutions in zip(_WIDTHS, _CONVOLUTIONS, strict=True):
+            for _ in range(convolutions):
                 layers += [
-                    nn.Conv2d(width if k else before, width, 3, padding=1, bias=False),
+                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
                     nn.BatchNorm2d(width),
                     nn.ReLU(inplace=True),
                 ]
+                channels = width
             layers.append(nn.MaxPool2d(2))
         super().__init__(*layers, _MeanAndMaximum(), nn.Linear(2 * _WIDTHS[-1], outputs))
         self.to(memory_format=torch.channels_last)  # a third faster on CPUs
@@ -49,6 +47,14 @@ class CNN(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """Any number of channels."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build the network.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     return CNN(images.shape[0], outputs)

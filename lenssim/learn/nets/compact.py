@@ -1,4 +1,4 @@
-"""A small residual network for substructure: small perturbers show at the scale of pixels, and are read there."""
+"""A small residual network for substructure, which reads features at the scale of pixels."""
 
 from typing import override
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SMALLEST", "Block", "Compact", "build"]
 
@@ -15,19 +15,24 @@ _BLOCKS = (0, 1, 1, 1)
 SMALLEST = 2 ** (len(_WIDTHS) - 1)  # pixels a side
 
 
-def _convolution(before: int, width: int) -> list[nn.Module]:
-    return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+def _convolution(channels: int, width: int) -> list[nn.Module]:
+    return [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
 
 
 class Block(nn.Module):
-    """x + two convolutions of x (He et al. 2016); the second starts at zero, so that the net begins shallow."""
+    """A residual block of two convolutions (He et al. 2016).
+
+    The second starts at zero, so that the network begins shallow.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *_convolution(width, width), nn.ReLU(inplace=True), *_convolution(width, width)
         )
-        nn.init.zeros_(self.layers[-1].weight)
+        norm = self.layers[-1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        nn.init.zeros_(norm.weight)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -37,12 +42,12 @@ class Block(nn.Module):
 class Compact(nn.Module):
     """Convolutions at four resolutions; mean and maximum over the stamp at each of them; linear.
 
-    Images (N, C, H, W) of any number of bands and any size from 8 pixels on, to (N, outputs).
+    It maps images (N, C, H, W), with any number of bands and at least 8 pixels a side, to (N, outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
-        stages = []
+        stages: list[nn.Module] = []
         for width, blocks in zip(_WIDTHS, _BLOCKS, strict=True):
             pool = [nn.MaxPool2d(2)] if stages else []
             stages.append(
@@ -60,16 +65,23 @@ class Compact(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        features, seen = images.contiguous(memory_format=torch.channels_last), []
+        features = images.contiguous(memory_format=torch.channels_last)
+        pooled = []
         for stage in self.stages:
             features = stage(features)
-            seen += [
-                adaptive_avg_pool2d(features, 1),
-                adaptive_max_pool2d(features, 1),
-            ]  # amax takes longer backwards
-        return self.head(torch.cat(seen, dim=1).flatten(1))
+            pooled.append(adaptive_avg_pool2d(features, 1))
+            pooled.append(adaptive_max_pool2d(features, 1))  # amax takes longer backwards
+        return self.head(torch.cat(pooled, dim=1).flatten(1))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """Any number of channels."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build the network.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     return Compact(images.shape[0], outputs)

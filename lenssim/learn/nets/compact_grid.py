@@ -1,11 +1,11 @@
-"""A small residual network for measurements: its last map is read whole, so that it knows where things are."""
+"""A small residual network for measurements, whose linear layers read its last map with all positions."""
 
 from typing import override
 
 import torch
 from torch import Tensor, nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.compact import Block
 
 __all__ = ["SMALLEST", "CompactGrid", "build"]
@@ -19,26 +19,28 @@ SMALLEST = 16  # pixels a side
 class CompactGrid(nn.Sequential):
     """Strided convolutions and residual blocks at three resolutions; a map of 8 x 8 cells; two linear layers.
 
-    Images (N, C, H, W) of any number of bands and any size from 16 pixels on, to (N, outputs). Means over the stamp, as
-    other small networks take them, would forget where a lens is.
+    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N, outputs). Means
+    over the stamp, as other small networks take them, would lose the position of a lens.
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
         layers: list[nn.Module] = []
-        before = channels
+        features = channels
         for width in _WIDTHS:
-            kernel = 5 if before == channels else 3
+            kernel = 5 if features == channels else 3
             layers += [
-                nn.Conv2d(before, width, kernel, stride=2, padding=kernel // 2, bias=False),
+                nn.Conv2d(
+                    features, width, kernel, stride=2, padding=kernel // 2, bias=False
+                ),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
                 Block(width),
             ]
-            before = width
+            features = width
         super().__init__(
             *layers,
             nn.AdaptiveAvgPool2d(_GRID),
-            nn.Conv2d(before, _CHANNELS, 1),
+            nn.Conv2d(features, _CHANNELS, 1),
             nn.ReLU(inplace=True),
             nn.Flatten(),
             nn.Linear(_CHANNELS * _GRID**2, 256),
@@ -52,6 +54,14 @@ class CompactGrid(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """Any number of channels."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build the network.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     return CompactGrid(images.shape[0], outputs)

@@ -1,29 +1,29 @@
-"""Convolutional vision Transformer (Wu et al. 2021), as large as the DeepLense Model III benchmark's: 13.09 million."""
+"""Convolutional vision Transformer (Wu et al. 2021) in the size of the DeepLense Model III benchmark: 13.09 million."""
 
 from typing import override
 
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.attention import Residual, join_heads, split_heads
 
 __all__ = ["SMALLEST", "CvT", "build"]
 
-_STAGES = (
+_STAGES = (  # width, kernel, stride, depth, heads
     (54, 7, 4, 1, 1),
     (162, 3, 2, 2, 3),
     (324, 3, 2, 10, 4),
-)  # width, kernel, stride, depth, heads
+)
 _HEAD_DIM = 64
 _MLP = 4
 SMALLEST = 16  # pixels a side
 
 
 class _Depthwise(nn.Conv2d):
-    """Convolution of 3 x 3, each channel by itself, of which every `step`th pixel is kept.
+    """A 3 x 3 convolution of each channel, subsampled to every `step`th pixel.
 
-    As a convolution of that stride is, whose gradient in bf16 takes CPUs sixty times as long.
+    It equals a convolution of that stride. The gradient of that in bf16 takes CPUs sixty times as long.
     """
 
     def __init__(self, width: int, step: int) -> None:
@@ -36,7 +36,7 @@ class _Depthwise(nn.Conv2d):
 
 
 class _Pointwise(nn.Linear):
-    """Convolution of 1 x 1 over (N, C, H, W), as a product of matrices, which CPUs do faster in bf16."""
+    """A 1 x 1 convolution over (N, C, H, W) as a product of matrices, which is faster on CPUs in bf16."""
 
     @override
     def forward(self, features: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class _ChannelNorm(nn.LayerNorm):
 
 
 def _projection(width: int, out: int, step: int) -> nn.Sequential:
-    """Depthwise convolution, batch norm, pointwise convolution."""
+    """Build depthwise convolution, batch norm and pointwise convolution."""
     return nn.Sequential(
         _Depthwise(width, step), nn.BatchNorm2d(width), _Pointwise(width, out, bias=False)
     )
@@ -63,25 +63,39 @@ class _Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads, inner = heads, heads * _HEAD_DIM
+        self.heads = heads
+        inner = heads * _HEAD_DIM
         self.queries = _projection(width, inner, 1)
         self.keys_values = _projection(width, 2 * inner, 2)
         self.out = _Pointwise(inner, width)
 
     @override
     def forward(self, features: Tensor) -> Tensor:
-        parts = self.queries(features), *self.keys_values(features).chunk(2, dim=1)
+        keys, values = self.keys_values(features).chunk(2, dim=1)
         q, k, v = (
-            split_heads(part.flatten(2).transpose(1, 2), self.heads) for part in parts
+            split_heads(part.flatten(2).transpose(1, 2), self.heads)
+            for part in (self.queries(features), keys, values)
         )
         attended = join_heads(scaled_dot_product_attention(q, k, v))
         return self.out(attended.transpose(1, 2).unflatten(-1, features.shape[2:]))
 
 
+def _transformer_layer(width: int, heads: int) -> list[nn.Module]:
+    mlp = (
+        _Pointwise(width, _MLP * width),
+        nn.GELU(),
+        _Pointwise(_MLP * width, width),
+    )
+    return [
+        Residual(_ChannelNorm(width), _Attention(width, heads)),
+        Residual(_ChannelNorm(width), *mlp),
+    ]
+
+
 class CvT(nn.Sequential):
     """Three stages of convolutional embedding and attention layers; mean over the stamp; linear.
 
-    Images (N, C, H, W) of any size from 16 pixels on, to (N, outputs).
+    It maps images (N, C, H, W) of at least 16 pixels a side to (N, outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
@@ -92,21 +106,21 @@ class CvT(nn.Sequential):
                 _ChannelNorm(width),
             ]
             for _ in range(depth):
-                mlp = (
-                    _Pointwise(width, _MLP * width),
-                    nn.GELU(),
-                    _Pointwise(_MLP * width, width),
-                )
-                layers += [
-                    Residual(_ChannelNorm(width), _Attention(width, heads)),
-                    Residual(_ChannelNorm(width), *mlp),
-                ]
+                layers += _transformer_layer(width, heads)
             channels = width
         super().__init__(
             *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs)
         )
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """Any number of channels."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build the network.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     return CvT(images.shape[0], outputs)

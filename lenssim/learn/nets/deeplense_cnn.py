@@ -1,9 +1,9 @@
-"""The plain CNN of the DeepLense Model III benchmark: 509,955 parameters for stamps of 64 x 64 and three classes."""
+"""The plain CNN of the DeepLense Model III benchmark: 509,955 parameters for 64 x 64 stamps and three classes."""
 
 import torch
 from torch import nn
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SMALLEST", "build"]
 
@@ -11,8 +11,18 @@ SMALLEST = 5  # pixels a side
 _WIDTH = 128
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """Four convolutions, two poolings, three linear layers; the first of these is as large as the stamp makes it."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build four convolutions, two poolings and three linear layers.
+
+    The size of the first linear layer follows from the stamp.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     channels, *sides = images.shape
     rows, columns = map(_remaining, sides)
     net = nn.Sequential(
@@ -39,6 +49,6 @@ def build(images: Images, outputs: int) -> nn.Module:
 
 
 def _remaining(side: int) -> int:
-    """Pixels a side after the convolutions: two strides, a pooling, two paddings by 2, a pooling."""
+    """Return the pixels a side after two strides, a pooling, two paddings by 2 and a pooling."""
     halved = -(-side // 2)
     return (-(-halved // 2) // 2 + 4) // 2

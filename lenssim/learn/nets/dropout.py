@@ -1,6 +1,7 @@
-"""Dropout before the layers of any network: a network is then one of many, and their spread what training left open.
+"""Dropout before the layers of any network; the spread of its answers measures the epistemic uncertainty.
 
-Gal & Ghahramani (2016) read dropout as variational inference of the weights; Gal, Hron & Kendall (2017) learn its rate.
+Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron & Kendall (2017)
+learn its rate.
 """
 
 from collections.abc import Iterator
@@ -23,34 +24,38 @@ __all__ = [
     "thinned",
 ]
 
-_FIRST = 0.1  # rate that learning starts from
-_TEMPERATURE = (
-    0.1  # of the concrete distribution, which is differentiable where Bernoulli's is not
-)
+_INITIAL_RATE = 0.1
+# of the concrete distribution, which is differentiable where Bernoulli's is not
+_TEMPERATURE = 0.1
 _LENGTH_SCALE = 1e-4  # l of the weights' prior
-_FEWEST = 8  # inputs of a layer that can do without some; below, they are the image itself
-_TINY = 1e-7
+_MIN_INPUTS = 8  # of a layer with dropout; layers with fewer inputs read the image itself
+_MIN_UNIFORM = 1e-7
 
 
 class Dropout(nn.Module):
-    """Leaves out inputs of a layer at a fixed rate: whole channels before a convolution, features before a linear one.
+    """Dropout at a fixed rate: of whole channels before a convolution, of features before a linear layer.
 
-    In training every image has its own mask. With a `generator` all images share one: the network is then one draw of
-    its weights, and an answer does not depend on its batch. Otherwise nothing is left out.
+    In training every image has its own mask. With a `generator` all images share one: the network is then one
+    draw of its weights, and an answer does not depend on its batch. Otherwise no input is dropped.
+
+    Example:
+        >>> Dropout(rate=0.5, axis=-1).eval()(torch.ones(2))
+        tensor([1., 1.])
     """
 
     def __init__(self, rate: float, axis: int) -> None:
         super().__init__()
-        self.fixed, self.axis = rate, axis
+        self.fixed = rate
+        self.axis = axis
         self.generator: torch.Generator | None = None
 
     @property
     def rate(self) -> Tensor:
-        """Share of the inputs that is left out."""
+        """Return the share of the inputs that is dropped."""
         return torch.tensor(self.fixed)
 
-    def _kept(self, uniform: Tensor) -> Tensor:
-        """1 for inputs that stay, 0 for those that go, of random numbers in [0, 1)."""
+    def _mask(self, uniform: Tensor) -> Tensor:
+        """Return 1 for inputs that stay and 0 for those that are dropped, from random numbers in [0, 1)."""
         return (uniform >= self.fixed).to(uniform.dtype)
 
     @override
@@ -64,16 +69,16 @@ class Dropout(nn.Module):
             uniform = torch.rand(shape, device=x.device)
         else:
             uniform = torch.rand(shape, generator=self.generator).to(x.device)
-        return x * (self._kept(uniform) / (1 - self.rate)).to(x.dtype)
+        return x * (self._mask(uniform) / (1 - self.rate)).to(x.dtype)
 
 
 class Concrete(Dropout):
-    """Dropout whose rate is learned (Gal, Hron & Kendall 2017, eq. 5: the relaxation; eqs. 3 and 4: its price)."""
+    """Dropout with a learned rate (Gal, Hron & Kendall 2017, eq. 5; eqs. 3 and 4 for its penalty)."""
 
     def __init__(self, inputs: int, axis: int) -> None:
-        super().__init__(_FIRST, axis)
+        super().__init__(_INITIAL_RATE, axis)
         self.inputs = inputs
-        self.logit = nn.Parameter(torch.logit(torch.tensor(_FIRST)))
+        self.logit = nn.Parameter(torch.logit(torch.tensor(_INITIAL_RATE)))
 
     @property
     @override
@@ -81,25 +86,43 @@ class Concrete(Dropout):
         return self.logit.sigmoid()
 
     @override
-    def _kept(self, uniform: Tensor) -> Tensor:
-        noise = torch.logit(uniform.clamp(_TINY, 1 - _TINY))
+    def _mask(self, uniform: Tensor) -> Tensor:
+        noise = torch.logit(uniform.clamp(_MIN_UNIFORM, 1 - _MIN_UNIFORM))
         return 1 - ((self.logit + noise) / _TEMPERATURE).sigmoid()
 
     def price(self, layer: nn.Module) -> Tensor:
-        """Divergence of the layer's weights from their prior, in nats and but for a constant.
+        """Return the divergence of the layer's weights from their prior, in nats, up to a constant.
 
-        l^2 |W|^2 / (2 (1 - p)) - K H(p), of K inputs left out at the rate p; W is what is multiplied where none is.
+        It is l^2 |W|^2 / (2 (1 - p)) - K H(p), for K inputs that are dropped at the rate p. W are the weights
+        without dropout.
+
+        Args:
+            layer: The layer behind this dropout.
         """
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
         rate = self.rate
         entropy = -(rate * rate.log() + (1 - rate) * (1 - rate).log())
-        return (
-            _LENGTH_SCALE**2 * layer.weight.square().sum() / (2 * (1 - rate))
-            - self.inputs * entropy
-        )
+        norm = _LENGTH_SCALE**2 * weight.square().sum() / (2 * (1 - rate))
+        return norm - self.inputs * entropy
 
 
 def parse_dropout(text: str) -> float | None:
-    """The rate that a setting such as `0.1` names, None for `concrete`; `ConfigError` for anything else."""
+    """Parse a dropout setting.
+
+    Args:
+        text: A rate such as `0.1`, or `concrete`.
+
+    Returns:
+        The rate, None for `concrete`.
+
+    Raises:
+        ConfigError: The setting is neither.
+
+    Example:
+        >>> parse_dropout("0.1")
+        0.1
+    """
     if text == "concrete":
         return None
     try:
@@ -108,42 +131,51 @@ def parse_dropout(text: str) -> float | None:
         rate = -1.0
     if not 0 <= rate < 1:
         raise ConfigError(
-            f"dropout: give a rate from 0 to below 1, or concrete to have it learned; got {text!r}"
+            "dropout: give a rate from 0 to below 1, or concrete to have it learned; "
+            f"got {text!r}"
         )
     return rate
 
 
-def _thin(layer: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _drop_inputs(layer: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (layer.dropout(inputs[0]), *inputs[1:])
 
 
 def add_dropout(net: nn.Module, text: str) -> None:
-    """Put dropout before every linear layer and convolution of eight inputs or more, as the setting says."""
+    """Put dropout before every linear layer and convolution with eight inputs or more.
+
+    Args:
+        net: The network, which is changed in place.
+        text: The setting, as in `parse_dropout`.
+
+    Raises:
+        ConfigError: The setting is invalid.
+    """
     rate = parse_dropout(text)
     if rate == 0:
         return
     for layer in list(net.modules()):
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
-            continue
-        inputs, axis = (
-            (layer.in_channels, 1)
-            if isinstance(layer, nn.Conv2d)
-            else (layer.in_features, -1)
-        )
-        if inputs >= _FEWEST:
-            layer.add_module(
-                "dropout", Concrete(inputs, axis) if rate is None else Dropout(rate, axis)
-            )
-            layer.register_forward_pre_hook(_thin)
+        if isinstance(layer, nn.Conv2d):
+            _add_before(layer, layer.in_channels, 1, rate)
+        elif isinstance(layer, nn.Linear):
+            _add_before(layer, layer.in_features, -1, rate)
+
+
+def _add_before(layer: nn.Module, inputs: int, axis: int, rate: float | None) -> None:
+    if inputs < _MIN_INPUTS:
+        return
+    dropout = Concrete(inputs, axis) if rate is None else Dropout(rate, axis)
+    layer.add_module("dropout", dropout)
+    layer.register_forward_pre_hook(_drop_inputs)
 
 
 def dropouts(net: nn.Module) -> list[Dropout]:
-    """What `add_dropout` put into a network."""
+    """Return the dropout modules of a network."""
     return [module for module in net.modules() if isinstance(module, Dropout)]
 
 
 def dropout_rates(net: nn.Module) -> dict[str, float]:
-    """Learned rates by the name of their layer."""
+    """Return the learned rates by the name of their layer."""
     return {
         name.removesuffix(".dropout"): module.rate.item()
         for name, module in net.named_modules()
@@ -152,24 +184,38 @@ def dropout_rates(net: nn.Module) -> dict[str, float]:
 
 
 def penalty(net: nn.Module) -> Tensor:
-    """Sum of the prices of all learned rates, to be added to the loss of all training samples; 0 without any."""
-    learned = [
-        layer
-        for layer in net.modules()
-        if isinstance(getattr(layer, "dropout", None), Concrete)
-    ]
-    prices = [layer.dropout.price(layer) for layer in learned]
-    return torch.stack(prices).sum() if prices else torch.zeros(())
+    """Return the penalty of all learned rates, which is added to the loss of all training samples.
+
+    Args:
+        net: The network.
+
+    Returns:
+        The sum of `Concrete.price`, 0 without learned rates.
+    """
+    prices = []
+    for layer in net.modules():
+        dropout = getattr(layer, "dropout", None)
+        if isinstance(dropout, Concrete):
+            prices.append(dropout.price(layer))
+    if not prices:
+        return torch.zeros(())
+    return torch.stack(prices).sum()
 
 
 @contextmanager
 def thinned(net: nn.Module, seed: int) -> Iterator[None]:
-    """The network as one draw of its weights, that of the seed."""
-    own, generator = dropouts(net), torch.Generator().manual_seed(seed)
-    for module in own:
+    """Turn a network into one draw of its weights, within a `with` block.
+
+    Args:
+        net: The network.
+        seed: Seed of the draw.
+    """
+    modules = dropouts(net)
+    generator = torch.Generator().manual_seed(seed)
+    for module in modules:
         module.generator = generator
     try:
         yield
     finally:
-        for module in own:
+        for module in modules:
             module.generator = None

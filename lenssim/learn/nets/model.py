@@ -1,4 +1,4 @@
-"""A network and the normalisation it was trained with, as one: from raw images to answers."""
+"""A network together with its normalisation: from raw images to outputs."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import build_net
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
@@ -25,30 +25,43 @@ __all__ = [
     "read_tensors",
 ]
 
-_PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
-_BATCH = 256
-_CHUNK = 1024  # images in memory at a time
+_WEIGHTS_PREFIX = "model."  # of the model's weights in a checkpoint of a training
+_IMAGES_PER_BATCH = 256
+_IMAGES_PER_CHUNK = 1024  # in memory at a time
 
 
 class Model(nn.Module):
-    """Raw images (N, C, H, W) to the outputs (N, K) of the net called `net`.
+    """A network from raw images (N, C, H, W) to outputs (N, K).
 
-    With `dropout`, an answer is `draws` passes, each by another draw of the weights; a draw is the same for all images.
+    With dropout, an answer consists of several passes. Each pass is another draw of the weights, and a draw is
+    the same for all images.
     """
 
     def __init__(
         self,
         net: str,
         normalise: str,
-        images: Images,
+        images: ImageDescription,
         outputs: int,
         seed: int = 0,
         *,
         dropout: str = "0",
         draws: int = 1,
     ) -> None:
+        """Build the network.
+
+        Args:
+            net: Name of the net.
+            normalise: Name of the normalisation.
+            images: The images.
+            outputs: Number K of outputs.
+            seed: Seed of the weights and of the draws.
+            dropout: A rate, or `concrete`.
+            draws: Number of passes of an answer, if there is dropout.
+        """
         super().__init__()
-        self.name, self.seed = net, seed
+        self.name = net
+        self.seed = seed
         self.normalise = normalisation(normalise)
         self.net = build_net(net, images, outputs, seed)
         add_dropout(self.net, dropout)
@@ -59,36 +72,49 @@ class Model(nn.Module):
         return self.net(self.normalise(images))
 
     def passes(self, images: Tensor) -> Tensor:
-        """Outputs (P, N, K) of the draws for images (N, C, H, W)."""
-        seen = self.normalise(images)
+        """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""
+        normalised = self.normalise(images)
         if not dropouts(self.net):
-            return self.net(seen)[None]
-        given = []
+            return self.net(normalised)[None]
+        passes = []
         for draw in range(self.draws):
-            with thinned(
-                self.net,
-                int(np.random.SeedSequence((self.seed, draw)).generate_state(1)[0]),
-            ):
-                given.append(self.net(seen))
-        return torch.stack(given)
+            sequence = np.random.SeedSequence((self.seed, draw))
+            with thinned(self.net, int(sequence.generate_state(1)[0])):
+                passes.append(self.net(normalised))
+        return torch.stack(passes)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint that training wrote; `DataError` as of `read_tensors`, and if it holds no weights."""
+    """Read a checkpoint of a training.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The checkpoint, with tensors on the CPU.
+
+    Raises:
+        DataError: As `read_tensors`, and if the file holds no weights.
+    """
     checkpoint = read_tensors(path)
-    if not isinstance(checkpoint, dict) or not isinstance(
-        checkpoint.get("state_dict"), dict
-    ):
-        raise DataError(
-            f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict"
-        )
-    return checkpoint
+    if isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict):
+        return checkpoint
+    raise DataError(
+        f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict"
+    )
 
 
 def read_tensors(path: Path) -> Any:
-    """What a training wrote by torch.save, tensors on the CPU; nothing in the file is executed.
+    """Read a file that a training wrote with torch.save. No code in the file is executed.
 
-    `DataError` if it is missing, damaged, no checkpoint, or wants more than tensors and numbers.
+    Args:
+        path: The file.
+
+    Returns:
+        Its content, with tensors on the CPU.
+
+    Raises:
+        DataError: The file is missing, damaged, no checkpoint, or holds more than tensors and numbers.
     """
     if not path.is_file():
         raise DataError(
@@ -106,27 +132,38 @@ def read_tensors(path: Path) -> Any:
 
 
 def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
-    """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape.
+    """Load the weights of a checkpoint into a model.
 
-    `partly`: those of another shape, as of a head with more outputs, are left as the model has them.
+    Args:
+        model: The model, which is changed in place.
+        path: The checkpoint.
+        partly: Keep the model's weights where the shape differs, as for a head with more outputs.
+
+    Raises:
+        DataError: The weights are those of another net or shape.
     """
     stored = read_checkpoint(path)["state_dict"]
     weights = {
-        key.removeprefix(_PREFIX): value
+        key.removeprefix(_WEIGHTS_PREFIX): value
         for key, value in stored.items()
-        if key.startswith(_PREFIX)
+        if key.startswith(_WEIGHTS_PREFIX)
     }
-    own = model.state_dict()
+    initial = model.state_dict()
     reshaped = [
-        key for key in own if key in weights and own[key].shape != weights[key].shape
+        key
+        for key, value in initial.items()
+        if key in weights and value.shape != weights[key].shape
     ]
-    wrong = sorted(set(own) ^ set(weights)) or ([] if partly else reshaped)
-    if wrong:
+    mismatched = sorted(set(initial) ^ set(weights))
+    if not mismatched and not partly:
+        mismatched = reshaped
+    if mismatched:
         raise DataError(
-            f"{path} does not fit the net {model.name}: {len(wrong)} of its weights are missing, unknown or of another "
-            f"shape, such as {wrong[0]}; is it the checkpoint of another run?"
+            f"{path} does not fit the net {model.name}: {len(mismatched)} of its weights are "
+            f"missing, unknown or of another shape, such as {mismatched[0]}; is it the "
+            "checkpoint of another run?"
         )
-    model.load_state_dict(weights | {key: own[key] for key in reshaped})
+    model.load_state_dict(weights | {key: initial[key] for key in reshaped})
 
 
 def outputs(
@@ -135,26 +172,40 @@ def outputs(
     rows: np.ndarray,
     device: torch.device,
 ) -> Tensor:
-    """Outputs (P, N, K), on the CPU, for the rows (N,) of a data set."""
+    """Compute the outputs of a model for a data set.
+
+    Args:
+        model: The model.
+        dataset: The data set.
+        rows: Rows (N,) of the data set.
+        device: Where to compute.
+
+    Returns:
+        Outputs (P, N, K) on the CPU.
+    """
     chunks = (
-        dataset.images(rows[start : start + _CHUNK])
-        for start in range(0, len(rows), _CHUNK)
+        dataset.images(rows[start : start + _IMAGES_PER_CHUNK])
+        for start in range(0, len(rows), _IMAGES_PER_CHUNK)
     )
     return torch.cat([image_outputs(model, images, device) for images in chunks], dim=1)
 
 
 @torch.inference_mode()
 def image_outputs(model: Model, images: np.ndarray, device: torch.device) -> Tensor:
-    """Outputs (P, N, K), on the CPU, for images (N, C, H, W)."""
+    """Compute the outputs of a model for images.
+
+    Args:
+        model: The model.
+        images: Images (N, C, H, W).
+        device: Where to compute.
+
+    Returns:
+        Outputs (P, N, K) on the CPU.
+    """
     model = model.to(device).eval()
-    parts = [
-        model.passes(
-            torch.as_tensor(
-                images[start : start + _BATCH], dtype=torch.float32, device=device
-            )
-        )
-        .float()
-        .cpu()
-        for start in range(0, len(images), _BATCH)
-    ]
-    return torch.cat(parts, dim=1)
+    batches = []
+    for start in range(0, len(images), _IMAGES_PER_BATCH):
+        batch = images[start : start + _IMAGES_PER_BATCH]
+        tensor = torch.as_tensor(batch, dtype=torch.float32, device=device)
+        batches.append(model.passes(tensor).float().cpu())
+    return torch.cat(batches, dim=1)

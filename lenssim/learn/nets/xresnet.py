@@ -1,7 +1,7 @@
-"""XResNet18 with Mish and self-attention, for dark-matter parameters: the hybrid of the DeepLense regression benchmark.
+"""XResNet18 with Mish and self-attention: the hybrid of the DeepLense regression benchmark.
 
-ResNet of He et al. (2019): three convolutions at the entry, means before a shortcut is narrowed. The benchmark has
-deconvolutions at the entry instead.
+It is the ResNet of He et al. (2019), with three convolutions at the entry and means before a shortcut is
+narrowed. The benchmark has deconvolutions at the entry instead.
 """
 
 from typing import override
@@ -11,22 +11,22 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["SelfAttention", "build"]
 
 _BLOCKS = (2, 2, 2, 2)
 _WIDTH = 64  # of the first stage
-_NARROWER = 8  # queries and keys than values
+_QUERY_REDUCTION = 8  # width of the values over that of queries and keys
 
 
 class SelfAttention(nn.Module):
-    """x + g times what every place gathers from all (Zhang et al. 2019, eqs. 1 to 3); g is learned from zero on."""
+    """Self-attention over all pixels, times a learned gain that starts at zero (Zhang et al. 2019, eqs. 1 to 3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.query, self.key = (
-            nn.Conv2d(width, width // _NARROWER, 1, bias=False) for _ in range(2)
+            nn.Conv2d(width, width // _QUERY_REDUCTION, 1, bias=False) for _ in range(2)
         )
         self.value = nn.Conv2d(width, width, 1, bias=False)
         self.gain = nn.Parameter(torch.zeros(()))
@@ -40,10 +40,18 @@ class SelfAttention(nn.Module):
         return x + self.gain * gathered.mT.unflatten(2, x.shape[2:])
 
 
-def build(images: Images, outputs: int) -> nn.Module:
-    """timm's layers, with attention after the first stage, at a quarter of the stamp's resolution."""
+def build(images: ImageDescription, outputs: int) -> nn.Module:
+    """Build timm's layers, with attention after the first stage, at a quarter of the resolution.
+
+    Args:
+        images: The images, with any number of bands.
+        outputs: Number of outputs.
+
+    Returns:
+        A network from images (N, C, H, W) to (N, outputs).
+    """
     net = ResNet(
-        BasicBlock,
+        BasicBlock,  # type: ignore[arg-type]  # timm annotates its instances
         _BLOCKS,
         num_classes=outputs,
         in_chans=images.shape[0],
@@ -52,5 +60,7 @@ def build(images: Images, outputs: int) -> nn.Module:
         avg_down=True,
         act_layer=nn.Mish,
     )
-    net.layer1.append(SelfAttention(_WIDTH))
+    layers = net.layer1
+    assert isinstance(layers, nn.Sequential)
+    layers.append(SelfAttention(_WIDTH))
     return net.to(memory_format=torch.channels_last)  # faster on CPUs

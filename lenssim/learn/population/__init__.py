@@ -1,1 +1,1 @@
-"""What many images have in common."""
+"""Inference of populations from many images."""

@@ -1,11 +1,13 @@
-"""How alike images of one population err: the intraclass correlation of what a network says of them.
+"""Correlation of the errors of a network within one population.
 
-Posteriors that are right one by one may still err together, where lenses with the same numbers mislead a network in the
-same way: averaging does not lessen that error. N images whose errors correlate by r then count as N / (1 + (N - 1) r)
-(the design effect of Kish 1965), and the combined likelihood is taken to that share of its power.
+Posteriors that are calibrated one by one may still have common errors, where lenses with the same parameters mislead a
+network in the same way. Averaging does not reduce such errors. N images whose errors correlate by r then count as
+N / (1 + (N - 1) r) images (the design effect of Kish 1965), and the combined likelihood is raised to that share of
+its power.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,60 +15,89 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from lenssim.learn.population.inference import Prior, log_likelihood, power, spread_points
-from lenssim.learn.scores.average import Averaged
+from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.posterior import Posterior
 
 __all__ = ["correlation"]
 
 _SIZES = tuple(
     4**k for k in range(1, 16)
-)  # numbers of images that the correlation is fitted to, and all
-_POINTS = 512  # of each proposal
+)  # numbers of images that the correlation is fitted to
+_POINTS_PER_PROPOSAL = 512
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The first `size` images of a population.
+
+    `log_likelihood` is the logarithm of the likelihood at the truth, and `log_evidence` a function of the power
+    that the likelihood is raised to.
+    """
+
+    size: int
+    log_likelihood: float
+    log_evidence: Callable[[float], float]
 
 
 def correlation(
     populations: Sequence[tuple[Posterior, np.ndarray]],
     prior: Prior,
-    said: Averaged | None = None,
+    average: AveragePosterior | None = None,
     seed: int = 0,
 ) -> float:
-    """That under which the shared truths (T,) of populations are most probable, between 0 and 1.
+    """Fit the correlation for which the shared truths of populations are most probable.
 
-    Each population is taken as a whole and by its first 4, 16, 64, ... images.
+    Each population counts as a whole and by its first 4, 16, 64, ... images.
+
+    Args:
+        populations: Posteriors of the images of each population, and their shared truth (T,).
+        prior: The prior of the training.
+        average: The average posterior, as in `log_likelihood`.
+        seed: Seed of the integration.
+
+    Returns:
+        The correlation, between 0 and 1.
     """
     rng = np.random.default_rng(seed)
     largest = max(len(posterior.mean) for posterior, _ in populations)
-    parts: list[tuple[int, float, Callable[[float], float]]] = []
+    parts = []
     for posterior, truth in populations:
-        count = len(posterior.mean)
-        for size in sorted({size for size in _SIZES if size < count} | {count} - {1}):
-            likelihood = partial(
-                log_likelihood, posterior.of(slice(size)), prior, said=said
-            )
-            parts.append(
-                (
-                    size,
-                    float(likelihood(truth[None])[0]),
-                    _evidence(likelihood, prior, size, rng),
-                )
-            )
+        parts += _parts(posterior, truth, prior, average, rng)
+    if not parts:
+        return 0.0
 
     def surprise(logarithm: float) -> float:
         shared = np.expm1(logarithm) / (largest - 1)
-        powers = [power(size, shared) for size, _, _ in parts]
-        return -sum(
-            own * true - evidence(own)
-            for own, (_, true, evidence) in zip(powers, parts, strict=True)
-        )
+        total = 0.0
+        for part in parts:
+            exponent = power(part.size, shared)
+            total += exponent * part.log_likelihood - part.log_evidence(exponent)
+        return -total
 
-    if not parts:
+    bounds = (0.0, np.log(largest))
+    minimum = float(minimize_scalar(surprise, bounds=bounds, method="bounded").x)
+    if surprise(minimum) >= surprise(0.0):
         return 0.0
-    found = float(
-        minimize_scalar(surprise, bounds=(0.0, np.log(largest)), method="bounded").x
-    )
-    return (
-        float(np.expm1(found) / (largest - 1)) if surprise(found) < surprise(0.0) else 0.0
-    )
+    return float(np.expm1(minimum) / (largest - 1))
+
+
+def _parts(
+    posterior: Posterior,
+    truth: np.ndarray,
+    prior: Prior,
+    average: AveragePosterior | None,
+    rng: np.random.Generator,
+) -> list[_Part]:
+    """Return the parts of a population that the correlation is fitted to."""
+    count = len(posterior.mean)
+    parts = []
+    for size in sorted({size for size in _SIZES if size < count} | {count} - {1}):
+        likelihood = partial(
+            log_likelihood, posterior.of(slice(size)), prior, average=average
+        )
+        at_truth = float(likelihood(truth[None])[0])
+        parts.append(_Part(size, at_truth, _evidence(likelihood, prior, size, rng)))
+    return parts
 
 
 def _evidence(
@@ -75,6 +106,16 @@ def _evidence(
     images: int,
     rng: np.random.Generator,
 ) -> Callable[[float], float]:
-    """Logarithm of the integral of prior times likelihood to a power between 1 / `images` and one, by that power."""
-    _, known, found = spread_points(likelihood, prior, images, 1.0, _POINTS, rng)
-    return lambda own: float(logsumexp(known + own * found) - np.log(len(known)))
+    """Return the logarithm of the integral of prior times likelihood to a power, by that power.
+
+    The power lies between 1 / `images` and one.
+    """
+    _, log_weights, log_likelihoods = spread_points(
+        likelihood, prior, images, 1.0, _POINTS_PER_PROPOSAL, rng
+    )
+
+    def evidence(exponent: float) -> float:
+        total = logsumexp(log_weights + exponent * log_likelihoods)
+        return float(total - np.log(len(log_weights)))
+
+    return evidence

@@ -1,9 +1,10 @@
-"""Populations: posteriors of many images, each under the prior of the training, as one of what their lenses share.
+"""Inference of populations from the posteriors of many images.
 
-Hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and Wagner-Carena et al. 2023
-(arXiv:2203.00690): what an image says of its parameters theta is its posterior over the prior p_0 that the network was
-trained under. A head of a fixed shape cannot say p_0 of an image that shows nothing, unless p_0 has that shape: it says
-what comes closest, and over many images the difference adds up. `Averaged` is that answer, and takes the place of p_0.
+It is the hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and Wagner-Carena et al. 2023
+(arXiv:2203.00690). The likelihood of an image for its parameters theta is its posterior over the prior p_0 of the
+training. A head of a fixed shape cannot represent p_0 for an uninformative image, unless p_0 has that shape: it returns
+the closest distribution, and over many images the difference adds up. `AveragePosterior` is that distribution, and
+replaces p_0.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import multivariate_t
 
 from lenssim.errors import DataError
-from lenssim.learn.scores.average import Averaged
+from lenssim.learn.population.prior import Prior
+from lenssim.learn.scores.average import AveragePosterior
 from lenssim.learn.scores.posterior import Posterior
-from lenssim.simulate.distributions import log_density, sample, support
 
 __all__ = [
     "Inferred",
@@ -30,49 +31,32 @@ __all__ = [
     "spread_points",
 ]
 
-_POINTS = 2048  # of each proposal of a shared posterior
-_DRAWN = 6400  # of a shared posterior
-_RATIO = 4  # of the powers of proposals
-_WIDER = 2.0  # a proposal than what it is meant for, in variance
-_FREEDOM = 5.0  # of a proposal's tails
+_POINTS_PER_PROPOSAL = 2048
+_SHARED_DRAWS = 6400
+_POWER_RATIO = 4  # of the powers of consecutive proposals
+_PROPOSAL_VARIANCE = 2.0  # relative to that of its target
+_PROPOSAL_FREEDOM = 5.0  # degrees of freedom of the t distributions
 _WALKERS = 32
-_STEPS = 200  # of each walker that are thrown away, and that are kept
-_STARTS = 1024  # points of the prior among which walkers begin at the most probable
-_DRAWS = 512  # of the posterior of each image
-_NARROWEST, _WIDEST = (
-    0.1,
-    2.0,
-)  # of a population's width, in standard deviations of the training prior
-_CHUNK = 2**22  # numbers that are worked on at a time
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What T parameters of the training were drawn from, one law each, independently."""
-
-    laws: tuple[Any, ...]
-
-    def log_density(self, at: np.ndarray) -> np.ndarray:
-        """Logarithm (...) of the density at (..., T); -inf where nothing was drawn."""
-        return sum(log_density(law, at[..., k]) for k, law in enumerate(self.laws))
-
-    def log_share(self, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
-        """Logarithm (M,) of the share of N(mean, width^2) that lies where parameters were drawn, means (M, T) there."""
-        low, high = np.array([support(law) for law in self.laws]).T
-        return np.log(ndtr((high - mean) / width) - ndtr((low - mean) / width)).sum(-1)
-
-    def sample(self, draws: int, rng: np.random.Generator) -> np.ndarray:
-        """(draws, T)."""
-        return np.stack([sample(law, rng, draws) for law in self.laws], axis=1)
+_STEPS = 200  # of each walker: so many are discarded, and so many count
+_START_POINTS = (
+    1024  # draws of the prior, of which the most probable are the walkers' starts
+)
+_DRAWS_PER_IMAGE = 512
+_MIN_WIDTH = 0.1  # of a population, in standard deviations of the training prior
+_MAX_WIDTH = 2.0
+_VALUES_PER_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """Draws (D, P) of the posterior of a population of `images`.
+    """The posterior of a population.
 
-    The P numbers are those that all lenses share; of a population with scatter, means and then widths.
-    `effective` is the effective number (Kong 1992) of the points that they were drawn from, with scatter the least of
-    those that stood for an image.
+    Attributes:
+        draws: Draws (D, P) of the P parameters that all lenses share; for a population with scatter, of means and
+            then widths.
+        images: Number of images.
+        effective: Effective number (Kong 1992) of the points behind the draws; with scatter, the smallest over the
+            images.
     """
 
     draws: np.ndarray
@@ -81,43 +65,59 @@ class Inferred:
 
     @property
     def mean(self) -> np.ndarray:
-        """(P,)."""
+        """Return the posterior mean, shape (P,)."""
         return self.draws.mean(0)
 
     @property
     def sigma(self) -> np.ndarray:
-        """(P,)."""
+        """Return the posterior standard deviation, shape (P,)."""
         return self.draws.std(0)
 
     def below(self, truth: np.ndarray) -> np.ndarray:
-        """Share of the draws below truths (P,); uniform if the posterior is right."""
+        """Return the share (P,) of draws below truths (P,), which is uniform for a calibrated posterior."""
         return (self.draws < truth).mean(0)
 
 
 def power(images: int, correlation: float) -> float:
-    """Share of the images that count, where their errors correlate: 1 / (1 + (N - 1) r)."""
+    """Return the share of the images that count where their errors correlate: 1 / (1 + (N - 1) r).
+
+    Example:
+        >>> power(11, 0.1)
+        0.5
+    """
     return 1 / (1 + (images - 1) * correlation)
 
 
 def log_likelihood(
-    posterior: Posterior, prior: Prior, at: np.ndarray, said: Averaged | None = None
+    posterior: Posterior,
+    prior: Prior,
+    points: np.ndarray,
+    average: AveragePosterior | None = None,
 ) -> np.ndarray:
-    """Logarithm (M,), up to a constant, of what N images say of points (M, T) that all share: prod_i q_i / s.
+    """Return the log-likelihood of parameters that N images share: the product of q_i / s over the images.
 
-    q_i is the posterior of image i, s what is `said` of an image that shows nothing, by default the prior. -inf outside
-    of the prior.
+    q_i is the posterior of image i, and s the average posterior.
+
+    Args:
+        posterior: Posteriors of N images.
+        prior: The prior of the training.
+        points: Parameters (M, T).
+        average: The average posterior, by default the prior.
+
+    Returns:
+        Logarithms (M,), up to a constant; -inf outside of the prior.
     """
-    found = np.full(len(at), -np.inf)
-    (inside,) = np.nonzero(np.isfinite(prior.log_density(at)))
+    logarithms = np.full(len(points), -np.inf)
+    (in_prior,) = np.nonzero(np.isfinite(prior.log_density(points)))
     images = len(posterior.mean)
-    step = max(1, _CHUNK // (images * posterior.outputs.shape[-1]))
-    for rows in (inside[start : start + step] for start in range(0, len(inside), step)):
-        found[rows] = posterior.log_density(np.repeat(at[rows, None], images, axis=1)).sum(
-            -1
-        )
-    if len(inside):
-        found[inside] -= images * (said or prior).log_density(at[inside])
-    return found
+    step = max(1, _VALUES_PER_CHUNK // (images * posterior.outputs.shape[-1]))
+    for start in range(0, len(in_prior), step):
+        rows = in_prior[start : start + step]
+        shared = np.repeat(points[rows, None], images, axis=1)
+        logarithms[rows] = posterior.log_density(shared).sum(-1)
+    if len(in_prior):
+        logarithms[in_prior] -= images * (average or prior).log_density(points[in_prior])
+    return logarithms
 
 
 def spread_points(
@@ -128,66 +128,90 @@ def spread_points(
     points: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For importance sampling of prior times a power of a likelihood, from 1 / `images` to `largest`.
+    """Draw points for importance sampling of prior times a power of a likelihood.
 
-    Returns points (M, T), and logarithms (M,) of prior over proposal and of the likelihood. Proposals are the prior and
-    t distributions that close in as the power grows, `points` of each (adaptive multiple importance sampling, Cornuet
-    et al. 2012).
+    Proposals are the prior and t distributions that contract as the power grows (adaptive multiple importance
+    sampling, Cornuet et al. 2012).
+
+    Args:
+        likelihood: Logarithm of the likelihood, by parameters (M, T).
+        prior: The prior of the training.
+        images: The smallest power is 1 / `images`.
+        largest: The largest power.
+        points: Number of points of each proposal.
+        rng: Random generator.
+
+    Returns:
+        Points (M, T), and logarithms (M,) of prior over proposal and of the likelihood.
     """
     at = prior.sample(points, rng)
-    found, densities = likelihood(at), [prior.log_density]
+    log_likelihoods = likelihood(at)
+    proposals: list[Callable[[np.ndarray], np.ndarray]] = [prior.log_density]
+    steps = 1 + int(np.ceil(np.log(images * largest) / np.log(_POWER_RATIO)))
+    for exponent in np.geomspace(1 / images, largest, steps):
+        weights = softmax(_log_weights(prior, proposals, at) + exponent * log_likelihoods)
+        proposal = _proposal(at, weights)
+        new = proposal.rvs(points, random_state=rng).reshape(points, -1)
+        at = np.concatenate([at, new])
+        log_likelihoods = np.concatenate([log_likelihoods, likelihood(new)])
+        log_likelihoods[log_likelihoods == -np.inf] = 0.0  # where the prior is zero
+        proposals.append(proposal.logpdf)
+    return at, _log_weights(prior, proposals, at), log_likelihoods
 
-    def over_proposals() -> np.ndarray:
-        proposed = logsumexp([density(at) for density in densities], axis=0) - np.log(
-            len(densities)
-        )
-        return prior.log_density(at) - proposed
 
-    steps = 1 + int(np.ceil(np.log(images * largest) / np.log(_RATIO)))
-    for own in np.geomspace(1 / images, largest, steps):
-        share = softmax(over_proposals() + own * found)
-        mean = share @ at
-        apart = at - mean
-        shape = _WIDER * (share[:, None] * apart).T @ apart
-        closer = multivariate_t(mean, shape + 1e-12 * np.diag(at.var(0)), df=_FREEDOM)
-        more = closer.rvs(points, random_state=rng).reshape(points, -1)
-        at, found = np.concatenate([at, more]), np.concatenate([found, likelihood(more)])
-        found[found == -np.inf] = 0.0  # where the prior is zero
-        densities.append(closer.logpdf)
-    return at, over_proposals(), found
+def _log_weights(
+    prior: Prior, proposals: list[Callable[[np.ndarray], np.ndarray]], at: np.ndarray
+) -> np.ndarray:
+    """Return the logarithm (M,) of prior over the mixture of proposals."""
+    mixture = logsumexp([density(at) for density in proposals], axis=0)
+    return prior.log_density(at) - (mixture - np.log(len(proposals)))
+
+
+def _proposal(at: np.ndarray, weights: np.ndarray) -> Any:
+    """Return a t distribution around weighted points (M, T), wider than they are."""
+    mean = weights @ at
+    offsets = at - mean
+    shape = _PROPOSAL_VARIANCE * (weights[:, None] * offsets).T @ offsets
+    return multivariate_t(mean, shape + 1e-12 * np.diag(at.var(0)), df=_PROPOSAL_FREEDOM)
 
 
 def scattered_log_density(
-    draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray
+    draws: np.ndarray, log_average: np.ndarray, mean: np.ndarray, width: np.ndarray
 ) -> np.ndarray:
-    """Logarithm (M,), up to a constant, of the likelihood of populations N(mean, width^2), both (M, T).
+    """Return the log-likelihood of populations N(mean, width^2), up to a constant.
 
-    prod_i 1 / K sum_k N(theta_ik; mean, width^2) / s(theta_ik), over `draws` theta_ik (K, N, T) of the images'
-    posteriors, where `log_said` (K, N) is ln s, of an image that shows nothing: importance sampling of the integral
-    over each lens's own theta.
+    It is the product over images i of the mean over draws k of N(theta_ik; mean, width^2) / s(theta_ik):
+    importance sampling of the integral over each lens's parameters.
+
+    Args:
+        draws: Draws theta_ik (K, N, T) of the images' posteriors.
+        log_average: Logarithm (K, N) of the average posterior s.
+        mean: Means (M, T).
+        width: Standard deviations (M, T).
+
+    Returns:
+        Logarithms (M,).
     """
-    return _shares(draws, log_said, mean, width)[0]
+    return _likelihood_and_effective(draws, log_average, mean, width)[0]
 
 
-def _shares(
-    draws: np.ndarray, log_said: np.ndarray, mean: np.ndarray, width: np.ndarray
+def _likelihood_and_effective(
+    draws: np.ndarray, log_average: np.ndarray, mean: np.ndarray, width: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The logarithm (M,), and the effective number (M, N) of draws of each image."""
-    likelihood, effective = np.empty(len(mean)), np.empty((len(mean), draws.shape[1]))
-    inside = np.isfinite(
-        log_said
-    )  # the posterior of an image is zero outside the prior, whatever a network says
-    weight = np.where(inside, -log_said, -np.inf)
-    step = max(1, _CHUNK // draws.size)
+    """Return the log-likelihood (M,), and the effective number (M, N) of draws of each image."""
+    likelihood = np.empty(len(mean))
+    effective = np.empty((len(mean), draws.shape[1]))
+    in_prior = np.isfinite(log_average)  # posteriors are zero outside the prior
+    log_weights = np.where(in_prior, -log_average, -np.inf)
+    step = max(1, _VALUES_PER_CHUNK // draws.size)
     for start in range(0, len(mean), step):
-        part = slice(start, start + step)
-        pulls = (draws[None] - mean[part, None, None]) / width[part, None, None]
-        each = (
-            weight - 0.5 * (pulls**2).sum(-1) - np.log(width[part]).sum(-1)[:, None, None]
-        )
-        total = logsumexp(each, axis=1)
-        likelihood[part] = (total - np.log(inside.sum(0))).sum(-1)
-        effective[part] = np.exp(2 * total - logsumexp(2 * each, axis=1))
+        rows = slice(start, start + step)
+        pulls = (draws[None] - mean[rows, None, None]) / width[rows, None, None]
+        log_width = np.log(width[rows]).sum(-1)[:, None, None]
+        terms = log_weights - 0.5 * (pulls**2).sum(-1) - log_width
+        total = logsumexp(terms, axis=1)
+        likelihood[rows] = (total - np.log(in_prior.sum(0))).sum(-1)
+        effective[rows] = np.exp(2 * total - logsumexp(2 * terms, axis=1))
     return likelihood, effective
 
 
@@ -195,59 +219,96 @@ def infer(
     posterior: Posterior,
     prior: Prior,
     *,
-    said: Averaged | None = None,
+    average: AveragePosterior | None = None,
     correlation: float = 0.0,
     scatter: bool = False,
     seed: int = 0,
 ) -> Inferred:
-    """The population behind the posteriors of N images; `said` of those that show nothing, by default the prior.
+    """Infer the population behind the posteriors of N images.
 
-    All lenses share their parameters or, with `scatter`, each draws its own from N(mean, width^2), cut to where the
-    training prior is not zero: means under that prior, ln width even between 0.1 and 2 of its standard deviations. What
-    all share is drawn by importance (`spread_points`), populations with scatter by emcee (Foreman-Mackey et al. 2013),
-    32 walkers of 200 steps after 200 that are thrown away. `DataError` if an image's posterior lies outside the prior.
+    Without scatter, all lenses share their parameters, which are drawn by importance sampling (`spread_points`).
+    With scatter, each lens draws its own from N(mean, width^2), cut to the support of the training prior. Means
+    have the training prior, and ln width is uniform between 0.1 and 2 of its standard deviations. They are drawn
+    with emcee (Foreman-Mackey et al. 2013): 32 walkers of 200 steps, after 200 that are discarded.
+
+    Args:
+        posterior: Posteriors of N images.
+        prior: The prior of the training.
+        average: The average posterior, by default the prior.
+        correlation: Correlation of the errors within a population without scatter.
+        scatter: Whether lenses differ.
+        seed: Seed of the draws.
+
+    Returns:
+        The posterior of the population.
+
+    Raises:
+        DataError: The posterior of an image lies outside of the prior.
     """
     rng = np.random.default_rng(seed)
+    if scatter:
+        return _infer_scattered(posterior, prior, average, seed, rng)
     images = len(posterior.mean)
-    if not scatter:
-        likelihood, counted = (
-            partial(log_likelihood, posterior, prior, said=said),
-            power(images, correlation),
-        )
-        at, known, found = spread_points(likelihood, prior, images, counted, _POINTS, rng)
-        share = softmax(known + counted * found)
-        return Inferred(
-            at[rng.choice(len(at), _DRAWN, p=share)], images, 1 / float((share**2).sum())
-        )
-    starts = prior.sample(_STARTS, rng)
-    own = posterior.sample(_DRAWS, seed)
-    known = (said or prior).log_density(own)
-    if (lost := ~np.isfinite(known).any(0)).any():
-        raise DataError(
-            f"image {int(np.argmax(lost))} of {images} lies outside the training prior altogether; leave it out"
-        )
-    limits = np.log(
-        prior.sample(_STARTS, np.random.default_rng(0)).std(0)[:, None]
-        * [_NARROWEST, _WIDEST]
+    likelihood = partial(log_likelihood, posterior, prior, average=average)
+    exponent = power(images, correlation)
+    at, log_weights, log_likelihoods = spread_points(
+        likelihood, prior, images, exponent, _POINTS_PER_PROPOSAL, rng
     )
+    weights = softmax(log_weights + exponent * log_likelihoods)
+    draws = at[rng.choice(len(at), _SHARED_DRAWS, p=weights)]
+    return Inferred(draws, images, 1 / float((weights**2).sum()))
+
+
+def _infer_scattered(
+    posterior: Posterior,
+    prior: Prior,
+    average: AveragePosterior | None,
+    seed: int,
+    rng: np.random.Generator,
+) -> Inferred:
+    """Infer means and widths of a population with scatter."""
+    starts = prior.sample(_START_POINTS, rng)
+    images = len(posterior.mean)
     targets = starts.shape[1]
-
-    def density(at: np.ndarray) -> np.ndarray:
-        mean, logarithm = at[:, :targets], at[:, targets:]
-        allowed = ((logarithm > limits[:, 0]) & (logarithm < limits[:, 1])).all(1)
-        found = np.where(allowed, prior.log_density(mean), -np.inf)
-        (rows,) = np.nonzero(np.isfinite(found))
-        width = np.exp(logarithm[rows])
-        found[rows] += scattered_log_density(own, known, mean[rows], width)
-        found[rows] -= images * prior.log_share(mean[rows], width)
-        return found
-
+    draws = posterior.sample(_DRAWS_PER_IMAGE, seed)
+    log_average = (average or prior).log_density(draws)
+    outside = ~np.isfinite(log_average).any(0)
+    if outside.any():
+        raise DataError(
+            f"image {int(np.argmax(outside))} of {images} lies outside the training prior "
+            "altogether; leave it out"
+        )
+    sigma = prior.sample(_START_POINTS, np.random.default_rng(0)).std(0)
+    limits = np.log(sigma[:, None] * [_MIN_WIDTH, _MAX_WIDTH])
+    density = partial(_scattered_density, draws, log_average, prior, limits)
     widths = rng.uniform(*limits.T, size=starts.shape)
-    found = _walk(density, np.concatenate([starts, widths], axis=1), rng)
-    middle = np.median(found, axis=0)[None]
-    _, effective = _shares(own, known, middle[:, :targets], np.exp(middle[:, targets:]))
-    found[:, targets:] = np.exp(found[:, targets:])
-    return Inferred(found, images, float(effective.min()))
+    points = _walk(density, np.concatenate([starts, widths], axis=1), rng)
+    median = np.median(points, axis=0)[None]
+    _, effective = _likelihood_and_effective(
+        draws, log_average, median[:, :targets], np.exp(median[:, targets:])
+    )
+    points[:, targets:] = np.exp(points[:, targets:])
+    return Inferred(points, images, float(effective.min()))
+
+
+def _scattered_density(
+    draws: np.ndarray,
+    log_average: np.ndarray,
+    prior: Prior,
+    limits: np.ndarray,
+    points: np.ndarray,
+) -> np.ndarray:
+    """Return the log-density (M,) at means and logarithms of widths (M, 2 T)."""
+    _, images, targets = draws.shape
+    mean = points[:, :targets]
+    log_width = points[:, targets:]
+    allowed = ((log_width > limits[:, 0]) & (log_width < limits[:, 1])).all(1)
+    density = np.where(allowed, prior.log_density(mean), -np.inf)
+    (rows,) = np.nonzero(np.isfinite(density))
+    width = np.exp(log_width[rows])
+    density[rows] += scattered_log_density(draws, log_average, mean[rows], width)
+    density[rows] -= images * prior.log_share(mean[rows], width)
+    return density
 
 
 def _walk(
@@ -255,7 +316,7 @@ def _walk(
     starts: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draws (D, P) of a density, by walkers that begin at the most probable of the points `starts`."""
+    """Return draws (D, P) of a density, by walkers that start at the most probable of the points `starts`."""
     from emcee import EnsembleSampler
 
     best = starts[np.argsort(-density(starts), kind="stable")[:_WALKERS]]

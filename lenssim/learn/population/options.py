@@ -1,20 +1,29 @@
-"""What may be asked of the images of populations."""
+"""Options of a population inference."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from lenssim.errors import ConfigError
 
-__all__ = ["Question"]
+__all__ = ["PopulationOptions"]
 
 
 @dataclass(frozen=True)
-class Question:
-    """By how many images, and how.
+class PopulationOptions:
+    """Options of a population inference.
 
-    `images`: also by the first so many of each population. `calibration`: a data set of other populations, which tell
-    how alike a run errs in images of one. `scatter`: lenses differ, and all of them are one population. `ConfigError`
-    for a calibration, which is by lenses that are alike, of lenses that differ.
+    Attributes:
+        images: Also infer from the first so many images of each population.
+        calibration: A data set of other populations, which measure how the errors of a run correlate.
+        scatter: Whether lenses differ, and all of them are one population.
+        seed: Seed of the draws.
+
+    Raises:
+        ConfigError: Both calibration and scatter are given. A calibration needs lenses that are alike.
+
+    Example:
+        >>> PopulationOptions(images=(10, 100)).scatter
+        False
     """
 
     images: tuple[int, ...] = ()
@@ -25,5 +34,6 @@ class Question:
     def __post_init__(self) -> None:
         if self.scatter and self.calibration is not None:
             raise ConfigError(
-                "populations are calibrated by lenses that are alike: take either calibration or scatter"
+                "populations are calibrated by lenses that are alike: take either "
+                "calibration or scatter"
             )

@@ -1,348 +1,330 @@
-"""What a run's answers for many images say of their population, or of each of many populations beside the truth."""
+"""Report of a population inference: posteriors of populations, and their coverage where the truth is known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.drawing import plain_style
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.compute.device import pick_device
-from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.figures.classification import axes_of, save_if_possible, style_of, wilson
+from lenssim.learn.figures.populations import populations_figure
 from lenssim.learn.figures.regression import corner_figure
-from lenssim.learn.inputs.image_files import read_pictures
-from lenssim.learn.inputs.listing import image_files, is_dataset
+from lenssim.learn.figures.style import save_if_possible
+from lenssim.learn.inputs.listing import is_dataset
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.population.correlation import correlation
+from lenssim.learn.population.coverage import coverage, summary
+from lenssim.learn.population.images import group_rows, image_posteriors
 from lenssim.learn.population.inference import Inferred, Prior, infer
-from lenssim.learn.population.options import Question
+from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.runs.folders import make_folder
-from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.run import Run
-from lenssim.learn.scores.classification import interval_text
-from lenssim.learn.scores.posterior import LEVELS, Posterior
+from lenssim.learn.scores.posterior import Posterior
 from lenssim.learn.tasks.regress import Regress
-from lenssim.notes import note
 
-__all__ = ["coverage_cells", "finished_populations", "populations"]
+__all__ = ["finished_populations", "populations"]
 
 _RESULT = "population.json"
-_POINTS = 20_000  # of the prior, for its spread
+_PRIOR_DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Posteriors of N images, their truth (N, T) if known, and the rows of each population."""
+
+    posterior: Posterior
+    truth: np.ndarray | None
+    groups: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Inferred populations of G groups, by their number of images, and their truths (G, P) if known."""
+
+    columns: tuple[str, ...]
+    by_size: dict[int, list[Inferred]]
+    truths: np.ndarray | None
+    groups: list[np.ndarray]
+
+    @property
+    def largest(self) -> int:
+        return max(self.by_size)
+
+    @property
+    def full(self) -> list[Inferred]:
+        """The populations from all their images."""
+        return self.by_size[self.largest]
+
+    @property
+    def compared(self) -> np.ndarray | None:
+        """The truths, if several populations can be compared with them."""
+        if len(self.groups) > 1:
+            return self.truths
+        return None
 
 
 def populations(
     run: Run,
     files: Sequence[Path],
-    question: Question,
+    options: PopulationOptions,
     *,
     device: str = "auto",
     out: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
     report: Report = raise_problem,
 ) -> dict[str, Any]:
-    """What population.json holds: the posterior of each population of images, and its coverage where truth is known.
+    """Infer populations from images, and write the result with its figures.
 
-    Image files are one population. Of a data set, the held-out images of the same true numbers are one. Writes into
-    `out`, by default population/ in the run's folder. `report` is called with each file or image that cannot be used
-    and is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
-    drawn from, and for a calibration by what is asked about.
+    Image files are one population. In a data set, the held-out images with the same true parameters are one.
+
+    Args:
+        run: A run that measures parameters.
+        files: Files of images, or a data set.
+        options: Options of the inference.
+        device: Where to compute.
+        out: Folder of the result, by default population/ in the run's folder.
+        say: Called with messages on the progress.
+        report: Called with each file or image that cannot be used. By default its error is raised.
+
+    Returns:
+        The content of population.json and its `folder`: the posterior of each population, and the coverage where
+        the truth is known.
+
+    Raises:
+        ConfigError: The run does not know the prior of its targets, or the calibration is the data set itself.
+        DataError: No image can be used, or no two images share their true parameters.
     """
-    task = run.record.task
-    if not isinstance(task, Regress) or set(task.columns) - set(task.prior):
-        known = (
-            ", ".join(task.prior) or "none of them"
-            if isinstance(task, Regress)
-            else "nothing"
-        )
-        raise ConfigError(
-            f"{run.folder} does not say what its targets were drawn from, so that it cannot be divided out: train "
-            f"regress on targets that the preset draws (known: {known})"
-        )
-    prior, names = Prior(tuple(task.prior[name] for name in task.columns)), task.columns
-    alike = 0.0
-    if question.calibration is not None:
-        alike = _correlation(run, files, question.calibration, prior, device, question.seed)
+    task = _regression(run)
+    prior = Prior(tuple(task.prior[name] for name in task.columns))
+    common_error = 0.0
+    if options.calibration is not None:
+        common_error = _correlation(run, files, options, prior, device)
         say(
-            f"errors of images of one population correlate by {alike:.2g}, by {question.calibration}"
+            f"errors of images of one population correlate by {common_error:.2g}, "
+            f"by {options.calibration}"
         )
-    posterior, truth = _asked(run, files, device, report)
-    scatter = question.scatter
-    spread = prior.sample(_POINTS, np.random.default_rng(0)).std(0)
-    groups = _groups(truth, len(posterior.mean), scatter)
-    columns = (*names, *(f"{name}_width" for name in names)) if scatter else names
-    sizes = sorted(
-        {min(size, max(map(len, groups))) for size in question.images}
-        | {max(map(len, groups))}
-    )
-    found: dict[int, list[Inferred]] = {}
-    for size in sizes:
-        own = [rows[:size] for rows in groups if len(rows) >= size]
-        found[size] = [
-            infer(
-                posterior.of(rows),
-                prior,
-                said=task.said,
-                correlation=alike,
-                scatter=scatter,
-                seed=question.seed + k,
-            )
-            for k, rows in enumerate(own)
-        ]
-        say(
-            f"{len(own)} population{'s' * (len(own) != 1)} of {size} image{'s' * (size != 1)}"
-        )
-    truths = (
-        None
-        if truth is None
-        else np.array([_truth(truth[rows], scatter) for rows in groups])
-    )
-    document = {
-        "format": "lenssim-population/1",
-        "asked": _record(question, run, files),
-        "prior": {name: task.model_dump(mode="json")["prior"][name] for name in names},
-        "scatter": scatter,
-        **({} if question.calibration is None else {"correlation": alike}),
-        "images": int(sum(map(len, groups))),
-        "populations": [
-            _summary(columns, one, truths, k) for k, one in enumerate(found[sizes[-1]])
-        ],
-    }
-    if truths is not None and len(groups) > 1:
-        document["coverage"] = {
-            str(size): _coverage(
-                columns, own, truths[[len(rows) >= size for rows in groups]], spread
-            )
-            for size, own in found.items()
-        }
+    posterior, truth = image_posteriors(run, files, device, report)
+    groups = group_rows(truth, len(posterior.mean), options.scatter)
+    images = _Images(posterior, truth, groups)
+    answer = _inferred(task, images, prior, options, common_error, say)
+    document = _document(run, task, files, options, answer, prior, common_error)
     folder = out or run.folder / "population"
     make_folder(folder)
-    first = found[sizes[-1]][0]
-    title = f"{run.record.config.net}: {len(groups)} populations of {sizes[-1]} images"
-    lines = first.draws.mean(0) if truths is None else truths[0]
-    draws = {
-        "corner.png": partial(
-            corner_figure, columns, first.draws, lines, f"first of {title}"
-        )
-    }
-    if truths is not None and len(groups) > 1:
-        draws["populations.png"] = partial(
-            _figure, columns, found[sizes[-1]], truths, prior, title
-        )
-    document["figures"] = sorted(draws)
+    figures = _figures(run, answer, prior)
+    document["figures"] = sorted(figures)
     write_json(folder / _RESULT, document)
-    for name, draw in draws.items():
+    for name, draw in figures.items():
         save_if_possible(draw, folder / name)
     return {"folder": str(folder), **document}
 
 
+def _regression(run: Run) -> Regress:
+    """Return the task of a run that knows the prior of all its targets."""
+    task = run.record.task
+    known_targets = "nothing"
+    if isinstance(task, Regress):
+        if not set(task.columns) - set(task.prior):
+            return task
+        known_targets = ", ".join(task.prior) or "none of them"
+    raise ConfigError(
+        f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
+        "divided out: train regress on targets that the preset draws "
+        f"(known: {known_targets})"
+    )
+
+
+def _inferred(
+    task: Regress,
+    images: _Images,
+    prior: Prior,
+    options: PopulationOptions,
+    common_error: float,
+    say: Callable[[str], None],
+) -> _Answer:
+    """Infer every population, from all its images and from the numbers of images in the options."""
+    groups = images.groups
+    largest = max(map(len, groups))
+    by_size: dict[int, list[Inferred]] = {}
+    for size in sorted({min(size, largest) for size in options.images} | {largest}):
+        samples = [rows[:size] for rows in groups if len(rows) >= size]
+        by_size[size] = [
+            infer(
+                images.posterior.of(rows),
+                prior,
+                average=task.said,
+                correlation=common_error,
+                scatter=options.scatter,
+                seed=options.seed + k,
+            )
+            for k, rows in enumerate(samples)
+        ]
+        say(f"{_counted(len(samples), 'population')} of {_counted(size, 'image')}")
+    columns = tuple(task.columns)
+    if options.scatter:
+        columns += tuple(f"{name}_width" for name in task.columns)
+    return _Answer(columns, by_size, _truths(images, options.scatter), groups)
+
+
+def _truths(images: _Images, scatter: bool) -> np.ndarray | None:
+    """Return the true parameters (G, P) of all populations, if known."""
+    if images.truth is None:
+        return None
+    return np.array([_shared_truth(images.truth[rows], scatter) for rows in images.groups])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _document(
+    run: Run,
+    task: Regress,
+    files: Sequence[Path],
+    options: PopulationOptions,
+    answer: _Answer,
+    prior: Prior,
+    common_error: float,
+) -> dict[str, Any]:
+    """Return the content of population.json but for its figures."""
+    priors = task.model_dump(mode="json")["prior"]
+    document: dict[str, Any] = {
+        "format": "lenssim-population/1",
+        "asked": _record(options, run, files),
+        "prior": {name: priors[name] for name in task.columns},
+        "scatter": options.scatter,
+    }
+    if options.calibration is not None:
+        document["correlation"] = common_error
+    document |= {
+        "images": int(sum(map(len, answer.groups))),
+        "populations": [
+            summary(answer.columns, inferred, answer.truths, k)
+            for k, inferred in enumerate(answer.full)
+        ],
+    }
+    if answer.compared is not None:
+        spread = prior.sample(_PRIOR_DRAWS, np.random.default_rng(0)).std(0)
+        document["coverage"] = {
+            str(size): coverage(answer.columns, inferred, truths, spread)
+            for size, inferred, truths in _by_size(answer, answer.compared)
+        }
+    return document
+
+
+def _by_size(
+    answer: _Answer, truths: np.ndarray
+) -> list[tuple[int, list[Inferred], np.ndarray]]:
+    """Return number of images, populations with so many, and their truths."""
+    counts = np.array([len(rows) for rows in answer.groups])
+    return [
+        (size, inferred, truths[counts >= size])
+        for size, inferred in answer.by_size.items()
+    ]
+
+
+def _figures(run: Run, answer: _Answer, prior: Prior) -> dict[str, Callable[[], Figure]]:
+    """Return functions that draw the figures, by file name."""
+    example = answer.full[0]
+    title = f"{run.record.config.net}: {len(answer.groups)} populations of {answer.largest} images"
+    lines = example.mean
+    if answer.truths is not None:
+        lines = answer.truths[0]
+    corner = partial(
+        corner_figure, answer.columns, example.draws, lines, f"first of {title}"
+    )
+    figures: dict[str, Callable[[], Figure]] = {"corner.png": corner}
+    if answer.compared is not None:
+        draws = prior.sample(_PRIOR_DRAWS, np.random.default_rng(0))
+        figures["populations.png"] = partial(
+            populations_figure,
+            answer.columns,
+            np.array([inferred.mean for inferred in answer.full]),
+            np.array([inferred.sigma for inferred in answer.full]),
+            answer.compared,
+            np.quantile(draws, [0.16, 0.84], axis=0),
+            title,
+        )
+    return figures
+
+
 def finished_populations(
-    run: Run, files: Sequence[Path], question: Question, *, out: Path
+    run: Run, files: Sequence[Path], options: PopulationOptions, *, out: Path
 ) -> dict[str, Any] | None:
-    """What `populations` found earlier with the same weights, data and question, if it did."""
+    """Return an earlier result of `populations` with the same weights, data and options.
+
+    Args:
+        run: The run.
+        files: Files of images, or a data set.
+        options: Options of the inference.
+        out: Folder of the result.
+
+    Returns:
+        The result, None if there is none or if it is incomplete.
+    """
     try:
         document = read_json(out / _RESULT)
     except DataError:
         return None
-    whole = all((out / name).is_file() for name in document.get("figures", ()))
-    if not whole or document.get("asked") != _record(question, run, files):
+    if document.get("asked") != _record(options, run, files):
+        return None
+    if not all((out / name).is_file() for name in document.get("figures", ())):
         return None
     return {"folder": str(out), **document}
 
 
-def _record(question: Question, run: Run, files: Sequence[Path]) -> dict[str, Any]:
-    """All that decides the answer."""
+def _record(options: PopulationOptions, run: Run, files: Sequence[Path]) -> dict[str, Any]:
+    """Return all that determines the result."""
     return {
         "checkpoint_sha256": run.digest,
-        "data": [_shown(path) for path in files],
-        "sizes": list(question.images),
-        "calibration": question.calibration and _shown(question.calibration),
-        "scatter": question.scatter,
-        "seed": question.seed,
+        "data": [_identity(path) for path in files],
+        "sizes": list(options.images),
+        "calibration": options.calibration and _identity(options.calibration),
+        "scatter": options.scatter,
+        "seed": options.seed,
     }
 
 
-def _shown(path: Path) -> str:
-    return ShardDataset(path).fingerprint if is_dataset(path) else path.name
-
-
-def coverage_cells(document: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Lines of a table: by number of images and by name, errors and coverage, of what population.json holds."""
-    return [
-        {
-            "images": size,
-            "populations": str(scores["populations"]),
-            "number": name,
-            "rms error": f"{own['rmse']:.3g}",
-            "mean sigma": f"{own['sigma']:.3g}",
-            "of the prior": f"{own['sigma_of_the_prior']:.3g}"
-            if "sigma_of_the_prior" in own
-            else "",
-            **{f"within {k} sigma": interval_text(own[f"within_{k}"], 2) for k in LEVELS},
-        }
-        for size, scores in document.get("coverage", {}).items()
-        for name, own in scores.items()
-        if isinstance(own, dict)
-    ]
-
-
-def _asked(
-    run: Run, files: Sequence[Path], device: str, report: Report = raise_problem
-) -> tuple[Posterior, np.ndarray | None]:
-    """The posteriors of all images, and the truth (N, T) of a data set that knows it."""
-    ensemble, task = Ensemble([run], pick_device(device)), run.record.task
-    assert isinstance(task, Regress)
-    if len(files) == 1 and is_dataset(files[0]):
-        dataset = run.opened(files[0])
-        rows, which = held_out(run, dataset)
-        if not len(rows):
-            raise DataError(
-                f"{files[0]}: no samples are held out ({which}); take a data set of another --seed"
-            )
-        task, outputs = ensemble.of(dataset, rows)
-        known = set(task.columns) <= set(dataset.params)
-        return task.posterior(outputs), dataset.targets(
-            task.columns, rows
-        ) if known else None
-    shape, shown = run.record.image_shape, run.record.config.picture
-    parts = [
-        ensemble(pictures.images)
-        for path in image_files(files, report)
-        for pictures in read_pictures(path, shape, shown, note=note, report=report)
-    ]
-    if not parts:
-        raise DataError(
-            f"none of the {len(files)} files can be used: there is no population to infer"
-        )
-    return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
+def _identity(path: Path) -> str:
+    """Return the fingerprint of a data set, or the name of a file."""
+    if is_dataset(path):
+        return ShardDataset(path).fingerprint
+    return path.name
 
 
 def _correlation(
-    run: Run, files: Sequence[Path], calibration: Path, prior: Prior, device: str, seed: int
+    run: Run,
+    files: Sequence[Path],
+    options: PopulationOptions,
+    prior: Prior,
+    device: str,
 ) -> float:
-    """Of the run's errors in the populations of a data set other than `files`."""
+    """Return the correlation of the run's errors in the populations of another data set."""
+    calibration = options.calibration
+    assert calibration is not None
     if not calibration.is_dir():
         raise DataError(
             f"{calibration} is no folder of a data set; make one by lenssim generate --shared"
         )
-    if _shown(calibration) in map(_shown, files):
+    if _identity(calibration) in map(_identity, files):
         raise ConfigError(
             f"{calibration} is what is asked about; calibrate by populations of another --seed"
         )
-    posterior, truth = _asked(run, [calibration], device)
+    posterior, truth = image_posteriors(run, [calibration], device)
+    task = _regression(run)
     if truth is None:
-        raise DataError(
-            f"{calibration} does not know the true {', '.join(run.record.task.columns)}"
-        )
-    groups = _groups(truth, len(truth), scatter=False)
-    known = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(known, prior, run.record.task.said, seed)
+        raise DataError(f"{calibration} does not know the true {', '.join(task.columns)}")
+    groups = group_rows(truth, len(truth), scatter=False)
+    members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
+    return correlation(members, prior, task.said, options.seed)
 
 
-def _groups(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.ndarray]:
-    """Rows of each population."""
-    if truth is None or scatter:
-        return [np.arange(count)]
-    _, first, inverse = np.unique(truth, axis=0, return_index=True, return_inverse=True)
-    if len(first) == count > 1:
-        raise DataError(
-            "no two of these images share their true numbers, so they are no population: make one by lenssim generate "
-            "--shared, or ask for the mean and width of all by --scatter"
-        )
-    return [np.flatnonzero(inverse.ravel() == k) for k in np.argsort(first)]
-
-
-def _truth(own: np.ndarray, scatter: bool) -> np.ndarray:
-    return np.concatenate([own.mean(0), own.std(0)]) if scatter else own[0]
-
-
-def _summary(
-    columns: Sequence[str], one: Inferred, truths: np.ndarray | None, k: int
-) -> dict[str, Any]:
-    quantiles = np.quantile(one.draws, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
-    return {
-        "images": one.images,
-        "effective_draws": one.effective,
-        **{
-            name: {
-                "mean": float(one.mean[j]),
-                "sigma": float(one.sigma[j]),
-                "quantiles": quantiles[:, j].tolist(),
-                **({} if truths is None else {"truth": float(truths[k, j])}),
-            }
-            for j, name in enumerate(columns)
-        },
-    }
-
-
-def _coverage(
-    columns: Sequence[str],
-    found: Sequence[Inferred],
-    truths: np.ndarray,
-    spread: np.ndarray,
-) -> dict[str, Any]:
-    """By number: share of truths in central intervals with one sigma of chance, errors, and sigma over the prior's."""
-    below = np.array([one.below(truth) for one, truth in zip(found, truths, strict=True)])
-    off = np.array([one.mean for one in found]) - truths
-    sigma = np.array([one.sigma for one in found])
-    result: dict[str, Any] = {"populations": len(found)}
-    for j, name in enumerate(columns):
-        result[name] = {
-            "rmse": float(np.sqrt((off[:, j] ** 2).mean())),
-            "sigma": float(sigma[:, j].mean()),
-        }
-        if j < len(spread):
-            result[name]["sigma_of_the_prior"] = float(spread[j])
-        for k, level in LEVELS.items():
-            inside = np.array((np.abs(2 * below[:, j] - 1) <= level).mean())
-            low, high = wilson(inside, np.array(len(found)))
-            result[name][f"within_{k}"] = {
-                "value": float(inside),
-                "low": float(low),
-                "high": float(high),
-            }
-    return result
-
-
-@plain_style()
-def _figure(
-    columns: Sequence[str],
-    found: Sequence[Inferred],
-    truths: np.ndarray,
-    prior: Prior,
-    title: str,
-) -> Figure:
-    """Answer against truth of each population; grey: one sigma of the prior."""
-    drawn = prior.sample(_POINTS, np.random.default_rng(0))
-    figure, axes = axes_of(title, "truth", "inferred", len(columns))
-    for j, (ax, name) in enumerate(zip(axes, columns, strict=True)):
-        if j < drawn.shape[1]:
-            ax.axhspan(
-                *np.quantile(drawn[:, j], [0.16, 0.84]),
-                color="#777777",
-                alpha=0.15,
-                linewidth=0,
-            )
-        ends = [truths[:, j].min(), truths[:, j].max()]
-        ax.plot(ends, ends, color="#777777", linestyle=(0, (2, 3)), linewidth=0.8)
-        style = style_of(0) | {
-            "linestyle": "none",
-            "marker": "o",
-            "markersize": 3,
-            "elinewidth": 0.8,
-        }
-        ax.errorbar(
-            truths[:, j],
-            [one.mean[j] for one in found],
-            [one.sigma[j] for one in found],
-            **style,
-        )
-        ax.set_title(name, fontsize=10)
-        ax.locator_params("x", nbins=5)
-    return figure
+def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:
+    """Return the parameters that images with truths (n, T) share: with scatter, means and widths."""
+    if not scatter:
+        return truth[0]
+    return np.concatenate([truth.mean(0), truth.std(0)])

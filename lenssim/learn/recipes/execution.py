@@ -17,13 +17,13 @@ from lenssim.learn.evaluation.evaluation import (
     finished_evaluation,
 )
 from lenssim.learn.population.report import finished_populations, populations
-from lenssim.learn.recipes.processes import Piece, beside, fitting_jobs
+from lenssim.learn.recipes.processes import Job, fitting_jobs, run_jobs
 from lenssim.learn.recipes.recipe import DATA, RUNS, PopulationStep, Recipe, Training
-from lenssim.learn.report.html import Judged, write_page
+from lenssim.learn.report.html import EvaluatedRun, write_page
 from lenssim.learn.report.table import Row, write_report
 from lenssim.learn.runs.model_card import write_card
 from lenssim.learn.runs.run import Run, open_run
-from lenssim.learn.scores.leaks import LEAK_AUDIT, kept_audit
+from lenssim.learn.scores.leaks import LEAK_AUDIT, stored_audit
 from lenssim.learn.training.progress import Lines
 from lenssim.learn.training.training import train
 
@@ -76,13 +76,13 @@ def follow(
     leaks = {}
     for name in steps.audited:
         say(f"{next(count)} leak audit of {name}: {recipe.audit} images a class")
-        leaks[name] = kept_audit(ShardDataset(steps.data / name), recipe.audit)
+        leaks[name] = stored_audit(ShardDataset(steps.data / name), recipe.audit)
     for name in recipe.trainings:
         config = steps.config(name)
         source = Path(config.data).name if config.data else f"live {config.live.model}"
         say(f"{next(count)} run {name}: {config.net} on {source}, {config.epochs} epochs")
         _train(config, steps.runs / name, training())
-    judged: list[Judged] = []
+    judged: list[EvaluatedRun] = []
     for judgement in steps.judgements:
         say(f"{next(count)} evaluation of {judgement.name} on {judgement.data.name}")
         run, dataset, where, document = judgement.evaluated(device)
@@ -94,7 +94,7 @@ def follow(
             group=judgement.group,
             leaks=leaks.get(judgement.data.name),
         )
-        judged.append(Judged(row, run, dataset, where))
+        judged.append(EvaluatedRun(row, run, dataset, where))
     inferred: dict[str, dict[str, Any]] = {}
     for step, one in steps.populations:
         say(f"{next(count)} populations of {step.data} by {one.name}")
@@ -190,10 +190,10 @@ class _Steps:
             for one in own
         ]
 
-    def audits_and_trainings(self) -> list[Piece]:
+    def audits_and_trainings(self) -> list[Job]:
         """Those still to do whose start, if they have one in this recipe, is there."""
         trainings = [
-            Piece(
+            Job(
                 f"run {name}",
                 _train,
                 (self.config(name), self.runs / name, [Lines(f"{name}, ")]),
@@ -202,9 +202,9 @@ class _Steps:
             if not _ended(self.runs / name) and self._can_start(name)
         ]
         audits = [
-            Piece(
+            Job(
                 f"leak audit of {name}",
-                kept_audit,
+                stored_audit,
                 (ShardDataset(self.data / name), self.recipe.audit),
             )
             for name in self.audited
@@ -216,10 +216,10 @@ class _Steps:
         start = self.recipe.started_by(name)
         return start is None or _ended(self.runs / start)
 
-    def evaluations(self) -> list[Piece]:
+    def evaluations(self) -> list[Job]:
         """Those still to do, once all runs are there."""
         return [
-            Piece(
+            Job(
                 f"evaluation of {each.name} on {each.data.name}",
                 _Judgement.evaluated,
                 (each, self.device),
@@ -229,12 +229,12 @@ class _Steps:
         ]
 
 
-def _side_by_side(pieces: list[Piece], jobs: int, say: Callable[[str], None]) -> None:
+def _side_by_side(pieces: list[Job], jobs: int, say: Callable[[str], None]) -> None:
     if pieces:
         count = min(jobs, fitting_jobs())
         short = f" ({jobs} need more memory than there is)" if count < jobs else ""
         say(f"{len(pieces)} steps, {count} at a time{short}")
-        beside(pieces, count, lambda name: say(f"done: {name}"))
+        run_jobs(pieces, count, lambda name: say(f"done: {name}"))
 
 
 def _ended(folder: Path) -> bool:

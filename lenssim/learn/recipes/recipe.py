@@ -13,7 +13,7 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets import check_net
-from lenssim.learn.population.options import Question
+from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.tasks import parse_config
 from lenssim.names import check_name, printable
 from lenssim.simulate.instruments import Supersampling
@@ -92,9 +92,9 @@ class PopulationStep(EvaluateStep):
     def sources(self) -> tuple[str, ...]:
         return (self.data,) if self.calibration is None else (self.data, self.calibration)
 
-    def question(self, folder: Path) -> Question:
+    def question(self, folder: Path) -> PopulationOptions:
         """With data sets in `folder`."""
-        return Question(
+        return PopulationOptions(
             self.images, self.calibration and folder / self.calibration, self.scatter
         )
 

@@ -1,1 +1,1 @@
-"""Reports of several runs: tables and the page."""
+"""Reports of recipes as tables and as an HTML page."""

@@ -1,40 +1,33 @@
-"""report.html: everything a recipe found on one page that needs no other file, and its figures as PNG beside it."""
+"""The HTML report of a recipe: one page that needs no other file, with its figures as PNG beside it."""
 
 import base64
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.maps import IMAGE
-from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.evaluation.evaluation import read_table
-from lenssim.learn.figures.attribution import (
-    attributions_figure,
-    examples_figure,
-    features_figure,
-    first_features,
-    integrated_gradients,
-)
-from lenssim.learn.figures.classification import save_if_possible
 from lenssim.learn.figures.comparison import histories_figure, sizes_figure
-from lenssim.learn.population.report import coverage_cells
-from lenssim.learn.report.table import NOTE, Row, seed_cells
+from lenssim.learn.figures.style import save_if_possible
+from lenssim.learn.population.coverage import coverage_cells
+from lenssim.learn.report.evaluated import (
+    EvaluatedRun,
+    figure_of_examples,
+    inside,
+    with_truth,
+)
+from lenssim.learn.report.table import NOTE, seed_cells
 from lenssim.learn.runs.folders import make_folder
-from lenssim.learn.runs.run import Run, identify
-from lenssim.simulate.preset import parse_preset
+from lenssim.learn.runs.run import identify
 
-__all__ = ["Judged", "write_page"]
+__all__ = ["EvaluatedRun", "write_page"]
 
-_EXAMPLES, _EXPLAINED = 16, 8
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem;color:#222}
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ccc}h3{font-size:1rem}
@@ -48,115 +41,188 @@ figure,tr{break-inside:avoid}}
 """
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A row of the report with the run, the data and the folder of the evaluation that it comes from."""
+_HEAD = (
+    "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
+)
 
-    row: Row
-    run: Run
-    dataset: ShardDataset
-    folder: Path
+
+class _FigureFolder:
+    """A folder that figures are figures_html into, for a page beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        make_folder(folder)
+
+    def html(self, name: str, draw: Callable[[], Figure], caption: str) -> str:
+        """Draw a figure; return its HTML, or a note where that fails."""
+        path = self.folder / f"{name}.png"
+        if not save_if_possible(draw, path):
+            return f"<p class=note>{escape(caption)}: this figure could not be figures_html</p>"
+        return _figure(path, caption)
 
 
 def write_page(
     folder: Path,
     title: str,
-    judged: Sequence[Judged],
-    inferred: Mapping[str, Mapping[str, Any]] | None = None,
+    evaluations: Sequence[EvaluatedRun],
+    populations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write report.html and figures/ into the folder of a recipe; `inferred`: populations it asked for, by name."""
-    figures = folder / "figures"
-    make_folder(figures)
+    """Write report.html and figures/ into the folder of a recipe.
 
-    def shown(name: str, draw: Callable[[], Figure], caption: str) -> str:
-        path = figures / f"{name}.png"
-        if not save_if_possible(draw, path):
-            return f"<p class=note>{escape(caption)}: this figure could not be drawn</p>"
-        return _figure(path, caption)
-
-    rows = [each.row for each in judged]
-    seeds = seed_cells(rows)
+    Args:
+        folder: Folder of the recipe.
+        title: Title of the page.
+        evaluations: Evaluations of runs.
+        populations: Inferred populations by name, as `lenssim.learn.population.report.populations` returns them.
+    """
+    figures = _FigureFolder(folder / "figures")
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        _table([row.cells for row in rows]),
-        f"<p class=note>{escape(NOTE)}</p>",
+        *_summary(title, evaluations),
+        *_examples(evaluations, figures),
+        *_trainings(evaluations, figures),
+        *_comparisons(evaluations, figures),
+        *_sizes(evaluations, figures),
+        *_populations(populations or {}),
+        "<h2>Run by run</h2>",
     ]
-    if seeds:
-        parts += [
-            "<h2>Over seeds</h2>",
-            _table(seeds),
-            "<p class=note>Mean and standard deviation of trainings.</p>",
-        ]
-    parts += ["<h2>Data</h2>", _table(_data_cells(judged))]
-    by_data: dict[str, list[Judged]] = {}
-    for each in judged:
-        by_data.setdefault(each.row.data, []).append(each)
-    views: dict[str, Judged] = {}
-    for each in judged:
-        picture = each.dataset.picture
-        views.setdefault(
-            each.row.data if picture == IMAGE else f"{each.row.data}-{picture}", each
-        )
-    for name, each in views.items():
-        parts.append(
-            _section(
-                shown(
-                    f"examples-{name}",
-                    partial(_examples, each),
-                    "examples, with their labels",
-                )
-            )
-        )
-    parts += ["<h2>Trainings</h2>", _section(*_histories(judged, shown))]
-    for name, own in by_data.items():
-        parts.append(f"<h2>All runs on {escape(name)}: {escape(own[0].row.title)}</h2>")
-        alike: dict[str, list[Judged]] = {}
-        for each in own:
-            alike.setdefault(each.run.record.task.title, []).append(each)
-        for group in alike.values():
-            tables = {
-                each.row.run: _with_truth(read_table(each.folder), each) for each in group
-            }
-            compared = group[0].run.record.task.compare(tables, f"on {group[0].row.title}")
-            drawn = [
-                shown(f"{kind}-{name}".replace(" ", "-"), draw, kind)
-                for kind, draw in compared.items()
-            ]
-            parts.append(_section(*drawn))
-    if sizes := _sizes(judged):
-        parts += [
-            "<h2>Training-set size</h2>",
-            _section(shown("sizes", sizes, "score against images trained on")),
-        ]
-    for name, document in (inferred or {}).items():
-        own = [
-            _figure(path, path.stem)
-            for path in sorted(Path(document["folder"]).glob("*.png"), reverse=True)
-        ]
-        parts += [
-            f"<h2>Populations: {escape(name)}</h2>",
-            _table(coverage_cells(document)),
-            _section(*own),
-        ]
-    parts.append("<h2>Run by run</h2>")
-    for each in judged:
-        parts.append(f"<h3>{escape(each.row.run)} on {escape(each.row.data)}</h3>")
-        own = [_figure(path, path.stem) for path in sorted(each.folder.glob("*.png"))]
-        looked = _inside(each) if each.row.members == 1 else ()
-        inside = [shown(f"{n}-{each.row.run}-{each.row.data}", f, c) for n, f, c in looked]
-        parts += [
-            f"<h4>{escape(name)}</h4>{_table(lines)}"
-            for name, lines in _tables(each).items()
-        ]
-        parts.append(_section(*own, *inside))
-    head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
+    for evaluation in evaluations:
+        parts += _run(evaluation, figures)
+    head = f"<head>{_HEAD}<title>{escape(title)}</title><style>{_STYLE}</style></head>"
     body = "\n".join(parts)
-    page = f"<!doctype html><html lang=en><head>{head}<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-    write(folder / "report.html", f"{page}<body>{body}</body></html>\n".encode())
+    page = f"<!doctype html><html lang=en>{head}<body>{body}</body></html>\n"
+    write(folder / "report.html", page.encode())
 
 
-def _tables(each: Judged) -> dict[str, list[dict[str, str]]]:
-    return read_json(each.folder / "metrics.json").get("tables", {})
+def _summary(title: str, evaluations: Sequence[EvaluatedRun]) -> Iterator[str]:
+    """Yield the tables of all runs, of their means over seeds, and of the data."""
+    rows = [evaluation.row for evaluation in evaluations]
+    seeds = seed_cells(rows)
+    yield f"<h1>{escape(title)}</h1>"
+    yield _table([row.cells for row in rows])
+    yield f"<p class=note>{escape(NOTE)}</p>"
+    if seeds:
+        yield "<h2>Over seeds</h2>"
+        yield _table(seeds)
+        yield "<p class=note>Mean and standard deviation of trainings.</p>"
+    yield "<h2>Data</h2>"
+    yield _table(_data_cells(evaluations))
+
+
+def _examples(evaluations: Sequence[EvaluatedRun], figures: _FigureFolder) -> Iterator[str]:
+    """Yield examples of each data set, and of each of its maps."""
+    views: dict[str, EvaluatedRun] = {}
+    for evaluation in evaluations:
+        name = evaluation.row.data
+        picture = evaluation.dataset.picture
+        if picture != IMAGE:
+            name = f"{name}-{picture}"
+        views.setdefault(name, evaluation)
+    for name, evaluation in views.items():
+        draw = partial(figure_of_examples, evaluation)
+        yield _section(
+            figures.html(f"examples-{name}", draw, "examples, with their labels")
+        )
+
+
+def _trainings(
+    evaluations: Sequence[EvaluatedRun], figures: _FigureFolder
+) -> Iterator[str]:
+    """Yield the histories of all trainings."""
+    runs = {evaluation.run.folder.name: evaluation.run for evaluation in evaluations}
+    histories = {name: run.epochs() for name, run in runs.items()}
+    labels = {"train_loss": "training loss", "val_loss": "validation loss"}
+    for run in runs.values():
+        for key, name in run.record.task.progress.items():
+            labels[f"val_{key}"] = f"validation {name}"
+    figures_html = []
+    for key, label in labels.items():
+        with_column = {
+            run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]
+        }
+        if with_column:
+            draw = partial(histories_figure, with_column, key, label, "all trainings")
+            figures_html.append(figures.html(f"curves-{key}", draw, f"{label} by epoch"))
+    yield "<h2>Trainings</h2>"
+    yield _section(*figures_html)
+
+
+def _comparisons(
+    evaluations: Sequence[EvaluatedRun], figures: _FigureFolder
+) -> Iterator[str]:
+    """Yield comparisons of all runs with the same task on the same data."""
+    for data, on_data in _grouped(evaluations, lambda evaluation: evaluation.row.data):
+        title = on_data[0].row.title
+        yield f"<h2>All runs on {escape(data)}: {escape(title)}</h2>"
+        for _, group in _grouped(on_data, _task_title):
+            tables = {
+                evaluation.row.run: with_truth(read_table(evaluation.folder), evaluation)
+                for evaluation in group
+            }
+            task = group[0].run.record.task
+            drawings = task.compare(tables, f"on {group[0].row.title}")
+            figures_html = [
+                figures.html(f"{kind}-{data}".replace(" ", "-"), draw, kind)
+                for kind, draw in drawings.items()
+            ]
+            yield _section(*figures_html)
+
+
+def _task_title(evaluation: EvaluatedRun) -> str:
+    return evaluation.run.record.task.title
+
+
+def _grouped(
+    evaluations: Sequence[EvaluatedRun], key: Callable[[EvaluatedRun], str]
+) -> list[tuple[str, list[EvaluatedRun]]]:
+    """Group evaluations by a key, in the order of their first members."""
+    groups: dict[str, list[EvaluatedRun]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(key(evaluation), []).append(evaluation)
+    return list(groups.items())
+
+
+def _sizes(evaluations: Sequence[EvaluatedRun], figures: _FigureFolder) -> Iterator[str]:
+    """Yield the score by training-set size, if a net was trained on several sizes."""
+    points: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
+    key, name = next(iter(evaluations[0].row.headlines.items()))
+    for evaluation in evaluations:
+        row = evaluation.row
+        if key in row.metrics and row.members == 1:
+            label = f"{row.net} on {row.data}"
+            points.setdefault(label, []).append((row.train_images, row.metrics[key]))
+    curves = {
+        label: curve
+        for label, curve in points.items()
+        if len({size for size, _ in curve}) > 1
+    }
+    if curves:
+        draw = partial(sizes_figure, curves, name, "the same net, from more images")
+        yield "<h2>Training-set size</h2>"
+        yield _section(figures.html("sizes", draw, "score against images trained on"))
+
+
+def _populations(populations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield tables and figures of inferred populations."""
+    for name, document in populations.items():
+        paths = sorted(Path(document["folder"]).glob("*.png"), reverse=True)
+        yield f"<h2>Populations: {escape(name)}</h2>"
+        yield _table(coverage_cells(document))
+        yield _section(*[_figure(path, path.stem) for path in paths])
+
+
+def _run(evaluation: EvaluatedRun, figures: _FigureFolder) -> Iterator[str]:
+    """Yield tables and figures of one evaluation."""
+    row = evaluation.row
+    yield f"<h3>{escape(row.run)} on {escape(row.data)}</h3>"
+    paths = sorted(evaluation.folder.glob("*.png"))
+    figures_html = [_figure(path, path.stem) for path in paths]
+    if row.members == 1:
+        for name, draw, caption in inside(evaluation):
+            figures_html.append(figures.html(f"{name}-{row.run}-{row.data}", draw, caption))
+    tables = read_json(evaluation.folder / "metrics.json").get("tables", {})
+    for name, lines in tables.items():
+        yield f"<h4>{escape(name)}</h4>{_table(lines)}"
+    yield _section(*figures_html)
 
 
 def _section(*figures: str) -> str:
@@ -164,146 +230,39 @@ def _section(*figures: str) -> str:
 
 
 def _figure(path: Path, caption: str) -> str:
-    content, text = path.read_bytes(), escape(caption)
-    width, height = struct.unpack(">II", content[16:24])  # where PNG has them
+    content = path.read_bytes()
+    text = escape(caption)
+    width, height = struct.unpack(">II", content[16:24])  # the position in a PNG
     data = base64.b64encode(content).decode()
     image = f"<img alt='{text}' src='data:image/png;base64,{data}'>"
-    return f"<figure{' class=broad' if width > 2 * height else ''}>{image}<figcaption>{text}</figcaption></figure>"
+    style = " class=broad" if width > 2 * height else ""
+    return f"<figure{style}>{image}<figcaption>{text}</figcaption></figure>"
 
 
 def _table(cells: Sequence[Mapping[str, str]]) -> str:
     names = list(dict.fromkeys(name for row in cells for name in row))
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = (
-        "".join(f"<td>{escape(row.get(name, ''))}</td>" for name in names) for row in cells
-    )
-    return f"<div class=wide><table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></div>"
+    lines = "".join(_table_line([row.get(name, "") for name in names]) for row in cells)
+    return f"<div class=wide><table><tr>{head}</tr>{lines}</table></div>"
 
 
-def _data_cells(judged: Sequence[Judged]) -> list[dict[str, str]]:
-    found = {}
-    for each in judged:
-        about = identify(each.dataset)
-        found[each.row.data] = {
-            "data": each.row.data,
-            "what": about.title,
-            "images": f"{about.n:,}",
-            "seed": f"{about.seed}",
-            "engine": f"{about.engine}",
-            "fingerprint": about.fingerprint[:16],
-            "leak audit": each.row.leaks.get("verdict", "not made"),
+def _table_line(texts: Sequence[str]) -> str:
+    cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
+    return f"<tr>{cells}</tr>"
+
+
+def _data_cells(evaluations: Sequence[EvaluatedRun]) -> list[dict[str, str]]:
+    """Return the data sets as the cells of a table."""
+    lines = {}
+    for evaluation in evaluations:
+        identity = identify(evaluation.dataset)
+        lines[evaluation.row.data] = {
+            "data": evaluation.row.data,
+            "what": identity.title,
+            "images": f"{identity.n:,}",
+            "seed": f"{identity.seed}",
+            "engine": f"{identity.engine}",
+            "fingerprint": identity.fingerprint[:16],
+            "leak audit": evaluation.row.leaks.get("verdict", "not made"),
         }
-    return list(found.values())
-
-
-def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
-    runs = {each.run.folder.name: each.run for each in judged}
-    histories = {name: run.epochs() for name, run in runs.items()}
-    keys = {"train_loss": "training loss", "val_loss": "validation loss"}
-    for run in runs.values():
-        keys |= {
-            f"val_{key}": f"validation {name}"
-            for key, name in run.record.task.progress.items()
-        }
-    for key, name in keys.items():
-        if own := {
-            run: epochs for run, epochs in histories.items() if epochs and key in epochs[0]
-        }:
-            yield shown(
-                f"curves-{key}",
-                partial(histories_figure, own, key, name, "all trainings"),
-                f"{name} by epoch",
-            )
-
-
-def _sizes(judged: Sequence[Judged]) -> Callable[[], Figure] | None:
-    points: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
-    key, name = next(iter(judged[0].row.headlines.items()))
-    for each in judged:
-        if key in each.row.metrics and each.row.members == 1:
-            label = f"{each.row.net} on {each.row.data}"
-            points.setdefault(label, []).append(
-                (each.row.train_images, each.row.metrics[key])
-            )
-    several = {
-        label: own for label, own in points.items() if len({size for size, _ in own}) > 1
-    }
-    return (
-        partial(sizes_figure, several, name, "the same net, from more images")
-        if several
-        else None
-    )
-
-
-def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndarray]:
-    """A table with the true parameters of its samples and, where the noise is known, their signal to noise."""
-    order = np.argsort(each.dataset.index)
-    rows = order[np.searchsorted(each.dataset.index[order], table["index"].astype(int))]
-    truth = {name: column[rows] for name, column in each.dataset.params.items()}
-    config = each.dataset.config
-    if config.get("kind") == "simulated" and config.get("noise") in ("none", "nominal"):
-        camera, drawn = (
-            parse_preset(config["preset"], "the data's preset").instrument,
-            truth.get("exposure_time"),
-        )
-        exposure = np.broadcast_to(camera.total_exposure(drawn), len(rows))[
-            :, None, None, None
-        ]
-        sky = np.broadcast_to(camera.background(drawn), len(rows))[:, None, None, None]
-        images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
-        power = (images**2 / (sky**2 + np.maximum(images, 0) / exposure)).sum((1, 2, 3))
-        own = (
-            0 if config["noise"] == "none" else images[0].size
-        )  # what noise alone would give
-        truth["snr"] = np.sqrt(np.maximum(power - own, 0))
-    return {**truth, **table}
-
-
-def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
-    """Rows of judged samples, the classes in turn, and the names of their classes."""
-    index = read_table(each.folder)["index"].astype(int)
-    rows = np.flatnonzero(np.isin(each.dataset.index, index))
-    labels = each.dataset.labels[rows]
-    turns = [rows[labels == label] for label in np.unique(labels)]
-    rows = np.array(
-        [own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)]
-    )[:count]
-    return rows, [each.dataset.classes[label] for label in each.dataset.labels[rows]]
-
-
-def _examples(each: Judged) -> Figure:
-    rows, names = _some(each, _EXAMPLES)
-    return examples_figure(each.dataset.images(rows), names, each.row.title)
-
-
-def _inside(each: Judged) -> Iterator[tuple[str, Callable[[], Figure], str]]:
-    """Names of figures of what the net sees, functions that draw them, and captions."""
-    model, (rows, names) = each.run.model(), _some(each, _EXPLAINED)
-    images = torch.from_numpy(each.dataset.images(rows))
-    features = first_features(model, images[0])
-    if features is not None:
-        caption = f"an image of {names[0]} and its features after the first convolution"
-        title = f"{each.row.run}: after the first convolution"
-        yield (
-            "features",
-            partial(features_figure, images[0].numpy(), features, title),
-            caption,
-        )
-    with torch.inference_mode():
-        outputs = model.eval()(images)
-    shares = integrated_gradients(model, images, outputs.argmax(dim=1).clone()).numpy()
-    table = read_table(each.folder)
-    if "predicted" in table:
-        said = dict(zip(table["index"].astype(int), table["predicted"], strict=True))
-        pairs = zip(names, each.dataset.index[rows].tolist(), strict=True)
-        names = [
-            name if said[number] == name else f"{name}, said {said[number]}"
-            for name, number in pairs
-        ]
-    caption = "integrated gradients of the largest output: red pixels speak for it, blue ones against it; smoothed"
-    title = f"{each.row.run}: what speaks for its answer"
-    yield (
-        "gradients",
-        partial(attributions_figure, images.numpy(), shares, names, title),
-        caption,
-    )
+    return list(lines.values())

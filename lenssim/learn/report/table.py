@@ -1,15 +1,15 @@
-"""The table of a recipe's report: what every run reached, as markdown, CSV and JSON."""
+"""The table of a recipe's report: the scores of every run, as markdown, CSV and JSON."""
 
 import csv
 import io
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lenssim.data.format.files import write, write_json
-from lenssim.learn.runs.run import DataIdentity, Run
+from lenssim.learn.runs.run import DataIdentity, Run, RunResult
 from lenssim.learn.scores.classification import interval_text
 from lenssim.names import markdown
 
@@ -26,7 +26,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or the mean of the answers of `members` runs, judged on one data set."""
+    """The evaluation of one run, or of the mean output of `members` runs, on one data set."""
 
     run: str
     group: str
@@ -51,139 +51,176 @@ class Row:
         cls,
         run: str,
         data: str,
-        record: Run,
+        trained: Run,
         evaluation: dict[str, Any],
         *,
         group: str = "",
         leaks: dict[str, Any] | None = None,
     ) -> "Row":
-        """The row of a run's evaluation; `group` names runs that differ in their seed alone."""
+        """Build the row of a run's evaluation.
+
+        Args:
+            run: Name of the run.
+            data: Name of the data set.
+            trained: The run.
+            evaluation: The content of metrics.json.
+            group: Name of the runs that differ in their seed alone.
+            leaks: The leak audit of the data set.
+
+        Returns:
+            The row.
+        """
+        record = trained.record
         members = evaluation.get("passes", {"runs": 1})["runs"]
-        result, about = (
-            record.record.result,
-            DataIdentity.model_validate(evaluation["data"]),
-        )
-        return cls(
+        identity = DataIdentity.model_validate(evaluation["data"])
+        row = cls(
             run=run,
             group=group or run,
             members=members,
             data=data,
-            title=about.title,
-            fingerprint=about.fingerprint,
-            net=record.record.config.net,
-            parameters=record.record.parameters,
-            train_images=record.record.samples["train"],
+            title=identity.title,
+            fingerprint=identity.fingerprint,
+            net=record.config.net,
+            parameters=record.parameters,
+            train_images=record.samples["train"],
             test_images=evaluation["n"],
             samples=evaluation["samples"],
-            minutes=result.seconds / 60 if result is not None else 0.0,
-            cost=result.cost.model_dump()
-            if result is not None and result.cost is not None
-            else {},
-            headlines=dict(record.record.task.headlines),
+            minutes=0.0,
+            cost={},
+            headlines=dict(record.task.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
-            validation_loss=result.val_loss if result is not None and members < 2 else None,
+        )
+        return row._with_result(record.result)
+
+    def _with_result(self, result: RunResult | None) -> "Row":
+        """Add the cost of a finished training and, for a single run, its validation loss."""
+        if result is None:
+            return self
+        cost: dict[str, Any] = {}
+        if result.cost is not None:
+            cost = result.cost.model_dump()
+        validation_loss = result.val_loss if self.members < 2 else None
+        return replace(
+            self,
+            minutes=result.seconds / 60,
+            cost=cost,
+            validation_loss=validation_loss,
         )
 
     @property
     def cells(self) -> dict[str, str]:
-        """The row as text, by column."""
-        cost = self.cost
+        """Return the row as text, by column."""
+        validation = ""
+        if self.validation_loss is not None:
+            validation = f"{self.validation_loss:.4f}"
+        scores = {
+            name: interval_text(self.metrics[key]) for key, name in self.headlines.items()
+        }
         return {
             "run": self.run,
             "net": f"{self.net} ({self.parameters:,})",
             "judged on": self.title,
             "images": f"{self.train_images:,} / {self.test_images:,}",
-            "validation": ""
-            if self.validation_loss is None
-            else f"{self.validation_loss:.4f}",
-            **{
-                name: interval_text(self.metrics[key])
-                for key, name in self.headlines.items()
-            },
+            "validation": validation,
+            **scores,
             "audit's AUC": _worst_leaks(self.leaks),
             "minutes": f"{self.minutes:.1f}",
-            "images/s": f"{cost['images_per_second']:,.0f}" if cost else "",
-            "memory": f"{cost['peak_mib']:,.0f} MiB" if cost else "",
-            "ms an image": f"{cost['inference_ms']:.2f}" if cost else "",
+            **_cost_cells(self.cost),
         }
 
 
+def _cost_cells(cost: dict[str, Any]) -> dict[str, str]:
+    if not cost:
+        return {"images/s": "", "memory": "", "ms an image": ""}
+    return {
+        "images/s": f"{cost['images_per_second']:,.0f}",
+        "memory": f"{cost['peak_mib']:,.0f} MiB",
+        "ms an image": f"{cost['inference_ms']:.2f}",
+    }
+
+
 def _worst_leaks(audit: dict[str, Any]) -> str:
-    worst = [
-        max(
-            (leak["auc"] for leak in audit.get("leaks", []) if leak["statistic"] == name),
-            default=None,
-        )
-        for name in ("all but edges", "edges")
-    ]
-    return " / ".join("-" if auc is None else f"{auc:.3f}" for auc in worst)
+    """Return the largest AUC of the statistics without and with edges."""
+    leaks = audit.get("leaks", [])
+    texts = []
+    for name in ("all but edges", "edges"):
+        aucs = [leak["auc"] for leak in leaks if leak["statistic"] == name]
+        texts.append(f"{max(aucs):.3f}" if aucs else "-")
+    return " / ".join(texts)
 
 
 def seed_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """A line for each group of trainings that differ in their seed alone: mean and standard deviation of its scores."""
+    """Return mean and standard deviation of the scores of trainings that differ in their seed alone.
+
+    Args:
+        rows: The rows of a report.
+
+    Returns:
+        The cells of a table, with one line for each group of such trainings.
+
+    Example:
+        >>> seed_cells([])
+        []
+    """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.members == 1:
             groups.setdefault((row.group, row.data), []).append(row)
     lines = []
-    for (group, _), own in groups.items():
-        if len(own) < 2:
+    for (group, _), members in groups.items():
+        if len(members) < 2:
             continue
-        line = {"runs": group, "judged on": own[0].title, "seeds": str(len(own))}
-        for key, name in own[0].headlines.items():
-            values = [row.metrics[key]["value"] for row in own]
-            known = [value for value in values if value is not None]
-            line[name] = (
-                f"{statistics.mean(known):.4f} ± {statistics.stdev(known):.4f}"
-                if len(known) > 1
-                else ""
-            )
+        example = members[0]
+        line = {"runs": group, "judged on": example.title, "seeds": str(len(members))}
+        for key, name in example.headlines.items():
+            line[name] = _mean_text([row.metrics[key]["value"] for row in members])
         lines.append(line)
     return lines
 
 
+def _mean_text(values: Sequence[float | None]) -> str:
+    """Return mean and standard deviation as text, empty for fewer than two defined values."""
+    defined = [value for value in values if value is not None]
+    if len(defined) < 2:
+        return ""
+    return f"{statistics.mean(defined):.4f} ± {statistics.stdev(defined):.4f}"
+
+
 def report_text(title: str, rows: Sequence[Row]) -> str:
-    """The tables as markdown."""
+    """Return the tables of a report as markdown."""
+    lines = [f"# {markdown(title)}", "", *_markdown([row.cells for row in rows]), "", NOTE]
     seeds = seed_cells(rows)
-    over = (
-        ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)]
-        if seeds
-        else []
-    )
-    return "\n".join(
-        [
-            f"# {markdown(title)}",
-            "",
-            *_markdown([row.cells for row in rows]),
-            "",
-            NOTE,
-            *over,
-            "",
-        ]
-    )
+    if seeds:
+        lines += ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)]
+    return "\n".join([*lines, ""])
 
 
 def _markdown(cells: Sequence[dict[str, str]]) -> list[str]:
-    cells = [
-        {markdown(name): markdown(text) for name, text in row.items()} for row in cells
-    ]
-    head = list(dict.fromkeys(name for row in cells for name in row))  # tasks may differ
+    """Return the lines of a markdown table."""
+    rows = [{markdown(name): markdown(text) for name, text in row.items()} for row in cells]
+    names = list(dict.fromkeys(name for row in rows for name in row))  # tasks may differ
     widths = {
-        name: max(len(name), *(len(row.get(name, "")) for row in cells)) for name in head
+        name: max(len(name), *(len(row.get(name, "")) for row in rows)) for name in names
     }
-    return [
-        "| " + " | ".join(name.ljust(widths[name]) for name in head) + " |",
-        "|" + "|".join("-" * (widths[name] + 2) for name in head) + "|",
-        *(
-            "| " + " | ".join(row.get(name, "").ljust(widths[name]) for name in head) + " |"
-            for row in cells
-        ),
-    ]
+
+    def line(texts: Sequence[str]) -> str:
+        padded = [text.ljust(widths[name]) for name, text in zip(names, texts, strict=True)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|".join("-" * (widths[name] + 2) for name in names)
+    body = [line([row.get(name, "") for name in names]) for row in rows]
+    return [line(names), f"|{rule}|", *body]
 
 
 def write_report(folder: Path, title: str, rows: Sequence[Row]) -> None:
-    """Write report.md, report.csv and report.json."""
+    """Write report.md, report.csv and report.json.
+
+    Args:
+        folder: Folder of the recipe.
+        title: Title of the report.
+        rows: Its rows.
+    """
     write(folder / "report.md", report_text(title, rows).encode())
     write(folder / "report.csv", _csv(rows).encode())
     document = {
@@ -195,23 +232,22 @@ def write_report(folder: Path, title: str, rows: Sequence[Row]) -> None:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    flat = []
-    for row in rows:
-        plain = {
-            key: value
-            for key, value in asdict(row).items()
-            if key not in ("headlines", "metrics", "cost", "leaks")
-        }
-        scores = {
-            f"{key}{end}": row.metrics[key][name]
-            for key in row.headlines
-            for end, name in {"": "value", "_low": "low", "_high": "high"}.items()
-        }
-        flat.append({**plain, **row.cost, **scores})
+    lines = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for line in lines for name in line))
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, list(dict.fromkeys(key for row in flat for key in row)), lineterminator="\n"
-    )
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(lines)
     return text.getvalue()
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """Return the values of a row without nesting, by column."""
+    values = asdict(row)
+    for name in ("headlines", "metrics", "cost", "leaks"):
+        del values[name]
+    values |= row.cost
+    for key in row.headlines:
+        for suffix, name in {"": "value", "_low": "low", "_high": "high"}.items():
+            values[f"{key}{suffix}"] = row.metrics[key][name]
+    return values

@@ -9,7 +9,10 @@ __all__ = ["make_folder"]
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it exists.
+    """Make a folder with its parents, unless it exists.
+
+    Args:
+        folder: The folder.
 
     Raises:
         StorageError: The disk is full, read-only or gone, or a file of that name is in the way.

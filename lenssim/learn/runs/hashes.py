@@ -1,4 +1,4 @@
-"""Hashes of a run's files: recorded while the run writes them, compared when somebody reads them."""
+"""Hashes of a run's files, which a run records when it writes them and checks when it reads them."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from lenssim.errors import DataError
 
 __all__ = ["ABSENT", "FileHashes", "file_sha256"]
 
-ABSENT = "absent"  # in place of a hash: there is no such file
+ABSENT = "absent"  # in place of a hash, if there is no such file
 _RECORD = "hashes.json"
 _FORMAT = "lenssim-hashes/1"
 
@@ -24,6 +24,10 @@ def file_sha256(path: Path) -> str:
 
     Raises:
         DataError: The file cannot be read.
+
+    Example:
+        >>> file_sha256(Path("no such file"))
+        'absent'
     """
     try:
         with path.open("rb") as file:
@@ -37,8 +41,8 @@ def file_sha256(path: Path) -> str:
 class FileHashes:
     """The hashes of the files that a training rewrites, in hashes.json of the run's folder.
 
-    A new hash is recorded beside the old one before a file is replaced, and alone afterwards. A training that is killed
-    at any moment so leaves a record that holds the hash of the file as it lies there, and can be resumed.
+    Before a file is replaced, its new hash is added to the old one. Afterwards the old one is removed. A training that
+    is killed at any moment thus leaves a record with the hash of the file on disk, and can be resumed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +50,7 @@ class FileHashes:
         self.path = folder / _RECORD
 
     def read(self) -> dict[str, list[str]]:
-        """Return the hashes that each file may have, by its path within the folder; nothing before the first file.
+        """Return the hashes that each file may have, by its path within the folder; empty before the first file.
 
         Raises:
             DataError: The record is damaged.
@@ -62,7 +66,7 @@ class FileHashes:
         return files
 
     def write_file(self, path: Path, data: bytes) -> None:
-        """Write a file of the run, whole or not at all, and record its hash.
+        """Write a file of the run atomically, and record its hash.
 
         Args:
             path: The file, within the folder.
@@ -80,12 +84,12 @@ class FileHashes:
         self._write({**files, name: [digest]})
 
     def adopt(self, *paths: Path) -> None:
-        """Record files as they lie there now, of a run that was made before files were hashed."""
+        """Record the current files of an old run that has no hashes."""
         files = {self._name(path): [file_sha256(path)] for path in paths if path.is_file()}
         self._write({**self.read(), **files})
 
     def final(self) -> dict[str, str]:
-        """Return the one hash of each file, by its path within the folder, once nothing is being written."""
+        """Return the hash of each file, by its path within the folder, when no file is being written."""
         return {name: digests[-1] for name, digests in self.read().items()}
 
     def _name(self, path: Path) -> str:

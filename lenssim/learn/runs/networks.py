@@ -1,13 +1,13 @@
 """The network that a training begins with."""
 
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.model import Model
 
 __all__ = ["fresh_model"]
 
 
-def fresh_model(config: TrainConfig, images: Images, outputs: int) -> Model:
+def fresh_model(config: TrainConfig, images: ImageDescription, outputs: int) -> Model:
     """Return the untrained network that a training with these settings begins with.
 
     Args:

@@ -1,14 +1,14 @@
-"""Which images a run has learned from, and which of a data set it may therefore be judged by.
+"""Overlap of the images that a run has learned from with those of a data set that it is evaluated on.
 
-An image is known by the hash of its pixels, so exact copies are found under any name and in any format. Copies that
-were cut, scaled, turned or recompressed are other images, and are not found.
+An image is identified by the hash of its pixels, so exact copies are found under any name and in any format. Copies
+that were cut, scaled, turned or recompressed are different images, and are not found.
 """
 
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,14 +33,14 @@ Seen = Mapping[str, np.ndarray]
 
 
 class HeldOut(NamedTuple):
-    """Rows (N,) of a data set that a run can be judged by, and in words which they are."""
+    """Rows (N,) of a data set that a run can be evaluated on, and a description of them."""
 
     rows: np.ndarray
     words: str
 
 
 def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
-    """The first 8 bytes (N,) of the SHA-256 of images: among a million images no two agree by chance."""
+    """Return the first 8 bytes (N,) of the SHA-256 of images: no two in a million agree by chance."""
     digests = dataset.verified_digests(rows)
     return np.ascontiguousarray(digests[:, :8]).view("<u8").ravel().astype(np.uint64)
 
@@ -48,50 +48,50 @@ def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
 def learned_from(
     dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: Seen
 ) -> dict[str, np.ndarray]:
-    """Hash the images that a training learns from; say where validation images are among the training images.
+    """Hash the images that a training learns from, and warn of validation images among the training images.
 
     Args:
         dataset: The data set, whose shards are checked on the way.
         rows: Rows of the splits `train` and `validation`.
-        before: What the trainings before this one have learned from.
+        before: Hashes of the images of earlier trainings.
 
     Returns:
-        The hashes of all of them.
+        The hashes of all images.
 
     Raises:
         VerificationError: A shard does not hold what was written.
     """
     training = _hashes(dataset, rows["train"])
     validation = _hashes(dataset, rows["validation"])
-    if copies := int(np.isin(validation, training).sum()):
+    copies = int(np.isin(validation, training).sum())
+    if copies:
         note(
-            f"{dataset.folder}: {copies} of the {len(validation)} validation images are exact copies of training "
-            "images; the validation loss looks better than it is"
+            f"{dataset.folder}: {copies} of the {len(validation)} validation images are exact "
+            "copies of training images; the validation loss looks better than it is"
         )
     earlier = before.get(dataset.fingerprint, np.empty(0, np.uint64))
-    return {
-        **before,
-        dataset.fingerprint: np.unique(np.concatenate([earlier, training, validation])),
-    }
+    hashes = np.unique(np.concatenate([earlier, training, validation]))
+    return {**before, dataset.fingerprint: hashes}
 
 
 def write_seen(run: Run, seen: Seen) -> None:
     """Write the hashes into a run's folder."""
     buffer = io.BytesIO()
-    np.savez(buffer, **seen)
+    arrays: dict[str, Any] = dict(seen)
+    np.savez(buffer, **arrays)
     run.hashes.write_file(run.seen, buffer.getvalue())
 
 
 def read_seen(run: Run) -> dict[str, np.ndarray]:
     """Return the hashes of the images that a run has learned from, by data set, as far as they are known.
 
-    A run that was made before images were hashed has none; they are those of its data set where that still exists.
+    An old run has no hashes. They are computed from its data set, if that still exists.
 
     Args:
         run: The run.
 
     Returns:
-        Hashes by fingerprint. A fingerprint of `run.record.seen` that is missing means that nobody knows.
+        Hashes by fingerprint. A missing fingerprint of `run.record.seen` means that the images are unknown.
 
     Raises:
         DataError: The file is missing, damaged or of another run.
@@ -107,15 +107,13 @@ def read_seen(run: Run) -> dict[str, np.ndarray]:
 
 
 def _hashed_again(run: Run) -> dict[str, np.ndarray]:
+    """Hash the images of an old run; return nothing if its data set is gone or changed."""
     record = run.record
-    if (
-        record.files is not None
-        or record.config.data is None
-        or not Path(record.config.data).is_dir()
-    ):
+    folder = record.config.data
+    if record.files is not None or folder is None or not Path(folder).is_dir():
         return {}
     try:
-        dataset = ShardDataset(record.config.data)
+        dataset = ShardDataset(folder)
         if dataset.fingerprint != record.data.fingerprint:
             return {}
         splits = [dataset.rows("train"), dataset.rows("validation")]
@@ -126,69 +124,69 @@ def _hashed_again(run: Run) -> dict[str, np.ndarray]:
 
 
 def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> HeldOut:
-    """Choose the rows of a data set that runs can be judged by: those of images that none of them has learned from.
+    """Choose the rows of a data set whose images no run has learned from.
 
-    Of a data set that may share scenes with one that a run was trained on, only the test blocks are taken. Of these, or
-    else of all rows, exact copies of images that a run has learned from are left out.
+    If the data set may share scenes with one that a run was trained on, only the test blocks count. Exact copies of
+    images that a run has learned from are excluded in any case.
 
     Args:
         run: The run.
         dataset: The data set. The shards of the rows are checked on the way.
-        others: Runs that are judged together with it.
+        others: Runs that are evaluated together with it.
 
     Returns:
-        The rows that are left, and which they are in words: also whether copies cannot be known.
+        The rows, and a description of them, which also says whether copies cannot be excluded.
 
     Raises:
         VerificationError: A shard does not hold what was written.
-        DataError: The hashes that a run keeps are damaged.
+        DataError: The hashes in a run's folder are damaged.
     """
-    asked = identify(dataset)
-    learned = [
-        (identity, read_seen(each))
-        for each in (run, *others)
-        for identity in each.record.seen
-    ]
-    same = any(asked.shares_samples(identity) for identity, _ in learned)
-    rows = run.record.task.usable(dataset, dataset.rows("test" if same else None))
-    which = (
-        "test blocks (the training data have the same seed or contents)"
-        if same
-        else "all samples"
-    )
-    known = [hashes for _, seen in learned for hashes in seen.values()]
-    copies = (
-        np.isin(_hashes(dataset, rows), np.concatenate(known))
-        if known
-        else np.zeros(len(rows), bool)
-    )
+    identity = identify(dataset)
+    learned = []
+    for trained in (run, *others):
+        hashes = read_seen(trained)
+        learned += [(training, hashes) for training in trained.record.seen]
+    shared = any(identity.shares_samples(training) for training, _ in learned)
+    rows = run.record.task.usable(dataset, dataset.rows("test" if shared else None))
+    copies = _copies(dataset, rows, [hashes for _, hashes in learned])
     if len(rows) and copies.all():
         return HeldOut(rows[:0], "all of them are among those that the run learned from")
-    left_out = f" but {copies.sum()} that the run learned from" if copies.any() else ""
-    if any(_unknown(asked, identity, seen) for identity, seen in learned):
-        doubt = "; whether the run learned from copies of them cannot be known"
-    elif same or copies.any():
-        doubt = ""
-    else:
-        doubt = f" ({_proof(asked, learned)})"
-    return HeldOut(rows[~copies], which + left_out + doubt)
+    words = "all samples"
+    if shared:
+        words = "test blocks (the training data have the same seed or contents)"
+    if copies.any():
+        words += f" but {copies.sum()} that the run learned from"
+    if any(_is_unknown(identity, training, hashes) for training, hashes in learned):
+        words += "; whether the run learned from copies of them cannot be known"
+    elif not shared and not copies.any():
+        words += f" ({_proof(identity, learned)})"
+    return HeldOut(rows[~copies], words)
 
 
-def _unknown(asked: DataIdentity, identity: DataIdentity, seen: Seen) -> bool:
-    """Whether nothing tells if images of one data set are among those of another that was learned from."""
-    return identity.fingerprint not in seen and not _both_simulated(asked, identity)
+def _copies(dataset: ShardDataset, rows: np.ndarray, learned: Sequence[Seen]) -> np.ndarray:
+    """Tell which rows (N,) are exact copies of images with the given hashes."""
+    hashes = [array for images in learned for array in images.values()]
+    if not hashes:
+        return np.zeros(len(rows), bool)
+    return np.isin(_hashes(dataset, rows), np.concatenate(hashes))
 
 
-def _both_simulated(asked: DataIdentity, identity: DataIdentity) -> bool:
-    return asked.seed is not None and identity.seed is not None
+def _is_unknown(identity: DataIdentity, training: DataIdentity, hashes: Seen) -> bool:
+    """Tell whether it is unknown if a data set has copies of images of a training's data set."""
+    return training.fingerprint not in hashes and not _both_simulated(identity, training)
 
 
-def _proof(asked: DataIdentity, learned: Sequence[tuple[DataIdentity, Seen]]) -> str:
-    if all(_both_simulated(asked, identity) for identity, _ in learned):
+def _both_simulated(identity: DataIdentity, training: DataIdentity) -> bool:
+    return identity.seed is not None and training.seed is not None
+
+
+def _proof(identity: DataIdentity, learned: Sequence[tuple[DataIdentity, Seen]]) -> str:
+    """Say why no image of a data set is a copy."""
+    if all(_both_simulated(identity, training) for training, _ in learned):
         return "the training data were drawn by another seed"
     return "none is an exact copy of an image that the run learned from"
 
 
 def is_at_hand(dataset: object) -> bool:
-    """Whether all images of a data set can be read now, without fetching them or waiting for them."""
+    """Tell whether all images of a data set can be read now, without fetching them or waiting for them."""
     return isinstance(dataset, ShardDataset) and isinstance(dataset.place, Folder)

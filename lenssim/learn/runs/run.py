@@ -23,7 +23,7 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.history import read_epochs
@@ -126,7 +126,7 @@ class RunRecord(BaseModel):
     format: str = Field(default="lenssim-run/2", pattern=r"^lenssim-run/2$")
     config: SerializeAsAny[TrainConfig]
     task: SerializeAsAny[Task]
-    images: Images
+    images: ImageDescription
     parameters: int
     samples: dict[str, int]
     data: DataIdentity

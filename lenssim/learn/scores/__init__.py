@@ -1,1 +1,1 @@
-"""Numbers that judge answers, and how sure they are."""
+"""Scores of network outputs, with their uncertainties."""

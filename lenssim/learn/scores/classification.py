@@ -1,5 +1,6 @@
 """Scores of a classifier on held-out samples, each with its bootstrap interval."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,68 +17,89 @@ __all__ = [
     "resampled_scores",
 ]
 
-_BINS = 15
-_CHUNK = 2**22  # entries of the weight table that are worked on at a time
-_RESAMPLES = 500
-_TINY = np.finfo(np.float64).eps
+_CALIBRATION_BINS = 15
+_WEIGHTS_PER_CHUNK = 2**22
+_AUC_RESAMPLES = 500
+_MIN_PROBABILITY = np.finfo(np.float64).eps
 
 
 def classification_scores(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Scores of probabilities (N, K) for labels (N,), by scikit-learn.
+    """Score probabilities with scikit-learn.
 
-    `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the rest, `macro_auc` their mean, `ece`
-    (expected calibration error of the most probable class, 15 bins), `confusion` (K, K) counts, true classes down.
-    AUCs are NaN where a class is absent.
+    Args:
+        labels: True classes (N,).
+        probabilities: Probabilities (N, K) of the classes.
+
+    Returns:
+        `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the others, `macro_auc`
+        their mean, `ece` (expected calibration error of the most probable class, 15 bins), and `confusion`
+        (K, K) counts with true classes down. AUCs are NaN where a class is absent.
+
+    Example:
+        >>> scores = classification_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
+        >>> float(scores["accuracy"]), float(scores["macro_auc"])
+        (1.0, 1.0)
     """
-    probabilities = _proper(probabilities)
+    probabilities = _normalised(probabilities)
     classes = np.arange(probabilities.shape[1])
-    present = [0 < (labels == k).sum() < len(labels) for k in classes]
-    auc = [
-        roc_auc_score(labels == k, probabilities[:, k]) if present[k] else np.nan
-        for k in classes
-    ]
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    gaps = np.bincount(_bin(confidence), confidence - correct, minlength=_BINS)
+    auc = [_class_auc(labels == k, probabilities[:, k]) for k in classes]
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    correct = predicted == labels
+    gaps = np.bincount(_bin(confidence), confidence - correct, minlength=_CALIBRATION_BINS)
     return {
         "loss": np.asarray(log_loss(labels, probabilities, labels=classes)),
-        "accuracy": np.asarray(accuracy_score(labels, probabilities.argmax(axis=1))),
+        "accuracy": np.asarray(accuracy_score(labels, predicted)),
         "auc": np.asarray(auc),
         "macro_auc": np.asarray(np.mean(auc)),
         "ece": np.asarray(np.abs(gaps).sum() / len(labels)),
-        "confusion": confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes),
+        "confusion": confusion_matrix(labels, predicted, labels=classes),
     }
+
+
+def _class_auc(positive: np.ndarray, score: np.ndarray) -> float:
+    if positive.all() or not positive.any():
+        return np.nan
+    return roc_auc_score(positive, score)
 
 
 def resampled_scores(
     labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The scores of `classification_scores` with sample i counted `weights[b, i]` times, for all b (B, ...) at once.
+    """Return the scores of `classification_scores` for B weightings of the samples at once.
 
-    Weights (B, N) of ones give the scores themselves.
+    Args:
+        labels: True classes (N,).
+        probabilities: Probabilities (N, K) of the classes.
+        weights: How often each sample counts, (B, N). Ones give the scores themselves.
+
+    Returns:
+        The scores, each with a first axis B.
     """
-    probabilities = _proper(probabilities)
-    n, count = probabilities.shape
+    probabilities = _normalised(probabilities)
+    samples, classes = probabilities.shape
     weights = weights.astype(np.float64)
     total = weights.sum(axis=1)
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    surprise = -np.log(np.clip(probabilities[np.arange(n), labels], _TINY, 1))
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    correct = predicted == labels
+    true_probability = probabilities[np.arange(samples), labels]
+    surprise = -np.log(np.clip(true_probability, _MIN_PROBABILITY, 1))
     auc = np.stack(
-        [_auc(labels == k, probabilities[:, k], weights) for k in range(count)], axis=1
+        [_auc(labels == k, probabilities[:, k], weights) for k in range(classes)], axis=1
     )
-    gaps = weights @ (
-        np.eye(_BINS)[_bin(confidence)] * (confidence - (predicted == labels))[:, None]
-    )
+    excess = (confidence - correct)[:, None]
+    gaps = weights @ (np.eye(_CALIBRATION_BINS)[_bin(confidence)] * excess)
+    confusion = weights @ np.eye(classes**2)[labels * classes + predicted]
     return {
         "loss": weights @ surprise / total,
-        "accuracy": weights @ (predicted == labels) / total,
+        "accuracy": weights @ correct / total,
         "auc": auc,
         "macro_auc": auc.mean(axis=1),
         "ece": np.abs(gaps).sum(axis=1) / total,
-        "confusion": (weights @ np.eye(count**2)[labels * count + predicted]).reshape(
-            -1, count, count
-        ),
+        "confusion": confusion.reshape(-1, classes, classes),
     }
 
 
@@ -89,42 +111,71 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Percentile intervals (low, high) of every score over samples drawn with replacement."""
-    n, rng = len(labels), np.random.default_rng(seed)
-    parts = []
-    rows = max(1, _CHUNK // n)
+    """Return percentile intervals (low, high) of every score over bootstrap samples.
+
+    Args:
+        labels: True classes (N,).
+        probabilities: Probabilities (N, K) of the classes.
+        resamples: Number of bootstrap samples.
+        level: Probability of the intervals.
+        seed: Seed of the bootstrap samples.
+
+    Returns:
+        The interval of each score of `classification_scores`, by name.
+    """
+    size = len(labels)
+    rng = np.random.default_rng(seed)
+    rows = max(1, _WEIGHTS_PER_CHUNK // size)
+    chunks = []
     for start in range(0, resamples, rows):
-        drawn = [
-            np.bincount(rng.integers(n, size=n), minlength=n)
+        weights = [
+            np.bincount(rng.integers(size, size=size), minlength=size)
             for _ in range(min(rows, resamples - start))
         ]
-        parts.append(resampled_scores(labels, probabilities, np.stack(drawn)))
-    edges = 100 * np.array([(1 - level) / 2, (1 + level) / 2])
-    intervals = {}
-    for name in parts[0]:
-        values = np.concatenate([part[name] for part in parts])
-        absent = np.isnan(values.reshape(len(values), -1)).any(
-            axis=1
-        )  # resamples without a class have no AUC
-        known = values if absent.all() else values[~absent]
-        low, high = np.percentile(known, edges, axis=0)
-        intervals[name] = (low, high)
-    return intervals
+        chunks.append(resampled_scores(labels, probabilities, np.stack(weights)))
+    percentiles = 100 * np.array([(1 - level) / 2, (1 + level) / 2])
+    return {
+        name: _percentile_interval(
+            np.concatenate([chunk[name] for chunk in chunks]), percentiles
+        )
+        for name in chunks[0]
+    }
+
+
+def _percentile_interval(
+    values: np.ndarray, percentiles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the percentiles of values (B, ...), without resamples that lack a class and so have no AUC."""
+    undefined = np.isnan(values.reshape(len(values), -1)).any(axis=1)
+    if not undefined.all():
+        values = values[~undefined]
+    low, high = np.percentile(values, percentiles, axis=0)
+    return low, high
 
 
 def calibration_bins(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Mean `confidence` and `accuracy` of the most probable class, and `count`, of each bin that is not empty."""
-    probabilities = _proper(probabilities)
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    count = np.bincount(_bin(confidence), minlength=_BINS)
+    """Return mean `confidence`, `accuracy` and `count` of the most probable class by bin of confidence.
+
+    Args:
+        labels: True classes (N,).
+        probabilities: Probabilities (N, K) of the classes.
+
+    Returns:
+        One value for each bin that is not empty.
+    """
+    probabilities = _normalised(probabilities)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = _bin(confidence)
+    count = np.bincount(bins, minlength=_CALIBRATION_BINS)
+    total_confidence = np.bincount(bins, confidence, minlength=_CALIBRATION_BINS)
+    total_correct = np.bincount(bins, correct, minlength=_CALIBRATION_BINS)
     filled = count > 0
     return {
-        "confidence": np.bincount(_bin(confidence), confidence, minlength=_BINS)[filled]
-        / count[filled],
-        "accuracy": np.bincount(_bin(confidence), correct, minlength=_BINS)[filled]
-        / count[filled],
+        "confidence": total_confidence[filled] / count[filled],
+        "accuracy": total_correct[filled] / count[filled],
         "count": count[filled],
     }
 
@@ -135,69 +186,94 @@ def auc_interval(
     quantiles: tuple[float, ...] = (0.025, 0.975),
     seed: int = 0,
 ) -> tuple[float, tuple[float, ...]]:
-    """AUC of scores (N,) for `truth` (N,) bool, and quantiles of its distribution.
+    """Return an AUC and quantiles of its distribution.
 
-    That is taken as normal, with the variance of resampled images.
+    The distribution is taken as normal, with the variance of bootstrap samples.
+
+    Args:
+        truth: Whether each sample is positive, bool (N,).
+        score: Scores (N,).
+        quantiles: The quantiles to return.
+        seed: Seed of the bootstrap samples.
+
+    Returns:
+        The AUC and its quantiles.
+
+    Example:
+        >>> auc_interval(np.array([False, False, True, True]), np.arange(4))
+        (1.0, (1.0, 1.0))
     """
     rng = np.random.default_rng(seed)
     ranks = np.unique(score, return_inverse=True)[1]  # equal scores stay equal
-    positive, negative = ranks[truth], ranks[~truth]
-    drawn = []
-    for _ in range(_RESAMPLES):
-        up, down = (
-            rng.choice(positive, len(positive)),
-            np.sort(rng.choice(negative, len(negative))),
-        )
-        below = [np.searchsorted(down, up, side=side) for side in ("left", "right")]
-        drawn.append(np.mean(below) / len(down))
-    auc, spread = float(roc_auc_score(truth, score)), float(np.std(drawn))
-    return auc, tuple(float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles)
+    positive = ranks[truth]
+    negative = ranks[~truth]
+    resampled = []
+    for _ in range(_AUC_RESAMPLES):
+        high = rng.choice(positive, len(positive))
+        low = np.sort(rng.choice(negative, len(negative)))
+        lower = [np.searchsorted(low, high, side=side) for side in ("left", "right")]
+        resampled.append(np.mean(lower) / len(low))
+    auc = float(roc_auc_score(truth, score))
+    spread = float(np.std(resampled))
+    ends = [float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles]
+    return auc, tuple(ends)
 
 
-def _proper(probabilities: np.ndarray) -> np.ndarray:
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    """Normalise probabilities: single precision leaves errors of 1e-7."""
     probabilities = np.asarray(probabilities, np.float64)
-    return probabilities / probabilities.sum(
-        axis=1, keepdims=True
-    )  # single precision leaves 1e-7
+    return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 def _bin(confidence: np.ndarray) -> np.ndarray:
-    return np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
+    bins = (confidence * _CALIBRATION_BINS).astype(np.int64)
+    return np.minimum(bins, _CALIBRATION_BINS - 1)
 
 
 def _auc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC (B,) under weights (B, N): the weighted share of (positive, negative) pairs in the right order, ties half."""
+    """Return the AUC (B,) under weights (B, N).
+
+    It is the weighted share of (positive, negative) pairs in the correct order; ties count half.
+    """
     order = np.argsort(score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
-    ours = np.add.reduceat((weights * positive)[:, order], starts, axis=1)
-    others = np.add.reduceat((weights * ~positive)[:, order], starts, axis=1)
-    below = np.cumsum(others, axis=1) - others / 2
-    pairs = ours.sum(axis=1) * others.sum(axis=1)
+    positives = np.add.reduceat((weights * positive)[:, order], starts, axis=1)
+    negatives = np.add.reduceat((weights * ~positive)[:, order], starts, axis=1)
+    lower = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.where(pairs > 0, (ours * below).sum(axis=1), np.nan) / np.where(
-            pairs > 0, pairs, 1
-        )
+        ordered = np.where(pairs > 0, (positives * lower).sum(axis=1), np.nan)
+        return ordered / np.where(pairs > 0, pairs, 1)
 
 
 def as_document(
     scores: dict[str, Any], intervals: dict[str, Any], classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Scores and intervals as JSON: {name: {value, low, high}}, AUCs by class; None where a number is not defined."""
+    """Return scores and intervals for JSON: {name: {value, low, high}}, AUCs by class.
+
+    A number that is not defined becomes None.
+    """
     document: dict[str, Any] = {}
     for name, value in scores.items():
-        ends = {"value": value, "low": intervals[name][0], "high": intervals[name][1]}
+        low, high = intervals[name]
+        ends = {"value": value, "low": low, "high": high}
         if name == "auc":
             document[name] = {
-                c: {end: _plain(v[k]) for end, v in ends.items()}
-                for k, c in enumerate(classes)
+                label: {end: _plain(values[k]) for end, values in ends.items()}
+                for k, label in enumerate(classes)
             }
         else:
-            document[name] = {end: _plain(v) for end, v in ends.items()}
+            document[name] = {end: _plain(values) for end, values in ends.items()}
     return document
 
 
-def interval_text(score: dict[str, Any], digits: int = 4) -> str:
-    """A score with its interval, as `0.9123 [0.9001, 0.9230]`."""
+def interval_text(score: Mapping[str, Any], digits: int = 4) -> str:
+    """Return a score with its interval as text.
+
+    Example:
+        >>> interval_text({"value": 0.9123, "low": 0.9001, "high": 0.9230})
+        '0.9123 [0.9001, 0.9230]'
+    """
     if score["value"] is None:
         return "not defined"
     value, low, high = (f"{score[end]:.{digits}f}" for end in ("value", "low", "high"))
@@ -208,4 +284,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim:
         return [_plain(item) for item in value]
     number = value.item()
-    return None if number != number else number
+    if number != number:
+        return None
+    return number

@@ -1,12 +1,11 @@
-"""Leak audit: can a classifier tell the classes apart by statistics that know nothing of substructure?"""
+"""Leak audit: can a classifier tell the classes apart by statistics that do not depend on substructure?"""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import laplace
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import train_test_split
 
@@ -15,6 +14,7 @@ from lenssim.data.generation.dataset_card import LEAK_AUDIT
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.scores.classification import auc_interval
+from lenssim.learn.scores.leak_statistics import EDGE, STATISTICS, statistics
 
 __all__ = [
     "EDGE",
@@ -22,112 +22,30 @@ __all__ = [
     "Leak",
     "audit",
     "check_classes",
-    "kept_audit",
     "leaks",
     "statistics",
+    "stored_audit",
     "verdict",
 ]
 
-_BATCH = 512  # images in memory at a time
-LEAST = 50  # images a class
+_IMAGES_PER_CHUNK = 512
+MIN_IMAGES_PER_CLASS = 50
 
-
-def _grid(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    axes = [np.arange(side) - (side - 1) / 2 for side in images.shape[-2:]]
-    y, x = np.meshgrid(*axes, indexing="ij")
-    return x, y
-
-
-def _flux(images: np.ndarray) -> np.ndarray:
-    return np.stack([images.sum((1, 2)), images.max((1, 2))], axis=1)
-
-
-def _ring(images: np.ndarray) -> np.ndarray:
-    """Radius of the light about the middle of the stamp, and its width, in pixels."""
-    radius = np.hypot(*_grid(images))
-    light = np.maximum(images, 0)
-    total = light.sum((1, 2)) + 1e-30
-    mean = (light * radius).sum((1, 2)) / total
-    return np.stack(
-        [mean, np.sqrt(np.maximum((light * radius**2).sum((1, 2)) / total - mean**2, 0))],
-        axis=1,
-    )
-
-
-def _moments(images: np.ndarray) -> np.ndarray:
-    """Centroid and second moments of the light, in pixels."""
-    x, y = _grid(images)
-    light = np.maximum(images, 0)
-    total = light.sum((1, 2)) + 1e-30
-    middle_x, middle_y = (light * x).sum((1, 2)) / total, (light * y).sum((1, 2)) / total
-    second = [(light * a * b).sum((1, 2)) / total for a, b in ((x, x), (x, y), (y, y))]
-    return np.stack([middle_x, middle_y, *second], axis=1)
-
-
-def _noise(images: np.ndarray) -> np.ndarray:
-    """Noise of the corners, by the median absolute difference of neighbours, and their median."""
-    side = max(2, min(images.shape[1:]) // 8)
-    corners = np.concatenate(
-        [
-            images[:, rows, columns]
-            for rows in (slice(side), slice(-side, None))
-            for columns in (slice(side), slice(-side, None))
-        ],
-        axis=2,
-    )
-    difference = np.abs(np.diff(corners, axis=1)).reshape(len(images), -1)
-    return np.stack(
-        [np.median(difference, axis=1), np.median(corners, axis=(1, 2))], axis=1
-    )
-
-
-def _layout(images: np.ndarray) -> np.ndarray:
-    """How numbers were written: share of exact zeros, of whole numbers, and the smallest and largest."""
-    flat = images.reshape(len(images), -1)
-    return np.stack(
-        [
-            (flat == 0).mean(1),
-            (flat == np.round(flat)).mean(1),
-            flat.min(1),
-            (flat == flat.max(1)[:, None]).mean(1),
-        ],
-        axis=1,
-    )
-
-
-def _edges(images: np.ndarray) -> np.ndarray:
-    """Sharpness against the peak: tails of second and of fourth differences, which point masses and beads raise."""
-    second = np.stack([laplace(image) for image in images])
-    fourth = np.abs(np.stack([laplace(image) for image in second])).reshape(len(images), -1)
-    tails = np.quantile(
-        second.reshape(len(images), -1), [0, 0.001, 0.01, 0.1, 0.9, 0.99, 0.999, 1], axis=1
-    )
-    sharp = np.quantile(fourth, [0.5, 0.9, 0.99, 0.999, 1], axis=1)
-    return (
-        np.concatenate([tails, sharp, fourth.mean(1)[None]]) / (images.max((1, 2)) + 1e-30)
-    ).T
-
-
-# What a network could use instead of substructure. Each takes images (N, H, W) and gives features (N, k).
-STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "flux": _flux,
-    "ring": _ring,
-    "moments": _moments,
-    "noise": _noise,
-    "layout": _layout,
-}
-EDGE = (
-    "edges"  # knows substructure, as a careless network would: told apart from the others
-)
+Features = Mapping[str, np.ndarray]
+Sample = tuple[Features, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Leak:
     """How well one statistic, learned from some images, tells two classes apart in others.
 
-    AUC with 95 % bootstrap interval.
-
-    `leaks` where even the interval's lower end, widened for the number of pairs and statistics, lies above 0.5.
+    Attributes:
+        statistic: Name of the statistic.
+        classes: The two classes.
+        auc: The area under the ROC curve.
+        low: Lower end of its 95 % bootstrap interval.
+        high: Upper end of the interval.
+        leaks: Whether even the lower end, widened for the number of pairs and statistics, lies above 0.5.
     """
 
     statistic: str
@@ -138,167 +56,232 @@ class Leak:
     leaks: bool
 
     def document(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the fields as a JSON document."""
         return asdict(self)
 
 
-def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Features (N, k) by name, of images (N, C, H, W), channels averaged; `DataError` for NaN or infinite pixels."""
-    grey = np.asarray(images, dtype=np.float64).mean(1)
-    if bad := int((~np.isfinite(grey).all((1, 2))).sum()):
-        raise DataError(
-            f"{bad} images hold NaN or infinite pixels; lenssim verify names their shards"
-        )
-    return {name: function(grey) for name, function in {**STATISTICS, EDGE: _edges}.items()}
-
-
 def check_classes(labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    """`DataError` where a class has too few of the labels (N,) to judge it, or is alone."""
+    """Check that an audit has at least two classes with enough images.
+
+    Args:
+        labels: Classes (N,) of the images.
+        classes: Names of the classes.
+
+    Raises:
+        DataError: There is a single class, or one has fewer than 50 images.
+    """
     if len(classes) < 2:
         raise DataError(
-            f"a leak audit compares classes; this data set has only {', '.join(classes) or 'none'}"
+            "a leak audit compares classes; this data set has only "
+            f"{', '.join(classes) or 'none'}"
         )
     counts = np.bincount(labels, minlength=len(classes))
     for name, count in zip(classes, counts, strict=True):
-        if count < LEAST:
+        if count < MIN_IMAGES_PER_CLASS:
             raise DataError(
-                f"class {name!r} has {count} images; a leak audit needs at least {LEAST} of each class"
+                f"class {name!r} has {count} images; a leak audit needs at least "
+                f"{MIN_IMAGES_PER_CLASS} of each class"
             )
 
 
 def leaks(
-    features: dict[str, np.ndarray],
+    features: Features,
     labels: np.ndarray,
     classes: tuple[str, ...],
     *,
-    judges: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
+    judges: Sample | None = None,
     seed: int = 0,
 ) -> Iterator[Leak]:
-    """Every statistic (N, k), and all but the edges together, on every pair of classes; `labels` (N,).
+    """Test every statistic, and all but the edges combined, on every pair of classes.
 
-    Learned from one half of each pair's images and judged by the other, or learned from all of them and judged by
-    `judges`, the features and labels of other images. Errors as `check_classes`.
+    A classifier learns from one half of each pair's images and is tested on the other. With `judges` it learns
+    from all images and is tested on the judges.
+
+    Args:
+        features: Features (N, k) by statistic.
+        labels: Classes (N,).
+        classes: Names of the classes.
+        judges: Features and labels of other images.
+        seed: Seed of splits, classifiers and intervals.
+
+    Yields:
+        One result for each pair and statistic.
+
+    Raises:
+        DataError: As `check_classes`.
     """
-    for each in (labels, *([judges[1]] if judges else [])):
-        check_classes(each, classes)
+    check_classes(labels, classes)
+    if judges is not None:
+        check_classes(judges[1], classes)
     pairs = list(combinations(range(len(classes)), 2))
     tail = 0.025 / ((len(features) + 1) * len(pairs))
-    for first, second in pairs:
-        known, truth = _pair(features, labels, first, second)
+    for negative, positive in pairs:
+        training = _pair((features, labels), negative, positive)
         if judges is None:
-            learn, judge = train_test_split(
-                np.arange(len(truth)), test_size=0.5, stratify=truth, random_state=seed
-            )
-            others, answer = (
-                {name: columns[judge] for name, columns in known.items()},
-                truth[judge],
-            )
-            known, truth = (
-                {name: columns[learn] for name, columns in known.items()},
-                truth[learn],
-            )
+            training, test = _halves(training, seed)
         else:
-            others, answer = _pair(*judges, first, second)
-        for name, columns in known.items():
-            score = _scores(columns, truth, others[name], seed)
-            auc, (low, high, least) = auc_interval(
-                answer, score, (0.025, 0.975, tail), seed
+            test = _pair(judges, negative, positive)
+        for name in training[0]:
+            score = _scores(training[0][name], training[1], test[0][name], seed)
+            auc, (low, high, widened) = auc_interval(
+                test[1], score, (0.025, 0.975, tail), seed
             )
-            yield Leak(name, (classes[first], classes[second]), auc, low, high, least > 0.5)
+            pair = (classes[negative], classes[positive])
+            yield Leak(name, pair, auc, low, high, widened > 0.5)
 
 
-def _pair(
-    features: dict[str, np.ndarray], labels: np.ndarray, first: int, second: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Features of the images of two classes, all but the edges together among them, and whether each is the second."""
-    together = np.concatenate(
+def _pair(sample: Sample, negative: int, positive: int) -> Sample:
+    """Return the features of two classes, with all but the edges combined, and whether each is positive."""
+    features, labels = sample
+    combined = np.concatenate(
         [columns for name, columns in features.items() if name != EDGE], axis=1
     )
-    own = (labels == first) | (labels == second)
-    judged = {**features, "all but edges": together}
-    return {name: columns[own] for name, columns in judged.items()}, labels[own] == second
+    rows = (labels == negative) | (labels == positive)
+    features = {**features, "all but edges": combined}
+    return _rows_of(features, rows), labels[rows] == positive
 
 
-def verdict(found: Iterable[Leak]) -> str:
-    """One line: each statistic that leaks with the pair that it tells apart best, or `no leak found`."""
+def _halves(sample: Sample, seed: int) -> tuple[Sample, Sample]:
+    """Split a sample in two random halves of the same classes."""
+    features, truth = sample
+    training, test = train_test_split(
+        np.arange(len(truth)), test_size=0.5, stratify=truth, random_state=seed
+    )
+    return (
+        (_rows_of(features, training), truth[training]),
+        (_rows_of(features, test), truth[test]),
+    )
+
+
+def _rows_of(features: Features, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: columns[rows] for name, columns in features.items()}
+
+
+def _scores(
+    training: np.ndarray, truth: np.ndarray, test: np.ndarray, seed: int
+) -> np.ndarray:
+    """Score test features with a classifier that learns from training features.
+
+    The samples are two halves rather than folds. Predictions of folds share training images, so the AUC of
+    all of them scatters by up to the square root of two more than a bootstrap of them says.
+    """
+    model = HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed
+    )
+    return model.fit(training, truth).predict_proba(test)[:, 1]
+
+
+def verdict(results: Iterable[Leak]) -> str:
+    """Summarise an audit in one line: each statistic that leaks, with its best separated pair.
+
+    Args:
+        results: The results of `leaks`.
+
+    Returns:
+        The summary, `no leak found` where none leaks.
+
+    Example:
+        >>> verdict([Leak("flux", ("no_sub", "axion"), 0.9, 0.88, 0.92, True)])
+        'leaks: flux (AUC 0.900, no_sub / axion)'
+    """
     worst: dict[str, Leak] = {}
-    for leak in found:
-        if leak.leaks and (
-            leak.statistic not in worst or leak.auc > worst[leak.statistic].auc
-        ):
+    for leak in results:
+        if not leak.leaks:
+            continue
+        if leak.statistic not in worst or leak.auc > worst[leak.statistic].auc:
             worst[leak.statistic] = leak
     texts = [
         f"{name} (AUC {leak.auc:.3f}, {' / '.join(leak.classes)})"
         for name, leak in worst.items()
     ]
-    return f"leaks: {', '.join(texts)}" if texts else "no leak found"
-
-
-def _scores(
-    features: np.ndarray, truth: np.ndarray, others: np.ndarray, seed: int
-) -> np.ndarray:
-    """Scores of `others` by a classifier that learned from `features`, images of which none is among the others.
-
-    Two halves rather than folds: predictions of folds share what they learned from, and the AUC of all of them scatters
-    by up to the square root of two more than a bootstrap of them says.
-    """
-    model = HistGradientBoostingClassifier(
-        max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed
-    )
-    return model.fit(features, truth).predict_proba(others)[:, 1]
+    if not texts:
+        return "no leak found"
+    return f"leaks: {', '.join(texts)}"
 
 
 def audit(
     dataset: ShardDataset, limit: int | None = None, judge: ShardDataset | None = None
 ) -> tuple[dict[str, Any], list[Leak]]:
-    """The leak audit of a data set by the first `limit` images of each class: as JSON, and what was found.
+    """Run the leak audit of a data set.
 
-    With `judge`, a data set of other samples of the same classes, all images teach and all of `judge`'s are judged.
-    Errors as `check_classes` and `statistics`, and `ConfigError` for a judge that is none.
+    Args:
+        dataset: The data set.
+        limit: How many images of each class to use, None for all.
+        judge: A data set of other samples of the same classes. If given, the classifiers learn from `dataset`
+            and are tested on `judge`.
+
+    Returns:
+        The audit as a JSON document, and its results.
+
+    Raises:
+        DataError: As `check_classes` and `statistics`.
+        ConfigError: The judge has other classes, or the same samples.
     """
-    if judge is not None and (
-        judge.classes != dataset.classes or judge.fingerprint == dataset.fingerprint
-    ):
-        raise ConfigError(
-            f"a data set is judged by other samples of its classes ({', '.join(dataset.classes)}), such as those of "
-            f"another seed; {judge.folder} holds {', '.join(judge.classes)}"
-            + (", and the same samples" if judge.fingerprint == dataset.fingerprint else "")
-        )
-    features, labels = _measured(dataset, limit)
-    judges = None if judge is None else _measured(judge, limit)
-    found = list(leaks(features, labels, dataset.classes, judges=judges))
+    judges = None
+    if judge is not None:
+        _check_judge(dataset, judge)
+    sample = _measured(dataset, limit)
+    if judge is not None:
+        judges = _measured(judge, limit)
+    features, labels = sample
+    results = list(leaks(features, labels, dataset.classes, judges=judges))
     counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
-    document = {
-        "fingerprint": dataset.fingerprint,
-        **({} if judge is None else {"judged_by": judge.fingerprint}),
+    document: dict[str, Any] = {"fingerprint": dataset.fingerprint}
+    if judge is not None:
+        document["judged_by"] = judge.fingerprint
+    document |= {
         "images": dict(zip(dataset.classes, counts, strict=True)),
-        "verdict": verdict(found),
-        "leaks": [leak.document() for leak in found],
+        "verdict": verdict(results),
+        "leaks": [leak.document() for leak in results],
     }
-    return document, found
+    return document, results
 
 
-def _measured(
-    dataset: ShardDataset, limit: int | None
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Features and labels of the first `limit` images of each class."""
+def _check_judge(dataset: ShardDataset, judge: ShardDataset) -> None:
+    same_samples = judge.fingerprint == dataset.fingerprint
+    if judge.classes == dataset.classes and not same_samples:
+        return
+    message = (
+        f"a data set is judged by other samples of its classes "
+        f"({', '.join(dataset.classes)}), such as those of another seed; {judge.folder} "
+        f"holds {', '.join(judge.classes)}"
+    )
+    if same_samples:
+        message += ", and the same samples"
+    raise ConfigError(message)
+
+
+def _measured(dataset: ShardDataset, limit: int | None) -> Sample:
+    """Return features and labels of the first `limit` images of each class."""
     labels = dataset.labels
-    first = [
+    rows_by_class = [  # not the first rows of all: imported data sets are sorted by class
         np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))
-    ]  # imports are in order
-    rows = np.sort(np.concatenate([*first, np.arange(0)]))
-    check_classes(labels[rows], dataset.classes)  # before a long read
-    parts = [
-        statistics(dataset.images(rows[start : start + _BATCH]))
-        for start in range(0, len(rows), _BATCH)
     ]
-    return {
-        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-    }, labels[rows]
+    rows = np.sort(np.concatenate([*rows_by_class, np.arange(0)]))
+    check_classes(labels[rows], dataset.classes)  # before a long read
+    chunks = [
+        statistics(dataset.images(rows[start : start + _IMAGES_PER_CHUNK]))
+        for start in range(0, len(rows), _IMAGES_PER_CHUNK)
+    ]
+    features = {
+        name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]
+    }
+    return features, labels[rows]
 
 
-def kept_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
-    """The audit that lies in a data set's folder, made and kept there if there is none of these contents."""
+def stored_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
+    """Return the audit in a data set's folder; run and store it first if there is none of these contents.
+
+    Args:
+        dataset: The data set.
+        limit: How many images of each class a new audit uses.
+
+    Returns:
+        The audit as a JSON document.
+
+    Raises:
+        DataError: As `audit`.
+    """
     path = dataset.folder / LEAK_AUDIT
     try:
         document = read_json(path)

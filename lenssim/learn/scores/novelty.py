@@ -1,6 +1,7 @@
-"""Does an image look like the training data? A distance of plain image statistics, judged by images not learned from.
+"""Novelty: does an image look like the training data?
 
-The statistics know nothing of the network, so that a network that is sure of itself cannot hide a strange image.
+The score is a distance of plain image statistics, compared with that of validation images. The statistics do
+not depend on the network, so a confident network cannot hide an unusual image.
 """
 
 from pathlib import Path
@@ -22,51 +23,74 @@ NOVELTY = "novelty.json"
 _FORMAT = "lenssim-novelty/2"
 _RINGS = 8  # in radius, and in spatial frequency
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-_NOISE = (0.2, 0.5, 1.0)
-_FLOOR = 1e-12  # of a power spectrum: below it there is rounding
-_CHUNK = 1024
+_NOISE_QUANTILES = (0.2, 0.5, 1.0)
+_MIN_POWER = 1e-12  # of a power spectrum; smaller values are rounding errors
+_IMAGES_PER_CHUNK = 1024
 
 
 def image_features(images: np.ndarray) -> np.ndarray:
-    """Statistics float64 (N, F) of images (N, C, H, W), at least 3 x 3, by band: power spectrum, light by radius,
-    quantiles, and quantiles of what differs from all smooth images, which are of the noise, and the largest.
+    """Return statistics of images, by band.
+
+    They are the power spectrum, the light by radius, quantiles of the pixels, and quantiles of the second
+    differences, which vanish for smooth images and so measure the noise.
+
+    Args:
+        images: Images (N, C, H, W) of at least 3 x 3 pixels.
+
+    Returns:
+        Features float64 (N, F).
+
+    Example:
+        >>> image_features(np.ones((2, 1, 8, 8))).shape
+        (2, 26)
     """
     images = np.asarray(images, dtype=np.float64)
-    count, height, width = len(images), *images.shape[-2:]
-    y, x = np.meshgrid(
-        *((np.arange(side) - (side - 1) / 2) / side for side in (height, width)),
-        indexing="ij",
-    )
-    waves = np.hypot(
+    height, width = images.shape[-2:]
+    offsets = [(np.arange(side) - (side - 1) / 2) / side for side in (height, width)]
+    y, x = np.meshgrid(*offsets, indexing="ij")
+    frequencies = np.hypot(
         *np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
     )
-    power = np.abs(np.fft.rfft2(images - images.mean((-2, -1), keepdims=True))) ** 2 / (
-        height * width
-    )
-    light = _by_ring(images, np.hypot(x, y))
-    levels = np.moveaxis(np.quantile(images, _QUANTILES, axis=(-2, -1)), 0, -1)
-    rough = np.diff(
-        np.diff(images, 2, axis=-1), 2, axis=-2
-    )  # Immerkaer (1996): zero where an image is quadratic
-    noise = np.moveaxis(np.quantile(np.abs(rough), _NOISE, axis=(-2, -1)), 0, -1)
-    parts = [np.log(_by_ring(power, waves) + _FLOOR), light, levels, np.log(noise + _FLOOR)]
-    return np.concatenate(parts, axis=-1).reshape(count, -1)
+    contrast = images - images.mean((-2, -1), keepdims=True)
+    power = np.abs(np.fft.rfft2(contrast)) ** 2 / (height * width)
+    noise = _noise_quantiles(images)
+    parts = [
+        np.log(_ring_means(power, frequencies) + _MIN_POWER),
+        _ring_means(images, np.hypot(x, y)),
+        np.moveaxis(np.quantile(images, _QUANTILES, axis=(-2, -1)), 0, -1),
+        np.log(noise + _MIN_POWER),
+    ]
+    return np.concatenate(parts, axis=-1).reshape(len(images), -1)
 
 
-def _by_ring(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Means (..., 8) of planes (..., H, W) in rings of radius (H, W), of equal width up to a half."""
+def _noise_quantiles(images: np.ndarray) -> np.ndarray:
+    """Return quantiles of second differences, zero where an image is quadratic (Immerkaer 1996)."""
+    differences = np.diff(np.diff(images, 2, axis=-1), 2, axis=-2)
+    quantiles = np.quantile(np.abs(differences), _NOISE_QUANTILES, axis=(-2, -1))
+    return np.moveaxis(quantiles, 0, -1)
+
+
+def _ring_means(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Return means (..., 8) of planes (..., H, W) in rings of radius (H, W), of equal width up to 0.5."""
     ring = np.minimum((2 * radius * _RINGS).astype(int), _RINGS - 1).ravel()
     member = np.eye(_RINGS)[ring]
-    return planes.reshape(*planes.shape[:-2], -1) @ (member / np.maximum(member.sum(0), 1))
+    flat = planes.reshape(*planes.shape[:-2], -1)
+    return flat @ (member / np.maximum(member.sum(0), 1))
 
 
 class Novelty(BaseModel):
-    """Distances of images from the training data, and those of validation images to judge them by.
+    """Distances of images from the training data, calibrated by those of validation images.
 
-    Mahalanobis distances of `image_features` of the normalised images, with the shrunk correlations of Ledoit & Wolf
-    (2004): of standardised features, or else shrinkage would drown those that hardly vary. The share of validation
-    images at least as far out is a conformal p-value (Vovk et al. 2005): whatever the distribution, images like the
-    training data have p <= a with a probability of at most a.
+    They are Mahalanobis distances of `image_features` of the normalised images, with the shrunk correlations
+    of Ledoit & Wolf (2004). Features are standardised, or else shrinkage would drown those that hardly vary.
+    The share of validation images with at least this distance is a conformal p-value (Vovk et al. 2005):
+    for any distribution, images like the training data have p <= a with a probability of at most a.
+
+    Attributes:
+        normalise: Name of the normalisation.
+        mean: Mean of the features.
+        precision: Inverse covariance of the features.
+        distances: Squared distances of the validation images, ascending.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,42 +99,51 @@ class Novelty(BaseModel):
     mean: tuple[float, ...]
     precision: tuple[tuple[float, ...], ...]
     distances: tuple[float, ...]
-    """Of the validation images, rising."""
 
     @classmethod
     def fit(cls, normalise: str, training: np.ndarray, validation: np.ndarray) -> Self:
-        """From training and validation images (N, C, H, W), scaled by the normalisation of that name."""
-        seen = _features(normalise, training)
-        mean, spread = seen.mean(axis=0), seen.std(axis=0)
+        """Fit to images.
+
+        Args:
+            normalise: Name of the normalisation that scales the images.
+            training: Training images (N, C, H, W).
+            validation: Validation images (M, C, H, W).
+
+        Returns:
+            The distances.
+        """
+        features = _features(normalise, training)
+        mean = features.mean(axis=0)
+        spread = features.std(axis=0)
         spread[spread == 0] = 1
-        precision = LedoitWolf(assume_centered=True).fit(
-            (seen - mean) / spread
-        ).precision_ / np.outer(spread, spread)
-        bare = cls(
+        correlations = LedoitWolf(assume_centered=True).fit((features - mean) / spread)
+        precision = correlations.precision_ / np.outer(spread, spread)
+        uncalibrated = cls(
             normalise=normalise,
             mean=mean.tolist(),
             precision=precision.tolist(),
             distances=(),
         )
-        return bare.model_copy(
-            update={"distances": tuple(np.sort(bare.distance(validation)).tolist())}
-        )
+        distances = np.sort(uncalibrated.distance(validation))
+        return uncalibrated.model_copy(update={"distances": tuple(distances.tolist())})
 
     @property
     def threshold(self) -> float:
-        """Largest p of an image that is called unlike the training data: `ALARM_RATE`, or what can be told at all."""
+        """Return the largest p-value of an image that is reported as unlike the training data.
+
+        It is `ALARM_RATE`, or the smallest possible p-value where that is larger.
+        """
         return max(ALARM_RATE, 1 / (len(self.distances) + 1))
 
     def distance(self, images: np.ndarray) -> np.ndarray:
-        """Squared Mahalanobis distances (N,) of images (N, C, H, W)."""
-        off = _features(self.normalise, images) - np.asarray(self.mean)
-        return np.einsum("ni,ij,nj->n", off, np.asarray(self.precision), off)
+        """Return the squared Mahalanobis distances (N,) of images (N, C, H, W)."""
+        offsets = _features(self.normalise, images) - np.asarray(self.mean)
+        return np.einsum("ni,ij,nj->n", offsets, np.asarray(self.precision), offsets)
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
-        """Conformal p-values (N,) of images (N, C, H, W): how unremarkable each is among validation images."""
-        further = len(self.distances) - np.searchsorted(
-            self.distances, self.distance(images), side="left"
-        )
+        """Return the conformal p-values (N,) of images (N, C, H, W)."""
+        rank = np.searchsorted(self.distances, self.distance(images), side="left")
+        further = len(self.distances) - rank
         return (further + 1) / (len(self.distances) + 1)
 
     def to_json(self) -> bytes:
@@ -119,7 +152,17 @@ class Novelty(BaseModel):
 
 
 def read_novelty(folder: Path) -> Novelty | None:
-    """What a run's folder keeps of it, None for nothing or other statistics than today's; `DataError` if damaged."""
+    """Read the distances that a run's folder holds.
+
+    Args:
+        folder: Folder of a run.
+
+    Returns:
+        The distances, None for a folder without them or with those of an older format.
+
+    Raises:
+        DataError: The file is damaged.
+    """
     if not (folder / NOVELTY).is_file():
         return None
     document = read_json(folder / NOVELTY)
@@ -129,14 +172,15 @@ def read_novelty(folder: Path) -> Novelty | None:
         return Novelty.model_validate(document)
     except ValidationError as error:
         raise DataError(
-            f"{folder / NOVELTY} is not what lenssim train writes: {error.errors()[0]['msg']}"
+            f"{folder / NOVELTY} is not what lenssim train writes: "
+            f"{error.errors()[0]['msg']}"
         ) from None
 
 
 def _features(normalise: str, images: np.ndarray) -> np.ndarray:
     scale = normalisation(normalise)
-    parts = [
-        image_features(scale(torch.as_tensor(images[start : start + _CHUNK])).numpy())
-        for start in range(0, len(images), _CHUNK)
-    ]
-    return np.concatenate(parts)
+    chunks = []
+    for start in range(0, len(images), _IMAGES_PER_CHUNK):
+        chunk = torch.as_tensor(images[start : start + _IMAGES_PER_CHUNK])
+        chunks.append(image_features(scale(chunk).numpy()))
+    return np.concatenate(chunks)

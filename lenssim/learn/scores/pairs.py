@@ -1,4 +1,4 @@
-"""Pairs of classes: how well a network tells one from the other, and how well a fit of the smooth lens would."""
+"""Scores of pairs of classes: of the network, and of a fit of the smooth lens."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -19,53 +19,73 @@ def pairs(
     chi2: np.ndarray,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Every pair of classes of which there are images: the network's AUC with its interval, and a fit's, as plain JSON.
+    """Return the network's AUC with its interval, and a fit's, for each pair of classes that has images.
 
-    Labels (N,), probabilities (N, K), `chi2` (N,) that the best smooth lens leaves: measured, or `expected_chi2`. The
-    network's score within a pair is the ratio of its two probabilities; a fit knows only how much it leaves.
+    The network's score within a pair is the ratio of its two probabilities. A fit knows only the chi2 that it
+    leaves.
+
+    Args:
+        labels: True classes (N,).
+        probabilities: Probabilities (N, K) of the classes.
+        classes: Names (K) of the classes.
+        chi2: Chi squared (N,) of the best smooth lens: measured, or from `expected_chi2`.
+        seed: Seed of the bootstrap samples.
+
+    Returns:
+        One JSON document for each pair.
     """
-    found = []
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    for one, other in combinations(range(len(classes)), 2):
-        rows = np.flatnonzero((labels == one) | (labels == other))
-        positive = labels[rows] == other
-        if positive.all() or not positive.any():
+    documents = []
+    log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    for negative, positive in combinations(range(len(classes)), 2):
+        rows = np.flatnonzero((labels == negative) | (labels == positive))
+        truth = labels[rows] == positive
+        if truth.all() or not truth.any():
             continue
-        value, (low, high) = auc_interval(
-            positive, logs[rows, other] - logs[rows, one], seed=seed
-        )
-        fit = float(roc_auc_score(positive, chi2[rows]))
-        fit = max(fit, 1 - fit)
-        found.append(
-            {
-                "classes": [classes[one], classes[other]],
-                "value": value,
-                "low": low,
-                "high": high,
-                "fit": fit,
-            }
-        )
-    return found
+        score = log_probabilities[rows, positive] - log_probabilities[rows, negative]
+        names = [classes[negative], classes[positive]]
+        documents.append({"classes": names, **_pair_scores(truth, score, chi2[rows], seed)})
+    return documents
+
+
+def _pair_scores(
+    truth: np.ndarray, score: np.ndarray, chi2: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Return the network's AUC with its interval, and a fit's."""
+    value, (low, high) = auc_interval(truth, score, seed=seed)
+    fit_auc = float(roc_auc_score(truth, chi2))
+    return {"value": value, "low": low, "high": high, "fit": max(fit_auc, 1 - fit_auc)}
 
 
 def expected_chi2(delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> np.ndarray:
-    """Chi squared (N,) that the best smooth lens may leave in `pixels` pixels, where no fit was made.
+    """Draw the chi squared of the best smooth lens, for images without a fit.
 
-    Each is drawn from the noncentral chi squared distribution of its expected `delta_chi2` (N,), as if the kind of lens
-    and source and the noise were known; `delta_chi2` holds while the lens would not have to move far.
+    Each is drawn from the noncentral chi squared distribution, as if the kind of lens and source and the
+    noise were known. `delta_chi2` holds while the lens would not have to move far.
+
+    Args:
+        delta_chi2: Expected differences of chi squared (N,).
+        pixels: Number of pixels of an image.
+        seed: Seed of the draws.
+
+    Returns:
+        Chi squared (N,).
+
+    Example:
+        >>> expected_chi2(np.array([0.0, 50.0]), pixels=4096).shape
+        (2,)
     """
     return np.random.default_rng(seed).noncentral_chisquare(
         pixels, np.maximum(delta_chi2, 0)
     )
 
 
-def pair_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """What `pairs` found as a table."""
+def pair_cells(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the results of `pairs` as the cells of a table."""
     return [
         {
             "pair": " / ".join(pair["classes"]),
             "network's AUC": interval_text(pair),
             "a fit's AUC": f"{pair['fit']:.4f}",
         }
-        for pair in found
+        for pair in documents
     ]

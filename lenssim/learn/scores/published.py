@@ -1,4 +1,4 @@
-"""What others measured with networks, to stand beside our own numbers; of their data, not ours."""
+"""Published errors of networks on other data, for comparison with our own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,14 @@ __all__ = ["ERRORS", "Published", "published"]
 
 @dataclass(frozen=True)
 class Published:
-    """A result of a `source`: values of `statistic` by target, of the preset called `preset` if it is of one."""
+    """A published result.
+
+    Attributes:
+        source: The paper or network.
+        statistic: The kind of error.
+        values: Errors by target.
+        preset: Name of the preset that the data correspond to, None for other data.
+    """
 
     source: str
     statistic: str
@@ -18,13 +25,13 @@ class Published:
 
 def _axion(source: str, *errors: float) -> list[Published]:
     return [
-        Published(source, "mae", {"log10_m_axion": e}, p)
-        for p, e in zip(("I", "II", "III"), errors, strict=True)
+        Published(source, "mae", {"log10_m_axion": error}, preset)
+        for preset, error in zip(("I", "II", "III"), errors, strict=True)
     ]
 
 
-# Both give ellipticities by two components of 1 - q, which at moderate ellipticity are about twice our e1 and e2; the
-# second's components turn by 180 degrees and more between equal lenses.
+# The first two give ellipticities by two components of 1 - q, which at moderate ellipticity are about twice
+# our e1 and e2. The second's components turn by 180 degrees and more between equal lenses.
 ERRORS: list[Published] = [
     Published(
         "Hezaveh et al. 2017",
@@ -54,15 +61,27 @@ ERRORS: list[Published] = [
 def published(
     statistic: str, targets: tuple[str, ...], preset: str | None
 ) -> list[Published]:
-    """Results of that statistic that have one of the targets, for any data or those of the preset.
+    """Return the published results of a statistic for at least one of the targets.
 
-    Such as III-axion counts as III: it is taken for the same preset without its other classes.
+    A preset such as III-axion counts as III: it is the same preset without its other classes.
+
+    Args:
+        statistic: The kind of error, `error_68` or `mae`.
+        targets: Names of targets.
+        preset: Name of the preset of our data, if any.
+
+    Returns:
+        Results for any data or for those of the preset.
+
+    Example:
+        >>> [result.source for result in published("error_68", ("theta_E",), None)]
+        ['Hezaveh et al. 2017', 'Sorscher & Wagner-Carena']
     """
-    own = preset and preset.removesuffix("-axion")
+    base_preset = preset and preset.removesuffix("-axion")
     return [
-        each
-        for each in ERRORS
-        if each.statistic == statistic
-        and each.preset in (None, own)
-        and set(targets) & set(each.values)
+        result
+        for result in ERRORS
+        if result.statistic == statistic
+        and result.preset in (None, base_preset)
+        and set(targets) & set(result.values)
     ]

@@ -11,10 +11,11 @@ from lenssim.commands import command
 from lenssim.data.streaming.dataset import Batch, ShardDataset
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
-from lenssim.learn.heads import Base, Head, head
+from lenssim.learn.heads import Head, RadialBase, head
 from lenssim.learn.heads.gaussian import Gaussian
-from lenssim.learn.scores.average import Averaged
-from lenssim.learn.scores.posterior import LEVELS, Posterior, recalibrated
+from lenssim.learn.scores.average import AveragePosterior
+from lenssim.learn.scores.calibration import recalibrated
+from lenssim.learn.scores.posterior import LEVELS, Posterior
 from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.draw import laws
@@ -32,8 +33,8 @@ class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
     `slopes` multiply the whitened mean of each target, `widths` its error, and `radii` are those of the head's base
-    (`Base.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the mean
-    of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
+    (`RadialBase.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the
+    mean of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
     drawn from, where that is known; `said_mean` and `said_covariance` are the moments of the answers to all validation
     samples together.
     """
@@ -111,7 +112,7 @@ class Regress(Task):
     @property
     def probability(self) -> Head:
         """How outputs are read."""
-        return head(self.head, len(self.columns), Base(self.radii))
+        return head(self.head, len(self.columns), RadialBase(self.radii))
 
     @property
     @override
@@ -167,17 +168,17 @@ class Regress(Task):
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
         """With what brings answers to the validation samples closest to the truth."""
         right = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
-        said = Averaged.of(right)
-        fitted = (right.slopes, right.widths, said.mean, said.covariance)
+        said = AveragePosterior.of(right)
+        fitted = (right.shrinkage, right.sigma_scale, said.mean, said.covariance)
         own = {name: _tuples(values) for name, values in zip(_FITTED, fitted, strict=True)}
         return self.model_copy(update={"radii": right.head.base.knots, **own})
 
     @property
-    def said(self) -> Averaged | None:
+    def said(self) -> AveragePosterior | None:
         """What it says of an image that shows nothing, where a head cannot say the prior; None of any other."""
         if not isinstance(self.probability, Gaussian) or not self.said_mean:
             return None
-        return Averaged(
+        return AveragePosterior(
             np.array(self.said_mean), np.array(self.said_covariance), self.probability.base
         )
 
@@ -191,7 +192,9 @@ class Regress(Task):
         task, together = super().joined(
             [each.model_copy(update=own) for each in others], outputs
         )
-        fitted = {"radii": Base.mean([Base(each.radii) for each in tasks]).knots}
+        fitted = {
+            "radii": RadialBase.mean([RadialBase(each.radii) for each in tasks]).knots
+        }
         for name in _FITTED:
             values = [getattr(each, name) for each in tasks]
             fitted[name] = _tuples(np.mean(values, axis=0)) if all(values) else ()
@@ -216,7 +219,7 @@ class Regress(Task):
         seed: int,
     ) -> Judgement:
         from lenssim.learn.figures.regression_set import measure_figures, measure_tables
-        from lenssim.learn.scores.regression import Measured
+        from lenssim.learn.scores.regression import RegressionScores
 
         posterior = self.posterior(outputs)
         if not np.isfinite(posterior.mean).all():
@@ -231,20 +234,26 @@ class Regress(Task):
             f"{dataset.folder}, held-out samples",
             hint if self.only is None else "",
         )
-        found = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
-        bare = Measured(self.columns, posterior.uncalibrated, truth, found.reference, seed)
+        found = RegressionScores(self.columns, posterior, truth, np.array(self.mean), seed)
+        bare = RegressionScores(
+            self.columns, posterior.uncalibrated, truth, found.baseline, seed
+        )
         scores = found.scores(resamples)
         preset = dataset.config.get("preset", {}).get("name")
         return Judgement(
             metrics=scores,
             facts={
-                "widths": dict(zip(self.columns, posterior.widths.tolist(), strict=True)),
-                "slopes": dict(zip(self.columns, posterior.slopes.tolist(), strict=True)),
+                "widths": dict(
+                    zip(self.columns, posterior.sigma_scale.tolist(), strict=True)
+                ),
+                "slopes": dict(
+                    zip(self.columns, posterior.shrinkage.tolist(), strict=True)
+                ),
                 "radii": self.radii,
                 **found.facts(),
                 "before_calibration": {
-                    "within_1": float((bare.shares <= LEVELS[1]).mean()),
-                    "joint_1": float((bare.joint_shares <= LEVELS[1]).mean()),
+                    "within_1": float((bare.central_probability <= LEVELS[1]).mean()),
+                    "joint_1": float((bare.joint_probability <= LEVELS[1]).mean()),
                     "chi2": float(bare.distance.mean() / len(self.columns)),
                 },
             },
@@ -278,7 +287,7 @@ class Regress(Task):
         """Each target with its `sigma`, their covariance, and which are told `outside` what was trained on."""
         posterior = self.posterior(outputs)
         parts = (posterior.covariance, posterior.aleatoric, posterior.epistemic)
-        lines = zip(posterior.mean, posterior.told, *parts, strict=True)
+        lines = zip(posterior.mean, posterior.uncalibrated_mean, *parts, strict=True)
 
         def named(values: np.ndarray) -> dict[str, float]:
             return dict(zip(self.columns, values.tolist(), strict=True))

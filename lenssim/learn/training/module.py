@@ -12,7 +12,7 @@ from lenssim.errors import DataError
 from lenssim.learn.compute.optimisers import optimiser, schedule
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.inputs.augment import augmentation, batch_seed
-from lenssim.learn.inputs.description import Images
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.dropout import Concrete, penalty
 from lenssim.learn.nets.model import Model
 from lenssim.learn.tasks import Task
@@ -31,7 +31,7 @@ class Learner(LightningModule):
         model: Model,
         task: Task,
         config: TrainConfig,
-        images: Images,
+        images: ImageDescription,
         steps: int,
         samples: int,
     ) -> None:
