@@ -141,7 +141,8 @@ def _one_shape(
         example = items[shapes.index(common_shape)]
         problem = (
             f"{printable(str(item.paths[0]))}: its shape is {_sizes(shape)}, but "
-            f"{printable(str(example.paths[0]))} has {_sizes(common_shape)}; a data set holds one stamp size: import them apart"
+            f"{printable(str(example.paths[0]))} has {_sizes(common_shape)}; "
+            "a data set holds one stamp size: import them apart"
         )
         if not tally.skip_bad:
             raise ConfigError(problem)
