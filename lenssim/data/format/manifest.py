@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,6 +119,13 @@ class Plan(BaseModel):
         """Sample numbers of a shard."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.n))
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what a notebook shows: not the whole config."""
+        yield "n", self.n
+        yield "shards", self.shards
+        yield "classes", self.classes
+        yield "config_hash", self.config_hash[:8]
+
     def write(self, folder: Path) -> None:
         """Write plan.json."""
         write_json(folder / PLAN, self.model_dump(mode="json", exclude={"hints"}))
@@ -229,6 +236,14 @@ class Manifest(BaseModel):
     class_counts: dict[ClassName, int]
     audit: Audit | None = None
     shards: tuple[ShardRecord, ...]
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what a notebook shows: not every shard's record."""
+        yield "n", self.n
+        yield "shards", len(self.shards)
+        yield "image_shape", self.image_shape
+        yield "class_counts", self.class_counts
+        yield "fingerprint", self.fingerprint[:8]
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""
