@@ -14,6 +14,7 @@ WINGS = [
     "simulate",
     "data",
     "learn",
+    "api",
     "cli",
 ]  # a wing imports those before it, never those after
 HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}

@@ -18,24 +18,6 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.fixture(scope="session")
-def workplace(tmp_path_factory) -> Path:
-    """A folder with data/III (300 images), and runs/cnn and runs/sie trained on it for an epoch."""
-    import lightning.pytorch  # noqa: F401 - now, because importing it draws a random number
-
-    folder = tmp_path_factory.mktemp("workplace")
-    data = package.generate("III", 300, folder / "data" / "III", workers=0)
-    for name, task, settings in (
-        ("cnn", "classify", {}),
-        ("sie", "regress", {"targets": "e1,e2", "head": "diagonal"}),
-    ):
-        package.train(task, data, out=folder / "runs" / name, epochs=1, **settings)
-    for config in folder.glob("runs/*/run.json"):
-        text = config.read_text()
-        config.write_text(text.replace(str(folder / "data" / "III"), "data/III"))
-    return folder
-
-
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_examples_run(request, tmp_path, monkeypatch, path):
     module = importlib.import_module(module_name(path))

@@ -129,11 +129,13 @@ class Posterior:
         distribution: The calibrated probabilities.
 
     Example:
-        >>> import lenssim, numpy
+        >>> import lenssim
         >>> images = lenssim.open("data/III").images(range(2))
         >>> posterior = lenssim.load_run("runs/sie").posterior(images)
-        >>> posterior.names, posterior.mean.shape, posterior.sample(1000).shape
-        (('e1', 'e2'), (2, 2), (1000, 2, 2))
+        >>> posterior.names
+        ('source_center_x', 'source_center_y')
+        >>> posterior.mean.shape, posterior.sample(1000).shape
+        ((2, 2), (1000, 2, 2))
     """
 
     def __init__(self, names: tuple[str, ...], distribution: "Distribution") -> None:

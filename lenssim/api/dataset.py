@@ -47,7 +47,7 @@ class Dataset:
         >>> data.params["theta_E"].shape, data.params.units["theta_E"]
         ((300,), 'arcsec')
         >>> data.split("test")
-        Dataset data/III, test: 64 images of 1 x 64 x 64 (no_sub 21, cdm 21, axion 22), noise nominal
+        Dataset data/III, test: 64 images of 1 x 64 x 64 (no_sub 22, cdm 21, axion 21), noise nominal
     """
 
     def __init__(self, folder: Path | str, split: str | None = None) -> None:

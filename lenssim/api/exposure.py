@@ -37,7 +37,7 @@ class Exposure:
         >>> exposure
         Exposure of III: 1 image of 1 x 64 x 64 (axion), noise nominal
         >>> exposure.params["theta_E"].round(3), exposure.params.units["theta_E"]
-        (array([1.2]), 'arcsec')
+        (array([1.281]), 'arcsec')
     """
 
     preset: "Preset"

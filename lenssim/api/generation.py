@@ -26,7 +26,7 @@ def presets() -> dict[str, str]:
 
     Example:
         >>> presets()["III"]
-        'DeepLense Model III as published: HST-like resolution, SIE + shear lens'
+        'DeepLense Model III as published (HST WFC3 F160W, 64 x 64)'
     """
     from lenssim.simulate.preset import load_preset
     from lenssim.simulate.preset import presets as names

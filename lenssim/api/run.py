@@ -94,7 +94,7 @@ class Run:
         )
         write_card(self.trained)
         folder = evaluation_folder(self.trained, dataset, members, tta)
-        return Scores(document, folder, self.record.task.headlines)
+        return Scores(document, folder, presentation(self.record).headlines)
 
     def predict(
         self,
@@ -166,7 +166,10 @@ class Run:
             raise ConfigError(f"{self.folder}: the training has not ended")
         title = f"{record.config.net} trained on {record.data.title}"
         figure = curves_figure(
-            self.trained.epochs(), record.task.progress, record.result.best_epoch, title
+            self.trained.epochs(),
+            presentation(record).progress,
+            record.result.best_epoch,
+            title,
         )
         return Pictures({"curves": Picture(png_bytes(figure))})
 
@@ -177,7 +180,7 @@ class Run:
         if result is not None:
             scores = [
                 f"{name} {result.scores[key]:.4f}"
-                for key, name in record.task.progress.items()
+                for key, name in presentation(record).progress.items()
             ]
             loss = f"validation loss {result.val_loss:.4f}"
             state = ", ".join([f"{result.epochs} epochs", loss, *scores])
@@ -198,6 +201,11 @@ def _trained(runs: "Sequence[Run | Path | str] | None") -> "list[TrainedRun]":
 def as_run(run: Run | Path | str) -> Run:
     """Return a run, which is opened if it is given by its folder."""
     return run if isinstance(run, Run) else Run(run)
+
+
+def presentation(record: "RunRecord") -> Any:
+    """Return what names the scores of a run's task."""
+    return getattr(record.task, "presentation", record.task)
 
 
 def _row(line: "Prediction") -> dict[str, Any]:

@@ -105,8 +105,8 @@ def training_settings(
         settings: The settings by name; those of live data begin with `live_`.
 
     Example:
-        >>> training_settings("regress", None, {"live": "III", "live_n": 64, "targets": "e1,e2"})
-        {'targets': ('e1', 'e2'), 'live': {'model': 'III', 'n': 64}, 'task': 'regress'}
+        >>> training_settings("regress", "data/III", {"targets": "e1,e2", "net": None})
+        {'targets': ('e1', 'e2'), 'data': 'data/III', 'task': 'regress'}
     """
     values = {name: value for name, value in settings.items() if value is not None}
     live = {
