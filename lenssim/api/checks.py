@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from lenssim.api.dataset import Dataset
 from lenssim.api.table import Table
-from lenssim.errors import ConfigError, IncompleteError, VerificationError
+from lenssim.api.verification import verified
+from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.verification import Report
 
-__all__ = ["audit", "doctor", "inspect", "raise_problems", "verify"]
+__all__ = ["audit", "doctor", "verify"]
 
 
 def verify(
@@ -41,58 +42,7 @@ def verify(
         (300, [])
     """
     place = folder.folder if isinstance(folder, Dataset) else folder
-    report = inspect(place, fast=fast, resimulate=resimulate, galaxies=galaxies)
-    raise_problems(place, report, listed=True)
-    return report
-
-
-def inspect(
-    folder: Path | str,
-    *,
-    fast: bool = False,
-    resimulate: int = 0,
-    galaxies: Path | str | None = None,
-) -> "Report":
-    """Look at a data set as `verify` does, and return the problems in place of raising them."""
-    from lenssim.data.inspection.resimulation import resimulate as make_again
-    from lenssim.data.inspection.verification import verify as check
-
-    report = check(folder, fast=fast)
-    if resimulate and not report.problems and not report.incomplete:
-        numbers, report.problems = make_again(
-            folder, resimulate, galaxies=None if galaxies is None else Path(galaxies)
-        )
-        report.resimulated = len(numbers)
-    return report
-
-
-def raise_problems(folder: Path | str, report: "Report", *, listed: bool = False) -> None:
-    """Raise the error that a report calls for, if it does.
-
-    Args:
-        folder: The data set.
-        report: What was seen of it.
-        listed: Whether the message lists the problems.
-
-    Raises:
-        VerificationError: There are problems.
-        IncompleteError: The data set is unfinished.
-    """
-    if report.problems:
-        plural = "s" if len(report.problems) > 1 else ""
-        lines = [f"{folder}: {len(report.problems)} problem{plural}"]
-        lines += report.advice
-        if not report.advice and not report.shards:
-            lines.append("no shard was looked at")
-        message = "; ".join(lines)
-        if listed:
-            message = "\n".join([message, *report.problems])
-        raise VerificationError(message)
-    if report.incomplete:
-        raise IncompleteError(
-            f"{folder} is incomplete: {report.incomplete}; "
-            f"what is there is whole ({report.shards} shards)"
-        )
+    return verified(place, fast=fast, resimulate=resimulate, galaxies=galaxies)
 
 
 def audit(

@@ -11,6 +11,7 @@ import numpy as np
 from lenssim.api.loader import Loader
 from lenssim.api.pictures import Picture, Pictures
 from lenssim.api.table import Table
+from lenssim.api.verification import verified
 from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -234,9 +235,7 @@ class Dataset:
         galaxies: Path | str | None = None,
     ) -> "Report":
         """Check that the data set holds what was written; see `lenssim.verify`."""
-        from lenssim.api.checks import verify
-
-        return verify(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+        return verified(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
 
     def __len__(self) -> int:
         return len(self.rows)

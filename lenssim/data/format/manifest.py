@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,8 +94,8 @@ class Plan(BaseModel):
     n: int = Field(ge=1, le=_MOST)
     shard_size: int = Field(ge=1, le=_MOST)
     classes: tuple[ClassName, ...] = Field(min_length=1)
-    config: dict[str, Any]
-    hints: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(repr=False)
+    hints: dict[str, str] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="after")
     def _fits_a_folder(self) -> "Plan":
@@ -118,13 +118,6 @@ class Plan(BaseModel):
     def rows(self, shard: int) -> range:
         """Sample numbers of a shard."""
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.n))
-
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Yield what a notebook shows: not the whole config."""
-        yield "n", self.n
-        yield "shards", self.shards
-        yield "classes", self.classes
-        yield "config_hash", self.config_hash[:8]
 
     def write(self, folder: Path) -> None:
         """Write plan.json."""
@@ -235,15 +228,7 @@ class Manifest(BaseModel):
     image_shape: tuple[_Side, _Side, _Side]
     class_counts: dict[ClassName, int]
     audit: Audit | None = None
-    shards: tuple[ShardRecord, ...]
-
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Yield what a notebook shows: not every shard's record."""
-        yield "n", self.n
-        yield "shards", len(self.shards)
-        yield "image_shape", self.image_shape
-        yield "class_counts", self.class_counts
-        yield "fingerprint", self.fingerprint[:8]
+    shards: tuple[ShardRecord, ...] = Field(repr=False)
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""
