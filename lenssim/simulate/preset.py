@@ -34,7 +34,7 @@ from lenssim.simulate.instruments import (
     instruments,
     parse_sampling,
 )
-from lenssim.simulate.observe import NOISES
+from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain
 from lenssim.simulate.profiles import PARAMETERS, PROFILES

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError, DataError
 from lenssim.names import check_name, printable
 
@@ -109,6 +110,20 @@ class Plan(BaseModel):
     def config_hash(self) -> str:
         """sha256 of the config as canonical JSON."""
         return hashlib.sha256(canonical_json(self.config)).hexdigest()
+
+    @property
+    def spec(self) -> GenerationSpec:
+        """What `config` states; galaxies lie where `hints` say, if they do.
+
+        Raises:
+            ConfigError: The data were imported, or the config holds a preset that cannot be.
+        """
+        return GenerationSpec.from_config(self.config, self.hints.get("galaxies"))
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the samples were simulated, rather than imported."""
+        return self.config.get("kind") == "simulated"
 
     @property
     def shards(self) -> int:

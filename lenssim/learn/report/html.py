@@ -30,7 +30,10 @@ from lenssim.learn.population.report import coverage_cells
 from lenssim.learn.report.table import NOTE, Row, seed_cells
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import Run, identify
-from lenssim.simulate.preset import parse_preset
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import FLUX_UNIT
+from lenssim.simulate.noise.variance import noise_variance
+from lenssim.simulate.spec import SimulationSpec
 
 __all__ = ["Judged", "write_page"]
 
@@ -240,23 +243,24 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
     order = np.argsort(each.dataset.index)
     rows = order[np.searchsorted(each.dataset.index[order], table["index"].astype(int))]
     truth = {name: column[rows] for name, column in each.dataset.params.items()}
-    config = each.dataset.config
-    if config.get("kind") == "simulated" and config.get("noise") in ("none", "nominal"):
-        camera, drawn = (
-            parse_preset(config["preset"], "the data's preset").instrument,
-            truth.get("exposure_time"),
-        )
-        exposure = np.broadcast_to(camera.total_exposure(drawn), len(rows))[
-            :, None, None, None
-        ]
-        sky = np.broadcast_to(camera.background(drawn), len(rows))[:, None, None, None]
-        images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
-        power = (images**2 / (sky**2 + np.maximum(images, 0) / exposure)).sum((1, 2, 3))
-        own = (
-            0 if config["noise"] == "none" else images[0].size
-        )  # what noise alone would give
-        truth["snr"] = np.sqrt(np.maximum(power - own, 0))
+    if each.dataset.config.get("kind") == "simulated":
+        spec = SimulationSpec.from_config(each.dataset.config)
+        if noise_model(spec.noise).unit == FLUX_UNIT:
+            images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
+            truth["snr"] = _signal_to_noise(images, spec, truth.get("exposure_time"))
     return {**truth, **table}
+
+
+def _signal_to_noise(
+    images: np.ndarray, spec: SimulationSpec, exposure_time: np.ndarray | None
+) -> np.ndarray:
+    """Return the signal to noise (N,) of images (N, C, H, W), without what noise alone gives."""
+    variance = noise_variance(images, spec.preset.instrument, exposure_time)
+    power = (images**2 / variance).sum((1, 2, 3))
+    pixels = 0
+    if spec.noise != "none":
+        pixels = images[0].size
+    return np.sqrt(np.maximum(power - pixels, 0))
 
 
 def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:

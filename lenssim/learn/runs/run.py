@@ -18,8 +18,8 @@ from pydantic import (
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.maps import IMAGE
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import TrainConfig

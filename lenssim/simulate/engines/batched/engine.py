@@ -21,6 +21,7 @@ from lenssim.simulate.engines.batched.tiles import (
     untiled,
 )
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
+from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
@@ -120,18 +121,20 @@ class Batched:
     def _noise(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
     ) -> Tensor:
-        """Nominal noise (N, side, side) of the brightness of pixels of `step` arcsec, as in `observe.noise_sigma`."""
-        drawn = scenes.params.get(
+        """Return the nominal noise (N, side, side) of the brightness of pixels of `step` arcsec."""
+        exposure_time = scenes.params.get(
             "exposure_time", np.full(len(scenes), instrument.exposure_time)
         )
-        part = (step / instrument.pixel_scale) ** 2  # of a pixel's background and time
-        variance = torch.from_numpy(instrument.background(drawn) ** 2 * part).to(
-            brightness
-        )[:, None, None]
-        time = torch.from_numpy(instrument.total_exposure(drawn)).to(brightness)[
-            :, None, None
-        ]
-        return (variance + brightness.clamp(min=0) * step**2 / time).sqrt() / step**2
+        # a finer pixel has its share of the background and all of the time
+        share = (step / instrument.pixel_scale) ** 2
+        background = torch.from_numpy(instrument.background(exposure_time) ** 2 * share)
+        total = torch.from_numpy(instrument.total_exposure(exposure_time))
+        variance = pixel_variance(
+            brightness * step**2,
+            background.to(brightness)[:, None, None],
+            total.to(brightness)[:, None, None],
+        )
+        return variance.sqrt() / step**2
 
     def _on_grid(
         self, scenes: Scenes, instrument: Instrument, side: int, step: float
