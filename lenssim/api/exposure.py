@@ -1,6 +1,5 @@
 """Simulated images in memory, as a notebook shows and keeps them."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,25 +10,17 @@ from lenssim.api.pictures import Picture
 from lenssim.api.table import Table
 
 if TYPE_CHECKING:
-    from lenssim.simulate.preset import Preset
+    from lenssim.simulate.pipeline import Exposure as SimulatedExposure
     from lenssim.simulate.scenes import Scenes
 
 __all__ = ["Exposure"]
 
 
-@dataclass(frozen=True, repr=False)
 class Exposure:
     """Simulated images of N samples, and what they were made from.
 
-    Attributes:
-        preset: The preset they were drawn from.
-        noise: Kind of noise: nominal, none or published.
-        seed: Seed of the random numbers.
-        engine: Name of the engine that rendered them.
-        numbers: Sample numbers (N,).
-        scenes: The scenes.
-        expected: Images (N, C, H, W) in e-/s without noise.
-        observed: Images (N, C, H, W) with noise.
+    Args:
+        simulated: What the pipeline returned.
 
     Example:
         >>> import lenssim
@@ -40,23 +31,43 @@ class Exposure:
         (array([1.281]), 'arcsec')
     """
 
-    preset: "Preset"
-    noise: str
-    seed: int
-    engine: str
-    numbers: np.ndarray
-    scenes: "Scenes"
-    expected: np.ndarray
-    observed: np.ndarray
+    def __init__(self, simulated: "SimulatedExposure") -> None:
+        self.simulated = simulated
+        self.spec = simulated.spec
 
-    def __len__(self) -> int:
-        return len(self.numbers)
+    @property
+    def numbers(self) -> np.ndarray:
+        """Sample numbers (N,)."""
+        return self.simulated.numbers
+
+    @property
+    def scenes(self) -> "Scenes":
+        """The scenes that were drawn."""
+        return self.simulated.scenes
+
+    @property
+    def expected(self) -> np.ndarray:
+        """Images (N, C, H, W) in e-/s without noise, in the engine's precision."""
+        return self.simulated.expected
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Images float32 (N, C, H, W) with noise."""
+        return self.simulated.observed
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Standard deviation of the noise in each pixel, (N, C, H, W)."""
+        return self.simulated.sigma
 
     @property
     def classes(self) -> list[str]:
         """Name of each sample's class."""
-        names = self.preset.class_names
-        return [names[number % len(names)] for number in self.numbers.tolist()]
+        names = self.spec.preset.class_names
+        return [names[label] for label in self.simulated.labels.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
     @cached_property
     def params(self) -> Table:
@@ -76,7 +87,7 @@ class Exposure:
         from lenssim.data.inspection.contact_sheet import contact_sheet
 
         names = ", ".join(dict.fromkeys(self.classes))
-        title = f"{self.preset.name}: {names}"
+        title = f"{self.spec.preset.name}: {names}"
         return Picture(contact_sheet(self.observed, self.numbers, title))
 
     def save(self, path: Path | str, row: int = 0) -> Path:
@@ -96,37 +107,27 @@ class Exposure:
         from lenssim.data.exchange.fits_headers import image_cards
         from lenssim.data.exchange.image_writing import write_image
 
-        cards = image_cards(self._config(row), self.observed.shape[-2:])
+        images = self.observed
+        if self.spec.noise == "none":
+            images = self.expected  # in the engine's precision
         params = {
             name: value
             for name, value in self.params.row(row).items()
             if np.isfinite(value)
         }
+        config = self.spec.config() | {"exposure_time": params.get("exposure_time")}
+        cards = image_cards(config, images.shape[-2:])
         header = {**self.facts(row), **params}
-        write_image(Path(path), self.observed[row, 0], header, cards)
+        write_image(Path(path), images[row, 0], header, cards)
         return Path(path)
 
     def facts(self, row: int = 0) -> dict[str, Any]:
         """Return model, class, noise and seed of one of the images."""
         return {
-            "model": self.preset.name,
+            "model": self.spec.preset.name,
             "class": self.classes[row],
-            "noise": self.noise,
-            "seed": self.seed,
-        }
-
-    def _config(self, row: int) -> dict[str, Any]:
-        """Return what the header of a FITS file is made from."""
-        import lenssim
-
-        exposure_time = self.params.get("exposure_time")
-        return {
-            "preset": self.preset.model_dump(mode="json"),
-            "exposure_time": None if exposure_time is None else float(exposure_time[row]),
-            "noise": self.noise,
-            "seed": self.seed,
-            "engine": self.engine,
-            "versions": {"lenssim": lenssim.__version__},
+            "noise": self.spec.noise,
+            "seed": self.spec.seed,
         }
 
     def __repr__(self) -> str:
@@ -134,8 +135,8 @@ class Exposure:
         names = ", ".join(dict.fromkeys(self.classes))
         plural = "" if len(self) == 1 else "s"
         return (
-            f"Exposure of {self.preset.name}: {len(self)} image{plural} of {shape} "
-            f"({names}), noise {self.noise}"
+            f"Exposure of {self.spec.preset.name}: {len(self)} image{plural} of {shape} "
+            f"({names}), noise {self.spec.noise}"
         )
 
     def _repr_png_(self) -> bytes:

@@ -1,6 +1,6 @@
 """Simulation from Python: presets, instruments, single images and data sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.api.exposure import Exposure
-    from lenssim.simulate.instruments import Supersampling
     from lenssim.simulate.preset import Preset
 
 __all__ = ["expose", "generate", "instruments", "presets", "render"]
@@ -72,7 +71,7 @@ def generate(
     storage: str | None = None,
     compress: bool = False,
     detectability: bool = False,
-    truth: Names | None = None,
+    maps: Names | None = None,
     dashboard: bool = False,
 ) -> Dataset:
     """Simulate a data set; the same call continues what was interrupted.
@@ -100,7 +99,7 @@ def generate(
         storage: float32, or with bounded error and less room: float16, int16.
         compress: Whether to compress by bitshuffle and LZ4 (needs lenssim[compress]).
         detectability: Whether to store each sample's expected delta chi2.
-        truth: Pictures to keep beside each image: clean, kappa, residual.
+        maps: Maps to keep beside each image: clean, kappa, residual.
         dashboard: Whether to print the address of dask's dashboard.
 
     Returns:
@@ -116,29 +115,29 @@ def generate(
         Dataset data/III: 300 images of 1 x 64 x 64 (no_sub 100, cdm 100, axion 100), noise nominal
     """
     from lenssim.api.progress import samples_bar
+    from lenssim.data.format.spec import GenerationSpec
+    from lenssim.data.generation.planning import plan_of
     from lenssim.data.generation.simulation import generate as make_dataset
-    from lenssim.data.generation.simulation import make_plan
 
-    preset = chosen_preset(model, classes, galaxies, shared)
+    _check_number("n", n)
+    _check_number("the shard size", shard_size)
     places = Workers(workers, cluster, scheduler, dashboard)
     places.check()
-    plan = make_plan(
-        preset,
-        n,
+    spec = GenerationSpec.of(
+        chosen_preset(model, classes, galaxies, shared),
         seed=seed,
         split=split,
         noise=noise,
-        engine_name=engine,
+        engine=engine,
         precision=precision,
         device=device,
-        supersampling=_rays(supersampling),
-        shard_size=shard_size,
+        supersampling=supersampling,
         storage=storage,
         compress=compress,
         detectability=detectability,
-        truth=split_names(truth or ()),
-        folder=Path(out),
+        maps=tuple(split_names(maps or ())),
     )
+    plan = plan_of(spec, n, shard_size, Path(out))
     with samples_bar("generating") as report:
         make_dataset(Path(out), plan, runner=places.runner(Path(out), plan), report=report)
     return Dataset(out)
@@ -150,7 +149,11 @@ def render(
     *,
     number: int = 0,
     seed: int = 0,
+    split: str = "train",
     noise: str | None = None,
+    classes: Names | None = None,
+    galaxies: Path | str | None = None,
+    shared: Names | None = None,
     engine: str = "batched",
     precision: str | None = None,
     device: str = "auto",
@@ -164,7 +167,11 @@ def render(
         class_name: Class; None: the preset's first.
         number: Which sample of the class, counted from 0.
         seed: Seed of what is not set by hand.
+        split: train, validation or test: disjoint random streams.
         noise: nominal, none or published; None: the preset's first.
+        classes: Only these of the preset's classes, such as axion.
+        galaxies: Images of galaxies as sources: a file or a folder.
+        shared: Numbers of dark matter that are drawn once for each 64 images.
         engine: What renders: batched, lenstronomy or autolens.
         precision: float32 or float64; None: the engine's.
         device: cpu, cuda or auto.
@@ -181,22 +188,26 @@ def render(
         >>> render("III", "axion", engine="lenstronomy", theta_E=1.3).params["theta_E"]
         array([1.3])
     """
-    preset = chosen_preset(model)
+    from lenssim.api.exposure import Exposure
+    from lenssim.simulate.pipeline import simulate
+    from lenssim.simulate.spec import SimulationSpec
+
+    preset = chosen_preset(model, classes, galaxies, shared)
     label = 0 if class_name is None else preset.label(class_name)
     if number < 0:
         raise ConfigError(f"number must be at least 0, got {number}")
-    return _simulated(
+    spec = SimulationSpec.of(
         preset,
-        [label + number * len(preset.classes)],
         seed=seed,
-        split="train",
+        split=split,
         noise=noise,
         engine=engine,
         precision=precision,
         device=device,
         supersampling=supersampling,
-        fixed=sets,
     )
+    numbers = [label + number * len(preset.classes)]
+    return Exposure(simulate(spec, numbers, fixed=sets))
 
 
 def expose(
@@ -240,11 +251,13 @@ def expose(
         >>> expose("III", 3, engine="lenstronomy")
         Exposure of III: 3 images of 1 x 64 x 64 (no_sub, cdm, axion), noise nominal
     """
-    if n < 1:
-        raise ConfigError(f"n must be at least 1, got {n}")
-    return _simulated(
+    from lenssim.api.exposure import Exposure
+    from lenssim.simulate.pipeline import simulate
+    from lenssim.simulate.spec import SimulationSpec
+
+    _check_number("n", n)
+    spec = SimulationSpec.of(
         chosen_preset(model, classes, galaxies, shared),
-        range(n),
         seed=seed,
         split=split,
         noise=noise,
@@ -253,50 +266,13 @@ def expose(
         device=device,
         supersampling=supersampling,
     )
+    return Exposure(simulate(spec, range(n)))
 
 
-def _simulated(
-    preset: "Preset",
-    numbers: Sequence[int],
-    *,
-    seed: int,
-    split: str,
-    noise: str | None,
-    engine: str,
-    precision: str | None,
-    device: str,
-    supersampling: int | str | None,
-    fixed: Mapping[str, float] | None = None,
-) -> "Exposure":
-    """Draw, render and observe some samples of a preset."""
-    import numpy as np
-
-    from lenssim.api.exposure import Exposure
-    from lenssim.simulate.draw import draw
-    from lenssim.simulate.engines import check_adaptive, engine_settings
-    from lenssim.simulate.engines import engine as engine_of_name
-    from lenssim.simulate.instruments import check_sampling
-    from lenssim.simulate.observe import observe
-
-    kind = preset.noise_kind(noise)
-    rays = _rays(supersampling) or preset.supersampling
-    check_sampling(preset.instrument, rays)
-    check_adaptive(engine, rays)
-    rows = np.asarray(numbers, dtype=np.int64)
-    scenes = draw(preset, rows, seed=seed, split=split, fixed=fixed)
-    renderer = engine_of_name(engine, **engine_settings(engine, precision, device))
-    expected = renderer.render(scenes, preset.instrument, supersampling=rays)
-    observed = observe(
-        expected, scenes, preset.instrument, kind, numbers=rows, seed=seed, split=split
-    )
-    return Exposure(preset, kind, seed, engine, rows, scenes, expected, observed)
-
-
-def _rays(supersampling: int | str | None) -> "Supersampling | None":
-    """Return rays a pixel side as they were asked for, None for the preset's."""
-    from lenssim.simulate.instruments import parse_sampling
-
-    return None if supersampling is None else parse_sampling(str(supersampling))
+def _check_number(name: str, number: int | None) -> None:
+    """Refuse a number below 1."""
+    if number is not None and number < 1:
+        raise ConfigError(f"{name} must be at least 1, got {number}")
 
 
 def chosen_preset(

@@ -59,5 +59,5 @@ class Workers:
 
         count = default_workers() if self.count is None else self.count
         count = min(count, plan.shards)
-        require(count, plan.config["engine_settings"])
+        require(count, plan.spec.engine_settings)
         return local_runner(count, modules(plan), dashboard=self.dashboard, note=note)

@@ -13,11 +13,12 @@ from lenssim.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from lenssim.data.format.manifest import Manifest, Plan, read_manifest, read_plan
-    from lenssim.data.generation.live import LiveDataset
-    from lenssim.data.generation.simulation import generate, make_plan
+    from lenssim.data.generation.planning import make_plan
+    from lenssim.data.generation.simulation import generate
     from lenssim.data.inspection.resimulation import resimulate
     from lenssim.data.inspection.verification import verify
     from lenssim.data.streaming.dataset import Batch, ShardDataset
+    from lenssim.data.streaming.live import LiveDataset
     from lenssim.data.streaming.sampler import BatchSampler
     from lenssim.data.streaming.stream import stream
 
@@ -39,8 +40,9 @@ __all__ = [
 
 _MODULES = {
     "format.manifest": ("Manifest", "Plan", "read_manifest", "read_plan"),
-    "generation.live": ("LiveDataset",),
-    "generation.simulation": ("generate", "make_plan"),
+    "streaming.live": ("LiveDataset",),
+    "generation.planning": ("make_plan",),
+    "generation.simulation": ("generate",),
     "inspection.resimulation": ("resimulate",),
     "inspection.verification": ("verify",),
     "streaming.dataset": ("Batch", "ShardDataset"),
