@@ -1,4 +1,74 @@
-"""lenssim: dark-matter models to strong-lensing training data, and training data to answers."""
+"""lenssim: dark-matter models to strong-lensing training data, and training data to answers.
 
-__all__ = ["__version__"]
+    >>> import lenssim as ls
+    >>> data = ls.open("data/III")
+    >>> data.images(range(8)).shape
+    (8, 1, 64, 64)
+
+Every command of the command line is a function here, with the same names and defaults.
+docs/python.md shows them. Importing lenssim imports neither torch nor h5py nor numpy.
+"""
+
+from typing import TYPE_CHECKING
+
+from lenssim.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from lenssim import data, errors, learn, simulate
+    from lenssim.api.answers import Posterior, Scores
+    from lenssim.api.checks import audit, doctor, verify
+    from lenssim.api.dataset import Dataset, open, show
+    from lenssim.api.evaluation import evaluate, load_run, population, predict
+    from lenssim.api.exposure import Exposure
+    from lenssim.api.generation import expose, generate, instruments, presets, render
+    from lenssim.api.run import Run
+    from lenssim.api.table import Table
+    from lenssim.api.training import train
+
+__all__ = [
+    "Dataset",
+    "Exposure",
+    "Posterior",
+    "Run",
+    "Scores",
+    "Table",
+    "__version__",
+    "audit",
+    "data",
+    "doctor",
+    "errors",
+    "evaluate",
+    "expose",
+    "generate",
+    "instruments",
+    "learn",
+    "load_run",
+    "open",
+    "population",
+    "predict",
+    "presets",
+    "render",
+    "show",
+    "simulate",
+    "train",
+    "verify",
+]
 __version__ = "0.1.0"
+
+_MODULES = {
+    "answers": ("Posterior", "Scores"),
+    "checks": ("audit", "doctor", "verify"),
+    "dataset": ("Dataset", "open", "show"),
+    "evaluation": ("evaluate", "load_run", "population", "predict"),
+    "exposure": ("Exposure",),
+    "generation": ("expose", "generate", "instruments", "presets", "render"),
+    "run": ("Run",),
+    "table": ("Table",),
+    "training": ("train",),
+}
+_SOURCES = {
+    name: f"lenssim.api.{module}" for module, names in _MODULES.items() for name in names
+}
+_ROOMS = {room: f"lenssim.{room}" for room in ("data", "errors", "learn", "simulate")}
+
+__getattr__, __dir__ = lazy_exports(__name__, {**_SOURCES, **_ROOMS})

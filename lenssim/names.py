@@ -66,7 +66,7 @@ def markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows it as it is: no markup, HTML, table cell or line of its own.
 
     Example:
-        >>> print(markdown("<b> | `x`\n# no_sub"))
+        >>> print(markdown("<b> | `x`\\n# no_sub"))
         &lt;b&gt; \\| \\`x\\` # no_sub
     """
     line = printable(" ".join(text.split()))

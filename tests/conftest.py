@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,24 @@ def tiny_data(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("data") / "III"
     generate(folder, make_plan(load_preset("III"), 70, seed=5, shard_size=32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory) -> Path:
+    """A folder with data/III (300 images), and runs/cnn and runs/sie trained on it for an epoch."""
+    import lightning.pytorch  # noqa: F401 - now, because importing it draws a random number
+
+    import lenssim as package
+
+    folder = tmp_path_factory.mktemp("workplace")
+    with chdir(folder):
+        data = package.generate("III", 300, "data/III", workers=0)
+        package.train("classify", data, out="runs/cnn", epochs=1)
+        targets = "source_center_x,source_center_y"
+        package.train(
+            "regress", data, out="runs/sie", epochs=1, targets=targets, head="diagonal"
+        )
     return folder
 
 

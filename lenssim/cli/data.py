@@ -135,35 +135,23 @@ def verify(
     from dataclasses import asdict
     from json import dumps
 
-    from lenssim.data.inspection.verification import verify as check
-    from lenssim.errors import IncompleteError, VerificationError
+    from lenssim.api.verification import depth, inspect, raise_problems
     from lenssim.names import printable
 
-    report = check(folder, fast=fast)
-    if resimulate and not report.problems and not report.incomplete:
-        from lenssim.data.inspection.resimulation import resimulate as make_again
-
-        numbers, report.problems = make_again(folder, resimulate, galaxies=galaxies)
-        report.resimulated = len(numbers)
-    intact = not report.problems and not report.incomplete
+    report = inspect(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
     if json:
-        print(dumps({"ok": intact, **asdict(report)}))
+        is_whole = not report.problems and not report.incomplete
+        print(dumps({"ok": is_whole, **asdict(report)}))
     else:
         for problem in report.problems:
             print(printable(problem))
-    if report.problems:
-        count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
-        advice = report.advice or ([] if report.shards else ["no shard was looked at"])
-        raise VerificationError("; ".join([f"{folder}: {count}", *advice]))
-    depth = "present, sizes right" if fast else "every hash right"
-    if report.incomplete:
-        state = f"what is there is whole ({report.shards} shards: {depth})"
-        raise IncompleteError(f"{folder} is incomplete: {report.incomplete}; {state}")
+    raise_problems(folder, report, fast=fast)
     if json:
         return
+    remark = depth(fast)
     if report.resimulated:
-        depth += f", {report.resimulated} samples made again and equal to the bit"
-    print(f"{folder}: {report.shards} shards, {report.samples} samples: {depth}")
+        remark += f", {report.resimulated} samples made again and equal to the bit"
+    print(f"{folder}: {report.shards} shards, {report.samples} samples: {remark}")
     print(f"fingerprint {report.fingerprint}")
 
 

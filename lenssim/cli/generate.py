@@ -1,103 +1,66 @@
 """`lenssim generate` and `lenssim render`: data sets and single images from a preset."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lenssim.cli.model_command import add_command, parse_options
 from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.data.format.manifest import Manifest, Plan
+    from lenssim.data.generation.planning import GenerationRequest
     from lenssim.data.generation.runners import Runner
+    from lenssim.simulate.pipeline import Exposure
+    from lenssim.simulate.spec import SimulationRequest
 
 __all__ = ["print_manifest", "register"]
 
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        help="Preset (lenssim models lists them), or the path of a YAML file.",
-    ),
-]
-Noise = Annotated[
-    str | None,
-    typer.Option(help="nominal, none or published; default: the preset's first."),
-]
-Engine = Annotated[
-    str,
-    typer.Option(
-        help="What renders: batched (fast), lenstronomy (the reference) or autolens."
-    ),
-]
-Precision = Annotated[
-    str | None, typer.Option(help="float32 or float64; default: the engine's.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Supersampling = Annotated[
-    str | None,
-    typer.Option(help="Rays a pixel side, 1 to 12, or adaptive; default: the preset's."),
-]
+DEVICE = "auto"  # by default: a command takes the fastest device of the machine
+MAX_WORKERS = 1024
+NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    app.command()(generate)
-    app.command()(render)
+    add_command(app, generate, _generation_request)
+    add_command(app, render, _simulation_request, without=NOT_OF_ONE_IMAGE)
+
+
+def _generation_request() -> type[GenerationRequest]:
+    """Import what a data set is asked for with."""
+    from lenssim.data.generation.planning import GenerationRequest
+
+    return GenerationRequest
+
+
+def _simulation_request() -> type[SimulationRequest]:
+    """Import what images are asked for with."""
+    from lenssim.simulate.spec import SimulationRequest
+
+    return SimulationRequest
 
 
 def generate(
-    model: Model,
-    n: Annotated[
-        int,
-        typer.Option(
-            "--n", "-n", help="Number of images; a larger number later extends the set."
-        ),
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set.")],
-    seed: Annotated[
-        int,
-        typer.Option(help="Seed; with preset, split and number it decides every sample."),
-    ] = 0,
-    split: Annotated[
-        str, typer.Option(help="train, validation or test: disjoint random streams.")
-    ] = "train",
-    noise: Noise = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Only these of the preset's classes, such as axion.")
-    ] = None,
-    galaxies: Annotated[
-        Path | None,
-        typer.Option(
-            help="Images of galaxies as sources: .npy, .fits, GalSim's catalogue, or a folder."
-        ),
-    ] = None,
-    shared: Annotated[
-        str | None,
-        typer.Option(
-            help="Populations: draw numbers of dark matter, such as f_sub,slope, once for each 64 images."
-        ),
-    ] = None,
-    engine: Engine = "batched",
-    precision: Precision = None,
-    device: Device = "auto",
-    supersampling: Supersampling = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Worker processes; 0 works in this one. Default: one a core, fewer where memory is short."
+            help="Worker processes; 0 works in this one. Default: one a core, fewer where "
+            "memory is short."
         ),
-    ] = None,
-    shard_size: Annotated[
-        int | None, typer.Option(help="Samples a shard; changes no sample.")
     ] = None,
     cluster: Annotated[
         Path | None,
         typer.Option(
-            help="YAML file of a batch queue: make shards there (pipelines/slurm/cluster.yaml)."
+            help="YAML file of a batch queue: make shards there "
+            "(pipelines/slurm/cluster.yaml)."
         ),
     ] = None,
     scheduler: Annotated[
@@ -112,28 +75,6 @@ def generate(
             help="Make only these shards, such as 3::8; lenssim seal completes the set."
         ),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="float32, or with bounded error and less room: float16, int16."),
-    ] = None,
-    compress: Annotated[
-        bool,
-        typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
-    ] = False,
-    detectability: Annotated[
-        bool,
-        typer.Option(
-            "--detectability",
-            help="Store each sample's expected delta chi2 (batched engine, CPU).",
-        ),
-    ] = False,
-    truth: Annotated[
-        str | None,
-        typer.Option(
-            help="Pictures to keep beside each image: clean (no noise), kappa (the perturbers'), residual (of the best "
-            "smooth lens), or several: clean,kappa."
-        ),
-    ] = None,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")
     ] = False,
@@ -144,15 +85,40 @@ def generate(
         ),
     ] = False,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Simulate a data set. Repeating the command continues what was interrupted."""
-    from lenssim.cli.progress import samples_bar
-    from lenssim.cli.stop import stoppable
-    from lenssim.data.generation.runners import default_workers
-    from lenssim.data.generation.simulation import generate as run
-    from lenssim.data.generation.simulation import generate_share, make_plan, share
+    from lenssim.data.generation.simulation import share
+
+    _check_ways(workers, cluster, scheduler, shards)
+    runner, script = _elsewhere(cluster, scheduler, out, dashboard)
+    count = _worker_count(workers)
+    plan = _request(_generation_request(), options).plan(out)
+    numbers = None
+    if shards is not None:
+        numbers = share(shards, plan.shards)
+    if dry_run:
+        _print_plan(plan, script)
+    elif numbers is not None:
+        _make_share(out, plan, numbers, count)
+    else:
+        _make_all(out, plan, lambda: runner or _here(plan, count, dashboard), json)
+
+
+def _request[RequestT: SimulationRequest](
+    kind: type[RequestT], options: dict[str, Any]
+) -> RequestT:
+    """Return what the options of a command ask for."""
+    if options.get("device") is None:
+        options = {**options, "device": DEVICE}
+    return parse_options(kind, options)
+
+
+def _check_ways(
+    workers: int | None, cluster: Path | None, scheduler: str | None, shards: str | None
+) -> None:
+    """Refuse several ways to work at once."""
     from lenssim.errors import ConfigError
-    from lenssim.simulate.preset import load_preset
 
     if sum(way is not None for way in (workers, cluster, scheduler)) > 1:
         raise ConfigError("give one of --workers, --cluster and --scheduler")
@@ -160,74 +126,72 @@ def generate(
         raise ConfigError(
             "--shards is for shares without dask; leave --cluster and --scheduler out"
         )
-    runner, script = _elsewhere(cluster, scheduler, out, dashboard)
-    if workers is None:
-        workers = default_workers()
-    if not 0 <= workers <= 1024:
-        raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
-    preset = load_preset(model)
-    preset = preset if classes is None else preset.with_classes(_names(classes))
-    preset = preset if galaxies is None else preset.with_galaxies(galaxies.resolve())
-    preset = preset if shared is None else preset.with_shared(_names(shared))
-    plan = make_plan(
-        preset,
-        n,
-        seed=seed,
-        split=split,
-        noise=noise,
-        engine_name=engine,
-        precision=precision,
-        device=device,
-        supersampling=supersampling,
-        shard_size=shard_size,
-        storage=storage,
-        compress=compress,
-        detectability=detectability,
-        truth=_names(truth) if truth else (),
-        folder=out,
-    )
-    mine = None if shards is None else share(shards, plan.shards)
-    if dry_run:
-        if script is not None:
-            print(f"# every job:\n{script}\n# the plan:")
-        print(plan.model_dump_json(indent=1))
-        return
+
+
+def _worker_count(workers: int | None) -> int:
+    """Return the number of worker processes; by default as many as this machine has room for."""
+    from lenssim.data.generation.runners import default_workers
+    from lenssim.errors import ConfigError
+
+    count = default_workers() if workers is None else workers
+    if not 0 <= count <= MAX_WORKERS:
+        raise ConfigError(
+            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}"
+        )
+    return count
+
+
+def _print_plan(plan: Plan, script: str | None) -> None:
+    """Print a plan, and the script of its jobs."""
+    if script is not None:
+        print(f"# every job:\n{script}\n# the plan:")
+    print(plan.model_dump_json(indent=1))
+
+
+def _make_share(out: Path, plan: Plan, shards: range, workers: int) -> None:
+    """Make some shards of a data set."""
+    from lenssim.cli.progress import samples_bar
+    from lenssim.cli.stop import stoppable
+    from lenssim.data.generation.simulation import generate_share
+
     with stoppable() as stop, samples_bar("generating") as report:
-        if mine is not None:
-            made = generate_share(
-                out, plan, mine, workers=workers, report=report, note=_note, stop=stop
-            )
-            print(f"{out}: {len(mine)} of {plan.shards} shards, {made} images")
-            print(f"next, when the other shares are there: {command('seal', out)}")
-            return
-        if runner is None:
-            runner = _here(plan, workers, dashboard)
-        manifest = run(out, plan, runner=runner, report=report, stop=stop)
+        images = generate_share(
+            out, plan, shards, workers=workers, report=report, note=_note, stop=stop
+        )
+        print(f"{out}: {len(shards)} of {plan.shards} shards, {images} images")
+        print(f"next, when the other shares are there: {command('seal', out)}")
+
+
+def _make_all(out: Path, plan: Plan, runner: Callable[[], Runner], json: bool) -> None:
+    """Make a whole data set and say what it is."""
+    from lenssim.cli.progress import samples_bar
+    from lenssim.cli.stop import stoppable
+    from lenssim.data.generation.simulation import generate as generate_data
+
+    with stoppable() as stop, samples_bar("generating") as report:
+        manifest = generate_data(out, plan, runner=runner(), report=report, stop=stop)
     print_manifest(out, manifest, json)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
-
-
 def _note(text: str) -> None:
+    """Print a note beside the results."""
     print(f"lenssim: {text}", file=sys.stderr, flush=True)
 
 
-def _here(plan: "Plan", workers: int, dashboard: bool) -> "Runner":
+def _here(plan: Plan, workers: int, dashboard: bool) -> Runner:
+    """Return a runner of processes on this machine."""
     from lenssim.data.generation.runners import local_runner
     from lenssim.data.generation.simulation import modules
     from lenssim.data.generation.surroundings import require
 
-    require(min(workers, plan.shards), plan.config["engine_settings"])
-    return local_runner(
-        min(workers, plan.shards), modules(plan), dashboard=dashboard, note=_note
-    )
+    count = min(workers, plan.shards)
+    require(count, plan.spec.engine_settings)
+    return local_runner(count, modules(plan), dashboard=dashboard, note=_note)
 
 
 def _elsewhere(
     cluster: Path | None, scheduler: str | None, out: Path, dashboard: bool
-) -> "tuple[Runner | None, str | None]":
+) -> tuple[Runner | None, str | None]:
     """The runner of a cluster, if one is asked for, and the script of its jobs."""
     if cluster is not None:
         from lenssim.data.generation.batch_queue import job_script, queue_runner, read_queue
@@ -241,7 +205,7 @@ def _elsewhere(
     return None, None
 
 
-def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
+def print_manifest(out: Path, manifest: Manifest, json: bool) -> None:
     """Say what a finished data set is."""
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
@@ -266,7 +230,6 @@ def print_manifest(out: Path, manifest: "Manifest", json: bool) -> None:
 
 
 def render(
-    model: Model,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write: .npy, .fits or .png.")
     ],
@@ -285,77 +248,60 @@ def render(
     number: Annotated[
         int, typer.Option(help="Which sample of the class, counted from 0.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of what is not set by hand.")] = 0,
-    noise: Noise = None,
-    engine: Engine = "batched",
-    precision: Precision = None,
-    device: Device = "auto",
-    supersampling: Supersampling = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the scene's parameters as JSON.")
     ] = False,
+    **options: Any,
 ) -> None:
-    """Render one scene, any of its parameters set by hand under the names that the shards' /params use."""
-    from json import dumps
-
-    import numpy as np
-
-    import lenssim
-    from lenssim.data.exchange.fits_headers import image_cards
-    from lenssim.data.exchange.image_writing import write_image
+    """Render one scene; any of its parameters can be set by the name that /params has."""
     from lenssim.errors import ConfigError
-    from lenssim.simulate.draw import draw
-    from lenssim.simulate.engines import check_adaptive, engine_settings
-    from lenssim.simulate.engines import engine as get_engine
-    from lenssim.simulate.instruments import parse_sampling
-    from lenssim.simulate.observe import observe
-    from lenssim.simulate.preset import load_preset
+    from lenssim.simulate.pipeline import simulate
 
-    preset = load_preset(model)
-    kind = preset.noise_kind(noise)
-    label = 0 if class_name is None else preset.label(class_name)
+    spec = _request(_simulation_request(), options).spec()
+    label = 0 if class_name is None else spec.preset.label(class_name)
     if number < 0:
         raise ConfigError(f"--number must be at least 0, got {number}")
-    numbers = np.array([label + number * len(preset.classes)])
-    scenes = draw(preset, numbers, seed=seed, fixed=_assignments(sets or []))
-    rays = preset.supersampling if supersampling is None else parse_sampling(supersampling)
-    check_adaptive(engine, rays)
-    expected = get_engine(engine, **engine_settings(engine, precision, device)).render(
-        scenes, preset.instrument, supersampling=rays
-    )
-    image = (
-        expected
-        if kind == "none"
-        else observe(expected, scenes, preset.instrument, kind, numbers=numbers, seed=seed)
-    )
-    params = {
-        name: float(column[0])
-        for name, column in scenes.params.items()
-        if np.isfinite(column[0])
-    }
+    sample_number = label + number * len(spec.preset.classes)
+    exposure = simulate(spec, [sample_number], fixed=_assignments(sets or []))
+    _write_exposure(out, exposure, json)
+
+
+def _write_exposure(out: Path, exposure: Exposure, json: bool) -> None:
+    """Write the image of one sample and print its parameters."""
+    from json import dumps
+
+    from lenssim.data.exchange.fits_headers import image_cards
+    from lenssim.data.exchange.image_writing import write_image
+
+    spec = exposure.spec
+    image = exposure.observed
+    if spec.noise == "none":
+        image = exposure.expected  # in the engine's precision
+    params = _finite_params(exposure)
     about = {
-        "model": preset.name,
-        "class": preset.class_names[label],
-        "noise": kind,
-        "seed": seed,
+        "model": spec.preset.name,
+        "class": spec.preset.class_names[int(exposure.labels[0])],
+        "noise": spec.noise,
+        "seed": spec.seed,
     }
-    config = {
-        "preset": preset.model_dump(mode="json"),
-        "exposure_time": params.get("exposure_time"),
-        "noise": kind,
-        "seed": seed,
-        "engine": engine,
-        "versions": {"lenssim": lenssim.__version__},
-    }
-    write_image(
-        out, image[0, 0], {**about, **params}, image_cards(config, image.shape[-2:])
-    )
+    config = spec.config() | {"exposure_time": params.get("exposure_time")}
+    cards = image_cards(config, image.shape[-2:])
+    write_image(out, image[0, 0], {**about, **params}, cards)
     if json:
         print(dumps({**about, "out": str(out), "params": params}))
         return
     for name, value in params.items():
-        print(f"{name:<22} {value:< 22.16g} {scenes.unit(name)}")
-    print(f"{out}: {preset.name} {about['class']}, peak {image.max():.4g}, noise {kind}")
+        print(f"{name:<22} {value:< 22.16g} {exposure.scenes.unit(name)}")
+    print(
+        f"{out}: {spec.preset.name} {about['class']}, peak {image.max():.4g}, "
+        f"noise {spec.noise}"
+    )
+
+
+def _finite_params(exposure: Exposure) -> dict[str, float]:
+    """Return the parameters that the one sample of an exposure has."""
+    params = {name: float(column[0]) for name, column in exposure.scenes.params.items()}
+    return {name: value for name, value in params.items() if abs(value) < float("inf")}
 
 
 def _assignments(texts: list[str]) -> dict[str, float]:

@@ -1,9 +1,12 @@
 """`lenssim parity`: the same scenes through all engines."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lenssim.simulate.parity import Parity
 
 __all__ = ["register"]
 
@@ -49,17 +52,15 @@ def parity(
 ) -> None:
     """Render the same scenes with every engine and print how far the images are apart.
 
-    Noise-free, at equal supersampling and PSF, against lenstronomy; batched in float64. Exit code 3 if an engine is
-    off by more than 1e-9 (batched) or 1e-7 (autolens) of the peak.
+    Images are noise-free, of equal supersampling and PSF, and in double precision. The exit code
+    is 3 if an engine is off by more than 1e-9 (batched) or 1e-7 (autolens) of the peak.
     """
     from json import dumps
 
-    from lenssim.cli.table import print_table
     from lenssim.data.format.files import write
     from lenssim.data.inspection.residual_figure import residual_figure
-    from lenssim.errors import ConfigError, VerificationError
-    from lenssim.simulate.parity import REFERENCE
-    from lenssim.simulate.parity import parity as compare
+    from lenssim.errors import ConfigError
+    from lenssim.simulate.parity import compare_engines
     from lenssim.simulate.preset import load_preset, presets
 
     names = model or presets()
@@ -67,38 +68,57 @@ def parity(
         raise ConfigError(
             f"--out takes one preset's figure as .png; got {out} and {len(names)} presets"
         )
-    tables = []
+    results = []
     for name in names:
-        table = compare(
+        result = compare_engines(
             load_preset(name), n, seed=seed, supersampling=supersampling, engines=engine
         )
-        tables.append(table)
+        results.append(result)
         if out is not None:
-            title = (
-                f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}"
-            )
-            write(out, residual_figure(table.worst, title))
-        if json:
-            continue
-        print(
-            f"{table.preset}: {n} scenes a class, supersampling {table.supersampling}, against {REFERENCE}"
-        )
-        rows = [
-            [
-                residual.engine,
-                residual.class_name,
-                *(f"{getattr(residual, name):.1e}" for name in _FIGURES.values()),
-                f"number {residual.number}",
-            ]
-            for residual in table.residuals
-        ]
-        print_table(["engine", "class", *_FIGURES, "worst"], rows, right=_FIGURES)
+            write(out, residual_figure(result.worst, _title(result, n)))
+        if not json:
+            _print_residuals(result, n)
     if json:
-        print(dumps([table.document() for table in tables], indent=1))
+        print(dumps([result.document() for result in results], indent=1))
     elif out is not None:
         print(f"{out}: where they differ")
-    if worst := [each for table in tables for each in table.residuals if not each.agrees]:
-        raise VerificationError(
-            f"{worst[0].engine} and {REFERENCE} differ by {worst[0].max_peak:.1e} of the peak in class "
-            f"{worst[0].class_name}, sample {worst[0].number}; render it with both and report it"
-        )
+    _refuse_differences(results)
+
+
+def _title(result: "Parity", n: int) -> str:
+    """Say what was compared."""
+    return f"{result.preset}: {n} scenes a class, supersampling {result.supersampling}"
+
+
+def _print_residuals(result: "Parity", n: int) -> None:
+    """Print the residuals of one preset as a table."""
+    from lenssim.cli.table import print_table
+    from lenssim.simulate.engines import REFERENCE
+
+    print(f"{_title(result, n)}, against {REFERENCE}")
+    rows = [
+        [
+            residual.engine,
+            residual.class_name,
+            *(f"{getattr(residual, name):.1e}" for name in _FIGURES.values()),
+            f"number {residual.number}",
+        ]
+        for residual in result.residuals
+    ]
+    print_table(["engine", "class", *_FIGURES, "worst"], rows, right=_FIGURES)
+
+
+def _refuse_differences(results: "list[Parity]") -> None:
+    """Raise an error for the first engine that does not agree with the reference."""
+    from lenssim.errors import VerificationError
+    from lenssim.simulate.engines import REFERENCE
+
+    for result in results:
+        for residual in result.residuals:
+            if residual.agrees:
+                continue
+            raise VerificationError(
+                f"{residual.engine} and {REFERENCE} differ by {residual.max_peak:.1e} of the "
+                f"peak in class {residual.class_name}, sample {residual.number}; "
+                "render it with both and report it"
+            )

@@ -12,7 +12,10 @@ from pydantic import (
     model_validator,
 )
 
+from lenssim.data.format.manifest import Plan
 from lenssim.data.format.maps import IMAGE, check_picture
+from lenssim.data.format.spec import GenerationSpec
+from lenssim.data.generation.planning import plan_of
 from lenssim.errors import LenssimError, unknown
 from lenssim.learn.compute.optimisers import optimiser, schedule
 from lenssim.learn.heads import head
@@ -20,6 +23,7 @@ from lenssim.learn.inputs.augment import augmentation
 from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import check_net
 from lenssim.learn.nets.dropout import parse_dropout
+from lenssim.simulate.spec import SimulationRequest
 
 __all__ = ["ClassifyConfig", "LiveData", "RegressConfig", "TrainConfig", "explain"]
 
@@ -35,18 +39,24 @@ _REGISTRIES: dict[str, Callable[[str], Any]] = {
 }
 
 
-class LiveData(BaseModel):
-    """Images that are simulated during training: the options of `lenssim generate`."""
+class LiveData(SimulationRequest):
+    """Images that are simulated during training: every option of `lenssim render` and more."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = Field(description="preset, by name or by the path of its YAML file")
     n: int = Field(
-        default=9000, ge=1, description="samples of an epoch, of which 80 % are trained on"
+        default=9000,
+        ge=1,
+        description="samples of an epoch, of which 80 % are trained on",
     )
-    seed: int = Field(default=0, ge=0, description="of the samples")
-    noise: str | None = Field(default=None, description="None: the preset's first")
     endless: bool = Field(default=False, description="other samples every epoch")
+
+    def plan(self) -> Plan:
+        """Return the plan of an epoch.
+
+        Raises:
+            ConfigError: What is asked for cannot be.
+        """
+        spec = GenerationSpec.of(self.preset(), **self.options())
+        return plan_of(spec, self.n)
 
 
 class TrainConfig(BaseModel):
@@ -149,7 +159,9 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _shown(self) -> "TrainConfig":
-        if self.live is not None and self.picture != IMAGE:
+        if self.live is None or self.picture in (IMAGE, *(self.live.maps or ())):
+            return self
+        if self.picture != IMAGE:
             raise ValueError(
                 f"live data have no {self.picture!r} beside their images: give data that keep it"
             )

@@ -1,6 +1,6 @@
 """Parity: the same scenes through every engine, and how far their images are apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,24 +8,29 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.draw import draw, labels
-from lenssim.simulate.engines import ENGINES, engine, engine_settings
-from lenssim.simulate.instruments import ADAPTIVE, check_sampling
-from lenssim.simulate.observe import noise_sigma
+from lenssim.simulate.engines import (
+    ENGINES,
+    REFERENCE,
+    engine,
+    engine_info,
+    engine_settings,
+)
+from lenssim.simulate.instruments import ADAPTIVE, FINEST, Supersampling, check_sampling
+from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.preset import Preset
 
-__all__ = ["PRECISIONS", "REFERENCE", "TOLERANCE", "Parity", "Residual", "parity"]
+__all__ = ["Parity", "Residual", "compare_engines", "compared_engines"]
 
-REFERENCE = "lenstronomy"
-PRECISIONS = {"batched": "float64"}  # what is compared is formulas, not single precision
-TOLERANCE = {"batched": 1e-9, "autolens": 1e-7}  # of the peak, worst pixel
+_PIXELS = (1, 2, 3)  # axes of images
 
 
 @dataclass(frozen=True)
 class Residual:
-    """How far one engine's noise-free images of one class are from the reference's, in the worst and the typical pixel.
+    """How far one engine's noise-free images of one class are from the reference's.
 
-    `max_*` is the largest of all pixels and scenes, `rms_*` the root mean square over pixels of the worst scene; in
-    units of the image's peak and of its nominal noise. `number` is the sample that holds the largest residual.
+    `max_*` is the largest of all pixels and scenes, `rms_*` the root mean square over pixels of
+    the worst scene; in units of the image's peak and of its nominal noise. `number` is the
+    sample that holds the largest residual.
     """
 
     engine: str
@@ -39,13 +44,16 @@ class Residual:
 
     @property
     def agrees(self) -> bool:
-        """Whether the largest residual is within `TOLERANCE`."""
-        return bool(self.max_peak <= TOLERANCE.get(self.engine, TOLERANCE["autolens"]))
+        """Whether the largest residual is within the engine's tolerance."""
+        return bool(self.max_peak <= engine_info(self.engine).parity)
 
 
 @dataclass(frozen=True)
 class Parity:
-    """A residual for every engine and class, and the worst scene of each as images: reference and difference (H, W)."""
+    """A residual for every engine and class.
+
+    `worst` holds the worst scene of each as images (H, W): the reference and the difference.
+    """
 
     preset: str
     supersampling: int
@@ -63,7 +71,7 @@ class Parity:
             "preset": self.preset,
             "supersampling": self.supersampling,
             "reference": REFERENCE,
-            "tolerance": TOLERANCE,
+            "tolerance": {name: engine_info(name).parity for name in compared_engines()},
             "residuals": [
                 asdict(residual) | {"agrees": residual.agrees}
                 for residual in self.residuals
@@ -71,7 +79,12 @@ class Parity:
         }
 
 
-def parity(
+def compared_engines() -> list[str]:
+    """Return the names of the engines that can be compared with the reference."""
+    return [name for name in ENGINES if name != REFERENCE]
+
+
+def compare_engines(
     preset: Preset,
     n: int,
     *,
@@ -79,61 +92,89 @@ def parity(
     supersampling: int | None = None,
     engines: Sequence[str] | None = None,
 ) -> Parity:
-    """Draw `n` scenes of every class and compare the engines' images with lenstronomy's; batched in float64.
+    """Render the same scenes with several engines and compare their images with lenstronomy's.
 
-    All engines get the same supersampling and PSF. `ConfigError` for an unknown engine and numbers that cannot be.
+    All engines get the same supersampling and PSF and work in double precision, because formulas
+    are compared.
+
+    Args:
+        preset: What is drawn.
+        n: Scenes of every class.
+        seed: Seed of the scenes.
+        supersampling: Rays a pixel side; None for the preset's.
+        engines: Names of the engines; None for all.
+
+    Returns:
+        The residuals by engine and class.
+
+    Raises:
+        ConfigError: An engine is unknown, or a number cannot be.
     """
-    engines = (
-        [name for name in ENGINES if name != REFERENCE]
-        if engines is None
-        else list(engines)
-    )
-    for name in engines:
-        if name not in ENGINES or name == REFERENCE:
-            raise unknown(
-                "engine to compare with lenstronomy", name, set(ENGINES) - {REFERENCE}
-            )
+    names = compared_engines() if engines is None else list(engines)
+    for name in names:
+        if name not in compared_engines():
+            raise unknown("engine to compare with lenstronomy", name, compared_engines())
     if n < 1:
         raise ConfigError(f"the number of scenes a class must be at least 1, got {n}")
-    rays = preset.supersampling if supersampling is None else supersampling
-    if supersampling is None and rays == ADAPTIVE:
-        rays = 1  # engines are compared ray by ray: how many there are does not matter
-    if not isinstance(rays, int) or not 1 <= rays <= 12:
-        raise ConfigError(
-            f"supersampling must lie in 1..12 and be the same for all engines, got {rays}"
-        )
+    rays = _rays(preset, supersampling)
+    scenes = draw(preset, np.arange(n * len(preset.classes)), seed=seed)
     camera = preset.instrument
-    check_sampling(camera, rays)
-    numbers = np.arange(n * len(preset.classes))
-    scenes, own = draw(preset, numbers, seed=seed), labels(preset, numbers)
     reference = engine(REFERENCE).render(scenes, camera, supersampling=rays)
     sigma = noise_sigma(reference, scenes, camera)
-    peak = np.abs(reference).max((1, 2, 3), keepdims=True)
     residuals: list[Residual] = []
     worst: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-    for name in engines:
-        settings = engine_settings(name, PRECISIONS.get(name))
-        difference = (
-            engine(name, **settings).render(scenes, camera, supersampling=rays) - reference
-        )
-        by_peak, by_noise = np.abs(difference) / peak, np.abs(difference) / sigma
-        for label, class_name in enumerate(preset.class_names):
-            rows = np.flatnonzero(own == label)
-            each = [values[rows] for values in (by_peak, by_noise)]
-            number = int(rows[each[0].max((1, 2, 3)).argmax()])
-            rms = [float(np.sqrt((values**2).mean((1, 2, 3))).max()) for values in each]
-            largest = [float(values.max()) for values in each]
-            residuals.append(
-                Residual(
-                    name,
-                    class_name,
-                    len(rows),
-                    largest[0],
-                    rms[0],
-                    largest[1],
-                    rms[1],
-                    number,
-                )
-            )
-            worst[name, class_name] = (reference[number, 0], difference[number, 0])
+    for name in names:
+        settings = engine_settings(name, engine_info(name).parity_precision)
+        images = engine(name, **settings).render(scenes, camera, supersampling=rays)
+        difference = images - reference
+        for residual in _residuals(name, preset, difference, reference, sigma):
+            residuals.append(residual)
+            number = residual.number
+            images_of_worst = (reference[number, 0], difference[number, 0])
+            worst[name, residual.class_name] = images_of_worst
     return Parity(preset.name, rays, tuple(residuals), worst)
+
+
+def _rays(preset: Preset, supersampling: int | None) -> int:
+    """Return the rays a pixel side that all engines get; `ConfigError` for what cannot be."""
+    rays: Supersampling = preset.supersampling
+    if supersampling is not None:
+        rays = supersampling
+    elif rays == ADAPTIVE:
+        rays = 1  # engines are compared ray by ray: their number does not matter
+    if not isinstance(rays, int) or not 1 <= rays <= FINEST:
+        raise ConfigError(
+            f"supersampling must lie in 1..{FINEST} and be the same for all engines, got {rays}"
+        )
+    check_sampling(preset.instrument, rays)
+    return rays
+
+
+def _residuals(
+    name: str,
+    preset: Preset,
+    difference: np.ndarray,
+    reference: np.ndarray,
+    sigma: np.ndarray,
+) -> Iterator[Residual]:
+    """Yield the residual of every class of one engine's images (N, C, H, W)."""
+    by_peak = np.abs(difference) / np.abs(reference).max(_PIXELS, keepdims=True)
+    by_noise = np.abs(difference) / sigma
+    sample_labels = labels(preset, np.arange(len(reference)))
+    for label, class_name in enumerate(preset.class_names):
+        rows = np.flatnonzero(sample_labels == label)
+        yield Residual(
+            engine=name,
+            class_name=class_name,
+            scenes=len(rows),
+            max_peak=float(by_peak[rows].max()),
+            rms_peak=_worst_rms(by_peak[rows]),
+            max_noise=float(by_noise[rows].max()),
+            rms_noise=_worst_rms(by_noise[rows]),
+            number=int(rows[by_peak[rows].max(_PIXELS).argmax()]),
+        )
+
+
+def _worst_rms(values: np.ndarray) -> float:
+    """Return the largest root mean square over pixels of images (N, C, H, W)."""
+    return float(np.sqrt((values**2).mean(_PIXELS)).max())

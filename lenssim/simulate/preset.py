@@ -1,7 +1,7 @@
 """What a preset may say: the whole recipe of a data set's sky and camera, checked before anything is drawn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -36,7 +36,7 @@ from lenssim.simulate.instruments import (
     instruments,
     parse_sampling,
 )
-from lenssim.simulate.observe import NOISES
+from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain
 from lenssim.simulate.profiles import PARAMETERS, PROFILES
@@ -218,6 +218,13 @@ class Preset(BaseModel):
             for prefix, choice in self._prefixed()
             for key, value in choice.parameters.items()
         ]
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what a notebook shows: not every distribution."""
+        yield "name", self.name
+        yield "summary", self.summary
+        yield "instrument", self.instrument.name
+        yield "classes", self.class_names
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ import yaml
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import read_manifest
 from lenssim.data.generation.dataset_card import known_verdict
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.resimulation import resimulate
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError
 from lenssim.simulate.preset import parse_preset, preset_text
 

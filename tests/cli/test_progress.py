@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lenssim.cli import progress as display
+from lenssim.api import progress as display
 from lenssim.cli.progress import samples_bar
 from lenssim.data.generation.building import Progress
 

@@ -16,7 +16,6 @@ import pytest
 from lenssim.data.format.files import sweep
 from lenssim.data.format.manifest import read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
-from lenssim.data.generation.reference_check import TOLERANCE
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, DataError, IncompleteError
@@ -312,13 +311,13 @@ def test_the_audit_is_recorded_and_fails_loudly(tmp_path, monkeypatch):
     assert 0 < manifest.audit.peak < 2e-5
     make(tmp_path / "E", 3, engine_name="lenstronomy")
     assert read_manifest(tmp_path / "E").audit is None
-    monkeypatch.setitem(TOLERANCE, "float32", 1e-9)
+    monkeypatch.setitem(ENGINES["batched"].tolerance, "float32", 1e-9)
     with pytest.raises(
         ConfigError, match=r"sample 0: single precision is off by .*--precision float64"
     ):
         make(tmp_path / "F", 3)
     assert not list((tmp_path / "F/shards").iterdir())
-    monkeypatch.setitem(TOLERANCE, "float64", 1e-20)
+    monkeypatch.setitem(ENGINES["batched"].tolerance, "float64", 1e-20)
     with pytest.raises(
         IncompleteError, match="audit failed: an image differs from lenstronomy's"
     ):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.simulation import make_plan
 from lenssim.data.streaming.dataset import ShardDataset, rows_of_split
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.simulate.preset import load_preset
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 import yaml
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder
 from lenssim.learn.evaluation.prediction import predict

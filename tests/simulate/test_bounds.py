@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenssim.data.generation.reference_check import audit
+from lenssim.data.generation.reference_check import compare_with_reference
 from lenssim.data.generation.simulation import make_plan, make_samples
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.yaml import parse_yaml
@@ -211,9 +211,9 @@ def test_what_single_precision_cannot_hold_is_told_apart_from_a_fault():
         ConfigError,
         match=r"sample 7: single precision is off by 0\.001 .*--precision float64",
     ):
-        audit(*question, "float32", np.array([7]))
+        compare_with_reference(*question, 1e-4, np.array([7]), is_single=True)
     with pytest.raises(DataError, match="report it"):
-        audit(*question, "float64", np.array([7]))
+        compare_with_reference(*question, 1e-8, np.array([7]))
 
 
 def test_bounds_say_where_numbers_may_lie():

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError, DataError
 from lenssim.names import check_name, printable
 
@@ -96,8 +97,8 @@ class Plan(BaseModel):
     n: int = Field(ge=1, le=_MAX_SAMPLES)
     shard_size: int = Field(ge=1, le=_MAX_SAMPLES)
     classes: tuple[ClassName, ...] = Field(min_length=1)
-    config: dict[str, Any]
-    hints: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(repr=False)
+    hints: dict[str, str] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="after")
     def _fits_a_folder(self) -> "Plan":
@@ -111,6 +112,20 @@ class Plan(BaseModel):
     def config_hash(self) -> str:
         """sha256 of the config as canonical JSON."""
         return hashlib.sha256(canonical_json(self.config)).hexdigest()
+
+    @property
+    def spec(self) -> GenerationSpec:
+        """What `config` states; galaxies lie where `hints` say, if they do.
+
+        Raises:
+            ConfigError: The data were imported, or the config holds a preset that cannot be.
+        """
+        return GenerationSpec.from_config(self.config, self.hints.get("galaxies"))
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the samples were simulated, rather than imported."""
+        return self.config.get("kind") == "simulated"
 
     @property
     def shards(self) -> int:
@@ -230,7 +245,7 @@ class Manifest(BaseModel):
     image_shape: tuple[_Side, _Side, _Side]
     class_counts: dict[ClassName, int]
     audit: Audit | None = None
-    shards: tuple[ShardRecord, ...]
+    shards: tuple[ShardRecord, ...] = Field(repr=False)
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""

@@ -6,13 +6,20 @@ from typing import Any
 from lenssim.commands import command
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.manifest import PLAN, Manifest, Plan
+from lenssim.data.format.spec import COMPRESSION, DEFAULT_STORAGE, GenerationSpec
 from lenssim.errors import DataError
 from lenssim.names import markdown, printable
 from lenssim.simulate.preset import load_preset, presets
 
 __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
 
-CARD, LEAK_AUDIT = "card.md", "leak_audit.json"
+CARD = "card.md"
+LEAK_AUDIT = "leak_audit.json"
+_LINES = (
+    *("about", "images", "classes", "instrument", "noise", "seed", "split", "engine"),
+    *("supersampling", "storage", "beside the images", "galaxies", "leak audit"),
+    *("fingerprint", "versions"),
+)
 _BEFORE = {
     True: "The command, given in this folder, that makes it again into a folder D; plan.json holds all it depends on:",
     False: "The command that made it, given where its files were:",
@@ -37,54 +44,31 @@ def known_verdict(folder: Path, fingerprint: str) -> str | None:
 
 
 def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
-    """The card as markdown; the same for the same contents and verdict."""
-    config = plan.config
-    preset, truth = config.get("preset", {}), list(config.get("truth", []))
-    facts = {
-        "about": _shown(preset.get("summary")),
-        "images": f"{manifest.n:,} of {' x '.join(map(str, manifest.image_shape))} (bands x rows x columns)",
-        "classes": ", ".join(
-            f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()
-        ),
-        "instrument": _shown(preset.get("instrument", {}).get("summary")),
-        **{
-            name: _shown(config.get(name))
-            for name in ("noise", "seed", "split", "engine", "supersampling")
-        },
-        "storage": _shown(
-            " ".join(
-                [config.get("storage", "float32"), *filter(None, [config.get("compress")])]
-            )
-        ),
-        "beside the images": _shown(
-            ", ".join(truth + ["delta chi2"] * bool(config.get("detectability"))) or None
-        ),
-        "galaxies": f"sha256 `{preset['galaxies']['sha256']}`"
-        if preset.get("galaxies")
-        else None,
-        "leak audit": _shown(verdict)
-        or "not made yet; `lenssim audit` on this folder makes it",
+    """Return the card as Markdown; the same for the same contents and verdict."""
+    facts = _facts_of_simulation(plan.spec) if plan.is_simulated else _facts_of_import(plan)
+    shape = " x ".join(map(str, manifest.image_shape))
+    class_counts = [
+        f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()
+    ]
+    leak_audit = _shown(verdict) or "not made yet; `lenssim audit` on this folder makes it"
+    facts |= {
+        "images": f"{manifest.n:,} of {shape} (bands x rows x columns)",
+        "classes": ", ".join(class_counts),
+        "leak audit": leak_audit,
         "fingerprint": f"`{manifest.fingerprint}`",
-        "versions": _shown(
-            ", ".join(
-                f"{name} {number}" for name, number in config.get("versions", {}).items()
-            )
-            or None
-        ),
     }
+    lines = [
+        f"| {name} | {facts[name]} |" for name in _LINES if facts.get(name) is not None
+    ]
     return "\n".join(
         [
-            f"# {_shown(preset.get('name')) or 'import of ' + markdown(str(config.get('source')))}",
+            f"# {_title(plan)}",
             "",
             "| | |",
             "|---|---|",
-            *(
-                f"| {name} | {value} |"
-                for name, value in facts.items()
-                if value is not None
-            ),
+            *lines,
             "",
-            _BEFORE[config.get("kind") == "simulated"],
+            _BEFORE[plan.is_simulated],
             "",
             f"    {printable(_command(plan))}",
             "",
@@ -92,26 +76,81 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
     )
 
 
-def _command(plan: Plan) -> str:
+def _title(plan: Plan) -> str:
+    """Say what the data set holds."""
+    if plan.is_simulated:
+        return markdown(plan.spec.preset.name)
+    return "import of " + markdown(str(plan.config.get("source")))
+
+
+def _facts_of_import(plan: Plan) -> dict[str, str | None]:
+    """Return what the plan says of imported data."""
     config = plan.config
-    if "preset" not in config:
-        return _import_command(config)
-    options: dict[str, Any] = {"model": _model(config["preset"]), "n": plan.n, "out": "D"}
-    options |= {
-        name: config.get(name)
-        for name in ("seed", "split", "noise", "engine", "supersampling", "storage")
+    names = ("noise", "seed", "split", "engine", "supersampling")
+    facts = {name: _shown(config.get(name)) for name in names}
+    facts["storage"] = _stored(
+        config.get("storage", DEFAULT_STORAGE), bool(config.get("compress"))
+    )
+    facts["beside the images"] = _shown(", ".join(config.get("truth", ())) or None)
+    return facts
+
+
+def _facts_of_simulation(spec: GenerationSpec) -> dict[str, str | None]:
+    """Return what the specification says of simulated data."""
+    beside_images = [*spec.maps, *["delta chi2"] * spec.detectability]
+    versions = [f"{name} {number}" for name, number in spec.versions.items()]
+    galaxies = None
+    if spec.preset.galaxies is not None:
+        galaxies = f"sha256 `{spec.preset.galaxies.sha256}`"
+    return {
+        "about": markdown(spec.preset.summary),
+        "instrument": markdown(spec.preset.instrument.summary),
+        "noise": markdown(spec.noise),
+        "seed": str(spec.seed),
+        "split": markdown(spec.split),
+        "engine": markdown(spec.engine),
+        "supersampling": markdown(str(spec.supersampling)),
+        "storage": _stored(spec.storage, spec.compress),
+        "beside the images": _shown(", ".join(beside_images) or None),
+        "galaxies": galaxies,
+        "versions": _shown(", ".join(versions) or None),
     }
-    options |= {"galaxies": "PATH" if config["preset"].get("galaxies") else None}
-    options |= {
-        name: config.get("engine_settings", {}).get(name)
-        for name in ("precision", "device")
+
+
+def _stored(storage: str, compress: bool) -> str:
+    """Say how images are stored."""
+    words = [storage, *[COMPRESSION] * compress]
+    return markdown(" ".join(words))
+
+
+def _command(plan: Plan) -> str:
+    """Return the command that makes the data set."""
+    if not plan.is_simulated:
+        return _import_command(plan.config)
+    spec = plan.spec
+    options: dict[str, Any] = {
+        "model": _model(plan.config["preset"]),
+        "n": plan.n,
+        "out": "D",
+        "seed": spec.seed,
+        "split": spec.split,
+        "noise": spec.noise,
+        "engine": spec.engine,
+        "supersampling": spec.supersampling,
     }
-    options["truth"] = ",".join(config.get("truth", [])) or None
+    if spec.storage != DEFAULT_STORAGE:
+        options["storage"] = spec.storage
+    if spec.preset.galaxies is not None:
+        options["galaxies"] = "PATH"
+    for name in ("precision", "device"):
+        options[name] = spec.engine_settings.get(name)
+    options["truth"] = ",".join(spec.maps) or None
+    switches = {"compress": spec.compress, "detectability": spec.detectability}
     words: list[object] = []
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", value]
-    words += [f"--{name}" for name in ("compress", "detectability") if config.get(name)]
+    words += [f"--{name}" for name, is_on in switches.items() if is_on]
     return command("generate", *words)
 
 
@@ -140,11 +179,9 @@ def _import_command(config: dict[str, Any]) -> str:
 def _model(preset: dict[str, Any]) -> str:
     """The preset's name if it comes with lenssim as it is; else the file beside the card that holds it."""
     name = str(preset.get("name"))
-    return (
-        name
-        if name in presets() and load_preset(name).model_dump(mode="json") == preset
-        else PLAN
-    )
+    if name in presets() and load_preset(name).model_dump(mode="json") == preset:
+        return name
+    return PLAN
 
 
 def _shown(value: Any) -> str | None:

@@ -1,73 +1,134 @@
-"""The audit: a few samples of every shard are rendered again by the reference engine, and compared."""
+"""The comparison of a few samples of every shard with the reference engine."""
 
 import numpy as np
 
 from lenssim.data.format.manifest import Audit
 from lenssim.errors import ConfigError, DataError
-from lenssim.simulate.engines import Engine, engine
+from lenssim.simulate.engines import REFERENCE, Engine, engine, engine_info
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
-from lenssim.simulate.observe import noise_sigma
+from lenssim.simulate.noise.variance import noise_sigma
+from lenssim.simulate.pipeline import Exposure
 from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.spec import SimulationSpec
 
-__all__ = ["AUDIT_EVERY", "REFERENCE", "TOLERANCE", "audit", "audited"]
+__all__ = [
+    "CHECK_EVERY",
+    "check_against_reference",
+    "compare_with_reference",
+    "numbers_to_check",
+]
 
-REFERENCE = "lenstronomy"
-AUDIT_EVERY = 256  # one sample in so many, and at least one a shard
-# of the peak, worst pixel, by precision or, where an engine leaves none to choose, its name; see docs/benchmarks.md
-TOLERANCE = {"float32": 1e-4, "float64": 1e-8, "autolens": 1e-7}
-_BLACK = 1e-30  # e-/s: an image whose brightest pixel is fainter counts as black
-
-
-def audited(numbers: np.ndarray) -> np.ndarray:
-    """Which of a shard's samples (N,) are audited: positions, spread evenly, all classes in turn over the shards."""
-    count = -(-len(numbers) // AUDIT_EVERY)
-    first = int(numbers[0]) // AUDIT_EVERY % min(AUDIT_EVERY, len(numbers))
-    return np.unique((first + np.arange(count) * AUDIT_EVERY) % len(numbers))
+CHECK_EVERY = 256  # one sample in so many, and at least one a shard
+BLACK = 1e-30  # e-/s: an image whose brightest pixel is fainter counts as black
+_PIXELS = (1, 2, 3)  # axes of images
 
 
-def audit(
+def numbers_to_check(spec: SimulationSpec, numbers: np.ndarray) -> np.ndarray:
+    """Return which of a shard's sample `numbers` (N,) are compared, spread evenly.
+
+    All classes come in turn over the shards. None are compared of the reference engine itself.
+    """
+    if spec.engine == REFERENCE:
+        return numbers[:0]
+    count = -(-len(numbers) // CHECK_EVERY)
+    start = int(numbers[0]) // CHECK_EVERY % min(CHECK_EVERY, len(numbers))
+    return numbers[np.unique((start + np.arange(count) * CHECK_EVERY) % len(numbers))]
+
+
+def check_against_reference(exposure: Exposure, numbers: np.ndarray) -> Audit | None:
+    """Compare some images of an exposure with the reference engine's.
+
+    Args:
+        exposure: Simulated images.
+        numbers: The sample numbers to compare; those that the exposure does not hold are skipped.
+
+    Returns:
+        The residuals; None where there is nothing to compare.
+
+    Raises:
+        ConfigError: Lengths of a scene lie too far apart for single precision.
+        DataError: An image is farther off than the engine's tolerance.
+    """
+    rows = np.flatnonzero(np.isin(exposure.numbers, numbers))
+    if not len(rows):
+        return None
+    spec = exposure.spec
+    return compare_with_reference(
+        engine(spec.engine, **spec.engine_settings),
+        exposure.expected[rows],
+        exposure.scenes.take(rows),
+        spec.preset.instrument,
+        spec.supersampling,
+        engine_info(spec.engine).tolerance_of(spec.engine_settings),
+        exposure.numbers[rows],
+        is_single=spec.engine_settings.get("precision") == "float32",
+    )
+
+
+def compare_with_reference(
     renderer: Engine,
     expected: np.ndarray,
     scenes: Scenes,
     instrument: Instrument,
     supersampling: Supersampling,
-    precision: str,
+    tolerance: float,
     numbers: np.ndarray,
+    *,
+    is_single: bool = False,
 ) -> Audit:
-    """Compare `expected` images (N, C, H, W) with the reference engine's; `DataError` above the tolerance.
+    """Compare images with the reference engine's.
 
-    `ConfigError` where double precision agrees with the reference: the numbers of the sample, one of `numbers` (N,),
-    lie too far apart for single precision. Residuals are those of the worst pixel, in units of its image's peak and of
-    its nominal noise. The reference has regular grids of rays only: adaptive images are compared as the `renderer`
-    makes them from the coarsest that serves.
+    The reference has regular grids of rays only: adaptive images are compared as the `renderer`
+    makes them from the coarsest grid that serves.
+
+    Args:
+        renderer: The engine that made the images.
+        expected: Its images (N, C, H, W) in e-/s.
+        scenes: The N scenes.
+        instrument: The camera.
+        supersampling: Rays a pixel side, or "adaptive".
+        tolerance: The largest residual of a pixel, as a share of its image's peak.
+        numbers: Sample numbers (N,), for messages.
+        is_single: Whether the images are of single precision.
+
+    Returns:
+        The residual of the worst pixel, in units of its image's peak and of its nominal noise.
+
+    Raises:
+        ConfigError: Double precision agrees with the reference where single precision does not.
+        DataError: An image is farther off than the tolerance.
     """
     if supersampling == ADAPTIVE:
         supersampling = instrument.psf.supersampling
         expected = renderer.render(scenes, instrument, supersampling=supersampling)
     reference = engine(REFERENCE).render(scenes, instrument, supersampling=supersampling)
     residual = np.abs(expected - reference)
-    axes = (1, 2, 3)
-    peaks = residual.max(axes) / np.maximum(reference.max(axes), _BLACK)
-    peak = float(peaks.max())
-    noise = float(
-        (residual / np.maximum(noise_sigma(reference, scenes, instrument), _BLACK)).max()
-    )
-    if not peak <= TOLERANCE[precision]:
+    peaks = residual.max(_PIXELS) / np.maximum(reference.max(_PIXELS), BLACK)
+    sigma = np.maximum(noise_sigma(reference, scenes, instrument), BLACK)
+    result = (float(peaks.max()), float((residual / sigma).max()))
+    if not result[0] <= tolerance:
         worst = int(np.argmax(np.where(np.isfinite(peaks), peaks, np.inf)))
-        if precision == "float32":
+        if is_single:
             _refuse_extremes(
                 scenes.take([worst]),
-                numbers[worst],
-                peaks[worst],
+                int(numbers[worst]),
+                float(peaks[worst]),
                 reference[worst],
                 instrument,
                 supersampling,
+                tolerance,
             )
-        raise DataError(
-            f"audit failed: an image differs from {REFERENCE}'s by {peak:.2g} of its peak ({noise:.2g} of its noise), "
-            f"more than {TOLERANCE[precision]:g}; use --precision float64 or --engine {REFERENCE}, and report it"
-        )
-    return Audit(samples=len(scenes), peak=peak, noise=noise)
+        raise _failed(*result, tolerance)
+    return Audit(samples=len(scenes), peak=result[0], noise=result[1])
+
+
+def _failed(peak: float, noise: float, tolerance: float) -> DataError:
+    """Return the error of an image that is too far from the reference's."""
+    return DataError(
+        f"audit failed: an image differs from {REFERENCE}'s by {peak:.2g} of its peak "
+        f"({noise:.2g} of its noise), more than {tolerance:g}; use --precision float64 "
+        f"or --engine {REFERENCE}, and report it"
+    )
 
 
 def _refuse_extremes(
@@ -77,13 +138,16 @@ def _refuse_extremes(
     reference: np.ndarray,
     instrument: Instrument,
     supersampling: Supersampling,
+    tolerance: float,
 ) -> None:
-    """`ConfigError`, with the lengths that lie farthest apart, if double precision renders a scene as the reference."""
+    """Refuse a scene that double precision renders as the reference does.
+
+    The error names the lengths that lie farthest apart.
+    """
     double = engine("batched", precision="float64", device="cpu", kernels="eager")
     image = double.render(scene, instrument, supersampling=supersampling)[0]
-    if not np.abs(image - reference).max() <= TOLERANCE["float32"] * max(
-        reference.max(), _BLACK
-    ):
+    allowed = tolerance * max(reference.max(), BLACK)
+    if not np.abs(image - reference).max() <= allowed:
         return
     lengths = {
         name: abs(float(column[0]))
@@ -94,7 +158,8 @@ def _refuse_extremes(
     shortest = min(lengths, key=lengths.__getitem__)
     longest = max(lengths, key=lengths.__getitem__)
     raise ConfigError(
-        f"sample {number}: single precision is off by {residual:.2g} of the peak, double precision is not; the "
-        f"scene's lengths go from {shortest} of {lengths[shortest]:.3g} to {longest} of {lengths[longest]:.3g} arcsec: "
+        f"sample {number}: single precision is off by {residual:.2g} of the peak, double "
+        f"precision is not; the scene's lengths go from {shortest} of {lengths[shortest]:.3g} "
+        f"to {longest} of {lengths[longest]:.3g} arcsec: "
         "use --precision float64, or numbers that lie closer together"
     )

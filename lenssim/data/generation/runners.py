@@ -12,6 +12,7 @@ from typing import Any
 
 from lenssim.data.generation.certificates import certificates
 from lenssim.data.generation.failures import Outcome
+from lenssim.data.generation.main_module import without_main
 from lenssim.data.generation.watch import Note, Watch
 from lenssim.errors import ConfigError, IncompleteError
 from lenssim.machine import available_cores, available_memory
@@ -116,6 +117,7 @@ def _on_workers(
             config.set(config.merge(*config.defaults))
         )  # whatever the user's dask is set to
         stack.enter_context(config.set(settings))
+        stack.enter_context(without_main())
         try:
             cluster = LocalCluster(
                 n_workers=workers,

@@ -6,9 +6,9 @@ from typing import Any
 
 from lenssim.data.format.digests import read_verified
 from lenssim.data.format.manifest import Manifest, Plan, read_plan, without_paths
+from lenssim.data.format.spec import storage_config
 from lenssim.data.generation.building import Progress, Stop, build, finish_shard, provenance
 from lenssim.data.generation.runners import local_runner
-from lenssim.data.generation.simulation import stored_config
 from lenssim.data.streaming.locations import complete
 from lenssim.errors import ConfigError
 
@@ -42,7 +42,7 @@ def repack(
         for name, value in without_paths(plan.config).items()
         if name not in ("storage", "compress")
     }
-    packed = plan.model_copy(update={"config": config | stored_config(storage, compress)})
+    packed = plan.model_copy(update={"config": config | storage_config(storage, compress)})
 
     def task(target: str, document: dict[str, Any], shard: int) -> int:
         target_plan = Plan.model_validate(document)

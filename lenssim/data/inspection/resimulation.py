@@ -7,9 +7,10 @@ import numpy as np
 from lenssim.data.format.digests import read_verified
 from lenssim.data.format.manifest import SHARDS, Plan, read_plan, shard_name
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.simulation import make_samples, plan_preset, versions
+from lenssim.data.generation.simulation import make_samples
 from lenssim.data.streaming.locations import complete
 from lenssim.errors import ConfigError
+from lenssim.simulate.spec import current_versions
 
 __all__ = ["resimulate"]
 
@@ -35,18 +36,13 @@ def resimulate(
     """
     place = complete(folder)
     plan = read_plan(place.folder)
-    if plan.config.get("kind") != "simulated":
+    if not plan.is_simulated:
         raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
     if count < 1:
         raise ConfigError(
             f"the number of samples to resimulate must be at least 1, got {count}"
         )
-    asked, here = plan.config["versions"], versions(plan.config["engine"])
-    others = [name for name in here if asked.get(name) != here[name]]
-    if lines := [f"{name} {asked.get(name)} there, {here[name]} here" for name in others]:
-        raise ConfigError(
-            f"{folder} was made with other libraries, whose bits may differ: {', '.join(lines)}"
-        )
+    _check_versions(folder, plan)
     if galaxies is not None:
         plan = plan.model_copy(update={"hints": {"galaxies": str(galaxies.resolve())}})
     _check_galaxies(plan)
@@ -62,9 +58,24 @@ def resimulate(
     return numbers.tolist(), problems
 
 
+def _check_versions(folder: Path | str, plan: Plan) -> None:
+    """Refuse libraries of other versions than those that made the data set."""
+    spec = plan.spec
+    lines = [
+        f"{name} {spec.versions.get(name)} there, {version} here"
+        for name, version in current_versions(spec.engine).items()
+        if spec.versions.get(name) != version
+    ]
+    if lines:
+        raise ConfigError(
+            f"{folder} was made with other libraries, whose bits may differ: "
+            f"{', '.join(lines)}"
+        )
+
+
 def _check_galaxies(plan: Plan) -> None:
-    """Read the galaxies that a plan's sources show, so that files which are not there stop everything at once."""
-    preset = plan_preset(plan)
+    """Read the galaxies that a plan's sources show, so that missing files stop everything."""
+    preset = plan.spec.preset
     if preset.galaxies is not None:
         preset.galaxies.images()
     elif plan.hints:

@@ -64,10 +64,11 @@ class _Descriptor:
 
     def __init__(self, path: Path) -> None:
         self.number = os.open(path, os.O_RDONLY)
+        self.close = os.close  # when Python ends, modules are gone before the last objects
 
     def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
+        if hasattr(self, "close"):
+            self.close(self.number)
 
 
 @dataclass

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.simulate.draw import draw
 from lenssim.simulate.preset import parse_preset
 from lenssim.simulate.scenes import Scenes

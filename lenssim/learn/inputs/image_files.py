@@ -21,7 +21,13 @@ from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.names import printable
 
-__all__ = ["FileImages", "is_readable_name", "read_file_images"]
+__all__ = [
+    "FileImages",
+    "check_shape",
+    "is_readable_name",
+    "read_file_images",
+    "usable_images",
+]
 
 _IMAGES_PER_CHUNK = 1024
 _SHARD_ENDINGS = (".h5", ".hdf5")
@@ -84,8 +90,8 @@ def read_file_images(
         for numbers, images, remark in _read(path, image_shape, picture, extension, report):
             if remark:
                 note(f"{printable(file)}: {remark}")
-            _check_shape(images, file, image_shape)
-            usable = _usable(images, numbers, file, picture, report)
+            check_shape(images, file, image_shape)
+            usable = usable_images(images, numbers, file, picture, report)
             if len(usable.images):
                 yield usable
     except LenssimError as error:
@@ -168,7 +174,8 @@ def _check_against_record(path: Path) -> None:
     check_shard(path, record)
 
 
-def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
+def check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
+    """Refuse images (N, C, H, W) of another shape than a run takes, with a `DataError`."""
     if images.shape[1:] != image_shape:
         raise DataError(
             f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run "
@@ -177,10 +184,18 @@ def _check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int
         )
 
 
-def _usable(
+def usable_images(
     images: np.ndarray, numbers: np.ndarray, file: str, picture: str, report: Report
 ) -> FileImages:
-    """Return the images (N, C, H, W) that are fit for a network, as float32."""
+    """Return the images that are fit for a network, as float32.
+
+    Args:
+        images: Images (N, C, H, W).
+        numbers: Their numbers (N,) in the file.
+        file: What messages call their source.
+        picture: What they show; any but the image itself may be flat.
+        report: Called with each image that has NaN, is flat or that float32 cannot hold.
+    """
     pixels = []
     usable_numbers = []
     for image, number in zip(images, numbers.tolist(), strict=True):

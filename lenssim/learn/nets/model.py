@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.generation.building import Progress
-from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.generation.simulation import generate
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.evaluation.evaluation import (
@@ -50,22 +50,12 @@ def follow(
     """
     steps = _Steps(recipe, folder, device)
     count = _counter(steps.total)
-    for name, step in recipe.generate.items():
-        preset = step.preset
+    for name, request in recipe.generate.items():
+        plan = request.plan(steps.data / name)
+        spec = plan.spec
         say(
-            f"{next(count)} data {name}: {step.n} images of {preset.name}, noise {preset.noise_kind(step.noise)}"
-        )
-        plan = make_plan(
-            preset,
-            step.n,
-            seed=step.seed,
-            split=step.split,
-            noise=step.noise,
-            engine_name=step.engine,
-            supersampling=step.supersampling,
-            detectability=step.detectability,
-            truth=step.truth,
-            folder=steps.data / name,
+            f"{next(count)} data {name}: {plan.n} images of {spec.preset.name}, "
+            f"noise {spec.noise}"
         )
         with generating("generating") as report:
             generate(steps.data / name, plan, workers=workers, report=report, note=say)

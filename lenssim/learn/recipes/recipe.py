@@ -9,6 +9,7 @@ from typing import Annotated, Any, override
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lenssim.data.generation.planning import GenerationRequest
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
@@ -16,8 +17,6 @@ from lenssim.learn.nets import check_net
 from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.tasks import parse_config
 from lenssim.names import check_name, printable
-from lenssim.simulate.instruments import Supersampling
-from lenssim.simulate.preset import Preset, load_preset
 
 __all__ = [
     "DATA",
@@ -41,29 +40,8 @@ _Name = Annotated[  # of folders, inside the recipe's own
 ]
 
 
-class GenerateStep(BaseModel):
-    """A data set to simulate: the options of `lenssim generate`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    n: int = Field(ge=1)
-    seed: int = Field(default=0, ge=0)
-    split: str = "train"
-    noise: str | None = None
-    classes: tuple[str, ...] | None = None
-    engine: str = "batched"
-    supersampling: Supersampling | None = None
-    detectability: bool = False
-    truth: tuple[str, ...] = ()
-    shared: tuple[str, ...] | None = None
-
-    @property
-    def preset(self) -> Preset:
-        """What is drawn; `ConfigError` for what cannot be."""
-        preset = load_preset(self.model)
-        preset = preset if self.classes is None else preset.with_classes(self.classes)
-        return preset if self.shared is None else preset.with_shared(self.shared)
+class GenerateStep(GenerationRequest):
+    """A data set to simulate: every option of `lenssim generate` that says what it holds."""
 
 
 class EvaluateStep(BaseModel):
@@ -258,8 +236,8 @@ def load_recipe(path: Path) -> Recipe:
                     raise unknown("data set to evaluate on", name, recipe.generate)
         for step in recipe.populations:
             step.question(Path())
-        for step in recipe.generate.values():
-            step.preset.noise_kind(step.noise)
+        for data_step in recipe.generate.values():
+            data_step.spec()
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         lines = [_explain(dict(problem)) for problem in problems[:_MOST_PROBLEMS]]

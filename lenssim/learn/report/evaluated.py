@@ -21,7 +21,10 @@ from lenssim.learn.figures.attribution import (
 )
 from lenssim.learn.report.table import Row
 from lenssim.learn.runs.run import Run
-from lenssim.simulate.preset import parse_preset
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import FLUX_UNIT
+from lenssim.simulate.noise.variance import noise_variance
+from lenssim.simulate.spec import SimulationSpec
 
 __all__ = ["EvaluatedRun", "figure_of_examples", "inside", "with_truth"]
 
@@ -57,24 +60,23 @@ def with_truth(
     order = np.argsort(dataset.index)
     rows = order[np.searchsorted(dataset.index[order], table["index"].astype(int))]
     truth = {name: column[rows] for name, column in dataset.params.items()}
-    config = dataset.config
-    if config.get("kind") == "simulated" and config.get("noise") in ("none", "nominal"):
-        truth["snr"] = _signal_to_noise(dataset, rows, truth.get("exposure_time"))
+    if dataset.config.get("kind") == "simulated":
+        spec = SimulationSpec.from_config(dataset.config)
+        if noise_model(spec.noise).unit == FLUX_UNIT:
+            images = dataset.pictures(IMAGE, rows).astype(np.float64)
+            truth["snr"] = _signal_to_noise(images, spec, truth.get("exposure_time"))
     return {**truth, **table}
 
 
 def _signal_to_noise(
-    dataset: ShardDataset, rows: np.ndarray, exposure_time: np.ndarray | None
+    images: np.ndarray, spec: SimulationSpec, exposure_time: np.ndarray | None
 ) -> np.ndarray:
-    """Return the signal to noise (N,) of images, without the expected contribution of noise itself."""
-    camera = parse_preset(dataset.config["preset"], "the data's preset").instrument
-    exposure = np.broadcast_to(camera.total_exposure(exposure_time), len(rows))
-    sky = np.broadcast_to(camera.background(exposure_time), len(rows))
-    images = dataset.pictures(IMAGE, rows).astype(np.float64)
-    photon_variance = np.maximum(images, 0) / exposure[:, None, None, None]
-    variance = sky[:, None, None, None] ** 2 + photon_variance
+    """Return the signal to noise (N,) of images (N, C, H, W), without what noise alone gives."""
+    variance = noise_variance(images, spec.preset.instrument, exposure_time)
     power = (images**2 / variance).sum((1, 2, 3))
-    noise_power = 0 if dataset.config["noise"] == "none" else images[0].size
+    noise_power = 0
+    if spec.noise != "none":
+        noise_power = images[0].size
     return np.sqrt(np.maximum(power - noise_power, 0))
 
 

@@ -167,6 +167,7 @@ def _command(run: Run) -> str:
 
 
 def _live_options(live: LiveData) -> list[object]:
+    """Return the options that say what is simulated."""
     words: list[object] = [
         "--live",
         live.model,
@@ -175,9 +176,12 @@ def _live_options(live: LiveData) -> list[object]:
         "--live-seed",
         live.seed,
     ]
-    if live.noise:
-        words += ["--live-noise", live.noise]
-    return [*words, "--live-endless"] if live.endless else words
+    for name, field in type(live).model_fields.items():
+        value = getattr(live, name)
+        if name in ("model", "n", "seed") or value == field.default:
+            continue
+        words += _option(f"live_{name}", value)
+    return words
 
 
 def _option(name: str, value: Any) -> list[object]:

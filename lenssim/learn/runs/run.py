@@ -18,8 +18,8 @@ from pydantic import (
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.maps import IMAGE
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import TrainConfig
@@ -166,6 +166,9 @@ class Run:
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
         self.hashes = FileHashes(folder)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.record.task.title!r})"
 
     @property
     def best(self) -> Path:

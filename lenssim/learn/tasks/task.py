@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.streaming.dataset import Batch, ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 

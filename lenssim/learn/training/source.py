@@ -1,11 +1,9 @@
-"""Where a training's images come from: shards on disk, or a preset that is simulated as they are asked for."""
+"""Where a training's images come from: shards on disk, or a simulation that runs meanwhile."""
 
 from lenssim.data.format.maps import IMAGE
-from lenssim.data.generation.live import LiveDataset
-from lenssim.data.generation.simulation import make_plan
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.learn.config import LiveData
-from lenssim.simulate.preset import load_preset
 
 __all__ = ["open_source"]
 
@@ -13,12 +11,17 @@ __all__ = ["open_source"]
 def open_source(
     data: str | None, live: LiveData | None, picture: str = IMAGE
 ) -> ShardDataset | LiveDataset:
-    """The data set that `data` (a folder, a URL, `follow:` and a folder) or else `live` stands for, its `picture`
-    shown for the image; errors as of those who open or plan it.
+    """Open the images that a training learns from.
+
+    Args:
+        data: A folder or URL of a data set, or `follow:` and a folder.
+        live: What to simulate in place of `data`.
+        picture: The map that is shown for the image.
+
+    Raises:
+        ConfigError: What is to be simulated cannot be.
+        DataError: The data set cannot be read.
     """
     if live is None:
         return ShardDataset(data or "", picture=picture)
-    return LiveDataset(
-        make_plan(load_preset(live.model), live.n, seed=live.seed, noise=live.noise),
-        live.endless,
-    )
+    return LiveDataset(live.plan(), live.endless, picture)

@@ -15,10 +15,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.runners import fitting_workers
 from lenssim.data.generation.surroundings import require
 from lenssim.data.streaming.dataset import Batch, ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError

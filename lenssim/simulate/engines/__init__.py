@@ -1,5 +1,7 @@
-"""Engines: one contract, several codes. A new engine is a file and a line in `ENGINES`."""
+"""Engines: one contract, several codes. A new engine is a file and an entry in `ENGINES`."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -14,43 +16,92 @@ from lenssim.simulate.scenes import Scenes
 
 __all__ = [
     "ENGINES",
+    "REFERENCE",
     "Engine",
+    "EngineInfo",
     "check_adaptive",
+    "check_convergence",
+    "check_derivatives",
     "engine",
+    "engine_info",
     "engine_module",
     "engine_settings",
     "engine_versions",
 ]
 
+REFERENCE = "lenstronomy"  # the engine that all others are compared with
+DOUBLE = "float64"
+
 
 def double_precision(
     precision: str | None = None, device: str | None = None
 ) -> dict[str, Any]:
-    """Settings of an engine that leaves no choice; `ConfigError` if another is made."""
-    if precision not in (None, "float64") or device not in (None, "cpu", "auto"):
+    """Return the settings of an engine that leaves no choice; refuse another one."""
+    if precision not in (None, DOUBLE) or device not in (None, "cpu", "auto"):
         raise ConfigError(
             "this engine works in float64 on the CPU only; leave --precision and --device out"
         )
     return {}
 
 
-# module of this package, class in it, libraries that its bits depend on, and what its settings are
+@dataclass(frozen=True)
+class EngineInfo:
+    """What is known of an engine without importing it.
+
+    `module` is its module in this package and `class_name` its class there; images depend on
+    the versions of `libraries` and on what `settings` makes of a precision and a device.
+    `tolerance` is how far an image may be from the reference engine's, as a share of its peak in
+    the worst pixel, by precision (see docs/benchmarks.md). `parity` is the same where formulas
+    are compared, in `parity_precision`. `adaptive` engines know `supersampling="adaptive"`;
+    `derivatives` and `convergence` say what else they compute.
+    """
+
+    module: str
+    class_name: str
+    libraries: tuple[str, ...]
+    settings: Callable[[str | None, str | None], dict[str, Any]]
+    tolerance: Mapping[str, float]
+    parity: float
+    parity_precision: str | None = None
+    adaptive: bool = False
+    derivatives: bool = False
+    convergence: bool = False
+
+    def tolerance_of(self, settings: Mapping[str, Any]) -> float:
+        """Return the tolerance of an engine of these settings."""
+        return self.tolerance[settings.get("precision", DOUBLE)]
+
+
 ENGINES = {
-    "autolens": (
-        "autolens",
-        "Autolens",
-        ("autolens", "autogalaxy", "autoarray", "numpy", "scipy"),
-        double_precision,
+    "autolens": EngineInfo(
+        module="autolens",
+        class_name="Autolens",
+        libraries=("autolens", "autogalaxy", "autoarray", "numpy", "scipy"),
+        settings=double_precision,
+        tolerance={DOUBLE: 1e-7},
+        parity=1e-7,
     ),
-    "batched": ("batched.engine", "Batched", ("torch", "numpy", "scipy"), batched_settings),
-    "lenstronomy": (
-        "lenstronomy",
-        "Lenstronomy",
-        ("lenstronomy", "numpy", "scipy"),
-        double_precision,
+    "batched": EngineInfo(
+        module="batched.engine",
+        class_name="Batched",
+        libraries=("torch", "numpy", "scipy"),
+        settings=batched_settings,
+        tolerance={"float32": 1e-4, DOUBLE: 1e-8},
+        parity=1e-9,
+        parity_precision=DOUBLE,
+        adaptive=True,
+        derivatives=True,
+        convergence=True,
+    ),
+    "lenstronomy": EngineInfo(
+        module="lenstronomy",
+        class_name="Lenstronomy",
+        libraries=("lenstronomy", "numpy", "scipy"),
+        settings=double_precision,
+        tolerance={DOUBLE: 0.0},
+        parity=0.0,
     ),
 }
-ADAPTIVE_ENGINES = ("batched",)  # those that know `supersampling="adaptive"`
 
 
 class Engine(Protocol):
@@ -73,34 +124,79 @@ def engine(name: str, **settings: Any) -> Engine:
 
 @lru_cache
 def _engine(name: str, settings: tuple[tuple[str, Any], ...]) -> Engine:
-    return getattr(import_module(engine_module(name)), ENGINES[name][1])(**dict(settings))
+    engine_class = getattr(import_module(engine_module(name)), ENGINES[name].class_name)
+    renderer: Engine = engine_class(**dict(settings))
+    return renderer
+
+
+def engine_info(name: str) -> EngineInfo:
+    """Return what is known of an engine; `ConfigError` with a suggestion for an unknown one.
+
+    Example:
+        >>> engine_info("batched").adaptive
+        True
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    return ENGINES[name]
 
 
 def engine_module(name: str) -> str:
-    """Full name of the module that holds an engine, without importing it; errors as `engine`."""
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-    return f"{__name__}.{ENGINES[name][0]}"
+    """Return the full name of an engine's module, without importing it; errors as `engine`."""
+    return f"{__name__}.{engine_info(name).module}"
 
 
 def check_adaptive(name: str, supersampling: Supersampling) -> None:
-    """`ConfigError` if the engine renders regular grids of rays only and is asked for others."""
-    if supersampling == ADAPTIVE and name not in ADAPTIVE_ENGINES:
+    """Refuse an engine that renders regular grids of rays only, where others are asked for."""
+    if supersampling == ADAPTIVE and not engine_info(name).adaptive:
+        able = [other for other, info in ENGINES.items() if info.adaptive]
         raise ConfigError(
-            f"the engine {name!r} cannot sample adaptively; give --supersampling a number (4 is close), "
-            f"or use --engine {' or '.join(ADAPTIVE_ENGINES)}"
+            f"the engine {name!r} cannot sample adaptively; give --supersampling a number "
+            f"(4 is close), or use --engine {' or '.join(able)}"
+        )
+
+
+def check_derivatives(
+    name: str, settings: Mapping[str, Any], needs: str, option: str
+) -> None:
+    """Refuse an engine without derivatives on the CPU.
+
+    Args:
+        name: Name of the engine.
+        settings: Its settings.
+        needs: What needs derivatives, with its verb: "residuals need".
+        option: The option that may be left out.
+
+    Raises:
+        ConfigError: The engine or its device does not serve.
+    """
+    if not engine_info(name).derivatives or settings.get("device") != "cpu":
+        raise ConfigError(
+            f"{needs} the derivatives of the batched engine on the CPU; "
+            f"give --engine batched --device cpu, or leave {option} out"
+        )
+
+
+def check_convergence(name: str) -> None:
+    """Refuse an engine that does not compute the perturbers' convergence."""
+    if not engine_info(name).convergence:
+        raise ConfigError(
+            "kappa needs the deflections of the batched engine; "
+            "give --engine batched, or leave it out"
         )
 
 
 def engine_versions(name: str) -> dict[str, str]:
-    """Versions of the libraries that an engine's bits depend on, without importing it; errors as `engine`."""
-    engine_module(name)
-    return {library: version(library) for library in ENGINES[name][2]}
+    """Return the versions of the libraries that an engine's bits depend on; errors as `engine`."""
+    return {library: version(library) for library in engine_info(name).libraries}
 
 
 def engine_settings(
     name: str, precision: str | None = None, device: str | None = None
 ) -> dict[str, Any]:
-    """What an engine's bits depend on besides versions, as arguments of `engine`; `ConfigError` if it has no such."""
-    engine_module(name)
-    return ENGINES[name][3](precision, device)
+    """Return what an engine's bits depend on besides versions, as arguments of `engine`.
+
+    Raises:
+        ConfigError: The engine is unknown, or has no such precision or device.
+    """
+    return engine_info(name).settings(precision, device)

@@ -7,7 +7,7 @@ import numpy as np
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
 from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
 from lenssim.simulate.instruments import Instrument, Supersampling
-from lenssim.simulate.observe import noise_sigma
+from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["UNITS", "detectability"]

@@ -22,6 +22,7 @@ from lenssim.simulate.engines.batched.tiles import (
     untiled,
 )
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
+from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
@@ -133,18 +134,20 @@ class Batched:
     def _noise(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
     ) -> Tensor:
-        """Return the nominal noise (N, side, side) of the brightness of pixels of `step` arcsec.
-
-        It is that of `observe.noise_sigma`.
-        """
-        constant = np.full(len(scenes), instrument.exposure_time)
-        exposure = scenes.params.get("exposure_time", constant)
-        area = (step / instrument.pixel_scale) ** 2  # in pixels
-        background = torch.from_numpy(instrument.background(exposure) ** 2 * area)
-        variance = background.to(brightness)[:, None, None]
-        total_exposure = torch.from_numpy(instrument.total_exposure(exposure))
-        time = total_exposure.to(brightness)[:, None, None]
-        return (variance + brightness.clamp(min=0) * step**2 / time).sqrt() / step**2
+        """Return the nominal noise (N, side, side) of the brightness of pixels of `step` arcsec."""
+        exposure_time = scenes.params.get(
+            "exposure_time", np.full(len(scenes), instrument.exposure_time)
+        )
+        # a finer pixel has its share of the background and all of the time
+        share = (step / instrument.pixel_scale) ** 2
+        background = torch.from_numpy(instrument.background(exposure_time) ** 2 * share)
+        total = torch.from_numpy(instrument.total_exposure(exposure_time))
+        variance = pixel_variance(
+            brightness * step**2,
+            background.to(brightness)[:, None, None],
+            total.to(brightness)[:, None, None],
+        )
+        return variance.sqrt() / step**2
 
     def _on_grid(
         self, scenes: Scenes, instrument: Instrument, side: int, step: float

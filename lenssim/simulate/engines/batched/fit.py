@@ -8,7 +8,7 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
 from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
 from lenssim.simulate.instruments import Instrument, Supersampling
-from lenssim.simulate.observe import noise_sigma
+from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.profiles import PROFILES, check_bounds
 from lenssim.simulate.scenes import Scenes
 

@@ -1,0 +1,134 @@
+"""Checks from Python: of a data set's bytes, of what gives its classes away, and of this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenssim.api.dataset import Dataset
+from lenssim.api.table import Table
+from lenssim.api.verification import verified
+from lenssim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lenssim.data.inspection.verification import Report
+
+__all__ = ["audit", "doctor", "verify"]
+
+
+def verify(
+    folder: Dataset | Path | str,
+    *,
+    fast: bool = False,
+    resimulate: int = 0,
+    galaxies: Path | str | None = None,
+) -> "Report":
+    """Check that a data set holds what was written.
+
+    Args:
+        folder: The data set, its folder or its URL.
+        fast: Whether to look at presence and sizes only.
+        resimulate: Number of samples to make again and compare bit by bit.
+        galaxies: Where the galaxies are that the data set's sources show.
+
+    Returns:
+        What was looked at.
+
+    Raises:
+        VerificationError: Something is wrong; the message lists it and says how to mend it.
+        IncompleteError: The data set is unfinished.
+
+    Example:
+        >>> report = verify("data/III", fast=True)
+        >>> report.samples, report.problems
+        (300, [])
+    """
+    place = folder.folder if isinstance(folder, Dataset) else folder
+    return verified(place, fast=fast, resimulate=resimulate, galaxies=galaxies)
+
+
+def audit(
+    data: Dataset | Path | str,
+    *,
+    limit: int | None = None,
+    judged_by: Dataset | Path | str | None = None,
+    out: Path | str | None = None,
+) -> Table:
+    """Try to tell the classes apart by flux, ring, moments, noise, layout and edges.
+
+    Nobody should be able to: a network that can need not learn substructure.
+
+    Args:
+        data: The data set, its folder or its URL.
+        limit: Judge only the first images of each class, this many.
+        judged_by: Learn from all of `data` and judge by this data set: other samples of the
+            same preset.
+        out: JSON file to write; None: leak_audit.json in the folder.
+
+    Returns:
+        AUC with its 95 % interval, a row for each pair of classes and statistic; its title is
+        the verdict.
+
+    Raises:
+        ConfigError: A value cannot be, or `judged_by` holds the same samples.
+        DataError: There are too few images of a class.
+
+    Example:
+        >>> table = audit("data/III", limit=60, out="audit.json")
+        >>> list(table)
+        ['classes', 'statistic', 'auc', 'low', 'high', 'leaks']
+    """
+    from lenssim.data.format.files import write_json
+    from lenssim.data.format.manifest import read_manifest, read_plan
+    from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
+    from lenssim.data.streaming.locations import Folder
+    from lenssim.learn.scores.leaks import audit as judge
+
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit must be at least 1, got {limit}")
+    if out is not None and Path(out).suffix != ".json":
+        raise ConfigError(f"out takes a .json file, got {out}")
+    source = _dataset(data).source
+    judges = None if judged_by is None else _dataset(judged_by).source
+    document, rows = judge(source, limit, judges)
+    is_local = isinstance(source.place, Folder)
+    if out is None and is_local:
+        out = Path(source.folder) / LEAK_AUDIT
+    if out is not None:
+        write_json(Path(out), document)
+    if is_local:
+        folder = Path(source.folder)
+        write_card(folder, read_plan(folder), read_manifest(folder))
+    names = ("statistic", "auc", "low", "high", "leaks")
+    columns = {name: [getattr(row, name) for row in rows] for name in names}
+    classes = [" / ".join(row.classes) for row in rows]
+    return Table({"classes": classes, **columns}, title=str(document["verdict"]))
+
+
+def _dataset(data: Dataset | Path | str) -> Dataset:
+    return data if isinstance(data, Dataset) else Dataset(data)
+
+
+def doctor(workers: int | None = None) -> Table:
+    """Look at the machine: cache, temporary files, compiler, memory, network, limits.
+
+    Args:
+        workers: Worker processes to judge for; None: one a core.
+
+    Returns:
+        A row for each check. Its `state` is ok, warn (slower, or less is kept) or fail (a run
+        cannot work); `mend` says what to do.
+
+    Raises:
+        ConfigError: The number of workers cannot be.
+
+    Example:
+        >>> list(doctor(workers=1))
+        ['check', 'state', 'text', 'mend']
+    """
+    from lenssim.data.generation.surroundings import examine
+    from lenssim.machine import available_cores
+
+    if workers is not None and not 0 <= workers <= 1024:
+        raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
+    rows = examine(available_cores() if workers is None else workers)
+    names = ("check", "state", "text", "mend")
+    return Table({name: [getattr(row, name) for row in rows] for name in names})

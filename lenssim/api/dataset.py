@@ -1,0 +1,328 @@
+"""Data sets from Python: tables, images, splits, loaders and contact sheets."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenssim.api.loader import Loader
+from lenssim.api.pictures import Picture, Pictures
+from lenssim.api.table import Table
+from lenssim.api.verification import verified
+from lenssim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lenssim.data.inspection.verification import Report
+    from lenssim.data.streaming.dataset import Batch, ShardDataset
+
+__all__ = ["Dataset", "open", "show"]
+
+Rows = Iterable[int] | np.ndarray | slice
+
+
+class Dataset:
+    """A data set, or the samples of one of its splits.
+
+    It is a map-style data set for `torch.utils.data.DataLoader`: an item is a dictionary of
+    `image` float32 (C, H, W), `label` and `index`.
+
+    Args:
+        folder: Folder or URL of the data set; `follow:` and a folder for one that still grows.
+        split: Only this split's samples: train, validation or test.
+
+    Attributes:
+        source: The `lenssim.data.ShardDataset` that reads the files.
+        rows: Rows (n,) of the samples in it.
+
+    Raises:
+        DataError: There is no data set, or a shard is missing or damaged.
+        ConfigError: There is no such split.
+
+    Example:
+        >>> data = Dataset("data/III")
+        >>> data.classes
+        ('no_sub', 'cdm', 'axion')
+        >>> data.params["theta_E"].shape, data.params.units["theta_E"]
+        ((300,), 'arcsec')
+        >>> data.split("test")
+        Dataset data/III, test: 64 images of 1 x 64 x 64 (no_sub 22, cdm 21, axion 21), noise nominal
+    """
+
+    def __init__(self, folder: Path | str, split: str | None = None) -> None:
+        from lenssim.data.streaming.dataset import ShardDataset
+
+        self._attach(ShardDataset(folder), split)
+
+    def _attach(self, source: "ShardDataset", split: str | None) -> None:
+        self.source = source
+        self.split_name = split
+        self.rows = source.rows(split)
+
+    @property
+    def folder(self) -> Path:
+        """Where the data set lies."""
+        return Path(self.source.folder)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+        return self.source.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels (n,), int64."""
+        return self.source.labels[self.rows]
+
+    @property
+    def index(self) -> np.ndarray:
+        """Sample numbers (n,), int64."""
+        return self.source.index[self.rows]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Bands, rows and columns of an image: (C, H, W)."""
+        return self.source.image_shape
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits over all contents of the data set."""
+        return self.source.fingerprint
+
+    @property
+    def pixel_scale(self) -> float | None:
+        """Size of a pixel in arcsec; None for imported images."""
+        instrument = self.source.config.get("preset", {}).get("instrument", {})
+        return instrument.get("pixel_scale")
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of samples of each class."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    @cached_property
+    def params(self) -> Table:
+        """The true parameters: columns (n,) by name, with their units."""
+        return Table(self.source.params, self._units()).take(self.rows)
+
+    def _units(self) -> dict[str, str]:
+        """Return the units that the first shard states."""
+        from lenssim.data.streaming.readers import open_recorded
+
+        place = self.source.place
+        with open_recorded(place.path(0), place.record(0), self.source.config_hash) as file:
+            group = file.get("params", {})
+            return {
+                name: str(group[name].attrs["units"])
+                for name in group
+                if "units" in group[name].attrs
+            }
+
+    def images(self, rows: Rows, picture: str = "image") -> np.ndarray:
+        """Read images.
+
+        Args:
+            rows: Numbers of the samples in this data set, counted from 0; a range or slice too.
+            picture: What to read: `image`, or `clean`, `kappa` or `residual` if it is kept.
+
+        Returns:
+            Images float32 (N, C, H, W), in e-/s where they were simulated.
+
+        Raises:
+            DataError: A shard is missing or damaged.
+            ConfigError: The data set keeps no such picture.
+        """
+        from lenssim.data.format.maps import check_kept
+
+        check_kept(self.folder, self.source.config, picture)
+        return self.source.pictures(picture, self._source_rows(rows))
+
+    def _source_rows(self, rows: Rows) -> np.ndarray:
+        if isinstance(rows, slice):
+            return self.rows[rows]
+        return self.rows[np.asarray(list(rows), dtype=np.int64)]
+
+    def split(self, name: str) -> "Dataset":
+        """Return the samples of a split.
+
+        Args:
+            name: train, validation or test.
+
+        Raises:
+            ConfigError: There is no such split, or this is a split already.
+        """
+        if self.split_name is not None:
+            raise ConfigError(f"{self.folder}, {self.split_name}: this is a split already")
+        part = object.__new__(Dataset)
+        part._attach(self.source, name)
+        return part
+
+    def loader(
+        self,
+        split: str | None = None,
+        batch_size: int = 64,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        workers: int = 0,
+    ) -> Loader:
+        """Return batches for a training loop.
+
+        Args:
+            split: Only this split's samples: train, validation or test.
+            batch_size: Images of a batch; the last one may have fewer.
+            shuffle: Whether each epoch has an order of its own.
+            seed: Seed of the orders.
+            workers: Threads that read ahead.
+
+        Example:
+            >>> batch = next(iter(Dataset("data/III").loader("train", 32)))
+            >>> batch["image"].shape
+            torch.Size([32, 1, 64, 64])
+        """
+        part = self if split is None else self.split(split)
+        return Loader(
+            part.source, part.rows, batch_size, shuffle=shuffle, seed=seed, workers=workers
+        )
+
+    def show(self, count: int = 25, picture: str = "image") -> Pictures:
+        """Draw a contact sheet of each class.
+
+        Args:
+            count: Images a class.
+            picture: What to draw: `image`, or `clean`, `kappa` or `residual` if it is kept.
+
+        Returns:
+            A picture for each class. `.save(folder)` writes them.
+
+        Raises:
+            ConfigError: A sheet shows 1 to 400 images, or there is no such picture.
+            DataError: A shard is missing or damaged.
+        """
+        if not 1 <= count <= 400:
+            raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
+        prefix = "contact" if picture == "image" else picture
+        return Pictures(
+            {
+                f"{prefix}-{name}": self._sheet(label, name, count, picture)
+                for label, name in enumerate(self.classes)
+                if label in self.labels
+            }
+        )
+
+    def _sheet(self, label: int, name: str, count: int, picture: str) -> Picture:
+        from lenssim.data.inspection.contact_sheet import contact_sheet
+
+        rows = np.flatnonzero(self.labels == label)[:count]
+        remark = "" if picture == "image" else f", {picture}"
+        title = f"{self.folder.name}: {name}{remark}"
+        png = contact_sheet(
+            self.images(rows, picture),
+            self.index[rows],
+            title,
+            signed=picture == "residual",
+        )
+        return Picture(png)
+
+    def verify(
+        self,
+        *,
+        fast: bool = False,
+        resimulate: int = 0,
+        galaxies: Path | str | None = None,
+    ) -> "Report":
+        """Check that the data set holds what was written; see `lenssim.verify`."""
+        return verified(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> "Batch":
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a data set of {len(self)} samples")
+        return self.source[int(self.rows[row])]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.image_shape))
+        counts = ", ".join(f"{name} {count}" for name, count in self.class_counts.items())
+        split = f", {self.split_name}" if self.split_name else ""
+        noise = self.source.config.get("noise")
+        remark = f", noise {noise}" if noise else ""
+        return f"Dataset {self.folder}{split}: {len(self)} images of {shape} ({counts}){remark}"
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, Any] = {
+            "folder": self.folder,
+            "images": f"{len(self)} of {' x '.join(map(str, self.image_shape))}",
+            "classes": ", ".join(f"{k} {v}" for k, v in self.class_counts.items()),
+            "split": self.split_name,
+            "pixel scale [arcsec]": self.pixel_scale,
+            "noise": self.source.config.get("noise"),
+            "seed": self.source.config.get("seed"),
+            "fingerprint": self.fingerprint[:16],
+        }
+        lines = [
+            f"<tr><th>{escape(name)}</th><td>{escape(str(fact))}</td></tr>"
+            for name, fact in facts.items()
+            if fact is not None
+        ]
+        return f"<table>{''.join(lines)}</table>"
+
+
+def open(folder: Path | str, split: str | None = None) -> Dataset:
+    """Open a data set.
+
+    Args:
+        folder: Folder or URL of the data set; `follow:` and a folder for one that still grows.
+        split: Only this split's samples: train, validation or test.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DataError: There is no data set, or a shard is missing or damaged.
+        ConfigError: There is no such split.
+
+    Example:
+        >>> data = open("data/III")
+        >>> data
+        Dataset data/III: 300 images of 1 x 64 x 64 (no_sub 100, cdm 100, axion 100), noise nominal
+        >>> data.images(range(8)).shape
+        (8, 1, 64, 64)
+    """
+    return Dataset(folder, split)
+
+
+def show(
+    folder: Path | str | Dataset,
+    out: Path | str | None = None,
+    count: int = 25,
+    picture: str = "image",
+) -> Pictures:
+    """Draw a contact sheet of each class.
+
+    Args:
+        folder: A data set, its folder or its URL.
+        out: Folder to write the pictures into as PNG; None: nothing is written.
+        count: Images a class.
+        picture: What to draw: `image`, or `clean`, `kappa` or `residual` if it is kept.
+
+    Returns:
+        A picture for each class, which a notebook shows.
+
+    Raises:
+        ConfigError: A sheet shows 1 to 400 images, or there is no such picture.
+        DataError: There is no data set, or a shard is missing or damaged.
+
+    Example:
+        >>> show("data/III", count=4)
+        Pictures: contact-no_sub, contact-cdm, contact-axion
+    """
+    data = folder if isinstance(folder, Dataset) else Dataset(folder)
+    sheets = data.show(count, picture)
+    if out is not None:
+        sheets.save(out)
+    return sheets

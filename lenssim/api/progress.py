@@ -1,0 +1,112 @@
+"""Progress on stderr: a bar with rate, time left, failures and workers on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lenssim.data.generation.building import Progress
+
+__all__ = ["samples_bar"]
+
+_SECONDS_BETWEEN_LINES = 10.0
+_MOST_WORKERS = 16  # lines
+
+
+@contextmanager
+def samples_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
+    """A reporter of `Progress` for as long as the context lasts."""
+    if sys.stderr.isatty():
+        with _terminal_bar(verb) as report:
+            yield report
+    else:
+        yield _lines(verb)
+
+
+@contextmanager
+def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text
+
+    bar = Progress(
+        TextColumn(verb),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    task = bar.add_task(verb, total=None, rate="starting")
+    rate = _rate()
+    with Live(bar, console=Console(stderr=True), refresh_per_second=4) as live:
+
+        def report(progress: Any) -> None:
+            text = rate(progress) + _trouble(progress)
+            bar.update(task, completed=progress.done, total=progress.total, rate=text)
+            live.update(
+                Group(
+                    bar, *(Text(line, style="dim") for line in _workers(progress.workers))
+                )
+            )
+
+        yield report
+
+
+def _lines(verb: str) -> "Callable[[Progress], None]":
+    rate, last = _rate(), time.monotonic()
+
+    def report(progress: "Progress") -> None:
+        nonlocal last
+        text = rate(progress) + _trouble(progress)
+        if (
+            time.monotonic() - last >= _SECONDS_BETWEEN_LINES
+            and progress.done < progress.total
+        ):
+            last = time.monotonic()
+            workers = f", {len(progress.workers)} workers" if progress.workers else ""
+            print(
+                f"{verb} {progress.done} of {progress.total} {text}{workers}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return report
+
+
+def _trouble(progress: "Progress") -> str:
+    """Failed samples and shards tried again, if there are any."""
+    counts = {"failed": progress.failed, "tried again": progress.retried}
+    return "".join(f", {count} {what}" for what, count in counts.items() if count)
+
+
+def _workers(workers: dict[str, str]) -> list[str]:
+    """A line for each worker, the last for those there is no room for."""
+    lines = [f"  {address}: {state}" for address, state in workers.items()]
+    rest = len(lines) - _MOST_WORKERS
+    return lines if rest <= 0 else [*lines[:_MOST_WORKERS], f"  and {rest} more workers"]
+
+
+def _rate() -> "Callable[[Progress], str]":
+    """Text of rate and time left, measured from the first result on: what starting took is not a rate."""
+    first: tuple[int, float] | None = None
+
+    def text(progress: "Progress") -> str:
+        nonlocal first
+        if first is None and progress.done > progress.resumed:
+            first = progress.done, time.monotonic()
+        if first is None or progress.done == first[0]:
+            return "starting"
+        rate = (progress.done - first[0]) / max(time.monotonic() - first[1], 1e-9)
+        left = (progress.total - progress.done - progress.failed) / rate
+        return f"{rate:,.0f} img/s, {int(left // 60)}:{int(left % 60):02d} left"
+
+    return text

@@ -1,0 +1,236 @@
+"""Runs from Python: evaluate, predict, posteriors and populations."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenssim.api.answers import Posterior, Scores
+from lenssim.api.dataset import Dataset
+from lenssim.api.images import Images, images_of
+from lenssim.api.pictures import Picture, Pictures
+from lenssim.api.table import Table
+from lenssim.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from lenssim.learn.evaluation.prediction import Prediction
+    from lenssim.learn.runs.run import Run as TrainedRun
+    from lenssim.learn.runs.run import RunRecord
+
+__all__ = ["Run", "as_run"]
+
+
+class Run:
+    """A trained network with its record: what it was trained on, how, and how it answers.
+
+    Args:
+        folder: Folder that the training wrote.
+
+    Attributes:
+        trained: The `lenssim.learn.Run` with the files.
+
+    Raises:
+        DataError: There is no run, or its record is damaged.
+
+    Example:
+        >>> run = Run("runs/cnn")
+        >>> run.task, run.record.config.net
+        ('classify', 'cnn')
+        >>> run.predict("data/III").rows
+        300
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        from lenssim.learn.runs.run import open_run
+
+        self.trained: TrainedRun = open_run(Path(folder))
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.trained.folder
+
+    @property
+    def record(self) -> "RunRecord":
+        """What run.json holds."""
+        return self.trained.record
+
+    @property
+    def task(self) -> str:
+        """Name of the task: classify or regress."""
+        return self.record.config.task
+
+    @property
+    def history(self) -> Table:
+        """Losses and scores of each epoch."""
+        epochs = self.trained.epochs()
+        names = epochs[0] if epochs else ()
+        return Table({name: [epoch[name] for epoch in epochs] for name in names})
+
+    def evaluate(
+        self,
+        data: Dataset | Path | str,
+        *,
+        others: "Sequence[Run | Path | str] | None" = None,
+        tta: bool = False,
+        device: str = "auto",
+    ) -> Scores:
+        """Judge the run on images that it has not seen; see `lenssim.evaluate`."""
+        from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder
+        from lenssim.learn.runs.model_card import write_card
+        from lenssim.notes import note
+
+        if isinstance(data, Dataset) and data.split_name is not None:
+            raise ConfigError(
+                "evaluate chooses the held-out samples itself; give the whole data set"
+            )
+        place = data.source.folder if isinstance(data, Dataset) else data
+        dataset = self.trained.opened(place)
+        members = _trained(others)
+        document = evaluate(
+            self.trained, dataset, others=members, tta=tta, device=device, say=note
+        )
+        write_card(self.trained)
+        folder = evaluation_folder(self.trained, dataset, members, tta)
+        return Scores(document, folder, presentation(self.record).headlines)
+
+    def predict(
+        self,
+        images: Images,
+        *,
+        others: "Sequence[Run | Path | str] | None" = None,
+        tta: bool = False,
+        device: str = "auto",
+        extension: str | None = None,
+    ) -> Table:
+        """Answer for images; see `lenssim.predict`."""
+        from lenssim.learn.compute.device import pick_device
+        from lenssim.learn.evaluation.ensemble import Ensemble
+        from lenssim.learn.evaluation.prediction import answered
+
+        runs = [self.trained, *_trained(others)]
+        ensemble = Ensemble(runs, pick_device(device), tta=tta)
+        novelty = self.trained.novelty()
+        rows: list[dict[str, Any]] = []
+        for part in images_of(self.record, images, extension):
+            rows += [_row(line) for line in answered(ensemble, novelty, part)]
+        return _table(rows)
+
+    def posterior(
+        self,
+        images: Images,
+        *,
+        others: "Sequence[Run | Path | str] | None" = None,
+        tta: bool = False,
+        device: str = "auto",
+        extension: str | None = None,
+    ) -> Posterior:
+        """Return the posteriors of the targets for each image.
+
+        Args:
+            images: As `lenssim.predict` takes them.
+            others: Other runs, whose posteriors are mixed with this one's.
+            tta: Whether to average over the symmetries of the training.
+            device: auto, cpu, cuda or mps.
+            extension: The FITS extension, or array of .npz files, to read.
+
+        Raises:
+            ConfigError: The run classifies.
+            DataError: Images cannot be read, or do not fit the run.
+        """
+        from lenssim.learn.compute.device import pick_device
+        from lenssim.learn.evaluation.ensemble import Ensemble
+
+        if not hasattr(self.record.task, "posterior"):
+            raise ConfigError(
+                f"{self.folder} classifies: predict gives probabilities; "
+                "posteriors are those of a run of regress"
+            )
+        runs = [self.trained, *_trained(others)]
+        ensemble = Ensemble(runs, pick_device(device), tta=tta)
+        parts = [part.images for part in images_of(self.record, images, extension)]
+        if not parts:
+            raise DataError("there is no image to answer for")
+        task, outputs = ensemble(np.concatenate(parts))
+        return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
+
+    def show(self) -> Pictures:
+        """Draw the losses and scores of the epochs."""
+        from lenssim.drawing import png_bytes
+        from lenssim.learn.figures.classification import curves_figure
+
+        record = self.record
+        if record.result is None:
+            raise ConfigError(f"{self.folder}: the training has not ended")
+        title = f"{record.config.net} trained on {record.data.title}"
+        figure = curves_figure(
+            self.trained.epochs(),
+            presentation(record).progress,
+            record.result.best_epoch,
+            title,
+        )
+        return Pictures({"curves": Picture(png_bytes(figure))})
+
+    def __repr__(self) -> str:
+        record = self.record
+        result = record.result
+        state = "unfinished"
+        if result is not None:
+            scores = [
+                f"{name} {result.scores[key]:.4f}"
+                for key, name in presentation(record).progress.items()
+            ]
+            loss = f"validation loss {result.val_loss:.4f}"
+            state = ", ".join([f"{result.epochs} epochs", loss, *scores])
+        return (
+            f"Run {self.folder}: {record.task.title}; {record.config.net} on "
+            f"{record.data.title}; {state}"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.history._repr_html_()}"
+
+
+def _trained(runs: "Sequence[Run | Path | str] | None") -> "list[TrainedRun]":
+    """Open the runs that answer together with another."""
+    return [as_run(run).trained for run in runs or ()]
+
+
+def as_run(run: Run | Path | str) -> Run:
+    """Return a run, which is opened if it is given by its folder."""
+    return run if isinstance(run, Run) else Run(run)
+
+
+def presentation(record: "RunRecord") -> Any:
+    """Return what names the scores of a run's task."""
+    return getattr(record.task, "presentation", record.task)
+
+
+def _row(line: "Prediction") -> dict[str, Any]:
+    """Return a prediction as a row of a table."""
+    cells = _cells(line.answer)
+    return {"file": line.file, "image": line.image, **cells, "novelty": line.novelty}
+
+
+def _cells(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer as cells of a table: what is said by class or target gets a column each."""
+    cells: dict[str, Any] = {}
+    for name, value in answer.items():
+        if name in ("probabilities", "targets"):
+            cells.update(value)
+        elif isinstance(value, Mapping):
+            cells.update({f"{name} of {key}": number for key, number in value.items()})
+        elif not isinstance(value, list):
+            cells[name] = value
+    return cells
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    """Return rows of equal cells as a table; a cell of all None has no column."""
+    names = list(rows[0]) if rows else []
+    columns = {name: [row[name] for row in rows] for name in names}
+    return Table(
+        {name: column for name, column in columns.items() if column[0] is not None}
+    )

@@ -1,0 +1,146 @@
+"""Training from Python: the settings of the command line as keyword arguments."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+from lenssim.api.dataset import Dataset
+from lenssim.api.run import Run
+
+__all__ = ["TrainingSettings", "default_folder", "train", "training_settings"]
+
+
+class TrainingSettings(TypedDict, total=False):
+    """Settings of a training; those that are left out have the defaults of docs/training.md."""
+
+    live: str | None
+    live_n: int | None
+    live_seed: int | None
+    live_endless: bool | None
+    live_noise: str | None
+    net: str | None
+    picture: str | None
+    start: Path | str | None
+    epochs: int | None
+    batch_size: int | None
+    optimiser: str | None
+    schedule: str | None
+    learning_rate: float | None
+    seed: int | None
+    normalise: str | None
+    augment: str | None
+    dropout: float | str | None
+    draws: int | None
+    patience: int | None
+    limit: int | None
+    checkpoint_steps: int | None
+    workers: int | None
+    class_weights: Mapping[str, float] | str | None
+    precision: Literal["32", "bf16", "16"] | None
+    compile: bool | None
+    devices: int | None
+    device: str | None
+    targets: Sequence[str] | str | None
+    head: str | None
+    only: str | None
+
+
+def train(
+    task: str,
+    data: Dataset | Path | str | None = None,
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    **settings: Unpack[TrainingSettings],
+) -> Run:
+    """Train a network on a data set; test blocks are left for `evaluate`.
+
+    Progress is shown on stderr: a bar on a terminal, else a line an epoch.
+
+    Args:
+        task: classify, or regress with `targets=`.
+        data: The data set, its folder or its URL; or `live=` names a preset to simulate.
+        out: Folder of the run; None: runs/ and the names of net and data.
+        resume: Whether to go on with the run in `out`, with its settings.
+        **settings: Settings of the training, see `TrainingSettings` and docs/training.md.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: A setting is unknown or cannot be, or the folder holds another training.
+        DataError: The data cannot be learned from.
+
+    Example:
+        >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
+        1
+    """
+    from lenssim.learn.runs.run import open_run
+    from lenssim.learn.tasks import parse_config
+
+    values = training_settings(task, data, settings)
+    folder = default_folder(values) if out is None else Path(out)
+    earlier = open_run(folder).record.config.model_dump() if resume else {}
+    config = parse_config({**earlier, **values}, "training")
+
+    from lenssim.learn.runs.model_card import (
+        write_card,  # slow: bad settings are named before
+    )
+    from lenssim.learn.training.progress import progress
+    from lenssim.learn.training.training import train as fit
+
+    trained = fit(config, folder, resume=resume, callbacks=[progress()])
+    write_card(trained)
+    return Run(folder)
+
+
+def training_settings(
+    task: str, data: Dataset | Path | str | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return settings as `parse_config` takes them, without those that are None.
+
+    Args:
+        task: Name of the task.
+        data: The data set, its folder or its URL.
+        settings: The settings by name; those of live data begin with `live_`.
+
+    Example:
+        >>> training_settings("regress", "data/III", {"targets": "e1,e2", "net": None})
+        {'targets': ('e1', 'e2'), 'data': 'data/III', 'task': 'regress'}
+    """
+    values = {name: value for name, value in settings.items() if value is not None}
+    live = {
+        name.removeprefix("live_"): values.pop(name)
+        for name in list(values)
+        if name.startswith("live_")
+    }
+    if isinstance(values.get("targets"), str):
+        values["targets"] = tuple(name.strip() for name in values["targets"].split(","))
+    if "start" in values:
+        values["start"] = str(values["start"])
+    if "live" in values:
+        values["live"] = {"model": values["live"], **live}
+    if data is not None:
+        values["data"] = str(data.source.folder if isinstance(data, Dataset) else data)
+    return {**values, "task": task}
+
+
+def default_folder(settings: Mapping[str, Any]) -> Path:
+    """Return `runs/` and the net, the data set or live preset, and the picture, as one name.
+
+    Args:
+        settings: Settings as `training_settings` returns them.
+
+    Example:
+        >>> default_folder({"data": "data/III", "net": "timm:resnet18"}).as_posix()
+        'runs/timm-resnet18-III'
+    """
+    live = settings.get("live", {}).get("model", "")
+    source = Path(live).stem
+    if "data" in settings:
+        source = Path(settings["data"]).resolve().name
+    picture = settings.get("picture", "image")
+    words = [settings.get("net", "cnn"), source]
+    if picture != "image":
+        words.append(picture)
+    return Path("runs") / "-".join(words).replace(":", "-").replace("/", "-")

@@ -1,0 +1,63 @@
+"""The specification of a simulated data set: of its images, and of how they are stored."""
+
+from collections.abc import Mapping
+from typing import Any, Self, override
+
+from lenssim.data.format.storage import check_storage
+from lenssim.simulate.preset import Preset
+from lenssim.simulate.spec import SimulationSpec
+
+__all__ = ["COMPRESSION", "DEFAULT_STORAGE", "GenerationSpec", "storage_config"]
+
+DEFAULT_STORAGE = "float32"
+COMPRESSION = "bitshuffle-lz4"
+
+
+class GenerationSpec(SimulationSpec):
+    """Everything that the bytes of a simulated data set depend on.
+
+    Example:
+        >>> from lenssim.simulate.preset import load_preset
+        >>> spec = GenerationSpec.of(load_preset("III"), storage="float16")
+        >>> spec.config()["storage"]
+        'float16'
+    """
+
+    storage: str = DEFAULT_STORAGE
+    compress: bool = False
+
+    @override
+    @classmethod
+    def of(cls, preset: Preset, **options: Any) -> Self:
+        """Return the checked specification; `storage` and `compress` besides those of images."""
+        storage = options.pop("storage", None) or DEFAULT_STORAGE
+        compress = options.pop("compress", False)
+        check_storage(storage, compress)
+        return super().of(preset, storage=storage, compress=compress, **options)
+
+    @override
+    @classmethod
+    def _stated(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        values = super()._stated(config)
+        values["storage"] = config.get("storage", DEFAULT_STORAGE)
+        values["compress"] = bool(config.get("compress"))
+        return values
+
+    @override
+    def _storage_document(self) -> dict[str, Any]:
+        return storage_config(self.storage, self.compress)
+
+
+def storage_config(storage: str, compress: bool) -> dict[str, Any]:
+    """Return what a config says of a storage: nothing of the default, which is older.
+
+    Example:
+        >>> storage_config("float32", compress=False), storage_config("int16", compress=False)
+        ({}, {'storage': 'int16'})
+    """
+    document: dict[str, Any] = {}
+    if storage != DEFAULT_STORAGE:
+        document["storage"] = storage
+    if compress:
+        document["compress"] = COMPRESSION
+    return document

@@ -1,0 +1,169 @@
+"""Planning: from what a user asks for to the plan of a data set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from lenssim.data.format.manifest import PLAN, Plan, check_size, read_plan
+from lenssim.data.format.spec import GenerationSpec
+from lenssim.errors import ConfigError
+from lenssim.simulate.draw import draw
+from lenssim.simulate.instruments import Supersampling
+from lenssim.simulate.preset import Preset
+from lenssim.simulate.spec import SimulationRequest
+from lenssim.simulate.streams import BLOCK
+
+__all__ = ["GenerationRequest", "default_shard_size", "make_plan", "plan_of"]
+
+SHARD_BYTES = 64 * 2**20  # of images, by default
+MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
+MAX_SHARD_SIZE = 2048  # samples, by default
+MIN_SHARDS = 8  # by default, where there are enough samples
+
+
+class GenerationRequest(SimulationRequest):
+    """What a user says of a data set to simulate: options of `lenssim generate`.
+
+    Example:
+        >>> GenerationRequest(model="III", n=64, storage="float16").spec().storage
+        'float16'
+    """
+
+    n: int = Field(
+        ge=1,
+        description="number of images; a larger number later extends the set",
+        json_schema_extra={"options": ["-n"]},
+    )
+    shard_size: int | None = Field(
+        default=None,
+        ge=1,
+        title="the shard size",
+        description="samples a shard; changes no sample",
+        json_schema_extra={"unset": "at most 64 MiB of images"},
+    )
+    storage: str | None = Field(
+        default=None,
+        description="float32, or with bounded error and less room: float16, int16",
+        json_schema_extra={"unset": "float32"},
+    )
+    compress: bool = Field(
+        default=False, description="bitshuffle and LZ4 (needs lenssim[compress])"
+    )
+
+    def spec(self) -> GenerationSpec:
+        """Return the checked specification of what is asked for."""
+        storage = {"storage": self.storage, "compress": self.compress}
+        return GenerationSpec.of(self.preset(), **self.options(), **storage)
+
+    def plan(self, folder: Path | None = None) -> Plan:
+        """Return the plan of the data set; arguments and errors as `plan_of`."""
+        return plan_of(self.spec(), self.n, self.shard_size, folder)
+
+
+def make_plan(
+    preset: Preset,
+    n: int,
+    *,
+    engine_name: str = "batched",
+    truth: Sequence[str] = (),
+    shard_size: int | None = None,
+    folder: Path | None = None,
+    supersampling: Supersampling | str | None = None,
+    **options: Any,
+) -> Plan:
+    """Return the plan of a data set of a preset.
+
+    Args:
+        preset: What is drawn.
+        n: Number of samples.
+        engine_name: Name of the engine.
+        truth: Names of maps to keep beside the images.
+        shard_size: Samples a shard, see `plan_of`.
+        folder: Folder of the data set, see `plan_of`.
+        supersampling: Rays a pixel side, or "adaptive".
+        **options: Further arguments of `GenerationSpec.of`.
+
+    Raises:
+        ConfigError: Numbers or names cannot be.
+
+    Example:
+        >>> from lenssim.simulate.preset import load_preset
+        >>> make_plan(load_preset("III"), 1000, seed=3, noise="none").shard_size
+        128
+    """
+    for name, value in (("n", n), ("the shard size", shard_size)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}")
+    spec = GenerationSpec.of(
+        preset,
+        engine=engine_name,
+        maps=tuple(truth),
+        supersampling=supersampling,
+        **options,
+    )
+    return plan_of(spec, n, shard_size, folder)
+
+
+def plan_of(
+    spec: GenerationSpec,
+    n: int,
+    shard_size: int | None = None,
+    folder: Path | None = None,
+) -> Plan:
+    """Return the plan of a data set.
+
+    Args:
+        spec: What to simulate and how to store it.
+        n: Number of samples.
+        shard_size: Samples a shard. Without it a data set that lies in `folder` keeps its own,
+            and another one takes `default_shard_size`.
+        folder: Folder of the data set. Where there is none yet, a first sample is drawn, so that
+            physics that cannot be leaves no folder behind.
+
+    Raises:
+        ConfigError: The shards are too many or too large, or the first sample cannot be drawn.
+    """
+    if folder is not None and not (folder / PLAN).exists():
+        draw(spec.preset, [0], seed=spec.seed, split=spec.split)
+    elif folder is not None and shard_size is None:
+        shard_size = read_plan(folder).shard_size
+    shard_size = shard_size or default_shard_size(n, spec.preset)
+    check_size(n, shard_size)
+    _check_shard_bytes(min(n, shard_size), spec.preset)
+    return Plan(
+        n=n,
+        shard_size=shard_size,
+        classes=spec.preset.class_names,
+        config=spec.config(),
+        hints=_hints(spec.preset),
+    )
+
+
+def default_shard_size(n: int, preset: Preset) -> int:
+    """Return the samples of a shard: whole blocks of 64, at most 64 MiB of images.
+
+    Where there are enough samples there are at least eight shards.
+    """
+    image_bytes = 4 * preset.instrument.num_pix**2
+    most = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
+    return BLOCK * max(1, min(most, -(-n // (MIN_SHARDS * BLOCK))))
+
+
+def _check_shard_bytes(rows: int, preset: Preset) -> None:
+    """Refuse shards that do not fit into memory."""
+    image_bytes = 4 * preset.instrument.num_pix**2
+    if rows * image_bytes > MAX_SHARD_BYTES:
+        raise ConfigError(
+            f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of memory; "
+            f"a shard has at most {MAX_SHARD_BYTES >> 30} GiB of images: "
+            "choose a smaller --shard-size"
+        )
+
+
+def _hints(preset: Preset) -> dict[str, str]:
+    """Return where the files lie that a preset names."""
+    if preset.galaxies is None or not preset.galaxies.path:
+        return {}
+    return {"galaxies": preset.galaxies.path}

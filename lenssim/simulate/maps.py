@@ -1,0 +1,124 @@
+"""Maps: what else can be computed of a simulated image, pixel by pixel or as one number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.engines import check_convergence, check_derivatives
+from lenssim.simulate.instruments import Instrument, Supersampling
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import FLUX_UNIT
+from lenssim.simulate.scenes import Scenes
+
+__all__ = ["MAPS", "Map", "MapInput", "check_detectability", "check_maps", "map_modules"]
+
+FIT_MODULE = "lenssim.simulate.engines.batched.fit"
+DETECTABILITY_MODULE = "lenssim.simulate.engines.batched.detectability"
+
+
+@dataclass(frozen=True)
+class MapInput:
+    """What a map is computed from: images (N, C, H, W), their scenes, and how they were rendered."""
+
+    expected: np.ndarray
+    observed: np.ndarray
+    scenes: Scenes
+    instrument: Instrument
+    engine_settings: Mapping[str, Any]
+    supersampling: Supersampling
+
+    @property
+    def derivative_options(self) -> dict[str, Any]:
+        """Options of whatever takes derivatives of the engine."""
+        names = ("precision", "kernels")
+        options = {name: self.engine_settings[name] for name in names}
+        return options | {"supersampling": self.supersampling}
+
+
+def _clean(images: MapInput) -> np.ndarray:
+    """Return the images without noise."""
+    return images.expected
+
+
+def _kappa(images: MapInput) -> np.ndarray:
+    """Return the convergence of the perturbers."""
+    # only now: it imports torch
+    from lenssim.simulate.engines.batched.convergence import convergence
+
+    return convergence(images.scenes, images.instrument, **images.engine_settings)
+
+
+def _residual(images: MapInput) -> np.ndarray:
+    """Return what the best smooth lens leaves of the images, in sigma."""
+    from lenssim.simulate.engines.batched.fit import smooth_residual
+
+    return smooth_residual(
+        images.observed, images.scenes, images.instrument, **images.derivative_options
+    )
+
+
+def _no_check(engine: str, settings: Mapping[str, Any], noise: str) -> None:
+    """Accept every engine."""
+
+
+def _check_kappa(engine: str, settings: Mapping[str, Any], noise: str) -> None:
+    """Refuse engines that do not compute the convergence."""
+    check_convergence(engine)
+
+
+def _check_residual(engine: str, settings: Mapping[str, Any], noise: str) -> None:
+    """Refuse engines without derivatives, and noise of other units than the light's."""
+    check_derivatives(engine, settings, "residuals need", "residual")
+    if noise_model(noise).unit != FLUX_UNIT:
+        raise ConfigError(
+            "residuals need images in e-/s with noise of a known sigma; "
+            "give --noise nominal, or leave residual out"
+        )
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map: its unit, how it is computed, (N, C, H, W), and the check of engine and noise."""
+
+    unit: str
+    compute: Callable[[MapInput], np.ndarray]
+    check: Callable[[str, Mapping[str, Any], str], None] = _no_check
+
+
+MAPS = {
+    "clean": Map(FLUX_UNIT, _clean),
+    "kappa": Map("", _kappa, _check_kappa),
+    "residual": Map("", _residual, _check_residual),
+}
+
+
+def check_maps(
+    names: Sequence[str], engine: str, settings: Mapping[str, Any], noise: str
+) -> tuple[str, ...]:
+    """Return the names of maps in the order of `MAPS`.
+
+    Raises:
+        ConfigError: There is no such map, or engine or noise do not serve.
+    """
+    for name in names:
+        if name not in MAPS:
+            raise unknown("truth", name, MAPS)
+    for name in names:
+        MAPS[name].check(engine, settings, noise)
+    return tuple(name for name in MAPS if name in names)
+
+
+def check_detectability(engine: str, settings: Mapping[str, Any]) -> None:
+    """Refuse engines that cannot say how well a sample's perturbers could be detected."""
+    check_derivatives(engine, settings, "detectability needs", "--detectability")
+
+
+def map_modules(maps: Sequence[str], detectability: bool) -> list[str]:
+    """Return the modules that take long to import and that maps and detectability need."""
+    modules = [DETECTABILITY_MODULE] if detectability else []
+    if "residual" in maps:
+        modules.append(FIT_MODULE)
+    return modules

@@ -1,0 +1,71 @@
+"""The contract of a kind of noise."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.scenes import Scenes
+
+__all__ = ["FLUX_UNIT", "NoiseModel"]
+
+FLUX_UNIT = "e-/s"  # of expected images
+
+
+class NoiseModel(ABC):
+    """A kind of noise: the distribution of an observed image about its expected one.
+
+    A new kind is a file with a subclass and a line in `NOISES`. `unit` is that of observed
+    images. A sample's noise depends on its seed, split and number alone, and not on the images
+    that are observed together with it.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str] = FLUX_UNIT
+
+    def mean(
+        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+    ) -> np.ndarray:
+        """Return the mean of observed images.
+
+        Args:
+            expected: Expected images (N, C, H, W) in e-/s.
+            scenes: The scenes that they show.
+            instrument: The camera.
+
+        Returns:
+            The mean in `unit`, of the shape of `expected`.
+        """
+        return expected
+
+    @abstractmethod
+    def sigma(
+        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+    ) -> np.ndarray:
+        """Return the standard deviation of observed images; arguments and shape as `mean`."""
+
+    @abstractmethod
+    def sample(
+        self,
+        expected: np.ndarray,
+        scenes: Scenes,
+        instrument: Instrument,
+        *,
+        numbers: np.ndarray,
+        seed: int,
+        split: str,
+    ) -> np.ndarray:
+        """Return observed images.
+
+        Args:
+            expected: Expected images (N, C, H, W) in e-/s.
+            scenes: The scenes that they show.
+            instrument: The camera.
+            numbers: Sample numbers (N,) int64.
+            seed: Seed of the data set.
+            split: Split of the data set.
+
+        Returns:
+            Images (N, C, H, W) in `unit`.
+        """

@@ -1,0 +1,171 @@
+"""The pipeline: draw scenes, render their images, observe them. It stands here once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lenssim.simulate.draw import draw, labels
+from lenssim.simulate.engines import engine
+from lenssim.simulate.maps import MAPS, MapInput
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.observe import observe
+from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.spec import SimulationSpec
+from lenssim.simulate.streams import BLOCK
+
+__all__ = ["Exposure", "map_columns", "simulate", "simulate_blocks"]
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Simulated images of some samples, and what they were made from.
+
+    Attributes:
+        spec: The specification of the images.
+        numbers: Sample numbers (N,) int64.
+        scenes: The N scenes that were drawn.
+        expected: Images (N, C, H, W) in e-/s without noise, in the engine's precision.
+        observed: Images float32 (N, C, H, W) with noise, in the unit of the kind of noise.
+    """
+
+    spec: SimulationSpec
+    numbers: np.ndarray
+    scenes: Scenes
+    expected: np.ndarray
+    observed: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def sigma(self) -> np.ndarray:
+        """Standard deviation of the noise in each pixel, (N, C, H, W), in the unit of `observed`."""
+        model = noise_model(self.spec.noise)
+        return model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Whether a pixel holds a finite number, bool (N, C, H, W)."""
+        return np.isfinite(self.observed)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class (N,) of each sample."""
+        return labels(self.spec.preset, self.numbers)
+
+    @cached_property
+    def maps(self) -> dict[str, np.ndarray]:
+        """The maps that the specification names, float32 (N, C, H, W)."""
+        images = MapInput(
+            expected=self.expected,
+            observed=self.observed,
+            scenes=self.scenes,
+            instrument=self.spec.preset.instrument,
+            engine_settings=self.spec.engine_settings,
+            supersampling=self.spec.supersampling,
+        )
+        return {
+            name: MAPS[name].compute(images).astype(np.float32) for name in self.spec.maps
+        }
+
+    @cached_property
+    def params(self) -> dict[str, np.ndarray]:
+        """Columns (N,) of the true parameters: what was drawn, and what the maps say."""
+        return self.scenes.params | map_columns(self.spec, self.scenes, self.maps)
+
+
+def map_columns(
+    spec: SimulationSpec, scenes: Scenes, maps: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the columns that are computed beside the drawn ones.
+
+    Args:
+        spec: The specification of the images.
+        scenes: Their N scenes.
+        maps: Their maps (N, C, H, W).
+
+    Returns:
+        Columns (N,): those of `detectability` where it is asked for, and `chi2` of residuals.
+    """
+    columns = {}
+    if spec.detectability:
+        from lenssim.simulate.engines.batched.detectability import detectability
+
+        columns = detectability(
+            scenes,
+            spec.preset.instrument,
+            precision=spec.engine_settings["precision"],
+            kernels=spec.engine_settings["kernels"],
+            supersampling=spec.supersampling,
+        )
+    if "residual" in maps:
+        columns["chi2"] = (maps["residual"].astype(np.float64) ** 2).sum(axis=(1, 2, 3))
+    return columns
+
+
+def simulate(
+    spec: SimulationSpec,
+    numbers: Sequence[int] | np.ndarray,
+    *,
+    fixed: Mapping[str, float] | None = None,
+) -> Exposure:
+    """Draw scenes, render their images and observe them.
+
+    An image depends on the specification and its own number alone: the same number gives the
+    same bits whatever other numbers are asked for.
+
+    Args:
+        spec: What to simulate.
+        numbers: Sample numbers (N,).
+        fixed: Values of drawn parameters that are set by hand, by name.
+
+    Returns:
+        The images with their scenes.
+
+    Raises:
+        ConfigError: A number is below 0, or what is drawn cannot be rendered.
+
+    Example:
+        >>> from lenssim.simulate.preset import load_preset
+        >>> spec = SimulationSpec.of(load_preset("III"), engine="lenstronomy")
+        >>> exposure = simulate(spec, [0, 1])
+        >>> exposure.observed.shape, exposure.sigma.shape
+        ((2, 1, 64, 64), (2, 1, 64, 64))
+    """
+    numbers = np.asarray(numbers, dtype=np.int64)
+    camera = spec.preset.instrument
+    scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
+    renderer = engine(spec.engine, **spec.engine_settings)
+    expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
+    observed = observe(
+        expected,
+        scenes,
+        camera,
+        spec.noise,
+        numbers=numbers,
+        seed=spec.seed,
+        split=spec.split,
+    )
+    return Exposure(spec, numbers, scenes, expected, observed)
+
+
+def simulate_blocks(
+    spec: SimulationSpec, numbers: np.ndarray
+) -> Iterator[tuple[slice, Exposure]]:
+    """Simulate rising sample numbers block by block, which bounds memory and changes no bits.
+
+    Args:
+        spec: What to simulate.
+        numbers: Sample numbers (N,), rising.
+
+    Yields:
+        The positions in `numbers` of a block's samples, and their exposure.
+    """
+    edges = np.flatnonzero(np.diff(numbers // BLOCK)) + 1
+    starts = [0, *edges.tolist()]
+    stops = [*edges.tolist(), len(numbers)]
+    for start, stop in zip(starts, stops, strict=True):
+        positions = slice(start, stop)
+        yield positions, simulate(spec, numbers[positions])

@@ -1,0 +1,323 @@
+"""The specification of simulated images: everything that their bits depend on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+import lenssim
+from lenssim.errors import ConfigError
+from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
+from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
+from lenssim.simulate.maps import check_detectability, check_maps
+from lenssim.simulate.preset import Preset, load_preset, parse_preset
+from lenssim.simulate.streams import split_code
+
+__all__ = ["SimulationRequest", "SimulationSpec", "current_versions"]
+
+KIND = "simulated"  # of a config
+
+
+def current_versions(engine: str) -> dict[str, str]:
+    """Return the versions, on this machine, of all that an engine's images depend on."""
+    return {"lenssim": lenssim.__version__, **engine_versions(engine)}
+
+
+class SimulationSpec(BaseModel):
+    """Everything that simulated images depend on besides their sample numbers.
+
+    Nothing is left open in it: defaults are resolved, and the preset holds the classes, shared
+    numbers and galaxies that were asked for. `config` is its document, which a plan stores and
+    hashes; `of` and `SimulationRequest` make one from what a user says.
+
+    Example:
+        >>> spec = SimulationSpec.of(load_preset("III"), noise="none", engine="lenstronomy")
+        >>> spec.noise, spec.supersampling
+        ('none', 1)
+        >>> SimulationSpec.from_config(spec.config()) == spec
+        True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Preset
+    seed: int = 0
+    split: str = "train"
+    noise: str
+    engine: str
+    engine_settings: dict[str, Any]
+    supersampling: Supersampling
+    versions: dict[str, str]
+    detectability: bool = False
+    maps: tuple[str, ...] = ()
+    keeps_path: bool = Field(
+        default=False,
+        description="whether the config names the path of its galaxies, as old ones do",
+    )
+    keys: tuple[str, ...] = Field(
+        default=(), description="order of the config's keys, where it is not the usual one"
+    )
+
+    @classmethod
+    def of(
+        cls,
+        preset: Preset,
+        *,
+        seed: int = 0,
+        split: str = "train",
+        noise: str | None = None,
+        engine: str = "batched",
+        precision: str | None = None,
+        device: str | None = None,
+        supersampling: Supersampling | str | None = None,
+        maps: tuple[str, ...] = (),
+        detectability: bool = False,
+        **stored: Any,
+    ) -> Self:
+        """Return the checked specification of images of a preset.
+
+        Args:
+            preset: What is drawn.
+            seed: Seed of all random numbers.
+            split: "train", "validation" or "test".
+            noise: Kind of noise; None for the preset's first.
+            engine: Name of the engine.
+            precision: "float32" or "float64"; None for the engine's default.
+            device: "cpu", "cuda" or "auto"; None for the engine's default.
+            supersampling: Rays a pixel side, or "adaptive"; None for the preset's.
+            maps: Names of maps to compute beside the images.
+            detectability: Whether to compute each sample's expected delta chi2.
+            **stored: Further fields of a subclass.
+
+        Raises:
+            ConfigError: A name is unknown, or the choices exclude each other.
+        """
+        if seed < 0:
+            raise ConfigError(f"the seed must be at least 0, got {seed}")
+        preset.check()
+        rays = preset.supersampling
+        if supersampling is not None:
+            rays = parse_sampling(str(supersampling))
+        split_code(split)
+        check_sampling(preset.instrument, rays)
+        check_adaptive(engine, rays)
+        kind = preset.noise_kind(noise)
+        settings = engine_settings(engine, precision, device)
+        if detectability:
+            check_detectability(engine, settings)
+        return cls(
+            preset=preset,
+            seed=seed,
+            split=split,
+            noise=kind,
+            engine=engine,
+            engine_settings=settings,
+            supersampling=rays,
+            versions=current_versions(engine),
+            detectability=detectability,
+            maps=check_maps(maps, engine, settings, kind),
+            **stored,
+        )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], galaxies: str | None = None) -> Self:
+        """Return the specification that a config holds, whatever version wrote it.
+
+        Args:
+            config: The config of a plan, as `config` returns it.
+            galaxies: Where the galaxies of its sources lie on this machine, if known.
+
+        Raises:
+            ConfigError: The config is not one of simulated images, or its preset cannot be.
+        """
+        if config.get("kind") != KIND:
+            raise ConfigError("the data were imported: there is nothing to simulate")
+        preset = parse_preset(config["preset"], "the plan's preset")
+        keeps_path = preset.galaxies is not None and "path" in config["preset"]["galaxies"]
+        if preset.galaxies is not None and galaxies:
+            preset = preset.with_galaxies(galaxies)
+        spec = cls(preset=preset, keeps_path=keeps_path, **cls._stated(config))
+        if list(spec.config()) == list(config):
+            return spec
+        return spec.model_copy(update={"keys": tuple(config)})
+
+    @classmethod
+    def _stated(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that a config states, without its preset."""
+        names = ("seed", "split", "noise", "engine", "engine_settings", "supersampling")
+        values = {name: config[name] for name in (*names, "versions")}
+        values["detectability"] = config.get("detectability", False)
+        values["maps"] = tuple(config.get("truth", ()))
+        return values
+
+    def config(self) -> dict[str, Any]:
+        """Return the document of the specification.
+
+        It is hashed with the order of its keys, and holds no key of what is not asked for, so
+        that the hashes of data sets of all versions stay.
+        """
+        document: dict[str, Any] = {
+            "kind": KIND,
+            "preset": self._preset_document(),
+            "seed": self.seed,
+            "split": self.split,
+            "noise": self.noise,
+            "engine": self.engine,
+            "engine_settings": dict(self.engine_settings),
+            "supersampling": self.supersampling,
+            "versions": dict(self.versions),
+        }
+        document |= self._storage_document() | self._maps_document()
+        return {name: document[name] for name in self.keys or document if name in document}
+
+    def _preset_document(self) -> dict[str, Any]:
+        """Return the preset's document; galaxies are known by their contents, not their path."""
+        document = self.preset.model_dump(mode="json")
+        galaxies = document["galaxies"]
+        if galaxies is not None and not self.keeps_path:
+            document["galaxies"] = {
+                name: value for name, value in galaxies.items() if name != "path"
+            }
+        return document
+
+    def _storage_document(self) -> dict[str, Any]:
+        """Return what a subclass says of the storage of images."""
+        return {}
+
+    def _maps_document(self) -> dict[str, Any]:
+        """Return what the config says of maps and detectability."""
+        document: dict[str, Any] = {}
+        if self.detectability:
+            document["detectability"] = True
+        if self.maps:
+            document["truth"] = list(self.maps)
+        return document
+
+
+def _names(value: Any) -> Any:
+    """Split names that a command line joins with commas."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(","))
+    return value
+
+
+def _sampling(value: Any) -> Any:
+    """Read a supersampling as a command line writes it."""
+    if value is None:
+        return None
+    try:
+        return parse_sampling(str(value))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class SimulationRequest(BaseModel):
+    """What a user says of simulated images: on a command line, in a recipe, of live data.
+
+    Every way to simulate takes these fields, under these names. Those that are None are left to
+    the preset or the engine.
+
+    Example:
+        >>> request = SimulationRequest(model="III", noise="none", classes=("no_sub", "cdm"))
+        >>> request.spec().preset.class_names
+        ('no_sub', 'cdm')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    model: str = Field(
+        description="preset (lenssim models lists them), or the path of a YAML file",
+        json_schema_extra={"options": ["-m"]},
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        title="the seed",
+        description="with preset, split and number it decides every sample",
+    )
+    split: str = Field(
+        default="train",
+        description="train, validation or test: disjoint random streams",
+    )
+    noise: str | None = Field(
+        default=None,
+        description="nominal, none or published",
+        json_schema_extra={"unset": "the preset's first"},
+    )
+    classes: Names | None = Field(
+        default=None, description="only these of the preset's classes, such as axion"
+    )
+    galaxies: Annotated[str | None, BeforeValidator(lambda path: path and str(path))] = (
+        Field(
+            default=None,
+            description="images of galaxies as sources: .npy, .fits, GalSim's catalogue, "
+            "or a folder",
+        )
+    )
+    shared: Names | None = Field(
+        default=None,
+        description="for populations: numbers of dark matter, such as f_sub,slope, that are "
+        "drawn once for each 64 images",
+    )
+    engine: str = Field(
+        default="batched",
+        description="what renders: batched (fast), lenstronomy (the reference) or autolens",
+    )
+    precision: str | None = Field(
+        default=None,
+        description="float32 or float64",
+        json_schema_extra={"unset": "the engine's"},
+    )
+    device: str | None = Field(
+        default=None,
+        description="cpu, cuda or auto",
+        json_schema_extra={"unset": "auto in commands, else cpu"},
+    )
+    supersampling: Annotated[Supersampling | None, BeforeValidator(_sampling)] = Field(
+        default=None,
+        description="rays a pixel side, 1 to 12, or adaptive",
+        json_schema_extra={"unset": "the preset's"},
+    )
+    maps: Names | None = Field(
+        default=None,
+        validation_alias=AliasChoices("maps", "truth"),
+        description="maps to keep beside each image: clean (no noise), kappa (the "
+        "perturbers'), residual (of the best smooth lens), or several: clean,kappa",
+        json_schema_extra={"options": ["--truth"], "unset": "none"},
+    )
+    detectability: bool = Field(
+        default=False,
+        description="store each sample's expected delta chi2 (batched engine, CPU)",
+    )
+
+    def preset(self) -> Preset:
+        """Return what is drawn, with the classes, galaxies and shared numbers asked for.
+
+        Raises:
+            ConfigError: There is no such preset, or it does not have what is asked for.
+        """
+        preset = load_preset(self.model)
+        if self.classes is not None:
+            preset = preset.with_classes(self.classes)
+        if self.galaxies is not None:
+            preset = preset.with_galaxies(Path(self.galaxies).resolve())
+        if self.shared is not None:
+            preset = preset.with_shared(self.shared)
+        return preset
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `SimulationSpec.of` besides the preset."""
+        names = set(SimulationRequest.model_fields) - SPOKEN_OF_PRESET
+        values = {name: getattr(self, name) for name in sorted(names)}
+        return values | {"maps": self.maps or ()}
+
+    def spec(self) -> SimulationSpec:
+        """Return the checked specification of what is asked for; errors as `SimulationSpec.of`."""
+        return SimulationSpec.of(self.preset(), **self.options())
+
+
+SPOKEN_OF_PRESET = {"model", "classes", "galaxies", "shared"}

@@ -1,0 +1,156 @@
+"""The Python door: each function is the counterpart of a command, importing costs nothing, all is explained."""
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+
+import lenssim as package
+from lenssim.api.training import TrainingSettings
+from lenssim.cli.generate import DEVICE
+from lenssim.cli.main import app
+from lenssim.data.generation.planning import GenerationRequest
+from lenssim.learn.tasks import TASKS
+
+COMMANDS = {  # by function: what a terminal calls it, where that is another word
+    "audit": "audit",
+    "doctor": "doctor",
+    "evaluate": "evaluate",
+    "generate": "generate",
+    "population": "population",
+    "predict": "predict",
+    "render": "render",
+    "show": "show",
+    "verify": "verify",
+}
+RENAMED = {("predict", "files"): "images"}  # arrays too
+OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
+    "help",
+    "json",
+    "dry_run",
+    ("generate", "shards"),
+    ("render", "out"),  # Exposure.save
+    ("render", "sets"),  # keyword arguments
+}
+FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
+CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]
+
+
+def commands() -> dict[str, Any]:
+    return typer.main.get_command(app).commands
+
+
+def options(name: str, command: Any) -> dict[str, Any]:
+    """The parameters of a command by name; those of a model are known to its context."""
+    context = command.make_context(name, [], resilient_parsing=True)
+    return {
+        RENAMED.get((name, parameter.name), parameter.name): parameter
+        for parameter in command.get_params(context)
+        if parameter.name not in OF_THE_TERMINAL
+        and (name, parameter.name) not in OF_THE_TERMINAL
+    }
+
+
+def subcommands(name: str) -> dict[str, Any]:
+    """The commands of a group, by name."""
+    group = commands()[name]
+    context = group.make_context(name, [], resilient_parsing=True)
+    return {task: group.get_command(context, task) for task in TASKS}
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    signature = inspect.signature(getattr(package, name))
+    return {
+        key: parameter
+        for key, parameter in signature.parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+
+
+def stated_defaults(key: str, option: Any) -> tuple[Any, ...]:
+    """What an option that is left out means: of one that has no default, what its model says."""
+    if option.default not in (None, (), []):
+        return (option.default,)
+    field = GenerationRequest.model_fields.get(key)
+    if key == "device":
+        return (DEVICE,)
+    return (None,) if field is None else (field.default,)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_function_takes_what_its_command_takes(name):
+    command = options(name, commands()[COMMANDS[name]])
+    function = parameters(name)
+    assert set(function) == set(command)
+    for key, parameter in function.items():
+        option = command[key]
+        if option.required:
+            assert parameter.default is inspect.Parameter.empty, key
+        else:
+            assert parameter.default in stated_defaults(key, option), key
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_train_takes_what_the_commands_take(task):
+    command = options("train", subcommands("train")[task])
+    settings = TrainingSettings.__annotations__
+    assert set(command) - {"data", "out", "resume"} <= set(settings)
+    assert not parameters("train")["resume"].default
+    for key in set(command) & set(settings):
+        field = TASKS[task].settings.model_fields.get(key)
+        assert command[key].default in (None, False, field and field.default), key
+
+
+def test_every_setting_of_train_is_an_option_of_a_task():
+    known = set().union(*(options("train", c) for c in subcommands("train").values()))
+    assert set(TrainingSettings.__annotations__) <= known
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_explained(name):
+    text = inspect.getdoc(getattr(package, name)) or ""
+    assert text.splitlines()[0].endswith(".")
+    assert "Returns:\n" in text
+    assert "Example:\n" in text
+    assert ">>> " in text
+    if parameters(name):
+        assert "Args:\n" in text
+        assert "Raises:\n" in text
+    described = {line.strip().split(":")[0] for line in text.splitlines()}
+    assert set(parameters(name)) <= described
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_is_explained(name):
+    text = inspect.getdoc(getattr(package, name)) or ""
+    assert "Example:\n" in text
+    assert ">>> " in text
+
+
+def test_all_names_are_there():
+    assert set(package.__all__) <= {*dir(package), "__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'generat'"):
+        package.generat  # noqa: B018
+
+
+def test_importing_lenssim_imports_nothing_heavy():
+    code = (
+        "import sys, lenssim; print([name for name in sys.modules if name.split('.')[0] in "
+        "('torch', 'h5py', 'numpy', 'pydantic', 'matplotlib', 'scipy', 'typer')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ["lenssim.data", "lenssim.learn", "lenssim"])
+def test_rooms_export_what_they_name(room):
+    import importlib
+
+    module = importlib.import_module(room)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
