@@ -38,7 +38,7 @@ from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain
 from lenssim.simulate.profiles import PARAMETERS, PROFILES
-from lenssim.simulate.scenes import Component
+from lenssim.simulate.scenes import Component, Role
 from lenssim.simulate.sources.galaxies import Galaxies
 
 __all__ = ["Preset", "load_preset", "parse_preset", "preset_text", "presets"]
@@ -201,9 +201,9 @@ class Preset(BaseModel):
 
     def components(self) -> tuple[Component, ...]:
         """The components of every scene this preset draws, in the order lens, lens light, source."""
-        roles = [
-            role for role in ("lens", "lens_light", "source") for _ in getattr(self, role)
-        ]
+        roles: list[Role] = ["lens"] * len(self.lens)
+        roles += ["lens_light"] * len(self.lens_light)
+        roles += ["source"] * len(self.source)
         return tuple(
             Component(role, choice.profile, prefix)
             for role, (prefix, choice) in zip(roles, self._prefixed(), strict=True)
@@ -261,12 +261,12 @@ class Preset(BaseModel):
                 raise ConfigError(
                     f"preset {self.name}: galaxies stand for sersic sources that have a magnitude"
                 )
-            kept = {
+            kept: dict[str, Any] = {
                 name: values[name]
                 for name in ("magnitude", "center_x", "center_y")
                 if name in values
             }
-            turned = {
+            turned: dict[str, Any] = {
                 "R_half": values["R_sersic"],
                 "phi_G": {"uniform": [0.0, 2 * math.pi]},
             }

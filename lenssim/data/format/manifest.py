@@ -68,7 +68,9 @@ def check_size(n: int, shard_size: int) -> None:
 def without_paths(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
     preset = config.get("preset")
-    galaxies = preset.get("galaxies") if isinstance(preset, dict) else None
+    if not isinstance(preset, dict):
+        return config
+    galaxies = preset.get("galaxies")
     if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
         return config
     contents = {name: value for name, value in galaxies.items() if name != "path"}

@@ -110,7 +110,7 @@ def compare_with_reference(
         worst = int(np.argmax(np.where(np.isfinite(peaks), peaks, np.inf)))
         if is_single:
             _refuse_extremes(
-                scenes.take([worst]),
+                scenes.take(np.array([worst])),
                 int(numbers[worst]),
                 float(peaks[worst]),
                 reference[worst],

@@ -24,9 +24,14 @@ class Light(Protocol):
     ends at `reach` (n,). `metric` are a, b, c (n, 1) of the radius R^2 = a x^2 + 2 b x y + c y^2.
     """
 
-    part: np.ndarray
-    center_x: np.ndarray
-    center_y: np.ndarray
+    @property
+    def part(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def center_x(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def center_y(self) -> np.ndarray: ...  # noqa: D102
 
     @property
     def unit_flux(self) -> np.ndarray: ...  # noqa: D102

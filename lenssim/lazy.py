@@ -1,0 +1,40 @@
+"""Names that a package exports and imports only when they are used, so that importing it costs nothing."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["lazy_exports"]
+
+
+def lazy_exports(
+    package: str, sources: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of a package that imports what it exports on first use.
+
+    Args:
+        package: Name of the package, `__name__`.
+        sources: The module that holds each exported name. A module that stands for itself is named
+            by its own path, `{"errors": "lenssim.errors"}`.
+
+    Returns:
+        The two functions of PEP 562, to be assigned in the package.
+
+    Example:
+        >>> get, names = lazy_exports("shapes", {"sqrt": "math", "pi": "math"})
+        >>> get("sqrt")(9.0), names()
+        (3.0, ['pi', 'sqrt'])
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in sources:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(sources[name])
+        if sources[name] == f"{package}.{name}":
+            return module
+        return getattr(module, name)
+
+    def __dir__() -> list[str]:
+        return sorted(sources)
+
+    return __getattr__, __dir__
