@@ -1,4 +1,4 @@
-"""What the sky looks like: presets, draws, scenes, engines, noise and the pipeline through them.
+"""What the sky looks like: presets, draws, scenes, engines and noise.
 
 Nothing here knows files or training. What is exported is imported when it is used.
 

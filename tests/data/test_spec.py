@@ -102,9 +102,12 @@ def test_galaxies_are_known_by_their_contents_and_old_paths_stay():
         assert first.config()["preset"]["galaxies"] == stated
         moved = GenerationSpec.from_config(first.config(), galaxies="/elsewhere")
         assert moved.preset.galaxies.path == "/elsewhere"
-    assert "path" not in GenerationSpec.from_config(
-        {**config, "preset": {**preset, "galaxies": galaxies}}, galaxies="/elsewhere"
-    ).config()["preset"]["galaxies"]
+    assert (
+        "path"
+        not in GenerationSpec.from_config(
+            {**config, "preset": {**preset, "galaxies": galaxies}}, galaxies="/elsewhere"
+        ).config()["preset"]["galaxies"]
+    )
 
 
 def test_a_repacked_data_set_keeps_the_order_of_its_keys(tmp_path):
