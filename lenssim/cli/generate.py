@@ -129,11 +129,13 @@ def _check_ways(
 
 
 def _worker_count(workers: int | None) -> int:
-    """Return the number of worker processes; by default as many as this machine has room for."""
+    """Return the number of worker processes, by default as many as there is room for."""
     from lenssim.data.generation.runners import default_workers
     from lenssim.errors import ConfigError
 
-    count = default_workers() if workers is None else workers
+    count = workers
+    if count is None:
+        count = default_workers()
     if not 0 <= count <= MAX_WORKERS:
         raise ConfigError(
             f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}"
@@ -210,22 +212,20 @@ def print_manifest(out: Path, manifest: Manifest, json: bool) -> None:
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
         return
-    counts = ", ".join(f"{name} {count}" for name, count in manifest.class_counts.items())
-    print(
-        f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})"
-    )
-    if manifest.audit:
+    counts = [f"{name} {count}" for name, count in manifest.class_counts.items()]
+    shape = " x ".join(map(str, manifest.image_shape))
+    print(f"{out}: {manifest.n} images of {shape} ({', '.join(counts)})")
+    audit = manifest.audit
+    if audit is not None:
         print(
-            f"audit: {manifest.audit.samples} images rendered again with lenstronomy, worst pixel off by "
-            f"{manifest.audit.peak:.1e} of the peak, {manifest.audit.noise:.1e} of the noise"
+            f"audit: {audit.samples} images rendered again with lenstronomy, worst pixel "
+            f"off by {audit.peak:.1e} of the peak, {audit.noise:.1e} of the noise"
         )
     print(f"fingerprint {manifest.fingerprint}")
-    question = (
-        ["classify"]
-        if len(manifest.class_counts) > 1
-        else ["regress", "--targets", "NAME,..."]
-    )
-    training = command("train", *question, "--net", "cnn", "--data", out)
+    task = ["regress", "--targets", "NAME,..."]
+    if len(manifest.class_counts) > 1:
+        task = ["classify"]
+    training = command("train", *task, "--net", "cnn", "--data", out)
     print(f"next: {command('show', out)}, or {training}")
 
 
@@ -258,7 +258,9 @@ def render(
     from lenssim.simulate.pipeline import simulate
 
     spec = _request(_simulation_request(), options).spec()
-    label = 0 if class_name is None else spec.preset.label(class_name)
+    label = 0
+    if class_name is not None:
+        label = spec.preset.label(class_name)
     if number < 0:
         raise ConfigError(f"--number must be at least 0, got {number}")
     sample_number = label + number * len(spec.preset.classes)

@@ -1,7 +1,7 @@
 """Commands whose options are the fields of a pydantic model.
 
-The model is imported when the command is called or asked for its help. So `lenssim --help`, which
-lists the commands only, imports neither pydantic nor what the model needs.
+The model is imported when the command is called or asked for its help. So `lenssim --help`,
+which lists the commands only, imports neither pydantic nor what the model needs.
 """
 
 from __future__ import annotations

@@ -52,8 +52,9 @@ def parity(
 ) -> None:
     """Render the same scenes with every engine and print how far the images are apart.
 
-    Images are noise-free, of equal supersampling and PSF, and in double precision. The exit code
-    is 3 if an engine is off by more than 1e-9 (batched) or 1e-7 (autolens) of the peak.
+    Images are noise-free, of equal supersampling and PSF, and in double precision. The exit
+    code is 3 if an engine is off by more than 1e-9 (batched) or 1e-7 (autolens) of the
+    peak.
     """
     from json import dumps
 
@@ -118,7 +119,7 @@ def _refuse_differences(results: "list[Parity]") -> None:
             if residual.agrees:
                 continue
             raise VerificationError(
-                f"{residual.engine} and {REFERENCE} differ by {residual.max_peak:.1e} of the "
-                f"peak in class {residual.class_name}, sample {residual.number}; "
+                f"{residual.engine} and {REFERENCE} differ by {residual.max_peak:.1e} of "
+                f"the peak in class {residual.class_name}, sample {residual.number}; "
                 "render it with both and report it"
             )

@@ -50,16 +50,19 @@ def draw(
     for name, value in fixed.items():
         if not np.isfinite(value):
             raise ConfigError(f"parameter {name!r} must be a finite number, got {value}")
-    parts, order = [], []
+    parts: list[Scenes] = []
+    positions_of_parts: list[np.ndarray] = []
     for block, positions, rows in blocks(numbers):
         parts.append(_draw_block(preset, seed, split, block, fixed).take(rows))
-        order.append(positions)
+        positions_of_parts.append(positions)
     for name in fixed:
         if name not in parts[0].params:
             raise unknown("parameter", printable(name), parts[0].params)
     scenes = Scenes.concatenate(parts) if len(parts) > 1 else parts[0]
-    order = np.argsort(np.concatenate(order), kind="stable")
-    return scenes if (np.diff(order) == 1).all() else scenes.take(order)
+    order = np.argsort(np.concatenate(positions_of_parts), kind="stable")
+    if (np.diff(order) == 1).all():
+        return scenes
+    return scenes.take(order)
 
 
 def column_names(preset: Preset) -> list[str]:

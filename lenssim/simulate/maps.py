@@ -21,7 +21,7 @@ DETECTABILITY_MODULE = "lenssim.simulate.engines.batched.detectability"
 
 @dataclass(frozen=True)
 class MapInput:
-    """What a map is computed from: images (N, C, H, W), their scenes, and how they were rendered."""
+    """What a map is computed from: images (N, C, H, W), their scenes, their rendering."""
 
     expected: np.ndarray
     observed: np.ndarray
@@ -81,7 +81,7 @@ def _check_residual(engine: str, settings: Mapping[str, Any], noise: str) -> Non
 
 @dataclass(frozen=True)
 class Map:
-    """A map: its unit, how it is computed, (N, C, H, W), and the check of engine and noise."""
+    """A map: its unit, its function, and the check of its engine and noise."""
 
     unit: str
     compute: Callable[[MapInput], np.ndarray]
@@ -118,7 +118,9 @@ def check_detectability(engine: str, settings: Mapping[str, Any]) -> None:
 
 def map_modules(maps: Sequence[str], detectability: bool) -> list[str]:
     """Return the modules that take long to import and that maps and detectability need."""
-    modules = [DETECTABILITY_MODULE] if detectability else []
+    modules: list[str] = []
+    if detectability:
+        modules.append(DETECTABILITY_MODULE)
     if "residual" in maps:
         modules.append(FIT_MODULE)
     return modules

@@ -28,9 +28,9 @@ _PIXELS = (1, 2, 3)  # axes of images
 class Residual:
     """How far one engine's noise-free images of one class are from the reference's.
 
-    `max_*` is the largest of all pixels and scenes, `rms_*` the root mean square over pixels of
-    the worst scene; in units of the image's peak and of its nominal noise. `number` is the
-    sample that holds the largest residual.
+    `max_*` is the largest of all pixels and scenes, `rms_*` the root mean square over
+    pixels of the worst scene; in units of the image's peak and of its nominal noise.
+    `number` is the sample that holds the largest residual.
     """
 
     engine: str
@@ -52,7 +52,8 @@ class Residual:
 class Parity:
     """A residual for every engine and class.
 
-    `worst` holds the worst scene of each as images (H, W): the reference and the difference.
+    `worst` holds the worst scene of each as images (H, W): the reference and the
+    difference.
     """
 
     preset: str
@@ -92,10 +93,10 @@ def compare_engines(
     supersampling: int | None = None,
     engines: Sequence[str] | None = None,
 ) -> Parity:
-    """Render the same scenes with several engines and compare their images with lenstronomy's.
+    """Render the same scenes with several engines and compare the images.
 
-    All engines get the same supersampling and PSF and work in double precision, because formulas
-    are compared.
+    All engines get the same supersampling and PSF and work in double precision, because
+    formulas are compared.
 
     Args:
         preset: What is drawn.
@@ -110,7 +111,7 @@ def compare_engines(
     Raises:
         ConfigError: An engine is unknown, or a number cannot be.
     """
-    names = compared_engines() if engines is None else list(engines)
+    names = list(engines or compared_engines())
     for name in names:
         if name not in compared_engines():
             raise unknown("engine to compare with lenstronomy", name, compared_engines())
@@ -136,7 +137,7 @@ def compare_engines(
 
 
 def _rays(preset: Preset, supersampling: int | None) -> int:
-    """Return the rays a pixel side that all engines get; `ConfigError` for what cannot be."""
+    """Return the rays a pixel side that all engines get; refuse what cannot be."""
     rays: Supersampling = preset.supersampling
     if supersampling is not None:
         rays = supersampling
@@ -144,7 +145,8 @@ def _rays(preset: Preset, supersampling: int | None) -> int:
         rays = 1  # engines are compared ray by ray: their number does not matter
     if not isinstance(rays, int) or not 1 <= rays <= FINEST:
         raise ConfigError(
-            f"supersampling must lie in 1..{FINEST} and be the same for all engines, got {rays}"
+            f"supersampling must lie in 1..{FINEST} and be the same for all engines, "
+            f"got {rays}"
         )
     check_sampling(preset.instrument, rays)
     return rays

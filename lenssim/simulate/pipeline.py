@@ -41,7 +41,7 @@ class Exposure:
 
     @cached_property
     def sigma(self) -> np.ndarray:
-        """Standard deviation of the noise in each pixel, (N, C, H, W), in the unit of `observed`."""
+        """Standard deviation of `observed` (N, C, H, W), in its unit."""
         model = noise_model(self.spec.noise)
         return model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
 
@@ -87,7 +87,8 @@ def map_columns(
         maps: Their maps (N, C, H, W).
 
     Returns:
-        Columns (N,): those of `detectability` where it is asked for, and `chi2` of residuals.
+        Columns (N,): those of `detectability` where it is asked for, and `chi2` of
+        residuals.
     """
     columns = {}
     if spec.detectability:
@@ -113,8 +114,8 @@ def simulate(
 ) -> Exposure:
     """Draw scenes, render their images and observe them.
 
-    An image depends on the specification and its own number alone: the same number gives the
-    same bits whatever other numbers are asked for.
+    An image depends on the specification and its own number alone: the same number gives
+    the same bits whatever other numbers are asked for.
 
     Args:
         spec: What to simulate.
@@ -154,7 +155,7 @@ def simulate(
 def simulate_blocks(
     spec: SimulationSpec, numbers: np.ndarray
 ) -> Iterator[tuple[slice, Exposure]]:
-    """Simulate rising sample numbers block by block, which bounds memory and changes no bits.
+    """Simulate samples block by block, which bounds memory and changes no bits.
 
     Args:
         spec: What to simulate.

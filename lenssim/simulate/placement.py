@@ -81,11 +81,11 @@ def _lens(
         * scale
         for name in ("gamma1", "gamma2")
     )
-    theta_E, *shape = (
-        columns.values[sie + name]
-        for name in ("theta_E", "e1", "e2", "center_x", "center_y")
-    )
-    return Isothermal(theta_E * scale, *shape, gamma1, gamma2)
+    values = {
+        name: columns.values[sie + name] for name in ("e1", "e2", "center_x", "center_y")
+    }
+    theta_E = columns.values[sie + "theta_E"] * scale
+    return Isothermal(theta_E=theta_E, **values, gamma1=gamma1, gamma2=gamma2)
 
 
 def _light(

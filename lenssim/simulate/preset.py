@@ -1,329 +1,27 @@
-"""What a preset may say: the whole recipe of a data set's sky and camera, checked before anything is drawn."""
+"""Presets by name or file: those that come with lenssim, and those of users and data sets."""
 
-import math
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from typing import Any
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.json import parse_json
 from lenssim.formats.texts import read_text
 from lenssim.formats.yaml import parse_yaml
-from lenssim.names import check_name, printable
-from lenssim.simulate.bounds import Bounds
-from lenssim.simulate.component_choice import ComponentChoice
-from lenssim.simulate.cosmology import Cosmology, MassConvention
-from lenssim.simulate.darkmatter import DarkMatter
-from lenssim.simulate.darkmatter.population import HaloPopulation
-from lenssim.simulate.distributions import Value, has_tails, support
-from lenssim.simulate.instruments import (
-    Instrument,
-    Supersampling,
-    instrument,
-    instruments,
-    parse_sampling,
-)
-from lenssim.simulate.noise import NOISES
-from lenssim.simulate.placement import Placement
-from lenssim.simulate.problems import explain
-from lenssim.simulate.profiles import PARAMETERS, PROFILES
-from lenssim.simulate.scenes import Component
-from lenssim.simulate.sources.galaxies import Galaxies
+from lenssim.names import printable
+from lenssim.simulate.preset_model import Preset, parse_preset
 
 __all__ = ["Preset", "load_preset", "parse_preset", "preset_text", "presets"]
 
 
-def _sampling(value: Any) -> Supersampling:
-    try:
-        return parse_sampling(str(value))
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-def _resolve_instrument(data: Any) -> Any:
-    if isinstance(data, str):
-        data = {"name": data}
-    if isinstance(data, dict) and data.get("name") in instruments():
-        return {**instrument(data["name"]).model_dump(), **data}
-    if isinstance(data, dict) and "pixel_scale" not in data:
-        raise ValueError(
-            str(unknown("instrument", printable(str(data.get("name"))), instruments()))
-        )
-    return data
-
-
-class Preset(BaseModel):
-    """A recipe: camera, cosmology, lens, source and the dark-matter classes, in the order of their labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-    summary: str = ""
-    reference: str = ""
-    instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
-    noise: tuple[str, ...] = ("nominal", "none")
-    supersampling: Annotated[Supersampling, PlainValidator(_sampling)] = 1
-    exposure_time: Value | None = None
-    cosmology: Cosmology
-    z_lens: Value
-    z_source: Value
-    z_source_convention: Value | None = None
-    masses: MassConvention = MassConvention()
-    lens: tuple[ComponentChoice, ...] = Field(min_length=1, max_length=64)
-    lens_light: tuple[ComponentChoice, ...] = Field(default=(), max_length=64)
-    source: tuple[ComponentChoice, ...] = Field(min_length=1, max_length=64)
-    galaxies: Galaxies | None = None
-    placement: Placement | None = None
-    classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
-
-    @field_validator("classes")
-    @classmethod
-    def _named(cls, classes: dict[str, DarkMatter]) -> dict[str, DarkMatter]:
-        for name in classes:
-            check_name(name, "the class", ValueError)
-        return classes
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Preset":
-        for kind in self.noise:
-            if kind not in NOISES:
-                raise ValueError(str(unknown("noise", printable(kind), NOISES)))
-        if not self.noise:
-            raise ValueError("noise needs at least one kind")
-        columns = [
-            prefix + key for prefix, choice in self._prefixed() for key in choice.parameters
-        ]
-        if twice := {column for column in columns if columns.count(column) > 1}:
-            raise ValueError(
-                f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`"
-            )
-        shown = [choice for choice in self.source if choice.profile == "interpolated"]
-        if (self.galaxies is None) == bool(shown) or any(
-            "amp" in choice.parameters for choice in shown
-        ):
-            raise ValueError(
-                "`galaxies` go with a source of profile interpolated that has R_half and magnitude"
-            )
-        try:
-            components = self.components()
-            if self.placement is not None:
-                self.placement.check(components)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return self
-
-    def check(self) -> None:
-        """Refuse what a new data set must not be made of: names that are none, numbers sure to leave their bounds.
-
-        Data sets of earlier releases may hold such presets, and still open. What is drawn is checked once more.
-
-        Raises:
-            ConfigError: The first of what is wrong, by its key or column.
-        """
-        check_name(self.instrument.name, "the instrument's name", ConfigError)
-        names: dict[str, str] = {}
-        for name in self.classes:
-            twin = names.setdefault(name.casefold(), name)
-            if twin != name:
-                raise ConfigError(
-                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up"
-                )
-        for column, value, bounds in self.drawn():
-            bounds.check_value(column, value)
-        for name, model in self.classes.items():
-            limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
-            for key, bounds in limits.items():
-                if getattr(model, key) is not None:
-                    bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
-        magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
-        if magnitudes and self.instrument.zero_point is None:
-            raise ConfigError(
-                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead"
-            )
-        self._check_redshifts()
-
-    def _check_redshifts(self) -> None:
-        """Refuse redshifts of sources that may lie in front of the lens."""
-        behind = {
-            "z_source": self.z_source,
-            "z_source_convention": self.z_source_convention,
-        }
-        behind["masses.z_source"] = self.masses.z_source
-        farthest = support(self.z_lens)[1]
-        for name, value in behind.items():
-            if value is None or has_tails(value) or has_tails(self.z_lens):
-                continue
-            nearest = support(value)[0]
-            drawn = support(value)[1] > nearest or support(self.z_lens)[0] < farthest
-            if nearest < farthest or (nearest == farthest and not drawn):
-                what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
-                raise ConfigError(
-                    f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap"
-                )
-
-    def _scene_numbers(self) -> list[tuple[str, Any]]:
-        names = ("z_lens", "z_source", "z_source_convention", "exposure_time")
-        return [
-            (name, getattr(self, name)) for name in names if getattr(self, name) is not None
-        ]
-
-    def drawn(self) -> list[tuple[str, Any, Bounds]]:
-        """(column, value or distribution, bounds) of all that lens and source are drawn from, in that order."""
-        numbers = [
-            (name, value, PARAMETERS[name].bounds) for name, value in self._scene_numbers()
-        ]
-        for prefix, choice in self._prefixed():
-            profile = PROFILES[choice.profile]
-            numbers += [
-                (prefix + key, value, profile.bounds(key))
-                for key, value in choice.parameters.items()
-            ]
-        return numbers
-
-    def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
-        default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
-        return [
-            (f"{choice.name}_" if choice.name else default[role], choice)
-            for role in default
-            for choice in getattr(self, role)
-        ]
-
-    def components(self) -> tuple[Component, ...]:
-        """The components of every scene this preset draws, in the order lens, lens light, source."""
-        roles = [
-            role for role in ("lens", "lens_light", "source") for _ in getattr(self, role)
-        ]
-        return tuple(
-            Component(role, choice.profile, prefix)
-            for role, (prefix, choice) in zip(roles, self._prefixed(), strict=True)
-        )
-
-    def parameters(self) -> list[tuple[str, Any]]:
-        """(column, value or distribution) of all component parameters, in the order in which they are drawn."""
-        return [
-            (prefix + key, value)
-            for prefix, choice in self._prefixed()
-            for key, value in choice.parameters.items()
-        ]
-
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Yield what a notebook shows: not every distribution."""
-        yield "name", self.name
-        yield "summary", self.summary
-        yield "instrument", self.instrument.name
-        yield "classes", self.class_names
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, by label."""
-        return tuple(self.classes)
-
-    def label(self, name: str) -> int:
-        """Label of a class; `ConfigError` with a suggestion for an unknown one."""
-        if name not in self.classes:
-            raise unknown("class", name, self.classes)
-        return self.class_names.index(name)
-
-    def with_classes(self, names: Sequence[str]) -> "Preset":
-        """This preset with some of its classes, which take their labels in the order of `names`.
-
-        `ConfigError` for a class that it has not, or one named twice.
-        """
-        if len(set(names)) < len(names) or not names:
-            raise ConfigError(
-                f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}"
-            )
-        for name in names:
-            self.label(name)
-        return self.model_copy(
-            update={"classes": {name: self.classes[name] for name in names}}
-        )
-
-    def with_galaxies(self, path: str | Path) -> "Preset":
-        """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
-
-        A preset that shows galaxies already, such as that of a data set, shows the same ones, which lie at `path` now;
-        other contents are refused once they are read.
-
-        Raises:
-            ConfigError: Sources have no magnitude, or the files hold no galaxies.
-        """
-        if self.galaxies is not None:
-            return self.model_copy(update={"galaxies": self.galaxies.at(path)})
-        sources = []
-        for choice in self.source:
-            values = choice.parameters
-            if choice.profile != "sersic" or "magnitude" not in values:
-                raise ConfigError(
-                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude"
-                )
-            kept = {
-                name: values[name]
-                for name in ("magnitude", "center_x", "center_y")
-                if name in values
-            }
-            turned = {
-                "R_half": values["R_sersic"],
-                "phi_G": {"uniform": [0.0, 2 * math.pi]},
-            }
-            sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
-        document = self.model_dump(mode="json", exclude={"source"})
-        return parse_preset(
-            document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}"
-        )
-
-    def with_shared(self, names: Sequence[str]) -> "Preset":
-        """This preset with numbers of its dark matter, by their keys, the same in each block of 64 sample numbers.
-
-        `ConfigError` for a key that no class has, or that no class draws.
-        """
-        document = self.model_dump(mode="json")
-        for name in names:
-            own = [
-                model
-                for model in document["classes"].values()
-                if isinstance(model.get(name), dict)
-            ]
-            if not own:
-                drawn = {
-                    key
-                    for model in document["classes"].values()
-                    for key in model
-                    if isinstance(model[key], dict)
-                }
-                raise unknown(
-                    f"number that dark matter of preset {self.name} draws",
-                    name,
-                    sorted(drawn),
-                )
-            for model in own:
-                model[name] = {"shared": model[name]}
-        return parse_preset(document, f"preset {self.name}")
-
-    def noise_kind(self, kind: str | None) -> str:
-        """The noise asked for, or this preset's default; `ConfigError` if it does not offer that kind."""
-        if kind is None:
-            return self.noise[0]
-        if kind not in self.noise:
-            raise unknown(f"noise of preset {self.name}", kind, self.noise)
-        return kind
-
-
 def presets() -> list[str]:
-    """Names of the presets that come with lenssim."""
+    """Return the names of the presets that come with lenssim.
+
+    Example:
+        >>> "III" in presets()
+        True
+    """
     files = resources.files("lenssim.simulate").joinpath("presets").iterdir()
     return sorted(
         file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")
@@ -331,16 +29,21 @@ def presets() -> list[str]:
 
 
 def preset_text(model: str | Path) -> str:
-    """The text of a preset, by name or by the path of a .yaml file, or of a data set's plan.json."""
+    """Return the text of a preset.
+
+    Args:
+        model: Its name, the path of a .yaml file, or that of a data set's plan.json.
+
+    Raises:
+        ConfigError: There is no such preset, or its file cannot be read.
+    """
     name = str(model)
     if _is_file(name):
         return read_text(Path(model), "the preset")
     if name not in presets():
-        hint = (
-            "; the file of a preset ends in .yaml, .yml or .json"
-            if Path(name).is_file()
-            else ""
-        )
+        hint = ""
+        if Path(name).is_file():
+            hint = "; the file of a preset ends in .yaml, .yml or .json"
         raise ConfigError(f"{unknown('model', printable(name), presets())}{hint}")
     return (
         resources.files("lenssim.simulate")
@@ -355,12 +58,7 @@ def _is_file(name: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _load_text(text: str, where: str, folder: Path) -> Preset:
-    document = (
-        _planned(text, where)
-        if where.lower().endswith(".json")
-        else parse_yaml(text, where)
-    )
-    preset = parse_preset(document, where, folder)
+    preset = parse_preset(_document(text, where), where, folder)
     try:
         preset.check()
     except ConfigError as error:
@@ -368,8 +66,15 @@ def _load_text(text: str, where: str, folder: Path) -> Preset:
     return preset
 
 
+def _document(text: str, where: str) -> Any:
+    """Return the document of a preset's file."""
+    if where.lower().endswith(".json"):
+        return _planned(text, where)
+    return parse_yaml(text, where)
+
+
 def _planned(text: str, where: str) -> Any:
-    """The preset in a plan.json."""
+    """Return the preset in a plan.json."""
     document = parse_json(text, where)
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict) or "preset" not in config:
@@ -378,20 +83,15 @@ def _planned(text: str, where: str) -> Any:
 
 
 def load_preset(model: str | Path) -> Preset:
-    """The preset of that name or file, or that a plan.json holds; `ConfigError` lists what is wrong, key by key."""
+    """Return a checked preset; arguments as `preset_text`.
+
+    Raises:
+        ConfigError: The preset cannot be. The message lists what is wrong, key by key.
+
+    Example:
+        >>> load_preset("III").class_names
+        ('no_sub', 'cdm', 'axion')
+    """
     return _load_text(
         preset_text(model), f"preset {printable(str(model))}", Path(model).parent
     )
-
-
-def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:
-    """A preset from a parsed YAML or JSON document; files it names lie in `folder`. `ConfigError` as `load_preset`."""
-    if not isinstance(data, dict):
-        raise ConfigError(
-            f"{where} must be a mapping of keys to values, got {type(data).__name__}"
-        )
-    try:
-        return Preset.model_validate(data, context={"folder": folder})
-    except ValidationError as error:
-        lines = explain(error, list(Preset.model_fields))
-        raise ConfigError(f"{where}: " + "; ".join(lines)) from None

@@ -16,7 +16,7 @@ from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.profiles import PARAMETERS, PROFILES, UNITS, Profile, check_bounds
 from lenssim.simulate.sources.sersic import unit_flux
 
-__all__ = ["REDSHIFTS", "Component", "Perturbers", "Scenes", "check_redshifts"]
+__all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
 
 Role = Literal["lens", "lens_light", "source"]
 REDSHIFTS = ("z_lens", "z_source", "z_source_convention")
@@ -271,6 +271,8 @@ def _check_perturbers(profile: Profile, table: Perturbers) -> None:
     try:
         check_bounds(profile, table.columns, f"{profile.name} perturbers: ")
     except OutOfBoundsError as error:
+        if error.row is None:
+            raise
         owner = int(np.searchsorted(table.offset, error.row, side="right")) - 1
         raise OutOfBoundsError(error.complaint, owner) from None
 

@@ -27,9 +27,9 @@ def current_versions(engine: str) -> dict[str, str]:
 class SimulationSpec(BaseModel):
     """Everything that simulated images depend on besides their sample numbers.
 
-    Nothing is left open in it: defaults are resolved, and the preset holds the classes, shared
-    numbers and galaxies that were asked for. `config` is its document, which a plan stores and
-    hashes; `of` and `SimulationRequest` make one from what a user says.
+    Nothing is left open in it: defaults are resolved, and the preset holds the classes,
+    shared numbers and galaxies that were asked for. `config` is its document, which a plan
+    stores and hashes; `of` and `SimulationRequest` make one from what a user says.
 
     Example:
         >>> spec = SimulationSpec.of(load_preset("III"), noise="none", engine="lenstronomy")
@@ -154,8 +154,8 @@ class SimulationSpec(BaseModel):
     def config(self) -> dict[str, Any]:
         """Return the document of the specification.
 
-        It is hashed with the order of its keys, and holds no key of what is not asked for, so
-        that the hashes of data sets of all versions stay.
+        It is hashed with the order of its keys, and holds no key of what is not asked for,
+        so that the hashes of data sets of all versions stay.
         """
         document: dict[str, Any] = {
             "kind": KIND,
@@ -172,7 +172,7 @@ class SimulationSpec(BaseModel):
         return {name: document[name] for name in self.keys or document if name in document}
 
     def _preset_document(self) -> dict[str, Any]:
-        """Return the preset's document; galaxies are known by their contents, not their path."""
+        """Return the preset's document, which knows galaxies by their contents alone."""
         document = self.preset.model_dump(mode="json")
         galaxies = document["galaxies"]
         if galaxies is not None and not self.keeps_path:
@@ -218,11 +218,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 class SimulationRequest(BaseModel):
     """What a user says of simulated images: on a command line, in a recipe, of live data.
 
-    Every way to simulate takes these fields, under these names. Those that are None are left to
-    the preset or the engine.
+    Every way to simulate takes these fields, under these names. Those that are None are
+    left to the preset or the engine.
 
     Example:
-        >>> request = SimulationRequest(model="III", noise="none", classes=("no_sub", "cdm"))
+        >>> request = SimulationRequest(model="III", classes=("no_sub", "cdm"))
         >>> request.spec().preset.class_names
         ('no_sub', 'cdm')
     """
@@ -260,8 +260,8 @@ class SimulationRequest(BaseModel):
     )
     shared: Names | None = Field(
         default=None,
-        description="for populations: numbers of dark matter, such as f_sub,slope, that are "
-        "drawn once for each 64 images",
+        description="for populations: numbers of dark matter, such as f_sub,slope, that "
+        "are drawn once for each 64 images",
     )
     engine: str = Field(
         default="batched",
@@ -316,7 +316,7 @@ class SimulationRequest(BaseModel):
         return values | {"maps": self.maps or ()}
 
     def spec(self) -> SimulationSpec:
-        """Return the checked specification of what is asked for; errors as `SimulationSpec.of`."""
+        """Return the checked specification; errors as `SimulationSpec.of`."""
         return SimulationSpec.of(self.preset(), **self.options())
 
 

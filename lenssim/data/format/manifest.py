@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError, DataError
@@ -70,7 +71,9 @@ def check_size(n: int, shard_size: int) -> None:
 def without_paths(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
     preset = config.get("preset")
-    galaxies = preset.get("galaxies") if isinstance(preset, dict) else None
+    if not isinstance(preset, dict):
+        return config
+    galaxies = preset.get("galaxies")
     if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
         return config
     contents = {name: value for name, value in galaxies.items() if name != "path"}
@@ -330,32 +333,3 @@ def read_records(folder: Path, plan: Plan) -> dict[int, ShardRecord]:
         if record is not None:
             records[shard] = record
     return records
-
-
-def differences(there: Any, asked: Any, path: str = "") -> list[str]:
-    """Lines naming every field in which two JSON documents differ."""
-    if isinstance(there, dict) and isinstance(asked, dict):
-        keys = list(dict.fromkeys([*there, *asked]))
-        lines = [
-            line
-            for key in keys
-            for line in differences(there.get(key), asked.get(key), f"{path}.{key}")
-        ]
-        if not lines and list(there) != list(asked):
-            lines = [
-                f"{path.lstrip('.')}: order {', '.join(there)} there, {', '.join(asked)} asked for"
-            ]
-        return lines
-    if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
-        pairs = enumerate(zip(there, asked, strict=True))
-        return [line for i, pair in pairs for line in differences(*pair, f"{path}[{i}]")]
-    return (
-        []
-        if there == asked
-        else [f"{path.lstrip('.')}: {_short(there)} there, {_short(asked)} asked for"]
-    )
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else re.sub(r"\s+", " ", str(value))
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -29,7 +29,7 @@ class GenerationSpec(SimulationSpec):
     @override
     @classmethod
     def of(cls, preset: Preset, **options: Any) -> Self:
-        """Return the checked specification; `storage` and `compress` besides those of images."""
+        """Return the checked specification; `options` may also hold storage and compress."""
         storage = options.pop("storage", None) or DEFAULT_STORAGE
         compress = options.pop("compress", False)
         check_storage(storage, compress)
@@ -52,8 +52,8 @@ def storage_config(storage: str, compress: bool) -> dict[str, Any]:
     """Return what a config says of a storage: nothing of the default, which is older.
 
     Example:
-        >>> storage_config("float32", compress=False), storage_config("int16", compress=False)
-        ({}, {'storage': 'int16'})
+        >>> storage_config("int16", compress=False)
+        {'storage': 'int16'}
     """
     document: dict[str, Any] = {}
     if storage != DEFAULT_STORAGE:

@@ -1,4 +1,4 @@
-"""The card of a data set: what it is, how to make it again, and whether its classes give themselves away."""
+"""The card of a data set: what it holds, how to make it, and what its leak audit says."""
 
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ _LINES = (
     *("fingerprint", "versions"),
 )
 _BEFORE = {
-    True: "The command, given in this folder, that makes it again into a folder D; plan.json holds all it depends on:",
+    True: "The command, given in this folder, that makes it again into a folder D; "
+    "plan.json holds all it depends on:",
     False: "The command that made it, given where its files were:",
 }
 
 
 def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
-    """Write card.md into a data set's folder, with the verdict of its leak audit if there is one."""
+    """Write card.md into a data set's folder, with the verdict of its leak audit."""
     write(
         folder / CARD,
         card_text(plan, manifest, known_verdict(folder, manifest.fingerprint)).encode(),
@@ -35,7 +36,10 @@ def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
 
 
 def known_verdict(folder: Path, fingerprint: str) -> str | None:
-    """Verdict of the audit that lies in a data set's folder; None without one, or if it is of other contents."""
+    """Return the verdict of the leak audit in a data set's folder.
+
+    It is None if there is no audit, or one of other contents.
+    """
     try:
         document = read_json(folder / LEAK_AUDIT)
     except DataError:
@@ -45,7 +49,7 @@ def known_verdict(folder: Path, fingerprint: str) -> str | None:
 
 def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
     """Return the card as Markdown; the same for the same contents and verdict."""
-    facts = _facts_of_simulation(plan.spec) if plan.is_simulated else _facts_of_import(plan)
+    facts = _facts(plan)
     shape = " x ".join(map(str, manifest.image_shape))
     class_counts = [
         f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()
@@ -74,6 +78,13 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
             "",
         ]
     )
+
+
+def _facts(plan: Plan) -> dict[str, str | None]:
+    """Return what the plan says of the data."""
+    if plan.is_simulated:
+        return _facts_of_simulation(plan.spec)
+    return _facts_of_import(plan)
 
 
 def _title(plan: Plan) -> str:
@@ -177,7 +188,7 @@ def _import_command(config: dict[str, Any]) -> str:
 
 
 def _model(preset: dict[str, Any]) -> str:
-    """The preset's name if it comes with lenssim as it is; else the file beside the card that holds it."""
+    """Return the preset's name if it comes with lenssim; else the file that holds it."""
     name = str(preset.get("name"))
     if name in presets() and load_preset(name).model_dump(mode="json") == preset:
         return name

@@ -117,13 +117,16 @@ def plan_of(
     Args:
         spec: What to simulate and how to store it.
         n: Number of samples.
-        shard_size: Samples a shard. Without it a data set that lies in `folder` keeps its own,
+        shard_size: Samples a shard. Without it a data set that lies in `folder` keeps its
+            own,
             and another one takes `default_shard_size`.
-        folder: Folder of the data set. Where there is none yet, a first sample is drawn, so that
+        folder: Folder of the data set. Where there is none yet, a first sample is drawn, so
+            that
             physics that cannot be leaves no folder behind.
 
     Raises:
-        ConfigError: The shards are too many or too large, or the first sample cannot be drawn.
+        ConfigError: The shards are too many or too large, or the first sample cannot be
+            drawn.
     """
     if folder is not None and not (folder / PLAN).exists():
         draw(spec.preset, [0], seed=spec.seed, split=spec.split)
@@ -147,8 +150,9 @@ def default_shard_size(n: int, preset: Preset) -> int:
     Where there are enough samples there are at least eight shards.
     """
     image_bytes = 4 * preset.instrument.num_pix**2
-    most = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
-    return BLOCK * max(1, min(most, -(-n // (MIN_SHARDS * BLOCK))))
+    max_blocks = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
+    blocks = max(1, -(-n // (MIN_SHARDS * BLOCK)))
+    return BLOCK * min(max_blocks, blocks)
 
 
 def _check_shard_bytes(rows: int, preset: Preset) -> None:
@@ -156,8 +160,8 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
     image_bytes = 4 * preset.instrument.num_pix**2
     if rows * image_bytes > MAX_SHARD_BYTES:
         raise ConfigError(
-            f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of memory; "
-            f"a shard has at most {MAX_SHARD_BYTES >> 30} GiB of images: "
+            f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of "
+            f"memory; a shard has at most {MAX_SHARD_BYTES >> 30} GiB of images: "
             "choose a smaller --shard-size"
         )
 

@@ -26,7 +26,8 @@ _PIXELS = (1, 2, 3)  # axes of images
 def numbers_to_check(spec: SimulationSpec, numbers: np.ndarray) -> np.ndarray:
     """Return which of a shard's sample `numbers` (N,) are compared, spread evenly.
 
-    All classes come in turn over the shards. None are compared of the reference engine itself.
+    All classes come in turn over the shards. None are compared of the reference engine
+    itself.
     """
     if spec.engine == REFERENCE:
         return numbers[:0]
@@ -40,7 +41,8 @@ def check_against_reference(exposure: Exposure, numbers: np.ndarray) -> Audit | 
 
     Args:
         exposure: Simulated images.
-        numbers: The sample numbers to compare; those that the exposure does not hold are skipped.
+        numbers: The sample numbers to compare; those that the exposure does not hold are
+            skipped.
 
     Returns:
         The residuals; None where there is nothing to compare.
@@ -78,8 +80,8 @@ def compare_with_reference(
 ) -> Audit:
     """Compare images with the reference engine's.
 
-    The reference has regular grids of rays only: adaptive images are compared as the `renderer`
-    makes them from the coarsest grid that serves.
+    The reference has regular grids of rays only: adaptive images are compared as the
+    `renderer` makes them from the coarsest grid that serves.
 
     Args:
         renderer: The engine that made the images.
@@ -92,10 +94,12 @@ def compare_with_reference(
         is_single: Whether the images are of single precision.
 
     Returns:
-        The residual of the worst pixel, in units of its image's peak and of its nominal noise.
+        The residual of the worst pixel, in units of its image's peak and of its nominal
+        noise.
 
     Raises:
-        ConfigError: Double precision agrees with the reference where single precision does not.
+        ConfigError: Double precision agrees with the reference where single precision does
+            not.
         DataError: An image is farther off than the tolerance.
     """
     if supersampling == ADAPTIVE:
@@ -110,7 +114,7 @@ def compare_with_reference(
         worst = int(np.argmax(np.where(np.isfinite(peaks), peaks, np.inf)))
         if is_single:
             _refuse_extremes(
-                scenes.take([worst]),
+                scenes.take(np.array([worst])),
                 int(numbers[worst]),
                 float(peaks[worst]),
                 reference[worst],
@@ -159,7 +163,7 @@ def _refuse_extremes(
     longest = max(lengths, key=lengths.__getitem__)
     raise ConfigError(
         f"sample {number}: single precision is off by {residual:.2g} of the peak, double "
-        f"precision is not; the scene's lengths go from {shortest} of {lengths[shortest]:.3g} "
-        f"to {longest} of {lengths[longest]:.3g} arcsec: "
+        f"precision is not; the scene's lengths go from {shortest} of "
+        f"{lengths[shortest]:.3g} to {longest} of {lengths[longest]:.3g} arcsec: "
         "use --precision float64, or numbers that lie closer together"
     )

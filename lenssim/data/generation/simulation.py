@@ -1,4 +1,4 @@
-"""Generation: from a plan to shards. A shard is a pure function of the plan and its number."""
+"""Generation: from a plan to shards. A shard depends on the plan and its number alone."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -61,10 +61,11 @@ def generate(
     note: Note = lambda text: None,
     stop: Stop = lambda: False,
 ) -> Manifest:
-    """Simulate the data set of `plan` into `folder`, or go on with it; errors and `stop` as `build`.
+    """Simulate the data set of a plan, or go on with it; errors and `stop` as `build`.
 
-    `workers` dask processes on this machine (0: in this process), or wherever `runner` takes the work. `note` hears of
-    workers that do not fit into memory, and when nothing was finished for long.
+    `workers` dask processes on this machine (0: in this process), or wherever `runner`
+    takes the work. `note` hears of workers that do not fit into memory, and when nothing
+    was finished for long.
     """
     if runner is None:
         require(min(workers, plan.shards), plan.spec.engine_settings)
@@ -82,7 +83,11 @@ def generate_share(
     note: Note = lambda text: None,
     stop: Stop = lambda: False,
 ) -> int:
-    """Simulate some shards of a plan, see `share`; returns their samples. Whoever comes last calls `seal`."""
+    """Simulate some shards of a plan, see `share`; whoever comes last calls `seal`.
+
+    Returns:
+        The number of their samples.
+    """
     shards = list(shards)
     require(min(workers, len(shards)), plan.spec.engine_settings)
     runner = local_runner(min(workers, len(shards)), preload=modules(plan), note=note)
@@ -92,10 +97,15 @@ def generate_share(
 
 
 def share(text: str, shards: int) -> range:
-    """The shard numbers that `text` picks, a number or a slice as in Python: `7`, `0:100`, `3::8`."""
+    """Return the shard numbers that a text picks: a number or a slice as in Python.
+
+    Example:
+        >>> share("3::8", 20)
+        range(3, 20, 8)
+    """
     parts = text.split(":")
     try:
-        numbers = [int(part) if part.strip() else None for part in parts]
+        numbers = [_number(part) for part in parts]
         if len(parts) > 3 or any(number is not None and number < 0 for number in numbers):
             raise ValueError
         if len(parts) == 1:
@@ -105,6 +115,13 @@ def share(text: str, shards: int) -> range:
         raise ConfigError(
             f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}"
         ) from None
+
+
+def _number(text: str) -> int | None:
+    """Return a number of a slice; None where it is left out."""
+    if not text.strip():
+        return None
+    return int(text)
 
 
 def modules(plan: Plan) -> list[str]:
@@ -126,7 +143,8 @@ def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
         The number of samples.
 
     Raises:
-        ConfigError: This machine has other versions of the engine's libraries than the plan, so
+        ConfigError: This machine has other versions of the engine's libraries than the
+            plan, so
             that bits would differ.
     """
     plan = Plan.model_validate(plan_document)
@@ -151,7 +169,7 @@ def _check_versions(spec: GenerationSpec) -> None:
 
 
 def culprits(plan: Plan, shard: int) -> list[SampleFailure]:
-    """Return the first samples of a shard that cannot be made even alone, with tracebacks."""
+    """Return the samples of a shard that cannot be made, at most 16, with tracebacks."""
     failures: list[SampleFailure] = []
     rows = plan.rows(shard)
     for start in rows[::BLOCK]:
@@ -185,8 +203,8 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
         rows: The sample numbers.
 
     Returns:
-        The samples as they are stored, and their comparison with the reference engine, None for
-        the reference itself.
+        The samples as they are stored, and their comparison with the reference engine, None
+        for the reference itself.
 
     Raises:
         ConfigError: What is drawn cannot be rendered.
@@ -218,8 +236,8 @@ def _check_finite(exposure: Exposure) -> None:
     finite = exposure.mask.all(axis=(1, 2, 3))
     if not finite.all():
         raise DataError(
-            f"the images of samples {exposure.numbers[~finite].tolist()} hold NaN or infinite "
-            "pixels"
+            f"the images of samples {exposure.numbers[~finite].tolist()} hold NaN or "
+            "infinite pixels"
         )
 
 
@@ -233,16 +251,16 @@ def _samples(
 ) -> Samples:
     """Return simulated images and their scenes as the samples of a shard."""
     params = scenes.params | map_columns(spec, scenes, maps)
-    perturber_columns = {
-        name for table in scenes.perturbers.values() for name in table.columns
-    }
+    names = set(params)
+    for table in scenes.perturbers.values():
+        names |= table.columns.keys()
     return Samples(
         images=images,
         labels=labels(spec.preset, numbers),
         index=numbers,
         params=params,
         perturbers=scenes.perturbers,
-        units={name: scenes.unit(name) for name in {*params, *perturber_columns}} | UNITS,
+        units={name: scenes.unit(name) for name in names} | UNITS,
         attributes={**provenance(plan), **scene_attributes(scenes)},
         texts={},
         truth=maps,

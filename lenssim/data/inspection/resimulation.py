@@ -1,4 +1,4 @@
-"""Resimulation: samples are made again from their provenance and compared with what is stored, bit for bit."""
+"""Resimulation: stored samples are compared, bit for bit, with samples made from the plan."""
 
 from pathlib import Path
 
@@ -30,7 +30,8 @@ def resimulate(
         The numbers of the samples, and lines that say what differs, by shard and dataset.
 
     Raises:
-        ConfigError: The data were imported, its galaxies are not there, or the libraries are others than those that the
+        ConfigError: The data were imported, its galaxies are not there, or the libraries
+            are others than those that the
             data set was made with.
         VerificationError: A shard does not hold what was written.
     """
@@ -74,7 +75,7 @@ def _check_versions(folder: Path | str, plan: Plan) -> None:
 
 
 def _check_galaxies(plan: Plan) -> None:
-    """Read the galaxies that a plan's sources show, so that missing files stop everything."""
+    """Read the galaxies of a plan, so that missing files stop everything."""
     preset = plan.spec.preset
     if preset.galaxies is not None:
         preset.galaxies.images()

@@ -24,14 +24,16 @@ class LiveDataset(Dataset[Batch]):
     """The samples of a plan without its shards.
 
     The same numbers give the same images, bit for bit on the CPU. A row is a sample number;
-    `endless` sets ask for others every epoch, fixed ones for the same. Rows beyond the plan's
-    `n` exist as well: `n` only says what an epoch is. Neighbouring rows cost least, because
-    samples are drawn in blocks: read it in the order of `BatchSampler(**order)`. `picture` is
-    the image, or one of the maps of the plan that takes its place.
+    `endless` sets ask for others every epoch, fixed ones for the same. Rows beyond the
+    plan's `n` exist as well: `n` only says what an epoch is. Neighbouring rows cost least,
+    because samples are drawn in blocks: read it in the order of `BatchSampler(**order)`.
+    `picture` is the image, or one of the maps of the plan that takes its place.
     """
 
     def __init__(self, plan: Plan, endless: bool = False, picture: str = IMAGE) -> None:
-        self.plan, self.config, self.endless = plan, plan.config, endless
+        self.plan = plan
+        self.config = plan.config
+        self.endless = endless
         self.picture = picture
         self.spec = plan.spec
         self.preset = self.spec.preset
@@ -54,7 +56,7 @@ class LiveDataset(Dataset[Batch]):
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits of what the samples follow from; no hash of contents, which nobody has seen."""
+        """64 hex digits of the plan; there are no contents to hash."""
         return hashlib.sha256(canonical_json([self.plan.config, self.plan.n])).hexdigest()
 
     @property
@@ -64,13 +66,12 @@ class LiveDataset(Dataset[Batch]):
 
     @property
     def order(self) -> dict[str, Any]:
-        """Options of a `BatchSampler` that asks for these samples cheaply: in the blocks that they are drawn in."""
+        """Options of a `BatchSampler` that asks for samples in the blocks they are drawn in."""
+        if not self.endless:
+            return {"block": BLOCK, "fresh": 0}
         # as many numbers further on as leaves every sample in its split
         period = BLOCK * SPLIT_PERIOD
-        return {
-            "block": BLOCK,
-            "fresh": -(-self.plan.n // period) * period if self.endless else 0,
-        }
+        return {"block": BLOCK, "fresh": -(-self.plan.n // period) * period}
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Sample numbers of a split among the first `n`; all of them for None."""
@@ -132,8 +133,9 @@ class LiveDataset(Dataset[Batch]):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["plan"], state["endless"], state["picture"])  # type: ignore[misc]
-        self.columns = state["columns"]
+        columns = state.pop("columns")
+        self.__init__(**state)  # type: ignore[misc]
+        self.columns = columns
 
 
 def _columns(params: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:

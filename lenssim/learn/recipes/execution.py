@@ -69,7 +69,9 @@ def follow(
         leaks[name] = stored_audit(ShardDataset(steps.data / name), recipe.audit)
     for name in recipe.trainings:
         config = steps.config(name)
-        source = Path(config.data).name if config.data else f"live {config.live.model}"
+        source = Path(config.data or "").name
+        if config.live is not None:
+            source = f"live {config.live.model}"
         say(f"{next(count)} run {name}: {config.net} on {source}, {config.epochs} epochs")
         _train(config, steps.runs / name, training())
     judged: list[EvaluatedRun] = []

@@ -72,9 +72,10 @@ class PopulationStep(EvaluateStep):
 
     def question(self, folder: Path) -> PopulationOptions:
         """With data sets in `folder`."""
-        return PopulationOptions(
-            self.images, self.calibration and folder / self.calibration, self.scatter
-        )
+        calibration = None
+        if self.calibration:
+            calibration = folder / self.calibration
+        return PopulationOptions(self.images, calibration, self.scatter)
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
 def _explain(problem: dict[str, Any]) -> str:
     where = ".".join(printable(str(part)) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        owners = {
+        owners: dict[str, type[BaseModel]] = {
             "generate": GenerateStep,
             "evaluate": EvaluateStep,
             "populations": PopulationStep,

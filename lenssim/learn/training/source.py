@@ -1,4 +1,4 @@
-"""Where a training's images come from: shards on disk, or a simulation that runs meanwhile."""
+"""Where a training's images come from: shards on disk, or a live simulation."""
 
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset

@@ -1,4 +1,4 @@
-"""Engines: one contract, several codes. A new engine is a file and an entry in `ENGINES`."""
+"""Engines: one contract, several codes. A new one is a file and an entry in `ENGINES`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,8 @@ def double_precision(
     """Return the settings of an engine that leaves no choice; refuse another one."""
     if precision not in (None, DOUBLE) or device not in (None, "cpu", "auto"):
         raise ConfigError(
-            "this engine works in float64 on the CPU only; leave --precision and --device out"
+            "this engine works in float64 on the CPU only; "
+            "leave --precision and --device out"
         )
     return {}
 
@@ -48,12 +49,12 @@ def double_precision(
 class EngineInfo:
     """What is known of an engine without importing it.
 
-    `module` is its module in this package and `class_name` its class there; images depend on
-    the versions of `libraries` and on what `settings` makes of a precision and a device.
-    `tolerance` is how far an image may be from the reference engine's, as a share of its peak in
-    the worst pixel, by precision (see docs/benchmarks.md). `parity` is the same where formulas
-    are compared, in `parity_precision`. `adaptive` engines know `supersampling="adaptive"`;
-    `derivatives` and `convergence` say what else they compute.
+    `module` is its module in this package and `class_name` its class there; images depend
+    on the versions of `libraries` and on what `settings` makes of a precision and a device.
+    `tolerance` is how far an image may be from the reference engine's, as a share of its
+    peak in the worst pixel, by precision (see docs/benchmarks.md). `parity` is the same
+    where formulas are compared, in `parity_precision`. `adaptive` engines know
+    `supersampling="adaptive"`; `derivatives` and `convergence` say what else they compute.
     """
 
     module: str
@@ -105,17 +106,23 @@ ENGINES = {
 
 
 class Engine(Protocol):
-    """What renders scenes. An engine draws no random numbers, and an image depends on its own scene alone."""
+    """A code that renders scenes.
+
+    An engine draws no random numbers, and an image depends on its own scene alone.
+    """
 
     def render(
         self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Expected images (N, bands, H, W) in e-/s per pixel: PSF applied, no noise; row 0 is the smallest y."""
+        """Return expected images (N, bands, H, W) in e-/s per pixel.
+
+        The PSF is applied and there is no noise. Row 0 is the smallest y.
+        """
         ...
 
 
 def engine(name: str, **settings: Any) -> Engine:
-    """The engine of that name, one a process and setting; `ConfigError` with a suggestion for an unknown one.
+    """Return the engine of that name, one for each process and setting.
 
     Without `settings` it is the engine's default, see `engine_settings`.
     """
@@ -130,7 +137,10 @@ def _engine(name: str, settings: tuple[tuple[str, Any], ...]) -> Engine:
 
 
 def engine_info(name: str) -> EngineInfo:
-    """Return what is known of an engine; `ConfigError` with a suggestion for an unknown one.
+    """Return what is known of an engine.
+
+    Raises:
+        ConfigError: There is none of that name; the message suggests the nearest.
 
     Example:
         >>> engine_info("batched").adaptive
@@ -142,14 +152,14 @@ def engine_info(name: str) -> EngineInfo:
 
 
 def engine_module(name: str) -> str:
-    """Return the full name of an engine's module, without importing it; errors as `engine`."""
+    """Return the full name of an engine's module; errors as `engine_info`."""
     return f"{__name__}.{engine_info(name).module}"
 
 
 def check_adaptive(name: str, supersampling: Supersampling) -> None:
-    """Refuse an engine that renders regular grids of rays only, where others are asked for."""
+    """Refuse adaptive sampling by an engine that renders regular grids of rays only."""
     if supersampling == ADAPTIVE and not engine_info(name).adaptive:
-        able = [other for other, info in ENGINES.items() if info.adaptive]
+        able = [name for name, info in ENGINES.items() if info.adaptive]
         raise ConfigError(
             f"the engine {name!r} cannot sample adaptively; give --supersampling a number "
             f"(4 is close), or use --engine {' or '.join(able)}"
@@ -187,7 +197,7 @@ def check_convergence(name: str) -> None:
 
 
 def engine_versions(name: str) -> dict[str, str]:
-    """Return the versions of the libraries that an engine's bits depend on; errors as `engine`."""
+    """Return the versions of an engine's libraries; errors as `engine_info`."""
     return {library: version(library) for library in engine_info(name).libraries}
 
 

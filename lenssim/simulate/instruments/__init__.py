@@ -85,6 +85,8 @@ class Instrument(BaseModel):
         total = self.total_exposure(exposure_time)
         if self.background_rms is not None:
             return np.full_like(total, self.background_rms)
+        assert self.sky_brightness is not None  # one background is always stated
+        assert self.zero_point is not None
         sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
         return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
 
@@ -92,7 +94,7 @@ class Instrument(BaseModel):
 def parse_sampling(text: str) -> Supersampling:
     """Supersampling as written on a command line; `ConfigError` for what is neither a number nor "adaptive"."""
     if text == ADAPTIVE:
-        return ADAPTIVE
+        return "adaptive"
     if not text.isdecimal() or not 1 <= int(text) <= FINEST:
         raise ConfigError(
             f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}"

@@ -1,4 +1,4 @@
-"""Noise: one kind a file, and the one list of them. A new kind is a file and a line in `NOISES`."""
+"""Kinds of noise, one a file. A new kind is a file and a line in `NOISES`."""
 
 from lenssim.errors import unknown
 from lenssim.simulate.noise.model import NoiseModel

@@ -17,8 +17,8 @@ class NoiseModel(ABC):
     """A kind of noise: the distribution of an observed image about its expected one.
 
     A new kind is a file with a subclass and a line in `NOISES`. `unit` is that of observed
-    images. A sample's noise depends on its seed, split and number alone, and not on the images
-    that are observed together with it.
+    images. A sample's noise depends on its seed, split and number alone, and not on the
+    images that are observed together with it.
     """
 
     name: ClassVar[str]
@@ -43,7 +43,7 @@ class NoiseModel(ABC):
     def sigma(
         self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
     ) -> np.ndarray:
-        """Return the standard deviation of observed images; arguments and shape as `mean`."""
+        """Return the standard deviation of observed images; arguments as `mean`."""
 
     @abstractmethod
     def sample(

@@ -59,7 +59,7 @@ class PublishedNoise(NoiseModel):
         counts = np.empty(expected.shape, np.float64)
         for block, positions, rows in blocks(numbers):
             for position, row in zip(positions, rows, strict=True):
-                # A stream for each sample: the length of a Poisson draw depends on the image.
+                # a stream a sample: the length of a Poisson draw depends on the image
                 rng = generator(seed, split, NOISE, block, int(row))
                 flux = expected[position].astype(np.float64)
                 mean = _rate(flux, total[position], background[position], rng)

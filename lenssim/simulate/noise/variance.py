@@ -44,7 +44,8 @@ def camera_columns(
 
     Args:
         instrument: The camera.
-        exposure_time: Single exposures (N,) in s that were drawn for the scenes; None for the
+        exposure_time: Single exposures (N,) in s that were drawn for the scenes; None for
+            the
             instrument's own.
         count: The number N of images.
         dtype: Type of the answer.
