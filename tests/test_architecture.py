@@ -21,7 +21,7 @@ TORCH_MAY = (
     "simulate/engines/batched",
     "learn",
     "data/generation/live.py",
-    *(f"data/streaming/{name}.py" for name in ("dataset", "sampler", "stream")),
+    *(f"data/streaming/{name}.py" for name in ("dataset", "sampler", "source", "stream")),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
     "data": ("format", "streaming", "generation", "exchange", "inspection"),

@@ -49,13 +49,13 @@ def info(folder: Folder, json: Json = False) -> None:
         read_records,
     )
     from lenssim.data.generation.dataset_card import known_verdict
-    from lenssim.data.streaming.locations import complete, is_url
+    from lenssim.data.streaming.locations import is_url, open_complete
     from lenssim.names import printable
 
     manifest: Manifest | None
     records: list[ShardRecord]
     if is_url(folder):  # whole, or refused; its shards are not looked at
-        place = complete(folder)
+        place = open_complete(folder)
         here, manifest = place.folder, place.manifest
         plan, records = read_plan(here), list(manifest.shards)
     else:

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.generation.simulation import plan_preset
-from lenssim.data.streaming.dataset import SPLIT_PERIOD, Batch, rows_of_split
+from lenssim.data.streaming.source import Batch, ReadingOrder, SampleDataset
+from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
+from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.observe import observe
@@ -22,7 +23,7 @@ from lenssim.simulate.streams import BLOCK
 __all__ = ["LiveDataset"]
 
 
-class LiveDataset(Dataset[Batch]):
+class LiveDataset(SampleDataset):
     """The samples of a plan without its shards: the same numbers give the same images, bit for bit on the CPU.
 
     A row is a sample number; `endless` sets ask for others every epoch, fixed ones for the same. Rows beyond the plan's
@@ -38,9 +39,21 @@ class LiveDataset(Dataset[Batch]):
         self.folder = Path(f"live:{self.preset.name}")
         self.index = np.arange(plan.n)
         self.labels = labels(self.preset, self.index)
-        self.columns: tuple[
-            str, ...
-        ] = ()  # true parameters that come along as `target` float64 (N, T)
+
+    @property
+    def name(self) -> str:
+        """The name of the preset, as of live data."""
+        return str(self.folder)
+
+    @property
+    def bands(self) -> int:
+        """The number of bands, C."""
+        return self.image_shape[0]
+
+    @property
+    def pixel_scale(self) -> float:
+        """The pixel scale in arcsec."""
+        return self.preset.instrument.pixel_scale
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -63,7 +76,7 @@ class LiveDataset(Dataset[Batch]):
         return (1, self.preset.instrument.num_pix, self.preset.instrument.num_pix)
 
     @property
-    def order(self) -> dict[str, Any]:
+    def order(self) -> ReadingOrder:
         """Options of a `BatchSampler` that asks for these samples cheaply: in the blocks that they are drawn in."""
         # as many numbers further on as leaves every sample in its split
         period = BLOCK * SPLIT_PERIOD
@@ -109,23 +122,27 @@ class LiveDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return self.plan.n
 
-    def __getitem__(self, row: int) -> Batch:
-        if row < 0:
-            raise IndexError(f"sample number {row} is below 0")
-        return {name: column[0] for name, column in self.__getitems__([row]).items()}
+    def checked_rows(self, rows: Sequence[SupportsIndex] | np.ndarray) -> np.ndarray:
+        """Return sample numbers (N,), which have no end; `IndexError` for one below 0."""
+        numbers = np.array([int(row) for row in rows], dtype=np.int64)
+        if (numbers < 0).any():
+            raise IndexError(f"sample number {numbers.min()} is below 0")
+        return numbers
 
-    def __getitems__(self, rows: list[int] | np.ndarray) -> Batch:
-        numbers = np.asarray(rows, dtype=np.int64)
-        return {
-            "image": torch.from_numpy(self.images(numbers)),
-            "label": torch.from_numpy(labels(self.preset, numbers)),
-            "index": torch.from_numpy(numbers),
-            **(
-                {"target": torch.from_numpy(self.targets(self.columns, numbers))}
-                if self.columns
-                else {}
-            ),
+    def read_batch(
+        self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
+    ) -> Batch:
+        """Simulate the samples of the sample numbers (N,); `ConfigError` for any map."""
+        for name in maps:
+            raise ConfigError(f"{self.folder} keeps no {name!r}: live data have no maps")
+        columns = {
+            "image": torch.from_numpy(self.images(rows)),
+            "label": torch.from_numpy(labels(self.preset, rows)),
+            "index": torch.from_numpy(rows),
         }
+        if targets:
+            columns["target"] = torch.from_numpy(self.targets(targets, rows))
+        return cast("Batch", columns)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"plan": self.plan, "endless": self.endless, "columns": self.columns}

@@ -115,9 +115,7 @@ def _read_dataset(
     dataset: ShardDataset, file: str, report: Report
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """The images of a data set, without those of shards that do not hold what was written."""
-    for shard_rows in np.split(
-        np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]
-    ):
+    for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]):
         try:
             dataset.verified_digests(shard_rows[:1])
         except DataError as error:

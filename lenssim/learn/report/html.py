@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.source import labels_of
 from lenssim.learn.evaluation.evaluation import read_table
 from lenssim.learn.figures.attribution import (
     attributions_figure,
@@ -250,7 +251,7 @@ def _with_truth(table: dict[str, np.ndarray], each: Judged) -> dict[str, np.ndar
             :, None, None, None
         ]
         sky = np.broadcast_to(camera.background(drawn), len(rows))[:, None, None, None]
-        images = each.dataset.pictures(IMAGE, rows).astype(np.float64)
+        images = each.dataset.read_map(IMAGE, rows).astype(np.float64)
         power = (images**2 / (sky**2 + np.maximum(images, 0) / exposure)).sum((1, 2, 3))
         own = (
             0 if config["noise"] == "none" else images[0].size
@@ -263,12 +264,12 @@ def _some(each: Judged, count: int) -> tuple[np.ndarray, list[str]]:
     """Rows of judged samples, the classes in turn, and the names of their classes."""
     index = read_table(each.folder)["index"].astype(int)
     rows = np.flatnonzero(np.isin(each.dataset.index, index))
-    labels = each.dataset.labels[rows]
+    labels = labels_of(each.dataset)[rows]
     turns = [rows[labels == label] for label in np.unique(labels)]
     rows = np.array(
         [own[k] for k in range(max(map(len, turns))) for own in turns if k < len(own)]
     )[:count]
-    return rows, [each.dataset.classes[label] for label in each.dataset.labels[rows]]
+    return rows, [each.dataset.classes[label] for label in labels_of(each.dataset)[rows]]
 
 
 def _examples(each: Judged) -> Figure:

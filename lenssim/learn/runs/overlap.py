@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.locations import Folder
+from lenssim.data.streaming.locations import LocalFolder
 from lenssim.errors import DataError, LenssimError
 from lenssim.learn.runs.run import DataIdentity, Run, identify
 from lenssim.notes import note
@@ -191,4 +191,4 @@ def _proof(asked: DataIdentity, learned: Sequence[tuple[DataIdentity, Seen]]) ->
 
 def is_at_hand(dataset: object) -> bool:
     """Whether all images of a data set can be read now, without fetching them or waiting for them."""
-    return isinstance(dataset, ShardDataset) and isinstance(dataset.place, Folder)
+    return isinstance(dataset, ShardDataset) and isinstance(dataset.location, LocalFolder)

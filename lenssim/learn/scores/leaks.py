@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.generation.dataset_card import LEAK_AUDIT
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.source import labels_of
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.scores.classification import auc_interval
 
@@ -282,7 +283,7 @@ def _measured(
     dataset: ShardDataset, limit: int | None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Features and labels of the first `limit` images of each class."""
-    labels = dataset.labels
+    labels = labels_of(dataset)
     first = [
         np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))
     ]  # imports are in order
