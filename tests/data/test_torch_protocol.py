@@ -35,7 +35,9 @@ def open_source(tmp_path_factory, pieces):
         if name in opened:
             return opened[name]
         if name == "live":
-            source = LiveDataset(make_plan(load_preset("III"), 70, seed=5))
+            source = LiveDataset(
+                make_plan(load_preset("III"), 70, seed=5, engine_name="lenstronomy")
+            )
         elif name == "url":
             source = ShardDataset(f"file://{open_one('contiguous').folder}")
         else:

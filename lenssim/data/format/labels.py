@@ -22,5 +22,5 @@ def unlabelled_config() -> dict[str, Any]:
 
 
 def is_labelled(config: Mapping[str, Any]) -> bool:
-    """Return whether the classes of the samples are known, by the config of their data set."""
+    """Return whether the config of a data set says that its classes are known."""
     return config.get("labelled", True) is not False

@@ -24,8 +24,8 @@ def residual_figure(
 ) -> bytes:
     """Draw the image with the largest residual for every engine and class.
 
-    Images have an asinh stretch. Residuals are in units of the image's peak, on a logarithmic
-    scale. y points upwards.
+    Images have an asinh stretch. Residuals are in units of the image's peak, on a
+    logarithmic scale. y points upwards.
 
     Args:
         worst: An image (H, W) and its residual (H, W), by engine and class.

@@ -45,8 +45,8 @@ _REMAKE = (
     "they come back bit for bit"
 )
 _REWRITE = (
-    "remove the damaged file, if there is one, and repeat the command that made the data set: "
-    "whole shards stay"
+    "remove the damaged file, if there is one, "
+    "and repeat the command that made the data set: whole shards stay"
 )
 _STRAY = "remove the files that no plan names, or keep them elsewhere"
 _CONTENT = (
@@ -89,10 +89,10 @@ def verify(folder: Path | str, *, fast: bool = False) -> Report:
     """Check a data set against its manifest.
 
     Of an unfinished one, the finished shards are checked against their sidecars. The full
-    check hashes every file, dataset and sample. It also looks for values that cannot be: NaN
-    pixels, labels out of range, sample numbers that repeat. Every problem names the shard,
-    and the dataset where possible. What is behind a URL is read there, whatever the cache
-    holds.
+    check hashes every file, dataset and sample. It also looks for values that cannot be:
+    NaN pixels, labels out of range, sample numbers that repeat. Every problem names the
+    shard, and the dataset where possible. What is behind a URL is read there, whatever the
+    cache holds.
 
     Args:
         folder: Folder or URL of the data set.

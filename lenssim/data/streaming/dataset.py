@@ -1,4 +1,4 @@
-"""A data set as a torch data set: images on disk, and splits by blocks of sample numbers."""
+"""A data set as a torch data set, whose images stay on disk."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -36,14 +36,14 @@ _ROWS_PER_HASH = 64  # images that are in memory while they are hashed
 class ShardDataset(SampleDataset):
     """The samples of a data set by row; the rows of all shards are counted through.
 
-    A sample is a dict of `image` float32 (C, H, W), `label` and `index` (the sample number),
-    each an int64 scalar. So `torch.utils.data.DataLoader` batches it as any other data set:
-    shuffled, with workers, forked or spawned. `batch` reads many rows faster. Images stay on
-    disk.
+    A sample is a dict of `image` float32 (C, H, W), `label` and `index` (the sample
+    number), each an int64 scalar. So `torch.utils.data.DataLoader` batches it as any other
+    data set: shuffled, with workers, forked or spawned. `batch` reads many rows faster.
+    Images stay on disk.
 
     Args:
-        folder: A folder, a URL that fsspec knows, or `follow:` and the folder of a generation
-            that may still run.
+        folder: A folder, a URL that fsspec knows, or `follow:` and the folder of a
+            generation that may still run.
         split: "train", "validation" or "test": only the samples of this split. None: all.
         maps: Names of maps that come along, such as "clean" and "kappa".
         targets: Names of true parameters that come along as `target` float64 (T,).
@@ -58,7 +58,8 @@ class ShardDataset(SampleDataset):
 
     Raises:
         ConfigError: The split is unknown, or the data set keeps no such map.
-        DataError: A shard is missing, damaged or not of this data set; the message names it.
+        DataError: A shard is missing, damaged or not of this data set; the message names
+            it.
         KeyError: The data set has no such parameter.
 
     Example:
@@ -260,9 +261,9 @@ class ShardDataset(SampleDataset):
             rows: Rows (N,) of the data set.
 
         Returns:
-            Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian float32
-            in C order. Copies of an image share it, whatever data set, layout or lossless
-            storage they lie in.
+            Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian
+            float32 in C order. Copies of an image share it, whatever data set, layout or
+            lossless storage they lie in.
 
         Raises:
             VerificationError: A shard does not hold what was written. The message names the

@@ -63,7 +63,7 @@ class GrowingFolder:
             )
 
     def info(self) -> DatasetInfo:
-        """Return what the plan says of the data set; the shape is that of the first shard."""
+        """Return what the plan says; the shape is that of the first shard."""
         from lenssim.simulate.draw import labels
         from lenssim.simulate.preset import parse_preset
 
@@ -125,7 +125,7 @@ def _all_numbers(plan: Plan) -> np.ndarray:
     if needed > _SMALL_BYTES and needed > available_memory():
         raise ConfigError(
             f"the plan states {plan.n:,} samples, whose numbers and labels take "
-            f"{needed / 2**30:,.0f} GiB, and there are {available_memory() / 2**30:,.0f} GiB "
-            "of memory; follow a smaller data set"
+            f"{needed / 2**30:,.0f} GiB, and there are "
+            f"{available_memory() / 2**30:,.0f} GiB of memory; follow a smaller data set"
         )
     return np.arange(plan.n)

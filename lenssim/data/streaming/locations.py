@@ -1,4 +1,4 @@
-"""Where a data set is stored: in a folder, behind a URL, or in a folder that still grows."""
+"""Where a data set is stored: a folder, a URL, or a folder that still grows."""
 
 from pathlib import Path
 
@@ -50,8 +50,8 @@ def open_location(place: Path | str) -> Location:
     """Open the place where a data set is stored.
 
     Args:
-        place: A folder, a URL that fsspec knows, or `follow:` and the folder of a generation
-            that may still run.
+        place: A folder, a URL that fsspec knows, or `follow:` and the folder of a
+            generation that may still run.
 
     Returns:
         The location.

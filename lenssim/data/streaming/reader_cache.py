@@ -40,7 +40,7 @@ class LRUCache[Key, Value]:
         self.lock = threading.Lock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the value of a key, and call `make` for it if the cache does not hold it."""
+        """Return the value of a key; `make` is called for one that is not held."""
         with self.lock:
             if key in self.values:
                 self.values.move_to_end(key)

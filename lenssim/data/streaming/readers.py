@@ -144,8 +144,8 @@ def open_recorded(path: Path, record: ShardRecord, config_hash: str) -> h5py.Fil
         file.close()
         raise DataError(
             f"{path} belongs to another data set: its config_hash is not the manifest's; "
-            "put this data set's own shard there, or remove the file and repeat the command "
-            "that made the data set"
+            "put this data set's own shard there, or remove the file and repeat "
+            "the command that made the data set"
         )
     return file
 

@@ -206,6 +206,6 @@ def _writing_cache(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError):
             reason = cause(error)
         raise StorageError(
-            f"data sets behind URLs are kept in {folder}, which cannot be written: {reason}; "
-            "set LENSSIM_CACHE to a folder with room"
+            f"data sets behind URLs are kept in {folder}, "
+            f"which cannot be written: {reason}; set LENSSIM_CACHE to a folder with room"
         ) from None

@@ -14,8 +14,9 @@ _HELD_OUT = {1: "validation", 3: "test"}  # block in a period; 256 samples have 
 def split_of(numbers: np.ndarray) -> np.ndarray:
     """Return the split of each sample: 80 % train, 10 % validation, 10 % test.
 
-    It is a function of the sample number alone, so that a sample never changes sides when its
-    data set grows. Blocks stay whole, because one generator draws the samples of a block.
+    It is a function of the sample number alone, so that a sample never changes sides when
+    its data set grows. Blocks stay whole, because one generator draws the samples of a
+    block.
 
     Args:
         numbers: Sample numbers (N,).

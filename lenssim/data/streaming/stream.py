@@ -23,7 +23,7 @@ _Queue = SimpleQueue[tuple[list[int], Future[Batch]] | None]
 
 
 class _BatchReader(Dataset[Batch]):
-    """A source whose `__getitems__` gives finished batches, for loaders that do not collate."""
+    """A source of finished batches, for loaders that do not collate."""
 
     def __init__(
         self,
@@ -46,8 +46,9 @@ class PrefetchLoader:
     """Batches of a data set in a sampler's order, read by threads.
 
     It is iterated and resumed like a `DataLoader`. Threads suffice, because reading hardly
-    needs Python. A batch need not be copied from process to process, which would take several
-    times as long as to read it. An error of reading is raised where its batch is due.
+    needs Python. A batch need not be copied from process to process, which would take
+    several times as long as to read it. An error of reading is raised where its batch is
+    due.
 
     Args:
         dataset: The data set.
@@ -146,8 +147,8 @@ def stream(
     Args:
         dataset: The data set.
         sampler: The order of its rows.
-        workers: The number of threads where samples are read, and of processes where they are
-            simulated.
+        workers: The number of threads where samples are read, and of processes where they
+            are simulated.
         pin_memory: Whether batches are copied to page-locked memory.
         maps: Names of maps that come along; those of the data set by default.
         targets: Names of true parameters that come along as `target` (N, T); those of the
