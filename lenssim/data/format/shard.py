@@ -144,7 +144,12 @@ def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
         for name, value in sorted(samples.attributes.items()):
             _write_attribute(file, name, value)
         for name, array in samples.datasets():
-            _write_dataset(file, name, array, samples)
+            # HDF5 writes the chunks of a dataset when it is closed: the variable keeps it
+            # open until the next one exists, and so decides about the order in the file
+            dataset = _create_dataset(file, name, array, samples.compress)
+            stem = name.rpartition("/")[2]
+            if samples.units.get(stem):
+                dataset.attrs["units"] = samples.units[stem]
         file.flush()
         pieces = {name: _pieces(file[name]) for name, _ in samples.datasets()}
         return file.id.get_file_image(), pieces
@@ -159,16 +164,15 @@ def _write_attribute(file: h5py.File, name: str, value: Any) -> None:
         file.attrs[name] = value
 
 
-def _write_dataset(file: h5py.File, name: str, array: np.ndarray, samples: Samples) -> None:
-    """Write a dataset with its units; images in compressed chunks if that is wanted."""
+def _create_dataset(
+    file: h5py.File, name: str, array: np.ndarray, compress: bool
+) -> h5py.Dataset:
+    """Write a dataset; images in compressed chunks if that is wanted."""
     layout: dict[str, Any] = {}
-    if name == "images" and samples.compress:
+    if name == "images" and compress:
         chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:])
         layout = {"chunks": chunks, **compression()}
-    dataset = file.create_dataset(name, data=array, track_times=False, **layout)
-    stem = name.rpartition("/")[2]
-    if samples.units.get(stem):
-        dataset.attrs["units"] = samples.units[stem]
+    return file.create_dataset(name, data=array, track_times=False, **layout)
 
 
 def _pieces(dataset: h5py.Dataset) -> list[tuple[int, int]]:
