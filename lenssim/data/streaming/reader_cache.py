@@ -68,12 +68,14 @@ class Descriptor:
     Every read names its offset, so that threads and forked processes may share the file.
     """
 
+    _close = staticmethod(os.close)  # the module is gone when the interpreter ends
+
     def __init__(self, path: Path) -> None:
         self.number = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
         if hasattr(self, "number"):
-            os.close(self.number)
+            self._close(self.number)
 
 
 @dataclass
