@@ -26,7 +26,7 @@ def main() -> None:
             for k in range(len(dataset.classes))
         ]
     )
-    images, residuals = dataset.images(rows)[:, 0], dataset.pictures("residual", rows)[:, 0]
+    images, residuals = dataset.images(rows)[:, 0], dataset.read_map("residual", rows)[:, 0]
     figure = Figure(figsize=(1.3 * len(rows), 3.1), dpi=110, layout="constrained")
     axes = figure.subplots(2, len(rows))
     for column, (row, image, residual) in enumerate(

@@ -21,7 +21,10 @@ HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
 TORCH_MAY = (
     "simulate/engines/batched",
     "learn",
-    *(f"data/streaming/{name}.py" for name in ("dataset", "live", "sampler", "stream")),
+    *(
+        f"data/streaming/{name}.py"
+        for name in ("dataset", "live", "sampler", "source", "stream")
+    ),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
     "data": ("format", "streaming", "generation", "exchange", "inspection"),

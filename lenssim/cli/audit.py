@@ -59,7 +59,7 @@ def audit(
     from lenssim.data.format.manifest import read_manifest, read_plan
     from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
     from lenssim.data.streaming.dataset import ShardDataset
-    from lenssim.data.streaming.locations import Folder
+    from lenssim.data.streaming.locations import LocalFolder
     from lenssim.errors import ConfigError
     from lenssim.learn.scores.leaks import audit as judge
     from lenssim.names import printable
@@ -72,11 +72,11 @@ def audit(
     document, leaks = judge(
         dataset, limit, None if judged_by is None else ShardDataset(judged_by)
     )
-    if out is None and isinstance(dataset.place, Folder):
+    if out is None and isinstance(dataset.location, LocalFolder):
         out = dataset.folder / LEAK_AUDIT
     if out is not None:
         write_json(out, document)
-    if isinstance(dataset.place, Folder):
+    if isinstance(dataset.location, LocalFolder):
         write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
     if json:
         print(dumps(document))

@@ -49,15 +49,15 @@ def info(folder: Folder, json: Json = False) -> None:
         read_records,
     )
     from lenssim.data.generation.dataset_card import known_verdict
-    from lenssim.data.streaming.locations import complete, is_url
+    from lenssim.data.streaming.locations import is_url, open_complete
     from lenssim.names import printable
 
     manifest: Manifest | None
     records: list[ShardRecord]
     if is_url(folder):  # whole, or refused; its shards are not looked at
-        place = complete(folder)
-        local_folder = place.folder
-        manifest = place.manifest
+        location = open_complete(folder)
+        local_folder = location.folder
+        manifest = location.manifest
         plan = read_plan(local_folder)
         records = list(manifest.shards)
     else:

@@ -15,8 +15,9 @@ from lenssim.data.format.manifest import Plan
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import build, finish_shard, provenance
 from lenssim.data.generation.runners import local_runner
-from lenssim.data.streaming.dataset import ShardDataset, split_of
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.splits import split_of
 from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.streams import BLOCK, SPLITS
@@ -98,7 +99,7 @@ def test_what_is_read_is_what_was_written(folder):
         SHAPE,
     )
     rows = np.array([729, 0, 99, 100, 5, 5])
-    batch = dataset.__getitems__(rows)
+    batch = dataset.batch(rows)
     assert batch["image"].dtype == torch.float32
     assert batch["image"][:, 0, 0, 0].tolist() == batch["index"].tolist() == rows.tolist()
     assert batch["label"].tolist() == (rows % 3).tolist()
@@ -118,7 +119,7 @@ def test_what_is_read_is_what_was_written(folder):
 def test_real_data_open(tiny_data):
     dataset = ShardDataset(tiny_data)
     assert dataset.classes == ("no_sub", "cdm", "axion")
-    assert torch.isfinite(dataset.__getitems__(list(range(len(dataset))))["image"]).all()
+    assert torch.isfinite(dataset.batch(dataset.rows())["image"]).all()
     assert {"theta_E", "log10_m_axion"} <= set(dataset.params)
 
 

@@ -272,7 +272,7 @@ def test_pairs_keep_their_fine_image_beside_them(tmp_path):
     np.testing.assert_array_equal(
         samples.truth["hr"][2, 0], image(52, 2 * SIDE).astype(np.float32)
     )
-    dataset = ShardDataset(tmp_path / "D", truth=["hr"])
+    dataset = ShardDataset(tmp_path / "D", maps=["hr"])
     batch = dataset[1]
     assert batch["hr"].shape == (1, 2 * SIDE, 2 * SIDE)
     np.testing.assert_array_equal(batch["image"][0], image(1).astype(np.float32))

@@ -7,9 +7,10 @@ import pytest
 from torch.utils.data import DataLoader
 
 from lenssim.data.generation.simulation import make_plan
-from lenssim.data.streaming.dataset import ShardDataset, rows_of_split
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.live import LiveDataset
 from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.splits import rows_of_split
 from lenssim.simulate.preset import load_preset
 
 
@@ -27,7 +28,7 @@ def test_the_samples_are_those_of_the_shards(live, tiny_data):
     )
     assert live.config == shards.config
     rows = np.array([69, 3, 64, 0, 31])
-    made, read = live.__getitems__(rows), shards.__getitems__(rows)
+    made, read = live.batch(rows), shards.batch(rows)
     for name in ("image", "label", "index"):
         np.testing.assert_array_equal(made[name].numpy(), read[name].numpy(), err_msg=name)
     for split in ("train", "validation", "test", None):
@@ -60,10 +61,7 @@ def test_it_travels_to_workers(live):
     again = pickle.loads(pickle.dumps(live))
     assert again.fingerprint == live.fingerprint
     np.testing.assert_array_equal(again.images(np.array([7])), live.images(np.array([7])))
-    batches = [
-        batch["index"]
-        for batch in DataLoader(live, batch_size=35, collate_fn=lambda batch: batch)
-    ]
+    batches = [batch["index"] for batch in DataLoader(live, batch_size=35)]
     np.testing.assert_array_equal(np.concatenate(batches), np.arange(70))
 
 

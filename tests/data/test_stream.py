@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from lenssim.data.streaming import readers as stores
+from lenssim.data.streaming import reader_cache
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
-from lenssim.data.streaming.stream import Ahead, stream
+from lenssim.data.streaming.stream import PrefetchLoader, stream
 from lenssim.errors import DataError
 
 
@@ -22,7 +22,7 @@ def dataset(tmp_path, pieces) -> ShardDataset:
 def test_leaving_in_the_middle_of_an_epoch_ends_the_threads(dataset):
     before = set(threading.enumerate())
     batches = iter(stream(dataset, BatchSampler(dataset.rows(), 4), 3))
-    assert isinstance(stream(dataset, BatchSampler(dataset.rows(), 4), 3), Ahead)
+    assert isinstance(stream(dataset, BatchSampler(dataset.rows(), 4), 3), PrefetchLoader)
     next(batches)
     own = set(threading.enumerate()) - before
     assert len(own) == 3
@@ -40,7 +40,7 @@ def test_an_epoch_that_is_over_leaves_no_thread(dataset):
 
 def test_what_reading_raises_is_raised_by_name(dataset):
     """A shard that loses its end while it is read: batches before it come, then the error names it."""
-    path = dataset.place.path(14)
+    path = dataset.location.path(14)
     os.truncate(path, dataset.manifest.shards[14].datasets["images"].offset + 40)
     sampler = BatchSampler(dataset.rows(), 4, shuffle=False)
     seen: list[int] = []
@@ -54,7 +54,7 @@ def test_what_reading_raises_is_raised_by_name(dataset):
 
 
 def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
-    monkeypatch.setattr(stores, "_MOST_OPEN", 3)
+    monkeypatch.setattr(reader_cache, "_MAX_OPEN_FILES", 3)
     pieces.make(tmp_path / "D", 120, 8)
     dataset = ShardDataset(tmp_path / "D")
 

@@ -85,10 +85,8 @@ def test_a_data_set_shows_a_picture_for_the_image(folder, fitted, name):
         np.array([20, 3, 31]),
     )
     assert mine.image_shape == (1, 24, 24)
-    np.testing.assert_array_equal(mine.images(rows), plain.pictures(name, rows))
-    np.testing.assert_array_equal(
-        mine.__getitems__(rows)["image"], plain.pictures(name, rows)
-    )
+    np.testing.assert_array_equal(mine.images(rows), plain.read_map(name, rows))
+    np.testing.assert_array_equal(mine.batch(rows)["image"], plain.read_map(name, rows))
     assert not np.array_equal(mine.images(rows), plain.images(rows))
     np.testing.assert_array_equal(mine.labels, plain.labels)
 
@@ -161,7 +159,7 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
         ConfigError,
         match="keeps no 'kappa'; pictures are kept by lenssim generate --truth kappa",
     ):
-        ShardDataset(tmp_path / "plain", truth=["kappa"])
+        ShardDataset(tmp_path / "plain", maps=["kappa"])
     with pytest.raises(
         ConfigError,
         match="keeps no 'residual'; pictures are kept by lenssim generate --truth",
@@ -202,10 +200,10 @@ def test_a_picture_of_another_shape_is_refused(folder, tmp_path):
 
 
 def test_a_data_set_gives_them_on_request(folder):
-    plain, mine = ShardDataset(folder), ShardDataset(folder, truth=BOTH)
+    plain, mine = ShardDataset(folder), ShardDataset(folder, maps=BOTH)
     rows = np.array([40, 3, 69, 41])
     assert set(plain[3]) == {"image", "label", "index"}
-    batch = mine.__getitems__(rows)
+    batch = mine.batch(rows)
     assert set(batch) == {"image", "label", "index", *BOTH}
     stored = [read_samples(folder / SHARDS / shard_name(shard)).truth for shard in range(3)]
     for name in BOTH:

@@ -77,7 +77,7 @@ def test_batches_carry_true_parameters_on_disk_and_live(folder, plan):
     stored.columns = live.columns = names
     rows = np.array([5, 300, 7])
     for dataset in (stored, live):
-        batch = dataset.__getitems__(rows)
+        batch = dataset.batch(rows)
         expected = np.stack([stored.params[name][rows] for name in names], axis=1)
         np.testing.assert_array_equal(batch["target"].numpy(), expected)
 

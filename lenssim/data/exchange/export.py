@@ -25,7 +25,7 @@ from lenssim.data.format.files import (
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import Progress
-from lenssim.data.streaming.locations import Folder, Remote, complete
+from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
 __all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
@@ -78,7 +78,7 @@ def export_npy(
     Arrays are plain (H, W), or (C, H, W) for several bands. Returns the class folders. Arguments and errors are those
     of `export_webdataset`.
     """
-    place = complete(folder)
+    place = open_complete(folder)
     manifest = place.manifest
     homes = [target / name for name in manifest.classes]
     rows: list[tuple[str, int, str, str]] = []
@@ -110,7 +110,7 @@ def _export_shards(
     report: Report,
 ) -> list[Path]:
     """Write one file a shard; those that are there already are whole."""
-    place = complete(folder)
+    place = open_complete(folder)
     paths = [
         (target / shard_name(shard)).with_suffix(f".{suffix}")
         for shard in range(len(place.manifest.shards))
@@ -123,7 +123,7 @@ def _export_shards(
 
 
 def _verified(
-    place: Folder | Remote, shards: Sequence[int], report: Report
+    place: LocalFolder | RemoteFolder, shards: Sequence[int], report: Report
 ) -> Iterator[Samples]:
     """The samples of some shards, after a check of every byte against their records."""
     manifest = place.manifest
@@ -137,7 +137,9 @@ def _verified(
 
 
 @contextmanager
-def _unfinished(place: Folder | Remote, target: Path, layout: str) -> Iterator[None]:
+def _unfinished(
+    place: LocalFolder | RemoteFolder, target: Path, layout: str
+) -> Iterator[None]:
     """A target that says that it is unfinished until everything is written.
 
     So an export that was stopped, by a full disk or by a signal, does not stand in its own way.

@@ -1,4 +1,4 @@
-"""Hashes of what is read: shards against their records, and single images by which copies are known."""
+"""Hashes of shards, checked against their records, and of images, which show copies."""
 
 import hashlib
 from pathlib import Path
@@ -22,7 +22,9 @@ __all__ = [
 
 
 def pixel_digests(images: np.ndarray) -> np.ndarray:
-    """Return the sha256 of each image's pixels, which a copy in another layout or storage format shares.
+    """Return the sha256 of each image's pixels.
+
+    A copy of an image in another layout or lossless storage has the same digest.
 
     Args:
         images: Images (N, C, H, W) in e-/s, decoded.
@@ -36,7 +38,7 @@ def pixel_digests(images: np.ndarray) -> np.ndarray:
 
 
 def shared_images(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Say of each image whether it is among the known ones.
+    """Return whether each image is among the known ones.
 
     Args:
         digests: Digests uint8 (N, 32) of the images in question, see `pixel_digests`.
@@ -56,11 +58,14 @@ def shared_images(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def is_whole(path: Path, record: ShardRecord) -> bool:
-    """Tell whether a file is, byte for byte, the shard of a record.
+    """Return whether a file is, byte for byte, the shard of a record.
 
     Args:
         path: The file, which may be missing.
         record: The record in the manifest.
+
+    Returns:
+        False for a missing file, too.
 
     Raises:
         DataError: The file cannot be read.
@@ -84,7 +89,8 @@ def check_shard(path: Path, record: ShardRecord) -> None:
         record: Its record in the manifest.
 
     Raises:
-        VerificationError: The file is not the one of the record. The message names the datasets that differ.
+        VerificationError: The file is not the one of the record. The message names the
+            datasets that differ.
         DataError: The file is missing or cannot be read.
     """
     if not is_whole(path, record):
@@ -102,7 +108,8 @@ def read_verified(path: Path, record: ShardRecord) -> Samples:
         The samples, made from the very bytes that were checked.
 
     Raises:
-        VerificationError: The file is not the one of the record. The message names the datasets that differ.
+        VerificationError: The file is not the one of the record. The message names the
+            datasets that differ.
         DataError: The file is missing, cannot be read, or is no shard.
     """
     data = _read(path)
@@ -112,6 +119,7 @@ def read_verified(path: Path, record: ShardRecord) -> Samples:
 
 
 def _read(path: Path) -> bytes:
+    """Return the bytes of a file; `DataError` if there is none."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -121,7 +129,7 @@ def _read(path: Path) -> bytes:
 
 
 def damage(data: bytes, record: ShardRecord) -> list[str]:
-    """Say what differs in the bytes of a shard's file, one line for each dataset.
+    """Return what differs in the bytes of a shard's file, one line for each dataset.
 
     Args:
         data: The bytes of the file, which is not the one of the record.
@@ -130,7 +138,7 @@ def damage(data: bytes, record: ShardRecord) -> list[str]:
     Returns:
         At least one line.
     """
-    lines = []
+    lines: list[str] = []
     if len(data) != record.bytes:
         lines.append(
             f"{len(data)} bytes instead of {record.bytes} (truncated or overwritten)"
@@ -146,6 +154,7 @@ def damage(data: bytes, record: ShardRecord) -> list[str]:
 
 
 def _not_as_written(path: Path, data: bytes, record: ShardRecord) -> VerificationError:
+    """Return the error that names the damage of a file."""
     lines = "; ".join(damage(data, record))
     return VerificationError(
         f"{path}: {lines}; lenssim verify lists all damage and says how to mend it"

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, checksummed JSON, and removal of what the dead left behind."""
+"""Files that are either whole or absent: atomic writes and JSON with checksums."""
 
 import errno
 import fcntl
@@ -31,19 +31,19 @@ _NO_ROOM = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "file too large",
 }
-_NO_LOCKS = (
-    errno.ENOSYS,
-    errno.EOPNOTSUPP,
-    errno.ENOLCK,
-)  # file systems mounted without flock
-_DAY = 86_400.0
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # mounted without flock
+_DAY = 86_400.0  # s
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, unless it is there.
+    """Make a folder and its parents, unless it exists.
+
+    Args:
+        path: The folder.
 
     Raises:
-        StorageError: The message names the path and the cause: read-only, full, a file of that name.
+        StorageError: The message names the path and the cause: read-only, full, a file of
+            that name.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -54,16 +54,20 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that after any crash it is whole or absent: temporary name, fsync, rename, fsync of the folder.
+    """Write a file so that after any crash it is whole or absent.
+
+    The content is written under a temporary name, flushed to the disk, and renamed.
 
     Args:
         path: The file. Its mode follows from the umask, as that of any other file.
         data: Its content.
-        durable: Whether the file must also survive a loss of power. Without, thousands of small files are written many
-            times faster, and each is still whole or absent when the process dies.
+        durable: Whether the file must also survive a loss of power. Without, thousands of
+            small files are written many times faster, and each is still whole or absent
+            when the process dies.
 
     Raises:
-        StorageError: The disk is full, read-only or gone. The message names path and cause; no part of the file stays.
+        StorageError: The disk is full, read-only or gone. The message names path and cause;
+            no part of the file stays.
     """
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
     try:
@@ -83,11 +87,13 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
         with suppress(OSError):  # the disk may be gone altogether
             temporary.unlink()
         raise StorageError(
-            f"cannot write {path}: {cause(error)}; mend that or choose another folder, then repeat"
+            f"cannot write {path}: {cause(error)}; "
+            "mend that or choose another folder, then repeat"
         ) from None
 
 
 def _sync_folder(folder: Path) -> None:
+    """Flush the entries of a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -96,12 +102,17 @@ def _sync_folder(folder: Path) -> None:
 
 
 def cause(error: OSError) -> str:
-    """Why the system refused, in words."""
+    """Return why the system refused, in words.
+
+    Example:
+        >>> cause(OSError(errno.ENOSPC, "No space left on device"))
+        'the disk is full'
+    """
     return _NO_ROOM.get(error.errno or 0, error.strerror or str(error))
 
 
 def _create(path: Path) -> int:
-    """Descriptor of a new, locked file; the lock tells `sweep` that its owner lives."""
+    """Return the descriptor of a new, locked file; the lock tells `sweep` to leave it."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
@@ -117,14 +128,17 @@ def _create(path: Path) -> int:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one being written."""
+    """Return whether a file of this name is one being written."""
     return name.startswith(_TEMPORARY)
 
 
 def sweep(folder: Path) -> None:
     """Remove temporary files whose writer is dead: nobody holds their lock.
 
-    Where a file system has no locks, files of the last day are left alone.
+    Where a file system has no locks, files of the last day stay.
+
+    Args:
+        folder: The folder, whose subfolders are not searched.
     """
     for temporary in folder.glob(f"{_TEMPORARY}*"):
         try:
@@ -135,17 +149,20 @@ def sweep(folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.unlink(missing_ok=True)
         except OSError as error:
-            if (
-                error.errno in _NO_LOCKS
-                and time.time() - os.fstat(descriptor).st_mtime > _DAY
-            ):
+            age = time.time() - os.fstat(descriptor).st_mtime
+            if error.errno in _NO_LOCKS and age > _DAY:
                 temporary.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 
 
 def canonical_json(document: Any) -> bytes:
-    """JSON as bytes that equal documents share: no spaces, keys in the order given (class order has meaning)."""
+    """Return JSON as bytes without spaces; the order of keys stays, because it has meaning.
+
+    Example:
+        >>> canonical_json({"n": 3, "classes": ["no_sub", "cdm"]})
+        b'{"n":3,"classes":["no_sub","cdm"]}'
+    """
     return json.dumps(
         document, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
@@ -158,14 +175,25 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 
 def signed_json(document: dict[str, Any]) -> bytes:
     """Return a JSON object as bytes, with a checksum of itself under `sha256`."""
-    whole = {**document, "sha256": hashlib.sha256(canonical_json(document)).hexdigest()}
-    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    digest = hashlib.sha256(canonical_json(document)).hexdigest()
+    signed = {**document, "sha256": digest}
+    text = json.dumps(signed, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote; `DataError` if it is missing, not JSON, or does not match its checksum.
+    """Read what `write_json` wrote.
 
     Every byte counts: one in white space, or that makes 1e-05 of 1E-05, is damage too.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The document without its checksum.
+
+    Raises:
+        DataError: The file is missing, not JSON, or does not match its checksum.
     """
     try:
         data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The shard: one HDF5 file of fixed-shape datasets that plain h5py opens (docs/data-format.md)."""
+"""The shard: an HDF5 file of fixed-shape datasets (docs/data-format.md)."""
 
 import hashlib
 import json
@@ -31,19 +31,25 @@ __all__ = [
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
-_LONGEST_ATTRIBUTE = (
-    60_000  # bytes; HDF5 holds attributes of up to 64 KiB, longer texts are datasets
-)
+_MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 holds up to 64 KiB; longer texts are datasets
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What one shard holds: n observed systems.
+    """The content of one shard: n observed systems.
 
-    `images` (n, C, H, W) as stored: float32, or with `scale` float32 (n, C) float16 or int16; `pixels` are theirs in
-    e-/s whatever the storage. `labels` int64 (n,), `index` int64 (n,) the sample numbers, `params` float64
-    columns (n,), `perturbers` ragged tables, `texts` optional columns of strings (provenance of imported files),
-    `units` of the columns, `attributes` the provenance of the whole, `truth` pictures float32 (n, C, H, W) by name.
+    Attributes:
+        images: Images (n, C, H, W) as stored: float32, or float16 or int16 with a `scale`.
+        labels: Labels int64 (n,).
+        index: Sample numbers int64 (n,).
+        params: Columns float64 (n,) by name.
+        perturbers: Tables of perturbers by kind.
+        units: Units of the columns by name.
+        attributes: The provenance of the whole.
+        texts: Columns of strings, such as the names of imported files.
+        scale: Scale float32 (n, C) of the stored pixels; None for float32.
+        compress: Whether the images are compressed.
+        truth: Maps float32 (n, C, H, W) by name.
     """
 
     images: np.ndarray
@@ -63,25 +69,25 @@ class Samples:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, by label."""
+        """The names of the classes, by label."""
         return tuple(json.loads(self.attributes["classes"]))
 
     @property
     def pixels(self) -> np.ndarray:
-        """Images float32 (n, C, H, W)."""
+        """Images float32 (n, C, H, W) in e-/s, whatever the storage."""
         return decode(self.images, self.scale)
 
     def stored_as(self, storage: str, compress: bool) -> "Samples":
-        """These samples in another storage, their attributes unchanged."""
+        """Return these samples in another storage, with the same attributes."""
         images, scale = encode(self.pixels, self.index, storage)
         return replace(self, images=images, scale=scale, compress=compress)
 
     def packed(self, compress: bool) -> "Samples":
-        """These samples in the same storage, compressed or not."""
+        """Return these samples in the same storage, compressed or not."""
         return replace(self, compress=compress)
 
     def datasets(self) -> Iterator[tuple[str, np.ndarray]]:
-        """(path in the file, array) of everything that is stored, in the order of storage."""
+        """Yield path and array of every dataset, in the order of storage."""
         yield "images", self.images
         yield "labels", self.labels
         yield "index", self.index
@@ -96,13 +102,11 @@ class Samples:
                 yield f"perturbers/{kind}/{name}", column
         for name, texts in sorted(self.texts.items()):
             encoded = [text.encode() for text in texts]
-            yield (
-                f"texts/{name}",
-                np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}"),
-            )
+            length = max(map(len, encoded), default=1) or 1
+            yield f"texts/{name}", np.array(encoded, dtype=f"S{length}")
 
     def scenes(self) -> Scenes:
-        """The scenes the images were rendered from; `DataError` where a shard has none (imported data)."""
+        """Return the scenes of the images; `DataError` for imported images."""
         if "components" not in self.attributes:
             raise DataError(
                 "these samples were imported: the scenes behind them are not known"
@@ -115,7 +119,7 @@ class Samples:
 
 
 def scene_attributes(scenes: Scenes) -> dict[str, str]:
-    """Root attributes from which `Samples.scenes` rebuilds the scenes."""
+    """Return the root attributes from which `Samples.scenes` rebuilds the scenes."""
     components = [[c.role, c.profile, c.prefix] for c in scenes.components]
     return {
         "components": json.dumps(components),
@@ -124,38 +128,55 @@ def scene_attributes(scenes: Scenes) -> dict[str, str]:
 
 
 def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
-    """The bytes of the shard's file, built in memory, and where in them each dataset lies: [(offset, bytes), ...].
+    """Build the file of a shard in memory.
 
-    Equal samples give equal bytes: no dates, no host names.
+    Equal samples give equal bytes: the file holds no dates and no host names.
+
+    Args:
+        samples: The samples.
+
+    Returns:
+        The bytes of the file, and for each dataset the pieces (offset, bytes) of the file
+        in which it lies.
     """
-    places = {}
     with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
         file.attrs["schema"] = SCHEMA
         for name, value in sorted(samples.attributes.items()):
-            if isinstance(value, str) and len(value.encode()) > _LONGEST_ATTRIBUTE:
-                file.create_dataset(
-                    f"attributes/{name}", data=np.void(value.encode()), track_times=False
-                )
-            else:
-                file.attrs[name] = value
+            _write_attribute(file, name, value)
         for name, array in samples.datasets():
-            how = {}
-            if name == "images" and samples.compress:
-                how = {
-                    "chunks": (min(CHUNK_ROWS, len(array)), *array.shape[1:]),
-                    **compression(),
-                }
-            dataset = file.create_dataset(name, data=array, track_times=False, **how)
+            # HDF5 writes the chunks of a dataset when it is closed: the variable keeps it
+            # open until the next one exists, and so decides about the order in the file
+            dataset = _create_dataset(file, name, array, samples.compress)
             stem = name.rpartition("/")[2]
             if samples.units.get(stem):
                 dataset.attrs["units"] = samples.units[stem]
         file.flush()
-        for name, _ in samples.datasets():
-            places[name] = _places(file[name])
-        return file.id.get_file_image(), places
+        pieces = {name: _pieces(file[name]) for name, _ in samples.datasets()}
+        return file.id.get_file_image(), pieces
 
 
-def _places(dataset: h5py.Dataset) -> list[tuple[int, int]]:
+def _write_attribute(file: h5py.File, name: str, value: Any) -> None:
+    """Write a root attribute; a long text becomes a dataset."""
+    if isinstance(value, str) and len(value.encode()) > _MAX_ATTRIBUTE_BYTES:
+        data = np.void(value.encode())
+        file.create_dataset(f"attributes/{name}", data=data, track_times=False)
+    else:
+        file.attrs[name] = value
+
+
+def _create_dataset(
+    file: h5py.File, name: str, array: np.ndarray, compress: bool
+) -> h5py.Dataset:
+    """Write a dataset; images in compressed chunks if that is wanted."""
+    layout: dict[str, Any] = {}
+    if name == "images" and compress:
+        chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:])
+        layout = {"chunks": chunks, **compression()}
+    return file.create_dataset(name, data=array, track_times=False, **layout)
+
+
+def _pieces(dataset: h5py.Dataset) -> list[tuple[int, int]]:
+    """Return the pieces (offset, bytes) of a file in which a dataset lies."""
     if dataset.chunks is None:
         return [(dataset.id.get_offset() or 0, dataset.id.get_storage_size())]
     chunks = (dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks()))
@@ -163,17 +184,28 @@ def _places(dataset: h5py.Dataset) -> list[tuple[int, int]]:
 
 
 def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
-    """sha256 of each of `rows` equally long images that lie one after another in `data`."""
+    """Return the sha256 of each of `rows` equally long images in `data`."""
     size = len(data) // rows
-    return [hashlib.sha256(data[i * size : (i + 1) * size]).digest() for i in range(rows)]
+    images = (data[row * size : (row + 1) * size] for row in range(rows))
+    return [hashlib.sha256(image).digest() for image in images]
 
 
-def digest_at(data: bytes, places: list[tuple[int, int]], rows_of_images: int = 0) -> str:
-    """Hex digest of a dataset's bytes in a file: sha256; for images in one piece that of the images' own digests."""
+def digest_at(data: bytes, pieces: list[tuple[int, int]], rows_of_images: int = 0) -> str:
+    """Return the digest of a dataset's bytes in a file.
+
+    Args:
+        data: The bytes of the file.
+        pieces: The pieces (offset, bytes) in which the dataset lies.
+        rows_of_images: The number of images, for images in one piece; else 0.
+
+    Returns:
+        64 hex digits: the sha256; for images in one piece that of the images' own digests.
+    """
     view = memoryview(data)
-    parts = [view[offset : offset + size] for offset, size in places]
+    parts = [view[offset : offset + size] for offset, size in pieces]
     if rows_of_images and len(parts) == 1:
-        return hashlib.sha256(b"".join(image_digests(parts[0], rows_of_images))).hexdigest()
+        digests = image_digests(parts[0], rows_of_images)
+        return hashlib.sha256(b"".join(digests)).hexdigest()
     hasher = hashlib.sha256()
     for part in parts:
         hasher.update(part)
@@ -181,60 +213,81 @@ def digest_at(data: bytes, places: list[tuple[int, int]], rows_of_images: int = 
 
 
 def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
-    """Write a shard atomically; returns what is recorded of it (`ShardRecord`): its shape, places and hashes."""
-    data, places = pack(samples)
+    """Write a shard atomically.
+
+    Args:
+        path: The shard's file.
+        samples: Its content.
+
+    Returns:
+        The fields of its `ShardRecord`: shape, pieces and hashes.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    data, pieces = pack(samples)
     write(path, data)
     stored = np.ascontiguousarray(samples.images)
     digests = image_digests(memoryview(stored).cast("B"), len(samples))
-    hashes = {
-        name: digest_at(data, place) for name, place in places.items() if name != "images"
-    }
-    if samples.compress:
-        hashes["images"] = digest_at(data, places["images"])
-    else:
-        hashes["images"] = hashlib.sha256(b"".join(digests)).hexdigest()
+    classes = len(samples.class_names)
     return {
         "rows": len(samples),
         "first": int(samples.index[0]),
         "last": int(samples.index[-1]),
         "image_shape": list(samples.images.shape[1:]),
-        "class_counts": np.bincount(
-            samples.labels, minlength=len(samples.class_names)
-        ).tolist(),
+        "class_counts": np.bincount(samples.labels, minlength=classes).tolist(),
         "bytes": len(data),
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "content": f"{content_sum(samples, digests):064x}",
-        "datasets": {
-            name: {
-                "offset": place[0][0],
-                "bytes": sum(size for _, size in place),
-                "sha256": hashes[name],
-                **({"chunks": place} if name == "images" and samples.compress else {}),
-            }
-            for name, place in sorted(places.items())
-        },
+        "datasets": _dataset_records(samples, data, pieces, digests),
     }
 
 
-def content_sum(samples: Samples, digests: list[bytes]) -> int:
-    """Sum modulo 2^256 of the sha256 of every sample, given the `digests` of their images.
+def _dataset_records(
+    samples: Samples,
+    data: bytes,
+    pieces: dict[str, list[tuple[int, int]]],
+    digests: list[bytes],
+) -> dict[str, dict[str, Any]]:
+    """Return where each dataset lies in the bytes of a file, and its hash."""
+    records = {}
+    for name, parts in sorted(pieces.items()):
+        record: dict[str, Any] = {
+            "offset": parts[0][0],
+            "bytes": sum(size for _, size in parts),
+        }
+        if name == "images" and not samples.compress:
+            record["sha256"] = hashlib.sha256(b"".join(digests)).hexdigest()
+        else:
+            record["sha256"] = digest_at(data, parts)
+        if name == "images" and samples.compress:
+            record["chunks"] = parts
+        records[name] = record
+    return records
 
-    A sum over samples rather than a hash over the shard, so that the fingerprint of a data set does not depend on
-    how it is cut into shards (a multiset hash after Clarke et al. 2003; against damage, not against forgers).
+
+def content_sum(samples: Samples, digests: list[bytes]) -> int:
+    """Return the sum modulo 2^256 of the sha256 of every sample.
+
+    It is a sum over samples rather than a hash over the shard, so that the fingerprint of a
+    data set does not depend on how it is cut into shards. It is a multiset hash after
+    Clarke et al. (2003), against damage and not against forgers.
+
+    Args:
+        samples: The samples.
+        digests: The digests of their images, see `image_digests`.
+
+    Returns:
+        The sum.
     """
     names = sorted(samples.params)
-    params = (
-        np.stack([samples.params[name] for name in names], axis=1)
-        if names
-        else np.empty((len(samples), 0))
-    )
+    params = np.empty((len(samples), 0))
+    if names:
+        params = np.stack([samples.params[name] for name in names], axis=1)
     head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
-    tables = [
-        np.stack([t.columns[c] for c in sorted(t.columns)], axis=1)
-        for _, t in sorted(samples.perturbers.items())
-    ]
-    offsets = [table.offset for _, table in sorted(samples.perturbers.items())]
-    preamble = "\0".join([*names, *sorted(samples.perturbers)]).encode()
+    kinds = sorted(samples.perturbers)
+    tables = [_table_rows(samples.perturbers[kind]) for kind in kinds]
+    preamble = "\0".join([*names, *kinds]).encode()
     total = 0
     for i, digest in enumerate(digests):
         hasher = hashlib.sha256(preamble)
@@ -242,19 +295,32 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
         hasher.update(digest)
         if samples.scale is not None:
             hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
-        for name, pictures in sorted(samples.truth.items()):
-            hasher.update(
-                name.encode() + np.ascontiguousarray(pictures[i], "<f4").tobytes()
-            )
+        for name, maps in sorted(samples.truth.items()):
+            hasher.update(name.encode() + np.ascontiguousarray(maps[i], "<f4").tobytes())
         hasher.update(np.ascontiguousarray(params[i], "<f8"))
-        for offset, table in zip(offsets, tables, strict=True):
-            hasher.update(table[offset[i] : offset[i + 1]])
-        for texts in (samples.texts[name] for name in sorted(samples.texts)):
+        for table in tables:
+            hasher.update(table[i])
+        for _, texts in sorted(samples.texts.items()):
             hasher.update(texts[i].encode() + b"\0")
         total += int.from_bytes(hasher.digest(), "big")
     return total % _MODULUS
 
 
+def _table_rows(table: Perturbers) -> list[np.ndarray]:
+    """Return the rows (k, columns) of a table of perturbers that belong to each system."""
+    names = sorted(table.columns)
+    values = np.stack([table.columns[name] for name in names], axis=1)
+    return np.split(values, table.offset[1:-1])
+
+
 def fingerprint_sum(contents: list[str]) -> str:
-    """The fingerprint of a data set, 64 hex digits, from the content sums of its shards."""
-    return f"{sum(int(content, 16) for content in contents) % _MODULUS:064x}"
+    """Return the fingerprint of a data set from the content sums of its shards.
+
+    Args:
+        contents: 64 hex digits each.
+
+    Returns:
+        64 hex digits.
+    """
+    total = sum(int(content, 16) for content in contents)
+    return f"{total % _MODULUS:064x}"

@@ -1,8 +1,9 @@
-"""How images lie on disk: float32 as they are, or float16 and int16 with dither, a scale and a bounded error.
+"""Storage of images: float32, or dithered float16 and int16 with a bounded error.
 
-Dither is what makes rounding harmless: a value between two steps goes to the upper one with a probability equal to its
-distance from the lower, so that means over pixels, samples or epochs are those of the original (Lipshitz, Wannamaker &
-Vanderkooy 1992; for astronomical images White & Greenfield 1999, Pence, White & Seaman 2010).
+Dither makes rounding harmless. A value between two steps goes to the upper one with a
+probability equal to its distance from the lower one. So means over pixels, samples or
+epochs are those of the original (Lipshitz, Wannamaker & Vanderkooy 1992; for astronomical
+images White & Greenfield 1999, Pence, White & Seaman 2010).
 """
 
 from importlib.util import find_spec
@@ -25,19 +26,26 @@ __all__ = [
 ]
 
 STORAGES = ("float32", "float16", "int16")
-FILTER = 32008  # HDF5's registered number of bitshuffle, https://github.com/HDFGroup/hdf5_plugins
+# the number of bitshuffle in the registry of https://github.com/HDFGroup/hdf5_plugins
+FILTER = 32008
 CHUNK_ROWS = 64  # images compressed together: a block of sample numbers
 
-_DITHER = 18  # spawn key of these streams, apart from those of the simulation, the order and the training
-_STEPS_A_SIGMA = (
-    8  # int16: rounding adds sigma^2 / (6 * 64) on average, 0.3 % of the noise's variance
-)
-_LARGEST = 32_000  # int16 steps of the largest pixel, at most
-_TOP = 14  # float16: the largest pixel of an image lies in [2^13, 2^14]
+_DITHER_KEY = 18  # spawn key of these streams; no other part of lenssim uses it
+_STEPS_A_SIGMA = 8  # int16: rounding adds sigma^2 / (6 * 64), 0.3 % of the noise's variance
+_MAX_STEPS = 32_000  # int16 steps of the largest pixel
+_TOP_EXPONENT = 14  # float16: the largest pixel of an image lies in [2^13, 2^14]
 
 
 def check_storage(storage: str, compress: bool) -> None:
-    """`ConfigError` for a storage that there is not, or that needs an extra that is not installed."""
+    """Check that a storage can be written here.
+
+    Args:
+        storage: One of `STORAGES`.
+        compress: Whether the images are compressed.
+
+    Raises:
+        ConfigError: There is no such storage, or it needs a package that is not installed.
+    """
     if storage not in STORAGES:
         raise unknown("storage", storage, STORAGES)
     if compress:
@@ -45,7 +53,11 @@ def check_storage(storage: str, compress: bool) -> None:
 
 
 def compression() -> dict[str, Any]:
-    """Arguments with which h5py compresses a dataset; `ConfigError` if the plugin is not installed."""
+    """Return the arguments with which h5py compresses a dataset.
+
+    Raises:
+        ConfigError: The plugin is not installed.
+    """
     if find_spec("hdf5plugin") is None:
         raise ConfigError(
             "compressed shards need hdf5plugin: pip install 'lenssim[compress]'"
@@ -56,9 +68,21 @@ def compression() -> dict[str, Any]:
 
 
 def noise_level(images: np.ndarray) -> np.ndarray:
-    """Standard deviation (n, C) of the pixels' noise in images (n, C, H, W), from differences of neighbours.
+    """Estimate the noise of images from the differences of neighbouring pixels.
 
-    1.4826 times the median absolute difference, over sqrt(2): pixels of an object are few.
+    The estimate is 1.4826 / sqrt(2) times the median absolute difference. The median
+    ignores the pixels of an object, because they are few.
+
+    Args:
+        images: Images (n, C, H, W).
+
+    Returns:
+        Standard deviations (n, C), in the images' unit.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> noise_level(rng.normal(scale=3.0, size=(1, 1, 64, 64))).round(1).tolist()
+        [[3.0]]
     """
     differences = np.abs(np.diff(images.astype(np.float64), axis=-1)).reshape(
         *images.shape[:2], -1
@@ -69,22 +93,37 @@ def noise_level(images: np.ndarray) -> np.ndarray:
 def encode(
     images: np.ndarray, numbers: np.ndarray, storage: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images float32 (n, C, H, W) of the samples `numbers` (n,) as stored, and their scale float32 (n, C).
+    """Round images to a storage, with dither.
 
-    stored * scale is the image but for an error below `error_bound`. The bits depend on image and number alone.
+    stored * scale is the image up to an error below `error_bound`. The bits depend on the
+    image and its number alone.
+
+    Args:
+        images: Images float32 (n, C, H, W).
+        numbers: Sample numbers (n,).
+        storage: One of `STORAGES`.
+
+    Returns:
+        The images as stored, and their scale float32 (n, C); None for float32.
+
+    Example:
+        >>> images = np.ones((1, 1, 2, 2), np.float32)
+        >>> stored, scale = encode(images, np.array([7]), "int16")
+        >>> stored.dtype, decode(stored, scale).shape
+        (dtype('int16'), (1, 1, 2, 2))
     """
     if storage == "float32":
         return images.astype(np.float32, copy=False), None
     peak = np.abs(images).max(axis=(2, 3), initial=0).astype(np.float64)
     if storage == "int16":
-        scale = np.maximum(noise_level(images) / _STEPS_A_SIGMA, peak / _LARGEST)
+        scale = np.maximum(noise_level(images) / _STEPS_A_SIGMA, peak / _MAX_STEPS)
     else:
-        scale = np.exp2(np.ceil(np.log2(np.where(peak > 0, peak, 1.0))) - _TOP)
+        scale = np.exp2(np.ceil(np.log2(np.where(peak > 0, peak, 1.0))) - _TOP_EXPONENT)
     scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
     stored = np.empty(images.shape, storage)
     for i, number in enumerate(numbers):
         rng = np.random.Generator(
-            np.random.SFC64(np.random.SeedSequence(int(number), spawn_key=(_DITHER,)))
+            np.random.SFC64(np.random.SeedSequence(int(number), spawn_key=(_DITHER_KEY,)))
         )
         ratio = images[i] / scale[i, :, None, None].astype(np.float64)
         if storage == "int16":
@@ -95,20 +134,40 @@ def encode(
 
 
 def _to_half(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """float32 to float16 with dither: add a random part of the 13 bits that float16 has not, then cut them off."""
+    """Round float32 to float16 with dither.
+
+    A random number is added to the 13 bits that float16 lacks. Then they are cut off.
+    """
     bits = values.view(np.uint32) + rng.integers(0, 1 << 13, values.shape, dtype=np.uint32)
     return (bits & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float16)
 
 
 def decode(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
-    """Images float32 (n, C, H, W) from what is stored and its scale (n, C), or None for float32."""
+    """Return images from how they are stored.
+
+    Args:
+        stored: Stored pixels (n, C, H, W).
+        scale: Their scale (n, C); None for float32.
+
+    Returns:
+        Images float32 (n, C, H, W).
+    """
     if scale is None:
         return stored
     return np.multiply(stored, scale[:, :, None, None], dtype=np.float32)
 
 
 def error_bound(images: np.ndarray, scale: np.ndarray | None, storage: str) -> np.ndarray:
-    """Largest |stored * scale - image| that `encode` allows, (n, C, H, W): one step of int16, one ulp of float16."""
+    """Return the largest error |stored * scale - image| that `encode` allows.
+
+    Args:
+        images: Images (n, C, H, W).
+        scale: Their scale (n, C); None for float32.
+        storage: One of `STORAGES`.
+
+    Returns:
+        Errors (n, C, H, W): one step of int16, one unit in the last place of float16.
+    """
     if scale is None:
         return np.zeros(images.shape)
     step = scale[:, :, None, None].astype(np.float64)

@@ -27,7 +27,7 @@ from lenssim.data.format.shard import Samples, fingerprint_sum, write_shard
 from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.generation.runners import Runner
-from lenssim.data.streaming.locations import Folder
+from lenssim.data.streaming.locations import LocalFolder
 from lenssim.errors import (
     ConfigError,
     DataError,
@@ -312,9 +312,8 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         audit=Audit.worst(record.audit for record in shard_records),
         shards=tuple(shard_records),
     )
-    Folder(
-        folder, manifest
-    ).facts()  # what a reader would refuse must not be called complete
+    # what a reader would refuse must not be called complete
+    LocalFolder(folder, manifest).info()
     write_card(folder, plan, manifest)
     manifest.write(folder)
     return manifest

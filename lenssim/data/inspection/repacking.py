@@ -1,4 +1,4 @@
-"""Repacking: a data set stored in another way, resumable and verified like one that is generated."""
+"""Repacking: a copy of a data set in another storage."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from lenssim.data.format.manifest import Manifest, Plan, read_plan, without_path
 from lenssim.data.format.spec import storage_config
 from lenssim.data.generation.building import Progress, Stop, build, finish_shard, provenance
 from lenssim.data.generation.runners import local_runner
-from lenssim.data.streaming.locations import complete
+from lenssim.data.streaming.locations import open_complete
 from lenssim.errors import ConfigError
 
 __all__ = ["repack"]
@@ -24,43 +24,59 @@ def repack(
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Stop = lambda: False,
 ) -> Manifest:
-    """Write the data set in `source` into `folder` in another storage; the same as if generated so, bit for bit.
+    """Write a data set into another folder in another storage.
 
-    Of float32 anything can be made. What was rounded keeps its storage, since the bits that rounding took do not come
-    back; it can be compressed or not. `ConfigError` otherwise. Every byte that is copied is checked before against the
-    record of its shard, and a `VerificationError` names the shard that does not hold what was written.
+    The copy is the same, bit for bit, as if it had been generated so. Every byte is checked
+    against the record of its shard before it is copied. A repeated call continues. Anything
+    can be made of float32. What was rounded keeps its storage, since the lost bits do not
+    come back; it can be compressed or not.
+
+    Args:
+        source: Folder or URL of the data set.
+        folder: The folder of the copy.
+        storage: "float32", "float16" or "int16".
+        compress: Whether the copy is compressed.
+        report: Is called with the progress.
+        stop: Says whether to begin no further shard.
+
+    Returns:
+        The manifest of the copy.
+
+    Raises:
+        ConfigError: The data set was rounded to another storage.
+        VerificationError: A shard does not hold what was written; the message names it.
     """
-    place = complete(source)
-    plan = read_plan(place.folder)
-    there = plan.config.get("storage", "float32")
-    if there not in ("float32", storage):
+    location = open_complete(source)
+    plan = read_plan(location.folder)
+    source_storage = plan.config.get("storage", "float32")
+    if source_storage not in ("float32", storage):
         raise ConfigError(
-            f"{source} is stored as {there}: it stays so (--storage {there}), only --compress may change"
+            f"{source} is stored as {source_storage}: it stays so "
+            f"(--storage {source_storage}), only --compress may change"
         )
+
+    def task(target: str, document: dict[str, Any], shard: int) -> int:
+        """Copy a shard; return its number of samples."""
+        target_plan = Plan.model_validate(document)
+        record = location.record(shard)
+        stored = read_verified(location.path(shard), record)
+        samples = stored.packed(compress)
+        if source_storage != storage:
+            samples = stored.stored_as(storage, compress)
+        samples.attributes.update(provenance(target_plan))
+        return finish_shard(Path(target), target_plan, shard, samples, record.audit)
+
+    target_plan = _plan_of_copy(plan, storage, compress)
+    return build(folder, target_plan, task, local_runner(0), report, stop=stop)
+
+
+def _plan_of_copy(plan: Plan, storage: str, compress: bool) -> Plan:
+    """Return the plan of a data set in another storage."""
     config = {
         name: value
         for name, value in without_paths(plan.config).items()
         if name not in ("storage", "compress")
     }
-    packed = plan.model_copy(update={"config": config | storage_config(storage, compress)})
-
-    def task(target: str, document: dict[str, Any], shard: int) -> int:
-        target_plan = Plan.model_validate(document)
-        record = place.record(shard)
-        samples = read_verified(place.path(shard), record)
-        repacked = (
-            samples.stored_as(storage, compress)
-            if there != storage
-            else samples.packed(compress)
-        )
-        repacked.attributes.update(provenance(target_plan))
-        return finish_shard(Path(target), target_plan, shard, repacked, record.audit)
-
-    return build(
-        folder,
-        Plan.model_validate(packed.model_dump()),
-        task,
-        local_runner(0),
-        report,
-        stop=stop,
-    )
+    config |= storage_config(storage, compress)
+    copy = plan.model_copy(update={"config": config})
+    return Plan.model_validate(copy.model_dump())

@@ -1,55 +1,81 @@
-"""Residual figures: where engines differ, one picture an engine and class."""
+"""Residual figures: where engines differ, one row a class and one column an engine."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lenssim.drawing import plain_style, png_bytes
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 __all__ = ["residual_figure"]
+
+_STRETCH = 8  # of the asinh; larger shows fainter parts
+_DECADES = 1e-4  # of the logarithmic scale of residuals
+_MIN_RESIDUAL = 1e-17  # of the peak; equal images have none
 
 
 @plain_style()
 def residual_figure(
     worst: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]], title: str
 ) -> bytes:
-    """PNG: for every (engine, class) the image (H, W) with the largest residual, and that residual, y upwards.
+    """Draw the image with the largest residual for every engine and class.
 
-    Images have an asinh stretch; residuals are in units of the image's peak, on a logarithmic scale.
+    Images have an asinh stretch. Residuals are in units of the image's peak, on a
+    logarithmic scale. y points upwards.
+
+    Args:
+        worst: An image (H, W) and its residual (H, W), by engine and class.
+        title: The title of the figure.
+
+    Returns:
+        A PNG file.
     """
-    from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
     engines = list(dict.fromkeys(engine for engine, _ in worst))
     classes = list(dict.fromkeys(name for _, name in worst))
-    rows, columns = len(classes), 1 + len(engines)
-    figure = Figure(
-        figsize=(2.7 * columns, 2.5 * rows + 0.5), layout="constrained", facecolor="white"
-    )
+    columns = 1 + len(engines)
+    size = (2.7 * columns, 2.5 * len(classes) + 0.5)
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
     figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(len(classes), columns, squeeze=False)
     for row, name in enumerate(classes):
+        image, _ = worst[engines[0], name]
+        _draw_image(axes[row, 0], image, f"{name}, worst of {engines[0]}")
         for column, engine in enumerate(engines, start=1):
-            image, difference = worst[engine, name]
-            size = np.abs(difference) / np.abs(image).max()
-            top = max(size.max(), 1e-17)
-            shown = axes[row, column].imshow(
-                np.maximum(size, top * 1e-4),
-                origin="lower",
-                cmap="viridis",
-                norm=LogNorm(top * 1e-4, top),
-            )
-            axes[row, column].set_title(
-                f"{engine} - lenstronomy, max {top:.1e}", fontsize=7, pad=2
-            )
-            bar = figure.colorbar(shown, ax=axes[row, column], shrink=0.8, format="{x:.0e}")
-            bar.ax.tick_params(labelsize=6)
-        image = worst[engines[0], name][0]
-        axes[row, 0].imshow(
-            np.arcsinh(8 * image / np.abs(image).max()), origin="lower", cmap="magma"
-        )
-        axes[row, 0].set_title(f"{name}, worst of {engines[0]}", fontsize=7, pad=2)
+            _draw_residual(figure, axes[row, column], engine, *worst[engine, name])
     for axis in axes.ravel():
         axis.set_xticks([])
         axis.set_yticks([])
     return png_bytes(figure, dpi=120)
+
+
+def _draw_image(axis: "Axes", image: np.ndarray, title: str) -> None:
+    """Draw an image (H, W)."""
+    stretched = np.arcsinh(_STRETCH * image / np.abs(image).max())
+    axis.imshow(stretched, origin="lower", cmap="magma")
+    axis.set_title(title, fontsize=7, pad=2)
+
+
+def _draw_residual(
+    figure: "Figure", axis: "Axes", engine: str, image: np.ndarray, residual: np.ndarray
+) -> None:
+    """Draw a residual (H, W) in units of its image's peak, with a colour bar."""
+    from matplotlib.colors import LogNorm
+
+    size = np.abs(residual) / np.abs(image).max()
+    top = max(float(size.max()), _MIN_RESIDUAL)
+    bottom = top * _DECADES
+    mappable = axis.imshow(
+        np.maximum(size, bottom),
+        origin="lower",
+        cmap="viridis",
+        norm=LogNorm(bottom, top),
+    )
+    axis.set_title(f"{engine} - lenstronomy, max {top:.1e}", fontsize=7, pad=2)
+    bar = figure.colorbar(mappable, ax=axis, shrink=0.8, format="{x:.0e}")
+    bar.ax.tick_params(labelsize=6)

@@ -8,7 +8,7 @@ from lenssim.data.format.digests import read_verified
 from lenssim.data.format.manifest import SHARDS, Plan, read_plan, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.simulation import make_samples
-from lenssim.data.streaming.locations import complete
+from lenssim.data.streaming.locations import open_complete
 from lenssim.errors import ConfigError
 from lenssim.simulate.spec import current_versions
 
@@ -35,7 +35,7 @@ def resimulate(
             data set was made with.
         VerificationError: A shard does not hold what was written.
     """
-    place = complete(folder)
+    place = open_complete(folder)
     plan = read_plan(place.folder)
     if not plan.is_simulated:
         raise ConfigError(f"{folder} was imported: there is nothing to make it again from")

@@ -26,7 +26,13 @@ from lenssim.data.format.reading import LinkError, check_inside, read_samples
 from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, content_sum, fingerprint_sum, image_digests
 from lenssim.data.generation.dataset_card import LEAK_AUDIT
-from lenssim.data.streaming.locations import Folder, Remote, complete, is_url, reading
+from lenssim.data.streaming.locations import (
+    LocalFolder,
+    RemoteFolder,
+    is_url,
+    open_complete,
+    reading,
+)
 from lenssim.errors import DataError
 from lenssim.simulate.bounds import OutOfBoundsError
 from lenssim.simulate.scenes import REDSHIFTS, check_redshifts
@@ -34,26 +40,32 @@ from lenssim.simulate.scenes import REDSHIFTS, check_redshifts
 __all__ = ["Report", "verify"]
 
 
-_REMAKE = "remove the shards named above and repeat the command that made the data set: they come back bit for bit"
-_REWRITE = "remove the damaged file, if there is one, and repeat the command that made the data set: whole shards stay"
+_REMAKE = (
+    "remove the shards named above and repeat the command that made the data set: "
+    "they come back bit for bit"
+)
+_REWRITE = (
+    "remove the damaged file, if there is one, "
+    "and repeat the command that made the data set: whole shards stay"
+)
 _STRAY = "remove the files that no plan names, or keep them elsewhere"
 _CONTENT = (
-    "the shards hold what was written, so that making them again brings the same; mend what the data set was made from "
-    "and make it anew in another folder"
+    "the shards hold what was written, so that making them again brings the same; "
+    "mend what the data set was made from and make it anew in another folder"
 )
 _LINKS = "put what the links stand for in their place, or move the whole data set there"
 
 
 @dataclass
 class Report:
-    """What a verification looked at and what it found.
+    """The result of a verification.
 
     Attributes:
         shards: Number of shards looked at.
         samples: Number of samples in them.
         resimulated: Number of samples made again.
         fingerprint: The fingerprint in the manifest, empty without one.
-        problems: What is wrong, one line each; each names the file. Empty if all is well as far as it goes.
+        problems: What is wrong, one line each, with the file. Empty if nothing is wrong.
         advice: How to mend the problems, one line for each kind of them.
         incomplete: What is left to do, for a data set that is unfinished; else empty.
     """
@@ -74,41 +86,45 @@ class Report:
 
 
 def verify(folder: Path | str, *, fast: bool = False) -> Report:
-    """Check a data set against its manifest, or the finished shards of an unfinished one against their sidecars.
+    """Check a data set against its manifest.
 
-    The full check hashes every file, dataset and sample, and looks for values that cannot be: NaN pixels, labels out
-    of range, sample numbers that repeat. Every problem names the shard, and the dataset where one can be named. What is
-    behind a URL is read there, whatever the cache holds.
+    Of an unfinished one, the finished shards are checked against their sidecars. The full
+    check hashes every file, dataset and sample. It also looks for values that cannot be:
+    NaN pixels, labels out of range, sample numbers that repeat. Every problem names the
+    shard, and the dataset where possible. What is behind a URL is read there, whatever the
+    cache holds.
 
     Args:
         folder: Folder or URL of the data set.
         fast: Whether to look at presence and sizes only.
 
     Returns:
-        What was found.
+        The report. Damage is reported, not raised.
     """
     report = Report()
-    here = None if is_url(folder) else Path(str(folder))
-    if here is not None and not (here / MANIFEST).exists():
-        _check_unfinished(here, report, fast)
+    if not is_url(folder) and not (Path(folder) / MANIFEST).exists():
+        _check_unfinished(Path(folder), report, fast)
         return report
     try:
-        place = complete(folder)
-        plan = read_plan(place.folder)
+        location = open_complete(folder)
+        plan = read_plan(location.folder)
     except DataError as error:
         report.add(_REWRITE, str(error))
         return report
-    _check_records(place, plan, report)
-    for shard, record in enumerate(place.manifest.shards):
-        _check_shard(place.origin, plan, shard, record, report, fast)
-    _check_rises(place.manifest, report)
-    if isinstance(place, Folder):  # not every store can list what it holds
-        _check_strays(place.folder, plan, report)
+    _check_records(location, plan, report)
+    for shard, record in enumerate(location.manifest.shards):
+        _check_shard(location.origin, plan, shard, record, report, fast)
+    _check_rises(location.manifest, report)
+    if isinstance(location, LocalFolder):  # not every store can list its files
+        _check_strays(location.folder, plan, report)
     return report
 
 
 def _check_unfinished(folder: Path, report: Report, fast: bool) -> None:
-    """Check the finished shards of a folder without a manifest; the work is bounded by the files there are."""
+    """Check the finished shards of a folder without a manifest.
+
+    The files in the folder bound the work, whatever the plan states.
+    """
     try:
         plan = read_plan(folder)
         records = read_records(folder, plan)
@@ -126,8 +142,11 @@ def _check_unfinished(folder: Path, report: Report, fast: bool) -> None:
     report.incomplete = how_to_continue(folder, plan, len(records))
 
 
-def _check_records(place: Folder | Remote, plan: Plan, report: Report) -> None:
-    manifest = place.manifest
+def _check_records(
+    location: LocalFolder | RemoteFolder, plan: Plan, report: Report
+) -> None:
+    """Check that the manifest fits the plan, and its fingerprint the shards."""
+    manifest = location.manifest
     report.fingerprint = manifest.fingerprint
     if (
         plan.config_hash != manifest.config_hash
@@ -135,16 +154,14 @@ def _check_records(place: Folder | Remote, plan: Plan, report: Report) -> None:
         or plan.classes != manifest.classes
     ):
         report.add(_REWRITE, "manifest.json does not belong to plan.json")
-    if (
-        fingerprint_sum([record.content for record in manifest.shards])
-        != manifest.fingerprint
-    ):
+    contents = [record.content for record in manifest.shards]
+    if fingerprint_sum(contents) != manifest.fingerprint:
         report.add(
             _REWRITE, "manifest.json: the fingerprint is not that of the shards it lists"
         )
-    if (place.origin / LEAK_AUDIT).exists():
+    if (location.origin / LEAK_AUDIT).exists():
         try:
-            read_json(place.origin / LEAK_AUDIT)
+            read_json(location.origin / LEAK_AUDIT)
         except DataError as error:
             report.add("", f"{LEAK_AUDIT}: {error}; lenssim audit makes it anew")
 
@@ -172,7 +189,7 @@ def _check_shard(
 def _check_file(
     folder: Path, plan: Plan, shard: int, record: ShardRecord, fast: bool
 ) -> tuple[list[str], list[str]]:
-    """What of a shard is not as it was written, and what was written although it cannot be."""
+    """Return what was damaged in a shard, and what was written although it cannot be."""
     path = folder / SHARDS / shard_name(shard)
     if not path.is_file():
         return ["the file is missing"], []
@@ -191,26 +208,24 @@ def _check_file(
 
 
 def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -> list[str]:
-    """What is wrong in a shard whose bytes are those that were written."""
+    """Return what is wrong in a shard whose bytes are those that were written."""
     lines = broken_rules(samples, plan, shard)
     if samples.attributes.get("config_hash") != plan.config_hash:
         lines.append(
             "its config_hash is not that of the plan: it belongs to another data set"
         )
-    if samples.images.shape[1:] != tuple(record.image_shape) or len(samples) != record.rows:
+    shape = (record.rows, *record.image_shape)
+    if samples.images.shape != shape:
         lines.append("dataset images: the shape is not the one that its record states")
     if lines:
         return lines
-    if np.bincount(samples.labels, minlength=len(plan.classes)).tolist() != list(
-        record.class_counts
-    ):
+    counts = np.bincount(samples.labels, minlength=len(plan.classes)).tolist()
+    if counts != list(record.class_counts):
         lines.append("dataset labels: the classes are not as many as its record states")
     lines += _impossible_redshifts(samples)
     stored = memoryview(np.ascontiguousarray(samples.images)).cast("B")
-    if (
-        f"{content_sum(samples, image_digests(stored, len(samples))):064x}"
-        != record.content
-    ):
+    content = content_sum(samples, image_digests(stored, len(samples)))
+    if f"{content:064x}" != record.content:
         lines.append(
             "its samples are not those that its record and the fingerprint stand for"
         )
@@ -218,19 +233,19 @@ def _impossible(samples: Samples, plan: Plan, shard: int, record: ShardRecord) -
 
 
 def _check_rises(manifest: Manifest, report: Report) -> None:
-    """Sample numbers rise from shard to shard, so that one that comes twice shows as one that does not."""
-    least = 0
+    """Check that sample numbers rise from shard to shard, so that none comes twice."""
+    next_number = 0
     for shard, record in enumerate(manifest.shards):
-        if record.first < least:
+        if record.first < next_number:
             report.add(
                 _REMAKE,
                 f"{SHARDS}/{shard_name(shard)}: sample number {record.first} comes twice",
             )
-        least = record.last + 1
+        next_number = record.last + 1
 
 
 def _check_strays(folder: Path, plan: Plan, report: Report) -> None:
-    """Files in the folder of shards that are neither a shard nor a sidecar of the plan."""
+    """Report files that are neither a shard nor a sidecar of the plan."""
     expected = {shard_name(shard) for shard in range(plan.shards)}
     expected |= {name.replace(".h5", ".json") for name in expected}
     strays = sorted(
@@ -240,7 +255,7 @@ def _check_strays(folder: Path, plan: Plan, report: Report) -> None:
 
 
 def _impossible_redshifts(samples: Samples) -> list[str]:
-    """Whether a source lies in front of its lens, as earlier releases let it."""
+    """Return a line if a source lies in front of its lens, as earlier releases let it."""
     redshifts = {name: samples.params[name] for name in REDSHIFTS if name in samples.params}
     if "z_lens" not in redshifts:
         return []

@@ -1,116 +1,148 @@
-"""A data set as a torch data set: images read or decompressed, splits by blocks of sample numbers."""
+"""A data set as a torch data set, whose images stay on disk."""
 
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
-from lenssim.data.streaming.locations import Folder, locate, path_of
+from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
 from lenssim.data.streaming.readers import (
-    Plain,
-    Store,
+    ContiguousReader,
+    Reader,
+    map_reader,
     open_recorded,
-    picture_store,
     read_column,
 )
-from lenssim.errors import unknown
-from lenssim.simulate.streams import BLOCK, SPLITS
+from lenssim.data.streaming.source import (
+    Batch,
+    ReadingOrder,
+    Sample,
+    SampleDataset,
+    Transform,
+)
+from lenssim.data.streaming.splits import rows_of_split
 
-__all__ = ["SPLIT_PERIOD", "Batch", "ShardDataset", "rows_of_split", "split_of"]
+__all__ = ["Batch", "ShardDataset"]
 
-Batch = dict[str, torch.Tensor]
-
-SPLIT_PERIOD = 10  # blocks
-_PLACES = {
-    1: "validation",
-    3: "test",
-}  # of a block in its cycle; 256 samples already fill one block of each
-
-
-def split_of(numbers: np.ndarray) -> np.ndarray:
-    """Split (N,), as a place in `SPLITS`, of the samples `numbers` (N,): 80 % train, 10 % validation, 10 % test.
-
-    A function of the number alone: a sample never changes sides when its data set grows. Blocks stay whole because
-    the samples of a block are drawn from one generator.
-    """
-    table = np.array(
-        [SPLITS.index(_PLACES.get(place, "train")) for place in range(SPLIT_PERIOD)]
-    )
-    return table[np.asarray(numbers) // BLOCK % SPLIT_PERIOD]
+_ROWS_PER_HASH = 64  # images that are in memory while they are hashed
 
 
-def rows_of_split(index: np.ndarray, split: str | None) -> np.ndarray:
-    """Rows (K,) of the samples of a split in a column of sample numbers (n,); all rows for None."""
-    if split is None:
-        return np.arange(len(index))
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    return np.flatnonzero(split_of(index) == SPLITS.index(split))
+class ShardDataset(SampleDataset):
+    """The samples of a data set by row; the rows of all shards are counted through.
 
+    A sample is a dict of `image` float32 (C, H, W), `label` and `index` (the sample
+    number), each an int64 scalar. So `torch.utils.data.DataLoader` batches it as any other
+    data set: shuffled, with workers, forked or spawned. `batch` reads many rows faster.
+    Images stay on disk.
 
-class ShardDataset(Dataset[Batch]):
-    """The samples of a data set, by row; the rows of all shards are numbered through.
+    Args:
+        folder: A folder, a URL that fsspec knows, or `follow:` and the folder of a
+            generation that may still run.
+        split: "train", "validation" or "test": only the samples of this split. None: all.
+        maps: Names of maps that come along, such as "clean" and "kappa".
+        targets: Names of true parameters that come along as `target` float64 (T,).
+        transform: Applied to the image of every sample.
+        picture: Name of a map that takes the place of the image.
 
-    `folder` is a folder, a URL that fsspec knows, or `follow:` and the folder of a generation that may still run. An
-    item is `image` float32 (C, H, W), `label` int64 and `index`, the sample number. Many rows at once
-    (`__getitems__`) give the same three with a leading N. `labels` and `index` (n,) are in memory, images stay on
-    disk. `truth` names pictures that come along, `clean`, `kappa` and `residual`, float32 (C, H, W), of sets that were
-    made with them; `picture` one that takes the image's place. Fit for threads, and for forked and spawned workers.
-    `DataError` names the shard that is missing, damaged or not of this data set.
+    Attributes:
+        index: Sample numbers (n,).
+        labels: Labels (n,); None where nobody knows them.
+        location: Where it is stored.
+        info: What the whole data set says of itself, whatever the split.
+
+    Raises:
+        ConfigError: The split is unknown, or the data set keeps no such map.
+        DataError: A shard is missing, damaged or not of this data set; the message names
+            it.
+        KeyError: The data set has no such parameter.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> data = ShardDataset("data/III", split="train")  # doctest: +SKIP
+        >>> batch = next(iter(DataLoader(data, batch_size=32)))  # doctest: +SKIP
+        >>> batch["image"].shape  # doctest: +SKIP
+        torch.Size([32, 1, 64, 64])
     """
 
     def __init__(
-        self, folder: Path | str, truth: Sequence[str] = (), picture: str = IMAGE
+        self,
+        folder: Path | str,
+        split: str | None = None,
+        *,
+        maps: Sequence[str] = (),
+        targets: Sequence[str] = (),
+        transform: Transform | None = None,
+        picture: str = IMAGE,
     ) -> None:
-        self.place = locate(folder)
-        self.folder = (
-            path_of(folder) if self.place.manifest is not None else self.place.folder
-        )
-        self.facts = self.place.facts()
-        self.config: dict[str, Any] = self.facts.config
-        self.labels, self.index = self.facts.labels, self.facts.index
-        self.truth, self.picture = tuple(truth), picture
-        self.columns: tuple[
-            str, ...
-        ] = ()  # true parameters that come along as `target` float64 (N, T)
-        check_kept(folder, self.config, *self.truth, picture)
-        self._pictures: dict[tuple[str, int], Plain] = {}
-        self._first = np.cumsum([0, *self.facts.sizes])[:-1]
-        self._verified: set[int] = set()  # shards
-        self._stores: list[Store | None] = [None] * len(self.facts.sizes)
-        if isinstance(
-            self.place, Folder
-        ):  # a file that is not a shard is to be found now, not in a week
-            self._stores = [
-                self.place.store(shard) for shard in range(len(self.facts.sizes))
-            ]
+        self.location = open_location(folder)
+        self.folder = self.location.folder
+        if self.location.manifest is not None:
+            self.folder = path_of(folder)
+        self.info = self.location.info()
+        self.config: dict[str, Any] = self.info.config
+        self.split = split
+        self.maps = tuple(maps)
+        self.columns = tuple(targets)
+        self.transform = transform
+        self.picture = picture
+        check_kept(folder, self.config, *self.maps, picture)
+        self._select_rows()
+        self._open_readers()
+        if self.columns:
+            self.targets(self.columns, np.arange(0))  # an unknown name is an error now
+
+    def _select_rows(self) -> None:
+        """Set the rows of the split among all rows, and their labels and numbers."""
+        self.index = self.info.index
+        self.labels = self.info.labels
+        self._rows: np.ndarray | None = None
+        if self.split is None:
+            return
+        self._rows = rows_of_split(self.info.index, self.split)
+        self.index = self.index[self._rows]
+        if self.labels is not None:
+            self.labels = self.labels[self._rows]
+
+    def _open_readers(self) -> None:
+        """Open the shards in a folder: one that is damaged is to be found now."""
+        shards = range(len(self.info.sizes))
+        self._starts = np.cumsum([0, *self.info.sizes])[:-1]
+        self._verified: set[int] = set()
+        self._map_readers: dict[tuple[str, int], ContiguousReader] = {}
+        self._readers: list[Reader | None] = [None for _ in shards]
+        if isinstance(self.location, LocalFolder):
+            self._readers = [self.location.reader(shard) for shard in shards]
 
     @property
     def manifest(self) -> Manifest:
         """The seal of the data set; `DataError` while it grows."""
-        return self.place.manifest or read_manifest(self.place.folder)
+        return self.location.manifest or read_manifest(self.location.folder)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by label."""
-        return self.facts.classes
+        """The names of the classes, by label; empty where nobody knows the labels."""
+        return self.info.classes
 
     @property
     def config_hash(self) -> str:
-        """sha256 of the config."""
-        return self.facts.config_hash
+        """The sha256 of the config."""
+        return self.info.config_hash
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits over all contents; over the plan for one that is followed."""
-        return self.facts.fingerprint
+        """64 hex digits over all contents; over the plan for a data set that grows."""
+        return self.info.fingerprint
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -119,128 +151,185 @@ class ShardDataset(Dataset[Batch]):
         return channels, height, width
 
     @property
-    def order(self) -> dict[str, Any]:
-        """Options of a `BatchSampler` that reads these images cheaply: blocks where they are compressed or far."""
-        return self.facts.order
+    def bands(self) -> int:
+        """The number of bands, C."""
+        return self.image_shape[0]
+
+    @cached_property
+    def pixel_scale(self) -> float | None:
+        """The pixel scale in arcsec; None where the images were not simulated."""
+        if self.config.get("kind") != "simulated":
+            return None
+        from lenssim.simulate.preset import parse_preset
+
+        where = f"the preset of {self.folder}"
+        return parse_preset(self.config["preset"], where).instrument.pixel_scale
+
+    @property
+    def order(self) -> ReadingOrder:
+        """Options of a `BatchSampler` that reads these images cheaply."""
+        return self.info.order
 
     @cached_property
     def params(self) -> dict[str, np.ndarray]:
         """Columns (n,) of the true parameters, by name."""
         columns: dict[str, list[np.ndarray]] = {}
-        for shard in range(len(self._stores)):
-            path, record = self.place.path(shard), self.place.record(shard)
+        for shard in range(len(self.info.sizes)):
+            path = self.location.path(shard)
+            record = self.location.record(shard)
             with open_recorded(path, record, self.config_hash) as file:
                 for name in file.get("params", {}):
-                    columns.setdefault(name, []).append(
-                        read_column(file, f"params/{name}", path, record)
-                    )
-        return {name: np.concatenate(parts) for name, parts in columns.items()}
+                    column = read_column(file, f"params/{name}", path, record)
+                    columns.setdefault(name, []).append(column)
+        params = {name: np.concatenate(parts) for name, parts in columns.items()}
+        if self._rows is None:
+            return params
+        return {name: column[self._rows] for name, column in params.items()}
 
     def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
-        """True parameters (N, T) of the rows (N,); `KeyError` of a name that is not known, and those that are."""
+        """Return true parameters.
+
+        Args:
+            names: Names of T parameters.
+            rows: Rows (N,) of the data set.
+
+        Returns:
+            Values float64 (N, T).
+
+        Raises:
+            KeyError: A name is unknown; its arguments are the name and the known names.
+        """
         for name in names:
             if name not in self.params:
                 raise KeyError(name, tuple(self.params))
-        return np.stack([self.params[name][rows] for name in names], axis=1).astype(
-            np.float64
-        )
+        columns = [self.params[name][rows] for name in names]
+        return np.stack(columns, axis=1).astype(np.float64)
 
     def rows(self, split: str | None = None) -> np.ndarray:
-        """Rows of a split, in the order of sample numbers; all rows for None. `ConfigError` for an unknown name."""
+        """Return the rows of a split, in the order of sample numbers; all rows for None.
+
+        Raises:
+            ConfigError: The split is unknown.
+        """
         return rows_of_split(self.index, split)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Images float32 (N, C, H, W) of the rows (N,), or the pictures in their place."""
-        return self.pictures(self.picture, rows)
+        """Return the images of some rows, without any transform.
 
-    def pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Float32 (N, C, H, W) of the rows (N,): `image`, or the truth's `clean` [e-/s], `kappa`, `residual` [sigma].
+        Args:
+            rows: Rows (N,) of the data set, from 0.
 
-        `DataError` without.
+        Returns:
+            Images float32 (N, C, H, W), or the maps in their place.
+
+        Raises:
+            DataError: A shard cannot be read.
+            IndexError: A row lies outside the data set.
         """
-        pictures = np.empty((len(rows), *self._shape(name)), np.float32)
-        for picture, (shard, row) in zip(pictures, self._found(rows), strict=True):
-            store = (
-                self._store(shard) if name == IMAGE else self._picture_store(name, shard)
-            )
-            store.read(row, picture)
-        return pictures
+        return self.read_map(self.picture, rows)
+
+    def read_map(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return the maps of some rows.
+
+        Args:
+            name: "image", or a map that the data set keeps: "clean" [e-/s], "kappa",
+                "residual" [sigma], "hr".
+            rows: Rows (N,) of the data set, from 0.
+
+        Returns:
+            Maps float32 (N, C, H, W).
+
+        Raises:
+            DataError: A shard cannot be read, or keeps no such map.
+            IndexError: A row lies outside the data set.
+        """
+        maps = np.empty((len(rows), *self._shape(name)), np.float32)
+        for image, (shard, row) in zip(maps, self._positions(rows), strict=True):
+            reader = self._reader(shard)
+            if name != IMAGE:
+                reader = self._map_reader(name, shard)
+            reader.read(row, image)
+        return maps
 
     def verified_digests(self, rows: np.ndarray) -> np.ndarray:
-        """Check all shards that some rows lie in, byte for byte, and hash the images of these rows.
+        """Check the shards of some rows, byte for byte, and hash the images of these rows.
 
-        A shard is checked once by each `ShardDataset`; in a data set that still grows it is waited for.
+        A shard is checked once by each `ShardDataset`. In a data set that still grows, the
+        method waits for it.
 
         Args:
             rows: Rows (N,) of the data set.
 
         Returns:
-            Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian float32 in C order. Copies of an
-            image share it, whatever data set, layout or lossless storage they lie in.
+            Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian
+            float32 in C order. Copies of an image share it, whatever data set, layout or
+            lossless storage they lie in.
 
         Raises:
-            VerificationError: A shard does not hold what was written. The message names the shard and the datasets.
+            VerificationError: A shard does not hold what was written. The message names the
+                shard and the datasets.
             DataError: A shard is missing or cannot be read.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        for shard in sorted({shard for shard, _ in self._found(rows)} - self._verified):
-            check_shard(self.place.path(shard), self.place.record(shard))
+        shards = {shard for shard, _ in self._positions(rows)}
+        for shard in sorted(shards - self._verified):
+            check_shard(self.location.path(shard), self.location.record(shard))
             self._verified.add(shard)
-        parts = [np.empty((0, 32), np.uint8)]
-        for start in range(0, len(rows), BLOCK):
-            parts.append(pixel_digests(self.pictures(IMAGE, rows[start : start + BLOCK])))
-        return np.concatenate(parts)
+        digests = [np.empty((0, 32), np.uint8)]
+        for start in range(0, len(rows), _ROWS_PER_HASH):
+            images = self.read_map(IMAGE, rows[start : start + _ROWS_PER_HASH])
+            digests.append(pixel_digests(images))
+        return np.concatenate(digests)
+
+    def read_batch(
+        self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
+    ) -> Batch:
+        """Read the samples of the rows (N,), without the transform."""
+        columns: Sample = {"image": torch.from_numpy(self.images(rows))}
+        if self.labels is not None:
+            columns["label"] = torch.from_numpy(self.labels[rows])
+        columns["index"] = torch.from_numpy(self.index[rows])
+        for name in maps:
+            columns[name] = torch.from_numpy(self.read_map(name, rows))
+        if targets:
+            columns["target"] = torch.from_numpy(self.targets(targets, rows))
+        return cast("Batch", columns)
+
+    def __len__(self) -> int:
+        return len(self.index)
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        return (
-            self.facts.image_shape
-            if name == IMAGE
-            else self._picture_store(name, 0).shape[1:]
-        )
+        """Return the shape (C, H, W) of a map."""
+        if name == IMAGE:
+            return self.info.image_shape
+        return self._map_reader(name, 0).shape[1:]
 
-    def _found(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Shard of each row (N,) of the data set, and its row there."""
+    def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:
+        """Return the shard of each row (N,) of the data set, and its row in the shard."""
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
             raise IndexError(
                 f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples"
             )
-        shards = np.searchsorted(self._first, rows, side="right") - 1
-        return list(
-            zip(shards.tolist(), (rows - self._first[shards]).tolist(), strict=True)
-        )
+        if self._rows is not None:
+            rows = self._rows[rows]
+        shards = np.searchsorted(self._starts, rows, side="right") - 1
+        rows_in_shards = rows - self._starts[shards]
+        return list(zip(shards.tolist(), rows_in_shards.tolist(), strict=True))
 
-    def _picture_store(self, name: str, shard: int) -> Plain:
-        if (name, shard) not in self._pictures:
-            path, record = self.place.path(shard), self.place.record(shard)
-            store = picture_store(path, name, record, self.config_hash, self.place.kept)
-            self._pictures[name, shard] = store
-        return self._pictures[name, shard]
+    def _map_reader(self, name: str, shard: int) -> ContiguousReader:
+        """Return the reader of a shard's maps, opened when it is first needed."""
+        if (name, shard) not in self._map_readers:
+            path = self.location.path(shard)
+            record = self.location.record(shard)
+            reader = map_reader(path, name, record, self.config_hash, self.location.cache)
+            self._map_readers[name, shard] = reader
+        return self._map_readers[name, shard]
 
-    def _store(self, shard: int) -> Store:
-        store = self._stores[shard]
-        if store is None:
-            store = self._stores[shard] = self.place.store(int(shard))
-        return store
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, row: int) -> Batch:
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of a data set of {len(self)} samples")
-        return {name: column[0] for name, column in self.__getitems__([row]).items()}
-
-    def __getitems__(self, rows: list[int] | np.ndarray) -> Batch:
-        rows = np.asarray(rows, dtype=np.int64)
-        return {
-            "image": torch.from_numpy(self.images(rows)),
-            "label": torch.from_numpy(self.labels[rows]),
-            "index": torch.from_numpy(self.index[rows]),
-            **{name: torch.from_numpy(self.pictures(name, rows)) for name in self.truth},
-            **(
-                {"target": torch.from_numpy(self.targets(self.columns, rows))}
-                if self.columns
-                else {}
-            ),
-        }
+    def _reader(self, shard: int) -> Reader:
+        """Return the reader of a shard's images, opened when it is first needed."""
+        reader = self._readers[shard]
+        if reader is None:
+            reader = self.location.reader(int(shard))
+            self._readers[shard] = reader
+        return reader

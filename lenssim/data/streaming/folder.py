@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.data.format.labels import is_labelled
 from lenssim.data.format.manifest import (
     SHARDS,
     Manifest,
@@ -16,19 +17,35 @@ from lenssim.data.format.manifest import (
     shard_name,
 )
 from lenssim.data.format.reading import check_inside
-from lenssim.data.streaming.readers import Kept, Store, read_columns, store_of
+from lenssim.data.streaming.reader_cache import ReaderCache
+from lenssim.data.streaming.readers import (
+    ChunkedReader,
+    Reader,
+    image_reader,
+    read_columns,
+)
+from lenssim.data.streaming.source import ReadingOrder
 from lenssim.errors import DataError
 
-__all__ = ["MIXED_BLOCKS", "Facts", "Folder", "check_manifest", "facts_of"]
+__all__ = ["MIXED_BLOCKS", "DatasetInfo", "LocalFolder", "check_manifest", "dataset_info"]
 
 MIXED_BLOCKS = 8  # whose rows are mixed
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a data set says of itself; `labels` and `index` (n,), `sizes` rows of each shard.
+class DatasetInfo:
+    """What a data set says of itself.
 
-    `order` are the options of a `BatchSampler` that visits the images as is cheap here.
+    Attributes:
+        config: What its bits depend on.
+        classes: The names of the classes, by label; empty where nobody knows the labels.
+        config_hash: The sha256 of the config.
+        fingerprint: 64 hex digits over all contents.
+        image_shape: (C, H, W).
+        labels: Labels (n,); None where nobody knows them.
+        index: Sample numbers (n,).
+        sizes: The number of rows in each shard.
+        order: The order in which the images are cheap to read.
     """
 
     config: dict[str, Any]
@@ -36,96 +53,144 @@ class Facts:
     config_hash: str
     fingerprint: str
     image_shape: tuple[int, int, int]
-    labels: np.ndarray
+    labels: np.ndarray | None
     index: np.ndarray
     sizes: list[int]
-    order: dict[str, Any]
+    order: ReadingOrder
 
 
-class Folder:
-    """A complete data set on this machine; `origin` is where it really lies, and is `folder` here.
+class LocalFolder:
+    """A complete data set in a folder of this machine.
 
-    A `manifest` that is not written yet may be given: so the writer applies the reader's rules.
+    Args:
+        folder: The folder.
+        manifest: The manifest, where it is not written yet. So the writer applies the
+            reader's rules.
+
+    Attributes:
+        folder: Where its files are.
+        origin: Where the data set really is; the same folder here.
+        cache: What the readers of its shards share.
+
+    Raises:
+        DataError: The folder holds no complete data set.
     """
 
     def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
-        self.folder = self.origin = folder
+        self.folder = folder
+        self.origin = folder
         self.manifest = read_manifest(folder) if manifest is None else manifest
-        self.kept = Kept()
+        self.cache = ReaderCache()
         check_manifest(self.manifest, folder)
-        self._stores: list[Store | None] = [None] * len(self.manifest.shards)
+        self._readers: list[Reader | None] = [None] * len(self.manifest.shards)
 
-    def facts(self) -> Facts:
-        """Read from every shard, which is checked."""
+    def info(self) -> DatasetInfo:
+        """Return what the data set says of itself; every shard is opened and checked.
+
+        Raises:
+            DataError: A shard is missing, damaged or of another data set.
+        """
         columns = []
+        config_hash = self.manifest.config_hash
+        classes = len(self.manifest.classes)
         for shard, record in enumerate(self.manifest.shards):
-            config_hash, classes = self.manifest.config_hash, len(self.manifest.classes)
-            store, labels, index = read_columns(
-                self.path(shard), record, config_hash, classes, self.kept
+            reader, labels, index = read_columns(
+                self.path(shard), record, config_hash, classes, self.cache
             )
-            self._stores[shard] = store
+            self._readers[shard] = reader
             columns.append((labels, index))
-        block = getattr(self.store(0), "chunk", 1)
-        order = {"block": block, "mix": MIXED_BLOCKS} if block > 1 else {}
-        return facts_of(read_plan(self.folder), self.folder, self.manifest, columns, order)
+        return dataset_info(
+            read_plan(self.folder), self.folder, self.manifest, columns, self._order()
+        )
+
+    def _order(self) -> ReadingOrder:
+        """Return the blocks of compressed images; nothing for others."""
+        reader = self.reader(0)
+        if isinstance(reader, ChunkedReader) and reader.chunk > 1:
+            return {"block": reader.chunk, "mix": MIXED_BLOCKS}
+        return {}
 
     def path(self, shard: int) -> Path:
-        """The file of a shard, which must not lead out of the data set's folder."""
+        """Return the file of a shard, which must not lead out of the data set's folder."""
         path = self.folder / SHARDS / shard_name(shard)
         check_inside(path, self.folder)
         return path
 
     def record(self, shard: int) -> ShardRecord:
-        """The record of a shard."""
+        """Return the record of a shard."""
         return self.manifest.shards[shard]
 
-    def store(self, shard: int) -> Store:
-        """The images of a shard."""
-        store = self._stores[shard]
-        if store is None:
-            store = store_of(
-                self.path(shard), self.record(shard), self.manifest.config_hash, self.kept
+    def reader(self, shard: int) -> Reader:
+        """Return the reader of a shard's images."""
+        reader = self._readers[shard]
+        if reader is None:
+            config_hash = self.manifest.config_hash
+            reader = image_reader(
+                self.path(shard), self.record(shard), config_hash, self.cache
             )
-            self._stores[shard] = store
-        return store
+            self._readers[shard] = reader
+        return reader
 
 
 def check_manifest(manifest: Manifest, folder: Path) -> None:
-    """`DataError` if the shards of a manifest are not as many samples as it states."""
+    """Check that the shards of a manifest fit together.
+
+    Args:
+        manifest: The manifest.
+        folder: The data set, for the message.
+
+    Raises:
+        DataError: They are not as many samples as it states, or have several shapes.
+    """
     if sum(record.rows for record in manifest.shards) != manifest.n:
         raise DataError(
-            f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; make it anew"
+            f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; "
+            "generate it again"
         )
     if any(record.image_shape != manifest.image_shape for record in manifest.shards):
         raise DataError(
-            f"{folder}: the shards of its manifest hold images of several shapes; make it anew"
+            f"{folder}: the shards of its manifest hold images of several shapes; "
+            "generate it again"
         )
 
 
-def facts_of(
+def dataset_info(
     plan: Plan,
     folder: Path,
     manifest: Manifest,
     columns: list[tuple[np.ndarray, np.ndarray]],
-    order: dict[str, Any],
-) -> Facts:
-    """What a data set says of itself, from its records and the labels and numbers (n,) of each shard.
+    order: ReadingOrder,
+) -> DatasetInfo:
+    """Return what a data set says of itself, from its records and columns.
+
+    Args:
+        plan: Its plan.
+        folder: The data set, for the message.
+        manifest: Its manifest.
+        columns: The labels (n,) and sample numbers (n,) of each shard.
+        order: The order in which its images are cheap to read.
+
+    Returns:
+        What it says of itself.
 
     Raises:
         DataError: Sample numbers repeat or fall from one shard to the next.
     """
-    index = np.concatenate([index for _, index in columns])
+    index = np.concatenate([numbers for _, numbers in columns])
     if (np.diff(index) <= 0).any():
         raise DataError(
-            f"{folder}: sample numbers repeat or fall from one shard to the next; make it anew"
+            f"{folder}: sample numbers repeat or fall from one shard to the next; "
+            "generate it again"
         )
-    return Facts(
+    labelled = is_labelled(plan.config)
+    labels = np.concatenate([shard_labels for shard_labels, _ in columns])
+    return DatasetInfo(
         config=plan.config,
-        classes=manifest.classes,
+        classes=manifest.classes if labelled else (),
         config_hash=manifest.config_hash,
         fingerprint=manifest.fingerprint,
         image_shape=manifest.image_shape,
-        labels=np.concatenate([labels for labels, _ in columns]),
+        labels=labels if labelled else None,
         index=index,
         sizes=[record.rows for record in manifest.shards],
         order=order,

@@ -3,16 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.maps import IMAGE, check_kept
-from lenssim.data.streaming.dataset import SPLIT_PERIOD, Batch, rows_of_split
+from lenssim.data.streaming.source import Batch, ReadingOrder, SampleDataset
+from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
+from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.pipeline import Exposure, simulate
 from lenssim.simulate.streams import BLOCK
@@ -20,7 +21,7 @@ from lenssim.simulate.streams import BLOCK
 __all__ = ["LiveDataset"]
 
 
-class LiveDataset(Dataset[Batch]):
+class LiveDataset(SampleDataset):
     """The samples of a plan without its shards.
 
     The same numbers give the same images, bit for bit on the CPU. A row is a sample number;
@@ -41,8 +42,21 @@ class LiveDataset(Dataset[Batch]):
         check_kept(self.folder, self.config, picture)
         self.index = np.arange(plan.n)
         self.labels = labels(self.preset, self.index)
-        # true parameters that come along as `target` float64 (N, T)
-        self.columns: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the preset, as of live data."""
+        return str(self.folder)
+
+    @property
+    def bands(self) -> int:
+        """The number of bands, C."""
+        return self.image_shape[0]
+
+    @property
+    def pixel_scale(self) -> float:
+        """The pixel scale in arcsec."""
+        return self.preset.instrument.pixel_scale
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -65,7 +79,7 @@ class LiveDataset(Dataset[Batch]):
         return (1, self.preset.instrument.num_pix, self.preset.instrument.num_pix)
 
     @property
-    def order(self) -> dict[str, Any]:
+    def order(self) -> ReadingOrder:
         """Options of a `BatchSampler` that asks for samples in the blocks they are drawn in."""
         if not self.endless:
             return {"block": BLOCK, "fresh": 0}
@@ -105,24 +119,33 @@ class LiveDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return self.plan.n
 
-    def __getitem__(self, row: int) -> Batch:
-        if row < 0:
-            raise IndexError(f"sample number {row} is below 0")
-        return {name: column[0] for name, column in self.__getitems__([row]).items()}
+    def checked_rows(self, rows: Sequence[SupportsIndex] | np.ndarray) -> np.ndarray:
+        """Return sample numbers (N,), which have no end; `IndexError` for one below 0."""
+        numbers = np.array([int(row) for row in rows], dtype=np.int64)
+        if (numbers < 0).any():
+            raise IndexError(f"sample number {numbers.min()} is below 0")
+        return numbers
 
-    def __getitems__(self, rows: list[int] | np.ndarray) -> Batch:
+    def read_batch(
+        self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
+    ) -> Batch:
+        """Simulate the samples of the sample numbers (N,); `ConfigError` for a map not made."""
         exposure = simulate(self.spec, rows)
-        batch = {
+        columns = {
             "image": torch.from_numpy(self._shown(exposure)),
             "label": torch.from_numpy(exposure.labels),
             "index": torch.from_numpy(exposure.numbers),
         }
-        if self.columns:
+        for name in maps:
+            if name not in exposure.maps:
+                raise ConfigError(f"{self.folder} keeps no {name!r}")
+            columns[name] = torch.from_numpy(exposure.maps[name])
+        if targets:
             params = exposure.scenes.params
-            if not set(self.columns) <= params.keys():
+            if not set(targets) <= params.keys():
                 params = exposure.params
-            batch["target"] = torch.from_numpy(_columns(params, self.columns))
-        return batch
+            columns["target"] = torch.from_numpy(_columns(params, targets))
+        return cast("Batch", columns)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -1,10 +1,7 @@
-"""The images of one shard, wherever they come from: read row by row, or decompressed a chunk at a time."""
+"""Readers of one shard's images: row by row where they lie, or one chunk at a time."""
 
 import hashlib
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,135 +12,101 @@ import numpy as np
 from lenssim.data.format.files import cause
 from lenssim.data.format.manifest import ShardRecord
 from lenssim.data.format.reading import decoded, open_shard
+from lenssim.data.streaming.reader_cache import Descriptor, ReaderCache
 from lenssim.errors import DataError, VerificationError
 from lenssim.machine import read_at
 
 __all__ = [
-    "Kept",
-    "Packed",
-    "Plain",
-    "Store",
+    "ChunkedReader",
+    "ContiguousReader",
+    "Reader",
     "check_columns",
+    "image_reader",
+    "map_reader",
     "open_recorded",
-    "picture_store",
     "read_column",
     "read_columns",
-    "store_of",
 ]
 
-_CHUNK_BYTES = 64 << 20  # decoded chunks kept by a process
-_MOST_OPEN = 512  # files; half of what systems commonly allow
-
-
-class _Recent[Key, Value]:
-    """The values used last, up to a room that each takes `nbytes` of, or 1; for many threads. Pickled it is empty."""
-
-    def __init__(self, room: int) -> None:
-        self.room, self.taken = room, 0
-        self.values: OrderedDict[Key, Value] = OrderedDict()
-        self.lock = threading.Lock()
-
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value of a key, made if it is not kept."""
-        with self.lock:
-            if key in self.values:
-                self.values.move_to_end(key)
-                return self.values[key]
-            value = self.values[key] = make()
-            self.taken += getattr(value, "nbytes", 1)
-            while self.taken > self.room and len(self.values) > 1:
-                self.taken -= getattr(self.values.popitem(last=False)[1], "nbytes", 1)
-            return value
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.room,)
-
-
-class _Descriptor:
-    """A file open for reading until nobody refers to it; reads at a place, so that threads and forks may share it."""
-
-    def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDONLY)
-        self.close = os.close  # when Python ends, modules are gone before the last objects
-
-    def __del__(self) -> None:
-        if hasattr(self, "close"):
-            self.close(self.number)
-
 
 @dataclass
-class Kept:
-    """What the shards of a data set share: open files, and decoded chunks (k, C, H, W) by file and number."""
+class ContiguousReader:
+    """Reads images that lie in one piece of a file.
 
-    files: _Recent[Path, _Descriptor] = field(default_factory=lambda: _Recent(_MOST_OPEN))
-    chunks: _Recent[tuple[Path, int], np.ndarray] = field(
-        default_factory=lambda: _Recent(_CHUNK_BYTES)
-    )
+    The file is read rather than mapped into memory. So memory does not grow with what was
+    read, and a disk that goes away is an error instead of a signal that kills the process.
 
-
-@dataclass
-class Plain:
-    """Images in one piece of a file, each read into its place; `scale` (n, C) unless they are float32.
-
-    Read rather than mapped: memory stays what it is however much was read, and a disk that goes away is an
-    error instead of a signal that kills.
+    Attributes:
+        path: The shard's file.
+        offset: The first byte of the images in the file.
+        dtype: The type of the stored pixels.
+        shape: Shape (n, C, H, W) of all images.
+        cache: The open files.
+        scale: Scale (n, C) of the stored pixels; None for float32.
     """
 
     path: Path
     offset: int
     dtype: np.dtype
     shape: tuple[int, int, int, int]
-    kept: Kept
+    cache: ReaderCache
     scale: np.ndarray | None = None
 
     def read(self, row: int, image: np.ndarray) -> None:
         """Fill `image` (C, H, W) float32 with a row of the shard."""
         if self.scale is None:
-            self._read(row, image)
+            self._fill(row, image)
             return
         stored = np.empty(self.shape[1:], self.dtype)
-        self._read(row, stored)
+        self._fill(row, stored)
         np.multiply(stored, self.scale[row, :, None, None], out=image, dtype=np.float32)
 
-    def _read(self, row: int, target: np.ndarray) -> None:
+    def _fill(self, row: int, target: np.ndarray) -> None:
+        """Fill `target` with the bytes of a row."""
         try:
-            file = self.kept.files.get(self.path, lambda: _Descriptor(self.path))
-            got = read_at(file.number, target, self.offset + row * target.nbytes)
+            file = self.cache.files.get(self.path, lambda: Descriptor(self.path))
+            count = read_at(file.number, target, self.offset + row * target.nbytes)
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {cause(error)}") from None
-        if got != target.nbytes:
+        if count != target.nbytes:
             raise DataError(
                 f"{self.path} ends within its images: it was truncated after it was opened"
             )
 
 
 @dataclass
-class Packed:
-    """Images in compressed chunks of `chunk` rows."""
+class ChunkedReader:
+    """Reads images that are compressed in chunks.
+
+    Attributes:
+        path: The shard's file.
+        chunk: The number of rows in a chunk.
+        shape: Shape (n, C, H, W) of all images.
+        cache: The decoded chunks.
+    """
 
     path: Path
     chunk: int
     shape: tuple[int, int, int, int]
-    kept: Kept
+    cache: ReaderCache
     _file: h5py.File | None = field(default=None, repr=False)
     _owner: int = 0
 
     def read(self, row: int, image: np.ndarray) -> None:
         """Fill `image` (C, H, W) float32 with a row of the shard."""
-        number, place = divmod(row, self.chunk)
-        image[...] = self.kept.chunks.get(
-            (self.path, number), lambda: self._decoded(number)
-        )[place]
+        number, position = divmod(row, self.chunk)
+        key = (self.path, number)
+        chunk = self.cache.chunks.get(key, lambda: self._decoded(number))
+        image[...] = chunk[position]
 
     def _decoded(self, number: int) -> np.ndarray:
-        if (
-            self._file is None or self._owner != os.getpid()
-        ):  # a forked worker opens its own
-            self._file, self._owner = open_shard(self.path), os.getpid()
+        """Decode a chunk; a forked process opens the file for itself."""
+        if self._file is None or self._owner != os.getpid():
+            self._file = open_shard(self.path)
+            self._owner = os.getpid()
+        rows = slice(number * self.chunk, (number + 1) * self.chunk)
         try:
-            return decoded(
-                self._file, slice(number * self.chunk, (number + 1) * self.chunk)
-            )
+            return decoded(self._file, rows)
         except OSError as error:
             raise DataError(
                 f"{self.path}: dataset images cannot be decompressed: {error}"
@@ -153,36 +116,42 @@ class Packed:
         return {**self.__dict__, "_file": None}
 
 
-Store = Plain | Packed
+Reader = ContiguousReader | ChunkedReader
 
 
 def open_recorded(path: Path, record: ShardRecord, config_hash: str) -> h5py.File:
-    """Open a shard, and check that it is the one that its data set's record speaks of.
+    """Open a shard, and check that it is the one that its data set's record describes.
 
     Args:
         path: The shard's file.
         record: Its record in the manifest.
         config_hash: The sha256 of the data set's config, which every shard carries.
 
+    Returns:
+        The open file.
+
     Raises:
         DataError: The file is no shard, has another size, or belongs to another data set.
     """
-    size = _size(path)
+    size = _file_size(path)
     if size != record.bytes:
         raise DataError(
-            f"{path} has {size} bytes, the manifest states {record.bytes}: it was truncated or replaced"
+            f"{path} has {size} bytes, the manifest states {record.bytes}: "
+            "it was truncated or replaced"
         )
     file = open_shard(path)
     if file.attrs.get("config_hash") != config_hash:
         file.close()
         raise DataError(
-            f"{path} belongs to another data set: its config_hash is not the manifest's; put this data set's own "
-            "shard there, or remove the file and repeat the command that made the data set"
+            f"{path} belongs to another data set: its config_hash is not the manifest's; "
+            "put this data set's own shard there, or remove the file and repeat "
+            "the command that made the data set"
         )
     return file
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
+    """Return the size of a file in bytes; `DataError` if there is none."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -207,107 +176,146 @@ def read_column(file: h5py.File, name: str, path: Path, record: ShardRecord) -> 
         VerificationError: It does not hold what was written.
     """
     values = file[name][...]
-    place = record.datasets.get(name)
-    if place is None:
+    dataset = record.datasets.get(name)
+    if dataset is None:
         raise VerificationError(
             f"{path}: the manifest does not know the dataset {name}: the file was changed"
         )
-    if hashlib.sha256(values.tobytes()).hexdigest() != place.sha256:
+    if hashlib.sha256(values.tobytes()).hexdigest() != dataset.sha256:
         raise VerificationError(
             f"{path}: dataset {name} does not hold what was written (sha256 differs)"
         )
     return values
 
 
-def store_of(path: Path, record: ShardRecord, config_hash: str, kept: Kept) -> Store:
-    """Return the images of a shard, checked against its record.
+def image_reader(
+    path: Path, record: ShardRecord, config_hash: str, cache: ReaderCache
+) -> Reader:
+    """Return a reader of a shard's images, after a check against its record.
 
     Args:
         path: The shard's file.
         record: Its record in the manifest.
         config_hash: The sha256 of the data set's config.
-        kept: What the shards of the data set share.
+        cache: What the readers of the data set share.
+
+    Returns:
+        The reader.
 
     Raises:
-        DataError: The file is no shard or not of this data set, or its images are not as the record states.
+        DataError: The file is no shard or of another data set, or its images are not as the
+            record states.
         VerificationError: Their scale does not hold what was written.
     """
     with open_recorded(path, record, config_hash) as file:
-        return _images_of(file, path, record, kept)
+        return _reader_of(file, path, record, cache)
 
 
 def read_columns(
-    path: Path, record: ShardRecord, config_hash: str, classes: int, kept: Kept
-) -> tuple[Store, np.ndarray, np.ndarray]:
-    """Return the images, labels (n,) and sample numbers (n,) of a shard, checked against its record.
+    path: Path, record: ShardRecord, config_hash: str, classes: int, cache: ReaderCache
+) -> tuple[Reader, np.ndarray, np.ndarray]:
+    """Return a reader, the labels (n,) and the sample numbers (n,) of a shard, all checked.
 
     Args:
         path: The shard's file.
         record: Its record in the manifest.
         config_hash: The sha256 of the data set's config.
         classes: The number of classes.
-        kept: What the shards of the data set share.
+        cache: What the readers of the data set share.
+
+    Returns:
+        The reader of its images, its labels and its sample numbers.
 
     Raises:
-        DataError: As `store_of`, or labels and numbers that cannot be.
+        DataError: As for `image_reader`, or labels and numbers that cannot be.
         VerificationError: A dataset does not hold what was written.
     """
     with open_recorded(path, record, config_hash) as file:
-        store = _images_of(file, path, record, kept)
+        reader = _reader_of(file, path, record, cache)
         labels = read_column(file, "labels", path, record)
         index = read_column(file, "index", path, record)
     check_columns(labels, index, record, classes, str(path))
-    return store, labels, index
+    return reader, labels, index
 
 
-def _images_of(file: h5py.File, path: Path, record: ShardRecord, kept: Kept) -> Store:
+def _reader_of(
+    file: h5py.File, path: Path, record: ShardRecord, cache: ReaderCache
+) -> Reader:
+    """Return the reader that fits the layout of an open shard's images."""
     dataset = file["images"]
-    shape = (record.rows, *record.image_shape)
+    channels, height, width = record.image_shape
+    shape = (record.rows, channels, height, width)
     if dataset.shape != shape:
         raise DataError(
             f"{path}: images has shape {dataset.shape}, the manifest states {shape}"
         )
-    scale = read_column(file, "scale", path, record) if "scale" in file else None
+    scale = None
+    if "scale" in file:
+        scale = read_column(file, "scale", path, record)
     if dataset.chunks is not None:
-        return Packed(path, dataset.chunks[0], shape, kept)
+        return ChunkedReader(path, dataset.chunks[0], shape, cache)
     offset = dataset.id.get_offset()
     if offset is None or offset + dataset.nbytes > record.bytes:
         raise DataError(
             f"{path}: images reaches beyond the end of the file: it is truncated"
         )
-    return Plain(path, offset, dataset.dtype, shape, kept, scale)
+    return ContiguousReader(path, offset, dataset.dtype, shape, cache, scale)
 
 
-def picture_store(
-    path: Path, name: str, record: ShardRecord, config_hash: str, kept: Kept
-) -> Plain:
-    """Return the truth pictures of a shard; `DataError` if it has none of this name, and as `open_recorded`."""
+def map_reader(
+    path: Path, name: str, record: ShardRecord, config_hash: str, cache: ReaderCache
+) -> ContiguousReader:
+    """Return a reader of the maps that a shard keeps beside its images.
+
+    Args:
+        path: The shard's file.
+        name: The map, such as "kappa".
+        record: Its record in the manifest.
+        config_hash: The sha256 of the data set's config.
+        cache: What the readers of the data set share.
+
+    Returns:
+        The reader.
+
+    Raises:
+        DataError: The shard keeps no such map, or as for `open_recorded`.
+    """
     with open_recorded(path, record, config_hash) as file:
         if name not in file:
             raise DataError(
-                f"{path} holds no {name}; make the data set with lenssim generate --truth {name}"
+                f"{path} holds no {name}; "
+                f"make the data set with lenssim generate --truth {name}"
             )
         dataset = file[name]
-        return Plain(
-            path,
-            dataset.id.get_offset(),
-            dataset.dtype,
-            (record.rows, *dataset.shape[1:]),
-            kept,
-        )
+        shape = (record.rows, *dataset.shape[1:])
+        return ContiguousReader(path, dataset.id.get_offset(), dataset.dtype, shape, cache)
 
 
 def check_columns(
     labels: np.ndarray, index: np.ndarray, record: ShardRecord, classes: int, where: str
 ) -> None:
-    """`DataError` for labels of no class or other counts, or numbers that repeat or are not the record's."""
+    """Check the labels and sample numbers of a shard against its record.
+
+    Args:
+        labels: Labels (n,).
+        index: Sample numbers (n,).
+        record: The shard's record in the manifest.
+        classes: The number of classes.
+        where: The shard, for the message.
+
+    Raises:
+        DataError: Labels of no class or in other counts, or numbers that repeat or are not
+            those of the record.
+    """
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
             f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes"
         )
-    if np.bincount(labels, minlength=classes).tolist() != list(record.class_counts):
+    counts = np.bincount(labels, minlength=classes).tolist()
+    if counts != list(record.class_counts):
         raise DataError(f"{where}: the classes are not as many as its record states")
-    if (index[0], index[-1]) != (record.first, record.last) or (np.diff(index) <= 0).any():
+    ends = (index[0], index[-1])
+    if ends != (record.first, record.last) or (np.diff(index) <= 0).any():
         raise DataError(
             f"{where}: index is not the rising sample numbers {record.first}..{record.last}"
         )

@@ -15,57 +15,91 @@ from lenssim.data.format.manifest import (
     MANIFEST,
     PLAN,
     SHARDS,
+    Manifest,
     ShardRecord,
     read_manifest,
     read_plan,
     shard_name,
 )
-from lenssim.data.streaming.folder import MIXED_BLOCKS, Facts, check_manifest, facts_of
-from lenssim.data.streaming.readers import Kept, Store, check_columns, store_of
+from lenssim.data.streaming.folder import (
+    MIXED_BLOCKS,
+    DatasetInfo,
+    check_manifest,
+    dataset_info,
+)
+from lenssim.data.streaming.reader_cache import ReaderCache
+from lenssim.data.streaming.readers import Reader, check_columns, image_reader
+from lenssim.data.streaming.source import ReadingOrder
 from lenssim.data.streaming.urls import path_of, reading
 from lenssim.errors import DataError, StorageError, SurroundingsError, VerificationError
 from lenssim.folders import make_private
 
-__all__ = ["Remote"]
+__all__ = ["RemoteFolder"]
 
 
-class Remote:
-    """A complete data set behind a URL that fsspec knows (s3, http, file, ...); shards are fetched when needed.
+class RemoteFolder:
+    """A complete data set behind a URL that fsspec knows (s3, http, file and others).
 
-    They are kept in `$LENSSIM_CACHE/data`, by default `~/.cache/lenssim/data`, whole, under the fingerprint of their
-    data set and only if their hash is right.
+    A shard is fetched when it is needed, and its copy stays in `$LENSSIM_CACHE/data`, by
+    default `~/.cache/lenssim/data`. Only copies with the right hash are used.
+
+    Args:
+        url: The URL of the data set's folder.
+
+    Attributes:
+        url: The same.
+        origin: The folder behind the URL.
+        folder: The folder of the copies on this machine.
+        manifest: The manifest.
+        cache: What the readers of its shards share.
+
+    Raises:
+        DataError: There is no complete data set behind the URL.
+        StorageError: The copies cannot be written.
+        SurroundingsError: There is no place for the copies.
     """
 
     def __init__(self, url: str) -> None:
-        self.url, self.kept = url.rstrip("/"), Kept()
-        self._checked: set[int] = set()  # shards whose copy here was hashed by this process
+        self.url = url.rstrip("/")
+        self.cache = ReaderCache()
+        self._checked: set[int] = set()  # shards whose copy this process has hashed
         self.origin = path_of(self.url)
+        self.folder = self._copy_documents()
+        self.manifest = self._read_manifest()
+        check_manifest(self.manifest, self.origin)
+
+    def _copy_documents(self) -> Path:
+        """Copy plan and manifest into the cache, and return the folder that holds them."""
         root = cache_root()
         if root is None:
             raise SurroundingsError(
-                f"{self.url} cannot be kept: this user has no home folder; set LENSSIM_CACHE"
+                f"{self.url} cannot be kept: this user has no home folder; "
+                "set LENSSIM_CACHE"
             )
         base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
-        self.folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
-        if fault := make_private(self.folder / SHARDS):
+        folder = base / hashlib.sha256(documents[MANIFEST]).hexdigest()[:32]
+        if fault := make_private(folder / SHARDS):
             raise SurroundingsError(
-                f"{self.url} cannot be kept in {base}: {fault}; set LENSSIM_CACHE to another folder"
+                f"{self.url} cannot be kept in {base}: {fault}; "
+                "set LENSSIM_CACHE to another folder"
             )
-        with _cache(base):
+        with _writing_cache(base):
             for name, data in documents.items():
-                if (
-                    not (self.folder / name).is_file()
-                    or (self.folder / name).read_bytes() != data
-                ):
-                    write(self.folder / name, data)
+                path = folder / name
+                if not path.is_file() or path.read_bytes() != data:
+                    write(path, data)
+        return folder
+
+    def _read_manifest(self) -> Manifest:
+        """Read the copy of the manifest; errors name the URL."""
         try:
-            self.manifest = read_manifest(self.folder)
+            return read_manifest(self.folder)
         except DataError as error:
             raise DataError(str(error).replace(str(self.folder), self.url)) from None
-        check_manifest(self.manifest, self.origin)
 
     def _fetch(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
+        """Return the bytes of a file behind the URL, or those from `start` to `end`."""
         path = self.origin / name
         try:
             with reading(path):
@@ -75,55 +109,76 @@ class Remote:
                 f"{self.url} holds no {name}: it is no complete data set of lenssim's"
             ) from None
         if start is not None and end is not None and len(data) > end - start:
-            data = data[start:end]  # a server that knows no ranges sends all
+            return data[start:end]  # a server that knows no ranges sends the whole file
         return data
 
-    def facts(self) -> Facts:
-        """Labels and numbers are read by themselves: the manifest knows where in the shards they lie."""
-        columns = [
-            self._columns(shard, record)
-            for shard, record in enumerate(self.manifest.shards)
-        ]
-        order = {
-            "block": max(record.rows for record in self.manifest.shards),
+    def info(self) -> DatasetInfo:
+        """Return what the data set says of itself; only labels and numbers are fetched.
+
+        Raises:
+            DataError: Labels or numbers cannot be.
+            VerificationError: They do not hold what was written.
+        """
+        records = self.manifest.shards
+        columns = [self._columns(shard, record) for shard, record in enumerate(records)]
+        order: ReadingOrder = {
+            "block": max(record.rows for record in records),
             "mix": MIXED_BLOCKS // 2,
         }
-        return facts_of(read_plan(self.folder), self.folder, self.manifest, columns, order)
+        plan = read_plan(self.folder)
+        return dataset_info(plan, self.folder, self.manifest, columns, order)
 
     def _columns(self, shard: int, record: ShardRecord) -> tuple[np.ndarray, np.ndarray]:
-        where, columns = f"{self.url}/{SHARDS}/{shard_name(shard)}", []
-        for name in ("labels", "index"):
-            place = record.datasets.get(name)
-            if place is None or place.bytes != 8 * record.rows:
-                raise DataError(f"{where}: the manifest does not say where {name} lies")
-            data = self._fetch(
-                f"{SHARDS}/{shard_name(shard)}", place.offset, place.offset + place.bytes
-            )
-            if hashlib.sha256(data).hexdigest() != place.sha256:
-                raise VerificationError(
-                    f"{where}: dataset {name} does not hold what was written (sha256 differs)"
-                )
-            columns.append(np.frombuffer(data, "<i8"))
-        labels, index = columns
-        check_columns(labels, index, record, len(self.manifest.classes), where)
+        """Fetch the labels (n,) and sample numbers (n,) of a shard, and check them."""
+        labels = self._column(shard, record, "labels")
+        index = self._column(shard, record, "index")
+        classes = len(self.manifest.classes)
+        check_columns(labels, index, record, classes, self._shard_url(shard))
         return labels, index
 
+    def _column(self, shard: int, record: ShardRecord, name: str) -> np.ndarray:
+        """Fetch an int64 column (n,) from where the manifest says that it is."""
+        where = self._shard_url(shard)
+        dataset = record.datasets.get(name)
+        if dataset is None or dataset.bytes != 8 * record.rows:
+            raise DataError(f"{where}: the manifest does not say where {name} lies")
+        end = dataset.offset + dataset.bytes
+        data = self._fetch(f"{SHARDS}/{shard_name(shard)}", dataset.offset, end)
+        if hashlib.sha256(data).hexdigest() != dataset.sha256:
+            raise VerificationError(
+                f"{where}: dataset {name} does not hold what was written (sha256 differs)"
+            )
+        return np.frombuffer(data, "<i8")
+
+    def _shard_url(self, shard: int) -> str:
+        """Return the URL of a shard, for messages."""
+        return f"{self.url}/{SHARDS}/{shard_name(shard)}"
+
     def path(self, shard: int) -> Path:
-        """The file of a shard, here; fetched if it is not, or if the copy here was damaged."""
-        path, record = self.folder / SHARDS / shard_name(shard), self.manifest.shards[shard]
+        """Return the copy of a shard on this machine; it is fetched unless it is whole.
+
+        Raises:
+            DataError: The shard cannot be fetched.
+            StorageError: The copy cannot be written.
+            VerificationError: The shard behind the URL is damaged.
+        """
+        path = self.folder / SHARDS / shard_name(shard)
+        record = self.manifest.shards[shard]
         if shard in self._checked and path.is_file():
             return path
         if not is_whole(path, record):
-            with _cache(self.folder.parent), (self.folder / "lock").open("w") as lock:
-                fcntl.flock(
-                    lock, fcntl.LOCK_EX
-                )  # one worker fetches, the others wait for it
+            with (
+                _writing_cache(self.folder.parent),
+                (self.folder / "lock").open("w") as lock,
+            ):
+                fcntl.flock(lock, fcntl.LOCK_EX)  # one worker fetches, the others wait
                 if not is_whole(path, record):
                     write(path, self._fetch_shard(path.name, record))
         self._checked.add(shard)
         return path
 
     def _fetch_shard(self, name: str, record: ShardRecord) -> bytes:
+        """Fetch a shard whole, and check its hash."""
         data = self._fetch(f"{SHARDS}/{name}")
         if hashlib.sha256(data).hexdigest() != record.file_sha256:
             raise VerificationError(
@@ -132,24 +187,25 @@ class Remote:
         return data
 
     def record(self, shard: int) -> ShardRecord:
-        """The record of a shard."""
+        """Return the record of a shard."""
         return self.manifest.shards[shard]
 
-    def store(self, shard: int) -> Store:
-        """The images of a shard."""
-        return store_of(
-            self.path(shard), self.record(shard), self.manifest.config_hash, self.kept
-        )
+    def reader(self, shard: int) -> Reader:
+        """Return the reader of a shard's images; errors as for `path`."""
+        config_hash = self.manifest.config_hash
+        return image_reader(self.path(shard), self.record(shard), config_hash, self.cache)
 
 
 @contextmanager
-def _cache(folder: Path) -> Iterator[None]:
-    """What the disk of the cache refuses, with the way to another one."""
+def _writing_cache(folder: Path) -> Iterator[None]:
+    """Say what the disk of the cache refuses, and how to choose another one."""
     try:
         yield
     except (OSError, StorageError) as error:
-        reason = cause(error) if isinstance(error, OSError) else str(error)
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = cause(error)
         raise StorageError(
-            f"data sets behind URLs are kept in {folder}, which cannot be written: {reason}; "
-            "set LENSSIM_CACHE to a folder with room"
+            f"data sets behind URLs are kept in {folder}, "
+            f"which cannot be written: {reason}; set LENSSIM_CACHE to a folder with room"
         ) from None

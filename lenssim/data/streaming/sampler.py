@@ -1,4 +1,4 @@
-"""The order of training: a pure function of seed and epoch, cut into batches, with a place that can be saved."""
+"""The order of training: batches by seed and epoch, and a position that can be saved."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,20 +10,42 @@ from lenssim.errors import ConfigError
 
 __all__ = ["BatchSampler"]
 
-_ORDER = 16  # spawn key of these streams, apart from those of the simulation
+_ORDER_KEY = 16  # spawn key of these streams; no other part of lenssim uses it
+_OLD_STATE = {"mix": 1, "rising": False, "fresh": 0}  # what older states do not name
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Batches of `rows` (n,) for one of `world` processes; each row once an epoch.
+    """Batches of rows in an order that depends on seed and epoch alone.
 
-    `batch_size` counts over all processes; process `rank` gets every `world`-th row of each batch, so that the order
-    of training is the same for every world size that divides it. The state is (epoch, batches done) and belongs to
-    whoever trains: `advance` is called after a batch was used, not when it was fetched, so that batches read ahead
-    are read again after a resume. With a `block` above 1, that many neighbouring rows stay neighbours in every order,
-    for data that are cheaper to have in blocks; the rows of each `mix` such blocks that follow one another are mixed.
-    `fresh`: every epoch's rows lie so many further on than the last's, for data without an end.
-    `rising`: in the first epoch the blocks come in their order, for data that are still being made. `ConfigError` for
-    sizes that do not go together.
+    The state is (epoch, batches done), and the training owns it. `advance` is called after
+    a batch was used, not when it was read. So batches that were read ahead are read again
+    after a resume. The order of training is the same for every number of processes that
+    divides the batch size.
+
+    Args:
+        rows: Rows (n,) of the data set.
+        batch_size: The number of samples in a batch, over all processes.
+        seed: The seed of the order.
+        fingerprint: The fingerprint of the data set, which belongs to the saved state.
+        shuffle: Whether the rows are permuted.
+        drop_last: Whether a last, smaller batch is left out.
+        rank: The number of this process, which gets every `world`-th row of a batch.
+        world: The number of processes.
+        block: This many neighbouring rows stay neighbours in every order, for data that are
+            cheaper to read in blocks.
+        mix: The rows of this many blocks that follow one another are mixed.
+        rising: Whether the blocks come in their order in the first epoch, for data that are
+            still being generated.
+        fresh: The rows of an epoch lie this many further on than those of the last, for
+            data without an end.
+
+    Raises:
+        ConfigError: The processes cannot share the batches equally.
+
+    Example:
+        >>> sampler = BatchSampler(np.arange(6), 4, shuffle=False)
+        >>> list(sampler)
+        [[0, 1, 2, 3], [4, 5]]
     """
 
     def __init__(
@@ -42,83 +64,88 @@ class BatchSampler(Sampler[list[int]]):
         rising: bool = False,
         fresh: int = 0,
     ) -> None:
-        self.rows, self.batch_size, self.shuffle, self.drop_last = (
-            np.asarray(rows),
-            batch_size,
-            shuffle,
-            drop_last,
-        )
-        self.seed, self.fingerprint = seed, fingerprint
+        self.rows = np.asarray(rows)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.fingerprint = fingerprint
+        self.shuffle = shuffle
+        self.drop_last = drop_last
         self.share(rank, world)
-        self.block, self.mix, self.rising, self.fresh = block, mix, rising, fresh
-        self.epoch = self.done = 0
+        self.block = block
+        self.mix = mix
+        self.rising = rising
+        self.fresh = fresh
+        self.epoch = 0
+        self.done = 0
 
     def share(self, rank: int, world: int) -> None:
-        """Be process `rank` of `world`; `ConfigError` if they cannot share the batches equally."""
-        if (
-            self.batch_size < 1
-            or world < 1
-            or self.batch_size % world
-            or not 0 <= rank < world
-        ):
+        """Share the batches with other processes.
+
+        Args:
+            rank: The number of this process, from 0.
+            world: The number of processes.
+
+        Raises:
+            ConfigError: They cannot share the batches equally.
+        """
+        divides = world >= 1 and self.batch_size % world == 0
+        if self.batch_size < 1 or not divides or not 0 <= rank < world:
             raise ConfigError(
-                f"a batch of {self.batch_size} cannot be shared by {world} processes; use a multiple of {world}"
+                f"a batch of {self.batch_size} cannot be shared by {world} processes; "
+                f"use a multiple of {world}"
             )
         if world > 1 and not self.drop_last and len(self.rows) % self.batch_size:
             raise ConfigError(
-                f"{len(self.rows)} samples leave a part of a batch of {self.batch_size}, which {world} processes "
-                "cannot share; use drop_last"
+                f"{len(self.rows)} samples leave a part of a batch of {self.batch_size}, "
+                f"which {world} processes cannot share; use drop_last"
             )
-        self.rank, self.world = rank, world
+        self.rank = rank
+        self.world = world
 
     def __len__(self) -> int:
-        """Batches an epoch."""
-        whole, rest = divmod(len(self.rows), self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        """Return the number of batches in an epoch."""
+        batches, remainder = divmod(len(self.rows), self.batch_size)
+        return batches + (remainder > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """The batches of the present epoch that are still to do."""
+        """Yield the batches of the present epoch that are still to do."""
         order = self.order(self.epoch)
         for batch in range(self.done, len(self)):
             start = batch * self.batch_size
             yield order[start : start + self.batch_size][self.rank :: self.world].tolist()
 
     def order(self, epoch: int) -> np.ndarray:
-        """All rows (n,) in the order of an epoch."""
+        """Return all rows (n,) in the order of an epoch."""
         rows = self.rows + epoch * self.fresh
         if not self.shuffle:
             return rows
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(_ORDER, epoch))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(_ORDER_KEY, epoch))
         rng = np.random.Generator(np.random.SFC64(sequence))
         if self.block == 1:
             return rng.permutation(rows)
-        blocks = [
-            rows[start : start + self.block] for start in range(0, len(rows), self.block)
-        ]
-        places = (
-            np.arange(len(blocks))
-            if self.rising and epoch == 0
-            else rng.permutation(len(blocks))
-        )
+        starts = range(0, len(rows), self.block)
+        blocks = [rows[start : start + self.block] for start in starts]
+        block_order = np.arange(len(blocks))
+        if not self.rising or epoch > 0:
+            block_order = rng.permutation(len(blocks))
+        blocks = [blocks[i] for i in block_order]
         if self.mix == 1:
-            return np.concatenate([blocks[i] for i in places])
+            return np.concatenate(blocks)
         windows = [
-            places[start : start + self.mix] for start in range(0, len(places), self.mix)
+            np.concatenate(blocks[start : start + self.mix])
+            for start in range(0, len(blocks), self.mix)
         ]
-        return np.concatenate(
-            [
-                rng.permutation(np.concatenate([blocks[i] for i in window]))
-                for window in windows
-            ]
-        )
+        return np.concatenate([rng.permutation(window) for window in windows])
 
     def advance(self) -> None:
         """Count a batch as done; after the last one the next epoch begins."""
         self.done += 1
         if self.done >= len(self):
-            self.epoch, self.done = self.epoch + 1, 0
+            self.epoch += 1
+            self.done = 0
 
     def _identity(self) -> dict[str, Any]:
+        """Return what the order depends on."""
         return {
             "seed": self.seed,
             "samples": len(self.rows),
@@ -132,22 +159,28 @@ class BatchSampler(Sampler[list[int]]):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The place reached, and what the order depends on."""
+        """Return the position, and what the order depends on."""
         return {"epoch": self.epoch, "done": self.done, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved place; `ConfigError` lists what differs if it belongs to another order."""
-        own, state = (
-            self._identity(),
-            {"mix": 1, "rising": False, "fresh": 0, **state},
-        )  # older ones have none
-        if lines := [
-            f"{key}: {state.get(key)} saved, {own[key]} now"
-            for key in own
-            if state.get(key) != own[key]
-        ]:
+        """Continue from a saved position.
+
+        Args:
+            state: What `state_dict` returned.
+
+        Raises:
+            ConfigError: It belongs to another order. The message lists what differs.
+        """
+        saved = {**_OLD_STATE, **state}
+        lines = [
+            f"{key}: {saved.get(key)} saved, {value} now"
+            for key, value in self._identity().items()
+            if saved.get(key) != value
+        ]
+        if lines:
             raise ConfigError(
                 "the saved place in the data belongs to another order:\n  "
                 + "\n  ".join(lines)
             )
-        self.epoch, self.done = int(state["epoch"]), int(state["done"])
+        self.epoch = int(saved["epoch"])
+        self.done = int(saved["done"])

@@ -1,108 +1,171 @@
-"""Streaming: batches of a data set in a sampler's order, read ahead while whoever trains is at work on the last one."""
+"""Streams of batches in a sampler's order, read ahead while a training computes."""
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, override
+from typing import Any, cast, override
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lenssim.data.streaming.dataset import Batch, ShardDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.data.streaming.source import Batch, SampleDataset
 
-__all__ = ["Ahead", "stream"]
+__all__ = ["PrefetchLoader", "stream"]
 
-_BATCHES = 2  # read ahead by each thread
-_PATIENCE = 5.0  # s for a thread's end: it may wait for a shard that is still being made
+_BATCHES_AHEAD = 2  # read ahead by each thread
+_PATIENCE = 5.0  # s for a thread's end: it may wait for a shard that is not finished
+
+_Queue = SimpleQueue[tuple[list[int], Future[Batch]] | None]
 
 
-class Ahead:
-    """Batches of a data set in a sampler's order, read by `threads`; iterated and resumed like a DataLoader.
+class _BatchReader(Dataset[Batch]):
+    """A source of finished batches, for loaders that do not collate."""
 
-    Threads, because reading needs none of Python: a batch need not be copied from process to process, which takes
-    several times as long as to read it. What reading raises is raised where its batch is asked for.
+    def __init__(
+        self,
+        source: SampleDataset,
+        maps: Sequence[str] | None,
+        targets: Sequence[str] | None,
+    ) -> None:
+        self.source = source
+        self.maps = maps
+        self.targets = targets
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        return self.source.batch(rows, maps=self.maps, targets=self.targets)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+class PrefetchLoader:
+    """Batches of a data set in a sampler's order, read by threads.
+
+    It is iterated and resumed like a `DataLoader`. Threads suffice, because reading hardly
+    needs Python. A batch need not be copied from process to process, which would take
+    several times as long as to read it. An error of reading is raised where its batch is
+    due.
+
+    Args:
+        dataset: The data set.
+        sampler: The order of its rows.
+        threads: The number of threads.
+        pin_memory: Whether batches are copied to page-locked memory.
+        maps: Names of maps that come along; those of the data set by default.
+        targets: Names of true parameters that come along; those of the data set by default.
     """
 
     def __init__(
         self,
-        dataset: ShardDataset,
+        dataset: SampleDataset,
         sampler: BatchSampler,
         threads: int,
         pin_memory: bool = False,
+        *,
+        maps: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
     ) -> None:
-        self.dataset, self.batch_sampler, self.threads, self.pin_memory = (
-            dataset,
-            sampler,
-            threads,
-            pin_memory,
-        )
+        self.dataset = dataset
+        self.batch_sampler = sampler
+        self.threads = threads
+        self.pin_memory = pin_memory
+        self._reader = _BatchReader(dataset, maps, targets)
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        asked: SimpleQueue[tuple[list[int], Future[Any]] | None] = SimpleQueue()
-        coming: deque[Future[Any]] = deque()
+        requests: _Queue = SimpleQueue()
+        pending: deque[Future[Batch]] = deque()
+        threads = self._start(requests)
+        try:
+            for rows in self.batch_sampler:
+                future: Future[Batch] = Future()
+                pending.append(future)
+                requests.put((rows, future))
+                if len(pending) > _BATCHES_AHEAD * self.threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+            for _ in threads:
+                requests.put(None)
+            # a thread that drops a tensor while Python ends would abort the process
+            for thread in threads:
+                thread.join(_PATIENCE)
+
+    def _start(self, requests: _Queue) -> list[threading.Thread]:
+        """Start the threads."""
         threads = [
-            threading.Thread(target=self._work, args=(asked,), daemon=True)
+            threading.Thread(target=self._work, args=(requests,), daemon=True)
             for _ in range(self.threads)
         ]
         for thread in threads:
             thread.start()
-        try:
-            for rows in self.batch_sampler:
-                coming.append(Future())
-                asked.put((rows, coming[-1]))
-                if len(coming) > _BATCHES * self.threads:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        finally:
-            for future in coming:
-                future.cancel()
-            for _ in threads:
-                asked.put(None)
-            for thread in (
-                threads
-            ):  # one that dropped a tensor while Python ends would abort the process
-                thread.join(_PATIENCE)
+        return threads
 
-    def _work(self, asked: "SimpleQueue[tuple[list[int], Future[Any]] | None]") -> None:
-        while (item := asked.get()) is not None:
-            rows, future = item
+    def _work(self, requests: _Queue) -> None:
+        """Read batches until the queue says None."""
+        while (request := requests.get()) is not None:
+            rows, future = request
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                batch = self.dataset.__getitems__(rows)
-                future.set_result(
-                    {k: v.pin_memory() for k, v in batch.items()}
-                    if self.pin_memory
-                    else batch
-                )
+                future.set_result(self._read(rows))
             except BaseException as error:
                 future.set_exception(error)
 
+    def _read(self, rows: list[int]) -> Batch:
+        """Read a batch, and pin it if that is wanted."""
+        batch = self._reader.__getitems__(rows)
+        if not self.pin_memory:
+            return batch
+        columns = cast("dict[str, torch.Tensor]", batch)
+        pinned = {name: column.pin_memory() for name, column in columns.items()}
+        return cast("Batch", pinned)
+
 
 def stream(
-    dataset: Dataset[Batch],
+    dataset: SampleDataset,
     sampler: BatchSampler,
     workers: int = 0,
     pin_memory: bool = False,
-) -> DataLoader[Batch] | Ahead:
-    """Batches of a data set in a sampler's order, which `workers` do not change; the sampler keeps the place.
+    *,
+    maps: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+) -> DataLoader[Batch] | PrefetchLoader:
+    """Return the batches of a data set in a sampler's order, which `workers` do not change.
 
-    Workers are threads where samples are read, and processes where they are made.
+    The sampler keeps the position of a training: call its `advance` after each batch.
+
+    Args:
+        dataset: The data set.
+        sampler: The order of its rows.
+        workers: The number of threads where samples are read, and of processes where they
+            are simulated.
+        pin_memory: Whether batches are copied to page-locked memory.
+        maps: Names of maps that come along; those of the data set by default.
+        targets: Names of true parameters that come along as `target` (N, T); those of the
+            data set by default.
+
+    Returns:
+        A loader, whose batches are dicts of tensors.
     """
     if workers and isinstance(dataset, ShardDataset):
-        return Ahead(dataset, sampler, workers, pin_memory)
+        return PrefetchLoader(
+            dataset, sampler, workers, pin_memory, maps=maps, targets=targets
+        )
     return DataLoader(
-        dataset,
+        _BatchReader(dataset, maps, targets),
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=_whole,
+        collate_fn=_as_read,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         generator=_Generator(),  # else every pass would draw from the global one
@@ -110,15 +173,16 @@ def stream(
 
 
 class _Generator(torch.Generator):
-    """One that other processes begin anew.
+    """A generator that other processes create again rather than copy.
 
-    torch's own hands its state to them in memory that is gone, and its descriptor another file's, before they start.
+    torch's own hands its state to them in memory that is freed before they start.
     """
 
     @override
-    def __reduce__(self) -> tuple[type["_Generator"], tuple[()]]:
+    def __reduce__(self) -> Any:
         return _Generator, ()
 
 
-def _whole(batch: Batch) -> Batch:
+def _as_read(batch: Any) -> Any:
+    """Return a batch as it is: it was collated when it was read."""
     return batch

@@ -1,4 +1,4 @@
-"""Data sets behind URLs that fsspec knows: what is a URL, its path, and its errors as ours."""
+"""Paths behind URLs that fsspec knows, and the errors of what reads them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,32 @@ __all__ = ["is_url", "path_of", "reading"]
 
 
 def is_url(place: Path | str) -> bool:
-    """Whether `place` is written as a URL."""
+    """Return whether a place is written as a URL.
+
+    Example:
+        >>> is_url("s3://bucket/data/III"), is_url("data/III")
+        (True, False)
+    """
     return isinstance(place, str) and "://" in place
 
 
 def path_of(place: Path | str) -> Any:
-    """A file or folder here, or behind a URL that fsspec knows: a `Path`, or what reads like one."""
+    """Return the path of a file or folder, here or behind a URL.
+
+    Args:
+        place: A path, or a URL that fsspec knows.
+
+    Returns:
+        A `Path`, or an object that reads like one.
+
+    Raises:
+        ConfigError: The URL needs a package that is not installed.
+        DataError: The URL cannot be read.
+
+    Example:
+        >>> path_of("data/III").name
+        'III'
+    """
     if not is_url(place):
         return Path(place)
     from upath import UPath
@@ -27,7 +47,15 @@ def path_of(place: Path | str) -> Any:
 
 @contextmanager
 def reading(place: object) -> Iterator[None]:
-    """What stores raise, each its own, as `DataError`; a package that is missing as `ConfigError`."""
+    """Turn what remote stores raise into errors of lenssim's.
+
+    Args:
+        place: What is read, for the message.
+
+    Raises:
+        ConfigError: A package is missing.
+        DataError: Anything else that the store raises.
+    """
     try:
         yield
     except (LenssimError, FileNotFoundError):

@@ -146,7 +146,7 @@ def _read_dataset(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """Yield the images of a data set, without those of damaged shards."""
     for shard_rows in np.split(
-        np.arange(len(dataset)), np.cumsum(dataset.facts.sizes)[:-1]
+        np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]
     ):
         try:
             dataset.verified_digests(shard_rows[:1])

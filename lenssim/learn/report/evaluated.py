@@ -63,7 +63,7 @@ def with_truth(
     if dataset.config.get("kind") == "simulated":
         spec = SimulationSpec.from_config(dataset.config)
         if noise_model(spec.noise).unit == FLUX_UNIT:
-            images = dataset.pictures(IMAGE, rows).astype(np.float64)
+            images = dataset.read_map(IMAGE, rows).astype(np.float64)
             truth["snr"] = _signal_to_noise(images, spec, truth.get("exposure_time"))
     return {**truth, **table}
 

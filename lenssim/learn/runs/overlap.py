@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.locations import Folder
+from lenssim.data.streaming.locations import LocalFolder
 from lenssim.errors import DataError, LenssimError
 from lenssim.learn.runs.run import DataIdentity, Run, identify
 from lenssim.notes import note
@@ -188,5 +188,5 @@ def _proof(identity: DataIdentity, learned: Sequence[tuple[DataIdentity, Seen]])
 
 
 def is_at_hand(dataset: object) -> bool:
-    """Tell whether all images of a data set can be read now, without fetching them or waiting for them."""
-    return isinstance(dataset, ShardDataset) and isinstance(dataset.place, Folder)
+    """Tell whether all images of a data set can be read now, without fetching or waiting."""
+    return isinstance(dataset, ShardDataset) and isinstance(dataset.location, LocalFolder)

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.generation.dataset_card import LEAK_AUDIT
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.source import labels_of
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.scores.classification import auc_interval
 from lenssim.learn.scores.leak_statistics import EDGE, STATISTICS, statistics
@@ -253,7 +254,7 @@ def _check_judge(dataset: ShardDataset, judge: ShardDataset) -> None:
 
 def _measured(dataset: ShardDataset, limit: int | None) -> Sample:
     """Return features and labels of the first `limit` images of each class."""
-    labels = dataset.labels
+    labels = labels_of(dataset)
     rows_by_class = [  # not the first rows of all: imported data sets are sorted by class
         np.flatnonzero(labels == label)[:limit] for label in range(len(dataset.classes))
     ]

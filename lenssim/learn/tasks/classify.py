@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lenssim.commands import command
 from lenssim.data.format.manifest import ClassName
 from lenssim.data.streaming.dataset import Batch, ShardDataset
+from lenssim.data.streaming.source import labels_of
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import ClassifyConfig, TrainConfig
 from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
@@ -55,13 +56,14 @@ class Classify(Task):
     def fit(
         cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
     ) -> Self:
+        labels = labels_of(dataset)
         classes = dataset.classes
         if len(classes) < 2:
             raise DataError(
                 f"{dataset.folder} has one class only, {classes[0]}: there is nothing to tell apart"
             )
         for split, numbers in rows.items():
-            counts = np.bincount(dataset.labels[numbers], minlength=len(classes))
+            counts = np.bincount(labels[numbers], minlength=len(classes))
             if missing := [
                 name for name, count in zip(classes, counts, strict=True) if not count
             ]:
@@ -71,7 +73,7 @@ class Classify(Task):
                 )
         return cls(
             classes=classes,
-            weights=_weights(config, classes, dataset.labels[rows["train"]]),
+            weights=_weights(config, classes, labels[rows["train"]]),
         )
 
     @property
@@ -119,7 +121,7 @@ class Classify(Task):
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
         """With the temperature of least validation loss (Guo et al. 2017)."""
-        labels = torch.from_numpy(dataset.labels[rows])
+        labels = torch.from_numpy(labels_of(dataset)[rows])
 
         def loss(log_temperature: float) -> float:
             softened = self.model_copy(
@@ -147,6 +149,7 @@ class Classify(Task):
 
     @override
     def check(self, dataset: Data) -> None:
+        labels_of(dataset)  # refuses a data set without labels
         if dataset.classes != self.classes:
             raise DataError(
                 f"{dataset.folder} has the classes {', '.join(dataset.classes)}; the run was trained on "
@@ -177,7 +180,7 @@ class Classify(Task):
 
         p, labels, classes = (
             self.probabilities(outputs).double().numpy(),
-            dataset.labels[rows],
+            labels_of(dataset)[rows],
             self.classes,
         )
         if not np.isfinite(p).all():

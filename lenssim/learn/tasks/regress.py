@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lenssim.commands import command
 from lenssim.data.streaming.dataset import Batch, ShardDataset
+from lenssim.data.streaming.source import labels_of
 from lenssim.errors import DataError, LenssimError, unknown
 from lenssim.learn.config import RegressConfig, TrainConfig
 from lenssim.learn.heads import Head, RadialBase, head
@@ -360,5 +361,7 @@ def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) 
 
 def _of_class(dataset: Data, rows: np.ndarray, only: str | None) -> np.ndarray:
     return (
-        rows if only is None else rows[dataset.labels[rows] == dataset.classes.index(only)]
+        rows
+        if only is None
+        else rows[labels_of(dataset)[rows] == dataset.classes.index(only)]
     )
