@@ -76,11 +76,11 @@ def evaluate(
         print(dumps({"folder": str(folder), **document}))
         return
     task = trained.record.task
-    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(
-        scores
-    )
+    names = {
+        name: scores[key] for key, name in task.presentation.headlines.items()
+    } | task.presentation.details(scores)
     print_table(["", ""], [[name, interval_text(score)] for name, score in names.items()])
-    for line in task.remarks(document):
+    for line in task.presentation.remarks(document):
         print(line)
     if "unlike_training_data" in document:
         look = document["unlike_training_data"]
@@ -166,7 +166,7 @@ def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
         {
             "file": p.file,
             **({} if single else {"image": str(p.image)}),
-            **task.cells(p.answer),
+            **task.presentation.cells(p.answer),
             **_look(p.novelty, p.unlike),
         }
         for p in predictions

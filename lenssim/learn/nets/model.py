@@ -25,7 +25,6 @@ __all__ = [
     "read_tensors",
 ]
 
-_PREFIX = "model."  # of the model's weights among all that a checkpoint of training keeps
 _BATCH = 256
 _CHUNK = 1024  # images in memory at a time
 
@@ -105,28 +104,32 @@ def read_tensors(path: Path) -> Any:
         raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
 
 
-def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
-    """Fill a model from a checkpoint; `DataError` if the weights are of another net or shape.
+def load_weights(
+    network: nn.Module, path: Path, name: str = "model", *, partly: bool = False
+) -> None:
+    """Fill a network from a checkpoint; `DataError` if the weights are of another net or shape.
 
-    `partly`: those of another shape, as of a head with more outputs, are left as the model has them.
+    The checkpoint keeps its weights under `name`. With `partly`, weights of another shape,
+    as of a head with more outputs, stay as they are.
     """
     stored = read_checkpoint(path)["state_dict"]
+    prefix = f"{name}."
     weights = {
-        key.removeprefix(_PREFIX): value
+        key.removeprefix(prefix): value
         for key, value in stored.items()
-        if key.startswith(_PREFIX)
+        if key.startswith(prefix)
     }
-    own = model.state_dict()
+    own = network.state_dict()
     reshaped = [
         key for key in own if key in weights and own[key].shape != weights[key].shape
     ]
     wrong = sorted(set(own) ^ set(weights)) or ([] if partly else reshaped)
     if wrong:
         raise DataError(
-            f"{path} does not fit the net {model.name}: {len(wrong)} of its weights are missing, unknown or of another "
+            f"{path} does not fit the net {getattr(network, 'name', name)}: {len(wrong)} of its weights are missing, unknown or of another "
             f"shape, such as {wrong[0]}; is it the checkpoint of another run?"
         )
-    model.load_state_dict(weights | {key: own[key] for key in reshaped})
+    network.load_state_dict(weights | {key: own[key] for key in reshaped})
 
 
 def outputs(

@@ -28,7 +28,7 @@ from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.classification import interval_text
 from lenssim.learn.scores.posterior import LEVELS, Posterior
-from lenssim.learn.tasks.regress import Regress
+from lenssim.learn.tasks import PosteriorReader, Task
 from lenssim.notes import note
 
 __all__ = ["coverage_cells", "finished_populations", "populations"]
@@ -54,17 +54,7 @@ def populations(
     and is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
     drawn from, and for a calibration by what is asked about.
     """
-    task = run.record.task
-    if not isinstance(task, Regress) or set(task.columns) - set(task.prior):
-        known = (
-            ", ".join(task.prior) or "none of them"
-            if isinstance(task, Regress)
-            else "nothing"
-        )
-        raise ConfigError(
-            f"{run.folder} does not say what its targets were drawn from, so that it cannot be divided out: train "
-            f"regress on targets that the preset draws (known: {known})"
-        )
+    task = _posterior_reader(run)
     prior, names = Prior(tuple(task.prior[name] for name in task.columns)), task.columns
     alike = 0.0
     if question.calibration is not None:
@@ -88,7 +78,7 @@ def populations(
             infer(
                 posterior.of(rows),
                 prior,
-                said=task.said,
+                said=task.average_posterior,
                 correlation=alike,
                 scatter=scatter,
                 seed=question.seed + k,
@@ -106,7 +96,7 @@ def populations(
     document = {
         "format": "lenssim-population/1",
         "asked": _record(question, run, files),
-        "prior": {name: task.model_dump(mode="json")["prior"][name] for name in names},
+        "prior": run.record.task.model_dump(mode="json", include={"prior"})["prior"],
         "scatter": scatter,
         **({} if question.calibration is None else {"correlation": alike}),
         "images": int(sum(map(len, groups))),
@@ -196,8 +186,7 @@ def _asked(
     run: Run, files: Sequence[Path], device: str, report: Report = raise_problem
 ) -> tuple[Posterior, np.ndarray | None]:
     """The posteriors of all images, and the truth (N, T) of a data set that knows it."""
-    ensemble, task = Ensemble([run], pick_device(device)), run.record.task
-    assert isinstance(task, Regress)
+    ensemble = Ensemble([run], pick_device(device))
     if len(files) == 1 and is_dataset(files[0]):
         dataset = run.opened(files[0])
         rows, which = held_out(run, dataset)
@@ -205,11 +194,11 @@ def _asked(
             raise DataError(
                 f"{files[0]}: no samples are held out ({which}); take a data set of another --seed"
             )
-        task, outputs = ensemble.of(dataset, rows)
-        known = set(task.columns) <= set(dataset.params)
-        return task.posterior(outputs), dataset.targets(
-            task.columns, rows
-        ) if known else None
+        joint_task, outputs = ensemble.of(dataset, rows)
+        posterior = _reader_of(joint_task).posterior(outputs)
+        if not set(joint_task.columns) <= set(dataset.params):
+            return posterior, None
+        return posterior, dataset.targets(joint_task.columns, rows)
     shape, shown = run.record.image_shape, run.record.config.picture
     parts = [
         ensemble(pictures.images)
@@ -220,7 +209,29 @@ def _asked(
         raise DataError(
             f"none of the {len(files)} files can be used: there is no population to infer"
         )
-    return parts[0][0].posterior(torch.cat([outputs for _, outputs in parts], dim=1)), None
+    outputs = torch.cat([part for _, part in parts], dim=1)
+    return _reader_of(parts[0][0]).posterior(outputs), None
+
+
+def _posterior_reader(run: Run) -> PosteriorReader:
+    """Return the run's task; `ConfigError` unless the prior of all its targets is known."""
+    reader = run.record.task.posterior_reader
+    if reader is not None and not set(reader.columns) - set(reader.prior):
+        return reader
+    known = "nothing"
+    if reader is not None:
+        known = ", ".join(reader.prior) or "none of them"
+    raise ConfigError(
+        f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
+        f"divided out: train regress on targets that the preset draws (known: {known})"
+    )
+
+
+def _reader_of(task: Task) -> PosteriorReader:
+    """Return the task of a run that `_posterior_reader` has accepted."""
+    reader = task.posterior_reader
+    assert reader is not None
+    return reader
 
 
 def _correlation(
@@ -242,7 +253,7 @@ def _correlation(
         )
     groups = _groups(truth, len(truth), scatter=False)
     known = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(known, prior, run.record.task.said, seed)
+    return correlation(known, prior, _posterior_reader(run).average_posterior, seed)
 
 
 def _groups(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.ndarray]:

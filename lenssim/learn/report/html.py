@@ -117,7 +117,9 @@ def write_page(
             tables = {
                 each.row.run: _with_truth(read_table(each.folder), each) for each in group
             }
-            compared = group[0].run.record.task.compare(tables, f"on {group[0].row.title}")
+            compared = group[0].run.record.task.presentation.compare(
+                tables, f"on {group[0].row.title}"
+            )
             drawn = [
                 shown(f"{kind}-{name}".replace(" ", "-"), draw, kind)
                 for kind, draw in compared.items()
@@ -203,7 +205,7 @@ def _histories(judged: Sequence[Judged], shown: Any) -> Iterator[str]:
     for run in runs.values():
         keys |= {
             f"val_{key}": f"validation {name}"
-            for key, name in run.record.task.progress.items()
+            for key, name in run.record.task.presentation.progress.items()
         }
     for key, name in keys.items():
         if own := {

@@ -79,7 +79,7 @@ class Row:
             cost=result.cost.model_dump()
             if result is not None and result.cost is not None
             else {},
-            headlines=dict(record.record.task.headlines),
+            headlines=dict(record.record.task.presentation.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
             validation_loss=result.val_loss if result is not None and members < 2 else None,

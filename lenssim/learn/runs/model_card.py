@@ -74,15 +74,17 @@ def card_text(run: Run, evaluations: list[dict[str, Any]]) -> str:
         lines += [
             "## Scores on held-out images, with 95 % bootstrap intervals",
             "",
-            f"| data | images | {' | '.join(map(markdown, record.task.headlines.values()))} |",
-            "|---|---" + "|---" * len(record.task.headlines) + "|",
+            f"| data | images | {' | '.join(map(markdown, record.task.presentation.headlines.values()))} |",
+            "|---|---" + "|---" * len(record.task.presentation.headlines) + "|",
         ]
         for document in evaluations:
             scores, about = (
                 document["metrics"],
                 DataIdentity.model_validate(document["data"]),
             )
-            cells = [interval_text(scores[key]) for key in record.task.headlines]
+            cells = [
+                interval_text(scores[key]) for key in record.task.presentation.headlines
+            ]
             judged = f"{markdown(about.title)} (`{markdown(about.fingerprint[:8])}`){_passes(document)}"
             lines.append(f"| {judged} | {document['n']:,} | {' | '.join(cells)} |")
         lines.append("")

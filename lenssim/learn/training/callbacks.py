@@ -20,7 +20,15 @@ from lenssim.learn.runs.hashes import FileHashes
 from lenssim.learn.runs.history import epochs_csv, read_epochs
 from lenssim.learn.runs.run import CHECKPOINTS, Run
 
-__all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles"]
+__all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles", "steps_taken"]
+
+
+def steps_taken(trainer: Trainer) -> int:
+    """Return the number of batches that were learned from.
+
+    Lightning counts the steps of every optimiser.
+    """
+    return trainer.global_step // max(1, len(trainer.optimizers))
 
 
 class Place(Callback):
@@ -122,7 +130,8 @@ class Checkpoints(Checkpoint):
 
     @override
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        steps = steps_taken(trainer)
+        due = self.every_steps is not None and steps % self.every_steps == 0
         stop = trainer.received_sigterm or self.interrupts
         if (due or stop) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             trainer.save_checkpoint(self.run.last)

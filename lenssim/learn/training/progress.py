@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lenssim.learn.training.callbacks import steps_taken
+
 __all__ = ["Bar", "Lines", "progress"]
 
 
@@ -20,7 +22,7 @@ def progress() -> Callback:
 def _scores(trainer: Trainer, module: Any) -> str:
     names = {
         "val_loss": "loss",
-        **{f"val_{key}": name for key, name in module.task.progress.items()},
+        **{f"val_{key}": name for key, name in module.task.presentation.progress.items()},
     }
     known = trainer.callback_metrics
     return ", ".join(
@@ -89,7 +91,9 @@ class Bar(_Told):
             *columns, console=Console(stderr=True), disable=not trainer.is_global_zero
         )
         self.total = trainer.num_training_batches * (trainer.max_epochs or 1)
-        self.first, self.images, self.start = trainer.global_step, 0, time.monotonic()
+        self.first = steps_taken(trainer)
+        self.images = 0
+        self.start = time.monotonic()
         self.task = self.bar.add_task(
             "", total=self.total, completed=self.first, rate="", scores=""
         )
@@ -102,7 +106,7 @@ class Bar(_Told):
         self.images += len(batch["index"]) * trainer.world_size
         self.bar.update(
             self.task,
-            completed=trainer.global_step,
+            completed=steps_taken(trainer),
             description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
             rate=f"{self.images / (time.monotonic() - self.start):,.0f} img/s,",
         )

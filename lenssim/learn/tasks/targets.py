@@ -1,0 +1,74 @@
+"""Targets of a regression: their true values in a data set, and their priors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lenssim.errors import DataError, LenssimError, unknown
+
+if TYPE_CHECKING:
+    from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.distributions import Value
+
+__all__ = ["check_finite", "check_spread", "priors_of", "rows_of_class", "true_values"]
+
+
+def true_values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+    """Return true parameters (N, T) of the rows."""
+    try:
+        return dataset.targets(names, rows)
+    except KeyError as error:
+        raise unknown(
+            f"target in {dataset.folder}", str(error.args[0]), error.args[1]
+        ) from None
+
+
+def rows_of_class(dataset: Data, rows: np.ndarray, name: str | None) -> np.ndarray:
+    """Return the rows whose sample is of a class; all rows if it is None."""
+    if name is None:
+        return rows
+    return rows[dataset.labels[rows] == dataset.classes.index(name)]
+
+
+def priors_of(
+    dataset: Data, targets: Sequence[str], class_name: str | None
+) -> dict[str, Value]:
+    """Return the distributions that targets were drawn from, by name, where known.
+
+    Nothing is known of imported data, and of a preset whose galaxies cannot be read.
+    """
+    from lenssim.simulate.draw import laws
+    from lenssim.simulate.preset import parse_preset
+
+    if "preset" not in dataset.config:
+        return {}
+    try:
+        distributions = laws(parse_preset(dataset.config["preset"]), class_name)
+    except LenssimError:
+        return {}
+    return {name: distributions[name] for name in targets if name in distributions}
+
+
+def check_finite(values: np.ndarray, names: Sequence[str], where: str, hint: str) -> None:
+    """Raise `DataError` naming the first target of values (N, T) that some samples lack."""
+    for name, column in zip(names, values.T, strict=True):
+        missing = int((~np.isfinite(column)).sum())
+        if missing:
+            raise DataError(
+                f"{where}: {missing} of {len(column)} samples have no {name}{hint}"
+            )
+
+
+def check_spread(dataset: Data, names: Sequence[str], values: np.ndarray) -> None:
+    """Raise `DataError` if a target has the same value in all samples (N, T)."""
+    constant = [
+        name for name, column in zip(names, values.T, strict=True) if not np.ptp(column)
+    ]
+    if constant:
+        raise DataError(
+            f"{dataset.folder}: {', '.join(constant)} is the same in all samples: "
+            "nothing to learn"
+        )
