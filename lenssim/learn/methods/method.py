@@ -63,11 +63,20 @@ class Method(BaseModel, ABC):
     def networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         """Return the untrained networks by name; one of them is `MODEL`.
 
-        Checkpoints keep weights under the names of their networks.
+        They are built under the seed of the training. Checkpoints keep weights under the
+        names of their networks.
         """
         from lenssim.learn.methods.networks import fresh_model
 
         return {MODEL: fresh_model(setup.config, setup.images, setup.task.outputs)}
+
+    def fresh_networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
+        """Return `networks`, drawn from the seed of the training alone."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(setup.config.seed)
+            return self.networks(setup)
 
     def views(
         self, batch: Batch, augment: Augmentation, generator: torch.Generator

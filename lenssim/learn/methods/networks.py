@@ -1,6 +1,7 @@
 """The networks that a training begins with, and their weights for an optimiser."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
@@ -39,9 +40,12 @@ def weight_groups(networks: Iterable[nn.Module]) -> Weights:
     a half.
     """
     modules = nn.ModuleList(networks)
-    rates = [module.logit for module in modules.modules() if isinstance(module, Concrete)]
+    rates: list[nn.Parameter] = [
+        module.logit for module in modules.modules() if isinstance(module, Concrete)
+    ]
     if not rates:
         return modules.parameters()
     identities = set(map(id, rates))
     weights = [weight for weight in modules.parameters() if id(weight) not in identities]
-    return [{"params": weights}, {"params": rates, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": weights}]
+    return [*groups, {"params": rates, "weight_decay": 0.0}]

@@ -125,8 +125,9 @@ def load_weights(
     ]
     wrong = sorted(set(own) ^ set(weights)) or ([] if partly else reshaped)
     if wrong:
+        net = getattr(network, "name", name)
         raise DataError(
-            f"{path} does not fit the net {getattr(network, 'name', name)}: {len(wrong)} of its weights are missing, unknown or of another "
+            f"{path} does not fit the net {net}: {len(wrong)} of its weights are missing, unknown or of another "
             f"shape, such as {wrong[0]}; is it the checkpoint of another run?"
         )
     network.load_state_dict(weights | {key: own[key] for key in reshaped})

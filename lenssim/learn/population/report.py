@@ -23,12 +23,12 @@ from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.population.correlation import correlation
 from lenssim.learn.population.inference import Inferred, Prior, infer
 from lenssim.learn.population.options import Question
+from lenssim.learn.population.reader import posterior_reader, reader_of
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.classification import interval_text
 from lenssim.learn.scores.posterior import LEVELS, Posterior
-from lenssim.learn.tasks import PosteriorReader, Task
 from lenssim.notes import note
 
 __all__ = ["coverage_cells", "finished_populations", "populations"]
@@ -54,7 +54,7 @@ def populations(
     and is left out; by default its error is raised. `ConfigError` for a run that does not know what its targets were
     drawn from, and for a calibration by what is asked about.
     """
-    task = _posterior_reader(run)
+    task = posterior_reader(run)
     prior, names = Prior(tuple(task.prior[name] for name in task.columns)), task.columns
     alike = 0.0
     if question.calibration is not None:
@@ -195,7 +195,7 @@ def _asked(
                 f"{files[0]}: no samples are held out ({which}); take a data set of another --seed"
             )
         joint_task, outputs = ensemble.of(dataset, rows)
-        posterior = _reader_of(joint_task).posterior(outputs)
+        posterior = reader_of(joint_task).posterior(outputs)
         if not set(joint_task.columns) <= set(dataset.params):
             return posterior, None
         return posterior, dataset.targets(joint_task.columns, rows)
@@ -210,28 +210,7 @@ def _asked(
             f"none of the {len(files)} files can be used: there is no population to infer"
         )
     outputs = torch.cat([part for _, part in parts], dim=1)
-    return _reader_of(parts[0][0]).posterior(outputs), None
-
-
-def _posterior_reader(run: Run) -> PosteriorReader:
-    """Return the run's task; `ConfigError` unless the prior of all its targets is known."""
-    reader = run.record.task.posterior_reader
-    if reader is not None and not set(reader.columns) - set(reader.prior):
-        return reader
-    known = "nothing"
-    if reader is not None:
-        known = ", ".join(reader.prior) or "none of them"
-    raise ConfigError(
-        f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
-        f"divided out: train regress on targets that the preset draws (known: {known})"
-    )
-
-
-def _reader_of(task: Task) -> PosteriorReader:
-    """Return the task of a run that `_posterior_reader` has accepted."""
-    reader = task.posterior_reader
-    assert reader is not None
-    return reader
+    return reader_of(parts[0][0]).posterior(outputs), None
 
 
 def _correlation(
@@ -253,7 +232,7 @@ def _correlation(
         )
     groups = _groups(truth, len(truth), scatter=False)
     known = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(known, prior, _posterior_reader(run).average_posterior, seed)
+    return correlation(known, prior, posterior_reader(run).average_posterior, seed)
 
 
 def _groups(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.ndarray]:

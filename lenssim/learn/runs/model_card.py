@@ -154,7 +154,7 @@ def _audited(run: Run) -> str:
 
 
 def _command(run: Run) -> str:
-    """The command that trains this run again."""
+    """Return the command that trains this run again."""
     config = run.record.config
     words: list[object] = []
     for name, field in type(config).model_fields.items():
@@ -163,6 +163,9 @@ def _command(run: Run) -> str:
             continue
         if name == "live":
             words += _live_options(value)
+        elif name == "method_settings":
+            for key, setting in value.items():
+                words += _option(key, setting)
         else:
             words += _option(name, value)
     return command("train", config.task, *words, "--out", run.folder)

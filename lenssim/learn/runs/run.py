@@ -110,7 +110,7 @@ class Run:
         method = method_of(record.config)
         samples = record.samples["train"]
         setup = TrainingSetup(record.config, record.task, record.images, samples, steps=0)
-        return method, method.networks(setup)
+        return method, method.fresh_networks(setup)
 
     def novelty(self) -> Novelty | None:
         """What the run knows of images like its own, None for nothing; errors as of `check` and `read_novelty`."""

@@ -14,11 +14,14 @@ from lenssim.learn.config import TrainConfig, check_choice
 from lenssim.learn.presentations.regression import RegressionPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.targets import (
+    as_tuples,
     check_finite,
+    check_split,
     check_spread,
     priors_of,
     rows_of_class,
     true_values,
+    uncalibrated_scores,
 )
 from lenssim.learn.tasks.task import Task
 from lenssim.simulate.distributions import Value
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from lenssim.learn.heads import Head
     from lenssim.learn.scores.average import Averaged
     from lenssim.learn.scores.posterior import Posterior
-    from lenssim.learn.scores.regression import Measured
     from lenssim.learn.tasks.task import Data
 
 __all__ = ["Regress", "RegressConfig"]
@@ -120,7 +122,7 @@ class Regress(Task):
         if config.only is not None and config.only not in dataset.classes:
             raise unknown("class", config.only, dataset.classes)
         for split, numbers in rows.items():
-            _check_split(config, dataset, split, numbers)
+            check_split(dataset, split, numbers, config.targets, config.only)
         train_rows = rows_of_class(dataset, rows["train"], config.only)
         values = true_values(dataset, config.targets, train_rows)
         check_spread(dataset, config.targets, values)
@@ -223,7 +225,7 @@ class Regress(Task):
         average = Averaged.of(posterior)
         values = (posterior.slopes, posterior.widths, average.mean, average.covariance)
         fitted = {
-            name: _as_tuples(array) for name, array in zip(_FITTED, values, strict=True)
+            name: as_tuples(array) for name, array in zip(_FITTED, values, strict=True)
         }
         knots = posterior.head.base.knots
         return self.model_copy(update={"radii": knots, **fitted})
@@ -258,7 +260,7 @@ class Regress(Task):
         fitted = {"radii": Base.mean([Base(task.radii) for task in tasks]).knots}
         for name in _FITTED:
             values = [getattr(task, name) for task in tasks]
-            fitted[name] = _as_tuples(np.mean(values, axis=0)) if all(values) else ()
+            fitted[name] = as_tuples(np.mean(values, axis=0)) if all(values) else ()
         return joint.model_copy(update=fitted), passes
 
     @override
@@ -292,46 +294,24 @@ class Regress(Task):
         measured = Measured(self.columns, posterior, truth, np.array(self.mean), seed)
         return TaskScores(
             metrics=measured.scores(resamples),
-            facts=self._facts(measured),
+            facts={
+                "widths": self._by_target(posterior.widths),
+                "slopes": self._by_target(posterior.slopes),
+                "radii": self.radii,
+                **measured.facts(),
+                "before_calibration": uncalibrated_scores(measured),
+            },
             table=measured.table,
             evidence=measured,
         )
 
     def _check_truth(self, dataset: ShardDataset, truth: np.ndarray) -> None:
         """Raise `DataError` if some samples lack a target."""
-        hint = ""
-        if self.only is None:
-            hint = (
-                "; a run trained with --only is judged by that class alone: "
-                f"{', '.join(dataset.classes)}"
-            )
-        where = f"{dataset.folder}, held-out samples"
-        check_finite(truth, self.columns, where, hint)
-
-    def _facts(self, measured: Measured) -> dict[str, Any]:
-        """Return the calibration, and coverage with and without it, for metrics.json."""
-        from lenssim.learn.scores.posterior import LEVELS
-        from lenssim.learn.scores.regression import Measured
-
-        posterior = measured.posterior
-        uncalibrated = Measured(
-            self.columns,
-            posterior.uncalibrated,
-            measured.truth,
-            measured.reference,
-            measured.seed,
-        )
-        return {
-            "widths": self._by_target(posterior.widths),
-            "slopes": self._by_target(posterior.slopes),
-            "radii": self.radii,
-            **measured.facts(),
-            "before_calibration": {
-                "within_1": float((uncalibrated.shares <= LEVELS[1]).mean()),
-                "joint_1": float((uncalibrated.joint_shares <= LEVELS[1]).mean()),
-                "chi2": float(uncalibrated.distance.mean() / len(self.columns)),
-            },
-        }
+        classes = ", ".join(dataset.classes)
+        hint = f"; a run trained with --only is judged by that class alone: {classes}"
+        if self.only is not None:
+            hint = ""
+        check_finite(truth, self.columns, f"{dataset.folder}, held-out samples", hint)
 
     def _by_target(self, values: np.ndarray) -> dict[str, float]:
         """Return values (T,) by the name of their target."""
@@ -367,28 +347,3 @@ class Regress(Task):
         """Name the targets whose values (T,) lie outside the range of the training."""
         limits = zip(self.columns, values, self.low, self.high, strict=True)
         return [name for name, value, low, high in limits if not low <= value <= high]
-
-
-def _as_tuples(values: np.ndarray) -> tuple[Any, ...]:
-    """Return an array as nested tuples, as a frozen record takes it."""
-    if values.ndim == 1:
-        return tuple(values.tolist())
-    return tuple(_as_tuples(row) for row in values)
-
-
-def _check_split(
-    config: RegressConfig, dataset: Data, split: str, rows: np.ndarray
-) -> None:
-    """Raise `DataError` if a split has no sample, or some without a target."""
-    usable = rows_of_class(dataset, rows, config.only)
-    values = true_values(dataset, config.targets, usable)
-    if not len(usable):
-        of_class = f" of the class {config.only}" if config.only is not None else ""
-        raise DataError(
-            f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut "
-            "in blocks of 64 samples, so make at least 256"
-        )
-    hint = ""
-    if config.only is None:
-        hint = f"; --only takes one of {', '.join(dataset.classes)}"
-    check_finite(values, config.targets, f"{dataset.folder}, {split} split", hint)

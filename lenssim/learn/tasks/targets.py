@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lenssim.errors import DataError, LenssimError, unknown
 
 if TYPE_CHECKING:
+    from lenssim.learn.scores.regression import Measured
     from lenssim.learn.tasks.task import Data
     from lenssim.simulate.distributions import Value
 
-__all__ = ["check_finite", "check_spread", "priors_of", "rows_of_class", "true_values"]
+__all__ = [
+    "as_tuples",
+    "check_finite",
+    "check_split",
+    "check_spread",
+    "priors_of",
+    "rows_of_class",
+    "true_values",
+    "uncalibrated_scores",
+]
 
 
 def true_values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
@@ -72,3 +82,51 @@ def check_spread(dataset: Data, names: Sequence[str], values: np.ndarray) -> Non
             f"{dataset.folder}: {', '.join(constant)} is the same in all samples: "
             "nothing to learn"
         )
+
+
+def check_split(
+    dataset: Data,
+    split: str,
+    rows: np.ndarray,
+    targets: tuple[str, ...],
+    class_name: str | None,
+) -> None:
+    """Raise `DataError` if a split has no sample, or some without a target."""
+    usable = rows_of_class(dataset, rows, class_name)
+    values = true_values(dataset, targets, usable)
+    if not len(usable):
+        of_class = f" of the class {class_name}" if class_name is not None else ""
+        raise DataError(
+            f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut "
+            "in blocks of 64 samples, so make at least 256"
+        )
+    hint = ""
+    if class_name is None:
+        hint = f"; --only takes one of {', '.join(dataset.classes)}"
+    check_finite(values, targets, f"{dataset.folder}, {split} split", hint)
+
+
+def uncalibrated_scores(measured: Measured) -> dict[str, float]:
+    """Return coverage and chi squared (per target) without the calibration."""
+    from lenssim.learn.scores.posterior import LEVELS
+    from lenssim.learn.scores.regression import Measured
+
+    uncalibrated = Measured(
+        measured.names,
+        measured.posterior.uncalibrated,
+        measured.truth,
+        measured.reference,
+        measured.seed,
+    )
+    return {
+        "within_1": float((uncalibrated.shares <= LEVELS[1]).mean()),
+        "joint_1": float((uncalibrated.joint_shares <= LEVELS[1]).mean()),
+        "chi2": float(uncalibrated.distance.mean() / len(measured.names)),
+    }
+
+
+def as_tuples(values: np.ndarray) -> tuple[Any, ...]:
+    """Return an array as nested tuples, as a frozen record takes it."""
+    if values.ndim == 1:
+        return tuple(values.tolist())
+    return tuple(as_tuples(row) for row in values)

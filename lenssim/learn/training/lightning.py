@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -23,7 +24,11 @@ from lenssim.learn.training.callbacks import WholeFiles
 
 __all__ = ["fit", "interruptible", "quiet", "trainer_of"]
 
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+    "16": "16-mixed",
+}
 
 
 def trainer_of(
@@ -33,7 +38,7 @@ def trainer_of(
     # processes are spawned: a program is not run again from its top
     strategy = "auto" if config.devices == 1 else "ddp_spawn"
     # not every kernel of a GPU can be deterministic
-    deterministic = True if device.type == "cpu" else "warn"
+    deterministic: bool | Literal["warn"] = True if device.type == "cpu" else "warn"
     with _own_settings():
         return Trainer(
             accelerator=device.type,

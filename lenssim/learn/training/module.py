@@ -93,8 +93,8 @@ class Learner(LightningModule):
         if self.automatic_optimization:
             return
         if schedule(self.config.schedule).interval == interval:
-            for rates in self.lr_schedulers():
-                rates.step()
+            for plan in self.trainer.lr_scheduler_configs:
+                plan.scheduler.step()
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

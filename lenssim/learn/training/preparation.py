@@ -106,7 +106,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     sampler = _training_sampler(config, dataset, rows["train"])
     steps = config.epochs * len(sampler)
     setup = TrainingSetup(config, task, describe(dataset), len(rows["train"]), steps)
-    networks = method.networks(setup)
+    networks = method.fresh_networks(setup)
     if previous is not None:
         previous.check_resumable()
     start, seen = _start(config, method.export(networks), previous)

@@ -9,11 +9,13 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from lenssim.cache import private_compilers
 from lenssim.data.generation.runners import fitting_workers
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.stream import stream
 from lenssim.learn.compute.cost import reset_peak_memory
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.runs.overlap import is_at_hand, learned_from, write_seen
+from lenssim.learn.runs.record import RunRecord
 from lenssim.learn.runs.run import Run, create_run, open_run
 from lenssim.learn.training.callbacks import Checkpoints, EpochTable, Place, Shares
 from lenssim.learn.training.completion import complete
@@ -68,16 +70,19 @@ def _open_folder(folder: Path, training: PreparedTraining, previous: Run | None)
     dataset = training.dataset
     seen = training.start_seen
     has_hashes = previous is not None and previous.seen.is_file()
-    if is_at_hand(dataset) and not has_hashes:
+    if isinstance(dataset, ShardDataset) and is_at_hand(dataset) and not has_hashes:
         seen = learned_from(dataset, training.rows, seen)
-    record = training.record()
-    if previous is None:
-        run = create_run(folder, record)
-    else:
-        run = continue_run(previous, record)
+    run = _begin_or_continue(folder, training.record(), previous)
     if run.record.result is None and seen and not has_hashes:
         write_seen(run, seen)
     return run
+
+
+def _begin_or_continue(folder: Path, record: RunRecord, previous: Run | None) -> Run:
+    """Return a new run, or the previous one under the new record."""
+    if previous is None:
+        return create_run(folder, record)
+    return continue_run(previous, record)
 
 
 def _run_steps(run: Run, training: PreparedTraining, callbacks: Iterable[Callback]) -> None:
