@@ -1,4 +1,4 @@
-"""Prediction: the answer of one or more runs for images from files, and whether they look like the training data."""
+"""Prediction: answers for images from files, and whether these look like the training data."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any
 
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.inputs.image_files import read_pictures
+from lenssim.learn.inputs.image_files import Pictures, read_pictures
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
+from lenssim.learn.scores.novelty import Novelty
 from lenssim.notes import note as print_note
 
 __all__ = ["Prediction", "predict"]
@@ -18,10 +19,15 @@ __all__ = ["Prediction", "predict"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the run's task says of image `image` of `file`.
+    """The answer for one image of a file.
 
-    `novelty` is the share of validation images that look at least as unlike the training data; `unlike` whether that
-    is too few to trust the answer. Both are None for a run that kept nothing to compare with.
+    Args:
+        file: Path of the file.
+        image: Number of the image in the file.
+        answer: Answer of the run's task.
+        novelty: Share of validation images that look at least as unlike the training data.
+            None for a run that keeps nothing to compare with.
+        unlike: Whether this share is too small to trust the answer.
     """
 
     file: str
@@ -31,12 +37,14 @@ class Prediction:
     unlike: bool | None = None
 
     def document(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        look = {
+        """Return the prediction, ready for JSON."""
+        return {
+            "file": self.file,
+            "image": self.image,
+            **self.answer,
             "unlike_training_data": self.unlike,
             "as_unlike_in_validation": self.novelty,
         }
-        return {"file": self.file, "image": self.image, **self.answer, **look}
 
 
 def predict(
@@ -65,23 +73,29 @@ def predict(
     Raises:
         DataError: A file of the run is damaged or, by default, a file or image cannot be used.
     """
-    ensemble, novelty = (
-        Ensemble([run, *others], pick_device(device), tta=tta),
-        run.novelty(),
-    )
+    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
+    novelty = run.novelty()
+    shape = run.record.image_shape
+    picture = run.record.config.picture
     for path in image_files(files, report):
-        shape, shown = run.record.image_shape, run.record.config.picture
         for pictures in read_pictures(
-            path, shape, shown, extension=extension, note=note, report=report
+            path, shape, picture, extension=extension, note=note, report=report
         ):
-            task, outputs = ensemble(pictures.images)
-            p = (
-                novelty.p_values(pictures.images).tolist()
-                if novelty
-                else [None] * len(pictures.images)
-            )
-            for number, answer, own in zip(
-                pictures.numbers.tolist(), task.answers(outputs), p, strict=True
-            ):
-                unlike = own <= novelty.threshold if novelty else None
-                yield Prediction(pictures.file, number, answer, own, unlike)
+            yield from _predictions(pictures, ensemble, novelty)
+
+
+def _predictions(
+    pictures: Pictures, ensemble: Ensemble, novelty: Novelty | None
+) -> Iterator[Prediction]:
+    """Yield the answers for some images of one file."""
+    task, outputs = ensemble(pictures.images)
+    answers = task.answers(outputs)
+    numbers = pictures.numbers.tolist()
+    if novelty is None:
+        for number, answer in zip(numbers, answers, strict=True):
+            yield Prediction(pictures.file, number, answer)
+        return
+    p_values = novelty.p_values(pictures.images).tolist()
+    for number, answer, p_value in zip(numbers, answers, p_values, strict=True):
+        unlike = p_value <= novelty.threshold
+        yield Prediction(pictures.file, number, answer, p_value, unlike)

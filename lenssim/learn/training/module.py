@@ -6,6 +6,7 @@ from typing import Any, override
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
 from lenssim.data.streaming.dataset import Batch
@@ -94,6 +95,7 @@ class Learner(LightningModule):
             return
         if schedule(self.config.schedule).interval == interval:
             for plan in self.trainer.lr_scheduler_configs:
+                assert isinstance(plan.scheduler, LRScheduler)  # as all of `SCHEDULES`
                 plan.scheduler.step()
 
     @override
