@@ -12,7 +12,7 @@ from lenssim.learn.nets.model import read_checkpoint
 from lenssim.learn.runs.history import COLUMNS, read_epochs
 from lenssim.learn.runs.run import open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.training.callbacks import WholeFiles
+from lenssim.learn.training.callbacks import AtomicCheckpoints
 from lenssim.learn.training.training import train
 
 signals = (signal.SIGTERM, signal.SIGINT)
@@ -352,7 +352,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
     with pytest.raises(DataError, match="is no checkpoint"):
-        WholeFiles().load_checkpoint(path)
+        AtomicCheckpoints().load_checkpoint(path)
 
 
 def test_a_checkpoint_that_would_execute_something_is_refused(tmp_path):

@@ -27,6 +27,7 @@ from lenssim.learn.tasks import Task
 
 __all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "read_table"]
 
+_INTERVALS = {"kind": "bootstrap percentile", "level": 0.95}
 _METRICS = "metrics.json"
 _TABLE = "predictions.csv"
 COMPARED_IMAGES = 4096  # with the training data
@@ -115,21 +116,14 @@ def evaluate(
     figures = _figures(run, task, scores, dataset, rows, title)
     document = {
         "format": "lenssim-evaluation/1",
-        "run": _run_identity(run),
-        "passes": {"runs": 1 + len(others), "answers": ensemble.passes},
-        "data": identify(dataset).model_dump(mode="json"),
+        **_subject(run, others, ensemble, dataset),
         "samples": which,
         "n": len(rows),
         **_unlike(run, dataset, rows),
         **scores.facts,
         "tables": dict(task.presentation.tables(scores, _preset_name(dataset))),
         "metrics": scores.metrics,
-        "intervals": {
-            "kind": "bootstrap percentile",
-            "level": 0.95,
-            "resamples": resamples,
-            "seed": seed,
-        },
+        "intervals": _INTERVALS | {"resamples": resamples, "seed": seed},
         "versions": versions(),
         "files": {_TABLE: hashlib.sha256(table).hexdigest()},
         "figures": sorted(figures),
@@ -160,14 +154,20 @@ def _title(run: Run, ensemble: Ensemble, dataset: ShardDataset, rows: np.ndarray
     return f"{name} on {identify(dataset).title}, {len(rows)} held-out images"
 
 
-def _run_identity(run: Run) -> dict[str, Any]:
-    """Return which run was judged, for metrics.json."""
+def _subject(
+    run: Run, others: Sequence[Run], ensemble: Ensemble, dataset: ShardDataset
+) -> dict[str, Any]:
+    """Return which runs were judged on which data, for metrics.json."""
     record = run.record
     return {
-        "net": record.config.net,
-        "parameters": record.parameters,
-        "checkpoint_sha256": run.digest,
-        "trained_on": record.data.model_dump(mode="json"),
+        "run": {
+            "net": record.config.net,
+            "parameters": record.parameters,
+            "checkpoint_sha256": run.digest,
+            "trained_on": record.data.model_dump(mode="json"),
+        },
+        "passes": {"runs": 1 + len(others), "answers": ensemble.passes},
+        "data": identify(dataset).model_dump(mode="json"),
     }
 
 

@@ -20,7 +20,7 @@ from lenssim.learn.compute.device import arithmetic
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets.model import read_checkpoint
 from lenssim.learn.runs.run import Run
-from lenssim.learn.training.callbacks import WholeFiles
+from lenssim.learn.training.callbacks import AtomicCheckpoints
 
 __all__ = ["fit", "interruptible", "quiet", "trainer_of"]
 
@@ -48,7 +48,7 @@ def trainer_of(
             deterministic=deterministic,
             max_epochs=config.epochs,
             callbacks=callbacks,
-            plugins=[WholeFiles(run.hashes)],
+            plugins=[AtomicCheckpoints(run.hashes)],
             logger=False,
             default_root_dir=run.folder,
             enable_progress_bar=False,

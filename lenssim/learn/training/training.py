@@ -17,7 +17,12 @@ from lenssim.learn.config import TrainConfig
 from lenssim.learn.runs.overlap import is_at_hand, learned_from, write_seen
 from lenssim.learn.runs.record import RunRecord
 from lenssim.learn.runs.run import Run, create_run, open_run
-from lenssim.learn.training.callbacks import Checkpoints, EpochTable, Place, Shares
+from lenssim.learn.training.callbacks import (
+    Checkpoints,
+    DeviceShares,
+    HistoryWriter,
+    SamplerState,
+)
 from lenssim.learn.training.completion import complete
 from lenssim.learn.training.continuation import continue_run
 from lenssim.learn.training.lightning import fit, interruptible, quiet, trainer_of
@@ -118,9 +123,9 @@ def _callbacks(
 ) -> list[Callback]:
     """Return what happens around the steps, but for the checkpoints."""
     hooks: list[Callback] = [
-        Place(training.sampler),
-        Shares(training.sampler, validation),
-        EpochTable(run),
+        SamplerState(training.sampler),
+        DeviceShares(training.sampler, validation),
+        HistoryWriter(run),
         *callbacks,
     ]
     patience = training.setup.config.patience
