@@ -1,4 +1,4 @@
-"""`lenssim evaluate` and `predict`: what trained networks say of images, and how far to believe them."""
+"""`lenssim evaluate` and `predict`: answers of trained networks, and their scores."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -58,8 +58,8 @@ class Ensemble:
                 image_outputs(model, view(batch).numpy(), self.device) for view in views
             ]
             outputs.append(torch.cat(passes))
-        others = [run.record.task for run in self.runs[1:]]
-        return self.runs[0].record.task.joined(others, outputs)
+        first_task, *other_tasks = [run.record.task for run in self.runs]
+        return first_task.joined(other_tasks, outputs)
 
     def of(self, dataset: ShardDataset, rows: np.ndarray) -> tuple[Task, Tensor]:
         """Return the joint task, and its outputs (P, N, K) for rows (N,) of a data set."""
@@ -88,7 +88,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
             )
 
 
-def _symmetry_views(runs: Sequence[Run]) -> list[tuple[Callable[[Tensor], Tensor], ...]]:
+def _symmetry_views(runs: Sequence[Run]) -> list[list[Callable[[Tensor], Tensor]]]:
     """Return the symmetries that each run was trained with."""
     folder = runs[0].folder
     if not runs[0].record.task.invariant:

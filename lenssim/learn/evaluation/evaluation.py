@@ -186,8 +186,8 @@ def _figures(
 ) -> dict[str, Callable[[], Figure]]:
     """Return functions that draw the figures of an evaluation, by the name of their file."""
     record = run.record
-    drawn = task.presentation.figures(scores, dataset, rows, title)
-    figures = {f"{name}.png": draw for name, draw in drawn.items()}
+    task_figures = task.presentation.figures(scores, dataset, rows, title)
+    figures = {f"{name}.png": draw for name, draw in task_figures.items()}
     epochs = run.epochs()
     if epochs and record.result is not None:
         figures["curves.png"] = partial(

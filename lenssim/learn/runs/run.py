@@ -1,4 +1,4 @@
-"""A run's folder: what was trained, on what, how, and where its files lie."""
+"""A run's folder and the files in it."""
 
 import os
 from collections.abc import Sequence
@@ -50,7 +50,8 @@ class Run:
     """A run's folder and its record."""
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
-        self.folder, self.record = folder, record
+        self.folder = folder
+        self.record = record
         self.hashes = FileHashes(folder)
 
     @property
@@ -60,7 +61,12 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the best checkpoint; errors as of `check`, and `ConfigError` before the first epoch has ended."""
+        """SHA-256 of the best checkpoint.
+
+        Raises:
+            ConfigError: No epoch has ended.
+            DataError: As of `check`.
+        """
         digest = self.check(self.best)
         if digest == ABSENT:
             raise ConfigError(
@@ -84,7 +90,10 @@ class Run:
         return self.folder / "metrics.csv"
 
     def opened(self, data: Path | str) -> ShardDataset:
-        """A data set as this run looks at it: the picture that it was trained on; errors as of `ShardDataset`."""
+        """Open a data set with the picture that this run was trained on.
+
+        Errors are those of `ShardDataset`.
+        """
         return ShardDataset(data, picture=self.record.config.picture)
 
     def model(self) -> Model:
@@ -113,12 +122,18 @@ class Run:
         return method, method.fresh_networks(setup)
 
     def novelty(self) -> Novelty | None:
-        """What the run knows of images like its own, None for nothing; errors as of `check` and `read_novelty`."""
+        """Return what tells images unlike the training data; None for a run without it.
+
+        Errors are those of `check` and `read_novelty`.
+        """
         self.check(self.folder / NOVELTY)
         return read_novelty(self.folder)
 
     def epochs(self) -> list[dict[str, float]]:
-        """The lines of metrics.csv, none before the first epoch has ended; errors as of `check` and `read_epochs`."""
+        """Return the lines of metrics.csv; none before the first epoch has ended.
+
+        Errors are those of `check` and `read_epochs`.
+        """
         self.check(self.metrics)
         return read_epochs(self.metrics)
 
@@ -149,7 +164,7 @@ class Run:
             )
         raise DataError(
             f"{path} is not the file that this training wrote: its sha256 begins with {digest[:8]}, the run's record "
-            f"has {' or '.join(each[:8] for each in expected)}. It was damaged, or belongs to another run. Bring the "
+            f"has {' or '.join(name[:8] for name in expected)}. It was damaged, or belongs to another run. Bring the "
             "file back, or train again"
         )
 
@@ -174,7 +189,7 @@ class Run:
         return self.hashes.read().get(name, [ABSENT])
 
     def finish(self, result: RunResult, task: Task) -> None:
-        """Note that the training has ended, with which calibration of its answers, and what its files hold."""
+        """Write that the training has ended, with the calibrated task and the hashes of files."""
         fields = {"result": result, "task": task, "files": self.hashes.final()}
         self.record = self.record.model_copy(update=fields)
         self.write()
@@ -225,7 +240,9 @@ def open_runs(folders: Sequence[Path]) -> list[Run]:
 def begin(model: Model, run: Run) -> Start:
     """Give a model the best weights of a run, but for layers of another shape (head, bands).
 
-    `ConfigError` if that run is of another net; `DataError` if it is none, or its checkpoint is damaged.
+    Raises:
+        ConfigError: The run is of another net.
+        DataError: The checkpoint of the run is damaged.
     """
     if run.record.config.net != model.name:
         raise ConfigError(
@@ -238,7 +255,7 @@ def begin(model: Model, run: Run) -> Start:
 
 
 def open_run(folder: Path) -> Run:
-    """A run that exists; `DataError` if there is none in the folder, or its record is damaged."""
+    """Open a run; `DataError` if the folder holds none, or its record is damaged."""
     path = folder / _RECORD
     if not path.is_file():
         hint = (

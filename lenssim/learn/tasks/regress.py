@@ -250,13 +250,13 @@ class Regress(Task):
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
     ) -> tuple[Self, Tensor]:
-        """Take the mean of the calibrations; with the scatter of the means it is rather wide."""
+        """Take the mean of the calibrations; the joint errors are then rather wide."""
         from lenssim.learn.heads import Base
 
         tasks = (self, *others)
         calibration = {name: getattr(self, name) for name in ("radii", *_FITTED)}
-        alike = [task.model_copy(update=calibration) for task in others]
-        joint, passes = super().joined(alike, outputs)
+        calibrated_tasks = [task.model_copy(update=calibration) for task in others]
+        joint, passes = super().joined(calibrated_tasks, outputs)
         fitted = {"radii": Base.mean([Base(task.radii) for task in tasks]).knots}
         for name in _FITTED:
             values = [getattr(task, name) for task in tasks]

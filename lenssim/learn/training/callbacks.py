@@ -1,4 +1,4 @@
-"""Callbacks of a training: the state of the sampler, checkpoints, and the table of epochs."""
+"""Callbacks of a training: state of the sampler, checkpoints, and the table of epochs."""
 
 import io
 import math
@@ -41,7 +41,8 @@ def steps_taken(trainer: Trainer) -> int:
 class SamplerState(Callback):
     """Keeps in the checkpoints how many batches of the sampler have been used.
 
-    Lightning restores the state of a loader only within an epoch, that of a callback always.
+    Lightning restores the state of a loader only within an epoch, but that of a callback
+    always.
 
     Args:
         sampler: Order of the training samples.
@@ -202,7 +203,9 @@ class Checkpoints(Checkpoint):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints that are whole or absent after any crash; reading executes nothing.
+    """Writes checkpoints that are whole or absent after any crash.
+
+    Reading one executes nothing.
 
     The processes of a training hand over their weights at its end in this way, too.
 

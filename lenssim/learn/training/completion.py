@@ -26,7 +26,8 @@ def complete(run: Run, training: PreparedTraining) -> None:
     model = run.model()
     cost = _cost(run, training, model, epochs, memory)
     _write_novelty(run, training)
-    dataset, rows = training.dataset, training.rows
+    dataset = training.dataset
+    rows = training.rows
     if isinstance(dataset, ShardDataset) and not is_at_hand(dataset):
         write_seen(run, learned_from(dataset, rows, read_seen(run)))
     validation = rows["validation"]

@@ -105,8 +105,8 @@ class Learner(LightningModule):
         where = f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
         _check(loss, batch, where)
         self.task.update(self.scores, outputs, batch)
-        several = self.trainer.world_size > 1
-        self.log("val_loss", loss, batch_size=len(batch["image"]), sync_dist=several)
+        distributed = self.trainer.world_size > 1
+        self.log("val_loss", loss, batch_size=len(batch["image"]), sync_dist=distributed)
 
     @override
     def on_validation_epoch_end(self) -> None:

@@ -1,4 +1,4 @@
-"""What a training needs before its first step: data, task, networks, order of the samples."""
+"""What a training needs before its first step: data, task, networks, order of samples."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     networks = method.fresh_networks(setup)
     if previous is not None:
         previous.check_resumable()
-    start, seen = _start(config, method.export(networks), previous)
+    start, start_seen = _start(config, method.export(networks), previous)
     learner = Learner(method, networks, setup)
-    return PreparedTraining(dataset, rows, device, learner, sampler, start, seen)
+    return PreparedTraining(dataset, rows, device, learner, sampler, start, start_seen)
 
 
 def _check_sources(config: TrainConfig, method: Method) -> None:

@@ -73,13 +73,13 @@ def train(
 def _open_folder(folder: Path, training: PreparedTraining, previous: Run | None) -> Run:
     """Return the run in its folder, with the hashes of the images that it learns from."""
     dataset = training.dataset
-    seen = training.start_seen
+    hashes = training.start_seen
     has_hashes = previous is not None and previous.seen.is_file()
     if isinstance(dataset, ShardDataset) and is_at_hand(dataset) and not has_hashes:
-        seen = learned_from(dataset, training.rows, seen)
+        hashes = learned_from(dataset, training.rows, hashes)
     run = _begin_or_continue(folder, training.record(), previous)
-    if run.record.result is None and seen and not has_hashes:
-        write_seen(run, seen)
+    if run.record.result is None and hashes and not has_hashes:
+        write_seen(run, hashes)
     return run
 
 
@@ -137,7 +137,7 @@ def _callbacks(
 
 
 def _loaders(config: TrainConfig) -> int:
-    """Return the number of loaders; live data take processes, as many as fit into memory."""
+    """Return the number of loaders; those of live data are processes that fit into memory."""
     if config.live is None or config.workers == 0:
         return config.workers
     count = min(config.workers, fitting_workers())
