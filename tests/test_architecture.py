@@ -29,7 +29,8 @@ TORCH_MAY = (
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
     "data": ("format", "streaming", "generation", "exchange", "inspection"),
     "learn": (
-        *("inputs", "heads", "nets", "scores", "figures", "compute", "config", "tasks"),
+        *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
+        *("config", "tasks", "methods"),
         *("runs", "training", "evaluation", "population", "report", "recipes"),
     ),
 }

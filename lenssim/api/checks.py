@@ -79,7 +79,7 @@ def audit(
     from lenssim.data.format.files import write_json
     from lenssim.data.format.manifest import read_manifest, read_plan
     from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
-    from lenssim.data.streaming.locations import Folder
+    from lenssim.data.streaming.locations import LocalFolder
     from lenssim.learn.scores.leaks import audit as judge
 
     if limit is not None and limit < 1:
@@ -89,7 +89,7 @@ def audit(
     source = _dataset(data).source
     judges = None if judged_by is None else _dataset(judged_by).source
     document, rows = judge(source, limit, judges)
-    is_local = isinstance(source.place, Folder)
+    is_local = isinstance(source.location, LocalFolder)
     if out is None and is_local:
         out = Path(source.folder) / LEAK_AUDIT
     if out is not None:

@@ -112,7 +112,7 @@ class Dataset:
         """Return the units that the first shard states."""
         from lenssim.data.streaming.readers import open_recorded
 
-        place = self.source.place
+        place = self.source.location
         with open_recorded(place.path(0), place.record(0), self.source.config_hash) as file:
             group = file.get("params", {})
             return {
@@ -138,7 +138,7 @@ class Dataset:
         from lenssim.data.format.maps import check_kept
 
         check_kept(self.folder, self.source.config, picture)
-        return self.source.pictures(picture, self._source_rows(rows))
+        return self.source.read_map(picture, self._source_rows(rows))
 
     def _source_rows(self, rows: Rows) -> np.ndarray:
         if isinstance(rows, slice):

@@ -137,12 +137,12 @@ def population(
         >>> population("runs/sie", "data/III", scatter=True)["images"]
         64
     """
-    from lenssim.learn.population.options import Question
+    from lenssim.learn.population.options import PopulationOptions
     from lenssim.learn.population.report import populations
     from lenssim.notes import note
 
     places = [files] if isinstance(files, str | Path) else list(files)
-    question = Question(
+    question = PopulationOptions(
         image_counts(images),
         None if calibration is None else Path(calibration),
         scatter,

@@ -1,12 +1,13 @@
-"""`lenssim evaluate` and `predict`: what trained networks say of images, and how far to believe them."""
+"""`lenssim evaluate` and `predict`: answers of trained networks, and their scores."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Device, Json
 from lenssim.cli.problems import raise_problems
+from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.learn.evaluation.prediction import Prediction
@@ -58,39 +59,46 @@ def evaluate(
     """
     from json import dumps
 
-    from lenssim.cli.table import print_table
-    from lenssim.commands import command
     from lenssim.learn.evaluation.evaluation import evaluate as judge
     from lenssim.learn.evaluation.evaluation import evaluation_folder
     from lenssim.learn.runs.model_card import write_card
     from lenssim.learn.runs.run import open_runs
-    from lenssim.learn.scores.classification import interval_text
     from lenssim.notes import note
 
-    trained, *more = open_runs([run, *(others or [])])
+    trained, *members = open_runs([run, *(others or [])])
     dataset = trained.opened(data)
-    document = judge(trained, dataset, others=more, tta=tta, device=device, say=note)
+    document = judge(trained, dataset, others=members, tta=tta, device=device, say=note)
     write_card(trained)
-    folder, scores = evaluation_folder(trained, dataset, more, tta), document["metrics"]
+    folder = evaluation_folder(trained, dataset, members, tta)
     if json:
         print(dumps({"folder": str(folder), **document}))
         return
-    task = trained.record.task
-    names = {name: scores[key] for key, name in task.headlines.items()} | task.details(
-        scores
-    )
-    print_table(["", ""], [[name, interval_text(score)] for name, score in names.items()])
-    for line in task.remarks(document):
-        print(line)
-    if "unlike_training_data" in document:
-        look = document["unlike_training_data"]
-        print(
-            f"unlike the training data: {look['share']:.1%} (of images like them, {look['alarm_rate']:.1%})"
-        )
+    _print_scores(trained.record.task, document)
     print(
-        f"in brackets: 95 % intervals over {document['n']} images; figures and tables are in {folder}"
+        f"in brackets: 95 % intervals over {document['n']} images; "
+        f"figures and tables are in {folder}"
     )
     print(f"next: {command('predict', run, 'FILE...')}")
+
+
+def _print_scores(task: "Task", document: dict[str, Any]) -> None:
+    """Print the scores of an evaluation, and what else there is to say of it."""
+    from lenssim.cli.table import print_table
+    from lenssim.learn.scores.classification import interval_text
+
+    scores = document["metrics"]
+    presentation = task.presentation
+    rows = {name: scores[key] for key, name in presentation.headlines.items()}
+    rows |= presentation.details(scores)
+    print_table(["", ""], [[name, interval_text(score)] for name, score in rows.items()])
+    for line in presentation.remarks(document):
+        print(line)
+    unlike = document.get("unlike_training_data")
+    if unlike is not None:
+        print(
+            f"unlike the training data: {unlike['share']:.1%} "
+            f"(of images like them, {unlike['alarm_rate']:.1%})"
+        )
 
 
 def predict(
@@ -99,7 +107,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help=".npy, .npz, .fits, .h5 files, folders of them, data sets, URLs.",
+            help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too.",
         ),
     ],
     others: With = None,
@@ -120,56 +128,61 @@ def predict(
     A classifier's probabilities are calibrated on its validation images. Files and images that cannot be used are named
     on stderr; the others are answered all the same, and the exit code is 1.
     """
-    from json import dumps
-
-    from lenssim.learn.evaluation.prediction import predict as ask
+    from lenssim.learn.evaluation.prediction import predict as answer
     from lenssim.learn.runs.run import open_runs
-    from lenssim.notes import note
 
-    trained, *more = open_runs([run, *(others or [])])
+    trained, *members = open_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    options = {"others": more, "tta": tta, "device": device, "extension": extension}
-    predictions = list(ask(trained, files, **options, note=note, report=problems.append))
+    answers = answer(
+        trained,
+        files,
+        others=members,
+        tta=tta,
+        device=device,
+        extension=extension,
+        report=problems.append,
+    )
+    predictions = list(answers)
     if json:
-        answers = [p.document() for p in predictions]
-        errors = [problem.document() for problem in problems]
-        print(
-            dumps(
-                {
-                    "run": str(run),
-                    "task": task.title,
-                    "predictions": answers,
-                    "errors": errors,
-                }
-            )
-        )
+        _print_json(run, task, predictions, problems)
     elif predictions:
         _print_predictions(task, predictions)
     raise_problems(problems, answered=len(predictions))
 
 
+def _print_json(
+    run: Path, task: "Task", predictions: "list[Prediction]", problems: "list[Problem]"
+) -> None:
+    """Print predictions, and what could not be used, as one JSON document."""
+    from json import dumps
+
+    document = {
+        "run": str(run),
+        "task": task.title,
+        "predictions": [prediction.document() for prediction in predictions],
+        "errors": [problem.document() for problem in problems],
+    }
+    print(dumps(document))
+
+
 def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
-    """One line for each image; its number only where a file holds several."""
+    """Print one line for each image; its number only where a file holds several."""
     from lenssim.cli.table import print_table
 
-    single = not any(p.image for p in predictions)
-    lines = [
-        {
-            "file": p.file,
-            **({} if single else {"image": str(p.image)}),
-            **task.cells(p.answer),
-            **_look(p.novelty, p.unlike),
-        }
-        for p in predictions
-    ]
+    numbered = any(prediction.image for prediction in predictions)
+    lines = [_line(task, prediction, numbered) for prediction in predictions]
     print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
-def _look(novelty: float | None, unlike: bool | None) -> dict[str, str]:
-    """The last cell of a prediction's line; none for a run that cannot tell."""
-    return (
-        {}
-        if novelty is None
-        else {"unlike training data": f"YES (p {novelty:.4f})" if unlike else "no"}
-    )
+def _line(task: "Task", prediction: "Prediction", numbered: bool) -> dict[str, str]:
+    """Return the line of a prediction, by column."""
+    line = {"file": prediction.file}
+    if numbered:
+        line["image"] = str(prediction.image)
+    line |= task.presentation.cells(prediction.answer)
+    if prediction.novelty is not None:
+        line["unlike training data"] = "no"
+        if prediction.unlike:
+            line["unlike training data"] = f"YES (p {prediction.novelty:.4f})"
+    return line

@@ -63,13 +63,10 @@ def run_recipe(
     if not 1 <= jobs <= 256:
         raise ConfigError(f"the number of jobs must lie in 1..256, got {jobs}")
 
-    def displays() -> list[Any]:
-        from lenssim.learn.training.progress import progress
-
-        return [progress()]
-
-    several = ["--jobs", jobs] if jobs > 1 else []
-    with resumable(command("run", recipe, "--out", folder, *several)):
+    repeat: list[object] = ["run", recipe, "--out", folder]
+    if jobs > 1:
+        repeat += ["--jobs", jobs]
+    with resumable(command(*repeat)):
         from lenssim.learn.recipes.execution import follow
 
         rows = follow(
@@ -80,10 +77,17 @@ def run_recipe(
             device=device,
             say=lambda text: print(text, file=sys.stderr, flush=True),
             generating=samples_bar,
-            training=displays,
+            training=_displays,
         )
     if json:
         print(dumps([asdict(row) for row in rows]))
         return
     print(report_text(steps.title, rows))
     print(f"next: open {quoted(folder / 'report.html')}")
+
+
+def _displays() -> list[Any]:
+    """Return what shows the progress of a training."""
+    from lenssim.learn.training.progress import progress
+
+    return [progress()]

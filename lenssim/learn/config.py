@@ -1,7 +1,8 @@
-"""What one training is asked to do."""
+"""The settings that every training has."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from importlib import import_module
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -13,30 +14,28 @@ from pydantic import (
 )
 
 from lenssim.data.format.manifest import Plan
-from lenssim.data.format.maps import IMAGE, check_picture
 from lenssim.data.format.spec import GenerationSpec
-from lenssim.data.generation.planning import plan_of
 from lenssim.errors import LenssimError, unknown
-from lenssim.learn.compute.optimisers import optimiser, schedule
-from lenssim.learn.heads import head
-from lenssim.learn.inputs.augment import augmentation
-from lenssim.learn.inputs.normalise import normalisation
-from lenssim.learn.nets import check_net
-from lenssim.learn.nets.dropout import parse_dropout
 from lenssim.simulate.spec import SimulationRequest
 
-__all__ = ["ClassifyConfig", "LiveData", "RegressConfig", "TrainConfig", "explain"]
+__all__ = ["IMAGE", "LiveData", "TrainConfig", "check_choice", "explain"]
 
-_REGISTRIES: dict[str, Callable[[str], Any]] = {
-    "net": check_net,
-    "picture": check_picture,
-    "head": lambda name: head(name, 1),
-    "normalise": normalisation,
-    "augment": augmentation,
-    "optimiser": optimiser,
-    "schedule": schedule,
-    "dropout": parse_dropout,
+IMAGE = "image"  # the picture that every data set has
+
+# Functions that refuse an unknown value of a setting. They are imported when they are
+# needed: the command line reads these models before it imports torch.
+_CHECKS = {
+    "net": "lenssim.learn.nets:check_net",
+    "picture": "lenssim.data.format.maps:check_picture",
+    "normalise": "lenssim.learn.inputs.normalise:normalisation",
+    "augment": "lenssim.learn.inputs.augment:augmentation",
+    "optimiser": "lenssim.learn.compute.optimisers:optimiser",
+    "schedule": "lenssim.learn.compute.optimisers:schedule",
+    "dropout": "lenssim.learn.nets.dropout:parse_dropout",
 }
+_FREE_ON_RESUME = frozenset(
+    ("data", "start", "workers", "device", "devices", "compile", "checkpoint_steps")
+)
 
 
 class LiveData(SimulationRequest):
@@ -55,211 +54,201 @@ class LiveData(SimulationRequest):
         Raises:
             ConfigError: What is asked for cannot be.
         """
+        from lenssim.data.generation.planning import plan_of
+
         spec = GenerationSpec.of(self.preset(), **self.options())
         return plan_of(spec, self.n)
 
 
 class TrainConfig(BaseModel):
-    """The settings of every training; those of one task are a subclass. Every field has a default except the data."""
+    """The settings of every training; those of a task stand in its subclass.
+
+    Every field has a default, but one of `data` and `live` must be given. The command line
+    and docs/training.md take names, defaults and descriptions from the fields.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task: str = Field(description="the question asked")
-    net: str = Field(
-        default="cnn",
-        description="network, by its name, or timm:NAME for any model of timm",
-    )
+    task: str = Field(description="Train a network")
     data: str | None = Field(
         default=None,
-        description="folder of the data set; its train and validation blocks are used",
+        description="Folder or URL of the data set; its train and validation blocks are used",
+        json_schema_extra={"options": ["-d"]},
     )
     live: LiveData | None = Field(
-        default=None, description="in place of data: simulate while training"
+        default=None,
+        description="Instead of --data: a preset that is simulated while training",
+    )
+    net: str = Field(
+        default="cnn",
+        description="Network, such as cnn, compact, resnet18, vit or timm:NAME",
     )
     picture: str = Field(
         default=IMAGE,
-        description="what is shown of each sample: its image, or a picture beside it",
+        description="What the network sees: image, or clean, kappa, residual if the data "
+        "keep it",
     )
     start: str | None = Field(
         default=None,
-        description="folder of a run of the same net whose weights to begin with; None: at random",
+        description="Run of the same net whose best weights the training starts from",
+        json_schema_extra={"unset": "random weights"},
     )
-    epochs: int = Field(default=12, ge=1, description="passes over the training samples")
-    batch_size: int = Field(default=64, ge=2, description="images a step")
+    method: str = Field(
+        default="supervised", description="How the weights are found, see docs/training.md"
+    )
+    method_settings: dict[str, Any] = Field(
+        default={},
+        description="Settings of the method alone, by name",
+        json_schema_extra={"hidden": True},
+    )
+    epochs: int = Field(default=12, ge=1, description="Passes over the training images")
+    batch_size: int = Field(
+        default=64, ge=2, description="Images in a step; an incomplete batch is left out"
+    )
     optimiser: str = Field(
-        default="adamw", description="by its name in the registry; adam has no weight decay"
+        default="adamw",
+        description="Optimiser: adamw, adam (no weight decay), nadam, muon or sgd "
+        "(momentum 0.9)",
     )
     schedule: str = Field(
-        default="onecycle", description="of the learning rate, by its name in the registry"
+        default="onecycle",
+        description="Schedule of the learning rate: onecycle, cosine, exponential, "
+        "constant, as_run or as_written",
     )
     learning_rate: float = Field(
-        default=2e-3, gt=0, le=10, description="at the start; at the peak with onecycle"
+        default=2e-3,
+        gt=0,
+        le=10,
+        description="Learning rate at the start, or at the peak of onecycle",
+        json_schema_extra={"options": ["--lr"]},
     )
     weight_decay: float = Field(
-        default=1e-2, ge=0, description="of all optimisers but adam"
+        default=1e-2, ge=0, description="Weight decay of all optimisers but adam"
     )
     seed: int = Field(
-        default=0, ge=0, description="decides weights, order and augmentation"
+        default=0, ge=0, description="Decides weights, order and augmentation"
     )
     normalise: str = Field(
         default="minmax",
-        description="what is done to each image first; symlog if left out for residuals",
+        description="Scaling of each image: minmax, max, standard, asinh, symlog or none; "
+        "residuals are scaled by symlog by default",
     )
     augment: str = Field(
-        default="dihedral", description="names joined by +, see docs/training.md"
+        default="dihedral",
+        description="Such as dihedral+recentre=2+psf, see docs/training.md",
     )
     dropout: Annotated[str, BeforeValidator(str)] = Field(
         default="0",
-        description="rate before every layer but the first, or concrete: learned; drawn in answers too",
+        description="Rate before every layer but the first, or concrete: a learned rate; "
+        "answers draw it too",
     )
     draws: int = Field(
-        default=16,
-        ge=1,
-        description="passes of an answer, each with another draw of the dropout",
+        default=16, ge=1, description="Passes of an answer, each with another dropout"
     )
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="stop after so many epochs without a better validation loss; None: never",
+        description="Stop after this many epochs without a better validation loss",
+        json_schema_extra={"unset": "never"},
     )
     limit: int | None = Field(
-        default=None, ge=2, description="use only the first training samples, this many"
+        default=None,
+        ge=2,
+        description="Use only this many training images",
+        json_schema_extra={"unset": "all"},
     )
     checkpoint_steps: int | None = Field(
         default=None,
         ge=1,
-        description="also save within an epoch, after so many steps; None: at its end only",
+        description="Save a checkpoint every this many steps too",
+        json_schema_extra={"unset": "after each epoch only"},
     )
     workers: int = Field(
         default=0,
         ge=0,
         le=256,
-        description="threads that read ahead; processes for live data",
+        description="Threads that read ahead; processes that simulate with --live",
     )
     precision: Literal["32", "bf16", "16"] = Field(
         default="32",
-        description="of the arithmetic; bf16 only where the device has it, else 32",
+        description="Bits of the arithmetic: 32, bf16 (where the device has it) or 16",
     )
     compile: bool = Field(
         default=False,
-        description="the network, by torch.compile: minutes first, then faster steps",
+        description="Compile the network by torch.compile: minutes first, then faster steps",
     )
     devices: int = Field(
-        default=1, ge=1, description="how many share each batch, a process each"
+        default=1, ge=1, description="GPUs that share each batch, a process each"
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
+    device: str = Field(
+        default="auto", description="Where networks are computed: auto, cpu, cuda or mps"
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _in_sigma(cls, document: Any) -> Any:
-        """Residuals mean something in units of sigma alone."""
+    def _scale_residuals(cls, document: Any) -> Any:
+        """Residuals are in units of sigma, which only symlog keeps."""
         if isinstance(document, dict) and document.get("picture") == "residual":
             return {"normalise": "symlog", **document}
         return document
 
     @model_validator(mode="after")
-    def _shown(self) -> "TrainConfig":
+    def _check_live_picture(self) -> Self:
         if self.live is None or self.picture in (IMAGE, *(self.live.maps or ())):
             return self
         if self.picture != IMAGE:
             raise ValueError(
-                f"live data have no {self.picture!r} beside their images: give data that keep it"
+                f"live data have no {self.picture!r} beside their images: "
+                "give data that keep it"
             )
         return self
 
     @model_validator(mode="after")
-    def _one_source(self) -> "TrainConfig":
+    def _check_source(self) -> Self:
         if (self.data is None) == (self.live is None):
             raise ValueError(
-                "give either data, the folder of a data set, or live, a preset to simulate while training"
+                "give either data, the folder of a data set, or live, a preset to simulate "
+                "while training"
             )
         return self
 
-    @field_validator(*_REGISTRIES, check_fields=False)  # some are settings of one task
+    @field_validator(*_CHECKS)
     @classmethod
-    def _known(cls, name: str, info: Any) -> str:
-        try:
-            _REGISTRIES[info.field_name](name)
-        except LenssimError as error:
-            raise ValueError(str(error)) from None
-        return name
+    def _check_names(cls, name: str, info: Any) -> str:
+        module, _, function = _CHECKS[info.field_name].partition(":")
+        return check_choice(getattr(import_module(module), function), name)
 
     def changes(self, other: "TrainConfig") -> list[str]:
-        """Lines naming the settings in which `other` would not continue this training.
+        """Name the settings in which `other` would not continue this training, a line each.
 
-        Where data and first weights are read, and where and how they are computed on, may change; the number of epochs
-        too, unless the schedule is laid out over it.
+        The data, the first weights and the computer may change. The number of epochs may
+        change too, unless the schedule depends on it.
         """
-        free = {
-            "data",
-            "start",
-            "workers",
-            "device",
-            "devices",
-            "compile",
-            "checkpoint_steps",
-        }
+        from lenssim.learn.compute.optimisers import schedule
+
+        free = set(_FREE_ON_RESUME)
         if not schedule(self.schedule).laid_out:
             free.add("epochs")
-        mine, asked = self.model_dump(), other.model_dump()
-        names = [
-            name
-            for name in {**mine, **asked}
-            if name not in free and mine.get(name) != asked.get(name)
-        ]
+        before = self.model_dump()
+        after = other.model_dump()
         return [
-            f"{name}: {mine.get(name)} there, {asked.get(name)} asked for" for name in names
+            f"{name}: {before.get(name)} there, {after.get(name)} asked for"
+            for name in {**before, **after}
+            if name not in free and before.get(name) != after.get(name)
         ]
 
 
-class ClassifyConfig(TrainConfig):
-    """A training of the task `classify`."""
-
-    task: Literal["classify"] = Field(
-        default="classify", description="which class an image is of"
-    )
-    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = (
-        Field(
-            default=None,
-            description="in the loss, by class; balanced: as much for each class however many it has",
-        )
-    )
+def check_choice(check: Callable[[str], Any], name: str) -> str:
+    """Return a name that `check` accepts; its error becomes a `ValueError` for pydantic."""
+    try:
+        check(name)
+    except LenssimError as error:
+        raise ValueError(str(error)) from None
+    return name
 
 
-class RegressConfig(TrainConfig):
-    """A training of the task `regress`."""
-
-    task: Literal["regress"] = Field(description="how large true parameters are")
-    targets: tuple[str, ...] = Field(
-        min_length=1, description="names of the parameters, columns of the data set"
-    )
-    head: str = Field(
-        default="full",
-        description="point, diagonal, full (the whole covariance), mixture or flow",
-    )
-    only: str | None = Field(default=None, description="samples of one class only")
-    augment: str = Field(
-        default="none", description="as of every training; targets move along"
-    )
-
-    @field_validator("targets")
-    @classmethod
-    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError(f"targets: {', '.join(names)}: give each once")
-        return names
-
-    @model_validator(mode="after")
-    def _targets_follow(self) -> "RegressConfig":
-        try:
-            augmentation(self.augment, self.targets)
-        except LenssimError as error:
-            raise ValueError(str(error)) from None
-        return self
-
-
-def explain(problem: dict[str, Any], kind: type[TrainConfig]) -> str:
-    """What pydantic found wrong with a setting, in our words."""
+def explain(problem: dict[str, Any], kind: type[BaseModel]) -> str:
+    """Say what pydantic found wrong with a setting of a model."""
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         return str(unknown("setting", key, kind.model_fields))
@@ -267,4 +256,5 @@ def explain(problem: dict[str, Any], kind: type[TrainConfig]) -> str:
         return f"{key} is missing"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {problem['msg'].replace('Input should be', 'must be')}, got {problem['input']!r}"
+    message = problem["msg"].replace("Input should be", "must be")
+    return f"{key}: {message}, got {problem['input']!r}"

@@ -20,7 +20,7 @@ from lenssim.data.streaming.stream import stream
 from lenssim.learn.inputs.augment import augmentation, batch_seed
 from lenssim.learn.inputs.description import describe
 from lenssim.learn.nets.model import Model
-from lenssim.learn.training.callbacks import Place
+from lenssim.learn.training.callbacks import SamplerState
 
 
 class Classifier(LightningModule):
@@ -93,7 +93,7 @@ def main() -> None:
         num_nodes=int(os.environ.get("SLURM_NNODES", 1)),
         strategy="ddp" if world > 1 else "auto",
         max_epochs=options.epochs,
-        callbacks=[Place(sampler), checkpoints],
+        callbacks=[SamplerState(sampler), checkpoints],
         use_distributed_sampler=False,  # the sampler knows its rank
         logger=False,
         enable_progress_bar=rank == 0,

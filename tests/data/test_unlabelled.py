@@ -17,8 +17,8 @@ from lenssim.data.inspection.contact_sheet import contact_sheets
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.labels import labels_of
 from lenssim.data.streaming.sampler import BatchSampler
-from lenssim.data.streaming.source import labels_of
 from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError, IncompleteError
 

@@ -17,16 +17,16 @@ TRAIN = Path(__file__).resolve().parents[2] / "pipelines" / "slurm" / "train.py"
 BATCH, SEED = 24, 0  # 128 training samples: five batches, eight samples left out
 RECORD = """
 import json, runpy, sys
-from lenssim.learn.training.callbacks import Place
+from lenssim.learn.training.callbacks import SamplerState
 
 used = []
-advance = Place.on_train_batch_end
+advance = SamplerState.on_train_batch_end
 
 def on_train_batch_end(self, trainer, module, outputs, batch, number):
     used.append(batch["index"].tolist())
     advance(self)
 
-Place.on_train_batch_end = on_train_batch_end
+SamplerState.on_train_batch_end = on_train_batch_end
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 print(json.dumps(used))

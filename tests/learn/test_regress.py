@@ -141,7 +141,7 @@ def test_calibration_puts_stated_errors_right(run, folder):
     assert right.slopes == pytest.approx(
         (1 / 1.04, 1 / 1.25), abs=0.05
     )  # truth and noise are told: truth by its share
-    judged = right.judge(outputs, dataset, rows, "", 50, 0)
+    judged = right.judge(outputs, dataset, rows, 50, 0)
     spread = {n: 3 * np.sqrt(share * (1 - share) / 512) for n, share in LEVELS.items()}
     for scores in judged.metrics["targets"].values():
         for n, share in LEVELS.items():
@@ -213,7 +213,7 @@ def test_an_answer_outside_the_training_range_says_so(run):
     outputs[0, 1, 0] = 50
     inside, outside = task.answers(outputs)
     assert (inside["outside"], outside["outside"]) == ([], ["theta_E"])
-    assert task.cells(outside)["outside the training range"] == "theta_E"
+    assert task.presentation.cells(outside)["outside the training range"] == "theta_E"
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -299,7 +299,7 @@ def test_data_without_a_target_are_not_judged(run, folder):
     )
     rows = dataset.rows("test")
     with pytest.raises(DataError, match=f"of {len(rows)} samples have no log10_m_axion"):
-        task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, "", 20, 0)
+        task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, 20, 0)
 
 
 def test_too_few_samples_for_a_validation_are_refused(plan, tmp_path):

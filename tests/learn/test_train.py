@@ -12,7 +12,7 @@ from lenssim.learn.nets.model import read_checkpoint
 from lenssim.learn.runs.history import COLUMNS, read_epochs
 from lenssim.learn.runs.run import open_run
 from lenssim.learn.tasks import parse_config
-from lenssim.learn.training.callbacks import WholeFiles
+from lenssim.learn.training.callbacks import AtomicCheckpoints
 from lenssim.learn.training.training import train
 
 signals = (signal.SIGTERM, signal.SIGINT)
@@ -53,7 +53,10 @@ def test_a_run_keeps_all_that_is_needed(tiny_run, tiny_dataset):
     assert {"lenssim", "torch", "lightning", "python"} <= set(record.versions)
     rows = read_epochs(tiny_run.metrics)
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert tuple(rows[0]) == (*COLUMNS, *(f"val_{name}" for name in record.task.progress))
+    assert tuple(rows[0]) == (
+        *COLUMNS,
+        *(f"val_{name}" for name in record.task.presentation.progress),
+    )
     assert record.result.epochs == 2
     cost = record.result.cost
     assert 0 <= cost.waiting < 1
@@ -349,7 +352,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
     with pytest.raises(DataError, match="is no checkpoint"):
-        WholeFiles().load_checkpoint(path)
+        AtomicCheckpoints().load_checkpoint(path)
 
 
 def test_a_checkpoint_that_would_execute_something_is_refused(tmp_path):
@@ -385,10 +388,10 @@ def test_variables_of_the_environment_do_not_change_a_training(
     tiny_run, tmp_path, monkeypatch
 ):
     """Lightning takes defaults of its Trainer from PL_TRAINER_...; a training is what its config says."""
-    from lenssim.learn.training.training import _trainer
+    from lenssim.learn.training.lightning import trainer_of
 
     monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
     monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "0.5")
-    trainer = _trainer(tiny_run.record.config, torch.device("cpu"), tiny_run, [])
+    trainer = trainer_of(tiny_run.record.config, torch.device("cpu"), tiny_run, [])
     assert (trainer.limit_train_batches, trainer.gradient_clip_val) == (1.0, None)
     assert os.environ["PL_TRAINER_LIMIT_TRAIN_BATCHES"] == "1"

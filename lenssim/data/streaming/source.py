@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from lenssim.errors import ConfigError
+from lenssim.data.streaming.labels import labels_of
 
 __all__ = [
     "Batch",
@@ -129,23 +129,6 @@ class ImageSource(Protocol):
         targets: Sequence[str] | None = None,
     ) -> Batch:
         """Return the samples of the rows (N,) with the maps and targets of these names."""
-
-
-def labels_of(source: ImageSource) -> np.ndarray:
-    """Return the labels (n,) of a source.
-
-    Args:
-        source: The source.
-
-    Raises:
-        ConfigError: Nobody knows them.
-    """
-    if source.labels is None:
-        raise ConfigError(
-            f"{source.folder} has no labels: classes can be neither learned nor judged on "
-            "it; use a data set whose classes are known"
-        )
-    return source.labels
 
 
 class SampleDataset(Dataset[Sample]):

@@ -1,6 +1,6 @@
-"""Answers of several runs, or of one run for an image in every symmetry, taken as passes of one network."""
+"""Ensembles: answers of several runs, or of one run for every symmetry of an image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,70 +15,90 @@ from lenssim.learn.tasks import Task
 
 __all__ = ["Ensemble"]
 
-_CHUNK = 1024  # images in memory at a time
-
-
-def _question(run: Run) -> str:
-    record = run.record
-    return f"{record.task.title} from {record.config.picture} {record.image_shape}"
+IMAGES_IN_MEMORY = 1024  # at a time
 
 
 class Ensemble:
-    """Runs that ask the same of the same kind of image; one run is an ensemble too.
+    """Runs with the same task on the same kind of image. One run is an ensemble, too.
 
-    With `tta`, every run sees each image in all symmetries that it was trained with. `ConfigError` if the runs ask
-    different questions or there is no symmetry to use.
+    Args:
+        runs: The runs.
+        device: Where the networks are computed.
+        tta: Every run sees each image in all symmetries that it was trained with.
+
+    Raises:
+        ConfigError: The runs have different tasks, or there is no symmetry to use.
     """
 
     def __init__(
         self, runs: Sequence[Run], device: torch.device, *, tta: bool = False
     ) -> None:
-        first = runs[0].record
-        for run in runs[1:]:
-            if _question(run) != _question(runs[0]):
-                raise ConfigError(
-                    f"{run.folder} cannot be taken together with {runs[0].folder}: {_question(run)}, "
-                    f"not {_question(runs[0])}"
-                )
-        if tta and not first.task.invariant:
-            raise ConfigError(
-                f"the answers of {runs[0].folder} turn with the image: they cannot be averaged over turns"
-            )
-        self.runs, self.device = tuple(runs), device
+        _check_alike(runs)
+        self.runs = tuple(runs)
+        self.device = device
         self.models = [run.model() for run in runs]
-        self.views = [
-            symmetries(run.record.config.augment) if tta else symmetries("none")
-            for run in runs
-        ]
-        if tta and all(len(views) == 1 for views in self.views):
-            raise ConfigError(
-                f"{runs[0].folder} was trained without flips and turns: there is nothing to average over"
-            )
+        self.views = [symmetries("none") for _ in runs]
+        if tta:
+            self.views = _symmetry_views(runs)
 
     @property
     def passes(self) -> int:
-        """How many answers an image has."""
+        """Number of answers for each image."""
         return sum(
             model.draws * len(views)
             for model, views in zip(self.models, self.views, strict=True)
         )
 
     def __call__(self, images: np.ndarray) -> tuple[Task, Tensor]:
-        """The task, and its outputs (P, N, K) for images (N, C, H, W)."""
-        given = []
+        """Return the joint task, and its outputs (P, N, K) for images (N, C, H, W)."""
+        batch = torch.as_tensor(images)
+        outputs = []
         for model, views in zip(self.models, self.views, strict=True):
-            seen = (view(torch.as_tensor(images)).numpy() for view in views)
-            given.append(
-                torch.cat([image_outputs(model, each, self.device) for each in seen])
-            )
-        return self.runs[0].record.task.joined(
-            [run.record.task for run in self.runs[1:]], given
-        )
+            passes = [
+                image_outputs(model, view(batch).numpy(), self.device) for view in views
+            ]
+            outputs.append(torch.cat(passes))
+        first_task, *other_tasks = [run.record.task for run in self.runs]
+        return first_task.joined(other_tasks, outputs)
 
     def of(self, dataset: ShardDataset, rows: np.ndarray) -> tuple[Task, Tensor]:
-        """The same for the rows (N,) of a data set."""
+        """Return the joint task, and its outputs (P, N, K) for rows (N,) of a data set."""
+        starts = range(0, len(rows), IMAGES_IN_MEMORY)
         parts = [
-            self(dataset.images(rows[start : start + _CHUNK]))
-            for start in range(0, len(rows), _CHUNK)
+            self(dataset.images(rows[start : start + IMAGES_IN_MEMORY])) for start in starts
         ]
         return parts[0][0], torch.cat([outputs for _, outputs in parts], dim=1)
+
+
+def _task_title(run: Run) -> str:
+    """Return the task of a run and its kind of image, in words."""
+    record = run.record
+    return f"{record.task.title} from {record.config.picture} {record.image_shape}"
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    """Raise `ConfigError` if runs have different tasks or images."""
+    expected = _task_title(runs[0])
+    for run in runs[1:]:
+        title = _task_title(run)
+        if title != expected:
+            raise ConfigError(
+                f"{run.folder} cannot be taken together with {runs[0].folder}: {title}, "
+                f"not {expected}"
+            )
+
+
+def _symmetry_views(runs: Sequence[Run]) -> list[list[Callable[[Tensor], Tensor]]]:
+    """Return the symmetries that each run was trained with."""
+    folder = runs[0].folder
+    if not runs[0].record.task.invariant:
+        raise ConfigError(
+            f"the answers of {folder} turn with the image: "
+            "they cannot be averaged over turns"
+        )
+    views = [symmetries(run.record.config.augment) for run in runs]
+    if all(len(symmetry_views) == 1 for symmetry_views in views):
+        raise ConfigError(
+            f"{folder} was trained without flips and turns: there is nothing to average over"
+        )
+    return views

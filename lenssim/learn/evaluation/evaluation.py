@@ -1,4 +1,4 @@
-"""Evaluation: a run on samples it has not seen; numbers with intervals, a table of predictions, figures."""
+"""Evaluation: scores of a run on samples that it has not learned from."""
 
 import csv
 import hashlib
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from lenssim.data.format.files import read_json, write, write_json
 from lenssim.data.streaming.dataset import ShardDataset
@@ -20,31 +21,40 @@ from lenssim.learn.figures.style import save_if_possible
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.hashes import ABSENT, file_sha256
 from lenssim.learn.runs.overlap import held_out
-from lenssim.learn.runs.run import Run, identify, versions
+from lenssim.learn.runs.record import identify, versions
+from lenssim.learn.runs.run import Run
+from lenssim.learn.scores.task_scores import TaskScores
+from lenssim.learn.tasks import Task
 
 __all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "read_table"]
 
+_INTERVALS = {"kind": "bootstrap percentile", "level": 0.95}
 _METRICS = "metrics.json"
 _TABLE = "predictions.csv"
-_JUDGED = 4096  # images that are compared with the training data
+COMPARED_IMAGES = 4096  # with the training data
 
 
 def evaluation_folder(
     run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
 ) -> Path:
-    """Where the evaluation of a run, with others and in all symmetries, on a data set is kept."""
-    members = f"-with-{_together(others)[:8]}" if others else ""
-    return (
-        run.folder / f"evaluation-{dataset.fingerprint[:8]}{members}{'-tta' if tta else ''}"
-    )
+    """Return the folder of an evaluation; arguments as of `evaluate`."""
+    name = f"evaluation-{dataset.fingerprint[:8]}"
+    if others:
+        name += f"-with-{_joint_digest(others)[:8]}"
+    if tta:
+        name += "-tta"
+    return run.folder / name
 
 
 def finished_evaluation(
     run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
 ) -> dict[str, Any] | None:
-    """The metrics of an earlier evaluation with the same weights on the same data, if there is one with all its files.
+    """Return the document of an earlier evaluation, if all of its files exist.
 
-    `DataError` if the weights are damaged or of another run.
+    It has to be of the same weights on the same data. Arguments are as of `evaluate`.
+
+    Raises:
+        DataError: The weights are damaged, or of another run.
     """
     folder = evaluation_folder(run, dataset, others, tta)
     digest = run.digest
@@ -52,13 +62,14 @@ def finished_evaluation(
         document = read_json(folder / _METRICS)
     except DataError:
         return None
-    if (document["run"]["checkpoint_sha256"], document["data"]["fingerprint"]) != (
-        digest,
-        dataset.fingerprint,
-    ):
+    if document["run"]["checkpoint_sha256"] != digest:
         return None
-    whole = all((folder / name).is_file() for name in document.get("figures", ()))
-    return document if whole and _table_is_whole(folder, document) else None
+    if document["data"]["fingerprint"] != dataset.fingerprint:
+        return None
+    has_figures = all((folder / name).is_file() for name in document.get("figures", ()))
+    if has_figures and _table_is_whole(folder, document):
+        return document
+    return None
 
 
 def evaluate(
@@ -97,25 +108,59 @@ def evaluate(
     _check(run, dataset)
     rows, which = held_out(run, dataset, others)
     say(f"judging {run.folder} on {len(rows)} of {len(dataset)} images: {which}")
-    if not len(rows) and which.startswith("all of them"):
+    _check_rows(dataset, rows, which)
+    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
+    task, outputs = ensemble.of(dataset, rows)
+    scores = task.judge(outputs, dataset, rows, resamples, seed)
+    table = _csv({"index": dataset.index[rows], **scores.table}).encode()
+    title = _title(run, ensemble, dataset, rows)
+    figures = _figures(run, task, scores, dataset, rows, title)
+    document = {
+        "format": "lenssim-evaluation/1",
+        **_subject(run, others, ensemble, dataset),
+        "samples": which,
+        "n": len(rows),
+        **_unlike(run, dataset, rows),
+        **scores.facts,
+        "tables": dict(task.presentation.tables(scores, _preset_name(dataset))),
+        "metrics": scores.metrics,
+        "intervals": _INTERVALS | {"resamples": resamples, "seed": seed},
+        "versions": versions(),
+        "files": {_TABLE: hashlib.sha256(table).hexdigest()},
+        "figures": sorted(figures),
+    }
+    _write(evaluation_folder(run, dataset, others, tta), document, table, figures)
+    return document
+
+
+def _check_rows(dataset: ShardDataset, rows: np.ndarray, which: str) -> None:
+    """Raise `DataError` if no row of a data set is left to judge by."""
+    if len(rows):
+        return
+    if which.startswith("all of them"):
         raise DataError(
             f"{dataset.folder} holds no image to judge by: {which}; take other images"
         )
-    if not len(rows):
-        raise DataError(
-            f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
-            "generate a larger data set, or one with another --seed"
-        )
-    record = run.record
-    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
-    name = record.config.net + (
-        f", {ensemble.passes} answers averaged" if ensemble.passes > 1 else ""
+    raise DataError(
+        f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
+        "generate a larger data set, or one with another --seed"
     )
-    title = f"{name} on {identify(dataset).title}, {len(rows)} held-out images"
-    task, outputs = ensemble.of(dataset, rows)
-    found = task.judge(outputs, dataset, rows, title, resamples, seed)
-    document = {
-        "format": "lenssim-evaluation/1",
+
+
+def _title(run: Run, ensemble: Ensemble, dataset: ShardDataset, rows: np.ndarray) -> str:
+    """Return the title of the figures."""
+    name = run.record.config.net
+    if ensemble.passes > 1:
+        name += f", {ensemble.passes} answers averaged"
+    return f"{name} on {identify(dataset).title}, {len(rows)} held-out images"
+
+
+def _subject(
+    run: Run, others: Sequence[Run], ensemble: Ensemble, dataset: ShardDataset
+) -> dict[str, Any]:
+    """Return which runs were judged on which data, for metrics.json."""
+    record = run.record
+    return {
         "run": {
             "net": record.config.net,
             "parameters": record.parameters,
@@ -124,36 +169,50 @@ def evaluate(
         },
         "passes": {"runs": 1 + len(others), "answers": ensemble.passes},
         "data": identify(dataset).model_dump(mode="json"),
-        "samples": which,
-        "n": len(rows),
-        **_unlike(run, dataset, rows),
-        **found.facts,
-        "tables": dict(found.tables),
-        "metrics": found.metrics,
-        "intervals": {
-            "kind": "bootstrap percentile",
-            "level": 0.95,
-            "resamples": resamples,
-            "seed": seed,
-        },
-        "versions": versions(),
     }
-    folder = evaluation_folder(run, dataset, others, tta)
-    make_folder(folder)
-    draws = {f"{name}.png": draw for name, draw in found.figures.items()}
-    if (epochs := run.epochs()) and record.result is not None:
-        title = f"{record.config.net} trained on {record.data.title}"
-        draws["curves.png"] = partial(
-            curves_figure, epochs, record.task.progress, record.result.best_epoch, title
+
+
+def _preset_name(dataset: ShardDataset) -> str | None:
+    """Return the name of the preset that a data set was drawn from."""
+    return dataset.config.get("preset", {}).get("name")
+
+
+def _figures(
+    run: Run,
+    task: Task,
+    scores: TaskScores,
+    dataset: ShardDataset,
+    rows: np.ndarray,
+    title: str,
+) -> dict[str, Callable[[], Figure]]:
+    """Return functions that draw the figures of an evaluation, by the name of their file."""
+    record = run.record
+    task_figures = task.presentation.figures(scores, dataset, rows, title)
+    figures = {f"{name}.png": draw for name, draw in task_figures.items()}
+    epochs = run.epochs()
+    if epochs and record.result is not None:
+        figures["curves.png"] = partial(
+            curves_figure,
+            epochs,
+            record.task.presentation.progress,
+            record.result.best_epoch,
+            f"{record.config.net} trained on {record.data.title}",
         )
-    table = _csv({"index": dataset.index[rows], **found.table}).encode()
-    document["files"] = {_TABLE: hashlib.sha256(table).hexdigest()}
-    document["figures"] = sorted(draws)
+    return figures
+
+
+def _write(
+    folder: Path,
+    document: dict[str, Any],
+    table: bytes,
+    figures: Mapping[str, Callable[[], Figure]],
+) -> None:
+    """Write the table and the numbers, then the figures."""
+    make_folder(folder)
     write(folder / _TABLE, table)
     write_json(folder / _METRICS, document)
-    for name, draw in draws.items():
+    for name, draw in figures.items():
         save_if_possible(draw, folder / name)
-    return document
 
 
 def read_table(folder: Path) -> dict[str, np.ndarray]:
@@ -173,44 +232,62 @@ def read_table(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _table_is_whole(folder: Path, document: Mapping[str, Any]) -> bool:
-    """Whether predictions.csv is what metrics.json names; of an evaluation that names no hash, whether it is there."""
+    """Whether predictions.csv is the file that metrics.json names.
+
+    It only has to exist if metrics.json names no hash.
+    """
     digest = file_sha256(folder / _TABLE)
     return digest == document.get("files", {_TABLE: digest})[_TABLE] != ABSENT
 
 
 def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]:
-    """Share of the rows called unlike the training data, where it can be told; alike data have up to `alarm_rate`."""
-    if (novelty := run.novelty()) is None:
+    """Return the share of rows that look unlike the training data.
+
+    Of images like the training data a share of `alarm_rate` looks unlike it. Nothing is
+    returned for a run that cannot tell.
+    """
+    novelty = run.novelty()
+    if novelty is None:
         return {}
-    some = rows[:_JUDGED]
-    share = float((novelty.p_values(dataset.images(some)) <= novelty.threshold).mean())
+    compared = rows[:COMPARED_IMAGES]
+    alarms = novelty.p_values(dataset.images(compared)) <= novelty.threshold
     return {
         "unlike_training_data": {
-            "share": share,
+            "share": float(alarms.mean()),
             "alarm_rate": novelty.threshold,
-            "n": len(some),
+            "n": len(compared),
         }
     }
 
 
 def _check(run: Run, dataset: ShardDataset) -> None:
-    run.record.task.check(dataset)
-    if (shown := run.record.config.picture) != dataset.picture:
+    """Raise `DataError` if the run cannot be judged on a data set."""
+    record = run.record
+    record.task.check(dataset)
+    if record.config.picture != dataset.picture:
         raise DataError(
-            f"{run.folder} was trained on the picture {shown!r}, and is shown {dataset.picture!r}"
+            f"{run.folder} was trained on the picture {record.config.picture!r}, "
+            f"and is shown {dataset.picture!r}"
         )
-    if run.record.image_shape != dataset.image_shape:
+    if record.image_shape != dataset.image_shape:
         raise DataError(
-            f"{dataset.folder} has images of {' x '.join(map(str, dataset.image_shape))}; the run {run.folder} takes "
-            f"{' x '.join(map(str, run.record.image_shape))} (bands x rows x columns)"
+            f"{dataset.folder} has images of {_shape_text(dataset.image_shape)}; "
+            f"the run {run.folder} takes {_shape_text(record.image_shape)} "
+            "(bands x rows x columns)"
         )
 
 
-def _together(runs: Sequence[Run]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _joint_digest(runs: Sequence[Run]) -> str:
+    """Return a SHA-256 of the weights of several runs."""
     return hashlib.sha256("".join(run.digest for run in runs).encode()).hexdigest()
 
 
 def _csv(table: Mapping[str, np.ndarray]) -> str:
+    """Return columns as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table)

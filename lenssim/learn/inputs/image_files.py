@@ -145,9 +145,7 @@ def _read_dataset(
     dataset: ShardDataset, file: str, report: Report
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """Yield the images of a data set, without those of damaged shards."""
-    for shard_rows in np.split(
-        np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]
-    ):
+    for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]):
         try:
             dataset.verified_digests(shard_rows[:1])
         except DataError as error:

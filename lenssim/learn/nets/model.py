@@ -25,7 +25,6 @@ __all__ = [
     "read_tensors",
 ]
 
-_WEIGHTS_PREFIX = "model."  # of the model's weights in a checkpoint of a training
 _IMAGES_PER_BATCH = 256
 _IMAGES_PER_CHUNK = 1024  # in memory at a time
 
@@ -131,24 +130,28 @@ def read_tensors(path: Path) -> Any:
         raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
 
 
-def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
-    """Load the weights of a checkpoint into a model.
+def load_weights(
+    network: nn.Module, path: Path, name: str = "model", *, partly: bool = False
+) -> None:
+    """Load the weights of a checkpoint into a network.
 
     Args:
-        model: The model, which is changed in place.
+        network: The network, which is changed in place.
         path: The checkpoint.
-        partly: Keep the model's weights where the shape differs, as for a head with more outputs.
+        name: Name of the network in the checkpoint.
+        partly: Keep the network's weights where the shape differs, as for a head with more outputs.
 
     Raises:
         DataError: The weights are those of another net or shape.
     """
     stored = read_checkpoint(path)["state_dict"]
+    prefix = f"{name}."
     weights = {
-        key.removeprefix(_WEIGHTS_PREFIX): value
+        key.removeprefix(prefix): value
         for key, value in stored.items()
-        if key.startswith(_WEIGHTS_PREFIX)
+        if key.startswith(prefix)
     }
-    initial = model.state_dict()
+    initial = network.state_dict()
     reshaped = [
         key
         for key, value in initial.items()
@@ -158,12 +161,13 @@ def load_weights(model: Model, path: Path, *, partly: bool = False) -> None:
     if not mismatched and not partly:
         mismatched = reshaped
     if mismatched:
+        net = getattr(network, "name", name)
         raise DataError(
-            f"{path} does not fit the net {model.name}: {len(mismatched)} of its weights are "
+            f"{path} does not fit the net {net}: {len(mismatched)} of its weights are "
             f"missing, unknown or of another shape, such as {mismatched[0]}; is it the "
             "checkpoint of another run?"
         )
-    model.load_state_dict(weights | {key: initial[key] for key in reshaped})
+    network.load_state_dict(weights | {key: initial[key] for key in reshaped})
 
 
 def outputs(

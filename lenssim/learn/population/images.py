@@ -12,10 +12,10 @@ from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.inputs.image_files import read_file_images
 from lenssim.learn.inputs.listing import image_files, is_dataset
 from lenssim.learn.inputs.problems import Report, raise_problem
+from lenssim.learn.population.reader import reader_of
 from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.posterior import Posterior
-from lenssim.learn.tasks.regress import Regress
 from lenssim.notes import note
 
 __all__ = ["group_rows", "image_posteriors"]
@@ -54,9 +54,7 @@ def image_posteriors(
         raise DataError(
             f"none of the {len(files)} files can be used: there is no population to infer"
         )
-    task = tasks[0]
-    assert isinstance(task, Regress)
-    return task.posterior(torch.cat(outputs, dim=1)), None
+    return reader_of(tasks[0]).posterior(torch.cat(outputs, dim=1)), None
 
 
 def _dataset_posterior(
@@ -70,8 +68,7 @@ def _dataset_posterior(
             f"{path}: no samples are held out ({reason}); take a data set of another --seed"
         )
     task, outputs = ensemble.of(dataset, rows)
-    assert isinstance(task, Regress)
-    posterior = task.posterior(outputs)
+    posterior = reader_of(task).posterior(outputs)
     if set(task.columns) <= set(dataset.params):
         return posterior, dataset.targets(task.columns, rows)
     return posterior, None

@@ -22,10 +22,11 @@ from lenssim.learn.population.coverage import coverage, summary
 from lenssim.learn.population.images import group_rows, image_posteriors
 from lenssim.learn.population.inference import Inferred, Prior, infer
 from lenssim.learn.population.options import PopulationOptions
+from lenssim.learn.population.reader import posterior_reader
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.posterior import Posterior
-from lenssim.learn.tasks.regress import Regress
+from lenssim.learn.tasks import PosteriorReader
 
 __all__ = ["finished_populations", "populations"]
 
@@ -99,7 +100,7 @@ def populations(
         ConfigError: The run does not know the prior of its targets, or the calibration is the data set itself.
         DataError: No image can be used, or no two images share their true parameters.
     """
-    task = _regression(run)
+    task = posterior_reader(run)
     prior = Prior(tuple(task.prior[name] for name in task.columns))
     common_error = 0.0
     if options.calibration is not None:
@@ -123,23 +124,8 @@ def populations(
     return {"folder": str(folder), **document}
 
 
-def _regression(run: Run) -> Regress:
-    """Return the task of a run that knows the prior of all its targets."""
-    task = run.record.task
-    known_targets = "nothing"
-    if isinstance(task, Regress):
-        if not set(task.columns) - set(task.prior):
-            return task
-        known_targets = ", ".join(task.prior) or "none of them"
-    raise ConfigError(
-        f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
-        "divided out: train regress on targets that the preset draws "
-        f"(known: {known_targets})"
-    )
-
-
 def _inferred(
-    task: Regress,
+    task: PosteriorReader,
     images: _Images,
     prior: Prior,
     options: PopulationOptions,
@@ -156,7 +142,7 @@ def _inferred(
             infer(
                 images.posterior.of(rows),
                 prior,
-                average=task.said,
+                average=task.average_posterior,
                 correlation=common_error,
                 scatter=options.scatter,
                 seed=options.seed + k,
@@ -183,7 +169,7 @@ def _counted(count: int, noun: str) -> str:
 
 def _document(
     run: Run,
-    task: Regress,
+    task: PosteriorReader,
     files: Sequence[Path],
     options: PopulationOptions,
     answer: _Answer,
@@ -191,11 +177,10 @@ def _document(
     common_error: float,
 ) -> dict[str, Any]:
     """Return the content of population.json but for its figures."""
-    priors = task.model_dump(mode="json")["prior"]
     document: dict[str, Any] = {
         "format": "lenssim-population/1",
         "asked": _record(options, run, files),
-        "prior": {name: priors[name] for name in task.columns},
+        "prior": run.record.task.model_dump(mode="json", include={"prior"})["prior"],
         "scatter": options.scatter,
     }
     if options.calibration is not None:
@@ -315,12 +300,12 @@ def _correlation(
             f"{calibration} is what is asked about; calibrate by populations of another --seed"
         )
     posterior, truth = image_posteriors(run, [calibration], device)
-    task = _regression(run)
+    task = posterior_reader(run)
     if truth is None:
         raise DataError(f"{calibration} does not know the true {', '.join(task.columns)}")
     groups = group_rows(truth, len(truth), scatter=False)
     members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(members, prior, task.said, options.seed)
+    return correlation(members, prior, task.average_posterior, options.seed)
 
 
 def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:

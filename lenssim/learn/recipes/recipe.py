@@ -13,6 +13,7 @@ from lenssim.data.generation.planning import GenerationRequest
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
 from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.tasks import parse_config
@@ -208,7 +209,9 @@ class Recipe(BaseModel):
             settings = {**settings, "data": str(folder / DATA / data)}
         if start := self.started_by(name):
             settings = {**settings, "start": str(folder / RUNS / start)}
-        return parse_config(settings, f"the training {name!r}")
+        config = parse_config(settings, f"the training {name!r}")
+        method_of(config)
+        return config
 
 
 def load_recipe(path: Path) -> Recipe:

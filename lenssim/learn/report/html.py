@@ -132,7 +132,7 @@ def _trainings(
     histories = {name: run.epochs() for name, run in runs.items()}
     labels = {"train_loss": "training loss", "val_loss": "validation loss"}
     for run in runs.values():
-        for key, name in run.record.task.progress.items():
+        for key, name in run.record.task.presentation.progress.items():
             labels[f"val_{key}"] = f"validation {name}"
     figures_html = []
     for key, label in labels.items():
@@ -159,7 +159,7 @@ def _comparisons(
                 for evaluation in group
             }
             task = group[0].run.record.task
-            drawings = task.compare(tables, f"on {group[0].row.title}")
+            drawings = task.presentation.compare(tables, f"on {group[0].row.title}")
             figures_html = [
                 figures.html(f"{kind}-{data}".replace(" ", "-"), draw, kind)
                 for kind, draw in drawings.items()

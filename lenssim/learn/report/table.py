@@ -87,7 +87,7 @@ class Row:
             samples=evaluation["samples"],
             minutes=0.0,
             cost={},
-            headlines=dict(record.task.headlines),
+            headlines=dict(record.task.presentation.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
         )

@@ -1,35 +1,29 @@
-"""A run's folder: what was trained, on what, how, and where its files lie."""
+"""A run's folder and the files in it."""
 
 import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
+from torch import nn
 
 from lenssim.data.format.files import read_json, write_json
-from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
-from lenssim.learn.compute.cost import Cost
-from lenssim.learn.config import TrainConfig
-from lenssim.learn.inputs.description import ImageDescription
+from lenssim.learn.methods import Method, TrainingSetup, method_of
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.history import read_epochs
-from lenssim.learn.runs.networks import fresh_model
+from lenssim.learn.runs.record import (
+    DataIdentity,
+    RunRecord,
+    RunResult,
+    Start,
+    identify,
+    versions,
+)
 from lenssim.learn.scores.novelty import NOVELTY, Novelty, read_novelty
-from lenssim.learn.tasks import Task, task_class
+from lenssim.learn.tasks import Task
 from lenssim.names import printable
 from lenssim.notes import note_once
 
@@ -39,6 +33,7 @@ __all__ = [
     "Run",
     "RunRecord",
     "RunResult",
+    "Start",
     "begin",
     "create_run",
     "identify",
@@ -51,124 +46,13 @@ CHECKPOINTS = "checkpoints"
 _RECORD = "run.json"
 
 
-class DataIdentity(BaseModel):
-    """Which data: enough to find them again, and to tell whether two data sets share samples."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: str
-    config_hash: str
-    n: int
-    kind: str
-    preset: str | None = None
-    noise: str | None = None
-    seed: int | None = None
-    split: str | None = None
-    engine: str | None = None
-    picture: str = IMAGE
-
-    @property
-    def title(self) -> str:
-        """A few words for tables and figures."""
-        shown = "" if self.picture == IMAGE else f", {self.picture}"
-        own = (
-            f"preset {self.preset}, noise {self.noise}"
-            if self.preset
-            else f"{self.kind} {self.fingerprint[:8]}"
-        )
-        return own + shown
-
-    def shares_samples(self, other: "DataIdentity") -> bool:
-        """Whether some scenes may be in both: the same contents or config, or the same seed and split of any preset.
-
-        Presets drawn with one seed use the same random numbers, so their lenses and sources are alike.
-        """
-        same = (
-            self.fingerprint == other.fingerprint or self.config_hash == other.config_hash
-        )
-        return same or (
-            self.seed is not None and (self.seed, self.split) == (other.seed, other.split)
-        )
-
-
-class Start(BaseModel):
-    """The weights that a training began with: SHA-256 of their checkpoint, and all data that they had learned from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    checkpoint_sha256: str
-    data: tuple[DataIdentity, ...]
-
-
-class RunResult(BaseModel):
-    """How a training ended; validation scores are those of the best epoch, whose weights are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int
-    best_epoch: int
-    val_loss: float
-    scores: dict[str, float]
-    seconds: float
-    stopped: str
-    cost: Cost | None = None
-
-
-class RunRecord(BaseModel):
-    """The content of run.json; `result` is None until the training has ended.
-
-    `files` holds the SHA-256 of the files that answers depend on, by path in the run's folder. It is empty until the
-    training has ended (hashes.json has them until then), and None for a run that was made before files were hashed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: str = Field(default="lenssim-run/2", pattern=r"^lenssim-run/2$")
-    config: SerializeAsAny[TrainConfig]
-    task: SerializeAsAny[Task]
-    images: ImageDescription
-    parameters: int
-    samples: dict[str, int]
-    data: DataIdentity
-    start: Start | None = None
-    versions: dict[str, str]
-    result: RunResult | None = None
-    files: dict[str, str] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_their_kind(cls, document: Any) -> Any:
-        """Config and task as what the name of the task says they are."""
-        config = document.get("config")
-        if not isinstance(config, dict):
-            return document
-        kind = task_class(str(config.get("task")))
-        own = {
-            "config": kind.settings.model_validate(config),
-            "task": kind.model_validate(document.get("task")),
-        }
-        return {**document, **own}
-
-    @property
-    def seen(self) -> tuple[DataIdentity, ...]:
-        """All data that the weights have learned from, in this training and those before it."""
-        return (self.data, *(self.start.data if self.start else ()))
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self.images.shape
-
-
 class Run:
     """A run's folder and its record."""
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
-        self.folder, self.record = folder, record
+        self.folder = folder
+        self.record = record
         self.hashes = FileHashes(folder)
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, {self.record.task.title!r})"
 
     @property
     def best(self) -> Path:
@@ -177,7 +61,12 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the best checkpoint; errors as of `check`, and `ConfigError` before the first epoch has ended."""
+        """SHA-256 of the best checkpoint.
+
+        Raises:
+            ConfigError: No epoch has ended.
+            DataError: As of `check`.
+        """
         digest = self.check(self.best)
         if digest == ABSENT:
             raise ConfigError(
@@ -201,27 +90,50 @@ class Run:
         return self.folder / "metrics.csv"
 
     def opened(self, data: Path | str) -> ShardDataset:
-        """A data set as this run looks at it: the picture that it was trained on; errors as of `ShardDataset`."""
+        """Open a data set with the picture that this run was trained on.
+
+        Errors are those of `ShardDataset`.
+        """
         return ShardDataset(data, picture=self.record.config.picture)
 
-    def fresh_model(self) -> Model:
-        """The model before training."""
-        return fresh_model(self.record.config, self.record.images, self.record.task.outputs)
-
     def model(self) -> Model:
-        """The model with the best weights; `DataError` if its checkpoint is missing or does not fit."""
-        model = self.fresh_model()
+        """Return the network that answers, with the best weights.
+
+        Raises:
+            DataError: The checkpoint is missing or does not fit.
+        """
+        method, networks = self._fresh_networks()
         self.check(self.best)
-        load_weights(model, self.best)
-        return model
+        for name, network in networks.items():
+            load_weights(network, self.best, name)
+        return method.export(networks)
+
+    def fresh_model(self) -> Model:
+        """Return the network that answers, before its training."""
+        method, networks = self._fresh_networks()
+        return method.export(networks)
+
+    def _fresh_networks(self) -> tuple[Method, dict[str, nn.Module]]:
+        """Return the method of the training, and its untrained networks by name."""
+        record = self.record
+        method = method_of(record.config)
+        samples = record.samples["train"]
+        setup = TrainingSetup(record.config, record.task, record.images, samples, steps=0)
+        return method, method.fresh_networks(setup)
 
     def novelty(self) -> Novelty | None:
-        """What the run knows of images like its own, None for nothing; errors as of `check` and `read_novelty`."""
+        """Return what tells images unlike the training data; None for a run without it.
+
+        Errors are those of `check` and `read_novelty`.
+        """
         self.check(self.folder / NOVELTY)
         return read_novelty(self.folder)
 
     def epochs(self) -> list[dict[str, float]]:
-        """The lines of metrics.csv, none before the first epoch has ended; errors as of `check` and `read_epochs`."""
+        """Return the lines of metrics.csv; none before the first epoch has ended.
+
+        Errors are those of `check` and `read_epochs`.
+        """
         self.check(self.metrics)
         return read_epochs(self.metrics)
 
@@ -252,7 +164,7 @@ class Run:
             )
         raise DataError(
             f"{path} is not the file that this training wrote: its sha256 begins with {digest[:8]}, the run's record "
-            f"has {' or '.join(each[:8] for each in expected)}. It was damaged, or belongs to another run. Bring the "
+            f"has {' or '.join(name[:8] for name in expected)}. It was damaged, or belongs to another run. Bring the "
             "file back, or train again"
         )
 
@@ -277,7 +189,7 @@ class Run:
         return self.hashes.read().get(name, [ABSENT])
 
     def finish(self, result: RunResult, task: Task) -> None:
-        """Note that the training has ended, with which calibration of its answers, and what its files hold."""
+        """Write that the training has ended, with the calibrated task and the hashes of files."""
         fields = {"result": result, "task": task, "files": self.hashes.final()}
         self.record = self.record.model_copy(update=fields)
         self.write()
@@ -285,34 +197,6 @@ class Run:
     def write(self) -> None:
         """Write run.json."""
         write_json(self.folder / _RECORD, self.record.model_dump(mode="json"))
-
-
-def identify(dataset: ShardDataset | LiveDataset) -> DataIdentity:
-    """Which data a data set holds, or makes."""
-    config: dict[str, Any] = dataset.config
-    return DataIdentity(
-        fingerprint=dataset.fingerprint,
-        config_hash=dataset.config_hash,
-        n=len(dataset),
-        kind=config.get("kind", "unknown"),
-        preset=config.get("preset", {}).get("name"),
-        picture=dataset.picture,
-        **{key: config.get(key) for key in ("noise", "seed", "split", "engine")},
-    )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what results depend on."""
-    names = (
-        "lenssim",
-        "torch",
-        "lightning",
-        "timm",
-        "torchmetrics",
-        "scikit-learn",
-        "numpy",
-    )
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def create_run(folder: Path, record: RunRecord) -> Run:
@@ -356,7 +240,9 @@ def open_runs(folders: Sequence[Path]) -> list[Run]:
 def begin(model: Model, run: Run) -> Start:
     """Give a model the best weights of a run, but for layers of another shape (head, bands).
 
-    `ConfigError` if that run is of another net; `DataError` if it is none, or its checkpoint is damaged.
+    Raises:
+        ConfigError: The run is of another net.
+        DataError: The checkpoint of the run is damaged.
     """
     if run.record.config.net != model.name:
         raise ConfigError(
@@ -369,7 +255,7 @@ def begin(model: Model, run: Run) -> Start:
 
 
 def open_run(folder: Path) -> Run:
-    """A run that exists; `DataError` if there is none in the folder, or its record is damaged."""
+    """Open a run; `DataError` if the folder holds none, or its record is damaged."""
     path = folder / _RECORD
     if not path.is_file():
         hint = (

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.generation.dataset_card import LEAK_AUDIT
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.source import labels_of
+from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.scores.classification import auc_interval
 from lenssim.learn.scores.leak_statistics import EDGE, STATISTICS, statistics

@@ -1,80 +1,79 @@
-"""The question "which class": cross entropy, class probabilities, accuracy and AUC."""
+"""Classification: cross entropy, class probabilities, accuracy and AUC."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, override
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, override
 
 import numpy as np
-import torch
-from scipy.optimize import minimize_scalar
-from torch import Tensor, nn
+from pydantic import Field
 
 from lenssim.commands import command
 from lenssim.data.format.manifest import ClassName
-from lenssim.data.streaming.dataset import Batch, ShardDataset
-from lenssim.data.streaming.source import labels_of
+from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import DataError, unknown
-from lenssim.learn.config import ClassifyConfig, TrainConfig
-from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.presentations.classification import ClassificationPresentation
+from lenssim.learn.scores.task_scores import TaskScores
+from lenssim.learn.tasks.task import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torchmetrics import MetricCollection
 
-__all__ = ["Classify"]
+    from lenssim.data.streaming.dataset import Batch, ShardDataset
+    from lenssim.learn.tasks.task import Data
 
-_FREE = "delta_chi2"
-_DEPENDS = {
-    "snr": "signal to noise of the image",
-    "delta_chi2_fixed": "expected delta chi2 of the substructure, macro fixed",
-    _FREE: "expected delta chi2 of the substructure, macro free",
-}
-_AGAINST = "The network beside the chi squared that the best smooth lens would leave (kind of lens and noise known)"
+__all__ = ["Classify", "ClassifyConfig"]
+
+_FREE_CHI2 = "delta_chi2"  # of the substructure, the smooth lens free
 _TEMPERATURES = (0.05, 20.0)
+_Weight = Annotated[float, Field(gt=0)]
+
+
+class ClassifyConfig(TrainConfig):
+    """Settings of a training of the task `classify`."""
+
+    task: Literal["classify"] = Field(
+        default="classify",
+        description="Train a network to tell the classes of a data set apart",
+    )
+    class_weights: Literal["balanced"] | dict[str, _Weight] | None = Field(
+        default=None,
+        description="Weights of the classes in the loss: balanced, or such as no_sub=1,cdm=2",
+        json_schema_extra={"unset": "all alike"},
+    )
 
 
 class Classify(Task):
-    """One of K classes: a network gives logits (N, K), which are divided by `temperature` before their softmax."""
+    """Classification into K classes.
+
+    A network gives logits (N, K). They are divided by `temperature` before their softmax.
+    """
 
     settings = ClassifyConfig
-    headlines: ClassVar = {
-        "accuracy": "accuracy",
-        "macro_auc": "macro AUC",
-        "loss": "loss",
-        "ece": "calibration error",
-    }
-    progress: ClassVar = {"accuracy": "accuracy", "auc": "AUC"}
-
-    invariant: ClassVar = True
+    invariant: ClassVar[bool] = True
 
     classes: tuple[ClassName, ...]
     temperature: float = 1.0
     weights: tuple[float, ...] | None = None
-    """Of the classes in the loss; None: all alike."""
+    """Weights of the classes in the loss; None for equal weights."""
 
     @override
     @classmethod
     def fit(
         cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
     ) -> Self:
-        labels = labels_of(dataset)
         classes = dataset.classes
         if len(classes) < 2:
             raise DataError(
-                f"{dataset.folder} has one class only, {classes[0]}: there is nothing to tell apart"
+                f"{dataset.folder} has one class only, {classes[0]}: "
+                "there is nothing to tell apart"
             )
         for split, numbers in rows.items():
-            counts = np.bincount(labels[numbers], minlength=len(classes))
-            if missing := [
-                name for name, count in zip(classes, counts, strict=True) if not count
-            ]:
-                raise DataError(
-                    f"{dataset.folder}: the {split} split ({len(numbers)} of {len(dataset)} samples) has no "
-                    f"{', '.join(missing)}; splits are cut in blocks of 64 samples, so make at least 256"
-                )
-        return cls(
-            classes=classes,
-            weights=_weights(config, classes, labels[rows["train"]]),
-        )
+            _check_classes(dataset, split, numbers)
+        weights = _class_weights(config, classes, labels_of(dataset)[rows["train"]])
+        return cls(classes=classes, weights=weights)
 
     @property
     @override
@@ -91,69 +90,84 @@ class Classify(Task):
     def gives(self) -> str:
         return "the probability of each class"
 
+    @property
     @override
-    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean cross entropy, in nats, of the classes by their weights."""
-        weights = None if self.weights is None else outputs.new_tensor(self.weights)
-        return nn.functional.cross_entropy(outputs, batch["label"], weights)
+    def presentation(self) -> ClassificationPresentation:
+        return ClassificationPresentation(self.classes)
 
     @override
-    def metrics(self) -> "MetricCollection":
-        """Accuracy, and the macro one-vs-rest AUC."""
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the mean cross entropy in nats, the classes weighted."""
+        from torch.nn.functional import cross_entropy
+
+        weights = None
+        if self.weights is not None:
+            weights = outputs.new_tensor(self.weights)
+        return cross_entropy(outputs, batch["label"], weights)
+
+    @override
+    def metrics(self) -> MetricCollection:
+        """Return accuracy, and the macro one-vs-rest AUC."""
         from torchmetrics import MetricCollection
         from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
         count = len(self.classes)
-        scores = {
-            "accuracy": MulticlassAccuracy(count, average="micro"),
-            "auc": MulticlassAUROC(count),
-        }
-        return MetricCollection(scores, compute_groups=False)
+        accuracy = MulticlassAccuracy(count, average="micro")
+        auc = MulticlassAUROC(count)
+        return MetricCollection({"accuracy": accuracy, "auc": auc}, compute_groups=False)
 
     @override
-    def update(self, metrics: "MetricCollection", outputs: Tensor, batch: Batch) -> None:
+    def update(self, metrics: MetricCollection, outputs: Tensor, batch: Batch) -> None:
         metrics.update(outputs.float().softmax(dim=1), batch["label"])
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Probabilities (N, K) of the classes, the mean over the passes of outputs (P, N, K)."""
+        """Return probabilities (N, K) of the classes, the mean over passes (P, N, K)."""
         return (outputs.float() / self.temperature).softmax(dim=-1).mean(dim=0)
 
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """With the temperature of least validation loss (Guo et al. 2017)."""
-        labels = torch.from_numpy(labels_of(dataset)[rows])
+        """Return the task with the temperature of least validation loss (Guo et al. 2017)."""
+        from scipy.optimize import minimize_scalar
+        from torch import from_numpy
+        from torch.nn.functional import nll_loss
+
+        labels = from_numpy(labels_of(dataset)[rows])
 
         def loss(log_temperature: float) -> float:
-            softened = self.model_copy(
-                update={"temperature": float(np.exp(log_temperature))}
-            )
-            return nn.functional.nll_loss(
-                softened.probabilities(outputs.double()).log(), labels
-            ).item()
+            task = self._at_temperature(float(np.exp(log_temperature)))
+            probabilities = task.probabilities(outputs.double())
+            return nll_loss(probabilities.log(), labels).item()
 
-        found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
-        return self.model_copy(update={"temperature": float(np.exp(found.x))})
+        bounds = np.log(_TEMPERATURES)
+        minimum = minimize_scalar(loss, bounds=bounds, method="bounded")
+        return self._at_temperature(float(np.exp(minimum.x)))
+
+    def _at_temperature(self, temperature: float) -> Self:
+        """Return the task with another temperature."""
+        return self.model_copy(update={"temperature": temperature})
 
     @override
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
     ) -> tuple[Self, Tensor]:
-        """Each network's logits are divided by its own temperature."""
+        """Divide each network's logits by its own temperature."""
+        from torch import cat
+
         if not others:
             return self, outputs[0]
         scaled = [
-            each / task.temperature
-            for each, task in zip(outputs, [self, *others], strict=True)
+            logits / task.temperature
+            for logits, task in zip(outputs, [self, *others], strict=True)
         ]
-        return self.model_copy(update={"temperature": 1.0}), torch.cat(scaled)
+        return self._at_temperature(1.0), cat(scaled)
 
     @override
     def check(self, dataset: Data) -> None:
-        labels_of(dataset)  # refuses a data set without labels
         if dataset.classes != self.classes:
             raise DataError(
-                f"{dataset.folder} has the classes {', '.join(dataset.classes)}; the run was trained on "
-                f"{', '.join(self.classes)}, in this order: it can only be judged on the same"
+                f"{dataset.folder} has the classes {', '.join(dataset.classes)}; the run "
+                f"was trained on {', '.join(self.classes)}, in this order: it can only be "
+                "judged on the same"
             )
 
     @override
@@ -162,114 +176,67 @@ class Classify(Task):
         outputs: Tensor,
         dataset: ShardDataset,
         rows: np.ndarray,
-        title: str,
         resamples: int,
         seed: int,
-    ) -> Judgement:
-        from lenssim.learn.figures.classification import (
-            calibration_figure,
-            confusion_figure,
-            roc_figure,
-        )
+    ) -> TaskScores:
         from lenssim.learn.scores.classification import (
             as_document,
             bootstrap,
             classification_scores,
         )
-        from lenssim.learn.scores.pairs import expected_chi2, pair_cells, pairs
 
-        p, labels, classes = (
-            self.probabilities(outputs).double().numpy(),
-            labels_of(dataset)[rows],
-            self.classes,
-        )
-        if not np.isfinite(p).all():
+        probabilities = self.probabilities(outputs).double().numpy()
+        labels = labels_of(dataset)[rows]
+        if not np.isfinite(probabilities).all():
             raise DataError(
-                f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them"
+                f"{dataset.folder}: some images hold NaN; "
+                f"{command('verify', dataset.folder)} names them"
             )
-        scores = as_document(
-            classification_scores(labels, p),
-            bootstrap(labels, p, resamples=resamples, seed=seed),
-            classes,
+        scores = classification_scores(labels, probabilities)
+        intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
+        return TaskScores(
+            metrics=as_document(scores, intervals, self.classes),
+            facts=self._facts(outputs, dataset, rows, seed),
+            table=self._table(labels, probabilities),
         )
-        raw = (
-            self.model_copy(update={"temperature": 1.0})
-            .probabilities(outputs)
-            .double()
-            .numpy()
-        )
-        bare = classification_scores(labels, raw)
-        counts = np.bincount(labels, minlength=len(classes)).tolist()
-        area = {name: scores["auc"][name]["value"] for name in classes} | {
-            "macro": scores["macro_auc"]["value"]
+
+    def _facts(
+        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, seed: int
+    ) -> dict[str, Any]:
+        """Return counts, calibration and pairs of classes, for metrics.json."""
+        from lenssim.learn.scores.classification import classification_scores
+        from lenssim.learn.scores.pairs import pairs
+
+        labels = labels_of(dataset)[rows]
+        raw = self._at_temperature(1.0).probabilities(outputs).double().numpy()
+        uncalibrated = classification_scores(labels, raw)
+        counts = np.bincount(labels, minlength=len(self.classes)).tolist()
+        chi2 = _substructure_chi2(dataset, seed)
+        compared: list[dict[str, Any]] = []
+        if chi2 is not None:
+            probabilities = self.probabilities(outputs).double().numpy()
+            compared = pairs(labels, probabilities, self.classes, chi2[rows], seed)
+        return {
+            "class_counts": dict(zip(self.classes, counts, strict=True)),
+            "temperature": self.temperature,
+            "before_calibration": {
+                name: float(uncalibrated[name]) for name in ("loss", "ece")
+            },
+            "pairs": compared,
         }
-        names = np.array(classes)
-        chi2 = dataset.params.get("chi2")
-        if chi2 is None and _FREE in dataset.params:
-            chi2 = expected_chi2(
-                dataset.params[_FREE], int(np.prod(dataset.image_shape)), seed
-            )
-        told = [] if chi2 is None else pairs(labels, p, classes, chi2[rows], seed)
-        return Judgement(
-            metrics=scores,
-            facts={
-                "class_counts": dict(zip(classes, counts, strict=True)),
-                "temperature": self.temperature,
-                "before_calibration": {name: float(bare[name]) for name in ("loss", "ece")},
-                "pairs": told,
-            },
-            tables={_AGAINST: pair_cells(told)} if told else {},
-            table={
-                "label": names[labels],
-                "predicted": names[p.argmax(axis=1)],
-                **{name: p[:, k] for k, name in enumerate(classes)},
-            },
-            figures={
-                "roc": partial(roc_figure, labels, p, classes, area, title),
-                "confusion": partial(
-                    confusion_figure,
-                    np.asarray(scores["confusion"]["value"]),
-                    classes,
-                    title,
-                ),
-                "calibration": partial(
-                    calibration_figure, labels, p, scores["ece"]["value"], title
-                ),
-            },
-        )
 
-    @override
-    def compare(
-        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
-    ) -> Drawings:
-        """ROC of all runs; accuracy against signal to noise, and against detectability where it is known."""
-        from lenssim.learn.figures.comparison import accuracy_figure, roc_figure
-
-        figures = {"roc": partial(roc_figure, tables, self.classes, title)}
-        for column, name in _DEPENDS.items():
-            if all(column in table for table in tables.values()):
-                draw = partial(accuracy_figure, tables, self.classes, column, name, title)
-                figures[f"accuracy against {column}"] = draw
-        return figures
-
-    @override
-    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        return {f"AUC of {name}": score for name, score in metrics["auc"].items()}
-
-    @override
-    def remarks(self, document: Mapping[str, Any]) -> list[str]:
-        before = document["before_calibration"]
-        lines = [
-            f"before calibration: loss {before['loss']:.4f}, calibration error {before['ece']:.4f}"
-        ]
-        return lines + [
-            f"{' / '.join(pair['classes'])}: AUC {pair['value']:.4f}, a fit of the smooth lens {pair['fit']:.4f}"
-            for pair in document["pairs"]
-        ]
+    def _table(
+        self, labels: np.ndarray, probabilities: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the columns of predictions.csv."""
+        names = np.array(self.classes)
+        columns = dict(zip(self.classes, probabilities.T, strict=True))
+        predicted = names[probabilities.argmax(axis=1)]
+        return {"label": names[labels], "predicted": predicted, **columns}
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """The most probable class, `predicted`, and the `probabilities` of all."""
+        """Return the most probable class as `predicted`, and all `probabilities`."""
         return [
             {
                 "predicted": self.classes[int(np.argmax(row))],
@@ -278,25 +245,41 @@ class Classify(Task):
             for row in self.probabilities(outputs).tolist()
         ]
 
-    @override
-    def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        return {
-            "class": answer["predicted"],
-            **{name: f"{p:.4f}" for name, p in answer["probabilities"].items()},
-        }
+
+def _check_classes(dataset: Data, split: str, rows: np.ndarray) -> None:
+    """Raise `DataError` if a split lacks a class."""
+    classes = dataset.classes
+    counts = np.bincount(labels_of(dataset)[rows], minlength=len(classes))
+    missing = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if missing:
+        raise DataError(
+            f"{dataset.folder}: the {split} split ({len(rows)} of {len(dataset)} samples) "
+            f"has no {', '.join(missing)}; splits are cut in blocks of 64 samples, so make "
+            "at least 256"
+        )
 
 
-def _weights(
+def _class_weights(
     config: TrainConfig, classes: tuple[str, ...], labels: np.ndarray
 ) -> tuple[float, ...] | None:
-    """Weights of the classes, their mean over the samples 1 if balanced; `ConfigError` for classes that are not."""
-    asked = config.class_weights if isinstance(config, ClassifyConfig) else None
-    if asked is None:
+    """Return the weight of each class; balanced weights have a mean of 1 over the samples."""
+    if not isinstance(config, ClassifyConfig) or config.class_weights is None:
         return None
-    if asked == "balanced":
+    if config.class_weights == "balanced":
         counts = np.bincount(labels, minlength=len(classes))
         return tuple((len(labels) / (len(classes) * counts)).tolist())
-    for name in asked:
+    for name in config.class_weights:
         if name not in classes:
             raise unknown("class in class_weights", name, classes)
-    return tuple(asked.get(name, 1.0) for name in classes)
+    return tuple(config.class_weights.get(name, 1.0) for name in classes)
+
+
+def _substructure_chi2(dataset: ShardDataset, seed: int) -> np.ndarray | None:
+    """Return chi squared (n,) of a smooth fit to each image, where the data set knows it."""
+    from lenssim.learn.scores.pairs import expected_chi2
+
+    chi2 = dataset.params.get("chi2")
+    if chi2 is None and _FREE_CHI2 in dataset.params:
+        pixels = int(np.prod(dataset.image_shape))
+        chi2 = expected_chi2(dataset.params[_FREE_CHI2], pixels, seed)
+    return chi2

@@ -1,53 +1,104 @@
-"""The question "how much": true parameters of the scenes, with errors that are put right."""
+"""Regression: true parameters of the scenes, with calibrated errors."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, override
+from typing import TYPE_CHECKING, Any, Literal, Self, override
 
 import numpy as np
-from pydantic import Field
-from torch import Tensor
+from pydantic import Field, field_validator, model_validator
 
 from lenssim.commands import command
-from lenssim.data.streaming.dataset import Batch, ShardDataset
-from lenssim.data.streaming.source import labels_of
-from lenssim.errors import DataError, LenssimError, unknown
-from lenssim.learn.config import RegressConfig, TrainConfig
-from lenssim.learn.heads import Head, RadialBase, head
-from lenssim.learn.heads.gaussian import Gaussian
-from lenssim.learn.scores.average import AveragePosterior
-from lenssim.learn.scores.calibration import recalibrated
-from lenssim.learn.scores.posterior import LEVELS, Posterior
-from lenssim.learn.tasks.task import Data, Drawings, Judgement, Task
+from lenssim.errors import DataError, unknown
+from lenssim.learn.config import TrainConfig, check_choice
+from lenssim.learn.presentations.regression import RegressionPresentation
+from lenssim.learn.scores.task_scores import TaskScores
+from lenssim.learn.tasks.targets import (
+    as_tuples,
+    check_finite,
+    check_split,
+    check_spread,
+    priors_of,
+    rows_of_class,
+    true_values,
+    uncalibrated_scores,
+)
+from lenssim.learn.tasks.task import Task
 from lenssim.simulate.distributions import Value
-from lenssim.simulate.draw import laws
-from lenssim.simulate.preset import parse_preset
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torchmetrics import MetricCollection
 
-__all__ = ["Regress"]
+    from lenssim.data.streaming.dataset import Batch, ShardDataset
+    from lenssim.learn.heads import Head
+    from lenssim.learn.scores.average import AveragePosterior
+    from lenssim.learn.scores.posterior import Posterior
+    from lenssim.learn.tasks.task import Data
+
+__all__ = ["Regress", "RegressConfig"]
 
 _FITTED = ("slopes", "widths", "said_mean", "said_covariance")
 
 
-class Regress(Task):
-    """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
+class RegressConfig(TrainConfig):
+    """Settings of a training of the task `regress`."""
 
-    `slopes` multiply the whitened mean of each target, `widths` its error, and `radii` are those of the head's base
-    (`RadialBase.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the
-    mean of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
-    drawn from, where that is known; `said_mean` and `said_covariance` are the moments of the answers to all validation
-    samples together.
+    task: Literal["regress"] = Field(
+        description="Train a network to measure true parameters, with errors"
+    )
+    targets: tuple[str, ...] = Field(
+        min_length=1, description="True parameters to measure, such as theta_E,e1,e2"
+    )
+    head: str = Field(
+        default="full",
+        description="What is learned of the targets: point, diagonal, full (the whole "
+        "covariance), mixture or flow",
+    )
+    only: str | None = Field(
+        default=None,
+        description="Use only the samples of this class",
+        json_schema_extra={"unset": "all classes"},
+    )
+    augment: str = Field(
+        default="none", description="As of classify: targets move along with the image"
+    )
+
+    @field_validator("head")
+    @classmethod
+    def _check_head(cls, name: str) -> str:
+        from lenssim.learn.heads import head
+
+        return check_choice(lambda word: head(word, 1), name)
+
+    @field_validator("targets")
+    @classmethod
+    def _check_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"targets: {', '.join(names)}: give each once")
+        return names
+
+    @model_validator(mode="after")
+    def _check_symmetry(self) -> Self:
+        """Refuse an augmentation that the targets cannot follow."""
+        from lenssim.learn.inputs.augment import augmentation
+
+        check_choice(lambda text: augmentation(text, self.targets), self.augment)
+        return self
+
+
+class Regress(Task):
+    """Regression of targets (N, T), whitened by the training samples, under a head.
+
+    `slopes` multiply the whitened mean of each target, `widths` its error, and `radii` are
+    the knots of the head's radial base. All are fitted to the validation samples. Several
+    passes are a mixture: its covariance is the mean of theirs (aleatoric), and that of
+    their means (epistemic). `prior` holds the distributions that the targets were drawn
+    from, where they are known. `said_mean` and `said_covariance` are the moments of the
+    average posterior of all validation samples.
     """
 
     settings = RegressConfig
-    headlines: ClassVar = {
-        "error": "68 % error / spread",
-        "within_1": "within 1 sigma",
-        "joint_1": "jointly",
-        "loss": "loss",
-    }
-    progress: ClassVar = {"rmse": "rms error / spread"}
 
     head: str
     only: str | None
@@ -71,48 +122,30 @@ class Regress(Task):
         if config.only is not None and config.only not in dataset.classes:
             raise unknown("class", config.only, dataset.classes)
         for split, numbers in rows.items():
-            kept = _of_class(dataset, numbers, config.only)
-            values = _values(dataset, config.targets, kept)
-            if not len(kept):
-                of_class = f" of the class {config.only}" if config.only is not None else ""
-                raise DataError(
-                    f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut in blocks of 64 "
-                    "samples, so make at least 256"
-                )
-            hint = (
-                f"; --only takes one of {', '.join(dataset.classes)}"
-                if config.only is None
-                else ""
-            )
-            _all_known(values, config.targets, f"{dataset.folder}, {split} split", hint)
-            if split == "train":
-                trained = values
-        if constant := [
-            name
-            for name, column in zip(config.targets, trained.T, strict=True)
-            if not np.ptp(column)
-        ]:
-            raise DataError(
-                f"{dataset.folder}: {', '.join(constant)} is the same in all samples: nothing to learn"
-            )
+            check_split(dataset, split, numbers, config.targets, config.only)
+        train_rows = rows_of_class(dataset, rows["train"], config.only)
+        values = true_values(dataset, config.targets, train_rows)
+        check_spread(dataset, config.targets, values)
         return cls(
             columns=config.targets,
             head=config.head,
             only=config.only,
-            mean=tuple(trained.mean(0).tolist()),
-            spread=tuple(trained.std(0).tolist()),
-            low=tuple(trained.min(0).tolist()),
-            high=tuple(trained.max(0).tolist()),
-            prior=_prior(dataset, config),
+            mean=tuple(values.mean(0).tolist()),
+            spread=tuple(values.std(0).tolist()),
+            low=tuple(values.min(0).tolist()),
+            high=tuple(values.max(0).tolist()),
+            prior=priors_of(dataset, config.targets, config.only),
         )
 
     @override
     def usable(self, dataset: Data, rows: np.ndarray) -> np.ndarray:
-        return _of_class(dataset, rows, self.only)
+        return rows_of_class(dataset, rows, self.only)
 
     @property
     def probability(self) -> Head:
-        """How outputs are read."""
+        """The head that reads outputs as a probability of the targets."""
+        from lenssim.learn.heads import RadialBase, head
+
         return head(self.head, len(self.columns), RadialBase(self.radii))
 
     @property
@@ -123,90 +156,127 @@ class Regress(Task):
     @property
     @override
     def title(self) -> str:
-        return f"measure {', '.join(self.columns)}" + (
-            f" of {self.only}" if self.only else ""
-        )
+        of_class = f" of {self.only}" if self.only else ""
+        return f"measure {', '.join(self.columns)}{of_class}"
 
     @property
     @override
     def gives(self) -> str:
         return "each target with its error, and their covariance"
 
+    @property
+    @override
+    def presentation(self) -> RegressionPresentation:
+        return RegressionPresentation(self.columns)
+
+    @property
+    @override
+    def posterior_reader(self) -> Self:
+        return self
+
     def whiten(self, targets: Tensor) -> Tensor:
-        """Targets (..., T) less their mean, over their spread."""
+        """Return targets (..., T) less their mean, over their spread."""
         return (targets - targets.new_tensor(self.mean)) / targets.new_tensor(self.spread)
 
     @override
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean of -log N of the whitened targets, in nats."""
+        """Return the mean negative log density of the whitened targets, in nats."""
         whitened = self.whiten(batch["target"].double()).to(outputs.dtype)
         return -self.probability.log_prob(outputs.float(), whitened.float()).mean()
 
     @override
-    def metrics(self) -> "MetricCollection":
-        """Root mean square error of the whitened targets."""
+    def metrics(self) -> MetricCollection:
+        """Return the root mean square error of the whitened targets."""
         from torchmetrics import MeanSquaredError, MetricCollection
 
         return MetricCollection({"rmse": MeanSquaredError(squared=False)})
 
     @override
-    def update(self, metrics: "MetricCollection", outputs: Tensor, batch: Batch) -> None:
+    def update(self, metrics: MetricCollection, outputs: Tensor, batch: Batch) -> None:
         whitened = self.whiten(batch["target"].double()).float()
         metrics.update(self.probability.mean(outputs).float().flatten(), whitened.flatten())
 
     def posterior(self, outputs: Tensor) -> Posterior:
-        """What outputs (P, N, K) say, in the targets' own units."""
+        """Return the posteriors in the targets' own units, for outputs (P, N, K)."""
+        from lenssim.learn.scores.posterior import Posterior
+
+        ones = (1.0,) * len(self.columns)
         return Posterior(
             self.probability,
             outputs,
             np.array(self.mean),
             np.array(self.spread),
-            np.array(self.widths or (1.0,) * len(self.columns)),
-            np.array(self.slopes or (1.0,) * len(self.columns)),
+            np.array(self.widths or ones),
+            np.array(self.slopes or ones),
         )
 
     @override
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """With what brings answers to the validation samples closest to the truth."""
-        right = recalibrated(self.posterior(outputs), _values(dataset, self.columns, rows))
-        said = AveragePosterior.of(right)
-        fitted = (right.shrinkage, right.sigma_scale, said.mean, said.covariance)
-        own = {name: _tuples(values) for name, values in zip(_FITTED, fitted, strict=True)}
-        return self.model_copy(update={"radii": right.head.base.knots, **own})
+        """Return the task calibrated on the validation samples.
+
+        Fitted are the shrinkage of the means, the scale of the errors and the radial
+        profile.
+        """
+        from lenssim.learn.scores.average import AveragePosterior
+        from lenssim.learn.scores.calibration import recalibrated
+
+        truth = true_values(dataset, self.columns, rows)
+        posterior = recalibrated(self.posterior(outputs), truth)
+        average = AveragePosterior.of(posterior)
+        values = (
+            posterior.shrinkage,
+            posterior.sigma_scale,
+            average.mean,
+            average.covariance,
+        )
+        fitted = {
+            name: as_tuples(array) for name, array in zip(_FITTED, values, strict=True)
+        }
+        knots = posterior.head.base.knots
+        return self.model_copy(update={"radii": knots, **fitted})
 
     @property
-    def said(self) -> AveragePosterior | None:
-        """What it says of an image that shows nothing, where a head cannot say the prior; None of any other."""
-        if not isinstance(self.probability, Gaussian) or not self.said_mean:
+    def average_posterior(self) -> AveragePosterior | None:
+        """The average posterior of the validation images, of a Gaussian head.
+
+        Population inference divides by it in place of the prior, because a Gaussian head
+        cannot represent a prior of another shape. None for other heads.
+        """
+        from lenssim.learn.heads.gaussian import Gaussian
+        from lenssim.learn.scores.average import AveragePosterior
+
+        probability = self.probability
+        if not isinstance(probability, Gaussian) or not self.said_mean:
             return None
-        return AveragePosterior(
-            np.array(self.said_mean), np.array(self.said_covariance), self.probability.base
-        )
+        covariance = np.array(self.said_covariance)
+        return AveragePosterior(np.array(self.said_mean), covariance, probability.base)
 
     @override
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
     ) -> tuple[Self, Tensor]:
-        """The mean of what was fitted to each is taken: beside the scatter of their means rather too wide."""
+        """Take the mean of the calibrations; the joint errors are then rather wide."""
+        from lenssim.learn.heads import RadialBase
+
         tasks = (self, *others)
-        own = {name: getattr(self, name) for name in ("radii", *_FITTED)}
-        task, together = super().joined(
-            [each.model_copy(update=own) for each in others], outputs
-        )
+        calibration = {name: getattr(self, name) for name in ("radii", *_FITTED)}
+        calibrated_tasks = [task.model_copy(update=calibration) for task in others]
+        joint, passes = super().joined(calibrated_tasks, outputs)
         fitted = {
-            "radii": RadialBase.mean([RadialBase(each.radii) for each in tasks]).knots
+            "radii": RadialBase.mean([RadialBase(task.radii) for task in tasks]).knots
         }
         for name in _FITTED:
-            values = [getattr(each, name) for each in tasks]
-            fitted[name] = _tuples(np.mean(values, axis=0)) if all(values) else ()
-        return task.model_copy(update=fitted), together
+            values = [getattr(task, name) for task in tasks]
+            fitted[name] = as_tuples(np.mean(values, axis=0)) if all(values) else ()
+        return joint.model_copy(update=fitted), passes
 
     @override
     def check(self, dataset: Data) -> None:
-        _values(dataset, self.columns, np.arange(0))
+        true_values(dataset, self.columns, np.arange(0))
         if self.only is not None and self.only not in dataset.classes:
             raise DataError(
-                f"{dataset.folder} has no class {self.only}, of which the run measures {self.columns[0]}"
+                f"{dataset.folder} has no class {self.only}, "
+                f"of which the run measures {self.columns[0]}"
             )
 
     @override
@@ -215,153 +285,74 @@ class Regress(Task):
         outputs: Tensor,
         dataset: ShardDataset,
         rows: np.ndarray,
-        title: str,
         resamples: int,
         seed: int,
-    ) -> Judgement:
-        from lenssim.learn.figures.regression_set import measure_figures, measure_tables
+    ) -> TaskScores:
         from lenssim.learn.scores.regression import RegressionScores
 
         posterior = self.posterior(outputs)
         if not np.isfinite(posterior.mean).all():
             raise DataError(
-                f"{dataset.folder}: some images hold NaN; {command('verify', dataset.folder)} names them"
+                f"{dataset.folder}: some images hold NaN; "
+                f"{command('verify', dataset.folder)} names them"
             )
-        truth = _values(dataset, self.columns, rows)
-        hint = f"; a run trained with --only is judged by that class alone: {', '.join(dataset.classes)}"
-        _all_known(
-            truth,
-            self.columns,
-            f"{dataset.folder}, held-out samples",
-            hint if self.only is None else "",
+        truth = true_values(dataset, self.columns, rows)
+        self._check_truth(dataset, truth)
+        measured = RegressionScores(
+            self.columns, posterior, truth, np.array(self.mean), seed
         )
-        found = RegressionScores(self.columns, posterior, truth, np.array(self.mean), seed)
-        bare = RegressionScores(
-            self.columns, posterior.uncalibrated, truth, found.baseline, seed
-        )
-        scores = found.scores(resamples)
-        preset = dataset.config.get("preset", {}).get("name")
-        return Judgement(
-            metrics=scores,
+        return TaskScores(
+            metrics=measured.scores(resamples),
             facts={
-                "widths": dict(
-                    zip(self.columns, posterior.sigma_scale.tolist(), strict=True)
-                ),
-                "slopes": dict(
-                    zip(self.columns, posterior.shrinkage.tolist(), strict=True)
-                ),
+                "widths": self._by_target(posterior.sigma_scale),
+                "slopes": self._by_target(posterior.shrinkage),
                 "radii": self.radii,
-                **found.facts(),
-                "before_calibration": {
-                    "within_1": float((bare.central_probability <= LEVELS[1]).mean()),
-                    "joint_1": float((bare.joint_probability <= LEVELS[1]).mean()),
-                    "chi2": float(bare.distance.mean() / len(self.columns)),
-                },
+                **measured.facts(),
+                "before_calibration": uncalibrated_scores(measured),
             },
-            table=found.table,
-            tables=measure_tables(scores["targets"], preset),
-            figures=measure_figures(found, scores, dataset, rows, preset, title),
+            table=measured.table,
+            evidence=measured,
         )
 
-    @override
-    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        return {
-            label: own[key]
-            for name, own in metrics["targets"].items()
-            for label, key in (
-                (f"MAE of {name}", "mae"),
-                (f"  of always answering the mean {name}", "mae_of_the_mean"),
-            )
-        }
+    def _check_truth(self, dataset: ShardDataset, truth: np.ndarray) -> None:
+        """Raise `DataError` if some samples lack a target."""
+        classes = ", ".join(dataset.classes)
+        hint = f"; a run trained with --only is judged by that class alone: {classes}"
+        if self.only is not None:
+            hint = ""
+        check_finite(truth, self.columns, f"{dataset.folder}, held-out samples", hint)
 
-    @override
-    def compare(
-        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
-    ) -> Drawings:
-        """68 % errors of all runs, beside published ones."""
-        from lenssim.learn.figures.regression_set import compared_errors
-
-        return compared_errors(self.columns, tables, title)
+    def _by_target(self, values: np.ndarray) -> dict[str, float]:
+        """Return values (T,) by the name of their target."""
+        return dict(zip(self.columns, values.tolist(), strict=True))
 
     @override
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """Each target with its `sigma`, their covariance, and which are told `outside` what was trained on."""
+        """Return each target with its `sigma`, and the covariance of all targets.
+
+        `outside` names the targets that lie outside the range of the training samples.
+        """
         posterior = self.posterior(outputs)
-        parts = (posterior.covariance, posterior.aleatoric, posterior.epistemic)
-        lines = zip(posterior.mean, posterior.uncalibrated_mean, *parts, strict=True)
-
-        def named(values: np.ndarray) -> dict[str, float]:
-            return dict(zip(self.columns, values.tolist(), strict=True))
-
         return [
             {
-                "targets": named(mean),
-                "sigma": named(np.sqrt(np.diagonal(covariance))),
-                "sigma_aleatoric": named(np.sqrt(np.diagonal(aleatoric))),
-                "sigma_epistemic": named(np.sqrt(np.diagonal(epistemic))),
+                "targets": self._by_target(mean),
+                "sigma": self._by_target(np.sqrt(np.diagonal(covariance))),
+                "sigma_aleatoric": self._by_target(np.sqrt(np.diagonal(aleatoric))),
+                "sigma_epistemic": self._by_target(np.sqrt(np.diagonal(epistemic))),
                 "covariance": covariance.tolist(),
-                "outside": [
-                    name
-                    for name, x, low, high in zip(
-                        self.columns, plain, self.low, self.high, strict=True
-                    )
-                    if not low <= x <= high
-                ],
+                "outside": self._outside(uncalibrated_mean),
             }
-            for mean, plain, covariance, aleatoric, epistemic in lines
+            for mean, uncalibrated_mean, covariance, aleatoric, epistemic in zip(
+                posterior.mean,
+                posterior.uncalibrated_mean,
+                posterior.covariance,
+                posterior.aleatoric,
+                posterior.epistemic,
+                strict=True,
+            )
         ]
 
-    @override
-    def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        line = {
-            name: f"{x:.4g} +- {answer['sigma'][name]:.2g}"
-            for name, x in answer["targets"].items()
-        }
-        return {**line, "outside the training range": ", ".join(answer["outside"]) or "no"}
-
-
-def _tuples(values: np.ndarray) -> tuple:
-    """Of numbers, or of tuples of them, as a frozen record takes it."""
-    return (
-        tuple(_tuples(row) for row in values) if values.ndim > 1 else tuple(values.tolist())
-    )
-
-
-def _values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
-    """True parameters (N, T) of the rows."""
-    try:
-        return dataset.targets(names, rows)
-    except KeyError as error:
-        raise unknown(
-            f"target in {dataset.folder}", str(error.args[0]), error.args[1]
-        ) from None
-
-
-def _prior(dataset: Data, config: RegressConfig) -> dict[str, Value]:
-    """What targets were drawn from, by name: nothing of imported data, nor without the galaxies that a preset shows."""
-    try:
-        known = (
-            laws(parse_preset(dataset.config["preset"]), config.only)
-            if "preset" in dataset.config
-            else {}
-        )
-    except LenssimError:
-        return {}
-    return {name: known[name] for name in config.targets if name in known}
-
-
-def _all_known(values: np.ndarray, names: Sequence[str], where: str, hint: str) -> None:
-    """`DataError` that names the first target of values (N, T) which some samples have not."""
-    for name, column in zip(names, values.T, strict=True):
-        if missing := int((~np.isfinite(column)).sum()):
-            raise DataError(
-                f"{where}: {missing} of {len(column)} samples have no {name}{hint}"
-            )
-
-
-def _of_class(dataset: Data, rows: np.ndarray, only: str | None) -> np.ndarray:
-    return (
-        rows
-        if only is None
-        else rows[labels_of(dataset)[rows] == dataset.classes.index(only)]
-    )
+    def _outside(self, values: np.ndarray) -> list[str]:
+        """Name the targets whose values (T,) lie outside the range of the training."""
+        limits = zip(self.columns, values, self.low, self.high, strict=True)
+        return [name for name, value, low, high in limits if not low <= value <= high]

@@ -1,81 +1,93 @@
-"""What a task is: a question with all that was fitted to ask it, so that a run's record holds the whole of it."""
+"""What a task is: what is asked of a network, with all that was fitted to ask it."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
 
-from lenssim.data.streaming.dataset import Batch, ShardDataset
-from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
+    from torch import Tensor
     from torchmetrics import MetricCollection
 
-__all__ = ["Data", "Drawings", "Judgement", "Task"]
+    from lenssim.data.streaming.dataset import Batch, ShardDataset
+    from lenssim.data.streaming.live import LiveDataset
+    from lenssim.learn.presentations.presentation import Presentation
+    from lenssim.learn.scores.average import AveragePosterior
+    from lenssim.learn.scores.posterior import Posterior
+    from lenssim.learn.scores.task_scores import TaskScores
+    from lenssim.simulate.distributions import Value
 
-Data = ShardDataset | LiveDataset
-Drawings = Mapping[str, Callable[[], "Figure"]]
-"""Functions that draw figures, by name."""
+    Data = ShardDataset | LiveDataset
+
+__all__ = ["PosteriorReader", "Task"]
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What an evaluation found: scores for metrics.json, more facts beside them, a table by sample, and by name smaller
-    tables to be shown and functions that draw figures.
-    """
+class PosteriorReader(Protocol):
+    """What population inference needs of a task: its outputs as probabilities of targets."""
 
-    metrics: dict[str, Any]
-    facts: dict[str, Any] = field(default_factory=dict)
-    table: Mapping[str, np.ndarray] = field(default_factory=dict)
-    figures: Drawings = field(default_factory=dict)
-    tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the T targets."""
+
+    @property
+    def prior(self) -> dict[str, Value]:
+        """Distributions that the targets were drawn from, by name, where they are known."""
+
+    @property
+    def average_posterior(self) -> AveragePosterior | None:
+        """The average posterior of the validation images, in place of a prior."""
+
+    def posterior(self, outputs: Tensor) -> Posterior:
+        """Read outputs (P, N, K) as posteriors of N images."""
 
 
 class Task(BaseModel, ABC):
-    """A question asked of a network, its loss, its answers and their scores; frozen and plain JSON in run.json.
+    """What is asked of a network: its loss, its answers and their scores.
 
-    Outputs of a network are (N, K); those of several passes (members of an ensemble, symmetries of the sky, draws of
-    a dropout) are (P, N, K).
+    A task is frozen, and plain JSON in run.json. Outputs of a network are (N, K). Those of
+    several passes (members of an ensemble, symmetries, draws of a dropout) are (P, N, K).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: ClassVar[type[TrainConfig]]
-    """What a training of this task can be told."""
-    headlines: ClassVar[Mapping[str, str]]
-    """Scores of an evaluation to print and to put in tables: their key in its metrics, and their name."""
-    progress: ClassVar[Mapping[str, str]]
-    """Scores of a validation: their key in `metrics()`, and their name."""
+    """Settings of a training of this task."""
     invariant: ClassVar[bool] = False
-    """Whether the answer stays what it is when the image is turned or mirrored."""
+    """Whether the answer stays the same when the image is turned or mirrored."""
     columns: tuple[str, ...] = ()
-    """True parameters wanted in every batch, as `target` float64 (N, T)."""
+    """True parameters that every batch has to hold, as `target` float64 (N, T)."""
 
     @classmethod
     @abstractmethod
     def fit(
         cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
     ) -> Self:
-        """The task for a data set and the rows of its splits `train` and `validation`; `DataError` if it cannot be
-        asked of them.
+        """Fit the task to a data set.
+
+        Args:
+            config: Settings of the training.
+            dataset: The data set.
+            rows: Its rows of the splits `train` and `validation`.
+
+        Raises:
+            DataError: The task cannot be asked of these data.
         """
 
     def usable(self, dataset: Data, rows: np.ndarray) -> np.ndarray:
-        """Those of the rows (N,) that the task is asked of; by default all."""
+        """Return the rows, of those given (N,), that the task can use; by default all."""
         return rows
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers a network has to give for an image."""
+        """Number of outputs that a network has to give for an image."""
 
     @property
     @abstractmethod
@@ -87,38 +99,64 @@ class Task(BaseModel, ABC):
     def gives(self) -> str:
         """What an answer is, for the model card."""
 
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation:
+        """Words and pictures of this task."""
+
+    @property
+    def posterior_reader(self) -> PosteriorReader | None:
+        """The task as a reader of posteriors; None for a task that gives none."""
+        return None
+
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """What training makes small, a scalar, of outputs (N, K)."""
+        """Return the scalar that training minimises, for outputs (N, K)."""
 
     @abstractmethod
-    def metrics(self) -> "MetricCollection":
-        """Running scores of a validation, by the keys of `progress`."""
+    def metrics(self) -> MetricCollection:
+        """Return running scores of a validation, by the keys of `presentation.progress`."""
 
     @abstractmethod
-    def update(self, metrics: "MetricCollection", outputs: Tensor, batch: Batch) -> None:
-        """Add a batch to the scores."""
+    def update(self, metrics: MetricCollection, outputs: Tensor, batch: Batch) -> None:
+        """Add a batch to the scores of a validation."""
 
     def calibrated(self, outputs: Tensor, dataset: Data, rows: np.ndarray) -> Self:
-        """The task, its answers put right by outputs (P, N, K) for the validation rows (N,); by default as it is."""
+        """Return the task calibrated on validation rows (N,); by default unchanged.
+
+        Args:
+            outputs: Outputs (P, N, K) of the trained network for the rows.
+            dataset: The data set.
+            rows: Its validation rows.
+        """
         return self
 
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
     ) -> tuple[Self, Tensor]:
-        """One task, and outputs (P, N, K), for those of this task's network and then of the others' networks.
+        """Join the answers of several networks into passes of one task.
 
-        `ConfigError` if their outputs mean different things.
+        Args:
+            others: Tasks of the other networks.
+            outputs: Outputs (P, N, K) of this task's network, then of the others.
+
+        Returns:
+            The joint task, and its outputs (P, N, K).
+
+        Raises:
+            ConfigError: The outputs of the networks mean different things.
         """
-        if any(other != self for other in others):
+        from torch import cat
+
+        if any(task != self for task in others):
             raise ConfigError(
                 f"these runs cannot be averaged: {self.title}, but fitted to different data"
             )
-        return self, torch.cat(list(outputs))
+        return self, cat(list(outputs))
 
     @abstractmethod
     def check(self, dataset: Data) -> None:
-        """`DataError` if the task cannot be asked of a data set other than that of its training."""
+        """Raise `DataError` if the task cannot be asked of another data set."""
 
     @abstractmethod
     def judge(
@@ -126,33 +164,22 @@ class Task(BaseModel, ABC):
         outputs: Tensor,
         dataset: ShardDataset,
         rows: np.ndarray,
-        title: str,
         resamples: int,
         seed: int,
-    ) -> Judgement:
-        """Scores with intervals of the outputs (P, N, K) for rows (N,), tables and figures; `DataError` for NaN."""
+    ) -> TaskScores:
+        """Score outputs against the truth.
 
-    def compare(
-        self, tables: Mapping[str, Mapping[str, np.ndarray]], title: str
-    ) -> Drawings:
-        """Figures that set runs side by side, of their tables of `judge` on the same data; none by default.
+        Args:
+            outputs: Outputs (P, N, K) for the rows.
+            dataset: The data set.
+            rows: Its rows (N,).
+            resamples: Number of bootstrap resamples of the intervals.
+            seed: Seed of the resamples.
 
-        A table may hold `snr`, the signal to noise of an image, and its true parameters too.
+        Raises:
+            DataError: Some images hold NaN.
         """
-        return {}
-
-    def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Scores of an evaluation to print below its headlines, by name; none by default."""
-        return {}
-
-    def remarks(self, document: Mapping[str, Any]) -> list[str]:
-        """What else there is to say of an evaluation, of what its metrics.json holds, in lines; nothing by default."""
-        return []
 
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """What is said of each image: as JSON takes it, of outputs (P, N, K)."""
-
-    @abstractmethod
-    def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        """An answer as a line of a table, by column."""
+        """Return an answer for each image, ready for JSON, from outputs (P, N, K)."""

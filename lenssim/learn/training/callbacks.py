@@ -1,4 +1,4 @@
-"""What happens around the steps of a training: places kept, checkpoints written, epochs tabled."""
+"""Callbacks of a training: state of the sampler, checkpoints, and the table of epochs."""
 
 import io
 import math
@@ -20,17 +20,42 @@ from lenssim.learn.runs.hashes import FileHashes
 from lenssim.learn.runs.history import epochs_csv, read_epochs
 from lenssim.learn.runs.run import CHECKPOINTS, Run
 
-__all__ = ["Checkpoints", "EpochTable", "Place", "Shares", "WholeFiles"]
+__all__ = [
+    "AtomicCheckpoints",
+    "Checkpoints",
+    "DeviceShares",
+    "HistoryWriter",
+    "SamplerState",
+    "steps_taken",
+]
 
 
-class Place(Callback):
-    """Tells the sampler which batches have been used, and keeps its place in the checkpoints.
+def steps_taken(trainer: Trainer) -> int:
+    """Return the number of batches that were learned from.
 
-    Lightning restores the state of a loader only within an epoch, that of a callback always.
+    Lightning counts the steps of every optimiser.
+    """
+    return trainer.global_step // max(1, len(trainer.optimizers))
+
+
+class SamplerState(Callback):
+    """Keeps in the checkpoints how many batches of the sampler have been used.
+
+    Lightning restores the state of a loader only within an epoch, but that of a callback
+    always.
+
+    Args:
+        sampler: Order of the training samples.
     """
 
     def __init__(self, sampler: BatchSampler) -> None:
         self.sampler = sampler
+
+    @property
+    @override
+    def state_key(self) -> str:
+        """The name of this state in checkpoints, as all versions have written it."""
+        return "Place"
 
     @override
     def on_train_batch_end(self, *_: Any) -> None:
@@ -45,84 +70,113 @@ class Place(Callback):
         self.sampler.load_state_dict(state)
 
 
-class Shares(Callback):
-    """Gives each process its share of every training batch, and of the validation samples."""
+class DeviceShares(Callback):
+    """Gives each process its share of every training batch and of the validation samples.
+
+    Args:
+        sampler: Order of the training samples.
+        validation: Order of the validation samples.
+    """
 
     def __init__(self, sampler: BatchSampler, validation: BatchSampler) -> None:
-        self.sampler, self.validation = sampler, validation
+        self.sampler = sampler
+        self.validation = validation
 
     @override
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        rank, world = trainer.global_rank, trainer.world_size
+        rank = trainer.global_rank
+        world = trainer.world_size
         self.sampler.share(rank, world)
         self.validation.rows = self.validation.rows[rank::world]
 
 
-class EpochTable(Callback):
-    """One line an epoch in metrics.csv; a resumed training drops the lines of epochs that it does again."""
+class HistoryWriter(Callback):
+    """Writes one line an epoch into metrics.csv.
+
+    A resumed training drops the lines of epochs that it repeats. An epoch that is resumed
+    half-way counts its time from the resume.
+
+    Args:
+        run: The run.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.rows: list[dict[str, float]] = []
-        self.start = self.ready = time.monotonic()
-        self.waited = 0.0  # seconds, for images; an epoch resumed half-way has no start
+        self.epoch_start = time.monotonic()
+        self.step_end = self.epoch_start
+        self.waiting_seconds = 0.0  # for images
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.rows = [
-            row
-            for row in read_epochs(self.run.metrics)
-            if row["epoch"] <= trainer.current_epoch
-        ]
-        self.start = time.monotonic()
+        history = read_epochs(self.run.metrics)
+        self.rows = [row for row in history if row["epoch"] <= trainer.current_epoch]
+        self.epoch_start = time.monotonic()
 
     @override
     def on_train_epoch_start(self, *_: Any) -> None:
-        self.waited, self.ready = 0.0, time.monotonic()
+        self.waiting_seconds = 0.0
+        self.step_end = time.monotonic()
 
     @override
     def on_train_batch_start(self, *_: Any) -> None:
-        self.waited += time.monotonic() - self.ready
+        self.waiting_seconds += time.monotonic() - self.step_end
 
     @override
     def on_train_batch_end(self, *_: Any) -> None:
-        self.ready = time.monotonic()
+        self.step_end = time.monotonic()
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         now = time.monotonic()
-        scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        metrics = trainer.callback_metrics
+        scores = {name: value.item() for name, value in metrics.items()}
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
                 "train_loss": module.train_loss.compute().item(),
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-                "seconds": now - self.start,
-                "waiting": self.waited,
+                "seconds": now - self.epoch_start,
+                "waiting": self.waiting_seconds,
                 **scores,
             }
         )
-        self.start = now
+        self.epoch_start = now
         if trainer.is_global_zero:
             self.run.hashes.write_file(self.run.metrics, epochs_csv(self.rows))
 
 
 class Checkpoints(Checkpoint):
-    """After every epoch last.ckpt, and best.ckpt if the validation loss fell; last.ckpt also every so many steps.
+    """Writes last.ckpt after every epoch, and best.ckpt if the validation loss fell.
 
-    Lightning's own callback remembers an absolute folder; this one lets a run be moved and resumed. Once there is
-    something in `interrupts`, the step in hand is finished and kept, then `KeyboardInterrupt` raised.
+    Lightning's own callback remembers an absolute folder; this one lets a run be moved and
+    resumed.
+
+    Args:
+        run: The run.
+        every_steps: Write last.ckpt also after every this many steps.
+        interrupts: SIGINTs that came. After one, the current step is finished and saved,
+            then `KeyboardInterrupt` is raised.
     """
 
     def __init__(
         self, run: Run, every_steps: int | None, interrupts: Sequence[int] = ()
     ) -> None:
-        self.run, self.every_steps, self.interrupts = run, every_steps, interrupts
+        self.run = run
+        self.every_steps = every_steps
+        self.interrupts = interrupts
         self.best: dict[str, float] = {"val_loss": math.inf}
+
+    @property
+    @override
+    def state_key(self) -> str:
+        """The name of this state in checkpoints, as all versions have written it."""
+        return "Checkpoints"
 
     @override
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        due = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        steps = steps_taken(trainer)
+        due = self.every_steps is not None and steps % self.every_steps == 0
         stop = trainer.received_sigterm or self.interrupts
         if (due or stop) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             trainer.save_checkpoint(self.run.last)
@@ -148,11 +202,15 @@ class Checkpoints(Checkpoint):
         self.best = state["best"]
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Checkpoints that after any crash are whole or absent, and that are read without executing anything.
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints that are whole or absent after any crash.
 
-    By this way too the processes of a training hand over their weights at its end, alone in a file. With `hashes` the
-    hashes of all that lies in the folder `checkpoints` are recorded.
+    Reading one executes nothing.
+
+    The processes of a training hand over their weights at its end in this way, too.
+
+    Args:
+        hashes: Record of hashes; those of all files in the folder `checkpoints` go there.
     """
 
     def __init__(self, hashes: FileHashes | None = None) -> None:

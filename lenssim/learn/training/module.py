@@ -1,102 +1,149 @@
-"""The steps of a training, as Lightning calls them."""
+"""A method as Lightning trains it."""
 
+from collections.abc import Mapping
 from typing import Any, override
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
 from lenssim.data.streaming.dataset import Batch
 from lenssim.errors import DataError
-from lenssim.learn.compute.optimisers import optimiser, schedule
-from lenssim.learn.config import TrainConfig
+from lenssim.learn.compute.optimisers import Weights, optimiser, schedule
 from lenssim.learn.inputs.augment import augmentation, batch_seed
-from lenssim.learn.inputs.description import ImageDescription
-from lenssim.learn.nets.dropout import Concrete, penalty
-from lenssim.learn.nets.model import Model
-from lenssim.learn.tasks import Task
+from lenssim.learn.methods import Method, TrainingSetup
 
 __all__ = ["Learner"]
 
+MAX_NUMBERS_IN_ERROR = 8
+
 
 class Learner(LightningModule):
-    """A model that learns a task under a config from `samples` of the `images`, in `steps` steps in all.
+    """Trains the networks of a method. It knows neither methods nor tasks.
 
-    Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed training repeats it.
+    Everything random in a step follows from (seed, epoch, batch, rank), so that a resumed
+    training repeats it. Weights are kept under the names of their networks.
+
+    Args:
+        method: The method.
+        networks: Its networks, by name.
+        setup: What the training depends on.
     """
 
     def __init__(
-        self,
-        model: Model,
-        task: Task,
-        config: TrainConfig,
-        images: ImageDescription,
-        steps: int,
-        samples: int,
+        self, method: Method, networks: Mapping[str, nn.Module], setup: TrainingSetup
     ) -> None:
         super().__init__()
-        self.model, self.task, self.config = model, task, config
-        self.steps, self.samples = steps, samples
-        self.augment = augmentation(config.augment, task.columns, images)
-        self.scores = task.metrics()
+        for name, network in networks.items():
+            self.add_module(name, network)
+        self.method = method
+        self.networks = dict(networks)
+        self.training_setup = setup
+        self.config = setup.config
+        self.task = setup.task
+        self.augment = augmentation(setup.config.augment, setup.task.columns, setup.images)
+        self.scores = setup.task.metrics()
         self.train_loss = MeanMetric()
-        self.train_loss.persistent(True)  # the mean over an epoch that is resumed half-way
+        # the mean over an epoch that is resumed half-way
+        self.train_loss.persistent(True)
+        self.turns = tuple(method.optimisers(networks))
+        # Lightning takes the steps of one optimiser; those of several are taken here
+        self.automatic_optimization = len(self.turns) == 1
 
     @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         _seed(self.device, seed)  # for dropout; `train` keeps the caller's streams
         generator = torch.Generator().manual_seed(seed)
-        images, targets = self.augment(batch["image"], generator, batch.get("target"))
-        loss = (
-            self.task.loss(self.model(images), {**batch, "target": targets})
-            + penalty(self.model.net) / self.samples
-        )
-        _check(loss, batch, f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}")
-        self.train_loss.update(loss.detach())
+        views = {"data": self.method.views(batch, self.augment, generator)}
+        where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
+        if self.automatic_optimization:
+            loss = self._loss(views, self.turns[0], batch, where)
+            self.train_loss.update(loss.detach())
+            return loss
+        losses = self._take_turns(views, batch, where)
+        self.train_loss.update(torch.stack(losses).sum())
+        return None
+
+    def _loss(
+        self, views: Mapping[str, tuple[Batch, ...]], turn: str, batch: Batch, where: str
+    ) -> Tensor:
+        """Return the finite loss of a turn."""
+        loss = self.method.step(self.networks, views, self.training_setup, turn)
+        _check(loss, batch, where)
         return loss
+
+    def _take_turns(
+        self, views: Mapping[str, tuple[Batch, ...]], batch: Batch, where: str
+    ) -> list[Tensor]:
+        """Take a step of each optimiser; return their losses."""
+        losses = []
+        for turn, steps in zip(self.turns, self.optimizers(), strict=True):
+            loss = self._loss(views, turn, batch, where)
+            steps.zero_grad()
+            self.manual_backward(loss)
+            steps.step()
+            losses.append(loss.detach())
+        self._move_rates("step")
+        return losses
+
+    def _move_rates(self, interval: str) -> None:
+        """Move the rates of several optimisers, whose schedules Lightning leaves to us."""
+        if self.automatic_optimization:
+            return
+        if schedule(self.config.schedule).interval == interval:
+            for plan in self.trainer.lr_scheduler_configs:
+                assert isinstance(plan.scheduler, LRScheduler)  # as all of `SCHEDULES`
+                plan.scheduler.step()
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        outputs = self.model(batch["image"])
-        loss = self.task.loss(outputs, batch)
-        _check(
-            loss,
-            batch,
-            f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
-        )
+        setup = self.training_setup
+        outputs, loss = self.method.validation_step(self.networks, batch, setup)
+        where = f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
+        _check(loss, batch, where)
         self.task.update(self.scores, outputs, batch)
-        self.log(
-            "val_loss", loss, batch_size=len(outputs), sync_dist=self.trainer.world_size > 1
-        )
+        distributed = self.trainer.world_size > 1
+        self.log("val_loss", loss, batch_size=len(batch["image"]), sync_dist=distributed)
 
     @override
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(
-            {f"val_{name}": value for name, value in self.scores.compute().items()}
-        )
+        scores = self.scores.compute()
+        self.log_dict({f"val_{name}": value for name, value in scores.items()})
         self.scores.reset()
 
     @override
     def on_train_epoch_end(self) -> None:
+        self._move_rates("epoch")
         self.train_loss.reset()
 
     @override
     def configure_optimizers(self) -> Any:
-        config, own = self.config, schedule(self.config.schedule)
-        made = optimiser(config.optimiser)(
-            _groups(self.model), config.learning_rate, config.weight_decay
+        weights = self.method.optimisers(self.networks)
+        plans = [self._optimiser(weights[turn]) for turn in self.turns]
+        return plans[0] if len(plans) == 1 else plans
+
+    def _optimiser(self, weights: Weights) -> Any:
+        """Return an optimiser of some weights and its schedule, as Lightning takes them."""
+        config = self.config
+        plan = schedule(config.schedule)
+        steps = optimiser(config.optimiser)(
+            weights, config.learning_rate, config.weight_decay
         )
-        rates = own.make(made, config.learning_rate, self.steps)
-        return {
-            "optimizer": made,
-            "lr_scheduler": {"scheduler": rates, "interval": own.interval},
-        }
+        rates = plan.make(steps, config.learning_rate, self.training_setup.steps)
+        scheduler: dict[str, Any] = {"scheduler": rates}
+        if self.automatic_optimization:
+            scheduler["interval"] = plan.interval
+        return {"optimizer": steps, "lr_scheduler": scheduler}
 
 
 def _seed(device: torch.device, seed: int) -> None:
-    """`torch.manual_seed` for the CPU and `device` alone: for each backend that sleeps, that one writes a traceback."""
+    """Seed the CPU and one device.
+
+    `torch.manual_seed` writes a traceback for each backend that is not initialised.
+    """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
@@ -104,31 +151,23 @@ def _seed(device: torch.device, seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
-def _groups(model: Model) -> Any:
-    """The weights; learned rates apart from them, since no decay is to pull them to a half."""
-    rates = [module.logit for module in model.modules() if isinstance(module, Concrete)]
-    if not rates:
-        return model.parameters()
-    known = set(map(id, rates))
-    weights = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    return [{"params": weights}, {"params": rates, "weight_decay": 0.0}]
-
-
 def _check(loss: Tensor, batch: Batch, where: str) -> None:
-    """`DataError` naming the batch if its loss is not finite."""
+    """Raise `DataError` naming the samples of the batch if its loss is not finite."""
     if torch.isfinite(loss):
         return
     broken = ~torch.isfinite(batch["image"]).flatten(1).all(dim=1)
-    numbers = batch["index"][broken if broken.any() else slice(None)].tolist()
-    listed = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
-    cause, hint = (
-        (
-            f"the images of samples {listed} hold NaN or infinite pixels",
-            "mend or remake the data set",
+    numbers = batch["index"].tolist()
+    if broken.any():
+        numbers = batch["index"][broken].tolist()
+    listed = ", ".join(map(str, numbers[:MAX_NUMBERS_IN_ERROR]))
+    if len(numbers) > MAX_NUMBERS_IN_ERROR:
+        listed += " ..."
+    cause = f"the batch holds samples {listed}; try a lower learning rate"
+    if broken.any():
+        cause = (
+            f"the images of samples {listed} hold NaN or infinite pixels; "
+            "mend or remake the data set"
         )
-        if broken.any()
-        else (f"the batch holds samples {listed}", "try a lower learning rate")
-    )
     raise DataError(
-        f"the loss became {loss.item()} in {where}: {cause}; {hint}. Earlier checkpoints are kept"
+        f"the loss became {loss.item()} in {where}: {cause}. Earlier checkpoints are kept"
     )

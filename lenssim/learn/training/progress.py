@@ -1,4 +1,4 @@
-"""How a training tells its progress, on stderr: a bar with rate and time left on a terminal, else a line an epoch."""
+"""Progress of a training on stderr: a bar on a terminal, else a line an epoch."""
 
 import sys
 import time
@@ -9,71 +9,85 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lenssim.learn.training.callbacks import steps_taken
+
 __all__ = ["Bar", "Lines", "progress"]
 
 
 def progress() -> Callback:
-    """The one that suits stderr."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    """Return a bar if stderr is a terminal, else lines."""
+    if sys.stderr.isatty():
+        return Bar()
+    return Lines()
 
 
-def _scores(trainer: Trainer, module: Any) -> str:
-    names = {
-        "val_loss": "loss",
-        **{f"val_{key}": name for key, name in module.task.progress.items()},
-    }
-    known = trainer.callback_metrics
+def _scores_text(trainer: Trainer, module: Any) -> str:
+    """Return the scores of the last validation in words."""
+    metrics = trainer.callback_metrics
+    names = {"val_loss": "loss"}
+    for key, name in module.task.presentation.progress.items():
+        names[f"val_{key}"] = name
     return ", ".join(
-        f"{names[name]} {known[name].item():.4f}" for name in names if name in known
+        f"{name} {metrics[key].item():.4f}" for key, name in names.items() if key in metrics
     )
 
 
-class _Told(Callback):
-    """Says first where the arithmetic is not what was asked for, begun by the name of what trains where several do."""
+class _PrecisionNote(Callback):
+    """Says at the start if the arithmetic is not what was asked for.
 
-    name = ""
+    Its `prefix` begins all lines, where several trainings print.
+    """
+
+    prefix = ""
 
     @override
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        if (
-            module.config.precision == "bf16"
-            and trainer.precision == "32-true"
-            and trainer.is_global_zero
-        ):
+        if not trainer.is_global_zero or module.config.precision != "bf16":
+            return
+        if trainer.precision == "32-true":
             kind = trainer.strategy.root_device.type
             print(
-                f"{self.name}no bf16 on this {kind}: computing in single precision, which is faster here",
+                f"{self.prefix}no bf16 on this {kind}: computing in single precision, "
+                "which is faster here",
                 file=sys.stderr,
             )
 
 
-class Lines(_Told):
-    """A line after each epoch, begun by the name too."""
+class Lines(_PrecisionNote):
+    """Prints a line after each epoch.
 
-    def __init__(self, name: str = "") -> None:
-        self.name = name
+    Args:
+        prefix: Begins each line.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.epoch_start: float | None = None  # none in an epoch that is resumed half-way
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.start = time.monotonic()
+        self.epoch_start = time.monotonic()
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        start = getattr(self, "start", None)  # an epoch resumed half-way had no start here
-        loss = module.train_loss.compute().item()  # of all processes: each has to take part
+        # the mean over all processes: each of them has to take part
+        loss = module.train_loss.compute().item()
         if not trainer.is_global_zero:
             return
-        took = f", {time.monotonic() - start:.0f} s" if start is not None else ""
+        duration = ""
+        if self.epoch_start is not None:
+            duration = f", {time.monotonic() - self.epoch_start:.0f} s"
         print(
-            f"{self.name}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-            f"training loss {loss:.4f}; validation {_scores(trainer, module)}{took}",
+            f"{self.prefix}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+            f"training loss {loss:.4f}; "
+            f"validation {_scores_text(trainer, module)}{duration}",
             file=sys.stderr,
             flush=True,
         )
 
 
-class Bar(_Told):
-    """One bar over all batches of all epochs."""
+class Bar(_PrecisionNote):
+    """Shows one bar over all batches of all epochs."""
 
     @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -89,7 +103,9 @@ class Bar(_Told):
             *columns, console=Console(stderr=True), disable=not trainer.is_global_zero
         )
         self.total = trainer.num_training_batches * (trainer.max_epochs or 1)
-        self.first, self.images, self.start = trainer.global_step, 0, time.monotonic()
+        self.first = steps_taken(trainer)
+        self.images = 0
+        self.start = time.monotonic()
         self.task = self.bar.add_task(
             "", total=self.total, completed=self.first, rate="", scores=""
         )
@@ -102,14 +118,14 @@ class Bar(_Told):
         self.images += len(batch["index"]) * trainer.world_size
         self.bar.update(
             self.task,
-            completed=trainer.global_step,
+            completed=steps_taken(trainer),
             description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
             rate=f"{self.images / (time.monotonic() - self.start):,.0f} img/s,",
         )
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.bar.update(self.task, scores=f"validation {_scores(trainer, module)}")
+        self.bar.update(self.task, scores=f"validation {_scores_text(trainer, module)}")
 
     @override
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

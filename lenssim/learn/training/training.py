@@ -1,68 +1,36 @@
-"""Training: a config and a data set to a run's folder, by Lightning, resumable to the bit."""
+"""Training: a config and a data set to a run's folder, resumable to the bit."""
 
 import logging
-import os
-import signal
-import threading
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lenssim.cache import private_compilers
 from lenssim.data.generation.runners import fitting_workers
-from lenssim.data.generation.surroundings import require
-from lenssim.data.streaming.dataset import Batch, ShardDataset
-from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.stream import stream
-from lenssim.errors import ConfigError
-from lenssim.learn.compute.cost import (
-    Cost,
-    inference_milliseconds,
-    peak_memory,
-    reset_peak_memory,
-)
-from lenssim.learn.compute.device import arithmetic, pick_device
+from lenssim.learn.compute.cost import reset_peak_memory
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.inputs.description import describe
-from lenssim.learn.nets import parameter_count
-from lenssim.learn.nets.model import outputs, read_checkpoint
-from lenssim.learn.runs.networks import fresh_model
-from lenssim.learn.runs.overlap import is_at_hand, learned_from, read_seen, write_seen
-from lenssim.learn.runs.run import (
-    Run,
-    RunRecord,
-    RunResult,
-    begin,
-    create_run,
-    identify,
-    open_run,
-    versions,
-)
-from lenssim.learn.scores.novelty import NOVELTY, Novelty
-from lenssim.learn.tasks import Data, task_class
+from lenssim.learn.runs.overlap import is_at_hand, learned_from, write_seen
+from lenssim.learn.runs.record import RunRecord
+from lenssim.learn.runs.run import Run, create_run, open_run
 from lenssim.learn.training.callbacks import (
     Checkpoints,
-    EpochTable,
-    Place,
-    Shares,
-    WholeFiles,
+    DeviceShares,
+    HistoryWriter,
+    SamplerState,
 )
-from lenssim.learn.training.module import Learner
-from lenssim.learn.training.source import open_source
-from lenssim.simulate.engines.batched.inductor import private_inductor
+from lenssim.learn.training.completion import complete
+from lenssim.learn.training.continuation import continue_run
+from lenssim.learn.training.lightning import fit, interruptible, quiet, trainer_of
+from lenssim.learn.training.preparation import PreparedTraining, prepare
 
 __all__ = ["train"]
 
-_TIMED = 256  # images that an answer's time is measured by
-_FAMILIAR = 2048  # images of each split that later ones are compared with
-_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+VALIDATION_BATCH = 256  # images
 
 
 def train(
@@ -72,123 +40,104 @@ def train(
     resume: bool = False,
     callbacks: Iterable[Callback] = (),
 ) -> Run:
-    """Train as the config says and write the run into `folder`; with `resume`, go on where it stopped.
+    """Train as the settings say.
 
-    On one CPU the result depends on config and data alone; on one GPU as far as torch has deterministic kernels.
-    `ConfigError` if the folder is not empty, or on
-    resume if it holds another training (the differences are listed); `DataError` if the data cannot be learned from
-    or the loss stops being finite. Interrupted by SIGINT it raises `KeyboardInterrupt`, by SIGTERM `SystemExit(143)`.
+    On one CPU the result depends on settings and data alone; on one GPU as far as torch has
+    deterministic kernels.
+
+    Args:
+        config: Settings of the training.
+        folder: Folder of the run, new or empty.
+        resume: Go on with the run in the folder.
+        callbacks: Further callbacks of Lightning, such as a display.
+
+    Returns:
+        The run that was written.
+
+    Raises:
+        ConfigError: The folder is not empty, or on resume holds another training.
+        DataError: The data cannot be learned from, or the loss stops being finite.
+        KeyboardInterrupt: SIGINT stopped the training.
+        SystemExit: SIGTERM stopped the training.
     """
-    dataset, folder = open_source(config.data, config.live, config.picture), Path(folder)
-    if isinstance(dataset, LiveDataset):
-        require(0, dataset.config["engine_settings"])
-    fit, rows = (
-        task_class(config.task).fit,
-        {split: dataset.rows(split) for split in ("train", "validation")},
-    )
-    task = fit(config, dataset, rows)
-    rows = {split: task.usable(dataset, numbers) for split, numbers in rows.items()}
-    if config.limit is not None:
-        rows["train"] = rows["train"][: config.limit]
-        task = fit(config, dataset, rows)
-    dataset.columns = task.columns
-    if len(rows["train"]) < config.batch_size:
-        raise ConfigError(
-            f"a batch of {config.batch_size} is more than the {len(rows['train'])} training samples of {dataset.folder}"
-        )
-    device = pick_device(config.device)
-    if device.type == "cuda" and config.devices > torch.cuda.device_count():
-        raise ConfigError(
-            f"{config.devices} devices asked for; this machine has {torch.cuda.device_count()}"
-        )
-    images = describe(dataset)
-    there, model = (
-        open_run(folder) if resume else None,
-        fresh_model(config, images, task.outputs),
-    )
-    if there is not None:
-        there.check_resumable()
-    start, seen = None, {}
-    if config.start is not None and (
-        Path(config.start).exists() or not (there and there.last.exists())
-    ):
-        first = open_run(Path(config.start))
-        start, seen = begin(model, first), read_seen(first)
-    sampler = BatchSampler(
-        rows["train"],
-        config.batch_size,
-        seed=config.seed,
-        fingerprint=dataset.fingerprint,
-        drop_last=True,
-        **dataset.order,
-    )
-    sampler.share(0, config.devices)
-    learner = Learner(
-        model, task, config, images, config.epochs * len(sampler), len(rows["train"])
-    )
-    record = RunRecord(
-        config=config,
-        task=task,
-        images=images,
-        parameters=parameter_count(model),
-        samples={split: len(numbers) for split, numbers in rows.items()},
-        data=identify(dataset),
-        start=start,
-        versions=versions(),
-        files={},
-    )
-    hashed = there is not None and there.seen.is_file()
-    if is_at_hand(dataset) and not hashed:
-        seen = learned_from(dataset, rows, seen)
-    run = _continue(there, record) if there else create_run(folder, record)
-    if run.record.result is not None:
-        return run
-    if seen and not hashed:
-        write_seen(run, seen)
-
-    judged = BatchSampler(rows["validation"], 256, shuffle=False)
-    pin = device.type == "cuda"
-    with (
-        _quiet(),
-        _interruptible() as interrupts,
-        torch.random.fork_rng(range(torch.cuda.device_count())),
-    ):
-        own: list[Callback] = [
-            Place(sampler),
-            Shares(sampler, judged),
-            EpochTable(run),
-            *callbacks,
-        ]
-        if config.patience is not None:
-            own.append(
-                EarlyStopping(
-                    "val_loss", patience=config.patience, check_on_train_epoch_end=True
-                )
-            )
-        trainer = _trainer(
-            config,
-            device,
-            run,
-            [*own, Checkpoints(run, config.checkpoint_steps, interrupts)],
-        )
-        if config.compile:
-            private_inductor()
-            model.net.compile()
-        reset_peak_memory(device)
-        workers = _loaders(config)
-        _fit(
-            trainer,
-            learner,
-            stream(dataset, sampler, workers, pin),
-            stream(dataset, judged, workers, pin),
-            run.last if run.last.exists() else None,
-        )
-    _finish(run, dataset, rows, device, len(sampler) * config.batch_size)
+    folder = Path(folder)
+    previous = open_run(folder) if resume else None
+    training = prepare(config, previous)
+    run = _open_folder(folder, training, previous)
+    if run.record.result is None:
+        _run_steps(run, training, callbacks)
+        complete(run, training)
     return run
 
 
+def _open_folder(folder: Path, training: PreparedTraining, previous: Run | None) -> Run:
+    """Return the run in its folder, with the hashes of the images that it learns from."""
+    dataset = training.dataset
+    hashes = training.start_seen
+    has_hashes = previous is not None and previous.seen.is_file()
+    if isinstance(dataset, ShardDataset) and is_at_hand(dataset) and not has_hashes:
+        hashes = learned_from(dataset, training.rows, hashes)
+    run = _begin_or_continue(folder, training.record(), previous)
+    if run.record.result is None and hashes and not has_hashes:
+        write_seen(run, hashes)
+    return run
+
+
+def _begin_or_continue(folder: Path, record: RunRecord, previous: Run | None) -> Run:
+    """Return a new run, or the previous one under the new record."""
+    if previous is None:
+        return create_run(folder, record)
+    return continue_run(previous, record)
+
+
+def _run_steps(run: Run, training: PreparedTraining, callbacks: Iterable[Callback]) -> None:
+    """Train from the last checkpoint, or from the first weights, to the end."""
+    config = training.setup.config
+    device = training.device
+    validation = BatchSampler(training.rows["validation"], VALIDATION_BATCH, shuffle=False)
+    pin = device.type == "cuda"
+    checkpoint = run.last if run.last.exists() else None
+    with (
+        quiet(),
+        interruptible() as interrupts,
+        torch.random.fork_rng(range(torch.cuda.device_count())),
+    ):
+        checkpoints = Checkpoints(run, config.checkpoint_steps, interrupts)
+        hooks = _callbacks(run, training, validation, callbacks)
+        trainer = trainer_of(config, device, run, [*hooks, checkpoints])
+        if config.compile:
+            private_compilers()
+            training.model.net.compile()
+        reset_peak_memory(device)
+        workers = _loaders(config)
+        batches = stream(training.dataset, training.sampler, workers, pin)
+        judged_batches = stream(training.dataset, validation, workers, pin)
+        fit(trainer, training.learner, batches, judged_batches, checkpoint)
+
+
+def _callbacks(
+    run: Run,
+    training: PreparedTraining,
+    validation: BatchSampler,
+    callbacks: Iterable[Callback],
+) -> list[Callback]:
+    """Return what happens around the steps, but for the checkpoints."""
+    hooks: list[Callback] = [
+        SamplerState(training.sampler),
+        DeviceShares(training.sampler, validation),
+        HistoryWriter(run),
+        *callbacks,
+    ]
+    patience = training.setup.config.patience
+    if patience is not None:
+        hooks.append(
+            EarlyStopping("val_loss", patience=patience, check_on_train_epoch_end=True)
+        )
+    return hooks
+
+
 def _loaders(config: TrainConfig) -> int:
-    """Return the number of loaders: of processes, which live data take, as many as fit into memory."""
+    """Return the number of loaders; those of live data are processes that fit into memory."""
     if config.live is None or config.workers == 0:
         return config.workers
     count = min(config.workers, fitting_workers())
@@ -199,184 +148,3 @@ def _loaders(config: TrainConfig) -> int:
             count,
         )
     return count
-
-
-def _trainer(
-    config: TrainConfig, device: torch.device, run: Run, callbacks: list[Callback]
-) -> Trainer:
-    with _own_settings():
-        return Trainer(
-            accelerator=device.type,
-            devices=config.devices,
-            strategy="auto"
-            if config.devices == 1
-            else "ddp_spawn",  # a program that is not run again from its top
-            precision=_PRECISION[arithmetic(config.precision, device)],
-            deterministic=True
-            if device.type == "cpu"
-            else "warn",  # not every kernel of a GPU can be
-            max_epochs=config.epochs,
-            callbacks=callbacks,
-            plugins=[WholeFiles(run.hashes)],
-            logger=False,
-            default_root_dir=run.folder,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-
-
-def _finish(
-    run: Run, dataset: Data, rows: dict[str, np.ndarray], device: torch.device, images: int
-) -> None:
-    """Note how the training ended, what it cost (so many `images` an epoch), its calibration, and what is familiar."""
-    config, task, memory = (
-        run.record.config,
-        run.record.task,
-        peak_memory(device),
-    )  # before the calibration
-    best, epochs = (
-        read_checkpoint(run.last)["callbacks"]["Checkpoints"]["best"],
-        run.epochs(),
-    )
-    seconds, trained = sum(row["seconds"] for row in epochs), run.model()
-    cost = Cost(
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        threads=torch.get_num_threads(),
-        precision=arithmetic(config.precision, device),
-        images_per_second=len(epochs) * images / seconds,
-        waiting=sum(row["waiting"] for row in epochs) / seconds,
-        peak_mib=memory,
-        inference_ms=inference_milliseconds(
-            trained, dataset.images(rows["validation"][:_TIMED]), device
-        ),
-    )
-    known = {split: dataset.images(numbers[:_FAMILIAR]) for split, numbers in rows.items()}
-    novelty = Novelty.fit(config.normalise, known["train"], known["validation"])
-    run.hashes.write_file(run.folder / NOVELTY, novelty.to_json())
-    if isinstance(dataset, ShardDataset) and not is_at_hand(dataset):
-        write_seen(run, learned_from(dataset, rows, read_seen(run)))
-    run.finish(
-        RunResult(
-            epochs=len(epochs),
-            best_epoch=int(best["epoch"]),
-            val_loss=best["val_loss"],
-            scores={name: best[f"val_{name}"] for name in task.progress},
-            seconds=seconds,
-            stopped="end" if len(epochs) >= config.epochs else "early",
-            cost=cost,
-        ),
-        task.calibrated(
-            outputs(trained, dataset, rows["validation"], device),
-            dataset,
-            rows["validation"],
-        ),
-    )
-
-
-def _continue(run: Run, record: RunRecord) -> Run:
-    """The run, if training under `record` is to go on with it."""
-    there = run.record
-    lines = there.config.changes(record.config)
-    if there.data.fingerprint != record.data.fingerprint:
-        lines.append(
-            f"data set: fingerprint {there.data.fingerprint[:8]} there, {record.data.fingerprint[:8]} given"
-        )
-    if there.task.title != record.task.title:
-        lines.append(f"task: {there.task.title} there, {record.task.title} given")
-    if (there.start is None) != (record.config.start is None):
-        lines.append(f"start: {there.config.start} there, {record.config.start} asked for")
-    elif record.start is not None and there.start != record.start:
-        lines.append(f"start: other weights in {record.config.start} than then")
-    if lines:
-        raise ConfigError(
-            f"{run.folder} holds another training:\n  " + "\n  ".join(lines) + "\n"
-            "repeat its options, or choose another --out"
-        )
-    done = there.result is not None and (
-        there.result.stopped == "early" or there.result.epochs >= record.config.epochs
-    )
-    if not done:
-        if there.files is None:
-            run.hashes.adopt(run.last, run.best, run.metrics)
-        run = Run(run.folder, record.model_copy(update={"start": there.start}))
-        run.write()
-    return run
-
-
-def _fit(
-    trainer: Trainer,
-    learner: Learner,
-    training: Iterable[Batch],
-    validation: Iterable[Batch],
-    checkpoint: Path | None,
-) -> None:
-    """Trainer.fit, with signals reported as the rest of lenssim reports them; `DataError` for a bad checkpoint."""
-    if checkpoint is not None:
-        read_checkpoint(
-            checkpoint
-        )  # Lightning takes any file of tensors, and fails on what it lacks
-    try:
-        trainer.fit(learner, training, validation, ckpt_path=checkpoint, weights_only=True)
-    except SIGTERMException:
-        raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """The SIGINTs that came. The first is only noted, for an exception at any place may get lost; a second raises."""
-    came: list[int] = []
-
-    def handle(number: int, frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # where Python takes no signals
-        yield came
-        return
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
-
-
-@contextmanager
-def _own_settings() -> Iterator[None]:
-    """A Trainer as this package calls it: without the defaults that Lightning takes from PL_TRAINER_... variables."""
-    theirs = {
-        name: os.environ.pop(name)
-        for name in list(os.environ)
-        if name.startswith("PL_TRAINER_")
-    }
-    try:
-        yield
-    finally:
-        os.environ.update(theirs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its tips, banners and advice about workers; errors are still told."""
-    loggers = [
-        logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")
-    ]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\.")
-        warnings.filterwarnings(
-            "ignore", message=".* does not have a deterministic implementation"
-        )
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""Words and pictures of a task, one task a file."""

@@ -1,0 +1,177 @@
+"""What a training needs before its first step: data, task, networks, order of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lenssim.data.generation.surroundings import require
+from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.sampler import BatchSampler
+from lenssim.errors import ConfigError
+from lenssim.learn.compute.device import pick_device
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.inputs.description import describe
+from lenssim.learn.methods import Method, TrainingSetup, method_of
+from lenssim.learn.nets import parameter_count
+from lenssim.learn.nets.model import Model
+from lenssim.learn.runs.overlap import read_seen
+from lenssim.learn.runs.record import RunRecord, Start, identify, versions
+from lenssim.learn.runs.run import Run, begin, open_run
+from lenssim.learn.tasks import Task, task_class
+from lenssim.learn.training.module import Learner
+from lenssim.learn.training.source import open_source
+
+if TYPE_CHECKING:
+    from lenssim.learn.tasks.task import Data
+
+__all__ = ["PreparedTraining", "prepare"]
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training that can begin.
+
+    Args:
+        dataset: The data set.
+        rows: Its rows of the splits `train` and `validation`.
+        device: Where the networks are computed.
+        learner: The networks and the method that trains them.
+        sampler: Order of the training samples.
+        start: The weights that the networks start from; None for random weights.
+        start_seen: Hashes of the images that these weights have learned from.
+    """
+
+    dataset: Data
+    rows: dict[str, np.ndarray]
+    device: torch.device
+    learner: Learner
+    sampler: BatchSampler
+    start: Start | None
+    start_seen: dict[str, np.ndarray]
+
+    @property
+    def setup(self) -> TrainingSetup:
+        """What the steps depend on."""
+        return self.learner.training_setup
+
+    @property
+    def model(self) -> Model:
+        """The network that will answer."""
+        return self.learner.method.export(self.learner.networks)
+
+    def record(self) -> RunRecord:
+        """Return the record of the run before its first step."""
+        return RunRecord(
+            config=self.setup.config,
+            task=self.setup.task,
+            images=self.setup.images,
+            parameters=parameter_count(self.model),
+            samples={split: len(numbers) for split, numbers in self.rows.items()},
+            data=identify(self.dataset),
+            start=self.start,
+            versions=versions(),
+            files={},
+        )
+
+
+def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
+    """Open the data of a training, fit its task and build its networks.
+
+    Args:
+        config: Settings of the training.
+        previous: The run that is to be resumed, if any.
+
+    Raises:
+        ConfigError: The settings cannot be used with these data or on this machine.
+        DataError: The task cannot be asked of these data.
+    """
+    method = method_of(config)
+    _check_sources(config, method)
+    dataset = open_source(config.data, config.live, config.picture)
+    if isinstance(dataset, LiveDataset):
+        require(0, dataset.config["engine_settings"])
+    task, rows = _fit_task(config, dataset)
+    dataset.columns = task.columns
+    if len(rows["train"]) < config.batch_size:
+        raise ConfigError(
+            f"a batch of {config.batch_size} is more than the {len(rows['train'])} "
+            f"training samples of {dataset.folder}"
+        )
+    device = _pick_devices(config)
+    sampler = _training_sampler(config, dataset, rows["train"])
+    steps = config.epochs * len(sampler)
+    setup = TrainingSetup(config, task, describe(dataset), len(rows["train"]), steps)
+    networks = method.fresh_networks(setup)
+    if previous is not None:
+        previous.check_resumable()
+    start, start_seen = _start(config, method.export(networks), previous)
+    learner = Learner(method, networks, setup)
+    return PreparedTraining(dataset, rows, device, learner, sampler, start, start_seen)
+
+
+def _check_sources(config: TrainConfig, method: Method) -> None:
+    """Raise `ConfigError` for a method that needs several data sets."""
+    if method.sources != ("data",):
+        raise ConfigError(
+            f"the method {config.method} learns from {' and '.join(method.sources)}; "
+            "trainings have one data set"
+        )
+
+
+def _fit_task(config: TrainConfig, dataset: Data) -> tuple[Task, dict[str, np.ndarray]]:
+    """Return the fitted task, and the rows of each split that it can use."""
+    fit = task_class(config.task).fit
+    splits = {split: dataset.rows(split) for split in ("train", "validation")}
+    task = fit(config, dataset, splits)
+    rows = {split: task.usable(dataset, numbers) for split, numbers in splits.items()}
+    if config.limit is not None:
+        rows["train"] = rows["train"][: config.limit]
+        task = fit(config, dataset, rows)
+    return task, rows
+
+
+def _pick_devices(config: TrainConfig) -> torch.device:
+    """Return the device; `ConfigError` if this machine has fewer than asked for."""
+    device = pick_device(config.device)
+    if device.type == "cuda" and config.devices > torch.cuda.device_count():
+        raise ConfigError(
+            f"{config.devices} devices asked for; "
+            f"this machine has {torch.cuda.device_count()}"
+        )
+    return device
+
+
+def _training_sampler(config: TrainConfig, dataset: Data, rows: np.ndarray) -> BatchSampler:
+    """Return the order of the training samples, for one of the devices."""
+    sampler = BatchSampler(
+        rows,
+        config.batch_size,
+        seed=config.seed,
+        fingerprint=dataset.fingerprint,
+        drop_last=True,
+        **dataset.order,
+    )
+    sampler.share(0, config.devices)
+    return sampler
+
+
+def _start(
+    config: TrainConfig, model: Model, previous: Run | None
+) -> tuple[Start | None, dict[str, np.ndarray]]:
+    """Fill a model with the first weights that the settings name.
+
+    A resumed training needs the run of its first weights only before its first checkpoint.
+    """
+    if config.start is None:
+        return None, {}
+    folder = Path(config.start)
+    has_checkpoint = previous is not None and previous.last.exists()
+    if has_checkpoint and not folder.exists():
+        return None, {}
+    run = open_run(folder)
+    return begin(model, run), read_seen(run)

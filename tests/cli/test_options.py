@@ -1,0 +1,78 @@
+"""Options come from models: their defaults, their help and the tables of the documents."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, Field
+
+from lenssim.cli.options_from_model import markdown_table, model_options, settings_of
+from lenssim.errors import ConfigError
+from lenssim.learn.config import TrainConfig
+from lenssim.learn.methods import METHODS
+from lenssim.learn.tasks import TASKS
+
+TRAINING = Path(__file__).parents[2] / "docs" / "training.md"
+TABLE = r"(<!-- options of {} -->\n).*?(<!-- end of options -->)"
+MODELS = {"TrainConfig": (TrainConfig, None)}
+MODELS |= {name: (task.settings, TrainConfig) for name, task in TASKS.items()}
+
+
+class Inner(BaseModel):
+    model: str
+    n: int = Field(default=5, description="how many")
+
+
+class Settings(BaseModel):
+    inner: Inner | None = None
+    names: tuple[str, ...] = ()
+    weights: dict[str, float] | None = None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_of_options_is_that_of_the_model(name):
+    """`LENSSIM_RENEW_DOCS=1` writes the tables."""
+    text = TRAINING.read_text()
+    table = markdown_table(*MODELS[name])
+    pattern = re.compile(TABLE.format(name), re.DOTALL)
+    renewed = pattern.sub(lambda match: f"{match[1]}\n{table}\n\n{match[2]}", text)
+    if os.environ.get("LENSSIM_RENEW_DOCS"):
+        TRAINING.write_text(renewed)
+    assert table in renewed
+    assert TRAINING.read_text() == renewed
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_setting_has_an_option_with_its_default(lenssim, task):
+    done = lenssim("train", task, "--help")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for option in model_options(TASKS[task].settings, without=("task",)):
+        assert option.flag in words
+        assert " ".join(option.help.split()) in words, option.name
+
+
+def test_no_method_takes_the_name_of_another_option():
+    for task in TASKS.values():
+        names = {option.name for option in model_options(task.settings)}
+        for method in METHODS.values():
+            assert not names & {option.name for option in model_options(method)}
+
+
+def test_an_inner_model_is_given_by_its_required_field():
+    arguments = {"inner": "III", "inner_n": 3, "names": "a, b", "weights": "a=1,b=2"}
+    assert settings_of(Settings, arguments) == {
+        "inner": {"model": "III", "n": 3},
+        "names": ("a", "b"),
+        "weights": {"a": "1", "b": "2"},
+    }
+    with pytest.raises(ConfigError, match="--inner-n belongs to --inner"):
+        settings_of(Settings, {"inner_n": 3})
+
+
+def test_an_unknown_task_or_method_is_named(lenssim):
+    assert "clasify" in lenssim("train", "clasify").err
+    done = lenssim("train", "classify", "--data", "d", "--method", "supervize")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'supervised'?" in done.err
