@@ -7,14 +7,13 @@ from typing import Any
 
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
-from lenssim.learn.inputs.image_files import Pictures, read_pictures
+from lenssim.learn.inputs.image_files import read_pictures
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
-from lenssim.learn.scores.novelty import Novelty
 from lenssim.notes import note as print_note
 
-__all__ = ["Prediction", "answered", "predict"]
+__all__ = ["Prediction", "predict"]
 
 
 @dataclass(frozen=True)
@@ -75,26 +74,14 @@ def predict(
         for pictures in read_pictures(
             path, shape, shown, extension=extension, note=note, report=report
         ):
-            yield from answered(ensemble, novelty, pictures)
-
-
-def answered(
-    ensemble: Ensemble, novelty: Novelty | None, pictures: Pictures
-) -> Iterator[Prediction]:
-    """Answer for images that are in memory.
-
-    Args:
-        ensemble: The networks.
-        novelty: What the run knows of images like its own; None for nothing.
-        pictures: The images.
-    """
-    task, outputs = ensemble(pictures.images)
-    p_values: list[float | None] = [None] * len(pictures.images)
-    if novelty is not None:
-        p_values = novelty.p_values(pictures.images).tolist()
-    answers = task.answers(outputs)
-    for number, answer, p in zip(pictures.numbers.tolist(), answers, p_values, strict=True):
-        unlike = None
-        if novelty is not None and p is not None:
-            unlike = p <= novelty.threshold
-        yield Prediction(pictures.file, number, answer, p, unlike)
+            task, outputs = ensemble(pictures.images)
+            p = (
+                novelty.p_values(pictures.images).tolist()
+                if novelty
+                else [None] * len(pictures.images)
+            )
+            for number, answer, own in zip(
+                pictures.numbers.tolist(), task.answers(outputs), p, strict=True
+            ):
+                unlike = own <= novelty.threshold if novelty else None
+                yield Prediction(pictures.file, number, answer, own, unlike)

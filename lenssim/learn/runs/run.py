@@ -167,9 +167,6 @@ class Run:
         self.folder, self.record = folder, record
         self.hashes = FileHashes(folder)
 
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, {self.record.task.title!r})"
-
     @property
     def best(self) -> Path:
         """Checkpoint of the epoch with the lowest validation loss."""
