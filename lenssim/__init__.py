@@ -9,10 +9,11 @@ Every command of the command line is a function here, with the same names and de
 docs/python.md shows them. Importing lenssim imports neither torch nor h5py nor numpy.
 """
 
-from typing import TYPE_CHECKING
-
 from lenssim.lazy import lazy_exports
 
+TYPE_CHECKING = (
+    False  # as type checkers read it; importing typing takes longer than all else
+)
 if TYPE_CHECKING:
     from lenssim import data, errors, learn, simulate
     from lenssim.api.answers import Posterior, Scores

@@ -72,9 +72,10 @@ class Dataset:
         return self.source.classes
 
     @property
-    def labels(self) -> np.ndarray:
-        """Labels (n,), int64."""
-        return self.source.labels[self.rows]
+    def labels(self) -> np.ndarray | None:
+        """Labels (n,), int64; None where nobody knows them."""
+        labels: np.ndarray | None = self.source.labels
+        return None if labels is None else labels[self.rows]
 
     @property
     def index(self) -> np.ndarray:
@@ -99,7 +100,9 @@ class Dataset:
 
     @property
     def class_counts(self) -> dict[str, int]:
-        """Number of samples of each class."""
+        """Number of samples of each class; empty where nobody knows them."""
+        if self.labels is None:
+            return {}
         counts = np.bincount(self.labels, minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
@@ -205,18 +208,20 @@ class Dataset:
         if not 1 <= count <= 400:
             raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
         prefix = "contact" if picture == "image" else picture
-        return Pictures(
-            {
-                f"{prefix}-{name}": self._sheet(label, name, count, picture)
-                for label, name in enumerate(self.classes)
-                if label in self.labels
-            }
-        )
+        if self.labels is None:
+            rows = np.arange(min(count, len(self)))
+            return Pictures({prefix: self._sheet(rows, "all", picture)})
+        sheets = Pictures()
+        for label, name in enumerate(self.classes):
+            rows = np.flatnonzero(self.labels == label)[:count]
+            if len(rows):
+                sheets[f"{prefix}-{name}"] = self._sheet(rows, name, picture)
+        return sheets
 
-    def _sheet(self, label: int, name: str, count: int, picture: str) -> Picture:
+    def _sheet(self, rows: np.ndarray, name: str, picture: str) -> Picture:
+        """Draw some samples as one picture."""
         from lenssim.data.inspection.contact_sheet import contact_sheet
 
-        rows = np.flatnonzero(self.labels == label)[:count]
         remark = "" if picture == "image" else f", {picture}"
         title = f"{self.folder.name}: {name}{remark}"
         png = contact_sheet(
@@ -248,6 +253,7 @@ class Dataset:
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image_shape))
         counts = ", ".join(f"{name} {count}" for name, count in self.class_counts.items())
+        counts = counts or "no labels"
         split = f", {self.split_name}" if self.split_name else ""
         noise = self.source.config.get("noise")
         remark = f", noise {noise}" if noise else ""

@@ -107,15 +107,15 @@ class Run:
     ) -> Table:
         """Answer for images; see `lenssim.predict`."""
         from lenssim.learn.compute.device import pick_device
+        from lenssim.learn.evaluation.prediction import predictions_of
         from lenssim.learn.evaluation.ensemble import Ensemble
-        from lenssim.learn.evaluation.prediction import answered
 
         runs = [self.trained, *_trained(others)]
         ensemble = Ensemble(runs, pick_device(device), tta=tta)
         novelty = self.trained.novelty()
         rows: list[dict[str, Any]] = []
         for part in images_of(self.record, images, extension):
-            rows += [_row(line) for line in answered(ensemble, novelty, part)]
+            rows += [_row(line) for line in predictions_of(part, ensemble, novelty)]
         return _table(rows)
 
     def posterior(

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from lenssim.errors import ConfigError
 
-if TYPE_CHECKING:
-    from lenssim.data.streaming.source import ImageSource
-
 __all__ = ["labels_of"]
 
 
-def labels_of(source: ImageSource) -> np.ndarray:
+class _Labelled(Protocol):
+    """What has labels, or might have."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies, for messages."""
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Labels (n,), None where nobody knows them."""
+
+
+def labels_of(source: _Labelled) -> np.ndarray:
     """Return the labels (n,) of a source.
 
     Args:

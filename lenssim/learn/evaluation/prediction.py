@@ -13,7 +13,7 @@ from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.novelty import Novelty
 
-__all__ = ["Prediction", "answered", "predict"]
+__all__ = ["Prediction", "predict", "predictions_of"]
 
 
 @dataclass(frozen=True)
@@ -74,26 +74,27 @@ def predict(
         for pictures in read_file_images(
             path, shape, shown, extension=extension, note=note, report=report
         ):
-            yield from answered(ensemble, novelty, pictures)
+            yield from predictions_of(pictures, ensemble, novelty)
 
 
-def answered(
-    ensemble: Ensemble, novelty: Novelty | None, pictures: FileImages
+def predictions_of(
+    pictures: FileImages, ensemble: Ensemble, novelty: Novelty | None
 ) -> Iterator[Prediction]:
-    """Answer for images that are in memory.
+    """Yield the answers for some images.
 
     Args:
+        pictures: The images.
         ensemble: The networks.
         novelty: What the run knows of images like its own; None for nothing.
-        pictures: The images.
     """
     task, outputs = ensemble(pictures.images)
-    p_values: list[float | None] = [None] * len(pictures.images)
-    if novelty is not None:
-        p_values = novelty.p_values(pictures.images).tolist()
     answers = task.answers(outputs)
-    for number, answer, p in zip(pictures.numbers.tolist(), answers, p_values, strict=True):
-        unlike = None
-        if novelty is not None and p is not None:
-            unlike = p <= novelty.threshold
-        yield Prediction(pictures.file, number, answer, p, unlike)
+    numbers = pictures.numbers.tolist()
+    if novelty is None:
+        for number, answer in zip(numbers, answers, strict=True):
+            yield Prediction(pictures.file, number, answer)
+        return
+    p_values = novelty.p_values(pictures.images).tolist()
+    for number, answer, p_value in zip(numbers, answers, p_values, strict=True):
+        unlike = p_value <= novelty.threshold
+        yield Prediction(pictures.file, number, answer, p_value, unlike)

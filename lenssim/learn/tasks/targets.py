@@ -116,7 +116,7 @@ def uncalibrated_scores(measured: RegressionScores) -> dict[str, float]:
         measured.names,
         measured.posterior.uncalibrated,
         measured.truth,
-        measured.reference,
+        measured.baseline,
         measured.seed,
     )
     return {
