@@ -1,8 +1,15 @@
 """Names that a package exports and imports only when they are used, so that importing it costs nothing."""
 
+from __future__ import annotations
+
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any
+
+TYPE_CHECKING = (
+    False  # as type checkers read it; importing typing takes longer than all else
+)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 __all__ = ["lazy_exports"]
 
