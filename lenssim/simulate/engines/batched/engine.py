@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.engines.batched.adaptive import MARGIN, Doubt, bordered, refined
+from lenssim.simulate.engines.batched.adaptive import (
+    MARGIN,
+    SamplingError,
+    pad_edges,
+    refined,
+)
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
-from lenssim.simulate.engines.batched.rays import Shine
+from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (
     TILE,
     Rows,
@@ -119,7 +124,8 @@ class Batched:
         )[:, None, None, None]
         smooth = _sampling_error(side, self.dtype, self.device, self.compiled)
         mean, error = smooth(
-            bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1)
+            pad_edges(brightness[:, None], MARGIN)[:, 0],
+            pad_edges(scale * alpha, MARGIN - 1),
         )
 
         def trace_rays(points: Tensor, scene: Tensor) -> Tensor:
@@ -190,7 +196,7 @@ class Batched:
         return surface_brightness(rows.rays, alpha, parameters, *images), alpha
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
-        """Return the parameters (N, 1 + columns) of `Shine`."""
+        """Return the parameters (N, 1 + columns) of `SurfaceBrightness`."""
         columns = [scenes.deflection_scale()]
         for component in scenes.components:
             values = scenes.of(component, instrument.zero_point)
@@ -265,7 +271,7 @@ def _surface_brightness(
     dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
     if images:
         dynamic = (*dynamic, tuple({0: rows} for _ in images))
-    module = Shine(components)
+    module = SurfaceBrightness(components)
     name = f"shine {components}"
     return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
 
@@ -282,4 +288,6 @@ def _sampling_error(
         torch.zeros(3, 2, size - 2, size - 2, dtype=dtype, device=device),
     )
     dynamic = ({0: rows}, {0: rows})
-    return kernel(Doubt(), example, "doubt", dynamic, compiled=compiled, one_loop=False)
+    return kernel(
+        SamplingError(), example, "doubt", dynamic, compiled=compiled, one_loop=False
+    )
