@@ -9,7 +9,7 @@ import torch
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
-from lenssim.simulate.engines.batched.engine import SCENES, RAYS_A_STEP, scenes_a_step
+from lenssim.simulate.engines.batched.engine import RAYS_A_STEP, SCENES, scenes_a_step
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
