@@ -209,8 +209,8 @@ class Batched:
         for component in scenes.components:
             if component.profile == "interpolated" and scenes.images is not None:
                 numbers = scenes.params[component.prefix + "image"].astype(np.int64)
-                shown = torch.from_numpy(scenes.images[numbers[owner.numpy()]])
-                images.append(shown.to(self.dtype).to(self.device))
+                stack = torch.from_numpy(scenes.images[numbers[owner.numpy()]])
+                images.append(stack.to(self.dtype).to(self.device))
         return images
 
 
@@ -258,8 +258,8 @@ def _surface_brightness(
     """Return the kernel of the brightness of components along rays."""
     options: Any = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    shown = sum(component.profile == "interpolated" for component in components)
-    images = [torch.zeros(3, *image_shape, **options) for _ in range(shown)]
+    image_count = sum(component.profile == "interpolated" for component in components)
+    images = [torch.zeros(3, *image_shape, **options) for _ in range(image_count)]
     example = (
         torch.zeros(3, 2, 3 * TILE, **options),
         torch.zeros(3, 2, 3 * TILE, **options),

@@ -116,14 +116,7 @@ def jacobian(
         ConfigError: There is no derivative by a column, or the sampling is adaptive.
     """
     check_sampling(instrument, supersampling)
-    if supersampling == ADAPTIVE:
-        raise ConfigError(
-            "derivatives need a regular grid of rays: give supersampling as a number"
-        )
-    columns = differentiable(scenes.components)
-    for name in names:
-        if name not in columns:
-            raise unknown("column to differentiate by", name, columns)
+    _check_differentiable(scenes.components, names, supersampling)
     engine = Batched(precision, "cpu", kernels)
     derivatives = np.empty(
         (len(scenes), len(names), instrument.num_pix, instrument.num_pix)
@@ -136,6 +129,19 @@ def jacobian(
                 engine, scenes.take(part), instrument, names, supersampling
             ).numpy()
     return derivatives
+
+
+def _check_differentiable(
+    components: Sequence[Component], names: Sequence[str], supersampling: Supersampling
+) -> None:
+    if supersampling == ADAPTIVE:
+        raise ConfigError(
+            "derivatives need a regular grid of rays: give supersampling as a number"
+        )
+    columns = differentiable(components)
+    for name in names:
+        if name not in columns:
+            raise unknown("column to differentiate by", name, columns)
 
 
 def _step(
