@@ -115,7 +115,7 @@ class Batched:
         return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
 
     def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
-        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from rays where they are needed."""
+        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from adaptive rays."""
         side = instrument.num_pix * fine
         step = instrument.pixel_scale / fine
         brightness, alpha = self._on_grid(scenes, instrument, side, step)
@@ -204,7 +204,12 @@ class Batched:
         return torch.from_numpy(np.stack(columns, axis=1)).to(self.dtype).to(self.device)
 
     def shown_images(self, scenes: Scenes, owner: Tensor) -> list[Tensor]:
-        """Return the images (R, H, W) of each interpolated component, for rows of the scenes `owner`."""
+        """Return the images (R, H, W) of each interpolated component, for rows of rays.
+
+        Args:
+            scenes: N scenes.
+            owner: Scene of each row (R,).
+        """
         images: list[Tensor] = []
         for component in scenes.components:
             if component.profile == "interpolated" and scenes.images is not None:
