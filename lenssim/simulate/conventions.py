@@ -181,7 +181,11 @@ def sersic_to_autolens(
 def sersic_from_autolens(
     intensity: Number, effective_radius: Number, n: Number, pixel_scale: float
 ) -> tuple[Number, Number]:
-    """Return amp [e-/s/arcsec^2] and R_sersic; the reverse of `sersic_to_autolens`."""
+    """Return amp [e-/s/arcsec^2] and R_sersic of PyAutoLens's Sersic profile.
+
+    R = R' (b_L / b_P)^n and amp = I' / pixel^2 exp(b_P - b_L); the reverse of
+    `sersic_to_autolens`.
+    """
     ours = sersic_b(n)
     theirs = sersic_b_autolens(n)
     amp = intensity_from_autolens(intensity, pixel_scale) * np.exp(theirs - ours)

@@ -71,7 +71,7 @@ class Cosmology(BaseModel):
         return 3 * (self.H0 / 1000) ** 2 * expansion / (8 * np.pi * G)
 
     def age(self, z: np.ndarray | float) -> np.ndarray:
-        """Return the age of the universe [Gyr] at redshifts `z`, of the same shape, without radiation."""
+        """Return the age of the universe [Gyr] at redshifts `z`, without radiation."""
         dark = 1 - self.Om0
         if dark == 0:
             return 2 / 3 * (1 + np.asarray(z)) ** -1.5 * _HUBBLE_GYR / self.H0

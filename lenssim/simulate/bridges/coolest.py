@@ -19,11 +19,13 @@ from lenssim.simulate.bridges.coolest_terms import (
     PROFILES,
     TYPES,
     critical_density,
+    instrument_document,
+    observation_document,
     parameters_of,
     values_of,
 )
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.instruments import GaussianPSF, Instrument
+from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Role, Scenes
 
 __all__ = ["from_coolest", "to_coolest"]
@@ -63,8 +65,8 @@ def to_coolest(
         "meta": {"lenssim": {"names": names, "Ob0": flat.Ob0, "skipped": skipped}},
         "coordinates_origin": {"ra": "00h00m00s", "dec": "+00d00m00s"},
         "cosmology": {"H0": flat.H0, "Om0": flat.Om0, "astropy_name": "FlatLambdaCDM"},
-        "instrument": _instrument(instrument),
-        "observation": _observation(instrument),
+        "instrument": instrument_document(instrument),
+        "observation": observation_document(instrument),
         "lensing_entities": entities,
     }
 
@@ -166,12 +168,7 @@ def from_coolest(
         ConfigError: A field is missing, a profile has no counterpart, or there are several lens
             or source planes.
     """
-    if not isinstance(document, Mapping):
-        document = _read(Path(document))
-    if document.get("standard", "COOLEST") != "COOLEST":
-        raise ConfigError(
-            f"the document's standard is {document['standard']!r}, not COOLEST"
-        )
+    document = _checked(document)
     where = "the document"
     entities = [
         _entity(entity, k)
@@ -247,39 +244,15 @@ def _profile(type_: str, parameters: Mapping[str, float], tag: str) -> dict[str,
     }
 
 
-def _instrument(instrument: Instrument) -> dict[str, Any]:
-    psf: dict[str, Any] = {"type": None, "description": None}
-    if isinstance(instrument.psf, GaussianPSF):  # in pixels, says the standard
-        psf = {
-            "type": "GaussianPSF",
-            "description": None,
-            "fwhm": instrument.psf.fwhm / instrument.pixel_scale,
-        }
-    return {
-        "name": instrument.name,
-        "band": "",
-        "pixel_size": instrument.pixel_scale,
-        "readout_noise": instrument.read_noise,
-        "psf": psf,
-    }
-
-
-def _observation(instrument: Instrument) -> dict[str, Any]:
-    n = instrument.num_pix
-    half = instrument.num_pix * instrument.pixel_scale / 2
-    return {
-        "exposure_time": float(instrument.total_exposure()),
-        "mag_zero_point": instrument.zero_point,
-        "mag_sky_brightness": instrument.sky_brightness,
-        "noise": {"type": None},
-        "pixels": {
-            "field_of_view_x": [-half, half],
-            "field_of_view_y": [-half, half],
-            "num_pix_x": n,
-            "num_pix_y": n,
-            "fits_file": {"path": None},
-        },
-    }
+def _checked(document: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """Return a document of the standard, read from its file if need be."""
+    if not isinstance(document, Mapping):
+        document = _read(Path(document))
+    if document.get("standard", "COOLEST") != "COOLEST":
+        raise ConfigError(
+            f"the document's standard is {document['standard']!r}, not COOLEST"
+        )
+    return document
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,18 +1,22 @@
-"""Profiles in COOLEST's terms, and back: types and parameters."""
+"""Profiles, instruments and observations in COOLEST's terms, and profiles back."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate import conventions as c
 from lenssim.simulate.cosmology import Cosmology, critical_surface_density
+from lenssim.simulate.instruments import GaussianPSF, Instrument
 
 __all__ = [
     "PARAMETERS",
     "PROFILES",
     "TYPES",
     "critical_density",
+    "instrument_document",
+    "observation_document",
     "parameters_of",
     "values_of",
 ]
@@ -118,3 +122,40 @@ def values_of(
     if profile == "epl":
         return {"gamma": p["gamma"], "theta_E": p["theta_E"], **shape}
     return {"theta_E": p["theta_E"], **shape}
+
+
+def instrument_document(instrument: Instrument) -> dict[str, Any]:
+    """Return COOLEST's instrument; the PSF's width is in pixels, as the standard says."""
+    psf: dict[str, Any] = {"type": None, "description": None}
+    if isinstance(instrument.psf, GaussianPSF):  # in pixels, says the standard
+        psf = {
+            "type": "GaussianPSF",
+            "description": None,
+            "fwhm": instrument.psf.fwhm / instrument.pixel_scale,
+        }
+    return {
+        "name": instrument.name,
+        "band": "",
+        "pixel_size": instrument.pixel_scale,
+        "readout_noise": instrument.read_noise,
+        "psf": psf,
+    }
+
+
+def observation_document(instrument: Instrument) -> dict[str, Any]:
+    """Return COOLEST's observation: exposure, sky and pixels."""
+    n = instrument.num_pix
+    half = instrument.num_pix * instrument.pixel_scale / 2
+    return {
+        "exposure_time": float(instrument.total_exposure()),
+        "mag_zero_point": instrument.zero_point,
+        "mag_sky_brightness": instrument.sky_brightness,
+        "noise": {"type": None},
+        "pixels": {
+            "field_of_view_x": [-half, half],
+            "field_of_view_y": [-half, half],
+            "num_pix_x": n,
+            "num_pix_y": n,
+            "fits_file": {"path": None},
+        },
+    }

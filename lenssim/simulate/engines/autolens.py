@@ -110,6 +110,7 @@ def _components(
     types = ENGINE_TYPES if for_engine else None
     lens: dict[str, Any] = {}
     source: dict[str, Any] = {}
+    owners = {"lens": lens, "lens_light": lens, "source": source}
     for component in scene.components:
         columns = scene.of(component, instrument.zero_point)
         values: dict[str, Any] = {
@@ -119,7 +120,7 @@ def _components(
             values = scaled(component.profile, values, factor)
         elif "image" in values and scene.images is not None:
             values["image"] = scene.images[int(values["image"])]
-        owner = source if component.role == "source" else lens
+        owner = owners[component.role]
         owner[component.prefix + component.profile] = profile_to_autolens(
             component.profile, values, instrument.pixel_scale, types
         )

@@ -34,10 +34,11 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 class PointMasses(al.mp.MassProfile):
-    """Many point masses as one profile: alpha = sum theta_k^2 (theta - theta_k) / |theta - theta_k|^2.
+    """Many point masses as one profile.
 
-    `centres` (K, 2) are (y, x), `einstein_radii` (K,), both in arcsec. It is the same as K
-    profiles `PointMass`, several times faster. With K = 0 it deflects nothing.
+    alpha = sum theta_k^2 (theta - theta_k) / |theta - theta_k|^2. `centres` (K, 2) are (y,
+    x), `einstein_radii` (K,), both in arcsec. It is the same as K profiles `PointMass`,
+    several times faster. With K = 0 it deflects nothing.
     """
 
     def __init__(self, centres: Any = (), einstein_radii: Any = ()) -> None:

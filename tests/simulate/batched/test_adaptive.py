@@ -66,7 +66,7 @@ def test_the_smooth_mean_is_exact_to_third_order_and_its_doubt_vanishes():
         + torch.zeros(1, 15, 15, dtype=torch.float64)
     )
     alpha = torch.zeros(1, 2, 13, 13, dtype=torch.float64)
-    mean, doubt = adaptive.Doubt()(brightness, alpha)
+    mean, doubt = adaptive.SamplingError()(brightness, alpha)
     middle = x[3:-3]
     exact = (middle**3 + middle / 4)[None, :] + (middle**2 + 1 / 12)[:, None]
     np.testing.assert_allclose(mean[0], exact, atol=1e-12)

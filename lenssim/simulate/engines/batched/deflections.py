@@ -38,7 +38,7 @@ class Deflections:
         self.compiled = compiled
 
     def __call__(self, scenes: Scenes, rows: Rows) -> Tensor:
-        """Return the deflection (R, 2, P) [arcsec] at rows of rays by all perturbers of their scenes."""
+        """Return the deflection (R, 2, P) [arcsec] at rows of rays, by all perturbers."""
         alpha = torch.zeros(
             len(rows), 2, rows.rays.shape[2], dtype=self.dtype, device=self.device
         )

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.engines.batched.adaptive import MARGIN, Doubt, bordered, refined
+from lenssim.simulate.engines.batched.adaptive import (
+    MARGIN,
+    SamplingError,
+    pad_edges,
+    refined,
+)
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
-from lenssim.simulate.engines.batched.rays import Shine
+from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (
     TILE,
     Rows,
@@ -111,7 +116,7 @@ class Batched:
         return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
 
     def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
-        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from rays where they are needed."""
+        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from adaptive rays."""
         side = instrument.num_pix * fine
         step = instrument.pixel_scale / fine
         brightness, alpha = self._on_grid(scenes, instrument, side, step)
@@ -120,7 +125,8 @@ class Batched:
         )[:, None, None, None]
         smooth = _sampling_error(side, self.dtype, self.device, self.compiled)
         mean, error = smooth(
-            bordered(brightness[:, None], MARGIN)[:, 0], bordered(scale * alpha, MARGIN - 1)
+            pad_edges(brightness[:, None], MARGIN)[:, 0],
+            pad_edges(scale * alpha, MARGIN - 1),
         )
 
         def trace_rays(points: Tensor, scene: Tensor) -> Tensor:
@@ -193,7 +199,7 @@ class Batched:
         return surface_brightness(rows.rays, alpha, parameters, *images), alpha
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
-        """Return the parameters (N, 1 + columns) of `Shine`."""
+        """Return the parameters (N, 1 + columns) of `SurfaceBrightness`."""
         columns = [scenes.deflection_scale()]
         for component in scenes.components:
             values = scenes.of(component, instrument.zero_point)
@@ -201,13 +207,18 @@ class Batched:
         return torch.from_numpy(np.stack(columns, axis=1)).to(self.dtype).to(self.device)
 
     def shown_images(self, scenes: Scenes, owner: Tensor) -> list[Tensor]:
-        """Return the images (R, H, W) of each interpolated component, for rows of the scenes `owner`."""
+        """Return the images (R, H, W) of each interpolated component, for rows of rays.
+
+        Args:
+            scenes: N scenes.
+            owner: Scene of each row (R,).
+        """
         images: list[Tensor] = []
         for component in scenes.components:
             if component.profile == "interpolated" and scenes.images is not None:
                 numbers = scenes.params[component.prefix + "image"].astype(np.int64)
-                shown = torch.from_numpy(scenes.images[numbers[owner.numpy()]])
-                images.append(shown.to(self.dtype).to(self.device))
+                stack = torch.from_numpy(scenes.images[numbers[owner.numpy()]])
+                images.append(stack.to(self.dtype).to(self.device))
         return images
 
 
@@ -255,8 +266,8 @@ def _surface_brightness(
     """Return the kernel of the brightness of components along rays."""
     options: Any = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    shown = sum(component.profile == "interpolated" for component in components)
-    images = [torch.zeros(3, *image_shape, **options) for _ in range(shown)]
+    image_count = sum(component.profile == "interpolated" for component in components)
+    images = [torch.zeros(3, *image_shape, **options) for _ in range(image_count)]
     example = (
         torch.zeros(3, 2, 3 * TILE, **options),
         torch.zeros(3, 2, 3 * TILE, **options),
@@ -268,7 +279,7 @@ def _surface_brightness(
     dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
     if images:
         dynamic = (*dynamic, tuple({0: rows} for _ in images))
-    module = Shine(components)
+    module = SurfaceBrightness(components)
     name = f"shine {components}"
     return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
 
@@ -285,4 +296,6 @@ def _sampling_error(
         torch.zeros(3, 2, size - 2, size - 2, dtype=dtype, device=device),
     )
     dynamic = ({0: rows}, {0: rows})
-    return kernel(Doubt(), example, "doubt", dynamic, compiled=compiled, one_loop=False)
+    return kernel(
+        SamplingError(), example, "doubt", dynamic, compiled=compiled, one_loop=False
+    )

@@ -12,7 +12,7 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.engines.batched.engine import SCENES, Batched, scenes_a_step
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import pixel_flux
-from lenssim.simulate.engines.batched.rays import Shine
+from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
 from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
 from lenssim.simulate.profiles import PROFILES
@@ -33,7 +33,7 @@ class Slope(nn.Module):
 
     def __init__(self, components: tuple[Component, ...]) -> None:
         super().__init__()
-        self.shine = Shine(components)
+        self.surface_brightness = SurfaceBrightness(components)
 
     def forward(
         self,
@@ -45,10 +45,10 @@ class Slope(nn.Module):
     ) -> Tensor:
         """Return the derivative (R, P) at `rays` (R, 2, P) along `tangent` (R, 1 + columns).
 
-        Other arguments are those of `Shine`.
+        Other arguments are those of `SurfaceBrightness`.
         """
         return torch.func.jvp(
-            lambda values: self.shine(rays, alpha, values, *images),
+            lambda values: self.surface_brightness(rays, alpha, values, *images),
             (parameters,),
             (tangent,),
         )[1]
@@ -116,14 +116,7 @@ def jacobian(
         ConfigError: There is no derivative by a column, or the sampling is adaptive.
     """
     check_sampling(instrument, supersampling)
-    if supersampling == ADAPTIVE:
-        raise ConfigError(
-            "derivatives need a regular grid of rays: give supersampling as a number"
-        )
-    columns = differentiable(scenes.components)
-    for name in names:
-        if name not in columns:
-            raise unknown("column to differentiate by", name, columns)
+    _check_differentiable(scenes.components, names, supersampling)
     engine = Batched(precision, "cpu", kernels)
     derivatives = np.empty(
         (len(scenes), len(names), instrument.num_pix, instrument.num_pix)
@@ -136,6 +129,19 @@ def jacobian(
                 engine, scenes.take(part), instrument, names, supersampling
             ).numpy()
     return derivatives
+
+
+def _check_differentiable(
+    components: Sequence[Component], names: Sequence[str], supersampling: Supersampling
+) -> None:
+    if supersampling == ADAPTIVE:
+        raise ConfigError(
+            "derivatives need a regular grid of rays: give supersampling as a number"
+        )
+    columns = differentiable(components)
+    for name in names:
+        if name not in columns:
+            raise unknown("column to differentiate by", name, columns)
 
 
 def _step(

@@ -58,7 +58,7 @@ def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
 
 
 def _unpacked(path: Path) -> Path | None:
-    """Return the folder beside an archive with its files, unpacked if need be; None if impossible."""
+    """Return the folder with an archive's files, unpacked if need be; None if impossible."""
     folder = path.with_suffix("")
     if folder.exists():
         return folder if _is_private(folder) else None

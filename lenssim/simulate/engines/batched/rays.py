@@ -1,8 +1,10 @@
-"""Rays: where light that reaches the camera came from, and how bright it is there. Pure batched torch functions.
+"""Brightness along rays, and the deflections of perturbers, as pure batched torch functions.
 
-Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows, and a
-row's result does not depend on its neighbours.
+Work comes in rows: a row is one scene and `P` of its rays. Kernels take any number of rows,
+and a row's result does not depend on its neighbours.
 """
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +26,18 @@ from lenssim.simulate.engines.batched.profiles import (
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component
 
-__all__ = ["FAR_FIELD", "LIGHT", "MASS", "POINT_COLUMNS", "Deflect", "Shine", "SummedPoints"]
+__all__ = [
+    "FAR_FIELD",
+    "LIGHT",
+    "MASS",
+    "POINT_COLUMNS",
+    "Deflect",
+    "SummedPoints",
+    "SurfaceBrightness",
+]
 
-# Profiles of scenes -> functions of this engine. A new profile is a file in profiles/ and a line here.
-MASS = {
+# Functions of the profiles of scenes. A new profile is a file in profiles/ and a line here.
+MASS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "sie": sie.deflection,
     "epl": epl.deflection,
     "shear": shear.deflection,
@@ -39,73 +49,133 @@ MASS = {
     "cnfw": cnfw.deflection,
     "uldm": uldm.deflection,
 }
-LIGHT = {"sersic": sersic.surface_brightness, "interpolated": interpolated.surface_brightness}
+LIGHT: dict[str, Callable[..., Tensor]] = {
+    "sersic": sersic.surface_brightness,
+    "interpolated": interpolated.surface_brightness,
+}
 
 
-# Masses that are softened points from afar, and the functions that say so (arguments: columns and an error in arcsec).
-FAR_FIELD = {"tnfw": tnfw.far_field}
-POINT_COLUMNS = ("strength", "softening", "center_x", "center_y")  # of `point_mass.summed_deflection`
+# Functions that return the softened points that masses are from afar. Their arguments are
+# columns and an error in arcsec.
+FAR_FIELD: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
+    "tnfw": tnfw.far_field
+}
+# arguments of `point_mass.summed_deflection`
+POINT_COLUMNS = ("strength", "softening", "center_x", "center_y")
 
 
 class SummedPoints(nn.Module):
     """Summed deflection of softened points."""
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P) of points (R, K, `POINT_COLUMNS`), K even."""
-        columns = (parameters[:, :, i, None] for i in range(len(POINT_COLUMNS)))
-        return torch.stack(point_mass.summed_deflection(rays[:, None, 0], rays[:, None, 1], *columns), dim=1)
+        """Return the summed deflection of softened points.
+
+        Args:
+            rays: Rays (R, 2, P) [arcsec].
+            parameters: Points (R, K, `POINT_COLUMNS`), K even.
+
+        Returns:
+            Deflection (R, 2, P) [arcsec].
+        """
+        x = rays[:, None, 0]
+        y = rays[:, None, 1]
+        columns = [parameters[:, :, i, None] for i in range(len(POINT_COLUMNS))]
+        return torch.stack(point_mass.summed_deflection(x, y, *columns), dim=1)
 
 
 class Deflect(nn.Module):
-    """Summed deflection of perturbers of one kind; with `less_points`, less that of the points they are from afar."""
+    """Summed deflection of perturbers of one kind.
+
+    With `less_points`, the deflection by the points that they are from afar is subtracted.
+    """
 
     def __init__(self, kind: str, less_points: bool = False) -> None:
         super().__init__()
-        self.kind, self.columns, self.less_points = kind, PROFILES[kind].columns, less_points
+        self.kind = kind
+        self.columns = PROFILES[kind].columns
+        self.less_points = less_points
 
     def forward(self, rays: Tensor, parameters: Tensor) -> Tensor:
-        """Deflection (R, 2, P) [arcsec] at `rays` (R, 2, P) of perturbers (R, K, columns)."""
-        x, y = rays[:, None, 0], rays[:, None, 1]
+        """Return the summed deflection of perturbers.
+
+        Args:
+            rays: Rays (R, 2, P) [arcsec].
+            parameters: Perturbers (R, K, columns).
+
+        Returns:
+            Deflection (R, 2, P) [arcsec].
+        """
+        x = rays[:, None, 0]
+        y = rays[:, None, 1]
         values = {name: parameters[:, :, i, None] for i, name in enumerate(self.columns)}
         alpha_x, alpha_y = MASS[self.kind](x, y, **values)
         if self.less_points:
-            strength, softening = (parameters[:, :, len(self.columns) + i, None] for i in range(2))
-            x, y = x - values["center_x"], y - values["center_y"]
+            strength, softening = (
+                parameters[:, :, len(self.columns) + i, None] for i in range(2)
+            )
+            x = x - values["center_x"]
+            y = y - values["center_y"]
             slope = strength / (x * x + (y * y + softening))
-            alpha_x, alpha_y = alpha_x - slope * x, alpha_y - slope * y
+            alpha_x = alpha_x - slope * x
+            alpha_y = alpha_y - slope * y
         return torch.stack([alpha_x.sum(1), alpha_y.sum(1)], dim=1)
 
 
-class Shine(nn.Module):
-    """Surface brightness seen along rays: lens light in front, the source behind the deflection of all masses."""
+class SurfaceBrightness(nn.Module):
+    """Surface brightness along rays: lens light in front, the source behind all deflections."""
 
     def __init__(self, components: tuple[Component, ...]) -> None:
         super().__init__()
         self.components = components
 
-    def forward(self, rays: Tensor, alpha: Tensor, parameters: Tensor, *images: Tensor) -> Tensor:
-        """Brightness (R, P) [e-/s/arcsec^2] at `rays` (R, 2, P) [arcsec].
+    def forward(
+        self, rays: Tensor, alpha: Tensor, parameters: Tensor, *images: Tensor
+    ) -> Tensor:
+        """Return the brightness (R, P) [e-/s/arcsec^2] along rays.
 
-        `alpha` (R, 2, P) is the deflection of the perturbers; `parameters` (R, 1 + columns) the deflection scale and
-        then the columns of each component in turn; `images` (R, H, W) those of each interpolated component in turn.
+        Args:
+            rays: Rays (R, 2, P) [arcsec].
+            alpha: Deflection (R, 2, P) by the perturbers [arcsec].
+            parameters: Deflection scale, then the columns of each component in turn, (R, 1
+                + columns).
+            images: Images (R, H, W) of each interpolated component in turn.
         """
-        scale, values, start, images = parameters[:, :1], [], 1, list(images)
-        for component in self.components:
-            names = PROFILES[component.profile].columns
-            values.append({name: parameters[:, start + i, None] for i, name in enumerate(names)})
-            start += len(names)
-            if component.profile == "interpolated":
-                values[-1]["image"] = images.pop(0)
-        (x, y), (alpha_x, alpha_y) = rays.unbind(1), alpha.unbind(1)
+        scale = parameters[:, :1]
+        values = self._values(parameters, images)
+        x, y = rays.unbind(1)
+        alpha_x, alpha_y = alpha.unbind(1)
         for component, value in zip(self.components, values, strict=True):
             if component.role == "lens":
-                own_x, own_y = MASS[component.profile](x, y, **value)
-                alpha_x, alpha_y = alpha_x + own_x, alpha_y + own_y
-        source_x, source_y = x - scale * alpha_x, y - scale * alpha_y
+                lens_x, lens_y = MASS[component.profile](x, y, **value)
+                alpha_x = alpha_x + lens_x
+                alpha_y = alpha_y + lens_y
+        source_x = x - scale * alpha_x
+        source_y = y - scale * alpha_y
         light = []
         for component, value in zip(self.components, values, strict=True):
             if component.role == "source":
                 light.append(LIGHT[component.profile](source_x, source_y, **value))
             elif component.role == "lens_light":
                 light.append(LIGHT[component.profile](x, y, **value))
-        return sum(light) if light else torch.zeros_like(source_x)
+        if not light:
+            return torch.zeros_like(source_x)
+        total = 0 + light[0]
+        for brightness in light[1:]:
+            total = total + brightness
+        return total
+
+    def _values(
+        self, parameters: Tensor, images: Sequence[Tensor]
+    ) -> list[dict[str, Tensor]]:
+        """Return the parameters of each component by name."""
+        values = []
+        start = 1
+        remaining = list(images)
+        for component in self.components:
+            names = PROFILES[component.profile].columns
+            columns = {name: parameters[:, start + i, None] for i, name in enumerate(names)}
+            start += len(names)
+            if component.profile == "interpolated":
+                columns["image"] = remaining.pop(0)
+            values.append(columns)
+        return values

@@ -19,15 +19,18 @@ def surface_brightness(
     phi_G: Tensor,
     scale: Tensor,
 ) -> Tensor:
-    """Surface brightness amp times `image` (*, H, W), which is per arcsec^2 and not per pixel, at points (*, P).
+    """Return amp times `image` (*, H, W), interpolated at points (*, P).
 
-    lenstronomy's INTERPOL: the middle of the image lies at (center_x, center_y) [arcsec], its pixels are
-    `scale` [arcsec] wide, columns run along x and rows along y, so that row 0 has the smallest y, and the image
-    is turned counter-clockwise by phi_G [rad]. Beyond the centres of the outermost pixels the light falls to 0
-    linearly within one pixel.
+    The image is per arcsec^2, not per pixel. This is lenstronomy's INTERPOL. The middle of the
+    image is at (center_x, center_y) [arcsec], and its pixels are `scale` [arcsec] wide. Columns
+    run along x and rows along y, so row 0 has the smallest y. The image is turned
+    counter-clockwise by phi_G [rad]. Beyond the centres of the outermost pixels the light falls
+    to 0 linearly within one pixel.
     """
     height, width = image.shape[-2:]
-    column, row = rotated((x - center_x) / scale, (y - center_y) / scale, phi_G.cos(), phi_G.sin())
+    column, row = rotated(
+        (x - center_x) / scale, (y - center_y) / scale, phi_G.cos(), phi_G.sin()
+    )
     # grid_sample without align_corners has -1 and 1 on the outer edges of the image.
     points = torch.stack([2 / width * column, 2 / height * row], dim=-1)
     batch = torch.broadcast_shapes(image.shape[:-2], points.shape[:-2])

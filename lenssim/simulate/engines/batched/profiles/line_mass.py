@@ -22,20 +22,23 @@ def deflection(
     center_x: Tensor,
     center_y: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Deflection [arcsec] of a mass of Einstein radius theta_E, evenly on a line from -L to L, L = half_length.
+    """Return the deflection [arcsec] of a mass of Einstein radius theta_E, evenly on a line.
 
-    In complex notation, with w = (z - z0) exp(-i phi), phi = angle [rad] from the x axis and lengths in arcsec::
+    The line runs from -L to L, L = half_length. In complex notation, with w = (z - z0)
+    exp(-i phi), phi = angle [rad] from the x axis and lengths in arcsec::
 
         alpha* = theta_E^2 / (2 L) exp(-i phi) ln((w + L) / (w - L))
 
-    which is the point mass integrated over the line, hence the limit of many equal beads. It diverges as a
-    logarithm at the ends. Across the line its normal part jumps by pi theta_E^2 / L; on it that part is 0,
-    the mean of both sides.
+    It is the point mass integrated over the line, the limit of many equal beads. It
+    diverges as a logarithm at the ends. Across the line its normal part jumps by pi
+    theta_E^2 / L. On the line that part is 0, the mean of both sides.
     """
-    cos, sin = angle.cos(), angle.sin()
+    cos = angle.cos()
+    sin = angle.sin()
     along, across = rotated(x - center_x, y - center_y, cos, sin)
     length = half_length.clamp(min=MIN_HALF_LENGTH)
-    # The logarithm is odd in `along`: taken at the nearer end it is exact for short lines and close to the ends.
+    # The logarithm is odd in `along`: at the nearer end it is exact for short lines and close to
+    # the ends.
     side = torch.where(along < 0, -1.0, 1.0).to(along)
     distance = side * along
     nearer2 = ((distance - length) ** 2 + across**2).clamp(min=MIN_RADIUS2[along.dtype])
@@ -58,11 +61,16 @@ def convergence(
     center_x: Tensor,
     center_y: Tensor,
 ) -> Tensor:
-    """Zero: all mass is in the line, which no pixel resolves."""
+    """Return zero: all mass is in the line, which no pixel resolves."""
     return torch.zeros_like(x + y + theta_E + half_length + angle + center_x + center_y)
 
 
 def _angle(x: Tensor, y: Tensor) -> Tensor:
-    """atan2(y, x) away from 0, from operations that give an element the same bits wherever it is in memory."""
+    """Return atan2(y, x) away from 0.
+
+    Its operations give an element the same bits wherever it is in memory.
+    """
     half = torch.atan(y / ((x**2 + y**2).sqrt() + x.abs()))
-    return torch.where(x < 0, torch.copysign(torch.full_like(y, math.pi), y) - 2 * half, 2 * half)
+    return torch.where(
+        x < 0, torch.copysign(torch.full_like(y, math.pi), y) - 2 * half, 2 * half
+    )

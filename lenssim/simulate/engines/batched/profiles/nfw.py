@@ -17,18 +17,21 @@ MIN_X_KAPPA = 1e-7  # where lenstronomy evaluates the convergence of the centre
 def deflection(
     x: Tensor, y: Tensor, Rs: Tensor, alpha_Rs: Tensor, center_x: Tensor, center_y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Deflection [arcsec] of a halo of scale radius Rs [arcsec] that deflects by alpha_Rs [arcsec] there.
+    """Return the deflection [arcsec] of a halo that deflects by alpha_Rs [arcsec] at Rs [arcsec].
 
     alpha = alpha_Rs h(R / Rs) / ((1 - ln 2) Rs) (x, y), Bartelmann 1996 (astro-ph/9602053).
     """
-    x, y = x - center_x, y - center_y
+    x = x - center_x
+    y = y - center_y
     _, mean = inner_and_mean(_scaled_radius(x, y, Rs, MIN_X))
     slope = alpha_Rs / (NFW_AT_RS * Rs) * mean
     return slope * x, slope * y
 
 
-def convergence(x: Tensor, y: Tensor, Rs: Tensor, alpha_Rs: Tensor, center_x: Tensor, center_y: Tensor) -> Tensor:
-    """Convergence alpha_Rs k(R / Rs) / (2 (1 - ln 2) Rs)."""
+def convergence(
+    x: Tensor, y: Tensor, Rs: Tensor, alpha_Rs: Tensor, center_x: Tensor, center_y: Tensor
+) -> Tensor:
+    """Return the convergence alpha_Rs k(R / Rs) / (2 (1 - ln 2) Rs)."""
     _, local = inner_and_local(_scaled_radius(x - center_x, y - center_y, Rs, MIN_X_KAPPA))
     return alpha_Rs / (2 * NFW_AT_RS * Rs) * local
 

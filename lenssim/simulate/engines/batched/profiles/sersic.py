@@ -15,7 +15,10 @@ EXTENT = 1000.0  # there is no light beyond this many R_sersic
 
 
 def b_n(n_sersic: Tensor) -> Tensor:
-    """lenstronomy's b_n = 1.9992 n - 0.3271, which makes R_sersic nearly the half-light radius."""
+    """Return lenstronomy's b_n = 1.9992 n - 0.3271.
+
+    It makes R_sersic nearly the half-light radius.
+    """
     return (1.9992 * n_sersic - 0.3271).clamp(min=1e-5)
 
 
@@ -30,13 +33,16 @@ def surface_brightness(
     center_x: Tensor,
     center_y: Tensor,
 ) -> Tensor:
-    """Surface brightness amp exp(-b_n ((R / R_sersic)^(1/n) - 1)), R^2 = q x^2 + y^2 / q on the axes.
+    """Return the surface brightness amp exp(-b_n ((R / R_sersic)^(1/n) - 1)).
 
-    `amp` [e-/s/arcsec^2] is the brightness at R_sersic [arcsec]. Smoothing and extent are lenstronomy's; |e| is
-    bounded as it is for lenses, which differs from lenstronomy for q below 5e-5.
+    R^2 = q x^2 + y^2 / q on the axes. `amp` [e-/s/arcsec^2] is the brightness at R_sersic
+    [arcsec]. Smoothing and extent are lenstronomy's. |e| is bounded as it is for lenses,
+    which differs from lenstronomy for q below 5e-5.
     """
     u, v = elliptical_coordinates(x - center_x, y - center_y, *bounded(e1, e2))
     ratio2 = (u**2 + v**2).clamp(min=SMOOTHING**2) / R_sersic.clamp(min=SMOOTHING) ** 2
-    power = torch.exp(0.5 / n_sersic * torch.log(ratio2))  # half the cost of a general power
+    power = torch.exp(
+        0.5 / n_sersic * torch.log(ratio2)
+    )  # half the cost of a general power
     light = torch.exp(-b_n(n_sersic) * (power - 1))
     return amp * torch.where(ratio2 <= EXTENT**2, light, 0.0)

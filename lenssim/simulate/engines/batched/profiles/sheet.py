@@ -7,10 +7,10 @@ __all__ = ["convergence", "deflection"]
 
 
 def deflection(x: Tensor, y: Tensor, kappa: Tensor) -> tuple[Tensor, Tensor]:
-    """Deflection kappa (x, y) [arcsec], none at (0, 0)."""
+    """Return the deflection kappa (x, y) [arcsec], none at (0, 0)."""
     return kappa * x, kappa * y
 
 
 def convergence(x: Tensor, y: Tensor, kappa: Tensor) -> Tensor:
-    """kappa everywhere."""
+    """Return kappa everywhere."""
     return kappa + torch.zeros_like(x + y)

@@ -19,16 +19,19 @@ def deflection(
     center_x: Tensor,
     center_y: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Deflection [arcsec] of a soliton of central convergence kappa_0 whose density halves at theta_c [arcsec].
+    """Return the deflection [arcsec] of a soliton of central convergence kappa_0.
 
-    From rho ~ (1 + a (r / theta_c)^2)^-slope with a = 2^(1 / slope) - 1 (slope 8: Schive et al. 2014,
-    arXiv:1406.6586), y = a (r / theta_c)^2 and p = slope - 3/2::
+    Its density halves at theta_c [arcsec]. From rho ~ (1 + a (r / theta_c)^2)^-slope with a
+    = 2^(1 / slope) - 1 (slope 8: Schive et al. 2014, arXiv:1406.6586), y = a (r /
+    theta_c)^2 and p = slope - 3/2::
 
         alpha = kappa_0 (1 - (1 + y)^-p) / (p y) (x, y)
 
-    which is elementary: hypergeometric functions occur in the potential and in the mass in three dimensions.
+    It is elementary: hypergeometric functions occur in the potential and in the mass in
+    three dimensions.
     """
-    x, y = x - center_x, y - center_y
+    x = x - center_x
+    y = y - center_y
     scaled = _scaled_radius2(x, y, theta_c, slope).clamp(min=FLOOR)
     p = slope - 1.5
     mean_kappa = -kappa_0 * torch.expm1(-p * torch.log1p(scaled)) / (p * scaled)
@@ -44,7 +47,7 @@ def convergence(
     center_x: Tensor,
     center_y: Tensor,
 ) -> Tensor:
-    """Convergence kappa_0 (1 + a (r / theta_c)^2)^(1/2 - slope)."""
+    """Return the convergence kappa_0 (1 + a (r / theta_c)^2)^(1/2 - slope)."""
     scaled = _scaled_radius2(x - center_x, y - center_y, theta_c, slope)
     return kappa_0 * torch.exp((0.5 - slope) * torch.log1p(scaled))
 
