@@ -33,8 +33,8 @@ class Regress(Task):
     """Targets (N, T), whitened by the mean and spread of the training samples, under a head.
 
     `slopes` multiply the whitened mean of each target, `widths` its error, and `radii` are those of the head's base
-    (`RadialBase.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the
-    mean of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
+    (`Base.knots`): all are fitted to the validation samples. Several passes are a mixture: its covariance is the mean
+    of theirs (aleatoric), and that of their means (epistemic). `prior` is what targets of the training samples were
     drawn from, where that is known; `said_mean` and `said_covariance` are the moments of the answers to all validation
     samples together.
     """
