@@ -68,8 +68,8 @@ class Schedule:
     Attributes:
         make: Function of optimiser, rate and number of steps that builds the schedule.
         interval: Whether the rate changes every step or every epoch.
-        laid_out: Whether the schedule depends on the length of the training. If not, the training may continue
-            for more epochs.
+        laid_out: Whether the schedule depends on the length of the training. If not, the training
+            may continue for more epochs.
     """
 
     make: Callable[[Optimizer, float, int], LRScheduler]

@@ -124,7 +124,8 @@ def accuracy_figure(
 ) -> Figure:
     """Draw the share of each class that is recognised, with its standard error, against a column.
 
-    The shares are those of groups with equal numbers of images. Classes without values in the column are omitted.
+    The shares are those of groups with equal numbers of images. Classes without values in the
+    column are omitted.
 
     Args:
         tables: Tables of evaluations, by run.

@@ -211,7 +211,8 @@ class Augmentation:
             targets: Targets (N, T), if any.
 
         Returns:
-            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without targets.
+            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without
+            targets.
         """
         if targets is None:
             targets = images.new_zeros((len(images), 0))

@@ -23,8 +23,8 @@ def image_files(
 ) -> list[Path | str]:
     """List the inputs to read: each file and data set as it is, and the image files of any other folder.
 
-    The files of a folder come in the order of their names. Known endings count in large or small letters. Names
-    that begin with a dot and folders inside are ignored.
+    The files of a folder come in the order of their names. Known endings count in large or small
+    letters. Names that begin with a dot and folders inside are ignored.
 
     Args:
         paths: Files, folders and URLs.

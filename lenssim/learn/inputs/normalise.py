@@ -1,6 +1,7 @@
 """Normalisations by name: each maps images (N, C, H, W) to (N, C, H, W) and treats every image separately.
 
-The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN stays NaN.
+The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN
+stays NaN.
 """
 
 import math

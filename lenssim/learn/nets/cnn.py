@@ -25,7 +25,8 @@ class _MeanAndMaximum(nn.Module):
 class CNN(nn.Sequential):
     """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean and maximum; linear.
 
-    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N, outputs).
+    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N,
+    outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:

@@ -23,7 +23,8 @@ SMALLEST = 16  # pixels a side
 class _Depthwise(nn.Conv2d):
     """A 3 x 3 convolution of each channel, subsampled to every `step`th pixel.
 
-    It equals a convolution of that stride. The gradient of that in bf16 takes CPUs sixty times as long.
+    It equals a convolution of that stride. The gradient of that in bf16 takes CPUs sixty times as
+    long.
     """
 
     def __init__(self, width: int, step: int) -> None:

@@ -1,7 +1,7 @@
 """Dropout before the layers of any network; the spread of its answers measures the epistemic uncertainty.
 
-Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron & Kendall (2017)
-learn its rate.
+Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron &
+Kendall (2017) learn its rate.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,9 @@ _MIN_UNIFORM = 1e-7
 class Dropout(nn.Module):
     """Dropout at a fixed rate: of whole channels before a convolution, of features before a linear layer.
 
-    In training every image has its own mask. With a `generator` all images share one: the network is then one
-    draw of its weights, and an answer does not depend on its batch. Otherwise no input is dropped.
+    In training every image has its own mask. With a `generator` all images share one: the network
+    is then one draw of its weights, and an answer does not depend on its batch. Otherwise no input
+    is dropped.
 
     Example:
         >>> Dropout(rate=0.5, axis=-1).eval()(torch.ones(2))
@@ -93,8 +94,8 @@ class Concrete(Dropout):
     def price(self, layer: nn.Module) -> Tensor:
         """Return the divergence of the layer's weights from their prior, in nats, up to a constant.
 
-        It is l^2 |W|^2 / (2 (1 - p)) - K H(p), for K inputs that are dropped at the rate p. W are the weights
-        without dropout.
+        It is l^2 |W|^2 / (2 (1 - p)) - K H(p), for K inputs that are dropped at the rate p. W are
+        the weights without dropout.
 
         Args:
             layer: The layer behind this dropout.

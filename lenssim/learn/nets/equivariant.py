@@ -1,9 +1,9 @@
 """CNNs that commute with rotations and reflections: group convolutions over regular representations.
 
-The group convolution is that of Cohen & Welling (2016). Filters that are rotated by any angle are those of Weiler &
-Cesa (2019): sums of circular harmonics on rings, sampled at turned pixels. Quarter turns, and in D4 reflections, are
-exact, because they map the pixel grid onto itself. Eighth turns of C8 are exact for the filters but not for the pixels
-of an image.
+The group convolution is that of Cohen & Welling (2016). Filters that are rotated by any angle are
+those of Weiler & Cesa (2019): sums of circular harmonics on rings, sampled at turned pixels.
+Quarter turns, and in D4 reflections, are exact, because they map the pixel grid onto itself. Eighth
+turns of C8 are exact for the filters but not for the pixels of an image.
 """
 
 import math
@@ -61,8 +61,8 @@ def matrices(group: str) -> np.ndarray:
 def harmonics(group: str, size: int = _KERNEL) -> np.ndarray:
     """Return a basis of circular harmonics, turned by each element of a group.
 
-    The functions are Gaussian rings around r = 0, 1, ... pixels. Each has angular frequencies up to 2 r, which
-    its pixels can hold.
+    The functions are Gaussian rings around r = 0, 1, ... pixels. Each has angular frequencies up to
+    2 r, which its pixels can hold.
 
     Args:
         group: A name in `GROUPS`.

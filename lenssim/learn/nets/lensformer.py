@@ -1,8 +1,9 @@
 """Lensformer (Veloso, Toomey & Gleyzer): a transformer that inverts the lens; 13,236,421 parameters for 64 x 64 stamps.
 
-The published network rounds the position of every pixel in the source plane. No gradient passes through that, so its
-physics encoder never learns. It also assumes Einstein radii of 0.8" to 1.2" and pixels of 0.101". Here light is
-shared among four neighbouring pixels, and the radii are those of the data set. The parameters are the same.
+The published network rounds the position of every pixel in the source plane. No gradient passes
+through that, so its physics encoder never learns. It also assumes Einstein radii of 0.8" to 1.2"
+and pixels of 0.101". Here light is shared among four neighbouring pixels, and the radii are those
+of the data set. The parameters are the same.
 """
 
 import math
@@ -69,8 +70,9 @@ def radius_range(images: ImageDescription) -> tuple[float, float]:
 def to_source(images: Tensor, radii: Tensor) -> Tensor:
     """Ray-trace images to their source plane, with the lens equation of an isothermal sphere.
 
-    The light at x comes from x - radius x / |x|. It is shared among the four pixels around that position. A
-    pixel of the source plane is the mean of the light that it receives, 0 if it receives none.
+    The light at x comes from x - radius x / |x|. It is shared among the four pixels around that
+    position. A pixel of the source plane is the mean of the light that it receives, 0 if it
+    receives none.
 
     Args:
         images: Images (N, C, H, W).
@@ -177,8 +179,8 @@ class _Block(nn.Module):
 class Lensformer(nn.Module):
     """A transformer that predicts an Einstein radius at every pixel, then attends to the source plane.
 
-    It maps images (N, C, H, W), both sides even, to (N, outputs). `radii` are the smallest and the largest
-    Einstein radius in pixels.
+    It maps images (N, C, H, W), both sides even, to (N, outputs). `radii` are the smallest and the
+    largest Einstein radius in pixels.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """XResNet18 with Mish and self-attention: the hybrid of the DeepLense regression benchmark.
 
-It is the ResNet of He et al. (2019), with three convolutions at the entry and means before a shortcut is
-narrowed. The benchmark has deconvolutions at the entry instead.
+It is the ResNet of He et al. (2019), with three convolutions at the entry and means before a
+shortcut is narrowed. The benchmark has deconvolutions at the entry instead.
 """
 
 from typing import override

@@ -80,7 +80,8 @@ def populations(
 ) -> dict[str, Any]:
     """Infer populations from images, and write the result with its figures.
 
-    Image files are one population. In a data set, the held-out images with the same true parameters are one.
+    Image files are one population. In a data set, the held-out images with the same true parameters
+    are one.
 
     Args:
         run: A run that measures parameters.
@@ -92,11 +93,12 @@ def populations(
         report: Called with each file or image that cannot be used. By default its error is raised.
 
     Returns:
-        The content of population.json and its `folder`: the posterior of each population, and the coverage where
-        the truth is known.
+        The content of population.json and its `folder`: the posterior of each population, and the
+        coverage where the truth is known.
 
     Raises:
-        ConfigError: The run does not know the prior of its targets, or the calibration is the data set itself.
+        ConfigError: The run does not know the prior of its targets, or the calibration is the data
+        set itself.
         DataError: No image can be used, or no two images share their true parameters.
     """
     task = _regression(run)

@@ -41,8 +41,9 @@ def file_sha256(path: Path) -> str:
 class FileHashes:
     """The hashes of the files that a training rewrites, in hashes.json of the run's folder.
 
-    Before a file is replaced, its new hash is added to the old one. Afterwards the old one is removed. A training that
-    is killed at any moment thus leaves a record with the hash of the file on disk, and can be resumed.
+    Before a file is replaced, its new hash is added to the old one. Afterwards the old one is
+    removed. A training that is killed at any moment thus leaves a record with the hash of the file
+    on disk, and can be resumed.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Overlap of the images that a run has learned from with those of a data set that it is evaluated on.
 
-An image is identified by the hash of its pixels, so exact copies are found under any name and in any format. Copies
-that were cut, scaled, turned or recompressed are different images, and are not found.
+An image is identified by the hash of its pixels, so exact copies are found under any name and in
+any format. Copies that were cut, scaled, turned or recompressed are different images, and are not
+found.
 """
 
 import io
@@ -91,7 +92,8 @@ def read_seen(run: Run) -> dict[str, np.ndarray]:
         run: The run.
 
     Returns:
-        Hashes by fingerprint. A missing fingerprint of `run.record.seen` means that the images are unknown.
+        Hashes by fingerprint. A missing fingerprint of `run.record.seen` means that the images are
+        unknown.
 
     Raises:
         DataError: The file is missing, damaged or of another run.
@@ -126,8 +128,8 @@ def _hashed_again(run: Run) -> dict[str, np.ndarray]:
 def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> HeldOut:
     """Choose the rows of a data set whose images no run has learned from.
 
-    If the data set may share scenes with one that a run was trained on, only the test blocks count. Exact copies of
-    images that a run has learned from are excluded in any case.
+    If the data set may share scenes with one that a run was trained on, only the test blocks count.
+    Exact copies of images that a run has learned from are excluded in any case.
 
     Args:
         run: The run.

@@ -33,9 +33,10 @@ def classification_scores(
         probabilities: Probabilities (N, K) of the classes.
 
     Returns:
-        `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the others, `macro_auc`
-        their mean, `ece` (expected calibration error of the most probable class, 15 bins), and `confusion`
-        (K, K) counts with true classes down. AUCs are NaN where a class is absent.
+        `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the others,
+        `macro_auc` their mean, `ece` (expected calibration error of the most probable class, 15
+        bins), and `confusion` (K, K) counts with true classes down. AUCs are NaN where a class is
+        absent.
 
     Example:
         >>> scores = classification_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))

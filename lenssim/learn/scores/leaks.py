@@ -45,7 +45,8 @@ class Leak:
         auc: The area under the ROC curve.
         low: Lower end of its 95 % bootstrap interval.
         high: Upper end of the interval.
-        leaks: Whether even the lower end, widened for the number of pairs and statistics, lies above 0.5.
+        leaks: Whether even the lower end, widened for the number of pairs and statistics, lies
+            above 0.5.
     """
 
     statistic: str
@@ -94,8 +95,8 @@ def leaks(
 ) -> Iterator[Leak]:
     """Test every statistic, and all but the edges combined, on every pair of classes.
 
-    A classifier learns from one half of each pair's images and is tested on the other. With `judges` it learns
-    from all images and is tested on the judges.
+    A classifier learns from one half of each pair's images and is tested on the other. With
+    `judges` it learns from all images and is tested on the judges.
 
     Args:
         features: Features (N, k) by statistic.
@@ -162,8 +163,8 @@ def _scores(
 ) -> np.ndarray:
     """Score test features with a classifier that learns from training features.
 
-    The samples are two halves rather than folds. Predictions of folds share training images, so the AUC of
-    all of them scatters by up to the square root of two more than a bootstrap of them says.
+    The samples are two halves rather than folds. Predictions of folds share training images, so the
+    AUC of all of them scatters by up to the square root of two more than a bootstrap of them says.
     """
     model = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed
@@ -207,8 +208,8 @@ def audit(
     Args:
         dataset: The data set.
         limit: How many images of each class to use, None for all.
-        judge: A data set of other samples of the same classes. If given, the classifiers learn from `dataset`
-            and are tested on `judge`.
+        judge: A data set of other samples of the same classes. If given, the classifiers learn from
+            `dataset` and are tested on `judge`.
 
     Returns:
         The audit as a JSON document, and its results.

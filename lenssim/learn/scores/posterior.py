@@ -32,7 +32,8 @@ class Posterior:
         head: How outputs are read, for whitened targets.
         outputs: Network outputs (P, N, K).
         centre: Centre (T,) of the targets, in their own units.
-        spread: Spread (T,) of the targets. Whitened targets times `spread` plus `centre` are in own units.
+        spread: Spread (T,) of the targets. Whitened targets times `spread` plus `centre` are in own
+        units.
         sigma_scale: Factor (T,) on the errors about the mean.
         shrinkage: Factor (T,) on the mean of the outputs, from the centre.
 
@@ -121,8 +122,8 @@ class Posterior:
     def chi2(self, truth: np.ndarray) -> np.ndarray:
         """Return the squared sum (N,) of the independent normal numbers that correspond to the truth (N, T).
 
-        For one pass they are the numbers of the head itself. For several passes they follow from mean and
-        covariance. The radii of a calibrated base are made normal first.
+        For one pass they are the numbers of the head itself. For several passes they follow from
+        mean and covariance. The radii of a calibrated base are made normal first.
         """
         radii = torch.from_numpy(self.radii(truth))
         return self.head.base.normal_radius(radii).numpy() ** 2
@@ -167,15 +168,17 @@ class Posterior:
     def ranks(self, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Rank the truth among `DRAWS` draws, by value and by density.
 
-        Both ranks are uniform in 0 ... `DRAWS` for calibrated posteriors: simulation-based calibration
-        (Talts et al. 2018), and the coverage of regions of highest density (Hermans et al. 2022).
+        Both ranks are uniform in 0 ... `DRAWS` for calibrated posteriors: simulation-based
+        calibration (Talts et al. 2018), and the coverage of regions of highest density (Hermans et
+        al. 2022).
 
         Args:
             truth: True targets (N, T).
             seed: Seed of the draws.
 
         Returns:
-            The number (N, T) of draws below each truth, and the number (N,) of draws that are more probable.
+            The number (N, T) of draws below each truth, and the number (N,) of draws that are more
+            probable.
         """
         lower = []
         likelier = []
@@ -188,8 +191,8 @@ class Posterior:
     def central_probability(self, truth: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the probability of the central interval that just contains the truth, from `DRAWS` draws.
 
-        It is uniform in 0 ... 1 for calibrated posteriors of any shape. A position between two draws is
-        random and uniform.
+        It is uniform in 0 ... 1 for calibrated posteriors of any shape. A position between two
+        draws is random and uniform.
 
         Args:
             truth: True targets (N, T).
