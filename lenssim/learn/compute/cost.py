@@ -40,7 +40,7 @@ class Cost(BaseModel):
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Reset the peak memory of a device. Where the system forbids it, the whole life of the process counts."""
+    """Reset the peak memory of a device, where the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return

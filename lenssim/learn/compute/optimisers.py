@@ -25,9 +25,9 @@ Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
 def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
-    """Build Muon: orthogonal steps for matrices and convolutions (Jordan et al. 2024), NAdamW for norms and biases.
+    """Build Muon (Jordan et al. 2024): orthogonal steps for matrices and convolutions.
 
-    Steps have the length of AdamW's (Liu et al. 2025).
+    Norms and biases get NAdamW. Steps have the length of AdamW's (Liu et al. 2025).
     """
     from lenssim.learn.compute.muon import Muon  # takes a second to import
 

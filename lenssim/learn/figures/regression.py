@@ -74,7 +74,7 @@ def truth_figure(
 def coverage_figure(
     names: Sequence[str], probability: np.ndarray, joint: np.ndarray, title: str
 ) -> Figure:
-    """Draw the share of truths within n sigma against n, where n sigma stand for a normal probability.
+    """Draw the share of truths within n sigma (as a normal probability) against n.
 
     Args:
         names: Names (T) of the targets.

@@ -1,4 +1,4 @@
-"""The base of a head: normal numbers whose radii are changed, so that errors have the right tails."""
+"""The base of a head: normal numbers with changed radii, for errors with the correct tails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _VARIANCE_RADII = 4096  # radii that a variance is averaged over
 
 @dataclass(frozen=True)
 class RadialBase:
-    """An isotropic distribution of k numbers z: z has the direction of normal u and the radius g(|u|).
+    """An isotropic distribution of z: it has the direction of normal u and the radius g(|u|).
 
     The function g is linear between `knots` (radius of u, radius of z) and the origin. Beyond the
     last knot it is proportional to the radius. Without knots z is normal.

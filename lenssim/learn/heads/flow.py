@@ -1,4 +1,4 @@
-"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), as zuko implements them."""
+"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), as in zuko."""
 
 from typing import override
 

@@ -1,4 +1,4 @@
-"""Images from a user's files, checked before a network sees them: arrays, FITS, shards and data sets."""
+"""Checked images from a user's files: arrays, FITS, shards and data sets."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Dropout before the layers of any network; the spread of its answers measures the epistemic uncertainty.
+"""Dropout before the layers of any network, which measures the epistemic uncertainty.
 
 Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron &
 Kendall (2017) learn its rate.
@@ -33,7 +33,7 @@ _MIN_UNIFORM = 1e-7
 
 
 class Dropout(nn.Module):
-    """Dropout at a fixed rate: of whole channels before a convolution, of features before a linear layer.
+    """Dropout at a fixed rate: of channels before a convolution, of features before a linear layer.
 
     In training every image has its own mask. With a `generator` all images share one: the network
     is then one draw of its weights, and an answer does not depend on its batch. Otherwise no input
@@ -56,7 +56,7 @@ class Dropout(nn.Module):
         return torch.tensor(self.fixed)
 
     def _mask(self, uniform: Tensor) -> Tensor:
-        """Return 1 for inputs that stay and 0 for those that are dropped, from random numbers in [0, 1)."""
+        """Return 1 for inputs that stay and 0 for others, from random numbers in [0, 1)."""
         return (uniform >= self.fixed).to(uniform.dtype)
 
     @override
@@ -74,7 +74,7 @@ class Dropout(nn.Module):
 
 
 class Concrete(Dropout):
-    """Dropout with a learned rate (Gal, Hron & Kendall 2017, eq. 5; eqs. 3 and 4 for its penalty)."""
+    """Dropout with a learned rate (Gal, Hron & Kendall 2017, eq. 5; penalty: eqs. 3 and 4)."""
 
     def __init__(self, inputs: int, axis: int) -> None:
         super().__init__(_INITIAL_RATE, axis)

@@ -1,4 +1,4 @@
-"""CNNs that commute with rotations and reflections: group convolutions over regular representations.
+"""CNNs that commute with rotations and reflections, by group convolutions.
 
 The group convolution is that of Cohen & Welling (2016). Filters that are rotated by any angle are
 those of Weiler & Cesa (2019): sums of circular harmonics on rings, sampled at turned pixels.
@@ -102,7 +102,7 @@ def _quotients(group: str) -> np.ndarray:
 
 
 class Lifting(nn.Module):
-    """A convolution of images (N, C, H, W) to regular fields (N, K, n, H, W), by filters at each turn."""
+    """A convolution of images (N, C, H, W) to regular fields (N, K, n, H, W)."""
 
     basis: Tensor
 
@@ -170,7 +170,7 @@ class Halve(nn.Module):
 
 
 class _Invariants(nn.Module):
-    """A pooling of fields (N, K, n, H, W) to (N, 2 K): maximum over the group, mean and maximum over the stamp."""
+    """A pooling of fields (N, K, n, H, W) to (N, 2 K), over the group, then over the stamp."""
 
     @override
     def forward(self, features: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Lensformer (Veloso, Toomey & Gleyzer): a transformer that inverts the lens; 13,236,421 parameters for 64 x 64 stamps.
+"""Lensformer (Veloso, Toomey & Gleyzer): a transformer that inverts the lens.
+
+It has 13,236,421 parameters for 64 x 64 stamps.
 
 The published network rounds the position of every pixel in the source plane. No gradient passes
 through that, so its physics encoder never learns. It also assumes Einstein radii of 0.8" to 1.2"
@@ -114,7 +116,7 @@ def _source_positions(images: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Tokens(nn.Module):
-    """Shifted patch tokens (Lee et al. 2021): patches of the images and four diagonal shifts, and a class token."""
+    """Patch tokens of images and four diagonal shifts (Lee et al. 2021), and a class token."""
 
     def __init__(self, channels: int, patch: tuple[int, int]) -> None:
         super().__init__()
@@ -139,7 +141,7 @@ class _Tokens(nn.Module):
 
 
 def _patches(images: Tensor) -> Tensor:
-    """Return the pixels of each patch of images (N, C, H, W), row by row: (N, patches, C H W / patches)."""
+    """Return the pixels of each patch of images (N, C, H, W): (N, patches, C H W / patches)."""
     cut = images.unflatten(2, (_PATCHES, -1)).unflatten(4, (_PATCHES, -1))
     return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
@@ -177,7 +179,7 @@ class _Block(nn.Module):
 
 
 class Lensformer(nn.Module):
-    """A transformer that predicts an Einstein radius at every pixel, then attends to the source plane.
+    """A transformer that predicts Einstein radii, then attends to the source plane.
 
     It maps images (N, C, H, W), both sides even, to (N, outputs). `radii` are the smallest and the
     largest Einstein radius in pixels.

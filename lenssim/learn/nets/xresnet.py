@@ -21,7 +21,7 @@ _QUERY_REDUCTION = 8  # width of the values over that of queries and keys
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over all pixels, times a learned gain that starts at zero (Zhang et al. 2019, eqs. 1 to 3)."""
+    """Self-attention with a learned gain from zero on (Zhang et al. 2019, eqs. 1 to 3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

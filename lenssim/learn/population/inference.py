@@ -74,7 +74,7 @@ class Inferred:
         return self.draws.std(0)
 
     def below(self, truth: np.ndarray) -> np.ndarray:
-        """Return the share (P,) of draws below truths (P,), which is uniform for a calibrated posterior."""
+        """Return the share (P,) of draws below truths (P,), uniform for calibrated posteriors."""
         return (self.draws < truth).mean(0)
 
 
@@ -94,9 +94,10 @@ def log_likelihood(
     points: np.ndarray,
     average: AveragePosterior | None = None,
 ) -> np.ndarray:
-    """Return the log-likelihood of parameters that N images share: the product of q_i / s over the images.
+    """Return the log-likelihood of parameters that N images share.
 
-    q_i is the posterior of image i, and s the average posterior.
+    The likelihood is the product of q_i / s over the images. q_i is the posterior of image i, and s
+    the average posterior.
 
     Args:
         posterior: Posteriors of N images.
@@ -317,7 +318,7 @@ def _walk(
     starts: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return draws (D, P) of a density, by walkers that start at the most probable of the points `starts`."""
+    """Return draws (D, P) of a density, by walkers from the most probable of `starts`."""
     from emcee import EnsembleSampler
 
     best = starts[np.argsort(-density(starts), kind="stable")[:_WALKERS]]

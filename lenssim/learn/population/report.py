@@ -1,4 +1,4 @@
-"""Report of a population inference: posteriors of populations, and their coverage where the truth is known."""
+"""Report of a population inference: posteriors, and their coverage of known truths."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class _Images:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Inferred populations of G groups, by their number of images, and their truths (G, P) if known."""
+    """Inferred populations of G groups, by number of images, and their truths (G, P) if known."""
 
     columns: tuple[str, ...]
     by_size: dict[int, list[Inferred]]
@@ -326,7 +326,7 @@ def _correlation(
 
 
 def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:
-    """Return the parameters that images with truths (n, T) share: with scatter, means and widths."""
+    """Return the parameters that images with truths (n, T) share."""
     if not scatter:
         return truth[0]
     return np.concatenate([truth.mean(0), truth.std(0)])

@@ -44,7 +44,7 @@ class EvaluatedRun:
 def with_truth(
     table: dict[str, np.ndarray], evaluation: EvaluatedRun
 ) -> dict[str, np.ndarray]:
-    """Add the true parameters of the samples to a table and, where the noise is known, their signal to noise.
+    """Add true parameters to a table and, where the noise is known, the signal to noise.
 
     Args:
         table: Columns (N,) of an evaluation's table.
@@ -66,7 +66,7 @@ def with_truth(
 def _signal_to_noise(
     dataset: ShardDataset, rows: np.ndarray, exposure_time: np.ndarray | None
 ) -> np.ndarray:
-    """Return the signal to noise (N,) of images, without the expected contribution of noise itself."""
+    """Return the signal to noise (N,) of images, without the power of the noise itself."""
     camera = parse_preset(dataset.config["preset"], "the data's preset").instrument
     exposure = np.broadcast_to(camera.total_exposure(exposure_time), len(rows))
     sky = np.broadcast_to(camera.background(exposure_time), len(rows))

@@ -1,4 +1,4 @@
-"""The HTML report of a recipe: one page that needs no other file, with its figures as PNG beside it."""
+"""The HTML report of a recipe: one page that needs no other file."""
 
 import base64
 import struct

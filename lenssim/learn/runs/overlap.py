@@ -1,4 +1,4 @@
-"""Overlap of the images that a run has learned from with those of a data set that it is evaluated on.
+"""Overlap of the images of a training with those of a data set for its evaluation.
 
 An image is identified by the hash of its pixels, so exact copies are found under any name and in
 any format. Copies that were cut, scaled, turned or recompressed are different images, and are not
@@ -41,7 +41,7 @@ class HeldOut(NamedTuple):
 
 
 def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
-    """Return the first 8 bytes (N,) of the SHA-256 of images: no two in a million agree by chance."""
+    """Return 8 bytes (N,) of the SHA-256 of images: no two in a million agree by chance."""
     digests = dataset.verified_digests(rows)
     return np.ascontiguousarray(digests[:, :8]).view("<u8").ravel().astype(np.uint64)
 
@@ -49,7 +49,7 @@ def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
 def learned_from(
     dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: Seen
 ) -> dict[str, np.ndarray]:
-    """Hash the images that a training learns from, and warn of validation images among the training images.
+    """Hash the images of a training, and warn of validation images among the training images.
 
     Args:
         dataset: The data set, whose shards are checked on the way.
@@ -84,7 +84,7 @@ def write_seen(run: Run, seen: Seen) -> None:
 
 
 def read_seen(run: Run) -> dict[str, np.ndarray]:
-    """Return the hashes of the images that a run has learned from, by data set, as far as they are known.
+    """Return the known hashes of the images that a run has learned from, by data set.
 
     An old run has no hashes. They are computed from its data set, if that still exists.
 
@@ -190,5 +190,5 @@ def _proof(identity: DataIdentity, learned: Sequence[tuple[DataIdentity, Seen]])
 
 
 def is_at_hand(dataset: object) -> bool:
-    """Tell whether all images of a data set can be read now, without fetching them or waiting for them."""
+    """Tell whether all images of a data set can be read without fetching or waiting."""
     return isinstance(dataset, ShardDataset) and isinstance(dataset.place, Folder)

@@ -1,4 +1,4 @@
-"""Calibration of posteriors on samples with known truth: shrinkage, scale of the errors, and radial base."""
+"""Calibration of posteriors: shrinkage, scale of the errors, and radial base."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,7 +83,7 @@ def _fitted_sigma_scale(posterior: Posterior, truth: np.ndarray, seed: int) -> n
 def _misfit(
     draws: np.ndarray, mean: np.ndarray, truth: np.ndarray, ties: np.ndarray
 ) -> Callable[[float], float]:
-    """Return the deviation of one target's ranks from uniform ones, by the logarithm of its scale."""
+    """Return the deviation of a target's ranks from uniform ones, by its logarithmic scale."""
     uniform = (np.arange(len(truth)) + 0.5) / len(truth)
     errors = truth - mean
     draws = np.ascontiguousarray(draws)

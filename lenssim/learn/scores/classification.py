@@ -146,7 +146,7 @@ def bootstrap(
 def _percentile_interval(
     values: np.ndarray, percentiles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentiles of values (B, ...), without resamples that lack a class and so have no AUC."""
+    """Return the percentiles of values (B, ...), without resamples that have no AUC."""
     undefined = np.isnan(values.reshape(len(values), -1)).any(axis=1)
     if not undefined.all():
         values = values[~undefined]
@@ -157,7 +157,7 @@ def _percentile_interval(
 def calibration_bins(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return mean `confidence`, `accuracy` and `count` of the most probable class by bin of confidence.
+    """Return confidence, accuracy and count of the most probable class, by bin of confidence.
 
     Args:
         labels: True classes (N,).

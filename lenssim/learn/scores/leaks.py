@@ -1,4 +1,4 @@
-"""Leak audit: can a classifier tell the classes apart by statistics that do not depend on substructure?"""
+"""Leak audit: do statistics that ignore substructure tell the classes apart?"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -132,7 +132,7 @@ def leaks(
 
 
 def _pair(sample: Sample, negative: int, positive: int) -> Sample:
-    """Return the features of two classes, with all but the edges combined, and whether each is positive."""
+    """Return the features of two classes, with a combined one, and whether each is positive."""
     features, labels = sample
     combined = np.concatenate(
         [columns for name, columns in features.items() if name != EDGE], axis=1
@@ -271,7 +271,7 @@ def _measured(dataset: ShardDataset, limit: int | None) -> Sample:
 
 
 def stored_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
-    """Return the audit in a data set's folder; run and store it first if there is none of these contents.
+    """Return the audit in a data set's folder; run and store a missing one first.
 
     Args:
         dataset: The data set.

@@ -71,7 +71,7 @@ def _noise_quantiles(images: np.ndarray) -> np.ndarray:
 
 
 def _ring_means(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Return means (..., 8) of planes (..., H, W) in rings of radius (H, W), of equal width up to 0.5."""
+    """Return means (..., 8) of planes (..., H, W) in rings of equal width up to a radius of 0.5."""
     ring = np.minimum((2 * radius * _RINGS).astype(int), _RINGS - 1).ravel()
     member = np.eye(_RINGS)[ring]
     flat = planes.reshape(*planes.shape[:-2], -1)

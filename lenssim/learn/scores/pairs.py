@@ -19,7 +19,7 @@ def pairs(
     chi2: np.ndarray,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return the network's AUC with its interval, and a fit's, for each pair of classes that has images.
+    """Return the AUC of the network and of a fit for each pair of classes with images.
 
     The network's score within a pair is the ratio of its two probabilities. A fit knows only the
     chi2 that it leaves.
