@@ -115,7 +115,14 @@ def test_a_sheet_is_the_same_under_any_settings(name):
         assert SHEETS[name]() == plain
 
 
-MAKERS = {"Figure", "axes_of", "_panels", "_by_class"}
+MAKERS = {
+    "Figure",
+    "axes_of",
+    "panels",
+    "titled_figure",
+    "_panels",
+    "_panels_by_class",
+}
 
 
 def test_every_function_that_makes_a_figure_does_so_in_the_plain_style():

@@ -107,8 +107,8 @@ class Run:
     ) -> Table:
         """Answer for images; see `lenssim.predict`."""
         from lenssim.learn.compute.device import pick_device
-        from lenssim.learn.evaluation.prediction import predictions_of
         from lenssim.learn.evaluation.ensemble import Ensemble
+        from lenssim.learn.evaluation.prediction import predictions_of
 
         runs = [self.trained, *_trained(others)]
         ensemble = Ensemble(runs, pick_device(device), tta=tta)

@@ -20,7 +20,8 @@ class Cost(BaseModel):
     Attributes:
         device: The device.
         threads: Number of threads.
-        precision: Precision of the arithmetic: 32 where bf16 was requested on a device that only imitates it.
+        precision: Precision of the arithmetic: 32 where bf16 was requested on a device that only
+        imitates it.
         images_per_second: Training images a second, with the validations between.
         waiting: Share of the time that steps waited for images.
         peak_mib: Peak memory: of the GPU, or of the whole process where the CPU computes.
@@ -39,7 +40,7 @@ class Cost(BaseModel):
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Reset the peak memory of a device. Where the system forbids it, the whole life of the process counts."""
+    """Reset the peak memory of a device, where the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return

@@ -48,8 +48,8 @@ def pick_device(name: str) -> torch.device:
 def computes_bf16(device: torch.device) -> bool:
     """Tell whether a device has instructions for bf16.
 
-    A device that imitates them is many times slower than in float32. All processors with AVX-512 are taken to
-    have them.
+    A device that imitates them is many times slower than in float32. All processors with AVX-512
+    are taken to have them.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

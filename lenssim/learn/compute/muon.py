@@ -1,7 +1,8 @@
 """The Muon optimiser of timm, in single precision on devices that only imitate bf16.
 
-timm makes matrices orthogonal in bf16, without a setting for it. Where bf16 is imitated, a step of a transformer
-takes a minute instead of seconds. Importing this module changes the function for every Muon of timm.
+timm makes matrices orthogonal in bf16, without a setting for it. Where bf16 is imitated, a step of
+a transformer takes a minute instead of seconds. Importing this module changes the function for
+every Muon of timm.
 """
 
 from typing import Any

@@ -25,9 +25,9 @@ Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
 def _muon(weights: Weights, rate: float, decay: float) -> Optimizer:
-    """Build Muon: orthogonal steps for matrices and convolutions (Jordan et al. 2024), NAdamW for norms and biases.
+    """Build Muon (Jordan et al. 2024): orthogonal steps for matrices and convolutions.
 
-    Steps have the length of AdamW's (Liu et al. 2025).
+    Norms and biases get NAdamW. Steps have the length of AdamW's (Liu et al. 2025).
     """
     from lenssim.learn.compute.muon import Muon  # takes a second to import
 
@@ -68,8 +68,8 @@ class Schedule:
     Attributes:
         make: Function of optimiser, rate and number of steps that builds the schedule.
         interval: Whether the rate changes every step or every epoch.
-        laid_out: Whether the schedule depends on the length of the training. If not, the training may continue
-            for more epochs.
+        laid_out: Whether the schedule depends on the length of the training. If not, the training
+            may continue for more epochs.
     """
 
     make: Callable[[Optimizer, float, int], LRScheduler]

@@ -108,8 +108,8 @@ def first_features(model: Model, image: Tensor) -> Tensor | None:
         image: Image (C, H, W).
 
     Returns:
-        Features (K, h, w). None for a network without a convolution, or whose first convolution leaves fewer than
-        four by four pixels.
+        Features (K, h, w). None for a network without a convolution, or whose first convolution
+        leaves fewer than four by four pixels.
     """
     with torch.inference_mode(), _FirstConvolution() as convolution:
         model.eval()(image[None])
@@ -143,8 +143,8 @@ def features_figure(image: np.ndarray, features: Tensor, title: str) -> Figure:
 def integrated_gradients(model: Model, images: Tensor, outputs: Tensor) -> Tensor:
     """Return the contribution of each pixel to an output of the network (Sundararajan et al. 2017).
 
-    The path starts at an image of zeros. The sum over an image is the difference of the output between the image and
-    zeros.
+    The path starts at an image of zeros. The sum over an image is the difference of the output
+    between the image and zeros.
 
     Args:
         model: The network.
@@ -169,7 +169,8 @@ def attributions_figure(
 ) -> Figure:
     """Draw images above the contributions of their pixels: red for the output, blue against it.
 
-    Contributions are smoothed by a Gaussian of one pixel, because their sign often changes between neighbours.
+    Contributions are smoothed by a Gaussian of one pixel, because their sign often changes between
+    neighbours.
 
     Args:
         images: Images (N, C, H, W).

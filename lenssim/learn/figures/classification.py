@@ -36,7 +36,7 @@ def roc_figure(
     auc: Mapping[str, float | None],
     title: str,
 ) -> Figure:
-    """Draw the receiver operating characteristic of each class against the others, and their macro mean.
+    """Draw the ROC curve of each class against the others, and their macro mean.
 
     Args:
         labels: True classes (N,).
@@ -106,7 +106,7 @@ def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> 
 def curves_figure(
     epochs: Sequence[Mapping[str, float]], scores: Mapping[str, str], best: int, title: str
 ) -> Figure:
-    """Draw loss and validation scores by epoch. A dotted line marks the epoch with the final weights.
+    """Draw loss and validation scores by epoch, with a dotted line at the final weights.
 
     Args:
         epochs: The rows of a training history.
@@ -152,7 +152,7 @@ def _plot_columns(
 def calibration_figure(
     labels: np.ndarray, probabilities: np.ndarray, ece: float, title: str
 ) -> Figure:
-    """Draw the accuracy of the most probable class against its probability, above the number of samples.
+    """Draw the accuracy of the most probable class, and the number of samples, by its probability.
 
     Args:
         labels: True classes (N,).

@@ -55,7 +55,7 @@ def histories_figure(
 
 
 def _with_legend(figure: Figure, ax: Axes) -> Figure:
-    """Add the names of the curves of `ax`: inside for few, else below the figure, where they hide none."""
+    """Add the names of the curves of `ax`: inside for few curves, else below the figure."""
     lines, names = ax.get_legend_handles_labels()
     if len(names) <= _MAX_INNER_LABELS:
         ax.legend(frameon=False, fontsize=8)
@@ -124,7 +124,8 @@ def accuracy_figure(
 ) -> Figure:
     """Draw the share of each class that is recognised, with its standard error, against a column.
 
-    The shares are those of groups with equal numbers of images. Classes without values in the column are omitted.
+    The shares are those of groups with equal numbers of images. Classes without values in the
+    column are omitted.
 
     Args:
         tables: Tables of evaluations, by run.

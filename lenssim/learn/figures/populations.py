@@ -27,7 +27,8 @@ def populations_figure(
         mean: Posterior means (G, P) of the populations.
         sigma: Posterior standard deviations (G, P).
         truths: True parameters (G, P).
-        prior_range: Range (2, T) of one sigma of the prior for the first T parameters, drawn in grey.
+        prior_range: Range (2, T) of one sigma of the prior for the first T parameters, drawn in
+        grey.
         title: Title of the figure.
 
     Returns:

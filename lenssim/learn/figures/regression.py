@@ -74,7 +74,7 @@ def truth_figure(
 def coverage_figure(
     names: Sequence[str], probability: np.ndarray, joint: np.ndarray, title: str
 ) -> Figure:
-    """Draw the share of truths within n sigma against n, where n sigma stand for a normal probability.
+    """Draw the share of truths within n sigma (as a normal probability) against n.
 
     Args:
         names: Names (T) of the targets.
@@ -151,8 +151,9 @@ def ranks_figure(
 ) -> Figure:
     """Draw the distribution of ranks of truths among draws, minus the uniform one.
 
-    Curves above zero mean that answers are too large. Curves above, then below zero mean that errors are too small,
-    for the density curves below zero. Grey marks where 95 % of calibrated curves lie at each rank.
+    Curves above zero mean that answers are too large. Curves above, then below zero mean that
+    errors are too small, for the density curves below zero. Grey marks where 95 % of calibrated
+    curves lie at each rank.
 
     Args:
         names: Names (T) of the targets.

@@ -46,7 +46,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def save_if_possible(draw: Callable[[], Figure], path: Path) -> bool:
-    """Draw a figure and write it as PNG; where that fails, warn on stderr, because no result depends on it.
+    """Draw a figure and write it as PNG, or warn on stderr where that fails.
 
     Args:
         draw: Function that makes the figure.
@@ -112,7 +112,7 @@ def panels(
 
 
 def log_axis(ax: Axes, axis_name: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic with plain numbers, unless the data span less than a factor of three."""
+    """Make an axis logarithmic, unless the data span less than a factor of three."""
     axis = ax.xaxis if axis_name == "x" else ax.yaxis
     low, high = axis.get_data_interval()
     if not 0 < 3 * low < high:

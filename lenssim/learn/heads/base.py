@@ -1,4 +1,4 @@
-"""The base of a head: normal numbers whose radii are changed, so that errors have the right tails."""
+"""The base of a head: normal numbers with changed radii, for errors with the correct tails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _VARIANCE_RADII = 4096  # radii that a variance is averaged over
 
 @dataclass(frozen=True)
 class RadialBase:
-    """An isotropic distribution of k numbers z: z has the direction of normal u and the radius g(|u|).
+    """An isotropic distribution of z: it has the direction of normal u and the radius g(|u|).
 
-    The function g is linear between `knots` (radius of u, radius of z) and the origin. Beyond the last
-    knot it is proportional to the radius. Without knots z is normal.
+    The function g is linear between `knots` (radius of u, radius of z) and the origin. Beyond the
+    last knot it is proportional to the radius. Without knots z is normal.
 
     Example:
         >>> RadialBase().variance(3)
@@ -38,7 +38,8 @@ class RadialBase:
     def fit(cls, radii: np.ndarray, targets: int) -> Self:
         """Fit a base through quantiles of radii.
 
-        The base has 16 knots with at least 16 samples beyond the last. It has fewer for few samples.
+        The base has 16 knots with at least 16 samples beyond the last. It has fewer for few
+        samples.
 
         Args:
             radii: Radii (N,) of z.

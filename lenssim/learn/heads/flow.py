@@ -1,4 +1,4 @@
-"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), as zuko implements them."""
+"""A normalising flow of rational-quadratic splines (Durkan et al. 2019), as in zuko."""
 
 from typing import override
 
@@ -22,9 +22,10 @@ _ROWS_PER_CHUNK = 2**15  # targets transformed at once: more leave the processor
 class Flow(Head):
     """A head with z = spline(U spline(L^T (y - m))) of the base.
 
-    m and L are those of the `Full` head, and U is unit upper triangular. All of them are network outputs, so
-    each image has its own flow and any network can bear it. Outputs of zero are a normal distribution. The
-    splines are the identity beyond 5 sigma. Moments are those of 256 fixed quasi-random points.
+    m and L are those of the `Full` head, and U is unit upper triangular. All of them are network
+    outputs, so each image has its own flow and any network can bear it. Outputs of zero are a
+    normal distribution. The splines are the identity beyond 5 sigma. Moments are those of 256 fixed
+    quasi-random points.
 
     Example:
         >>> Flow(targets=2).outputs

@@ -1,4 +1,4 @@
-"""A Gaussian head with a full covariance, by the log-Cholesky factor of its inverse (Dorta et al. 2018).
+"""A Gaussian head with a full covariance, by its log-Cholesky factor (Dorta et al. 2018).
 
 Wagner-Carena et al. (2021), section 2.3, use it for lens parameters: 6 targets need 6 + 21 outputs.
 """

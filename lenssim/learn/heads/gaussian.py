@@ -12,7 +12,7 @@ __all__ = ["Gaussian"]
 
 
 class Gaussian(Head):
-    """A head whose outputs begin with the mean; the others encode L, the Cholesky factor of the precision."""
+    """A head with outputs for the mean, then for L, the Cholesky factor of the precision."""
 
     @abstractmethod
     def root(self, outputs: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ _MIN_EIGENVALUE = 1e-12  # of a correlation matrix; smaller ones are rounding er
 def standardised(error: Tensor, covariance: Tensor) -> Tensor:
     """Return errors along the axes of their covariances, in units of their standard deviations.
 
-    The result is finite for every covariance: an axis along which targets are correlated beyond double
-    precision counts with the smallest eigenvalue that double precision resolves.
+    The result is finite for every covariance: an axis along which targets are correlated beyond
+    double precision counts with the smallest eigenvalue that double precision resolves.
 
     Args:
         error: Errors (..., k).
@@ -44,8 +44,8 @@ def standardised(error: Tensor, covariance: Tensor) -> Tensor:
 class Head(ABC):
     """A probability of k `targets`, read from network outputs (..., K).
 
-    A head maps numbers of its `base`, which is normal before calibration, to targets. Densities are computed
-    in the precision of the outputs. Moments and draws are computed in double precision.
+    A head maps numbers of its `base`, which is normal before calibration, to targets. Densities are
+    computed in the precision of the outputs. Moments and draws are computed in double precision.
     """
 
     targets: int

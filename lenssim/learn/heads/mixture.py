@@ -33,7 +33,7 @@ class Mixture(Head):
         return Full(self.targets, self.base)
 
     def components(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logarithms of the weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""
+        """Return the log-weights (..., 3), and the outputs (..., 3, K) of the Gaussians."""
         log_weights = outputs[..., :_COMPONENTS].log_softmax(-1)
         return log_weights, outputs[..., _COMPONENTS:].unflatten(-1, (_COMPONENTS, -1))
 

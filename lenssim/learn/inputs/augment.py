@@ -99,7 +99,7 @@ def _flips(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
 
 
 def _dihedral(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Apply one of the eight symmetries of the square; flips alone to images that are not square."""
+    """Apply one of the eight symmetries of the square, or flips to images that are not square."""
     batch = _flips(batch, amount, generator)
     if batch.images.shape[-1] != batch.images.shape[-2]:
         return batch
@@ -139,7 +139,7 @@ def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
 
 
 def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add photon noise of up to `amount` of the peak, at the peak: of 1 / amount^2 counts there, or more."""
+    """Add photon noise of up to `amount` of the peak, for 1 / amount^2 counts there or more."""
     relative = _amounts(batch, amount, generator)
     counts = relative.clamp(min=1e-6) ** -2
     peak = _peak(batch.images)
@@ -211,7 +211,8 @@ class Augmentation:
             targets: Targets (N, T), if any.
 
         Returns:
-            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without targets.
+            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without
+            targets.
         """
         if targets is None:
             targets = images.new_zeros((len(images), 0))
@@ -287,7 +288,7 @@ def _flipped(images: Tensor) -> tuple[Tensor, ...]:
 
 
 def _view(number: int) -> Callable[[Tensor], Tensor]:
-    """Return view `number` of a square image among its eight: four flips, and four of its transpose."""
+    """Return one of the eight views of a square image: four flips, then those of its transpose."""
 
     def view(images: Tensor) -> Tensor:
         if number >= 4:

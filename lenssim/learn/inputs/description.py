@@ -22,8 +22,8 @@ class ImageDescription:
     Attributes:
         shape: Bands, rows and columns (C, H, W).
         pixel_scale: Size of a pixel in arcsec, None if unknown.
-        theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift. None if
-            unknown.
+        theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift.
+            None if unknown.
 
     Example:
         >>> ImageDescription((1, 64, 64), pixel_scale=0.05).pixel_scale
@@ -38,8 +38,8 @@ class ImageDescription:
 def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
     """Describe the images of a data set.
 
-    Pixel scale and Einstein radii are known for simulated images. The radii are those of the first 256
-    samples, and of the first lens that has one.
+    Pixel scale and Einstein radii are known for simulated images. The radii are those of the first
+    256 samples, and of the first lens that has one.
 
     Args:
         dataset: The data set.

@@ -1,4 +1,4 @@
-"""Images from a user's files, checked before a network sees them: arrays, FITS, shards and data sets."""
+"""Checked images from a user's files: arrays, FITS, shards and data sets."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,20 +70,22 @@ def read_file_images(
     """Yield the usable images of a file or data set in chunks.
 
     Args:
-        path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are checked
-            byte for byte.
+        path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are
+            checked byte for byte.
         image_shape: Shape (C, H, W) of the images.
         picture: The map to read from a data set. Files of images are taken to hold it.
         extension: Name or number of the FITS extension, or name of the array in a .npz archive.
         note: Called with how a file was read, where there are several ways.
-        report: Called with each image that has NaN, is flat (a map such as kappa may be) or that float32 cannot
-            hold, and with a file that cannot be read or has another shape. By default its error is raised.
+        report: Called with each image that has NaN, is flat (a map such as kappa may be) or that
+            float32 cannot hold, and with a file that cannot be read or has another shape. By
+            default its error is raised.
 
     Yields:
         The usable images.
 
     Raises:
-        DataError: By default, at the first problem. The message names the file, the image and the remedy.
+        DataError: By default, at the first problem. The message names the file, the image and the
+            remedy.
     """
     file = str(path)
     try:

@@ -21,10 +21,10 @@ _RUN = "run.json"
 def image_files(
     paths: Iterable[Path | str], report: Report = raise_problem
 ) -> list[Path | str]:
-    """List the inputs to read: each file and data set as it is, and the image files of any other folder.
+    """List the inputs to read: files, data sets, and the image files of other folders.
 
-    The files of a folder come in the order of their names. Known endings count in large or small letters. Names
-    that begin with a dot and folders inside are ignored.
+    The files of a folder come in the order of their names. Known endings count in large or small
+    letters. Names that begin with a dot and folders inside are ignored.
 
     Args:
         paths: Files, folders and URLs.

@@ -1,6 +1,7 @@
-"""Normalisations by name: each maps images (N, C, H, W) to (N, C, H, W) and treats every image separately.
+"""Normalisations by name, functions of images (N, C, H, W) that treat every image separately.
 
-The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN stays NaN.
+The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN
+stays NaN.
 """
 
 import math
@@ -18,7 +19,7 @@ _SOFTENING = 10.0  # asinh turns from linear to logarithmic at a tenth of the ra
 
 
 def _divide(values: Tensor, scale: Tensor) -> Tensor:
-    """Return `values / scale`, 0 where the scale is 0 or less; NaN stays NaN, so that checks find it."""
+    """Return `values / scale`, 0 where the scale is 0 or less; NaN stays NaN."""
     flat = scale <= 0
     return torch.where(flat, 0, values) / torch.where(flat, 1, scale)
 
@@ -49,7 +50,7 @@ def standard(images: Tensor) -> Tensor:
 
 
 def asinh(images: Tensor) -> Tensor:
-    """Return asinh(10 y) / asinh(10) with y = minmax(x), which lifts faint arcs (Lupton et al. 2004)."""
+    """Return asinh(10 y) / asinh(10) with y = minmax(x), for faint arcs (Lupton et al. 2004)."""
     return torch.asinh(_SOFTENING * minmax(images)) / math.asinh(_SOFTENING)
 
 

@@ -17,10 +17,10 @@ _OTHER_AXIS = {"x": "y", "y": "x"}
 
 
 class Moves:
-    """How targets (N, T) follow the images: positions (..x, ..y) are vectors, e and gamma have spin 2.
+    """How targets (N, T) follow images: positions (..x, ..y) are vectors, e and gamma have spin 2.
 
-    A mirror image of x changes the sign of x and of the second components. A transposition exchanges x and y
-    and changes the sign of the first components. Other parameters stay.
+    A mirror image of x changes the sign of x and of the second components. A transposition
+    exchanges x and y and changes the sign of the first components. Other parameters stay.
 
     Example:
         >>> moves = Moves(["e1", "e2", "center_x"])

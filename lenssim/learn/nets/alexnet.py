@@ -1,7 +1,7 @@
 """AlexNet (Krizhevsky et al. 2012) for small stamps, with batch norm.
 
-It is the covariance network of Wagner-Carena et al. (2021, arXiv:2010.13787) for lens parameters, after
-Sorscher & Wagner-Carena. Their dropout before every layer is the setting `--dropout 0.03`.
+It is the covariance network of Wagner-Carena et al. (2021, arXiv:2010.13787) for lens parameters,
+after Sorscher & Wagner-Carena. Their dropout before every layer is the setting `--dropout 0.03`.
 """
 
 from torch import nn
@@ -28,8 +28,8 @@ SMALLEST = 8  # pixels a side
 def build(images: ImageDescription, outputs: int) -> nn.Module:
     """Build five convolutions and three linear layers.
 
-    Stamps of another size than 64 pixels end in means over 4 x 4 cells. Running means need some 500 steps of
-    training to settle.
+    Stamps of another size than 64 pixels end in means over 4 x 4 cells. Running means need some 500
+    steps of training to settle.
 
     Args:
         images: The images, with any number of bands.

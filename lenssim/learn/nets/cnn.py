@@ -1,4 +1,4 @@
-"""A plain batch-norm CNN of three blocks, small enough for two CPU cores: the quickstart's network."""
+"""A plain CNN of three blocks, small enough for two CPU cores: the quickstart's network."""
 
 from typing import override
 
@@ -23,9 +23,10 @@ class _MeanAndMaximum(nn.Module):
 
 
 class CNN(nn.Sequential):
-    """Three blocks of 3 x 3 convolutions, batch norm, ReLU and 2 x 2 max pooling; mean and maximum; linear.
+    """Three blocks of convolutions with batch norm and pooling; mean and maximum; linear.
 
-    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N, outputs).
+    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N,
+    outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:

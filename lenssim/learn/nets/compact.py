@@ -42,7 +42,8 @@ class Block(nn.Module):
 class Compact(nn.Module):
     """Convolutions at four resolutions; mean and maximum over the stamp at each of them; linear.
 
-    It maps images (N, C, H, W), with any number of bands and at least 8 pixels a side, to (N, outputs).
+    It maps images (N, C, H, W), with any number of bands and at least 8 pixels a side, to (N,
+    outputs).
     """
 
     def __init__(self, channels: int, outputs: int) -> None:

@@ -1,4 +1,4 @@
-"""A small residual network for measurements, whose linear layers read its last map with all positions."""
+"""A small residual network for measurements, which keeps the positions of its last map."""
 
 from typing import override
 
@@ -17,10 +17,11 @@ SMALLEST = 16  # pixels a side
 
 
 class CompactGrid(nn.Sequential):
-    """Strided convolutions and residual blocks at three resolutions; a map of 8 x 8 cells; two linear layers.
+    """Residual blocks at three resolutions; a map of 8 x 8 cells; two linear layers.
 
-    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N, outputs). Means
-    over the stamp, as other small networks take them, would lose the position of a lens.
+    It maps images (N, C, H, W), with any number of bands and at least 16 pixels a side, to (N,
+    outputs). Means over the stamp, as other small networks take them, would lose the position of a
+    lens.
     """
 
     def __init__(self, channels: int, outputs: int) -> None:

@@ -1,4 +1,7 @@
-"""Convolutional vision Transformer (Wu et al. 2021) in the size of the DeepLense Model III benchmark: 13.09 million."""
+"""Convolutional vision Transformer (Wu et al. 2021).
+
+It has the size of the DeepLense Model III benchmark: 13.09 million parameters.
+"""
 
 from typing import override
 
@@ -23,7 +26,8 @@ SMALLEST = 16  # pixels a side
 class _Depthwise(nn.Conv2d):
     """A 3 x 3 convolution of each channel, subsampled to every `step`th pixel.
 
-    It equals a convolution of that stride. The gradient of that in bf16 takes CPUs sixty times as long.
+    It equals a convolution of that stride. The gradient of that in bf16 takes CPUs sixty times as
+    long.
     """
 
     def __init__(self, width: int, step: int) -> None:
@@ -36,7 +40,7 @@ class _Depthwise(nn.Conv2d):
 
 
 class _Pointwise(nn.Linear):
-    """A 1 x 1 convolution over (N, C, H, W) as a product of matrices, which is faster on CPUs in bf16."""
+    """A 1 x 1 convolution as a product of matrices, which is faster on CPUs in bf16."""
 
     @override
     def forward(self, features: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""The plain CNN of the DeepLense Model III benchmark: 509,955 parameters for 64 x 64 stamps and three classes."""
+"""The plain CNN of the DeepLense Model III benchmark.
+
+It has 509,955 parameters for 64 x 64 stamps and three classes.
+"""
 
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
-"""Dropout before the layers of any network; the spread of its answers measures the epistemic uncertainty.
+"""Dropout before the layers of any network, which measures the epistemic uncertainty.
 
-Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron & Kendall (2017)
-learn its rate.
+Gal & Ghahramani (2016) interpret dropout as variational inference of the weights. Gal, Hron &
+Kendall (2017) learn its rate.
 """
 
 from collections.abc import Iterator
@@ -33,10 +33,11 @@ _MIN_UNIFORM = 1e-7
 
 
 class Dropout(nn.Module):
-    """Dropout at a fixed rate: of whole channels before a convolution, of features before a linear layer.
+    """Dropout at a fixed rate: of channels before a convolution, of features before a linear layer.
 
-    In training every image has its own mask. With a `generator` all images share one: the network is then one
-    draw of its weights, and an answer does not depend on its batch. Otherwise no input is dropped.
+    In training every image has its own mask. With a `generator` all images share one: the network
+    is then one draw of its weights, and an answer does not depend on its batch. Otherwise no input
+    is dropped.
 
     Example:
         >>> Dropout(rate=0.5, axis=-1).eval()(torch.ones(2))
@@ -55,7 +56,7 @@ class Dropout(nn.Module):
         return torch.tensor(self.fixed)
 
     def _mask(self, uniform: Tensor) -> Tensor:
-        """Return 1 for inputs that stay and 0 for those that are dropped, from random numbers in [0, 1)."""
+        """Return 1 for inputs that stay and 0 for others, from random numbers in [0, 1)."""
         return (uniform >= self.fixed).to(uniform.dtype)
 
     @override
@@ -73,7 +74,7 @@ class Dropout(nn.Module):
 
 
 class Concrete(Dropout):
-    """Dropout with a learned rate (Gal, Hron & Kendall 2017, eq. 5; eqs. 3 and 4 for its penalty)."""
+    """Dropout with a learned rate (Gal, Hron & Kendall 2017, eq. 5; penalty: eqs. 3 and 4)."""
 
     def __init__(self, inputs: int, axis: int) -> None:
         super().__init__(_INITIAL_RATE, axis)
@@ -93,8 +94,8 @@ class Concrete(Dropout):
     def price(self, layer: nn.Module) -> Tensor:
         """Return the divergence of the layer's weights from their prior, in nats, up to a constant.
 
-        It is l^2 |W|^2 / (2 (1 - p)) - K H(p), for K inputs that are dropped at the rate p. W are the weights
-        without dropout.
+        It is l^2 |W|^2 / (2 (1 - p)) - K H(p), for K inputs that are dropped at the rate p. W are
+        the weights without dropout.
 
         Args:
             layer: The layer behind this dropout.

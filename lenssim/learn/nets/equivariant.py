@@ -1,9 +1,9 @@
-"""CNNs that commute with rotations and reflections: group convolutions over regular representations.
+"""CNNs that commute with rotations and reflections, by group convolutions.
 
-The group convolution is that of Cohen & Welling (2016). Filters that are rotated by any angle are those of Weiler &
-Cesa (2019): sums of circular harmonics on rings, sampled at turned pixels. Quarter turns, and in D4 reflections, are
-exact, because they map the pixel grid onto itself. Eighth turns of C8 are exact for the filters but not for the pixels
-of an image.
+The group convolution is that of Cohen & Welling (2016). Filters that are rotated by any angle are
+those of Weiler & Cesa (2019): sums of circular harmonics on rings, sampled at turned pixels.
+Quarter turns, and in D4 reflections, are exact, because they map the pixel grid onto itself. Eighth
+turns of C8 are exact for the filters but not for the pixels of an image.
 """
 
 import math
@@ -61,8 +61,8 @@ def matrices(group: str) -> np.ndarray:
 def harmonics(group: str, size: int = _KERNEL) -> np.ndarray:
     """Return a basis of circular harmonics, turned by each element of a group.
 
-    The functions are Gaussian rings around r = 0, 1, ... pixels. Each has angular frequencies up to 2 r, which
-    its pixels can hold.
+    The functions are Gaussian rings around r = 0, 1, ... pixels. Each has angular frequencies up to
+    2 r, which its pixels can hold.
 
     Args:
         group: A name in `GROUPS`.
@@ -102,7 +102,7 @@ def _quotients(group: str) -> np.ndarray:
 
 
 class Lifting(nn.Module):
-    """A convolution of images (N, C, H, W) to regular fields (N, K, n, H, W), by filters at each turn."""
+    """A convolution of images (N, C, H, W) to regular fields (N, K, n, H, W)."""
 
     basis: Tensor
 
@@ -170,7 +170,7 @@ class Halve(nn.Module):
 
 
 class _Invariants(nn.Module):
-    """A pooling of fields (N, K, n, H, W) to (N, 2 K): maximum over the group, mean and maximum over the stamp."""
+    """A pooling of fields (N, K, n, H, W) to (N, 2 K), over the group, then over the stamp."""
 
     @override
     def forward(self, features: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
-"""Lensformer (Veloso, Toomey & Gleyzer): a transformer that inverts the lens; 13,236,421 parameters for 64 x 64 stamps.
+"""Lensformer (Veloso, Toomey & Gleyzer): a transformer that inverts the lens.
 
-The published network rounds the position of every pixel in the source plane. No gradient passes through that, so its
-physics encoder never learns. It also assumes Einstein radii of 0.8" to 1.2" and pixels of 0.101". Here light is
-shared among four neighbouring pixels, and the radii are those of the data set. The parameters are the same.
+It has 13,236,421 parameters for 64 x 64 stamps.
+
+The published network rounds the position of every pixel in the source plane. No gradient passes
+through that, so its physics encoder never learns. It also assumes Einstein radii of 0.8" to 1.2"
+and pixels of 0.101". Here light is shared among four neighbouring pixels, and the radii are those
+of the data set. The parameters are the same.
 """
 
 import math
@@ -69,8 +72,9 @@ def radius_range(images: ImageDescription) -> tuple[float, float]:
 def to_source(images: Tensor, radii: Tensor) -> Tensor:
     """Ray-trace images to their source plane, with the lens equation of an isothermal sphere.
 
-    The light at x comes from x - radius x / |x|. It is shared among the four pixels around that position. A
-    pixel of the source plane is the mean of the light that it receives, 0 if it receives none.
+    The light at x comes from x - radius x / |x|. It is shared among the four pixels around that
+    position. A pixel of the source plane is the mean of the light that it receives, 0 if it
+    receives none.
 
     Args:
         images: Images (N, C, H, W).
@@ -112,7 +116,7 @@ def _source_positions(images: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Tokens(nn.Module):
-    """Shifted patch tokens (Lee et al. 2021): patches of the images and four diagonal shifts, and a class token."""
+    """Patch tokens of images and four diagonal shifts (Lee et al. 2021), and a class token."""
 
     def __init__(self, channels: int, patch: tuple[int, int]) -> None:
         super().__init__()
@@ -137,7 +141,7 @@ class _Tokens(nn.Module):
 
 
 def _patches(images: Tensor) -> Tensor:
-    """Return the pixels of each patch of images (N, C, H, W), row by row: (N, patches, C H W / patches)."""
+    """Return the pixels of each patch of images (N, C, H, W): (N, patches, C H W / patches)."""
     cut = images.unflatten(2, (_PATCHES, -1)).unflatten(4, (_PATCHES, -1))
     return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
@@ -175,10 +179,10 @@ class _Block(nn.Module):
 
 
 class Lensformer(nn.Module):
-    """A transformer that predicts an Einstein radius at every pixel, then attends to the source plane.
+    """A transformer that predicts Einstein radii, then attends to the source plane.
 
-    It maps images (N, C, H, W), both sides even, to (N, outputs). `radii` are the smallest and the largest
-    Einstein radius in pixels.
+    It maps images (N, C, H, W), both sides even, to (N, outputs). `radii` are the smallest and the
+    largest Einstein radius in pixels.
     """
 
     def __init__(

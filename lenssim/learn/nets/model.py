@@ -32,8 +32,8 @@ _IMAGES_PER_CHUNK = 1024  # in memory at a time
 class Model(nn.Module):
     """A network from raw images (N, C, H, W) to outputs (N, K).
 
-    With dropout, an answer consists of several passes. Each pass is another draw of the weights, and a draw is
-    the same for all images.
+    With dropout, an answer consists of several passes. Each pass is another draw of the weights,
+    and a draw is the same for all images.
     """
 
     def __init__(
@@ -113,7 +113,8 @@ def read_tensors(path: Path) -> Any:
         Its content, with tensors on the CPU.
 
     Raises:
-        DataError: The file is missing, damaged, no checkpoint, or holds more than tensors and numbers.
+        DataError: The file is missing, damaged, no checkpoint, or holds more than tensors and
+            numbers.
     """
     if not path.is_file():
         raise DataError(

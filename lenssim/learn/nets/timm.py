@@ -1,6 +1,7 @@
 """Standard backbones as timm builds them, from scratch: no weights are downloaded.
 
-ResNet (He et al. 2016), EfficientNet (Tan & Le 2019), Swin (Liu et al. 2021) and all others that timm knows.
+ResNet (He et al. 2016), EfficientNet (Tan & Le 2019), Swin (Liu et al. 2021) and all others that
+timm knows.
 """
 
 from typing import Any
@@ -40,7 +41,8 @@ def check(name: str) -> None:
 def build(images: ImageDescription, outputs: int, name: str) -> nn.Module:
     """Build a model of timm for images of any number of channels.
 
-    Models that are built for one size are built for these stamps, zero-padded to a multiple of 32 pixels.
+    Models that are built for one size are built for these stamps, zero-padded to a multiple of 32
+    pixels.
 
     Args:
         images: The images.

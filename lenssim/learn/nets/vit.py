@@ -1,4 +1,7 @@
-"""Vision Transformer (Dosovitskiy et al. 2021) in the size of the DeepLense Model III benchmark: 13,395,203."""
+"""Vision Transformer (Dosovitskiy et al. 2021).
+
+It has the size of the DeepLense Model III benchmark: 13,395,203 parameters.
+"""
 
 from typing import override
 

@@ -1,7 +1,7 @@
 """XResNet18 with Mish and self-attention: the hybrid of the DeepLense regression benchmark.
 
-It is the ResNet of He et al. (2019), with three convolutions at the entry and means before a shortcut is
-narrowed. The benchmark has deconvolutions at the entry instead.
+It is the ResNet of He et al. (2019), with three convolutions at the entry and means before a
+shortcut is narrowed. The benchmark has deconvolutions at the entry instead.
 """
 
 from typing import override
@@ -21,7 +21,7 @@ _QUERY_REDUCTION = 8  # width of the values over that of queries and keys
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over all pixels, times a learned gain that starts at zero (Zhang et al. 2019, eqs. 1 to 3)."""
+    """Self-attention with a learned gain from zero on (Zhang et al. 2019, eqs. 1 to 3)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

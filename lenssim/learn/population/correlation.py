@@ -1,9 +1,9 @@
 """Correlation of the errors of a network within one population.
 
-Posteriors that are calibrated one by one may still have common errors, where lenses with the same parameters mislead a
-network in the same way. Averaging does not reduce such errors. N images whose errors correlate by r then count as
-N / (1 + (N - 1) r) images (the design effect of Kish 1965), and the combined likelihood is raised to that share of
-its power.
+Posteriors that are calibrated one by one may still have common errors, where lenses with the same
+parameters mislead a network in the same way. Averaging does not reduce such errors. N images whose
+errors correlate by r then count as N / (1 + (N - 1) r) images (the design effect of Kish 1965), and
+the combined likelihood is raised to that share of its power.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ _POINTS_PER_PROPOSAL = 512
 class _Part:
     """The first `size` images of a population.
 
-    `log_likelihood` is the logarithm of the likelihood at the truth, and `log_evidence` a function of the power
-    that the likelihood is raised to.
+    `log_likelihood` is the logarithm of the likelihood at the truth, and `log_evidence` a function
+    of the power that the likelihood is raised to.
     """
 
     size: int

@@ -60,8 +60,8 @@ def coverage(
         spread: Standard deviations (T,) of the prior for the first T parameters.
 
     Returns:
-        By parameter: the rms error, the mean sigma, that of the prior, and the shares of truths in central
-        intervals, with their intervals of one sigma.
+        By parameter: the rms error, the mean sigma, that of the prior, and the shares of truths in
+        central intervals, with their intervals of one sigma.
     """
     share_below = np.array(
         [inferred.below(truth) for inferred, truth in zip(populations, truths, strict=True)]

@@ -1,10 +1,10 @@
 """Inference of populations from the posteriors of many images.
 
-It is the hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and Wagner-Carena et al. 2023
-(arXiv:2203.00690). The likelihood of an image for its parameters theta is its posterior over the prior p_0 of the
-training. A head of a fixed shape cannot represent p_0 for an uninformative image, unless p_0 has that shape: it returns
-the closest distribution, and over many images the difference adds up. `AveragePosterior` is that distribution, and
-replaces p_0.
+It is the hierarchical inference of Foreman-Mackey, Hogg & Morton 2014 (arXiv:1406.3020) and
+Wagner-Carena et al. 2023 (arXiv:2203.00690). The likelihood of an image for its parameters theta is
+its posterior over the prior p_0 of the training. A head of a fixed shape cannot represent p_0 for
+an uninformative image, unless p_0 has that shape: it returns the closest distribution, and over
+many images the difference adds up. `AveragePosterior` is that distribution, and replaces p_0.
 """
 
 from collections.abc import Callable
@@ -52,11 +52,11 @@ class Inferred:
     """The posterior of a population.
 
     Attributes:
-        draws: Draws (D, P) of the P parameters that all lenses share; for a population with scatter, of means and
-            then widths.
+        draws: Draws (D, P) of the P parameters that all lenses share; for a population with
+            scatter, of means and then widths.
         images: Number of images.
-        effective: Effective number (Kong 1992) of the points behind the draws; with scatter, the smallest over the
-            images.
+        effective: Effective number (Kong 1992) of the points behind the draws; with scatter, the
+            smallest over the images.
     """
 
     draws: np.ndarray
@@ -74,7 +74,7 @@ class Inferred:
         return self.draws.std(0)
 
     def below(self, truth: np.ndarray) -> np.ndarray:
-        """Return the share (P,) of draws below truths (P,), which is uniform for a calibrated posterior."""
+        """Return the share (P,) of draws below truths (P,), uniform for calibrated posteriors."""
         return (self.draws < truth).mean(0)
 
 
@@ -94,9 +94,10 @@ def log_likelihood(
     points: np.ndarray,
     average: AveragePosterior | None = None,
 ) -> np.ndarray:
-    """Return the log-likelihood of parameters that N images share: the product of q_i / s over the images.
+    """Return the log-likelihood of parameters that N images share.
 
-    q_i is the posterior of image i, and s the average posterior.
+    The likelihood is the product of q_i / s over the images. q_i is the posterior of image i, and s
+    the average posterior.
 
     Args:
         posterior: Posteriors of N images.
@@ -130,8 +131,8 @@ def spread_points(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw points for importance sampling of prior times a power of a likelihood.
 
-    Proposals are the prior and t distributions that contract as the power grows (adaptive multiple importance
-    sampling, Cornuet et al. 2012).
+    Proposals are the prior and t distributions that contract as the power grows (adaptive multiple
+    importance sampling, Cornuet et al. 2012).
 
     Args:
         likelihood: Logarithm of the likelihood, by parameters (M, T).
@@ -180,8 +181,8 @@ def scattered_log_density(
 ) -> np.ndarray:
     """Return the log-likelihood of populations N(mean, width^2), up to a constant.
 
-    It is the product over images i of the mean over draws k of N(theta_ik; mean, width^2) / s(theta_ik):
-    importance sampling of the integral over each lens's parameters.
+    It is the product over images i of the mean over draws k of N(theta_ik; mean, width^2) /
+    s(theta_ik): importance sampling of the integral over each lens's parameters.
 
     Args:
         draws: Draws theta_ik (K, N, T) of the images' posteriors.
@@ -226,10 +227,11 @@ def infer(
 ) -> Inferred:
     """Infer the population behind the posteriors of N images.
 
-    Without scatter, all lenses share their parameters, which are drawn by importance sampling (`spread_points`).
-    With scatter, each lens draws its own from N(mean, width^2), cut to the support of the training prior. Means
-    have the training prior, and ln width is uniform between 0.1 and 2 of its standard deviations. They are drawn
-    with emcee (Foreman-Mackey et al. 2013): 32 walkers of 200 steps, after 200 that are discarded.
+    Without scatter, all lenses share their parameters, which are drawn by importance sampling
+    (`spread_points`). With scatter, each lens draws its own from N(mean, width^2), cut to the
+    support of the training prior. Means have the training prior, and ln width is uniform between
+    0.1 and 2 of its standard deviations. They are drawn with emcee (Foreman-Mackey et al. 2013): 32
+    walkers of 200 steps, after 200 that are discarded.
 
     Args:
         posterior: Posteriors of N images.
@@ -316,7 +318,7 @@ def _walk(
     starts: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return draws (D, P) of a density, by walkers that start at the most probable of the points `starts`."""
+    """Return draws (D, P) of a density, by walkers from the most probable of `starts`."""
     from emcee import EnsembleSampler
 
     best = starts[np.argsort(-density(starts), kind="stable")[:_WALKERS]]

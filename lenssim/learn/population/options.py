@@ -14,12 +14,14 @@ class PopulationOptions:
 
     Attributes:
         images: Also infer from the first so many images of each population.
-        calibration: A data set of other populations, which measure how the errors of a run correlate.
+        calibration: A data set of other populations, which measure how the errors of a run
+        correlate.
         scatter: Whether lenses differ, and all of them are one population.
         seed: Seed of the draws.
 
     Raises:
-        ConfigError: Both calibration and scatter are given. A calibration needs lenses that are alike.
+        ConfigError: Both calibration and scatter are given. A calibration needs lenses that are
+            alike.
 
     Example:
         >>> PopulationOptions(images=(10, 100)).scatter

@@ -24,14 +24,14 @@ class Prior:
     laws: tuple[Any, ...]
 
     def log_density(self, parameters: np.ndarray) -> np.ndarray:
-        """Return the logarithm (...) of the density at parameters (..., T), -inf outside of the prior."""
+        """Return the log-density (...) at parameters (..., T), -inf outside of the prior."""
         total = np.zeros(parameters.shape[:-1])
         for k, law in enumerate(self.laws):
             total = total + log_density(law, parameters[..., k])
         return total
 
     def log_share(self, mean: np.ndarray, width: np.ndarray) -> np.ndarray:
-        """Return the logarithm (M,) of the share of N(mean, width^2) within the support of the prior.
+        """Return the log-share (M,) of N(mean, width^2) within the support of the prior.
 
         Args:
             mean: Means (M, T) within the support.

@@ -1,4 +1,4 @@
-"""Report of a population inference: posteriors of populations, and their coverage where the truth is known."""
+"""Report of a population inference: posteriors, and their coverage of known truths."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class _Images:
 
 @dataclass(frozen=True)
 class _Answer:
-    """Inferred populations of G groups, by their number of images, and their truths (G, P) if known."""
+    """Inferred populations of G groups, by number of images, and their truths (G, P) if known."""
 
     columns: tuple[str, ...]
     by_size: dict[int, list[Inferred]]
@@ -81,7 +81,8 @@ def populations(
 ) -> dict[str, Any]:
     """Infer populations from images, and write the result with its figures.
 
-    Image files are one population. In a data set, the held-out images with the same true parameters are one.
+    Image files are one population. In a data set, the held-out images with the same true parameters
+    are one.
 
     Args:
         run: A run that measures parameters.
@@ -93,11 +94,12 @@ def populations(
         report: Called with each file or image that cannot be used. By default its error is raised.
 
     Returns:
-        The content of population.json and its `folder`: the posterior of each population, and the coverage where
-        the truth is known.
+        The content of population.json and its `folder`: the posterior of each population, and the
+        coverage where the truth is known.
 
     Raises:
-        ConfigError: The run does not know the prior of its targets, or the calibration is the data set itself.
+        ConfigError: The run does not know the prior of its targets, or the calibration is the data
+        set itself.
         DataError: No image can be used, or no two images share their true parameters.
     """
     task = posterior_reader(run)
@@ -309,7 +311,7 @@ def _correlation(
 
 
 def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:
-    """Return the parameters that images with truths (n, T) share: with scatter, means and widths."""
+    """Return the parameters that images with truths (n, T) share."""
     if not scatter:
         return truth[0]
     return np.concatenate([truth.mean(0), truth.std(0)])

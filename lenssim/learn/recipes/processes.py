@@ -57,9 +57,9 @@ def run_jobs(
 ) -> None:
     """Run jobs in processes of their own.
 
-    After an error no other job starts, and the error is raised once the running jobs have ended. At SIGINT and
-    SIGTERM, and if `report` raises, the running jobs are sent SIGTERM, so that they may save their state. In this
-    process SIGTERM raises `SystemExit`.
+    After an error no other job starts, and the error is raised once the running jobs have ended. At
+    SIGINT and SIGTERM, and if `report` raises, the running jobs are sent SIGTERM, so that they may
+    save their state. In this process SIGTERM raises `SystemExit`.
 
     Args:
         jobs: The jobs.

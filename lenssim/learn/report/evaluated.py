@@ -47,7 +47,7 @@ class EvaluatedRun:
 def with_truth(
     table: dict[str, np.ndarray], evaluation: EvaluatedRun
 ) -> dict[str, np.ndarray]:
-    """Add the true parameters of the samples to a table and, where the noise is known, their signal to noise.
+    """Add true parameters to a table and, where the noise is known, the signal to noise.
 
     Args:
         table: Columns (N,) of an evaluation's table.

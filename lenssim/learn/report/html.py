@@ -1,4 +1,4 @@
-"""The HTML report of a recipe: one page that needs no other file, with its figures as PNG beside it."""
+"""The HTML report of a recipe: one page that needs no other file."""
 
 import base64
 import struct
@@ -73,7 +73,8 @@ def write_page(
         folder: Folder of the recipe.
         title: Title of the page.
         evaluations: Evaluations of runs.
-        populations: Inferred populations by name, as `lenssim.learn.population.report.populations` returns them.
+        populations: Inferred populations by name, as `lenssim.learn.population.report.populations`
+            returns them.
     """
     figures = _FigureFolder(folder / "figures")
     parts = [

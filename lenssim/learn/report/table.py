@@ -151,7 +151,7 @@ def _worst_leaks(audit: dict[str, Any]) -> str:
 
 
 def seed_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Return mean and standard deviation of the scores of trainings that differ in their seed alone.
+    """Return mean and standard deviation of scores over trainings with other seeds.
 
     Args:
         rows: The rows of a report.

@@ -1,4 +1,4 @@
-"""Hashes of a run's files, which a run records when it writes them and checks when it reads them."""
+"""Hashes of a run's files, recorded with every write and checked with every read."""
 
 import hashlib
 from pathlib import Path
@@ -41,8 +41,9 @@ def file_sha256(path: Path) -> str:
 class FileHashes:
     """The hashes of the files that a training rewrites, in hashes.json of the run's folder.
 
-    Before a file is replaced, its new hash is added to the old one. Afterwards the old one is removed. A training that
-    is killed at any moment thus leaves a record with the hash of the file on disk, and can be resumed.
+    Before a file is replaced, its new hash is added to the old one. Afterwards the old one is
+    removed. A training that is killed at any moment thus leaves a record with the hash of the file
+    on disk, and can be resumed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +51,7 @@ class FileHashes:
         self.path = folder / _RECORD
 
     def read(self) -> dict[str, list[str]]:
-        """Return the hashes that each file may have, by its path within the folder; empty before the first file.
+        """Return the hashes that each file may have, by its path within the folder.
 
         Raises:
             DataError: The record is damaged.
@@ -89,7 +90,7 @@ class FileHashes:
         self._write({**self.read(), **files})
 
     def final(self) -> dict[str, str]:
-        """Return the hash of each file, by its path within the folder, when no file is being written."""
+        """Return the hash of each file by its path, when no file is being written."""
         return {name: digests[-1] for name, digests in self.read().items()}
 
     def _name(self, path: Path) -> str:

@@ -1,7 +1,8 @@
-"""Overlap of the images that a run has learned from with those of a data set that it is evaluated on.
+"""Overlap of the images of a training with those of a data set for its evaluation.
 
-An image is identified by the hash of its pixels, so exact copies are found under any name and in any format. Copies
-that were cut, scaled, turned or recompressed are different images, and are not found.
+An image is identified by the hash of its pixels, so exact copies are found under any name and in
+any format. Copies that were cut, scaled, turned or recompressed are different images, and are not
+found.
 """
 
 import io
@@ -40,7 +41,7 @@ class HeldOut(NamedTuple):
 
 
 def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
-    """Return the first 8 bytes (N,) of the SHA-256 of images: no two in a million agree by chance."""
+    """Return 8 bytes (N,) of the SHA-256 of images: no two in a million agree by chance."""
     digests = dataset.verified_digests(rows)
     return np.ascontiguousarray(digests[:, :8]).view("<u8").ravel().astype(np.uint64)
 
@@ -48,7 +49,7 @@ def _hashes(dataset: ShardDataset, rows: np.ndarray) -> np.ndarray:
 def learned_from(
     dataset: ShardDataset, rows: Mapping[str, np.ndarray], before: Seen
 ) -> dict[str, np.ndarray]:
-    """Hash the images that a training learns from, and warn of validation images among the training images.
+    """Hash the images of a training, and warn of validation images among the training images.
 
     Args:
         dataset: The data set, whose shards are checked on the way.
@@ -83,7 +84,7 @@ def write_seen(run: Run, seen: Seen) -> None:
 
 
 def read_seen(run: Run) -> dict[str, np.ndarray]:
-    """Return the hashes of the images that a run has learned from, by data set, as far as they are known.
+    """Return the known hashes of the images that a run has learned from, by data set.
 
     An old run has no hashes. They are computed from its data set, if that still exists.
 
@@ -91,7 +92,8 @@ def read_seen(run: Run) -> dict[str, np.ndarray]:
         run: The run.
 
     Returns:
-        Hashes by fingerprint. A missing fingerprint of `run.record.seen` means that the images are unknown.
+        Hashes by fingerprint. A missing fingerprint of `run.record.seen` means that the images are
+        unknown.
 
     Raises:
         DataError: The file is missing, damaged or of another run.
@@ -126,8 +128,8 @@ def _hashed_again(run: Run) -> dict[str, np.ndarray]:
 def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> HeldOut:
     """Choose the rows of a data set whose images no run has learned from.
 
-    If the data set may share scenes with one that a run was trained on, only the test blocks count. Exact copies of
-    images that a run has learned from are excluded in any case.
+    If the data set may share scenes with one that a run was trained on, only the test blocks count.
+    Exact copies of images that a run has learned from are excluded in any case.
 
     Args:
         run: The run.

@@ -1,4 +1,4 @@
-"""Calibration of posteriors on samples with known truth: shrinkage, scale of the errors, and radial base."""
+"""Calibration of posteriors: shrinkage, scale of the errors, and radial base."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,11 +20,11 @@ _SIGMA_OF_MEDIAN = 0.6745  # median of |x| for a standard normal x
 def recalibrated(posterior: Posterior, truth: np.ndarray, seed: int = 0) -> Posterior:
     """Return posteriors calibrated on N images with known truths.
 
-    The shrinkage of each target is the slope of the truth by the posterior mean, between 0 and 1: means that
-    vary without reason vary less. Then two fits alternate. The first finds the scale of each target's errors
-    for which the truth's rank among draws is most uniform (Cramer and von Mises' statistic). The second
-    finds the base with the radii of all targets together. A few outliers change none of them, unlike the mean
-    of chi2 in the likelihood.
+    The shrinkage of each target is the slope of the truth by the posterior mean, between 0 and 1:
+    means that vary without reason vary less. Then two fits alternate. The first finds the scale of
+    each target's errors for which the truth's rank among draws is most uniform (Cramer and von
+    Mises' statistic). The second finds the base with the radii of all targets together. A few
+    outliers change none of them, unlike the mean of chi2 in the likelihood.
 
     Args:
         posterior: Posteriors of N images.
@@ -83,7 +83,7 @@ def _fitted_sigma_scale(posterior: Posterior, truth: np.ndarray, seed: int) -> n
 def _misfit(
     draws: np.ndarray, mean: np.ndarray, truth: np.ndarray, ties: np.ndarray
 ) -> Callable[[float], float]:
-    """Return the deviation of one target's ranks from uniform ones, by the logarithm of its scale."""
+    """Return the deviation of a target's ranks from uniform ones, by its logarithmic scale."""
     uniform = (np.arange(len(truth)) + 0.5) / len(truth)
     errors = truth - mean
     draws = np.ascontiguousarray(draws)

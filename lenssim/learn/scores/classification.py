@@ -33,9 +33,10 @@ def classification_scores(
         probabilities: Probabilities (N, K) of the classes.
 
     Returns:
-        `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the others, `macro_auc`
-        their mean, `ece` (expected calibration error of the most probable class, 15 bins), and `confusion`
-        (K, K) counts with true classes down. AUCs are NaN where a class is absent.
+        `loss` (cross entropy, nats), `accuracy`, `auc` (K,) of each class against the others,
+        `macro_auc` their mean, `ece` (expected calibration error of the most probable class, 15
+        bins), and `confusion` (K, K) counts with true classes down. AUCs are NaN where a class is
+        absent.
 
     Example:
         >>> scores = classification_scores(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
@@ -145,7 +146,7 @@ def bootstrap(
 def _percentile_interval(
     values: np.ndarray, percentiles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentiles of values (B, ...), without resamples that lack a class and so have no AUC."""
+    """Return the percentiles of values (B, ...), without resamples that have no AUC."""
     undefined = np.isnan(values.reshape(len(values), -1)).any(axis=1)
     if not undefined.all():
         values = values[~undefined]
@@ -156,7 +157,7 @@ def _percentile_interval(
 def calibration_bins(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return mean `confidence`, `accuracy` and `count` of the most probable class by bin of confidence.
+    """Return confidence, accuracy and count of the most probable class, by bin of confidence.
 
     Args:
         labels: True classes (N,).

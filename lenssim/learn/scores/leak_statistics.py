@@ -22,7 +22,7 @@ def _flux(images: np.ndarray) -> np.ndarray:
 
 
 def _ring(images: np.ndarray) -> np.ndarray:
-    """Return the mean radius of the light about the centre of the stamp, and its width, in pixels."""
+    """Return mean radius and radial width of the light about the centre, in pixels."""
     radius = np.hypot(*_grid(images))
     light = np.maximum(images, 0)
     total = light.sum((1, 2)) + 1e-30
@@ -43,7 +43,7 @@ def _moments(images: np.ndarray) -> np.ndarray:
 
 
 def _noise(images: np.ndarray) -> np.ndarray:
-    """Return the noise of the corners, by the median absolute difference of neighbours, and their median."""
+    """Return noise (median difference of neighbours) and median of the corners."""
     side = max(2, min(images.shape[1:]) // 8)
     ends = (slice(side), slice(-side, None))
     corners = np.concatenate(
@@ -56,7 +56,7 @@ def _noise(images: np.ndarray) -> np.ndarray:
 
 
 def _layout(images: np.ndarray) -> np.ndarray:
-    """Return traces of how numbers were written: shares of zeros, whole numbers and maxima, and the minimum."""
+    """Return traces of the number format: shares of zeros, integers and maxima, and the minimum."""
     flat = images.reshape(len(images), -1)
     return np.stack(
         [

@@ -1,4 +1,4 @@
-"""Leak audit: can a classifier tell the classes apart by statistics that do not depend on substructure?"""
+"""Leak audit: do statistics that ignore substructure tell the classes apart?"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -46,7 +46,8 @@ class Leak:
         auc: The area under the ROC curve.
         low: Lower end of its 95 % bootstrap interval.
         high: Upper end of the interval.
-        leaks: Whether even the lower end, widened for the number of pairs and statistics, lies above 0.5.
+        leaks: Whether even the lower end, widened for the number of pairs and statistics, lies
+            above 0.5.
     """
 
     statistic: str
@@ -95,8 +96,8 @@ def leaks(
 ) -> Iterator[Leak]:
     """Test every statistic, and all but the edges combined, on every pair of classes.
 
-    A classifier learns from one half of each pair's images and is tested on the other. With `judges` it learns
-    from all images and is tested on the judges.
+    A classifier learns from one half of each pair's images and is tested on the other. With
+    `judges` it learns from all images and is tested on the judges.
 
     Args:
         features: Features (N, k) by statistic.
@@ -132,7 +133,7 @@ def leaks(
 
 
 def _pair(sample: Sample, negative: int, positive: int) -> Sample:
-    """Return the features of two classes, with all but the edges combined, and whether each is positive."""
+    """Return the features of two classes, with a combined one, and whether each is positive."""
     features, labels = sample
     combined = np.concatenate(
         [columns for name, columns in features.items() if name != EDGE], axis=1
@@ -163,8 +164,8 @@ def _scores(
 ) -> np.ndarray:
     """Score test features with a classifier that learns from training features.
 
-    The samples are two halves rather than folds. Predictions of folds share training images, so the AUC of
-    all of them scatters by up to the square root of two more than a bootstrap of them says.
+    The samples are two halves rather than folds. Predictions of folds share training images, so the
+    AUC of all of them scatters by up to the square root of two more than a bootstrap of them says.
     """
     model = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=8, learning_rate=0.1, random_state=seed
@@ -208,8 +209,8 @@ def audit(
     Args:
         dataset: The data set.
         limit: How many images of each class to use, None for all.
-        judge: A data set of other samples of the same classes. If given, the classifiers learn from `dataset`
-            and are tested on `judge`.
+        judge: A data set of other samples of the same classes. If given, the classifiers learn from
+            `dataset` and are tested on `judge`.
 
     Returns:
         The audit as a JSON document, and its results.
@@ -271,7 +272,7 @@ def _measured(dataset: ShardDataset, limit: int | None) -> Sample:
 
 
 def stored_audit(dataset: ShardDataset, limit: int | None = None) -> dict[str, Any]:
-    """Return the audit in a data set's folder; run and store it first if there is none of these contents.
+    """Return the audit in a data set's folder; run and store a missing one first.
 
     Args:
         dataset: The data set.

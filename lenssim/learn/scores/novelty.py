@@ -1,7 +1,7 @@
 """Novelty: does an image look like the training data?
 
-The score is a distance of plain image statistics, compared with that of validation images. The statistics do
-not depend on the network, so a confident network cannot hide an unusual image.
+The score is a distance of plain image statistics, compared with that of validation images. The
+statistics do not depend on the network, so a confident network cannot hide an unusual image.
 """
 
 from pathlib import Path
@@ -31,8 +31,8 @@ _IMAGES_PER_CHUNK = 1024
 def image_features(images: np.ndarray) -> np.ndarray:
     """Return statistics of images, by band.
 
-    They are the power spectrum, the light by radius, quantiles of the pixels, and quantiles of the second
-    differences, which vanish for smooth images and so measure the noise.
+    They are the power spectrum, the light by radius, quantiles of the pixels, and quantiles of the
+    second differences, which vanish for smooth images and so measure the noise.
 
     Args:
         images: Images (N, C, H, W) of at least 3 x 3 pixels.
@@ -71,7 +71,7 @@ def _noise_quantiles(images: np.ndarray) -> np.ndarray:
 
 
 def _ring_means(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Return means (..., 8) of planes (..., H, W) in rings of radius (H, W), of equal width up to 0.5."""
+    """Return means (..., 8) of planes (..., H, W) in rings of equal width up to a radius of 0.5."""
     ring = np.minimum((2 * radius * _RINGS).astype(int), _RINGS - 1).ravel()
     member = np.eye(_RINGS)[ring]
     flat = planes.reshape(*planes.shape[:-2], -1)
@@ -81,10 +81,11 @@ def _ring_means(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
 class Novelty(BaseModel):
     """Distances of images from the training data, calibrated by those of validation images.
 
-    They are Mahalanobis distances of `image_features` of the normalised images, with the shrunk correlations
-    of Ledoit & Wolf (2004). Features are standardised, or else shrinkage would drown those that hardly vary.
-    The share of validation images with at least this distance is a conformal p-value (Vovk et al. 2005):
-    for any distribution, images like the training data have p <= a with a probability of at most a.
+    They are Mahalanobis distances of `image_features` of the normalised images, with the shrunk
+    correlations of Ledoit & Wolf (2004). Features are standardised, or else shrinkage would drown
+    those that hardly vary. The share of validation images with at least this distance is a
+    conformal p-value (Vovk et al. 2005): for any distribution, images like the training data have p
+    <= a with a probability of at most a.
 
     Attributes:
         normalise: Name of the normalisation.

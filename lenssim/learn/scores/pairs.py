@@ -19,10 +19,10 @@ def pairs(
     chi2: np.ndarray,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return the network's AUC with its interval, and a fit's, for each pair of classes that has images.
+    """Return the AUC of the network and of a fit for each pair of classes with images.
 
-    The network's score within a pair is the ratio of its two probabilities. A fit knows only the chi2 that it
-    leaves.
+    The network's score within a pair is the ratio of its two probabilities. A fit knows only the
+    chi2 that it leaves.
 
     Args:
         labels: True classes (N,).
@@ -59,8 +59,8 @@ def _pair_scores(
 def expected_chi2(delta_chi2: np.ndarray, pixels: int, seed: int = 0) -> np.ndarray:
     """Draw the chi squared of the best smooth lens, for images without a fit.
 
-    Each is drawn from the noncentral chi squared distribution, as if the kind of lens and source and the
-    noise were known. `delta_chi2` holds while the lens would not have to move far.
+    Each is drawn from the noncentral chi squared distribution, as if the kind of lens and source
+    and the noise were known. `delta_chi2` holds while the lens would not have to move far.
 
     Args:
         delta_chi2: Expected differences of chi squared (N,).

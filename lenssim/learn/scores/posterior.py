@@ -1,4 +1,4 @@
-"""Posteriors of targets in their own units: moments, densities, draws, and the truth's place among them."""
+"""Posteriors of targets in their own units: moments, densities, draws and ranks."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -32,14 +32,16 @@ class Posterior:
         head: How outputs are read, for whitened targets.
         outputs: Network outputs (P, N, K).
         centre: Centre (T,) of the targets, in their own units.
-        spread: Spread (T,) of the targets. Whitened targets times `spread` plus `centre` are in own units.
+        spread: Spread (T,) of the targets. Whitened targets times `spread` plus `centre` are in own
+        units.
         sigma_scale: Factor (T,) on the errors about the mean.
         shrinkage: Factor (T,) on the mean of the outputs, from the centre.
 
     Example:
         >>> from lenssim.learn.heads import head
         >>> ones = np.ones(2)
-        >>> posterior = Posterior(head("point", 2), torch.zeros(1, 3, 2), 0 * ones, ones, ones, ones)
+        >>> outputs = torch.zeros(1, 3, 2)
+        >>> posterior = Posterior(head("point", 2), outputs, ones, ones, ones, ones)
         >>> posterior.sigma.shape
         (3, 2)
     """
@@ -95,7 +97,7 @@ class Posterior:
 
     @cached_property
     def epistemic(self) -> np.ndarray:
-        """Return the covariance due to the training (N, T, T): that of the passes' means; 0 for one pass."""
+        """Return the covariance due to the training (N, T, T): that of the passes' means."""
         offsets = (self._means - self._means.mean(0)) * self._scale
         return np.einsum("pni,pnj->nij", offsets, offsets) / len(offsets)
 
@@ -110,7 +112,7 @@ class Posterior:
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
     def log_density(self, targets: np.ndarray) -> np.ndarray:
-        """Return the logarithm (..., N) of the density at targets (..., N, T), in the targets' own units."""
+        """Return the log-density (..., N) at targets (..., N, T), in their own units."""
         whitened = self._whitened(targets)
         densities = torch.stack(
             [self.head.log_prob(outputs, whitened) for outputs in self.outputs.double()]
@@ -119,16 +121,16 @@ class Posterior:
         return mean_density - np.log(self._scale).sum()
 
     def chi2(self, truth: np.ndarray) -> np.ndarray:
-        """Return the squared sum (N,) of the independent normal numbers that correspond to the truth (N, T).
+        """Return the squared sum (N,) of the normal numbers that correspond to truths (N, T).
 
-        For one pass they are the numbers of the head itself. For several passes they follow from mean and
-        covariance. The radii of a calibrated base are made normal first.
+        For one pass they are the numbers of the head itself. For several passes they follow from
+        mean and covariance. The radii of a calibrated base are made normal first.
         """
         radii = torch.from_numpy(self.radii(truth))
         return self.head.base.normal_radius(radii).numpy() ** 2
 
     def radii(self, truth: np.ndarray) -> np.ndarray:
-        """Return the size (N,) of the head's own numbers for the truth (N, T), before they are made normal."""
+        """Return the size (N,) of the head's numbers for truths (N, T)."""
         if len(self.outputs) == 1:
             numbers = self._normal_head.normalised(
                 self.outputs[0].double(), self._whitened(truth)
@@ -167,15 +169,17 @@ class Posterior:
     def ranks(self, truth: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Rank the truth among `DRAWS` draws, by value and by density.
 
-        Both ranks are uniform in 0 ... `DRAWS` for calibrated posteriors: simulation-based calibration
-        (Talts et al. 2018), and the coverage of regions of highest density (Hermans et al. 2022).
+        Both ranks are uniform in 0 ... `DRAWS` for calibrated posteriors: simulation-based
+        calibration (Talts et al. 2018), and the coverage of regions of highest density (Hermans et
+        al. 2022).
 
         Args:
             truth: True targets (N, T).
             seed: Seed of the draws.
 
         Returns:
-            The number (N, T) of draws below each truth, and the number (N,) of draws that are more probable.
+            The number (N, T) of draws below each truth, and the number (N,) of draws that are more
+            probable.
         """
         lower = []
         likelier = []
@@ -186,10 +190,10 @@ class Posterior:
         return np.concatenate(lower), np.concatenate(likelier)
 
     def central_probability(self, truth: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Return the probability of the central interval that just contains the truth, from `DRAWS` draws.
+        """Return the probability of the central interval that just contains the truth.
 
-        It is uniform in 0 ... 1 for calibrated posteriors of any shape. A position between two draws is
-        random and uniform.
+        It is uniform in 0 ... 1 for calibrated posteriors of any shape. A position between two
+        draws is random and uniform.
 
         Args:
             truth: True targets (N, T).

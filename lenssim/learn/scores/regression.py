@@ -110,7 +110,7 @@ class RegressionScores:
 
     @cached_property
     def central_probability(self) -> np.ndarray:
-        """Return the posterior probability of the central interval that just contains the truth, (N, T).
+        """Return the probability (N, T) of the central interval that just contains the truth.
 
         It is uniform in 0 ... 1 if the posteriors are calibrated.
         """
@@ -123,7 +123,7 @@ class RegressionScores:
 
     @cached_property
     def ranks(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ranks of the first 2,048 truths among draws: by value (n, T) and by density (n,)."""
+        """Return the ranks of the first 2,048 truths by value (n, T) and by density (n,)."""
         ranked = slice(_RANKED_SAMPLES)
         return self.posterior.of(ranked).ranks(self.truth[ranked], self.seed)
 
@@ -148,7 +148,7 @@ class RegressionScores:
         return columns
 
     def scores(self, resamples: int) -> dict[str, Any]:
-        """Return the scores with their intervals: over all targets, and by target, also in bins of its truth."""
+        """Return the scores with intervals: over all targets, by target, and by bin."""
         spread = self.posterior.spread
         size = np.abs(self.error)
         log_density = self.posterior.log_density(self.truth)
