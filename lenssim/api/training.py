@@ -18,6 +18,16 @@ class TrainingSettings(TypedDict, total=False):
     live_seed: int | None
     live_endless: bool | None
     live_noise: str | None
+    live_split: str | None
+    live_classes: Sequence[str] | str | None
+    live_galaxies: Path | str | None
+    live_shared: Sequence[str] | str | None
+    live_engine: str | None
+    live_precision: str | None
+    live_device: str | None
+    live_supersampling: str | int | None
+    live_maps: Sequence[str] | str | None
+    live_detectability: bool | None
     net: str | None
     picture: str | None
     start: Path | str | None
@@ -26,6 +36,7 @@ class TrainingSettings(TypedDict, total=False):
     optimiser: str | None
     schedule: str | None
     learning_rate: float | None
+    weight_decay: float | None
     seed: int | None
     normalise: str | None
     augment: str | None
@@ -43,6 +54,7 @@ class TrainingSettings(TypedDict, total=False):
     targets: Sequence[str] | str | None
     head: str | None
     only: str | None
+    method: str | None
 
 
 def train(

@@ -4,7 +4,7 @@ import io
 import math
 import warnings
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def read_npy(file: IO[bytes], size: int, limit: int | None = None) -> Any:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         content = np.lib.format.read_array_header_1_0
@@ -92,7 +92,7 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         return content(file)
 
 
-def _fill(file: BinaryIO, view: memoryview) -> None:
+def _fill(file: IO[bytes], view: memoryview) -> None:
     while view:
         part = file.read(min(len(view), 1 << 24))
         if not part:

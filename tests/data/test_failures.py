@@ -22,6 +22,7 @@ from lenssim.data.generation.runners import local_runner
 from lenssim.data.generation.simulation import generate, make_plan, share
 from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, IncompleteError, StorageError
+from lenssim.simulate import pipeline
 from lenssim.simulate.preset import load_preset
 
 PIECES = Path(__file__).with_name("pieces.py")
@@ -30,7 +31,7 @@ PIECES = Path(__file__).with_name("pieces.py")
 @pytest.fixture
 def stumble(monkeypatch):
     """Makes the observation of one sample fail, the first `times` times."""
-    whole = generating.observe
+    whole = pipeline.observe
 
     def fail(number: int, times: int = 10**9, value: float | None = None):
         left = [times]
@@ -44,9 +45,9 @@ def stumble(monkeypatch):
                 images[list(numbers).index(number)] = value
             return images
 
-        monkeypatch.setattr(generating, "observe", observe)
+        monkeypatch.setattr(pipeline, "observe", observe)
 
-    fail.mend = lambda: monkeypatch.setattr(generating, "observe", whole)
+    fail.mend = lambda: monkeypatch.setattr(pipeline, "observe", whole)
     return fail
 
 
@@ -188,9 +189,8 @@ def test_the_command_line_ends_with_4(tmp_path, stumble, lenssim):
 
 def test_a_worker_with_other_libraries_is_refused(tmp_path, monkeypatch):
     asked = plan()
-    monkeypatch.setattr(
-        generating, "versions", lambda name: {**asked.config["versions"], "numpy": "0.1"}
-    )
+    versions = {**asked.config["versions"], "numpy": "0.1"}
+    monkeypatch.setattr(generating, "current_versions", lambda name: versions)
     with pytest.raises(ConfigError, match=r"a worker has \{'numpy': '0.1'\}.*bits differ"):
         generate(tmp_path / "D", asked)
 

@@ -457,11 +457,15 @@ def test_a_data_set_that_names_the_path_of_its_galaxies_goes_on(
     tmp_path, lenssim, monkeypatch
 ):
     """Data sets of earlier versions keep their config and its hash."""
-    import lenssim.data.generation.simulation as module
+    from lenssim.simulate.spec import SimulationSpec
 
     path = galaxies(tmp_path / "one/g.npy")
     with monkeypatch.context() as earlier:
-        earlier.setattr(module, "without_paths", lambda config: config)
+        earlier.setattr(
+            SimulationSpec,
+            "_preset_document",
+            lambda spec: spec.preset.model_dump(mode="json"),
+        )
         assert make_with_galaxies(lenssim, path, 4, "a").code == 0
     old = read_plan(tmp_path / "a")
     assert old.config["preset"]["galaxies"]["path"] == str(path)

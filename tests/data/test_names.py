@@ -100,7 +100,7 @@ def test_commands_refuse_what_would_leave_their_folder(signed, lenssim, tmp_path
 
 def test_texts_of_a_plan_reach_neither_terminal_nor_markdown_raw(signed, lenssim):
     config = read_json(signed("plan.json") / "plan.json")["config"]
-    config["preset"] |= {"name": SCRIPT, "summary": SCRIPT}
+    config["preset"] |= {"summary": SCRIPT}
     config |= {"noise": SCRIPT, "versions": {SCRIPT: SCRIPT}}
     folder = signed("plan.json", config=config)
     done = lenssim("info", folder)

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from lenssim.data.generation.live import LiveDataset
 from torch.utils.data import ConcatDataset, DataLoader, Subset, random_split
 
 from lenssim.data.generation.simulation import make_plan
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.source import ImageSource, SampleDataset
 from lenssim.data.streaming.stream import stream
@@ -251,5 +251,5 @@ def test_live_data_give_targets_and_keep_no_maps(open_source):
     live = open_source("live")
     batch = live.batch([1], targets=["theta_E"])
     assert batch["target"].item() == live.targets(["theta_E"], np.array([1])).item()
-    with pytest.raises(ConfigError, match="live data have no maps"):
+    with pytest.raises(ConfigError, match="keeps no 'kappa'"):
         live.batch([1], maps=["kappa"])

@@ -136,4 +136,4 @@ train:
         "all-image": "image",
         "all-kappa": "kappa",
     }
-    assert recipe.generate["data"].truth == ("kappa",)
+    assert recipe.generate["data"].maps == ("kappa",)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.labels import labels_of
 from lenssim.learn.evaluation.evaluation import read_table
 from lenssim.learn.figures.attribution import (
     attributions_figure,
@@ -85,13 +86,13 @@ def _example_rows(evaluation: EvaluatedRun, count: int) -> tuple[np.ndarray, lis
     dataset = evaluation.dataset
     index = read_table(evaluation.folder)["index"].astype(int)
     rows = np.flatnonzero(np.isin(dataset.index, index))
-    labels = dataset.labels[rows]
+    labels = labels_of(dataset)[rows]
     by_class = [rows[labels == label] for label in np.unique(labels)]
     in_turn = []
     for k in range(max(map(len, by_class))):
         in_turn += [members[k] for members in by_class if k < len(members)]
     rows = np.array(in_turn)[:count]
-    return rows, [dataset.classes[label] for label in dataset.labels[rows]]
+    return rows, [dataset.classes[label] for label in labels_of(dataset)[rows]]
 
 
 def figure_of_examples(evaluation: EvaluatedRun) -> Figure:

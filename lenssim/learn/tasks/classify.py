@@ -65,6 +65,7 @@ class Classify(Task):
         cls, config: TrainConfig, dataset: Data, rows: Mapping[str, np.ndarray]
     ) -> Self:
         classes = dataset.classes
+        labels = labels_of(dataset)
         if len(classes) < 2:
             raise DataError(
                 f"{dataset.folder} has one class only, {classes[0]}: "
@@ -72,7 +73,7 @@ class Classify(Task):
             )
         for split, numbers in rows.items():
             _check_classes(dataset, split, numbers)
-        weights = _class_weights(config, classes, labels_of(dataset)[rows["train"]])
+        weights = _class_weights(config, classes, labels[rows["train"]])
         return cls(classes=classes, weights=weights)
 
     @property

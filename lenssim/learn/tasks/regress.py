@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, override
+from typing import TYPE_CHECKING, Any, Self, override
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from lenssim.commands import command
 from lenssim.errors import DataError, unknown
-from lenssim.learn.config import TrainConfig, check_choice
+from lenssim.learn.config import TrainConfig
 from lenssim.learn.presentations.regression import RegressionPresentation
 from lenssim.learn.scores.task_scores import TaskScores
+from lenssim.learn.tasks.regress_config import RegressConfig
 from lenssim.learn.tasks.targets import (
     as_tuples,
     check_finite,
@@ -39,52 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Regress", "RegressConfig"]
 
 _FITTED = ("slopes", "widths", "said_mean", "said_covariance")
-
-
-class RegressConfig(TrainConfig):
-    """Settings of a training of the task `regress`."""
-
-    task: Literal["regress"] = Field(
-        description="Train a network to measure true parameters, with errors"
-    )
-    targets: tuple[str, ...] = Field(
-        min_length=1, description="True parameters to measure, such as theta_E,e1,e2"
-    )
-    head: str = Field(
-        default="full",
-        description="What is learned of the targets: point, diagonal, full (the whole "
-        "covariance), mixture or flow",
-    )
-    only: str | None = Field(
-        default=None,
-        description="Use only the samples of this class",
-        json_schema_extra={"unset": "all classes"},
-    )
-    augment: str = Field(
-        default="none", description="As of classify: targets move along with the image"
-    )
-
-    @field_validator("head")
-    @classmethod
-    def _check_head(cls, name: str) -> str:
-        from lenssim.learn.heads import head
-
-        return check_choice(lambda word: head(word, 1), name)
-
-    @field_validator("targets")
-    @classmethod
-    def _check_targets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError(f"targets: {', '.join(names)}: give each once")
-        return names
-
-    @model_validator(mode="after")
-    def _check_symmetry(self) -> Self:
-        """Refuse an augmentation that the targets cannot follow."""
-        from lenssim.learn.inputs.augment import augmentation
-
-        check_choice(lambda text: augmentation(text, self.targets), self.augment)
-        return self
 
 
 class Regress(Task):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lenssim.learn.scores.task_scores import TaskScores
     from lenssim.simulate.distributions import Value
 
-    Data = ShardDataset | LiveDataset
+    type Data = ShardDataset | LiveDataset
 
 __all__ = ["PosteriorReader", "Task"]
 
