@@ -54,11 +54,11 @@ def numbered(n: int) -> Iterator[tuple[int, np.ndarray]]:
 def make_shards(folder: Path, n: int, storage: str, compress: bool) -> None:
     from lenssim.data.format.manifest import Plan
     from lenssim.data.format.shard import Samples
+    from lenssim.data.format.spec import storage_config
     from lenssim.data.generation.building import build, finish_shard, provenance
     from lenssim.data.generation.runners import local_runner
-    from lenssim.data.generation.simulation import stored_config
 
-    config = {"kind": "benchmark", **stored_config(storage, compress)}
+    config = {"kind": "benchmark", **storage_config(storage, compress)}
     plan = Plan(n=n, shard_size=1024, classes=("a", "b", "c"), config=config)
 
     def task(target: str, document: dict[str, Any], shard: int) -> int:

@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from lenssim.data.generation.live import LiveDataset
 from lenssim.data.generation.simulation import make_plan
+from lenssim.data.streaming.live import LiveDataset
 from lenssim.learn.scores.novelty import Novelty
 from lenssim.simulate.preset import load_preset
 

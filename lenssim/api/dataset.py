@@ -16,7 +16,8 @@ from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.verification import Report
-    from lenssim.data.streaming.dataset import Batch, ShardDataset
+    from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.data.streaming.source import Sample
 
 __all__ = ["Dataset", "open", "show"]
 
@@ -245,7 +246,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, row: int) -> "Batch":
+    def __getitem__(self, row: int) -> "Sample":
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of a data set of {len(self)} samples")
         return self.source[int(self.rows[row])]

@@ -32,7 +32,7 @@ def private_inductor() -> None:
     private_folder.folder = folder  # type: ignore[attr-defined]
     for name, module in list(sys.modules.items()):
         if name.startswith("torch.") and vars(module).get("default_cache_dir") is before:
-            module.default_cache_dir = private_folder
+            module.default_cache_dir = private_folder  # type: ignore[attr-defined]
     if hasattr(codecache, "_HEADER_DIR"):
         headers = Path(folder) / "precompiled_headers"
         codecache._HEADER_DIR = str(headers)
