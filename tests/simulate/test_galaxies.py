@@ -199,14 +199,14 @@ def test_generated_from_the_command_line_and_made_again(tmp_path, lenssim):
         0,
     )
     assert done.code == 0, done.err
-    assert resimulate(tmp_path / "D", 4)[1] == []
+    assert resimulate(tmp_path / "D", 4, galaxies=path)[1] == []
     assert (
         lenssim("generate", "--model", "sie", "--n", 70, "--out", "D", "--workers", 0).code
         == 2
     )  # another config
     np.save(path, pictures()[::-1])
     _load.cache_clear()  # as in a process of its own
-    done = lenssim("verify", "D", "--resimulate", 2)
+    done = lenssim("verify", "D", "--resimulate", 2, "--galaxies", path)
     assert done.code == 2
     assert "are not those the data set was planned with" in done.err
 
