@@ -47,7 +47,7 @@ _HEAD = (
 
 
 class _FigureFolder:
-    """A folder that figures are figures_html into, for a page beside it."""
+    """A folder that figures are drawn into, for a page beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class _FigureFolder:
         """Draw a figure; return its HTML, or a note where that fails."""
         path = self.folder / f"{name}.png"
         if not save_if_possible(draw, path):
-            return f"<p class=note>{escape(caption)}: this figure could not be figures_html</p>"
+            return f"<p class=note>{escape(caption)}: this figure could not be drawn</p>"
         return _figure(path, caption)
 
 
