@@ -231,8 +231,9 @@ class HaloModel(BaseModel):
         """
         c = self._concentration(columns, plane, field.owner, field.mass, field.z, scatter)
         rho_s, r_s = nfw_structure(field.mass, c, field.z, plane.cosmology)
-        density = FIELD_OVERDENSITY * plane.cosmology.critical_density(field.z)
-        edge = 3 * field.mass / (4 * np.pi * density)
+        critical_density = plane.cosmology.critical_density(field.z)
+        # The order of these products decides the last bit, which data sets promise to keep.
+        edge = 3 * field.mass / (4 * np.pi * FIELD_OVERDENSITY * critical_density)
         distance = self.disc(plane) * np.sqrt(radius)
         phi = 2 * np.pi * angle
         return Halos(
