@@ -1,7 +1,7 @@
 """The errors that the source code raises, read from its syntax trees."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,17 @@ CLASSES = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, errors.LenssimError)
 }
+
+
+def has_code(code: str, **fields: object) -> Callable[[BaseException], bool]:
+    """Return the `check` of `pytest.raises` for an error with this code and these fields."""
+
+    def check(error: BaseException) -> bool:
+        assert isinstance(error, errors.LenssimError)
+        assert error.code == code, str(error)
+        return {name: error.fields.get(name) for name in fields} == fields
+
+    return check
 
 
 @dataclass(frozen=True)
