@@ -85,9 +85,7 @@ def test_colours_that_are_drawn_act_in_their_band(engine_name):
     for band, (of_band, instrument) in enumerate(band_views(scenes, camera)):
         colour = scenes.params[f"source_colour_{BANDS[band]}"]
         magnitude = of_band.params["source_magnitude"]
-        np.testing.assert_array_equal(
-            magnitude, scenes.params["source_magnitude"] + colour
-        )
+        np.testing.assert_array_equal(magnitude, scenes.params["source_magnitude"] + colour)
         alone = engine(engine_name).render(of_band, instrument, supersampling=2)
         np.testing.assert_allclose(images[:, [band]], alone, atol=1e-6 * alone.max())
 
@@ -122,9 +120,7 @@ def test_colours_are_truth_and_change_nothing_else():
         np.testing.assert_array_equal(column, colourful.params[name], err_msg=name)
     for kind, table in plain.perturbers.items():
         for name, column in table.columns.items():
-            np.testing.assert_array_equal(
-                column, colourful.perturbers[kind].columns[name]
-            )
+            np.testing.assert_array_equal(column, colourful.perturbers[kind].columns[name])
 
 
 @pytest.mark.parametrize("noise", ["nominal", "published"])
@@ -245,7 +241,9 @@ def test_what_cannot_be_is_refused(case):
 def test_problems_of_a_band_are_named_by_its_key():
     document = toy()
     document["instrument"]["bands"]["r"]["zero_pointt"] = 25.0
-    with pytest.raises(ConfigError, match=r"instrument\.bands\.r.*did you mean 'zero_point'"):
+    with pytest.raises(
+        ConfigError, match=r"instrument\.bands\.r.*did you mean 'zero_point'"
+    ):
         parse_preset(document)
     document = toy()
     document["instrument"]["bands"]["g"]["psf"] = {"fwhm": 50.0}

@@ -60,7 +60,9 @@ def parse_sampling(text: str) -> Supersampling:
         return "adaptive"
     if not text.isdecimal() or not 1 <= int(text) <= FINEST:
         raise ConfigError(
-            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}"
+            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}",
+            code="supersampling",
+            text=text,
         )
     return int(text)
 
@@ -71,14 +73,19 @@ def check_sampling(camera: AnyCamera, supersampling: Supersampling) -> None:
         return
     if not isinstance(supersampling, int) or supersampling < 1:
         raise ConfigError(
-            f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}"
+            f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}",
+            code="supersampling",
+            supersampling=supersampling,
         )
     for instrument in camera.instruments:
         fine = instrument.psf.supersampling
         if supersampling % fine:
             raise ConfigError(
                 f"the PSF of {instrument.name} is sampled {fine} times finer than its pixels: "
-                f"supersampling must be a multiple of that, got {supersampling}"
+                f"supersampling must be a multiple of that, got {supersampling}",
+                code="supersampling",
+                name=instrument.name,
+                supersampling=fine,
             )
 
 
@@ -112,7 +119,7 @@ def instrument(name: str) -> AnyCamera:
         0.101
     """
     if name not in instruments():
-        raise unknown("instrument", name, instruments())
+        raise unknown("instrument", name, instruments(), code="unknown-instrument")
     text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     camera: AnyCamera = _CHOICE.validate_python(parse_yaml(text, f"instrument {name}"))
     return camera

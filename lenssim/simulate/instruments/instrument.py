@@ -1,17 +1,16 @@
 """Instruments: one band of a camera, with the stamp that it takes."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from lenssim.record import Record
 from lenssim.simulate.instruments.psf import PSF, GaussianPSF
 
 __all__ = ["Band", "Instrument", "Stamp"]
 
 
-class Stamp(BaseModel):
+class Stamp(Record):
     """The grid of pixels that a camera's images lie on, and what the camera is called."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     summary: str = ""
@@ -20,14 +19,12 @@ class Stamp(BaseModel):
     pixel_scale: float = Field(ge=1e-4, le=100)
 
 
-class Band(BaseModel):
+class Band(Record):
     """What one band's images depend on besides the light: zero point, exposure, noise, PSF.
 
     Fluxes are in e-/s. The background is either a sky (mag/arcsec^2) with read noise, or a
     fixed rms per pixel.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     zero_point: float | None = Field(default=None, ge=-10, le=50)
     exposure_time: float = Field(ge=1e-3, le=1e8)
