@@ -1,12 +1,11 @@
 """Verification: does a data set still hold, byte for byte, what was written?"""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.format.digests import damage
+from lenssim.data.format.digests import damage, holds
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import (
     MANIFEST,
@@ -202,7 +201,7 @@ def _check_file(
     if fast:
         return damaged, []
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != record.file_sha256:
+    if not holds(data, record):
         return [*damaged, *damage(data, record)], []
     return damaged, _impossible(read_samples(path, data), plan, shard, record)
 
