@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import read_plan
@@ -120,5 +121,5 @@ def test_a_repacked_data_set_keeps_the_order_of_its_keys(tmp_path):
 
 
 def test_an_import_has_no_specification():
-    with pytest.raises(ConfigError, match="imported"):
+    with pytest.raises(ConfigError, check=has_code("imported-data")):
         SimulationSpec.from_config({"kind": "imported", "source": "x"})

@@ -21,8 +21,10 @@ from lenssim.errors import ConfigError, DataError, StorageError
 from lenssim.names import printable
 
 __all__ = [
+    "SILENT",
     "ImportItem",
     "ItemReader",
+    "Listeners",
     "Say",
     "checked_bands",
     "checked_items",
@@ -189,6 +191,28 @@ def import_config(
         **reader.config(),
         "versions": {"lenssim": lenssim.__version__},
     }
+
+
+def _nobody(message: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told of an import.
+
+    Attributes:
+        report: Is told of the progress.
+        warn: Is told of everything that is left out.
+        note: Is told in the end what was taken, skipped and chosen.
+    """
+
+    report: Callable[[Progress], None] = _nobody
+    warn: Say = _nobody
+    note: Say = _nobody
+
+
+SILENT = Listeners()
 
 
 def write_items(

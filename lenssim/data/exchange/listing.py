@@ -1,6 +1,5 @@
 """What lies in a folder that is to be imported: class folders and their files, and everything else by name."""
 
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -274,7 +273,7 @@ def _names(folder: Path, tally: Tally | None = None) -> _Names:
 
 def _sort_in(path: Path, names: _Names) -> None:
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
         path.name.encode()
     except UnicodeEncodeError:
         names.broken.append((path, "has a name that is not UTF-8: rename it"))

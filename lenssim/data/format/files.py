@@ -80,7 +80,7 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
                 view = view[os.write(descriptor, view) :]
             if durable:
                 os.fsync(descriptor)
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             os.close(descriptor)
         if durable:

@@ -327,7 +327,8 @@ def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
 def sidecars(folder: Path, plan: Plan) -> list[int]:
     """Numbers of the shards of a plan that have a sidecar, in order: the work is bounded by the files there are."""
     try:
-        names = os.listdir(folder / SHARDS)
+        with os.scandir(folder / SHARDS) as entries:
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
         return []
     except OSError as error:

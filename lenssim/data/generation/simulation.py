@@ -106,12 +106,10 @@ def share(text: str, shards: int) -> range:
     parts = text.split(":")
     try:
         numbers = [_number(part) for part in parts]
-        if len(parts) > 3 or any(number is not None and number < 0 for number in numbers):
-            raise ValueError
         if len(parts) == 1:
             return range(shards)[int(text) : int(text) + 1]
         return range(shards)[slice(*numbers)]
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigError(
             f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}",
             code="option-format",
@@ -124,7 +122,10 @@ def _number(text: str) -> int | None:
     """Return a number of a slice; None where it is left out."""
     if not text.strip():
         return None
-    return int(text)
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def modules(plan: Plan) -> list[str]:

@@ -229,37 +229,42 @@ def load_recipe(path: Path) -> Recipe:
         )
     try:
         recipe = Recipe.model_validate(document)
-        for net in recipe.nets:
-            check_net(net)
-        for name in recipe.trainings:
-            recipe.config(name, Path())
-        runs = {
-            name
-            for own in recipe.trainings.values()
-            for name in (own.name, own.line, own.group)
-        }
-        for step in (*recipe.evaluations(), *recipe.populations):
-            if step.run not in runs:
-                raise unknown(
-                    "run to evaluate", step.run, recipe.trainings, code="unknown-step"
-                )
-            for name in step.sources:
-                if name not in recipe.generate:
-                    raise unknown(
-                        "data set to evaluate on",
-                        name,
-                        recipe.generate,
-                        code="unknown-step",
-                    )
-        for step in recipe.populations:
-            step.question(Path())
-        for data_step in recipe.generate.values():
-            data_step.spec()
+        _check_settings(recipe)
+        _check_names(recipe)
     except ValidationError as error:
         raise from_validation(error, path, explain=_explain) from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}", code=error.code, **error.fields) from None
     return recipe
+
+
+def _check_settings(recipe: Recipe) -> None:
+    """Check the settings of each step as the step itself will."""
+    for net in recipe.nets:
+        check_net(net)
+    for name in recipe.trainings:
+        recipe.config(name, Path())
+    for population in recipe.populations:
+        population.question(Path())
+    for data in recipe.generate.values():
+        data.spec()
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Check that each evaluation names a run and data sets of the recipe."""
+    runs = set()
+    for training in recipe.trainings.values():
+        runs |= {training.name, training.line, training.group}
+    for step in (*recipe.evaluations(), *recipe.populations):
+        if step.run not in runs:
+            raise unknown(
+                "run to evaluate", step.run, recipe.trainings, code="unknown-step"
+            )
+        for name in step.sources:
+            if name not in recipe.generate:
+                raise unknown(
+                    "data set to evaluate on", name, recipe.generate, code="unknown-step"
+                )
 
 
 def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:

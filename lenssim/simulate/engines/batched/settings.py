@@ -3,6 +3,7 @@
 import os
 import shutil
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from lenssim.errors import ConfigError
@@ -61,7 +62,7 @@ def batched_settings(
 
 
 def _cuda_or_cpu(device: str) -> str:
-    present = os.path.exists("/dev/nvidiactl")  # spares most machines the import of torch
+    present = Path("/dev/nvidiactl").exists()  # spares most machines the import of torch
     if present:
         import torch
 
