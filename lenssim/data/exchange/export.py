@@ -24,7 +24,7 @@ from lenssim.data.format.files import (
 )
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import Progress
+from lenssim.data.generation.progress import Progress
 from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 

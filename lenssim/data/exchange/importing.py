@@ -15,7 +15,8 @@ from lenssim.data.exchange.tally import Tally
 from lenssim.data.format.files import cause
 from lenssim.data.format.manifest import PLAN, SHARDS, Manifest, Plan, read_plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import Progress, build, finish_shard, provenance
+from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.errors import ConfigError, DataError, StorageError
 from lenssim.names import printable

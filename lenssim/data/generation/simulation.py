@@ -11,7 +11,6 @@ from lenssim.data.format.maps import UNITS
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
 from lenssim.data.generation.building import (
-    Progress,
     Stop,
     build,
     build_share,
@@ -20,6 +19,7 @@ from lenssim.data.generation.building import (
 )
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.planning import default_shard_size, make_plan
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.reference_check import (
     check_against_reference,
     numbers_to_check,

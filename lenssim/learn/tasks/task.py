@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
     from lenssim.data.streaming.dataset import Batch, ShardDataset
-    from lenssim.data.streaming.live import LiveDataset
+    from lenssim.data.streaming.source import ImageSource
     from lenssim.learn.presentations.presentation import Presentation
     from lenssim.learn.scores.average import AveragePosterior
     from lenssim.learn.scores.posterior import Posterior
     from lenssim.learn.scores.task_scores import TaskScores
     from lenssim.simulate.distributions import Value
 
-    type Data = ShardDataset | LiveDataset
+    type Data = ImageSource
 
 __all__ = ["PosteriorReader", "Task"]
 
