@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lenssim.data.generation.planning import GenerationRequest
     from lenssim.data.generation.runners import Runner
     from lenssim.simulate.pipeline import Exposure
-    from lenssim.simulate.spec import SimulationRequest
+    from lenssim.simulate.request import SimulationRequest
 
 __all__ = ["print_manifest", "register"]
 
@@ -42,7 +42,7 @@ def _generation_request() -> type[GenerationRequest]:
 
 def _simulation_request() -> type[SimulationRequest]:
     """Import what images are asked for with."""
-    from lenssim.simulate.spec import SimulationRequest
+    from lenssim.simulate.request import SimulationRequest
 
     return SimulationRequest
 

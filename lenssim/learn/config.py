@@ -16,7 +16,7 @@ from lenssim.data.format.manifest import Plan
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import LenssimError, unknown
 from lenssim.record import Record
-from lenssim.simulate.spec import SimulationRequest
+from lenssim.simulate.request import SimulationRequest
 
 __all__ = ["IMAGE", "LiveData", "TrainConfig", "check_choice", "explain"]
 

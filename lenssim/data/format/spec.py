@@ -11,10 +11,12 @@ __all__ = [
     "COMPRESSION",
     "DEFAULT_STORAGE",
     "GenerationSpec",
+    "asked_for",
     "maps_of",
     "spec_of",
     "storage_config",
     "storage_of",
+    "without_paths",
 ]
 
 DEFAULT_STORAGE = "float32"
@@ -86,6 +88,24 @@ def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
         (('clean',), ())
     """
     return tuple(config.get("truth", ()))
+
+
+def without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
+    preset = config.get("preset")
+    if not isinstance(preset, dict):
+        return config
+    galaxies = preset.get("galaxies")
+    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
+        return config
+    contents = {name: value for name, value in galaxies.items() if name != "path"}
+    return {**config, "preset": {**preset, "galaxies": contents}}
+
+
+def asked_for(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a config a user chooses: a stored one goes on with its own noise stream."""
+    chosen = {name: value for name, value in config.items() if name != "noise_stream"}
+    return without_paths(chosen)
 
 
 def storage_config(storage: str, compress: bool) -> dict[str, Any]:

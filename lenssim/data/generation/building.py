@@ -278,14 +278,8 @@ def _unseal(folder: Path) -> None:
         ) from None
 
 
-def seal(folder: Path, plan: Plan) -> Manifest:
-    """Write the card and the manifest of finished shards, after the checks that every reader makes.
-
-    Raises:
-        IncompleteError: Shards are missing; the message names the first.
-        DataError: A reader would refuse the data set; the message names the shard.
-    """
-    records = read_records(folder, plan)
+def _check_complete(folder: Path, plan: Plan, records: Collection[int]) -> None:
+    """Raise `IncompleteError` unless there are records of all shards."""
     if len(records) < plan.shards:
         missing_shard = next(shard for shard in range(plan.shards) if shard not in records)
         raise IncompleteError(
@@ -295,6 +289,17 @@ def seal(folder: Path, plan: Plan) -> Manifest:
             folder=folder,
             shards=plan.shards,
         )
+
+
+def seal(folder: Path, plan: Plan) -> Manifest:
+    """Write the card and the manifest of finished shards, after the checks that every reader makes.
+
+    Raises:
+        IncompleteError: Shards are missing; the message names the first.
+        DataError: A reader would refuse the data set; the message names the shard.
+    """
+    records = read_records(folder, plan)
+    _check_complete(folder, plan, records)
     shard_records = list(records.values())
     counts = [
         sum(per_class)

@@ -12,7 +12,7 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.spec import SimulationRequest
+from lenssim.simulate.request import SimulationRequest
 from lenssim.simulate.streams import BLOCK
 
 __all__ = ["GenerationRequest", "default_shard_size", "make_plan", "plan_of"]
