@@ -168,33 +168,33 @@ class Recipe(Record):
 
     def started_by(self, name: str) -> str | None:
         """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
-        own = self.trainings[name].settings
-        if (asked := own.get("start")) is None:
+        settings = self.trainings[name].settings
+        start = settings.get("start")
+        if start is None:
             return None
-        before = list(
+        earlier = list(
             takewhile(lambda training: training.name != name, self.trainings.values())
         )
-        found = [t for t in before if asked in (t.name, t.line, t.group)]
-        for key in ("net", "seed"):
-            usual = TrainConfig.model_fields[key].default
-            alike = [t for t in found if t.settings.get(key, usual) == own.get(key, usual)]
-            found = alike if len(found) > 1 else found
-        if len(found) == 1:
-            return found[0].name
-        if found:
+        candidates = _most_alike(
+            [run for run in earlier if start in (run.name, run.line, run.group)], settings
+        )
+        if len(candidates) == 1:
+            return candidates[0].name
+        if candidates:
             raise ConfigError(
-                f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them",
+                f"start of the training {name!r}: {start} is {len(candidates)} runs; "
+                "name one of them",
                 code="runs-ambiguous",
                 name=name,
-                asked=asked,
+                start=start,
             )
-        if Path(str(asked)).is_dir():
+        if Path(str(start)).is_dir():
             return None
-        lines = dict.fromkeys(t.line for t in before)
+        lines = dict.fromkeys(run.line for run in earlier)
         raise unknown(
             f"start of the training {name!r}: run above it",
-            str(asked),
-            [*lines, *(t.name for t in before)],
+            str(start),
+            [*lines, *(run.name for run in earlier)],
             code="unknown-step",
         )
 
@@ -216,6 +216,16 @@ class Recipe(Record):
         config = parse_config(settings, f"the training {name!r}")
         method_of(config)
         return config
+
+
+def _most_alike(runs: list[Training], settings: dict[str, Any]) -> list[Training]:
+    """Return the runs with the net and seed of these settings, where there are such runs."""
+    for key in ("net", "seed"):
+        default = TrainConfig.model_fields[key].default
+        wanted_value = settings.get(key, default)
+        if len(runs) > 1:
+            runs = [run for run in runs if run.settings.get(key, default) == wanted_value]
+    return runs
 
 
 def load_recipe(path: Path) -> Recipe:
