@@ -15,10 +15,10 @@ from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.data.format.manifest import Manifest, Plan
-    from lenssim.data.generation.planning import GenerationRequest
+    from lenssim.data.generation.request import GenerationRequest
     from lenssim.data.generation.runners import Runner
     from lenssim.simulate.pipeline import Exposure
-    from lenssim.simulate.spec import SimulationRequest
+    from lenssim.simulate.request import SimulationRequest
 
 __all__ = ["print_manifest", "register"]
 
@@ -35,14 +35,14 @@ def register(app: typer.Typer) -> None:
 
 def _generation_request() -> type[GenerationRequest]:
     """Import what a data set is asked for with."""
-    from lenssim.data.generation.planning import GenerationRequest
+    from lenssim.data.generation.request import GenerationRequest
 
     return GenerationRequest
 
 
 def _simulation_request() -> type[SimulationRequest]:
     """Import what images are asked for with."""
-    from lenssim.simulate.spec import SimulationRequest
+    from lenssim.simulate.request import SimulationRequest
 
     return SimulationRequest
 

@@ -12,7 +12,7 @@ import lenssim as package
 from lenssim.api.training import TrainingSettings
 from lenssim.cli.generate import DEVICE
 from lenssim.cli.main import app
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.learn.tasks import TASKS
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word

@@ -9,7 +9,7 @@ from typing import Annotated, Any, override
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
