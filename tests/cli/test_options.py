@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field
 
-from lenssim.cli.options_from_model import markdown_table, model_options, settings_of
+from lenssim.api.options import markdown_table, model_options, settings_of
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import METHODS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.cli.options_from_model import model_options
+from lenssim.api.options import model_options
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.learn.config import LiveData
 from lenssim.learn.recipes.recipe import GenerateStep, load_recipe

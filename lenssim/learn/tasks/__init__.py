@@ -14,7 +14,15 @@ from lenssim.lazy import load
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.tasks.task import PosteriorReader, Task
 
-__all__ = ["TASKS", "PosteriorReader", "Task", "TaskEntry", "parse_config", "task_class"]
+__all__ = [
+    "TASKS",
+    "PosteriorReader",
+    "Task",
+    "TaskEntry",
+    "parse_config",
+    "task_class",
+    "task_entry",
+]
 
 
 @dataclass(frozen=True)
