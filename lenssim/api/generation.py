@@ -189,7 +189,12 @@ def render(
     if class_name is not None:
         label = spec.preset.label(class_name)
     if number < 0:
-        raise ConfigError(f"--number must be at least 0, got {number}")
+        raise ConfigError(
+            f"--number must be at least 0, got {number}",
+            code="option-range",
+            option="number",
+            value=number,
+        )
     sample_number = label + number * len(spec.preset.classes)
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 
@@ -221,7 +226,9 @@ def expose(
     from lenssim.simulate.pipeline import simulate
 
     if n < 1:
-        raise ConfigError(f"n must be at least 1, got {n}")
+        raise ConfigError(
+            f"n must be at least 1, got {n}", code="option-range", option="n", value=n
+        )
     return Exposure(simulate(_spec(model, options), range(n)))
 
 

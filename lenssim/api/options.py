@@ -144,7 +144,12 @@ def settings_of(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[st
         document = settings
         for parent in parents:
             if arguments.get(parent) is None:
-                raise ConfigError(f"{option.flag} belongs to --{parent}: give both")
+                raise ConfigError(
+                    f"{option.flag} belongs to --{parent}: give both",
+                    code="option-missing",
+                    option=parent,
+                    flag=option.flag,
+                )
             document = document.setdefault(parent, {})
         document[key] = option.parse(value)
     return settings
@@ -213,7 +218,7 @@ def check_names(arguments: Mapping[str, Any], options: Iterable[ModelOption]) ->
     known = [option.name for option in options]
     for name in arguments:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown("setting", name, known, code="unknown-setting")
 
 
 def parse_request[ModelT: BaseModel](
@@ -235,7 +240,9 @@ def parse_request[ModelT: BaseModel](
         return model.model_validate(settings_of(model, arguments))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        raise ConfigError(_explanation(model, dict(problem))) from None
+        raise ConfigError(
+            _explanation(model, dict(problem)), code="settings-invalid"
+        ) from None
 
 
 def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:

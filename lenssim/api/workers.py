@@ -19,7 +19,10 @@ def check_workers(count: int | None) -> None:
     """Refuse a number of worker processes that cannot be; None is left to the machine."""
     if count is not None and not 0 <= count <= MAX_WORKERS:
         raise ConfigError(
-            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}"
+            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}",
+            code="option-range",
+            option="workers",
+            value=count,
         )
 
 
@@ -40,7 +43,11 @@ class Workers:
         """
         places = (self.count, self.cluster, self.scheduler)
         if sum(place is not None for place in places) > 1:
-            raise ConfigError("give one of --workers, --cluster and --scheduler")
+            raise ConfigError(
+                "give one of --workers, --cluster and --scheduler",
+                code="options-conflict",
+                options=("workers", "cluster", "scheduler"),
+            )
         check_workers(self.count)
 
     @property

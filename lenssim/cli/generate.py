@@ -89,7 +89,9 @@ def generate(
 
     if shards is not None and (cluster or scheduler):
         raise ConfigError(
-            "--shards is for shares without dask; leave --cluster and --scheduler out"
+            "--shards is for shares without dask; leave --cluster and --scheduler out",
+            code="options-conflict",
+            options=("shards", "cluster", "scheduler"),
         )
     place = Workers(workers, cluster, scheduler, dashboard)
     place.check()
@@ -217,6 +219,9 @@ def _assignments(texts: list[str]) -> dict[str, float]:
             values[name.strip()] = float(value)
         except ValueError:
             raise ConfigError(
-                f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}"
+                f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}",
+                code="option-format",
+                option="set",
+                value=text,
             ) from None
     return values

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
@@ -14,6 +13,7 @@ from pydantic import (
 
 from lenssim.errors import LenssimError, unknown
 from lenssim.lazy import load
+from lenssim.record import Record
 from lenssim.simulate.request import SimulationRequest
 
 if TYPE_CHECKING:
@@ -62,14 +62,12 @@ class LiveData(SimulationRequest):
         return plan_of(spec, self.n)
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Record):
     """The settings of every training; those of a task stand in its subclass.
 
     Every field has a default, but one of `data` and `live` must be given. The command line
     and docs/training.md take names, defaults and descriptions from the fields.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = Field(description="Train a network")
     data: str | None = Field(

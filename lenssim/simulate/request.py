@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from lenssim.errors import ConfigError
+from lenssim.record import Record
 
 if TYPE_CHECKING:
     from lenssim.simulate.preset import Preset
@@ -45,7 +46,7 @@ def _sampling(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class SimulationRequest(BaseModel):
+class SimulationRequest(Record):
     """What a user says of simulated images: on a command line, in a recipe, of live data.
 
     Every way to simulate takes these fields, under these names. Those that are None are
@@ -57,7 +58,7 @@ class SimulationRequest(BaseModel):
         ('no_sub', 'cdm')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     model: str = Field(
         description="preset (lenssim models lists them), or the path of a YAML file",

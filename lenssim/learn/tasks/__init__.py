@@ -5,11 +5,12 @@ and nothing else of it.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.lazy import load
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.tasks.task import PosteriorReader, Task
@@ -65,7 +66,7 @@ TASKS = {
 def task_entry(name: str) -> TaskEntry:
     """Return the entry of a task; `ConfigError` for an unknown one."""
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise unknown("task", name, TASKS, code="unknown-task")
     return TASKS[name]
 
 
@@ -88,7 +89,6 @@ def parse_config(settings: dict[str, Any], where: str = "training") -> TrainConf
         kind = task_entry(settings.get("task", "classify")).settings
         return kind.model_validate(settings)
     except ValidationError as error:
-        problems = "; ".join(explain(dict(problem), kind) for problem in error.errors())
-        raise ConfigError(f"{where}: {problems}") from None
+        raise from_validation(error, where, explain=partial(explain, kind=kind)) from None
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}", code=error.code, **error.fields) from None
