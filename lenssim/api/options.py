@@ -218,7 +218,7 @@ def check_names(arguments: Mapping[str, Any], options: Iterable[ModelOption]) ->
     known = [option.name for option in options]
     for name in arguments:
         if name not in known:
-            raise unknown("setting", name, known, code="unknown-setting")
+            raise unknown("setting", name, known, code="settings-invalid")
 
 
 def parse_request[ModelT: BaseModel](
