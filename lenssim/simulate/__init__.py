@@ -52,8 +52,8 @@ _MODULES = {
     "noise": ("NOISES", "NoiseModel", "noise_model"),
     "pipeline": ("Exposure", "simulate"),
     "preset": ("Preset", "load_preset", "presets"),
-    "scenes": ("Component", "Perturbers", "Scenes"),
     "request": ("SimulationRequest",),
+    "scenes": ("Component", "Perturbers", "Scenes"),
     "spec": ("SimulationSpec",),
 }
 _SOURCES: dict[str, str] = {}

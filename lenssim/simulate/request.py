@@ -1,19 +1,27 @@
-"""A request for simulated images: what a user says of them, on any way into lenssim."""
+"""What a user asks for: a request of simulated images, on a command line and elsewhere.
+
+The command line reads the options of its commands from these fields. So this module imports
+neither numpy nor what simulates.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from lenssim.errors import ConfigError
 from lenssim.record import Record
-from lenssim.simulate.instruments import Supersampling, parse_sampling
-from lenssim.simulate.preset import Preset, load_preset
-from lenssim.simulate.spec import SimulationSpec
+
+if TYPE_CHECKING:
+    from lenssim.simulate.preset import Preset
+    from lenssim.simulate.spec import SimulationSpec
 
 __all__ = ["SimulationRequest"]
 
-_OF_PRESET = {"model", "classes", "galaxies", "shared"}
+SPOKEN_OF_PRESET = ("model", "classes", "galaxies", "shared")
+Supersampling = int | Literal["adaptive"]
 
 
 def _names(value: Any) -> Any:
@@ -27,6 +35,8 @@ def _sampling(value: Any) -> Any:
     """Read a supersampling as a command line writes it."""
     if value is None:
         return None
+    from lenssim.simulate.instruments import parse_sampling
+
     try:
         return parse_sampling(str(value))
     except ConfigError as error:
@@ -115,13 +125,18 @@ class SimulationRequest(Record):
         description="store each sample's expected delta chi2 (batched engine, CPU)",
     )
 
-    def preset(self) -> Preset:
+    def preset(self, base: Preset | None = None) -> Preset:
         """Return what is drawn, with the classes, galaxies and shared numbers asked for.
+
+        Args:
+            base: A preset in place of the one that `model` names.
 
         Raises:
             ConfigError: There is no such preset, or it does not have what is asked for.
         """
-        preset = load_preset(self.model)
+        from lenssim.simulate.preset import load_preset
+
+        preset = base or load_preset(self.model)
         if self.classes is not None:
             preset = preset.with_classes(self.classes)
         if self.galaxies is not None:
@@ -132,10 +147,12 @@ class SimulationRequest(Record):
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `SimulationSpec.of` besides the preset."""
-        names = set(SimulationRequest.model_fields) - _OF_PRESET
+        names = set(SimulationRequest.model_fields).difference(SPOKEN_OF_PRESET)
         values = {name: getattr(self, name) for name in sorted(names)}
         return values | {"maps": self.maps or ()}
 
-    def spec(self) -> SimulationSpec:
-        """Return the checked specification; errors as `SimulationSpec.of`."""
-        return SimulationSpec.of(self.preset(), **self.options())
+    def spec(self, base: Preset | None = None) -> SimulationSpec:
+        """Return the checked specification; arguments as `preset`, errors as `SimulationSpec.of`."""
+        from lenssim.simulate.spec import SimulationSpec
+
+        return SimulationSpec.of(self.preset(base), **self.options())

@@ -34,6 +34,7 @@ class SimulationSpec(Record):
     stores and hashes; `of` and `SimulationRequest` make one from what a user says.
 
     Example:
+        >>> from lenssim.simulate.preset import load_preset
         >>> spec = SimulationSpec.of(load_preset("III"), noise="none", engine="lenstronomy")
         >>> spec.noise, spec.supersampling
         ('none', 1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.cli.options_from_model import model_options
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.api.options import model_options
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.learn.config import LiveData
 from lenssim.learn.recipes.recipe import GenerateStep, load_recipe
 from lenssim.learn.tasks import parse_config
