@@ -77,7 +77,8 @@ def test_options_are_written_in_the_order_that_hashes_know(options):
     config = make_plan(load_preset("III"), 6, **options).config
     assert_same_document(config)
     keys = ["kind", "preset", "seed", "split", "noise", "engine", "engine_settings"]
-    keys += ["supersampling", "versions", "storage", "compress", "detectability", "truth"]
+    keys += ["supersampling", "versions", "noise_stream"]
+    keys += ["storage", "compress", "detectability", "truth"]
     assert list(config) == [key for key in keys if key in config]
 
 
