@@ -19,6 +19,7 @@ from pydantic import (
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.galaxy_records import with_first_recipe, without_paths
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError, DataError
 from lenssim.names import check_name, printable
@@ -66,18 +67,6 @@ def check_size(n: int, shard_size: int) -> None:
             f"{n:,} samples in shards of {shard_size:,} are {shards:,} shards, and a data set has at most "
             f"{_MAX_SHARDS:,}; choose a larger --shard-size"
         )
-
-
-def without_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
-    preset = config.get("preset")
-    if not isinstance(preset, dict):
-        return config
-    galaxies = preset.get("galaxies")
-    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
-        return config
-    contents = {name: value for name, value in galaxies.items() if name != "path"}
-    return {**config, "preset": {**preset, "galaxies": contents}}
 
 
 def shard_name(number: int) -> str:
@@ -151,7 +140,8 @@ class Plan(BaseModel):
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        lines = differences(without_paths(earlier.config), without_paths(self.config))
+        asked = with_first_recipe(self.config, earlier.config)
+        lines = differences(without_paths(earlier.config), without_paths(asked))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"
