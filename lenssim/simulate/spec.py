@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 import lenssim
 from lenssim.errors import ConfigError
+from lenssim.record import Record
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, load_preset, parse_preset
 from lenssim.simulate.streams import split_code
 
@@ -24,7 +27,7 @@ def current_versions(engine: str) -> dict[str, str]:
     return {"lenssim": lenssim.__version__, **engine_versions(engine)}
 
 
-class SimulationSpec(BaseModel):
+class SimulationSpec(Record):
     """Everything that simulated images depend on besides their sample numbers.
 
     Nothing is left open in it: defaults are resolved, and the preset holds the classes,
@@ -39,12 +42,14 @@ class SimulationSpec(BaseModel):
         True
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     preset: Preset
     seed: int = 0
     split: str = "train"
     noise: str
+    noise_stream: str = Field(
+        default=NEWEST,
+        description="random stream of the noise; old data sets go on with their own",
+    )
     engine: str
     engine_settings: dict[str, Any]
     supersampling: Supersampling
@@ -67,6 +72,7 @@ class SimulationSpec(BaseModel):
         seed: int = 0,
         split: str = "train",
         noise: str | None = None,
+        noise_stream: str = NEWEST,
         engine: str = "batched",
         precision: str | None = None,
         device: str | None = None,
@@ -82,6 +88,7 @@ class SimulationSpec(BaseModel):
             seed: Seed of all random numbers.
             split: "train", "validation" or "test".
             noise: Kind of noise; None for the preset's first.
+            noise_stream: Name of the random stream of the noise.
             engine: Name of the engine.
             precision: "float32" or "float64"; None for the engine's default.
             device: "cpu", "cuda" or "auto"; None for the engine's default.
@@ -94,7 +101,12 @@ class SimulationSpec(BaseModel):
             ConfigError: A name is unknown, or the choices exclude each other.
         """
         if seed < 0:
-            raise ConfigError(f"the seed must be at least 0, got {seed}")
+            raise ConfigError(
+                f"the seed must be at least 0, got {seed}",
+                code="option-range",
+                option="seed",
+                value=seed,
+            )
         preset.check()
         rays = preset.supersampling
         if supersampling is not None:
@@ -111,6 +123,7 @@ class SimulationSpec(BaseModel):
             seed=seed,
             split=split,
             noise=kind,
+            noise_stream=_stream(kind, noise_stream),
             engine=engine,
             engine_settings=settings,
             supersampling=rays,
@@ -132,7 +145,9 @@ class SimulationSpec(BaseModel):
             ConfigError: The config is not one of simulated images, or its preset cannot be.
         """
         if config.get("kind") != KIND:
-            raise ConfigError("the data were imported: there is nothing to simulate")
+            raise ConfigError(
+                "the data were imported: there is nothing to simulate", code="imported-data"
+            )
         preset = parse_preset(config["preset"], "the plan's preset")
         keeps_path = preset.galaxies is not None and "path" in config["preset"]["galaxies"]
         if preset.galaxies is not None and galaxies:
@@ -147,6 +162,7 @@ class SimulationSpec(BaseModel):
         """Return the fields that a config states, without its preset."""
         names = ("seed", "split", "noise", "engine", "engine_settings", "supersampling")
         values = {name: config[name] for name in (*names, "versions")}
+        values["noise_stream"] = check_stream(config.get("noise_stream", EARLIEST))
         values["detectability"] = config.get("detectability", False)
         values["maps"] = tuple(config.get("truth", ()))
         return values
@@ -168,6 +184,7 @@ class SimulationSpec(BaseModel):
             "supersampling": self.supersampling,
             "versions": dict(self.versions),
         }
+        document |= self._noise_document()
         document |= self._storage_document() | self._maps_document()
         return {name: document[name] for name in self.keys or document if name in document}
 
@@ -181,6 +198,12 @@ class SimulationSpec(BaseModel):
             }
         return document
 
+    def _noise_document(self) -> dict[str, Any]:
+        """Return what the config says of the random stream of the noise, if it has one."""
+        if self.noise_stream == EARLIEST:
+            return {}
+        return {"noise_stream": self.noise_stream}
+
     def _storage_document(self) -> dict[str, Any]:
         """Return what a subclass says of the storage of images."""
         return {}
@@ -193,6 +216,13 @@ class SimulationSpec(BaseModel):
         if self.maps:
             document["truth"] = list(self.maps)
         return document
+
+
+def _stream(noise: str, stream: str) -> str:
+    """Return the stream of a kind of noise: the earliest where it has no choice of them."""
+    if noise_model(noise).has_streams:
+        return check_stream(stream)
+    return EARLIEST
 
 
 def _names(value: Any) -> Any:
@@ -215,7 +245,7 @@ def _sampling(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class SimulationRequest(BaseModel):
+class SimulationRequest(Record):
     """What a user says of simulated images: on a command line, in a recipe, of live data.
 
     Every way to simulate takes these fields, under these names. Those that are None are
@@ -227,7 +257,7 @@ class SimulationRequest(BaseModel):
         ('no_sub', 'cdm')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     model: str = Field(
         description="preset (lenssim models lists them), or the path of a YAML file",

@@ -38,7 +38,7 @@ def catalogue_files(path: Path) -> list[Path]:
         DataError: A catalogue cannot be read.
     """
     if not path.exists():
-        raise ConfigError(f"{path} does not exist")
+        raise ConfigError(f"{path} does not exist", code="galaxies-missing", path=path)
     files = [path]
     if path.is_dir():
         files = _files_of_folder(path)
@@ -56,7 +56,9 @@ def _files_of_folder(folder: Path) -> list[Path]:
         if files:
             return files
     known = ", ".join(ending for kind in _KINDS for ending in kind)
-    raise ConfigError(f"{folder} holds no {known} file")
+    raise ConfigError(
+        f"{folder} holds no {known} file", code="galaxies-missing", path=folder
+    )
 
 
 def read_catalogue(path: Path) -> Catalogue:
@@ -95,7 +97,9 @@ def _array(file: Path) -> Catalogue:
     array = load_npy(file)
     if isinstance(array, list):
         raise DataError(
-            f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers"
+            f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers",
+            code="galaxy-image-file",
+            file=file,
         )
     if np.ndim(array) <= 2:
         return Catalogue((Entry(file.name, stem=file.stem),), lambda _: np.asarray(array))
@@ -156,7 +160,9 @@ def _galaxy10(file: Path) -> Catalogue:
     if len(shape) not in (3, 4):
         raise DataError(
             f"{file}: an HDF5 file of galaxies has an array `images` of shape (N, H, W) or "
-            f"(N, H, W, 3), and may have `ans` and `redshift`; it has {shapes or 'none'}"
+            f"(N, H, W, 3), and may have `ans` and `redshift`; it has {shapes or 'none'}",
+            code="galaxy-image-file",
+            file=file,
         )
     count = shape[0]
     extras = {}

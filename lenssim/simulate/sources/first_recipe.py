@@ -29,7 +29,9 @@ def first_recipe_images(files: Sequence[Path], where: str) -> np.ndarray:
     pictures = _pictures(files)
     if not 1 <= len(pictures) <= MAX_GALAXIES:
         raise ConfigError(
-            f"{where} holds {len(pictures)} images; give 1 to {MAX_GALAXIES} galaxies"
+            f"{where} holds {len(pictures)} images; give 1 to {MAX_GALAXIES} galaxies",
+            code="galaxy-count",
+            where=where,
         )
     return np.stack([framed(picture) for picture in pictures])
 
@@ -66,7 +68,10 @@ def _image_of_unit(units: Any, file: Path, number: int) -> np.ndarray:
         or units[number].data is None
     ):
         raise DataError(
-            f"{file} has no image as its unit {number}, which the catalogue lists"
+            f"{file} has no image as its unit {number}, which the catalogue lists",
+            code="galaxy-image-file",
+            file=file,
+            number=number,
         )
     return np.asarray(units[number].data, dtype=np.float64)
 
@@ -77,7 +82,9 @@ def _images_of(file: Path) -> list[np.ndarray]:
     for array in _arrays_of(file):
         if isinstance(array, list):
             raise DataError(
-                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers"
+                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers",
+                code="galaxy-image-file",
+                file=file,
             )
         if np.ndim(array) > 2:
             images += list(np.reshape(array, (-1, *array.shape[-2:])))

@@ -45,7 +45,8 @@ def framed(image: np.ndarray) -> np.ndarray:
     if light.ndim != 2 or min(light.shape) < 8 or not 0 < light.sum() < np.inf:
         raise ConfigError(
             f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark "
-            "or tiny"
+            "or tiny",
+            code="galaxy-image",
         )
     y, x, half_light_radius = centre_and_radius(light)
     step = GALAXY_WIDTH * max(half_light_radius, _SMALLEST_RADIUS) / GALAXY_SIDE

@@ -114,7 +114,10 @@ class Galaxies(Selection):
         if not len(rows):
             raise ConfigError(
                 f"{self.path} holds {count} galaxies, none of them for the split {split!r}: every "
-                f"tenth is, so give at least {_FEWEST}"
+                f"tenth is, so give at least {_FEWEST}",
+                code="too-few-galaxies",
+                path=self.path,
+                split=split,
             )
         return rows
 
@@ -122,11 +125,14 @@ class Galaxies(Selection):
         if not self.path:
             raise ConfigError(
                 f"the images of galaxies with the sha256 {self.sha256[:16]}... are needed, and it "
-                "is not known where they are; give --galaxies PATH"
+                "is not known where they are; give --galaxies PATH",
+                code="galaxies-missing",
             )
         if not Path(self.path).exists():
             raise ConfigError(
-                f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now"
+                f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now",
+                code="galaxies-missing",
+                path=self.path,
             )
         return _load(self)
 
@@ -170,7 +176,9 @@ def _load(galaxies: Galaxies) -> Selected:
         if changed:
             raise ConfigError(
                 f"the galaxies in {path} are not those the data set was planned with (sha256 "
-                "differs)"
+                "differs)",
+                code="galaxies-differ",
+                path=path,
             )
         if galaxies.recipe == 1:
             images = first_recipe_images(files, galaxies.path)
@@ -178,9 +186,11 @@ def _load(galaxies: Galaxies) -> Selected:
         catalogue = read_catalogue(path)
         loaded = selected(catalogue, galaxies)
     except (DataError, OSError) as error:
-        raise ConfigError(f"cannot read the galaxies in {path}: {error}") from None
-    except ConfigError as error:
-        raise ConfigError(f"galaxies in {path}: {error}") from None
+        raise ConfigError(
+            f"cannot read the galaxies in {path}: {error}",
+            code="galaxies-unreadable",
+            path=path,
+        ) from None
     if loaded.report:
         say_once(f"galaxies-{galaxies.sha256[:12]}", f"galaxies in {path}: {loaded.report}")
     if catalogue.is_picture:

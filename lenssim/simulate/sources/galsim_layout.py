@@ -114,7 +114,10 @@ def _unit(file: Path, number: int) -> np.ndarray:
     images = fits_units(file)
     if number not in images:
         raise DataError(
-            f"{file} has no image as its unit {number}, which the catalogue lists"
+            f"{file} has no image as its unit {number}, which the catalogue lists",
+            code="galaxy-image-file",
+            file=file,
+            number=number,
         )
     return images[number]
 
@@ -142,7 +145,9 @@ def _noise_correlation(file: Path) -> np.ndarray | None:
     table = _unit(path, 0)
     if table.ndim != 2 or table.shape[0] % 2 == 0 or not table.max() > 0:
         raise DataError(
-            f"{path}: a noise correlation is a square with its peak in the middle"
+            f"{path}: a noise correlation is a square with its peak in the middle",
+            code="galaxy-image-file",
+            file=path,
         )
     return table / table.max()
 

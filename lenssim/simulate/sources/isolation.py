@@ -77,7 +77,7 @@ def isolated(
         >>> rows, columns = np.indices((40, 40)) - 19.5
         >>> galaxy = isolated(np.exp(-np.hypot(rows, columns) / 2))
         >>> galaxy.is_cut, round(galaxy.half_light_radius, 1)
-        (False, 3.4)
+        (False, 3.5)
     """
     from scipy.ndimage import binary_dilation, gaussian_filter, label
 

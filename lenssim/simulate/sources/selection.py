@@ -7,9 +7,10 @@ from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.record import Record
 from lenssim.simulate.sources.frame import resampled
 from lenssim.simulate.sources.isolation import Isolated, deconvolved, isolated, tapered
 from lenssim.simulate.sources.stamps import Catalogue, Entry
@@ -31,7 +32,7 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
 Limits = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
-class Selection(BaseModel):
+class Selection(Record):
     """Which galaxies of a catalogue are shown, and what is done to their images.
 
     Stamps that are dark or damaged are always left out, and stamps of one galaxy in several
@@ -55,8 +56,6 @@ class Selection(BaseModel):
         frame: "half_light" for images in units of the half-light radius, "native" for
             stamps as they are, less the median of the first rows and columns.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     signal_to_noise: float = Field(default=10.0, ge=0, le=1e6)
     half_light_radius: Limits | None = None
@@ -152,7 +151,8 @@ def selected(catalogue: Catalogue, selection: Selection) -> Selected:
     if len(numbers) > MAX_GALAXIES:
         raise ConfigError(
             f"{len(numbers)} galaxies pass the catalogue's cuts; give at most {MAX_GALAXIES}, "
-            "by magnitude, redshift, kinds or only"
+            "by magnitude, redshift, kinds or only",
+            code="galaxy-count",
         )
     images = []
     names = []
@@ -169,11 +169,14 @@ def selected(catalogue: Catalogue, selection: Selection) -> Selected:
             images.append(image)
             names.append(catalogue.entries[number].name)
     if not images:
-        raise ConfigError(_nothing(len(catalogue.entries), sorting.left_out))
+        raise ConfigError(
+            _nothing(len(catalogue.entries), sorting.left_out), code="no-galaxy-passes"
+        )
     if len({image.shape for image in images}) > 1:
         raise ConfigError(
             "stamps that are shown as they are need the same number of pixels; "
-            "leave `frame: native` out"
+            "leave `frame: native` out",
+            code="galaxy-selection",
         )
     return Selected(
         np.stack(images),
@@ -218,7 +221,9 @@ def _within_catalogue(
         values = np.array([getattr(sorting.entries[number], name) for number in numbers])
         if not np.isfinite(values).any():
             raise ConfigError(
-                f"the catalogue of galaxies states no {name}: leave that cut out"
+                f"the catalogue of galaxies states no {name}: leave that cut out",
+                code="galaxy-selection",
+                name=name,
             )
         low, high = limits
         numbers = sorting.passing(
@@ -230,7 +235,12 @@ def _within_catalogue(
         kinds = set(selection.kinds)
         present = {sorting.entries[number].kind for number in numbers} - {-1}
         if not present & kinds:
-            raise unknown("kind of galaxy", str(min(kinds, default=-1)), map(str, present))
+            raise unknown(
+                "kind of galaxy",
+                str(min(kinds, default=-1)),
+                map(str, present),
+                code="galaxy-selection",
+            )
         numbers = sorting.passing(
             numbers, "of other kinds", lambda entry: entry.kind in kinds
         )
@@ -238,7 +248,8 @@ def _within_catalogue(
         if selection.only and max(selection.only) >= len(numbers):
             raise ConfigError(
                 f"`only` names galaxy {max(selection.only)}, and {len(numbers)} pass the cuts "
-                "(counted from 0)"
+                "(counted from 0)",
+                code="galaxy-selection",
             )
         numbers = [numbers[place] for place in selection.only]
     return numbers
@@ -272,7 +283,10 @@ def _shown(
     light = galaxy.denoised() if selection.denoise else galaxy.light
     if selection.deconvolve:
         if catalogue.psf is None:
-            raise ConfigError("`deconvolve` needs a catalogue of galaxies with PSFs")
+            raise ConfigError(
+                "`deconvolve` needs a catalogue of galaxies with PSFs",
+                code="galaxy-selection",
+            )
         light = np.where(galaxy.mask, deconvolved(light, catalogue.psf(number)), 0.0)
     if galaxy.is_cut:
         light = tapered(light, galaxy.half_light_radius)
@@ -307,7 +321,9 @@ def _one_band(stamp: np.ndarray, band: str | None) -> np.ndarray:
     if not str(channel).isdigit() or int(channel) >= len(stamp):
         raise ConfigError(
             f"galaxies with {len(stamp)} images each have no band {band!r}: give its number, "
-            "from 0"
+            "from 0",
+            code="galaxy-selection",
+            band=band,
         )
     return stamp[int(channel)]
 

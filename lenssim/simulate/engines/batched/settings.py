@@ -1,22 +1,15 @@
 """Settings of the batched engine that its bits depend on, without importing torch."""
 
 import os
-import shutil
-from functools import lru_cache
 from typing import Any
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.native import compiler, is_eager
 
 __all__ = ["DEVICES", "PRECISIONS", "batched_settings", "compiler"]
 
 PRECISIONS = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "auto")
-
-
-@lru_cache
-def compiler() -> str | None:
-    """Return the path of the C++ compiler that torch would use, None without one."""
-    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
 def batched_settings(
@@ -42,14 +35,20 @@ def batched_settings(
     device = device or "cpu"
     if precision not in PRECISIONS:
         raise ConfigError(
-            f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
+            f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}",
+            code="engine-options",
+            precision=precision,
         )
     if device not in DEVICES:
-        raise ConfigError(f"the device must be one of {', '.join(DEVICES)}; got {device!r}")
+        raise ConfigError(
+            f"the device must be one of {', '.join(DEVICES)}; got {device!r}",
+            code="engine-options",
+            device=device,
+        )
     if device != "cpu":
         device = _cuda_or_cpu(device)
     kernels = "compiled"
-    if os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None:
+    if is_eager():
         kernels = "eager"
     return {"precision": precision, "device": device, "kernels": kernels}
 
@@ -61,7 +60,11 @@ def _cuda_or_cpu(device: str) -> str:
 
         present = torch.cuda.is_available()
     if not present and device == "cuda":
-        raise ConfigError("no CUDA device is available here; use --device cpu or auto")
+        raise ConfigError(
+            "no CUDA device is available here; use --device cpu or auto",
+            code="no-device",
+            name="cuda",
+        )
     if present:
         return "cuda"
     return "cpu"
