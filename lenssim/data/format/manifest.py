@@ -18,6 +18,7 @@ from pydantic import (
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.galaxy_records import with_first_recipe
 from lenssim.data.format.spec import GenerationSpec, asked_for
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
@@ -150,7 +151,8 @@ class Plan(Record):
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        lines = differences(asked_for(earlier.config), asked_for(self.config))
+        asked = with_first_recipe(self.config, earlier.config)
+        lines = differences(asked_for(earlier.config), asked_for(asked))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"

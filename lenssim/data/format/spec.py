@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self, override
 
+from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.storage import check_storage
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.spec import KIND, SimulationSpec
@@ -16,7 +17,6 @@ __all__ = [
     "spec_of",
     "storage_config",
     "storage_of",
-    "without_paths",
 ]
 
 DEFAULT_STORAGE = "float32"
@@ -88,18 +88,6 @@ def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
         (('clean',), ())
     """
     return tuple(config.get("truth", ()))
-
-
-def without_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
-    preset = config.get("preset")
-    if not isinstance(preset, dict):
-        return config
-    galaxies = preset.get("galaxies")
-    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
-        return config
-    contents = {name: value for name, value in galaxies.items() if name != "path"}
-    return {**config, "preset": {**preset, "galaxies": contents}}
 
 
 def asked_for(config: dict[str, Any]) -> dict[str, Any]:

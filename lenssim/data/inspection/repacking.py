@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.format.digests import read_verified
+from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.manifest import Manifest, Plan, read_plan
 from lenssim.data.format.spec import (
     DEFAULT_STORAGE,
     storage_config,
     storage_of,
-    without_paths,
 )
 from lenssim.data.generation.building import Stop, build, finish_shard, provenance
 from lenssim.data.generation.progress import Progress
