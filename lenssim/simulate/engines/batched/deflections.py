@@ -46,6 +46,11 @@ class Deflections:
             self._add_kind(alpha, rows, kind, table)
         return alpha
 
+    def need_tiles(self, scenes: Scenes) -> bool:
+        """Return whether some perturbers are summed on near tiles only."""
+        kinds = [kind for kind, table in scenes.perturbers.items() if table.counts.any()]
+        return FAR_ERROR[self.dtype] > 0 and any(kind in FAR_FIELD for kind in kinds)
+
     def _add_kind(self, alpha: Tensor, rows: Rows, kind: str, table: Perturbers) -> None:
         """Add all perturbers of a kind, as points where they are far."""
         names = PROFILES[kind].columns
@@ -98,7 +103,7 @@ class Deflections:
             for numbers, index in batches:
                 numbers = numbers.to(self.device)
                 index = index.to(self.device)
-                alpha[numbers] += deflect(rows.rays[numbers], flat[index])
+                alpha[numbers] += deflect(rows.of(numbers), flat[index])
 
     def _add_nearby(
         self,

@@ -17,15 +17,22 @@ from lenssim.simulate.engines.batched.adaptive import (
     refined,
 )
 from lenssim.simulate.engines.batched.deflections import Deflections
+from lenssim.simulate.engines.batched.hoisted import (
+    behind_lens,
+    common_lens,
+    unit_deflection,
+)
 from lenssim.simulate.engines.batched.kernels import kernel
-from lenssim.simulate.engines.batched.optics import blur, pixel_flux
+from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (
+    RASTER,
     TILE,
+    TILED,
     Rows,
-    grid_rows,
+    grid_rays,
+    on_grid,
     scattered_rows,
-    untiled,
 )
 from lenssim.simulate.instruments import (
     ADAPTIVE,
@@ -95,23 +102,39 @@ class Batched:
         for side, bands in _same_grids(views, supersampling).items():
             group = [views[band] for band in bands]
             fluxes = self._fluxes(group, side, supersampling)
-            for band, flux in zip(bands, fluxes, strict=True):
-                yield band, self.blurred(flux, views[band][1], step)
+            for band, (values, area) in zip(bands, fluxes, strict=True):
+                yield band, self._taken(values, area, views[band][1], step)
 
     def _fluxes(
         self, views: list[BandView], side: int, supersampling: Supersampling
-    ) -> Iterator[Tensor]:
-        """Yield the flux (N, fine H, fine W) [e-/s] of fine pixels in bands of one grid of rays."""
+    ) -> Iterator[tuple[Tensor, float]]:
+        """Yield the light of fine pixels in bands of one grid of rays.
+
+        Each is the sum (N, fine H, fine W) [e-/s/arcsec^2] over a pixel's rays, and the
+        area [arcsec^2] of one ray.
+        """
         _, camera = views[0]
         step = camera.pixel_scale / (side // camera.num_pix)
-        lights, alpha = self._on_grid(views, side, step)
+        is_adaptive = supersampling == ADAPTIVE
+        lights, alpha = self._on_grid(views, side, step, with_alpha=is_adaptive)
         for (scenes, instrument), brightness in zip(views, lights, strict=True):
-            if supersampling == ADAPTIVE:
+            if alpha is not None:
                 yield self._adaptive_flux(scenes, instrument, brightness, alpha)
                 continue
             fine = instrument.psf.supersampling
             rays = int(supersampling) // fine
-            yield pixel_flux(brightness, rays, instrument.pixel_scale / fine)
+            area = (instrument.pixel_scale / fine / rays) ** 2
+            yield pixel_sum(brightness, rays), area
+
+    def _taken(
+        self, values: Tensor, area: float, instrument: Instrument, step: int
+    ) -> Tensor:
+        """Return images (N, H, W) [e-/s per pixel] of the flux `values` * `area`."""
+        if values.device.type == "cpu" and values.dtype == torch.float32:
+            compiled = banded(instrument, step)
+            if compiled is not None:
+                return compiled(values, area)
+        return self.blurred(values * area, instrument, step)
 
     @staticmethod
     def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
@@ -132,8 +155,8 @@ class Batched:
 
     def _adaptive_flux(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, alpha: Tensor
-    ) -> Tensor:
-        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from adaptive rays."""
+    ) -> tuple[Tensor, float]:
+        """Return the mean brightness (N, fine H, fine W) of fine pixels, and their area."""
         side = brightness.shape[-1]
         step = instrument.pixel_scale / instrument.psf.supersampling
         scale = torch.as_tensor(
@@ -152,7 +175,7 @@ class Batched:
             return values.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[groups]
 
         sigma = self._noise(scenes, instrument, brightness, step)
-        return refined(trace_rays, mean, error, sigma, step) * step**2
+        return refined(trace_rays, mean, error, sigma, step), step**2
 
     def _noise(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
@@ -173,25 +196,30 @@ class Batched:
         return variance.sqrt() / step**2
 
     def _on_grid(
-        self, views: list[BandView], side: int, step: float
-    ) -> tuple[list[Tensor], Tensor]:
+        self, views: list[BandView], side: int, step: float, *, with_alpha: bool
+    ) -> tuple[list[Tensor], Tensor | None]:
         """Return brightness and the perturbers' deflection on a regular grid of rays.
 
         Returns:
-            Brightness (N, side, side) of each band, and the deflection (N, 2, side, side).
+            Brightness (N, side, side) of each band, and the deflection (N, 2, side, side)
+            if it is asked for.
         """
         scenes, _ = views[0]
-        owner = torch.arange(len(scenes))
+        grid = TILED if self.deflections.need_tiles(scenes) else RASTER
         alphas = []
         lights: list[list[Tensor]] = [[] for _ in views]
-        for rays in grid_rows(side, step):
-            rays_of_one = torch.from_numpy(rays).to(self.dtype).to(self.device)
-            rows = Rows(rays_of_one.repeat(len(scenes), 1, 1), owner)
-            alphas.append(self.deflections(scenes, rows))
+        for rays in grid_rays(side, step, grid, self.dtype, self.device, len(scenes)):
+            rows = Rows(rays[: len(scenes)], torch.arange(len(scenes)), same=True)
+            alpha = self.deflections(scenes, rows)
             for light, view in zip(lights, views, strict=True):
-                light.append(self.brightness(*view, rows, alphas[-1]))
-        alpha = untiled(_joined(alphas).flatten(0, 1), side).unflatten(0, (-1, 2))
-        return [untiled(_joined(light), side) for light in lights], alpha
+                light.append(self.brightness(*view, rows, alpha))
+            if with_alpha:
+                alphas.append(alpha)
+        images = [on_grid(_joined(light), side, grid) for light in lights]
+        if not with_alpha:
+            return images, None
+        deflection = on_grid(_joined(alphas).flatten(0, 1), side, grid)
+        return images, deflection.unflatten(0, (-1, 2))
 
     def brightness(
         self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor
@@ -207,6 +235,9 @@ class Batched:
         Returns:
             Brightness (R, P) [e-/s/arcsec^2].
         """
+        lens = common_lens(scenes) if rows.same else None
+        if lens is not None:
+            return self._behind_lens(scenes, instrument, rows, alpha, lens)
         image_shape: tuple[int, ...] = ()
         if scenes.images is not None:
             image_shape = scenes.images.shape[1:]
@@ -217,6 +248,22 @@ class Batched:
         parameters = self.component_parameters(scenes, instrument)[owner]
         images = self.shown_images(scenes, rows.owner)
         return surface_brightness(rows.rays, alpha, parameters, *images)
+
+    def _behind_lens(
+        self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor, lens: int
+    ) -> Tensor:
+        """Return what `brightness` does, where the component `lens` is the same in all scenes."""
+        options = (self.dtype, self.device, self.compiled)
+        parameters = self.component_parameters(scenes, instrument)
+        component = scenes.components[lens]
+        names = PROFILES[component.profile].columns
+        before = scenes.components[:lens]
+        start = 1 + sum(len(PROFILES[other.profile].columns) for other in before)
+        columns = parameters[:1, start : start + len(names)].contiguous()
+        rays = rows.rays[:1]
+        unit = unit_deflection(component.profile, *options)(rays, columns)
+        light = behind_lens(scenes.components, lens, *options)
+        return light(rays, alpha, parameters, unit)
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
         """Return the parameters (N, 1 + columns) of `SurfaceBrightness`."""
