@@ -5,6 +5,7 @@ tables for what systems have in differing numbers (perturbers). Engines render i
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -152,13 +153,17 @@ class Scenes:
         return len(self.params["z_lens"])
 
     def take(self, rows: np.ndarray | slice) -> "Scenes":
-        """The systems `rows`, in that order."""
-        rows = np.arange(len(self))[rows]
-        return replace(
-            self,
-            params={name: column[rows] for name, column in self.params.items()},
-            perturbers={kind: table.take(rows) for kind, table in self.perturbers.items()},
-        )
+        """The systems `rows`, in that order; the scenes themselves if these are all."""
+        everything = np.arange(len(self))
+        rows = everything[rows]
+        if np.array_equal(rows, everything):
+            return self
+        part = copy(self)  # of what was checked: nothing is checked again
+        params = {name: column[rows] for name, column in self.params.items()}
+        tables = {kind: table.take(rows) for kind, table in self.perturbers.items()}
+        object.__setattr__(part, "params", params)
+        object.__setattr__(part, "perturbers", tables)
+        return part
 
     @staticmethod
     def concatenate(tables: "Iterable[Scenes]") -> "Scenes":
