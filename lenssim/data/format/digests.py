@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.format.files import cause
-from lenssim.data.format.manifest import ShardRecord
 from lenssim.data.format.packing import digest_at
 from lenssim.data.format.reading import read_samples
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.format.shard import Samples
 from lenssim.errors import DataError, VerificationError
 

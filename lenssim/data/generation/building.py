@@ -11,7 +11,6 @@ from lenssim.data.format.manifest import (
     MANIFEST,
     PLAN,
     SHARDS,
-    Audit,
     Manifest,
     Plan,
     read_plan,
@@ -22,6 +21,7 @@ from lenssim.data.format.manifest import (
 )
 from lenssim.data.format.packing import pack, write_shard
 from lenssim.data.format.reading import LinkError, check_inside
+from lenssim.data.format.records import Audit
 from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, fingerprint_sum
 from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card

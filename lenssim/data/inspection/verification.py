@@ -13,7 +13,6 @@ from lenssim.data.format.manifest import (
     SHARDS,
     Manifest,
     Plan,
-    ShardRecord,
     how_to_continue,
     read_plan,
     read_record,
@@ -22,6 +21,7 @@ from lenssim.data.format.manifest import (
     sidecars,
 )
 from lenssim.data.format.reading import LinkError, check_inside, read_samples
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, content_sum, fingerprint_sum, image_digests
 from lenssim.data.generation.dataset_card import LEAK_AUDIT

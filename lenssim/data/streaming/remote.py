@@ -16,11 +16,11 @@ from lenssim.data.format.manifest import (
     PLAN,
     SHARDS,
     Manifest,
-    ShardRecord,
     read_manifest,
     read_plan,
     shard_name,
 )
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.folder import (
     MIXED_BLOCKS,
     DatasetInfo,

@@ -1,8 +1,6 @@
 """The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +10,6 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.bands import BandView, band_views
 from lenssim.simulate.engines.batched.adaptive import (
     MARGIN,
-    SamplingError,
     pad_edges,
     refined,
 )
@@ -22,12 +19,10 @@ from lenssim.simulate.engines.batched.hoisted import (
     common_lens,
     unit_deflection,
 )
-from lenssim.simulate.engines.batched.kernels import kernel
+from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
-from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (
     RASTER,
-    TILE,
     TILED,
     Rows,
     grid_rays,
@@ -43,7 +38,7 @@ from lenssim.simulate.instruments import (
 )
 from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
-from lenssim.simulate.scenes import Component, Scenes
+from lenssim.simulate.scenes import Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
 
@@ -162,7 +157,7 @@ class Batched:
         scale = torch.as_tensor(
             scenes.deflection_scale() / step, dtype=self.dtype, device=self.device
         )[:, None, None, None]
-        smooth = _sampling_error(side, self.dtype, self.device, self.compiled)
+        smooth = sampling_error(side, self.dtype, self.device, self.compiled)
         mean, error = smooth(
             pad_edges(brightness[:, None], MARGIN)[:, 0],
             pad_edges(scale * alpha, MARGIN - 1),
@@ -241,13 +236,13 @@ class Batched:
         image_shape: tuple[int, ...] = ()
         if scenes.images is not None:
             image_shape = scenes.images.shape[1:]
-        surface_brightness = _surface_brightness(
+        light = surface_brightness(
             scenes.components, image_shape, self.dtype, self.device, self.compiled
         )
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         images = self.shown_images(scenes, rows.owner)
-        return surface_brightness(rows.rays, alpha, parameters, *images)
+        return light(rows.rays, alpha, parameters, *images)
 
     def _behind_lens(
         self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor, lens: int
@@ -336,49 +331,3 @@ def scenes_a_step(instrument: AnyCamera, supersampling: Supersampling) -> int:
             supersampling=supersampling,
         )
     return max(1, min(SCENES, RAYS_A_STEP // side**2))
-
-
-@lru_cache
-def _surface_brightness(
-    components: tuple[Component, ...],
-    image_shape: tuple[int, ...],
-    dtype: torch.dtype,
-    device: torch.device,
-    compiled: bool,
-) -> Callable[..., Tensor]:
-    """Return the kernel of the brightness of components along rays."""
-    options: Any = {"dtype": dtype, "device": device}
-    count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    image_count = sum(component.profile == "interpolated" for component in components)
-    images = [torch.zeros(3, *image_shape, **options) for _ in range(image_count)]
-    example = (
-        torch.zeros(3, 2, 3 * TILE, **options),
-        torch.zeros(3, 2, 3 * TILE, **options),
-        torch.ones(3, count, **options),
-        *images,
-    )
-    rows = torch.export.Dim("rows")
-    rays = {0: rows, 2: TILE * torch.export.Dim("tiles")}
-    dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
-    if images:
-        dynamic = (*dynamic, tuple({0: rows} for _ in images))
-    module = SurfaceBrightness(components)
-    name = f"shine {components}"
-    return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
-
-
-@lru_cache
-def _sampling_error(
-    side: int, dtype: torch.dtype, device: torch.device, compiled: bool
-) -> Callable[..., Any]:
-    """Return the kernel of the mean of smooth pixels and its expected error."""
-    rows = torch.export.Dim("rows")
-    size = side + 2 * MARGIN
-    example = (
-        torch.zeros(3, size, size, dtype=dtype, device=device),
-        torch.zeros(3, 2, size - 2, size - 2, dtype=dtype, device=device),
-    )
-    dynamic = ({0: rows}, {0: rows})
-    return kernel(
-        SamplingError(), example, "doubt", dynamic, compiled=compiled, one_loop=False
-    )
