@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.scenes import Scenes
 
@@ -28,7 +28,7 @@ class NoiseModel(ABC):
     has_streams: ClassVar[bool] = False
 
     def mean(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the mean of observed images.
 
@@ -44,7 +44,7 @@ class NoiseModel(ABC):
 
     @abstractmethod
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the standard deviation of observed images; arguments as `mean`."""
 
@@ -53,7 +53,7 @@ class NoiseModel(ABC):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,

@@ -4,7 +4,7 @@ from typing import override
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise.deviates import NEWEST, ccd_noise, normal_deviates
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns, noise_sigma, pixel_variance
@@ -22,7 +22,7 @@ class NominalNoise(NoiseModel):
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return noise_sigma(expected, scenes, instrument)
 
@@ -31,7 +31,7 @@ class NominalNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
