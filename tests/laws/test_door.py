@@ -38,6 +38,7 @@ OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("generate", "stop"),
     ("population", "report"),
     ("predict", "report"),
+    ("show", "report"),
 }
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
 CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]
