@@ -32,13 +32,14 @@ def draw_sheets(
         numbers: Only these sample numbers (m,); None for all.
         report: Called with the error of each damaged shard; None: it is raised.
     """
+    from lenssim.data.format.manifest import read_plan
     from lenssim.data.format.maps import check_kept
     from lenssim.data.inspection.class_images import first_of_each_class, raise_error
     from lenssim.data.inspection.contact_sheet import check_count, contact_sheets
     from lenssim.data.streaming.locations import path_of
 
     check_count(count)
-    check_kept(folder, location.info().config, picture)
+    check_kept(folder, read_plan(location.folder).config, picture)
     images = first_of_each_class(
         location, count, picture, numbers=numbers, report=report or raise_error
     )

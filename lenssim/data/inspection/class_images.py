@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from lenssim.data.format.digests import check_shard
-from lenssim.data.format.labels import UNLABELLED
+from lenssim.data.format.manifest import read_plan
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.format.reading import decoded, open_shard
 from lenssim.data.streaming.locations import Location
@@ -61,9 +61,9 @@ def first_of_each_class(
     Raises:
         VerificationError: A shard does not hold what was written.
     """
-    info = location.info()
-    collections = {name: _Collection() for name in info.classes or (UNLABELLED,)}
-    for shard in range(len(info.sizes)):
+    plan = read_plan(location.folder)
+    collections = {name: _Collection() for name in plan.classes}
+    for shard in range(plan.shards):
         if all(len(images.numbers) >= count for images in collections.values()):
             break
         path = location.path(shard)
