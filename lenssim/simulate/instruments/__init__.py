@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import parse_yaml
-from lenssim.simulate.instruments.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
+from lenssim.simulate.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
     "ADAPTIVE",

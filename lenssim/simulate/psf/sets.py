@@ -1,0 +1,171 @@
+"""Sets of kernels: each image has one of them, and the scenes say which."""
+
+import base64
+import zlib
+from pathlib import Path
+from typing import Any, override
+
+import numpy as np
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from lenssim.formats.files import is_image_name, is_passed_over
+from lenssim.simulate.psf.kernels import check_kernel, mended, read_kernels
+from lenssim.simulate.psf.pixel import MENDING, PixelPSF, folder_of
+from lenssim.simulate.psf.point_spread import PointSpread
+
+__all__ = ["SetPSF"]
+
+_MAX_BYTES = 2**28  # of the numbers of a set
+_DTYPE = np.dtype("<f8")
+
+
+
+def _packed(kernels: np.ndarray) -> str:
+    """Return kernels (M, K, K) as text: their count, their side, their numbers."""
+    numbers = np.ascontiguousarray(kernels, dtype=_DTYPE).tobytes()
+    text = base64.b64encode(zlib.compress(numbers, 6)).decode("ascii")
+    return f"{kernels.shape[0]} {kernels.shape[1]} {text}"
+
+
+def _unpacked(text: str) -> np.ndarray:
+    """Return the kernels (M, K, K) of a text.
+
+    Raises:
+        ValueError: It is not one that `_packed` returned.
+    """
+    try:
+        count, side, numbers = text.split(" ")
+        size = int(count) * int(side) ** 2 * _DTYPE.itemsize
+        if not 0 < size <= _MAX_BYTES:
+            raise ValueError("size")
+        content = zlib.decompressobj().decompress(base64.b64decode(numbers), size)
+        return np.frombuffer(content, _DTYPE).reshape(int(count), int(side), int(side))
+    except (ValueError, zlib.error):
+        raise ValueError("the numbers of a set of kernels are damaged") from None
+
+
+class SetPSF(PointSpread):
+    """Several kernels of one size; each image draws one, the column `psf_index`.
+
+    `kernels` names the files: one .npy or FITS file of several kernels (M, K, K), a folder of
+    files, or a list of files, relative to the preset's own file. Their numbers are taken over.
+    `normalise`, `recentre` and `crop` mend them as they mend a single kernel.
+
+    Example:
+        >>> cross = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 8
+        >>> SetPSF(kernels=np.stack([cross, np.eye(3) / 3])).count
+        2
+    """
+
+    kernels: str = Field(repr=False)
+    supersampling: int = Field(default=1, ge=1, le=12)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict) or "kernels" not in data:
+            return data
+        options = {name: data[name] for name in MENDING if name in data}
+        data = {name: value for name, value in data.items() if name not in MENDING}
+        kernels = data["kernels"]
+        if isinstance(kernels, str) and " " in kernels and not is_image_name(kernels):
+            return data  # of a plan
+        data["kernels"] = _packed(_stack(_named(kernels, folder_of(info)), options))
+        return data
+
+    @field_validator("kernels")
+    @classmethod
+    def _is_whole(cls, text: str) -> str:
+        for number, kernel in enumerate(_unpacked(text)):
+            check_kernel(kernel, f"kernel {number}")
+        return text
+
+    @property
+    def count(self) -> int:
+        """Number of kernels."""
+        return int(self.kernels.split(" ", 1)[0])
+
+    def stack(self) -> np.ndarray:
+        """Return all kernels, float64 (M, K, K)."""
+        return _unpacked(self.kernels)
+
+    @property
+    @override
+    def column(self) -> str | None:
+        return "psf_index"
+
+    @override
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        return rng.integers(self.count, size=count).astype(np.float64)
+
+    @override
+    def at(self, value: float) -> PixelPSF:
+        kernel = self.stack()[int(value)]
+        rows = tuple(map(tuple, kernel.tolist()))
+        return PixelPSF.model_construct(kernel=rows, supersampling=self.supersampling)
+
+    @override
+    def fixed(self) -> PixelPSF:
+        return self.at(0)
+
+    @override
+    def kernel_at(self, pixel_scale: float) -> np.ndarray:
+        return self.stack()[0]
+
+
+def _named(kernels: Any, folder: Path) -> list[tuple[str, np.ndarray]]:
+    """Return the kernels that a preset names, each with what to call it."""
+    if isinstance(kernels, np.ndarray):
+        return [(f"kernel {number}", kernel) for number, kernel in enumerate(kernels)]
+    if isinstance(kernels, str | Path):
+        kernels = _files(folder / kernels)
+    if not isinstance(kernels, list | tuple) or not kernels:
+        raise ValueError("kernels are the name of a file or folder, or a list of files")
+    named: list[tuple[str, np.ndarray]] = []
+    for file in kernels:
+        if not isinstance(file, str | Path):
+            raise ValueError(f"kernels are files, got {file!r}")
+        path = folder / file
+        stack = read_kernels(path)
+        for number, kernel in enumerate(stack):
+            name = f"the kernel {path.name}"
+            if len(stack) > 1:
+                name = f"kernel {number} of {path.name}"
+            named.append((name, kernel))
+    return named
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files of a folder that hold images, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if not is_passed_over(file.name))
+    return [file for file in files if is_image_name(file.name)]
+
+
+def _stack(named: list[tuple[str, np.ndarray]], options: dict[str, Any]) -> np.ndarray:
+    """Return mended kernels (M, K, K), the smaller ones padded by zeros.
+
+    Raises:
+        ValueError: Some cannot be mended; the message names them all.
+    """
+    kernels: list[np.ndarray] = []
+    problems: list[str] = []
+    for name, kernel in named:
+        try:
+            kernels.append(mended(kernel, name, **options))
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        more = ""
+        if len(problems) > 1:
+            more = f"; so are {len(problems) - 1} more of {len(named)} kernels of the set"
+        raise ValueError(problems[0] + more)
+    side = max(len(kernel) for kernel in kernels)
+    padded = [np.pad(kernel, (side - len(kernel)) // 2) for kernel in kernels]
+    return np.stack(padded)
