@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from lenssim.record import Record
 
 __all__ = ["PointSpread"]
 
 
-class PointSpread(BaseModel, ABC):
+class PointSpread(Record, ABC):
     """How a camera spreads the light of a point.
 
     A kind of PSF is a file with a subclass and a line in `PSF_KINDS`. Images are convolved
@@ -17,8 +17,6 @@ class PointSpread(BaseModel, ABC):
     the camera's pixels, and then binned. A PSF that differs from image to image names the
     `column` of the scenes that tells which kernel an image has.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     continues_edges: ClassVar[bool] = False  # else no light comes from beyond the stamp
 
