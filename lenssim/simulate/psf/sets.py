@@ -1,7 +1,5 @@
 """Sets of kernels: each image has one of them, and the scenes say which."""
 
-import base64
-import zlib
 from pathlib import Path
 from typing import Any, override
 
@@ -14,40 +12,12 @@ from pydantic import (
 )
 
 from lenssim.formats.files import is_image_name, is_passed_over
+from lenssim.simulate.packing import is_packed, pack, packed_shape, unpack
 from lenssim.simulate.psf.kernels import check_kernel, mended, read_kernels
 from lenssim.simulate.psf.pixel import MENDING, PixelPSF, folder_of
 from lenssim.simulate.psf.point_spread import PointSpread
 
 __all__ = ["SetPSF"]
-
-_MAX_BYTES = 2**28  # of the numbers of a set
-_DTYPE = np.dtype("<f8")
-
-
-
-def _packed(kernels: np.ndarray) -> str:
-    """Return kernels (M, K, K) as text: their count, their side, their numbers."""
-    numbers = np.ascontiguousarray(kernels, dtype=_DTYPE).tobytes()
-    text = base64.b64encode(zlib.compress(numbers, 6)).decode("ascii")
-    return f"{kernels.shape[0]} {kernels.shape[1]} {text}"
-
-
-def _unpacked(text: str) -> np.ndarray:
-    """Return the kernels (M, K, K) of a text.
-
-    Raises:
-        ValueError: It is not one that `_packed` returned.
-    """
-    try:
-        count, side, numbers = text.split(" ")
-        size = int(count) * int(side) ** 2 * _DTYPE.itemsize
-        if not 0 < size <= _MAX_BYTES:
-            raise ValueError("size")
-        content = zlib.decompressobj().decompress(base64.b64decode(numbers), size)
-        return np.frombuffer(content, _DTYPE).reshape(int(count), int(side), int(side))
-    except (ValueError, zlib.error):
-        raise ValueError("the numbers of a set of kernels are damaged") from None
-
 
 class SetPSF(PointSpread):
     """Several kernels of one size; each image draws one, the column `psf_index`.
@@ -73,26 +43,28 @@ class SetPSF(PointSpread):
         options = {name: data[name] for name in MENDING if name in data}
         data = {name: value for name, value in data.items() if name not in MENDING}
         kernels = data["kernels"]
-        if isinstance(kernels, str) and " " in kernels and not is_image_name(kernels):
+        if is_packed(kernels):
             return data  # of a plan
-        data["kernels"] = _packed(_stack(_named(kernels, folder_of(info)), options))
+        data["kernels"] = pack(_stack(_named(kernels, folder_of(info)), options))
         return data
 
     @field_validator("kernels")
     @classmethod
     def _is_whole(cls, text: str) -> str:
-        for number, kernel in enumerate(_unpacked(text)):
+        if len(packed_shape(text)) != 3:
+            raise ValueError("a set has kernels of rows and columns")
+        for number, kernel in enumerate(unpack(text)):
             check_kernel(kernel, f"kernel {number}")
         return text
 
     @property
     def count(self) -> int:
         """Number of kernels."""
-        return int(self.kernels.split(" ", 1)[0])
+        return packed_shape(self.kernels)[0]
 
     def stack(self) -> np.ndarray:
         """Return all kernels, float64 (M, K, K)."""
-        return _unpacked(self.kernels)
+        return unpack(self.kernels)
 
     @property
     @override
