@@ -1,6 +1,7 @@
 """Drawing: (preset, seed, split, sample numbers) to scenes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
-from lenssim.simulate.streams import BLOCK, DARK_MATTER, MACRO, blocks, generator
+from lenssim.simulate.streams import (
+    BLOCK,
+    COLOURS,
+    DARK_MATTER,
+    MACRO,
+    blocks,
+    generator,
+)
 
 __all__ = ["column_names", "draw", "labels", "laws"]
 
@@ -119,6 +127,7 @@ def _draw_columns(
     columns = _draw_macro(
         preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block)
     )
+    _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
     plane = LensPlane(
@@ -131,6 +140,18 @@ def _draw_columns(
         truth=any(model.reports_truth for model in preset.classes.values()),
     )
     return columns, *_draw_dark_matter(preset, seed, split, block, columns, plane)
+
+
+def _draw_colours(
+    preset: Preset, seed: int, split: str, block: int, columns: Columns
+) -> None:
+    """Draw the colours of light, on a stream of their own: without them all else is the same."""
+    colours = preset.colours()
+    if colours:
+        rng = generator(seed, split, COLOURS, block)
+        own = replace(columns, rng=rng)  # it shares values and laws
+        for name, value, bounds in colours:
+            own.draw(name, value, bounds)
 
 
 def _images(preset: Preset) -> np.ndarray | None:

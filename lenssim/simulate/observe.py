@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise import NOISES, noise_model
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
@@ -13,7 +13,7 @@ __all__ = ["NOISES", "noise_sigma", "observe"]
 def observe(
     expected: np.ndarray,
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     noise: str,
     *,
     numbers: np.ndarray,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -18,22 +17,17 @@ from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.names import name_fault, printable
 from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fluxes
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value, has_tails, support
-from lenssim.simulate.instruments import (
-    Instrument,
-    Supersampling,
-    instrument,
-    instruments,
-    parse_sampling,
-)
+from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
-from lenssim.simulate.profiles import PARAMETERS, PROFILES
+from lenssim.simulate.profiles import COLOUR, PARAMETERS, PROFILES
 from lenssim.simulate.scenes import Component, Role
 from lenssim.simulate.sources.galaxies import Galaxies
 
@@ -47,25 +41,13 @@ def _sampling(value: Any) -> Supersampling:
         raise ValueError(str(error)) from None
 
 
-def _resolve_instrument(data: Any) -> Any:
-    if isinstance(data, str):
-        data = {"name": data}
-    if isinstance(data, dict) and data.get("name") in instruments():
-        return {**instrument(data["name"]).model_dump(), **data}
-    if isinstance(data, dict) and "pixel_scale" not in data:
-        raise ValueError(
-            str(unknown("instrument", printable(str(data.get("name"))), instruments()))
-        )
-    return data
-
-
 class Preset(Record):
     """A recipe: camera, cosmology, lens, source and the dark-matter classes, in the order of their labels."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     summary: str = ""
     reference: str = ""
-    instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
+    instrument: PresetCamera
     noise: tuple[str, ...] = ("nominal", "none")
     supersampling: Annotated[Supersampling, PlainValidator(_sampling)] = 1
     exposure_time: Value | None = None
@@ -103,6 +85,13 @@ class Preset(Record):
             raise ValueError(
                 f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`"
             )
+        for _, choice in self._prefixed():
+            check_colours(self.instrument, choice.colours)
+        if self.exposure_time is not None and self.instrument.band_names:
+            raise ValueError(
+                "exposure_time is that of an instrument of one band; "
+                "state it for each of the camera's bands"
+            )
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
         if (self.galaxies is None) == bool(shown) or any(
             "amp" in choice.parameters for choice in shown
@@ -138,19 +127,14 @@ class Preset(Record):
                     twin=twin,
                     name=name,
                 )
-        for column, value, bounds in self.drawn():
+        for column, value, bounds in (*self.drawn(), *self.colours()):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
             limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
             for key, bounds in limits.items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
-        magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
-        if magnitudes and self.instrument.zero_point is None:
-            raise ConfigError(
-                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead",
-                code="no-zero-point",
-            )
+        check_fluxes(self.instrument, [name for name, _ in self.parameters()])
         self._check_redshifts()
 
     def _check_redshifts(self) -> None:
@@ -191,8 +175,17 @@ class Preset(Record):
             numbers += [
                 (prefix + key, value, profile.bounds(key))
                 for key, value in choice.parameters.items()
+                if not key.startswith(COLOUR)
             ]
         return numbers
+
+    def colours(self) -> list[tuple[str, Any, Bounds]]:
+        """(column, value or distribution, bounds) of the colours of light, in the order in which they are drawn."""
+        return [
+            (f"{prefix}{COLOUR}{band}", value, PARAMETERS["colour"].bounds)
+            for prefix, choice in self._prefixed()
+            for band, value in choice.colours.items()
+        ]
 
     def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
         default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
@@ -226,6 +219,12 @@ class Preset(Record):
         yield "summary", self.summary
         yield "instrument", self.instrument.name
         yield "classes", self.class_names
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Bands, rows and columns (C, H, W) of the images."""
+        camera = self.instrument
+        return (len(camera.instruments), camera.num_pix, camera.num_pix)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -280,6 +279,8 @@ class Preset(Record):
                 for name in ("magnitude", "center_x", "center_y")
                 if name in values
             }
+            if choice.colours:
+                kept["colours"] = choice.colours
             turned: dict[str, Any] = {
                 "R_half": values["R_sersic"],
                 "phi_G": {"uniform": [0.0, 2 * math.pi]},

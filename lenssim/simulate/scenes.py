@@ -13,7 +13,15 @@ import numpy as np
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.bounds import OutOfBoundsError
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.profiles import PARAMETERS, PROFILES, UNITS, Profile, check_bounds
+from lenssim.simulate.profiles import (
+    COLOUR,
+    PARAMETERS,
+    PROFILES,
+    UNITS,
+    Profile,
+    check_bounds,
+    parameter_of,
+)
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -223,6 +231,19 @@ class Scenes:
             (1, 2), dtype=np.float64
         )
 
+    def in_band(self, band: str) -> "Scenes":
+        """Return the scenes as one band sees them: magnitudes include the band's colours.
+
+        A component without a colour in the band has its `magnitude` there.
+        """
+        params = dict(self.params)
+        for component in self.components:
+            magnitude = component.prefix + "magnitude"
+            colour = f"{component.prefix}{COLOUR}{band}"
+            if magnitude in params and colour in params:
+                params[magnitude] = params[magnitude] + params[colour]
+        return replace(self, params=params)
+
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
         convention = self.params.get("z_source_convention", self.params["z_source"])
@@ -239,7 +260,8 @@ class Scenes:
             for c in self.components
             if c.prefix and name.startswith(c.prefix)
         ]
-        return next((UNITS[stem] for stem in [*stems, name] if stem in UNITS), "")
+        parameters = [parameter_of(stem) for stem in [*stems, name]]
+        return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
 
 
 def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:

@@ -1,5 +1,6 @@
 """Planning: from what a user asks for to the plan of a data set."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def default_shard_size(n: int, preset: Preset) -> int:
 
     Where there are enough samples there are at least eight shards.
     """
-    image_bytes = 4 * preset.instrument.num_pix**2
+    image_bytes = 4 * math.prod(preset.image_shape)
     max_blocks = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
     blocks = max(1, -(-n // (MIN_SHARDS * BLOCK)))
     return BLOCK * min(max_blocks, blocks)
@@ -162,7 +163,7 @@ def default_shard_size(n: int, preset: Preset) -> int:
 
 def _check_shard_bytes(rows: int, preset: Preset) -> None:
     """Refuse shards that do not fit into memory."""
-    image_bytes = 4 * preset.instrument.num_pix**2
+    image_bytes = 4 * math.prod(preset.image_shape)
     if rows * image_bytes > MAX_SHARD_BYTES:
         raise ConfigError(
             f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of "

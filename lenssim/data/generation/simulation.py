@@ -219,8 +219,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     spec = plan.spec
     numbers = np.arange(rows.start, rows.stop)
     checked = numbers_to_check(spec, numbers)
-    side = spec.preset.instrument.num_pix
-    images = np.empty((len(numbers), 1, side, side), np.float32)
+    images = np.empty((len(numbers), *spec.preset.image_shape), np.float32)
     parts: list[Scenes] = []
     map_parts: list[dict[str, np.ndarray]] = []
     audits: list[Audit | None] = []

@@ -76,7 +76,7 @@ class LiveDataset(SampleDataset):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return (1, self.preset.instrument.num_pix, self.preset.instrument.num_pix)
+        return self.preset.image_shape
 
     @property
     def order(self) -> ReadingOrder:

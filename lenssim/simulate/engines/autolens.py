@@ -1,12 +1,13 @@
 """The PyAutoLens engine: its profiles, tracer, over-sampling and convolver, in double precision."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bands import render_bands
 from lenssim.simulate.conventions import flip_rows, gaussian_kernel, scaled
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.autolens_profiles import (
@@ -18,6 +19,7 @@ from lenssim.simulate.engines.autolens_profiles import (
 from lenssim.simulate.engines.autolens_terms import profile_to_autolens
 from lenssim.simulate.engines.pyauto import aa, al, pinned
 from lenssim.simulate.instruments import (
+    AnyCamera,
     Instrument,
     PixelPSF,
     Supersampling,
@@ -46,9 +48,9 @@ class Autolens:
     """
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+        """Return expected images, float64 (N, bands, H, W), in e-/s per pixel.
 
         Args:
             scenes: N scenes.
@@ -60,14 +62,21 @@ class Autolens:
         """
         check_adaptive("autolens", supersampling)
         check_sampling(instrument, supersampling)
-        images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+        render = partial(_render_band, supersampling=int(supersampling))
         with pinned():
-            camera = _camera(instrument, int(supersampling))
-            for i in range(len(scenes)):
-                images[i, 0] = camera.image(
-                    tracer(scenes.take(slice(i, i + 1)), instrument, for_engine=True)
-                )
-        return images
+            return render_bands(render, scenes, instrument)
+
+
+def _render_band(
+    scenes: Scenes, instrument: Instrument, *, supersampling: int
+) -> np.ndarray:
+    """Return the images (N, 1, H, W) of one band; call it within `pinned()`."""
+    images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+    camera = _camera(instrument, supersampling)
+    for i in range(len(scenes)):
+        scene = scenes.take(slice(i, i + 1))
+        images[i, 0] = camera.image(tracer(scene, instrument, for_engine=True))
+    return images
 
 
 def tracer(scene: Scenes, instrument: Instrument, *, for_engine: bool = False) -> Any:

@@ -1,6 +1,6 @@
 """The reference engine: lenstronomy itself, in double precision, one scene at a time."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
 from lenssim.simulate.instruments import (
+    AnyCamera,
     Instrument,
     PixelPSF,
     Supersampling,
@@ -58,9 +60,9 @@ class Lenstronomy:
             )
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+        """Return expected images, float64 (N, bands, H, W), in e-/s per pixel.
 
         Args:
             scenes: N scenes.
@@ -72,33 +74,41 @@ class Lenstronomy:
         """
         check_adaptive("lenstronomy", supersampling)
         check_sampling(instrument, supersampling)
-        images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
-        values = [
-            (component, scenes.of(component, instrument.zero_point))
-            for component in scenes.components
-        ]
-        scale = scenes.deflection_scale()
-        for i in range(len(scenes)):
-            lens_models, lens = _lens(scenes, values, i)
-            model = _image_model(
-                instrument,
-                int(supersampling),
-                lens_models,
-                _light_models(scenes, "lens_light"),
-                _light_models(scenes, "source"),
-                float(scale[i]),
-            )
-            # lenstronomy stores the interpolation of the first image that it renders
-            if scenes.images is not None:
-                model.SourceModel.delete_interpol_caches()
-                model.LensLightModel.delete_interpol_caches()
-            image = model.image(
-                kwargs_lens=lens,
-                kwargs_source=_kwargs(values, "source", i, scenes.images),
-                kwargs_lens_light=_kwargs(values, "lens_light", i, scenes.images),
-            )
-            images[i, 0] = _binned(image, instrument.num_pix)
-        return images
+        render = partial(_render_band, supersampling=int(supersampling))
+        return render_bands(render, scenes, instrument)
+
+
+def _render_band(
+    scenes: Scenes, instrument: Instrument, *, supersampling: int
+) -> np.ndarray:
+    """Return the images (N, 1, H, W) of one band."""
+    images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+    values = [
+        (component, scenes.of(component, instrument.zero_point))
+        for component in scenes.components
+    ]
+    scale = scenes.deflection_scale()
+    for i in range(len(scenes)):
+        lens_models, lens = _lens(scenes, values, i)
+        model = _image_model(
+            instrument,
+            supersampling,
+            lens_models,
+            _light_models(scenes, "lens_light"),
+            _light_models(scenes, "source"),
+            float(scale[i]),
+        )
+        # lenstronomy stores the interpolation of the first image that it renders
+        if scenes.images is not None:
+            model.SourceModel.delete_interpol_caches()
+            model.LensLightModel.delete_interpol_caches()
+        image = model.image(
+            kwargs_lens=lens,
+            kwargs_source=_kwargs(values, "source", i, scenes.images),
+            kwargs_lens_light=_kwargs(values, "lens_light", i, scenes.images),
+        )
+        images[i, 0] = _binned(image, instrument.num_pix)
+    return images
 
 
 def _binned(image: np.ndarray, size: int) -> np.ndarray:

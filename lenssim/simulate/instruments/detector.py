@@ -3,10 +3,19 @@
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from lenssim.record import Record
-from lenssim.simulate.resampling.correlation import drizzle_taps, spline_taps
+from lenssim.simulate.resampling.correlation import (
+    drizzle_taps,
+    resampling_loss,
+    spline_taps,
+)
 from lenssim.simulate.resampling.measured import MeasuredNoise
 
 __all__ = ["CosmicRays", "Depth", "Detector", "Resampling"]
@@ -40,6 +49,21 @@ class Resampling(Record):
         if self.kernel == "bilinear":
             return spline_taps(native_scale / pixel_scale)
         return np.ones(1)
+
+    def loss(self, native_scale: float, pixel_scale: float) -> float:
+        """Return the rms of a pixel's noise over that of the weight map; scales as in `taps`."""
+        if self.measured is not None:
+            return self.measured.loss
+        return resampling_loss(self.taps(native_scale, pixel_scale))
+
+    @model_validator(mode="after")
+    def _has_its_noise(self) -> "Resampling":
+        if (self.kernel == "measured") != (self.measured is not None):
+            raise ValueError(
+                "kernel: measured goes with `measured: {correlation: FILE}` or "
+                "`measured: {power: FILE}`, and no other kernel does"
+            )
+        return self
 
 
 class CosmicRays(Record):

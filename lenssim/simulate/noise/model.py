@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["FLUX_UNIT", "NoiseModel"]
@@ -25,7 +25,7 @@ class NoiseModel(ABC):
     unit: ClassVar[str] = FLUX_UNIT
 
     def mean(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the mean of observed images.
 
@@ -41,7 +41,7 @@ class NoiseModel(ABC):
 
     @abstractmethod
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the standard deviation of observed images; arguments as `mean`."""
 
@@ -50,7 +50,7 @@ class NoiseModel(ABC):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,

@@ -4,11 +4,11 @@ from typing import override
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns, noise_sigma, pixel_variance
 from lenssim.simulate.scenes import Scenes
-from lenssim.simulate.streams import NOISE, blocks, generator
+from lenssim.simulate.streams import blocks, noise_generator
 
 __all__ = ["NominalNoise"]
 
@@ -20,7 +20,7 @@ class NominalNoise(NoiseModel):
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return noise_sigma(expected, scenes, instrument)
 
@@ -29,7 +29,7 @@ class NominalNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
@@ -42,10 +42,27 @@ class NominalNoise(NoiseModel):
         )
         # block by block, so that nothing leaves the cache
         for block, positions, rows in blocks(numbers):
-            rng = generator(seed, split, NOISE, block)
-            shape = (rows.max() + 1, *expected.shape[1:])
-            deviates = rng.standard_normal(shape, dtype=np.float32)[rows]
+            deviates = _deviates(seed, split, block, rows, expected.shape[1:])
             flux = expected[positions]
             variance = pixel_variance(flux, background[positions] ** 2, total[positions])
             noisy[positions] = flux + deviates * np.sqrt(variance, out=variance)
         return noisy
+
+
+def _deviates(
+    seed: int, split: str, block: int, rows: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Draw standard normal numbers float32 (K, C, H, W) for the rows (K,) of a block.
+
+    Each band has its own stream, so that the noise of the first band does not depend on
+    whether there are others.
+    """
+    bands, height, width = shape
+    drawn = (rows.max() + 1, 1, height, width)
+    deviates = [
+        noise_generator(seed, split, block, band).standard_normal(drawn, dtype=np.float32)
+        for band in range(bands)
+    ]
+    if bands == 1:
+        return deviates[0][rows]
+    return np.concatenate(deviates, axis=1)[rows]

@@ -4,7 +4,7 @@ from typing import override
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.scenes import Scenes
 
@@ -18,7 +18,7 @@ class NoNoise(NoiseModel):
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return np.zeros_like(expected)
 
@@ -27,7 +27,7 @@ class NoNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,

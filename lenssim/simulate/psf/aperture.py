@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["PUPIL_SIDE", "ring_count", "aperture", "wave_front"]
+__all__ = ["PUPIL_SIDE", "aperture", "ring_count", "wave_front"]
 
 PUPIL_SIDE = 256  # points across the aperture
 _STRUT_WIDTH = 0.015  # of the diameter
@@ -107,5 +107,7 @@ def _hexagons(x: np.ndarray, y: np.ndarray, rings: int) -> np.ndarray:
 
 def _hexagon(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
     """Return which points lie in a hexagon of a width between its flat sides."""
-    slanted = np.maximum(np.abs(np.sqrt(3) / 2 * x + y / 2), np.abs(np.sqrt(3) / 2 * x - y / 2))
+    slanted = np.maximum(
+        np.abs(np.sqrt(3) / 2 * x + y / 2), np.abs(np.sqrt(3) / 2 * x - y / 2)
+    )
     return np.maximum(np.abs(y), slanted) <= width / 2

@@ -62,7 +62,7 @@ class MoffatPSF(PointSpread):
         return "arcsec"
 
     @override
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         return sample(self.fwhm, rng, count)
 
     @override

@@ -16,7 +16,9 @@ _ARCSEC = np.pi / 180 / 3600  # rad
 _WAVELENGTHS = 6  # over a band
 _RADIUS = 10.0  # of the kernel, in wavelengths per diameter
 _SAMPLES = 4  # points of the sharp image in lambda / D, at least
-_DIGITS = 2.0**26  # kernels are rounded to this part of their peak: the same on all machines
+_DIGITS = (
+    2.0**26
+)  # kernels are rounded to this part of their peak: the same on all machines
 
 
 def _rising(band: tuple[float, float]) -> tuple[float, float]:
@@ -44,7 +46,7 @@ class OpticalPSF(PointSpread):
         wfe: Wave-front error in nm rms.
         jitter: Rms of the pointing in each axis, in arcsec.
         screen: Number of the wave front; the first one of a set.
-        draw_count: How many wave fronts a set has (`draw` in a preset).
+        draw: How many wave fronts a set has; None for one PSF in all images.
         radius: Half the side of the kernel in arcsec; None for 10 wavelengths per diameter.
 
     Example:
@@ -61,7 +63,7 @@ class OpticalPSF(PointSpread):
     wfe: float = Field(default=0.0, ge=0, le=1000)
     jitter: float = Field(default=0.0, ge=0, le=100)
     screen: int = Field(default=0, ge=0, le=2**31)
-    draw_count: int | None = Field(default=None, alias="draw", ge=1, le=100_000)
+    draw: int | None = Field(default=None, ge=1, le=100_000)
     radius: float | None = Field(default=None, gt=0, le=1e4)
     supersampling: int = Field(default=1, ge=1, le=12)
 
@@ -69,24 +71,24 @@ class OpticalPSF(PointSpread):
     def _has_rings(self) -> "OpticalPSF":
         if self.segments:
             ring_count(self.segments)
-        if self.draw_count is not None and self.wfe == 0:
+        if self.draw is not None and self.wfe == 0:
             raise ValueError("draw: N draws wave fronts, so it needs a wfe above 0")
         return self
 
     @property
     @override
     def column(self) -> str | None:
-        return None if self.draw_count is None else "psf_index"
+        return None if self.draw is None else "psf_index"
 
     @override
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        assert self.draw_count is not None  # it has a column
-        return rng.integers(self.draw_count, size=count).astype(np.float64)
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        assert self.draw is not None  # it has a column
+        return rng.integers(self.draw, size=count).astype(np.float64)
 
     @override
     def at(self, value: float) -> "OpticalPSF":
         screen = self.screen + int(value)
-        return self.model_copy(update={"screen": screen, "draw_count": None})
+        return self.model_copy(update={"screen": screen, "draw": None})
 
     @override
     def fixed(self) -> "OpticalPSF":

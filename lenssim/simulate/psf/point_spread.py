@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 import numpy as np
+
 from lenssim.record import Record
 
 __all__ = ["PointSpread"]
@@ -30,7 +31,7 @@ class PointSpread(Record, ABC):
         """Unit of the column."""
         return ""
 
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Draw the column of `count` images, float64 (count,)."""
         raise NotImplementedError(f"{type(self).__name__} is the same in all images")
 

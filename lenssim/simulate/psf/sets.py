@@ -19,6 +19,7 @@ from lenssim.simulate.psf.point_spread import PointSpread
 
 __all__ = ["SetPSF"]
 
+
 class SetPSF(PointSpread):
     """Several kernels of one size; each image draws one, the column `psf_index`.
 
@@ -72,7 +73,7 @@ class SetPSF(PointSpread):
         return "psf_index"
 
     @override
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         return rng.integers(self.count, size=count).astype(np.float64)
 
     @override
