@@ -1,11 +1,14 @@
 """Instruments: one band of a camera, with the stamp that it takes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from pydantic import Field, model_validator
 
 from lenssim.record import Record
 from lenssim.simulate.instruments.detector import Detector
 from lenssim.simulate.psf import PSF
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.psf.measure import psf_fwhm
 
 __all__ = ["Band", "Instrument", "Stamp"]
@@ -79,6 +82,21 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands: none, because the only band needs no name."""
         return ()
+
+    def of_image(self, params: Mapping[str, np.ndarray], i: int) -> "Instrument":
+        """Return the instrument of one image, which has one PSF.
+
+        Args:
+            params: Columns (N,) of the scenes.
+            i: Row of the image.
+
+        Raises:
+            ConfigError: There are several PSFs, and the columns do not say which.
+        """
+        values = psf_values(self.psf, params)
+        if values is None:
+            return self
+        return self.model_copy(update={"psf": self.psf.at(float(values[i]))})
 
     def total_exposure(self, exposure_time: np.ndarray | float | None = None) -> np.ndarray:
         """Exposure in s, summed over exposures; `exposure_time` replaces the instrument's single exposure."""

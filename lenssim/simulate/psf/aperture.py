@@ -41,10 +41,9 @@ def aperture(obscuration: float, struts: int, segments: int) -> np.ndarray:
         segments: Number of hexagons around a missing middle one; 0 for a disc.
     """
     y, x = _coordinates()
+    inside = np.hypot(x, y) <= 0.5
     if segments:
         inside = _hexagons(x, y, ring_count(segments))
-    else:
-        inside = np.hypot(x, y) <= 0.5
     inside &= np.hypot(x, y) >= obscuration / 2
     for strut in range(struts):
         angle = np.pi / 2 + 2 * np.pi * strut / struts

@@ -15,6 +15,7 @@ __all__ = [
     "cropped",
     "mended",
     "normalised",
+    "note_sum",
     "read_kernels",
     "recentred",
 ]
@@ -154,11 +155,16 @@ def mended(
             "normalise: true"
         )
     if normalise is None:
-        note_once(
-            f"lenssim: {name} sums to {total:.4g} and was divided by it, so that images keep "
-            "their flux; normalise: true says that this is meant"
-        )
+        note_sum(name, f"{total:.4g}")
     return normalised(kernel)
+
+
+def note_sum(name: str, total: str) -> None:
+    """Note that a kernel does not sum to 1."""
+    note_once(
+        f"lenssim: {name} sums to {total} and was divided by it, so that images keep their "
+        "flux; normalise: true says that this is meant"
+    )
 
 
 def recentred(kernel: np.ndarray) -> np.ndarray:

@@ -66,7 +66,13 @@ class MoffatPSF(PointSpread):
         return sample(self.fwhm, rng, count)
 
     @override
+    def value_bounds(self) -> tuple[float, float]:
+        return support(self.fwhm)
+
+    @override
     def at(self, value: float) -> "MoffatPSF":
+        if self.column is None:
+            return self
         # all kernels of a set have the same size
         largest = support(self.fwhm)[1]
         truncation = self.truncation * largest / value
@@ -111,7 +117,7 @@ def _scale_radius(fwhm: float, beta: float) -> float:
 @lru_cache(maxsize=256)
 def _moffat_kernel(fwhm: float, beta: float, truncation: float, step: float) -> np.ndarray:
     """Return the kernel (K, K) at pixels of `step` arcsec."""
-    half = int(np.ceil(truncation * fwhm / step))
+    half = int(np.ceil(truncation * fwhm / step - 1e-9))
     half = min(half, MAX_SIDE // 2)
     offset = np.arange(-half, half + 1) * step
     square = offset[:, None] ** 2 + offset**2

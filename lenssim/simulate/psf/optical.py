@@ -86,6 +86,10 @@ class OpticalPSF(PointSpread):
         return rng.integers(self.draw, size=count).astype(np.float64)
 
     @override
+    def value_bounds(self) -> tuple[float, float]:
+        return 0.0, float((self.draw or 1) - 1)
+
+    @override
     def at(self, value: float) -> "OpticalPSF":
         screen = self.screen + int(value)
         return self.model_copy(update={"screen": screen, "draw": None})

@@ -35,6 +35,10 @@ class PointSpread(Record, ABC):
         """Draw the column of `count` images, float64 (count,)."""
         raise NotImplementedError(f"{type(self).__name__} is the same in all images")
 
+    def value_bounds(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of the column."""
+        return 0.0, 0.0
+
     def at(self, value: float) -> "PointSpread":
         """Return the PSF of the images whose column holds `value`."""
         return self

@@ -1,5 +1,6 @@
 """Sets of kernels: each image has one of them, and the scenes say which."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, override
 
@@ -13,7 +14,13 @@ from pydantic import (
 
 from lenssim.formats.files import is_image_name, is_passed_over
 from lenssim.simulate.packing import is_packed, pack, packed_shape, unpack
-from lenssim.simulate.psf.kernels import check_kernel, mended, read_kernels
+from lenssim.simulate.psf.kernels import (
+    SUM_TOLERANCE,
+    check_kernel,
+    mended,
+    note_sum,
+    read_kernels,
+)
 from lenssim.simulate.psf.pixel import MENDING, PixelPSF, folder_of
 from lenssim.simulate.psf.point_spread import PointSpread
 
@@ -65,7 +72,7 @@ class SetPSF(PointSpread):
 
     def stack(self) -> np.ndarray:
         """Return all kernels, float64 (M, K, K)."""
-        return unpack(self.kernels)
+        return _unpacked(self.kernels)
 
     @property
     @override
@@ -75,6 +82,10 @@ class SetPSF(PointSpread):
     @override
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         return rng.integers(self.count, size=count).astype(np.float64)
+
+    @override
+    def value_bounds(self) -> tuple[float, float]:
+        return 0.0, float(self.count - 1)
 
     @override
     def at(self, value: float) -> PixelPSF:
@@ -89,6 +100,11 @@ class SetPSF(PointSpread):
     @override
     def kernel_at(self, pixel_scale: float) -> np.ndarray:
         return self.stack()[0]
+
+
+@lru_cache(maxsize=8)
+def _unpacked(text: str) -> np.ndarray:
+    return unpack(text)
 
 
 def _named(kernels: Any, folder: Path) -> list[tuple[str, np.ndarray]]:
@@ -129,9 +145,14 @@ def _stack(named: list[tuple[str, np.ndarray]], options: dict[str, Any]) -> np.n
     """
     kernels: list[np.ndarray] = []
     problems: list[str] = []
+    totals: list[float] = []
+    silent = (
+        options if options.get("normalise") is False else {**options, "normalise": True}
+    )
     for name, kernel in named:
         try:
-            kernels.append(mended(kernel, name, **options))
+            kernels.append(mended(kernel, name, **silent))
+            totals.append(kernel.sum())
         except ValueError as error:
             problems.append(str(error))
     if problems:
@@ -139,6 +160,12 @@ def _stack(named: list[tuple[str, np.ndarray]], options: dict[str, Any]) -> np.n
         if len(problems) > 1:
             more = f"; so are {len(problems) - 1} more of {len(named)} kernels of the set"
         raise ValueError(problems[0] + more)
+    if (
+        options.get("normalise") is None
+        and np.abs(np.array(totals) - 1).max() > SUM_TOLERANCE
+    ):
+        kinds = f"{min(totals):.4g} to {max(totals):.4g}"
+        note_sum(f"each of {len(totals)} kernels such as {named[0][0]}", kinds)
     side = max(len(kernel) for kernel in kernels)
     padded = [np.pad(kernel, (side - len(kernel)) // 2) for kernel in kernels]
     return np.stack(padded)
