@@ -116,12 +116,15 @@ def check_fluxes(camera: AnyCamera, columns: Iterable[str]) -> None:
     zero_points = [band.zero_point for band in camera.instruments]
     if magnitudes and None in zero_points:
         raise ConfigError(
-            f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead"
+            f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead",
+            code="no-zero-point",
         )
     if amplitudes and len(zero_points) > 1:
         raise ConfigError(
             f"{amplitudes[0]} is a flux in one band, and {printable(camera.name)} has "
-            f"{len(zero_points)}; give magnitude instead, and colours"
+            f"{len(zero_points)}; give magnitude instead, and colours",
+            code="needs-magnitude",
+            column=amplitudes[0],
         )
 
 

@@ -12,6 +12,8 @@ from lenssim.record import Record
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, load_preset, parse_preset
 from lenssim.simulate.streams import split_code
 
@@ -44,6 +46,10 @@ class SimulationSpec(Record):
     seed: int = 0
     split: str = "train"
     noise: str
+    noise_stream: str = Field(
+        default=NEWEST,
+        description="random stream of the noise; old data sets go on with their own",
+    )
     engine: str
     engine_settings: dict[str, Any]
     supersampling: Supersampling
@@ -66,6 +72,7 @@ class SimulationSpec(Record):
         seed: int = 0,
         split: str = "train",
         noise: str | None = None,
+        noise_stream: str = NEWEST,
         engine: str = "batched",
         precision: str | None = None,
         device: str | None = None,
@@ -81,6 +88,7 @@ class SimulationSpec(Record):
             seed: Seed of all random numbers.
             split: "train", "validation" or "test".
             noise: Kind of noise; None for the preset's first.
+            noise_stream: Name of the random stream of the noise.
             engine: Name of the engine.
             precision: "float32" or "float64"; None for the engine's default.
             device: "cpu", "cuda" or "auto"; None for the engine's default.
@@ -115,6 +123,7 @@ class SimulationSpec(Record):
             seed=seed,
             split=split,
             noise=kind,
+            noise_stream=_stream(kind, noise_stream),
             engine=engine,
             engine_settings=settings,
             supersampling=rays,
@@ -153,6 +162,7 @@ class SimulationSpec(Record):
         """Return the fields that a config states, without its preset."""
         names = ("seed", "split", "noise", "engine", "engine_settings", "supersampling")
         values = {name: config[name] for name in (*names, "versions")}
+        values["noise_stream"] = check_stream(config.get("noise_stream", EARLIEST))
         values["detectability"] = config.get("detectability", False)
         values["maps"] = tuple(config.get("truth", ()))
         return values
@@ -174,6 +184,7 @@ class SimulationSpec(Record):
             "supersampling": self.supersampling,
             "versions": dict(self.versions),
         }
+        document |= self._noise_document()
         document |= self._storage_document() | self._maps_document()
         return {name: document[name] for name in self.keys or document if name in document}
 
@@ -187,6 +198,12 @@ class SimulationSpec(Record):
             }
         return document
 
+    def _noise_document(self) -> dict[str, Any]:
+        """Return what the config says of the random stream of the noise, if it has one."""
+        if self.noise_stream == EARLIEST:
+            return {}
+        return {"noise_stream": self.noise_stream}
+
     def _storage_document(self) -> dict[str, Any]:
         """Return what a subclass says of the storage of images."""
         return {}
@@ -199,6 +216,13 @@ class SimulationSpec(Record):
         if self.maps:
             document["truth"] = list(self.maps)
         return document
+
+
+def _stream(noise: str, stream: str) -> str:
+    """Return the stream of a kind of noise: the earliest where it has no choice of them."""
+    if noise_model(noise).has_streams:
+        return check_stream(stream)
+    return EARLIEST
 
 
 def _names(value: Any) -> Any:

@@ -93,6 +93,12 @@ def without_paths(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "preset": {**preset, "galaxies": contents}}
 
 
+def _asked_for(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a config a user chooses: a stored one goes on with its own noise stream."""
+    chosen = {name: value for name, value in config.items() if name != "noise_stream"}
+    return without_paths(chosen)
+
+
 def shard_name(number: int) -> str:
     """File name of a shard, inside `shards/`."""
     return f"{number:06d}.h5"
@@ -157,12 +163,13 @@ class Plan(Record):
     def continuing(self, earlier: "Plan", folder: Path) -> "Plan":
         """Return this plan as the continuation of the one already in `folder`, whose config it takes over.
 
-        Where files lie may differ. Old plans name the path of their galaxies in the config, and keep it.
+        Where files lie may differ, and the stream of the noise: the earlier one stays. Old plans name the path of their
+        galaxies in the config, and keep it.
 
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        lines = differences(without_paths(earlier.config), without_paths(self.config))
+        lines = differences(_asked_for(earlier.config), _asked_for(self.config))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"

@@ -103,7 +103,12 @@ class Camera(Stamp):
             ConfigError: There is no such band; the message suggests the nearest.
         """
         if name not in self.bands:
-            raise unknown(f"band of {printable(self.name)}", printable(name), self.bands)
+            raise unknown(
+                f"band of {printable(self.name)}",
+                printable(name),
+                self.bands,
+                code="unknown-band",
+            )
         return self.instruments[self.band_names.index(name)]
 
     def _instrument(self, name: str) -> Instrument:
@@ -151,5 +156,7 @@ def one_band(camera: AnyCamera, what: str) -> Instrument:
         return camera
     raise ConfigError(
         f"{what} one band, and {printable(camera.name)} has the bands "
-        f"{', '.join(camera.band_names)}: give camera.band(name) and scenes.in_band(name)"
+        f"{', '.join(camera.band_names)}: give camera.band(name) and scenes.in_band(name)",
+        code="several-bands",
+        bands=camera.band_names,
     )

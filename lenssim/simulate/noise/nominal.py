@@ -5,10 +5,11 @@ from typing import override
 import numpy as np
 
 from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST, ccd_noise, normal_deviates
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns, noise_sigma, pixel_variance
 from lenssim.simulate.scenes import Scenes
-from lenssim.simulate.streams import blocks, noise_generator
+from lenssim.simulate.streams import blocks
 
 __all__ = ["NominalNoise"]
 
@@ -17,6 +18,7 @@ class NominalNoise(NoiseModel):
     """Gaussian noise, independent in each pixel, of the variance of `pixel_variance`."""
 
     name = "nominal"
+    has_streams = True
 
     @override
     def sigma(
@@ -34,35 +36,25 @@ class NominalNoise(NoiseModel):
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
-        noisy = np.empty_like(expected)
         exposure_time = scenes.params.get("exposure_time")
         total, background = camera_columns(
             instrument, exposure_time, len(scenes), expected.dtype
         )
+        if stream == NEWEST:
+            fused = ccd_noise(
+                expected, total, background**2, numbers, seed=seed, split=split
+            )
+            if fused is not None:
+                return fused
+        noisy = np.empty_like(expected)
         # block by block, so that nothing leaves the cache
-        for block, positions, rows in blocks(numbers):
-            deviates = _deviates(seed, split, block, rows, expected.shape[1:])
+        for _, positions, _ in blocks(numbers):
             flux = expected[positions]
+            deviates = normal_deviates(
+                stream, numbers[positions], flux.shape[1:], seed=seed, split=split
+            )
             variance = pixel_variance(flux, background[positions] ** 2, total[positions])
             noisy[positions] = flux + deviates * np.sqrt(variance, out=variance)
         return noisy
-
-
-def _deviates(
-    seed: int, split: str, block: int, rows: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Draw standard normal numbers float32 (K, C, H, W) for the rows (K,) of a block.
-
-    Each band has its own stream, so that the noise of the first band does not depend on
-    whether there are others.
-    """
-    bands, height, width = shape
-    drawn = (rows.max() + 1, 1, height, width)
-    deviates = [
-        noise_generator(seed, split, block, band).standard_normal(drawn, dtype=np.float32)
-        for band in range(bands)
-    ]
-    if bands == 1:
-        return deviates[0][rows]
-    return np.concatenate(deviates, axis=1)[rows]

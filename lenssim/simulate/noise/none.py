@@ -5,6 +5,7 @@ from typing import override
 import numpy as np
 
 from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.scenes import Scenes
 
@@ -32,5 +33,6 @@ class NoNoise(NoiseModel):
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
         return expected

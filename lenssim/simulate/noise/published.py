@@ -6,6 +6,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns
 from lenssim.simulate.scenes import Scenes
@@ -21,6 +22,7 @@ class PublishedNoise(NoiseModel):
 
     The shot noise and the background in M are Gaussian, of the variances |I| / T and b^2.
     Poisson noise then adds the shot noise once more. Source: DeepLenseSim, Model I.
+    A Poisson draw takes as many random numbers as it needs, so each sample has a generator.
     """
 
     name = "published"
@@ -53,6 +55,7 @@ class PublishedNoise(NoiseModel):
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
         exposure_time = scenes.params.get("exposure_time")
         total, background = camera_columns(instrument, exposure_time, len(scenes))
