@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["lazy_exports"]
+__all__ = ["lazy_exports", "load"]
 
 
 def lazy_exports(
@@ -45,3 +45,17 @@ def lazy_exports(
         return sorted(sources)
 
     return __getattr__, __dir__
+
+
+def load(path: str) -> Any:
+    """Return what a registry names by its place, importing the module now.
+
+    Args:
+        path: Module and name, such as "math:pi".
+
+    Example:
+        >>> load("math:sqrt")(9.0)
+        3.0
+    """
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

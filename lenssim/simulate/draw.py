@@ -16,7 +16,7 @@ from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
 from lenssim.simulate.psf.choice import band_column, psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
-from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH
+from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
     BLOCK,
     COLOURS,

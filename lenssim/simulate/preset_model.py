@@ -254,7 +254,7 @@ class Preset(Record):
             update={"classes": {name: self.classes[name] for name in names}}
         )
 
-    def with_galaxies(self, path: str | Path) -> "Preset":
+    def with_galaxies(self, path: str | Path | dict[str, Any]) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
 
         A preset that shows galaxies already, such as that of a data set, shows the same ones, which lie at `path` now;
@@ -263,8 +263,9 @@ class Preset(Record):
         Raises:
             ConfigError: Sources have no magnitude, or the files hold no galaxies.
         """
+        galaxies = path if isinstance(path, dict) else {"path": str(path)}
         if self.galaxies is not None:
-            return self.model_copy(update={"galaxies": self.galaxies.at(path)})
+            return self.model_copy(update={"galaxies": self.galaxies.at(galaxies["path"])})
         sources = []
         for choice in self.source:
             values = choice.parameters
@@ -288,7 +289,7 @@ class Preset(Record):
             sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(
-            document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}"
+            document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
         )
 
     def with_shared(self, names: Sequence[str]) -> "Preset":

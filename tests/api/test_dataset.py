@@ -54,7 +54,7 @@ def test_what_cannot_be_is_an_error_of_lenssim(data, tmp_path):
         data.show(count=0)
     with pytest.raises(DataError, match="is no folder"):
         ls.open(tmp_path / "nothing")
-    with pytest.raises(ConfigError, match="one of workers, cluster and scheduler"):
+    with pytest.raises(ConfigError, match="one of --workers, --cluster and --scheduler"):
         ls.generate("III", 10, tmp_path, workers=0, scheduler="tcp://a:1")
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.galaxy_records import with_first_recipe, without_paths
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
@@ -79,18 +80,6 @@ def check_size(n: int, shard_size: int) -> None:
             n=n,
             shard_size=shard_size,
         )
-
-
-def without_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
-    preset = config.get("preset")
-    if not isinstance(preset, dict):
-        return config
-    galaxies = preset.get("galaxies")
-    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
-        return config
-    contents = {name: value for name, value in galaxies.items() if name != "path"}
-    return {**config, "preset": {**preset, "galaxies": contents}}
 
 
 def _asked_for(config: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +158,8 @@ class Plan(Record):
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        lines = differences(_asked_for(earlier.config), _asked_for(self.config))
+        asked = with_first_recipe(self.config, earlier.config)
+        lines = differences(_asked_for(earlier.config), _asked_for(asked))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"

@@ -5,62 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from lenssim.data.format.manifest import PLAN, Plan, check_size, read_plan
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.spec import SimulationRequest
 from lenssim.simulate.streams import BLOCK
 
-__all__ = ["GenerationRequest", "default_shard_size", "make_plan", "plan_of"]
+__all__ = ["default_shard_size", "make_plan", "plan_of"]
 
 SHARD_BYTES = 64 * 2**20  # of images, by default
 MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
 MAX_SHARD_SIZE = 2048  # samples, by default
 MIN_SHARDS = 8  # by default, where there are enough samples
-
-
-class GenerationRequest(SimulationRequest):
-    """What a user says of a data set to simulate: options of `lenssim generate`.
-
-    Example:
-        >>> GenerationRequest(model="III", n=64, storage="float16").spec().storage
-        'float16'
-    """
-
-    n: int = Field(
-        ge=1,
-        description="number of images; a larger number later extends the set",
-        json_schema_extra={"options": ["-n"]},
-    )
-    shard_size: int | None = Field(
-        default=None,
-        ge=1,
-        title="the shard size",
-        description="samples a shard; changes no sample",
-        json_schema_extra={"unset": "at most 64 MiB of images"},
-    )
-    storage: str | None = Field(
-        default=None,
-        description="float32, or with bounded error and less room: float16, int16",
-        json_schema_extra={"unset": "float32"},
-    )
-    compress: bool = Field(
-        default=False, description="bitshuffle and LZ4 (needs lenssim[compress])"
-    )
-
-    def spec(self) -> GenerationSpec:
-        """Return the checked specification of what is asked for."""
-        storage = {"storage": self.storage, "compress": self.compress}
-        return GenerationSpec.of(self.preset(), **self.options(), **storage)
-
-    def plan(self, folder: Path | None = None) -> Plan:
-        """Return the plan of the data set; arguments and errors as `plan_of`."""
-        return plan_of(self.spec(), self.n, self.shard_size, folder)
 
 
 def make_plan(

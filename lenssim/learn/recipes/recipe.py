@@ -9,7 +9,7 @@ from typing import Annotated, Any, override
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.errors import ConfigError, explain_problem, from_validation, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
