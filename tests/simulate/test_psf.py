@@ -18,7 +18,9 @@ from lenssim.simulate.psf.measure import kernel_fwhm, noise_area, psf_fwhm
 from lenssim.simulate.scenes import Scenes
 
 PRESET = load_preset("III")
-REAL = Path(os.environ.get("LENSSIM_SHARED_DATA", Path(__file__).parents[3] / "shared/data"))
+REAL = Path(
+    os.environ.get("LENSSIM_SHARED_DATA", Path(__file__).parents[3] / "shared/data")
+)
 needs_real_kernels = pytest.mark.skipif(
     not (REAL / "psf").is_dir(), reason=f"no real kernels in {REAL / 'psf'}"
 )
@@ -277,7 +279,9 @@ def test_a_kernel_is_read_from_a_file_and_travels_as_numbers(tmp_path, suffix):
 def test_another_sum_is_divided_out_with_a_note(tmp_path, capfd):
     np.save(tmp_path / "bright.npy", 17 * lopsided(5))
     camera = with_psf({"kernel": str(tmp_path / "bright.npy")})
-    assert "the kernel bright.npy sums to 17 and was divided by it" in capfd.readouterr().err
+    assert (
+        "the kernel bright.npy sums to 17 and was divided by it" in capfd.readouterr().err
+    )
     np.testing.assert_allclose(camera.psf.array(), lopsided(5), rtol=1e-12)
     with_psf({"kernel": str(tmp_path / "bright.npy"), "normalise": True})
     assert not capfd.readouterr().err

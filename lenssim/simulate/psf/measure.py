@@ -41,8 +41,10 @@ def psf_fwhm(psf: PointSpread, pixel_scale: float) -> float:
         0.16
     """
     psf = psf.fixed()
-    if isinstance(psf, GaussianPSF | MoffatPSF):
-        return float(psf.fwhm)
+    if isinstance(psf, GaussianPSF):
+        return psf.fwhm
+    if isinstance(psf, MoffatPSF):
+        return psf.width
     fine = pixel_scale / _sampling(psf)
     return kernel_fwhm(psf.kernel_at(pixel_scale)) * fine
 
@@ -65,7 +67,7 @@ def noise_area(psf: PointSpread, pixel_scale: float) -> float:
     if isinstance(psf, GaussianPSF):
         return float(_GAUSSIAN_AREA * psf.fwhm**2)
     if isinstance(psf, MoffatPSF):
-        return moffat_area(float(psf.fwhm), psf.beta)
+        return moffat_area(psf.width, psf.beta)
     fine = pixel_scale / _sampling(psf)
     return float(fine**2 / (psf.kernel_at(pixel_scale) ** 2).sum())
 

@@ -50,6 +50,11 @@ class MoffatPSF(PointSpread):
         return fwhm
 
     @property
+    def width(self) -> float:
+        """The largest fwhm in arcsec."""
+        return float(support(self.fwhm)[1])
+
+    @property
     @override
     def column(self) -> str | None:
         if isinstance(self.fwhm, Distribution):
@@ -74,8 +79,7 @@ class MoffatPSF(PointSpread):
         if self.column is None:
             return self
         # all kernels of a set have the same size
-        largest = support(self.fwhm)[1]
-        truncation = self.truncation * largest / value
+        truncation = self.truncation * self.width / value
         return self.model_copy(update={"fwhm": value, "truncation": truncation})
 
     @override
@@ -87,9 +91,8 @@ class MoffatPSF(PointSpread):
 
     @override
     def kernel_at(self, pixel_scale: float) -> np.ndarray:
-        width = float(support(self.fwhm)[1])
         step = pixel_scale / self.supersampling
-        return _moffat_kernel(width, self.beta, self.truncation, step)
+        return _moffat_kernel(self.width, self.beta, self.truncation, step)
 
 
 def moffat_area(fwhm: float, beta: float) -> float:
@@ -104,7 +107,7 @@ def moffat_area(fwhm: float, beta: float) -> float:
 
     Example:
         >>> round(moffat_area(0.7, 5.0), 3)
-        1.455
+        1.456
     """
     scale = _scale_radius(fwhm, beta)
     return float(np.pi * scale**2 * (2 * beta - 1) / (beta - 1) ** 2)

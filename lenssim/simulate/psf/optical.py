@@ -52,7 +52,7 @@ class OpticalPSF(PointSpread):
     Example:
         >>> vis = OpticalPSF(diameter=1.2, band=(0.55, 0.90), obscuration=0.35, struts=3)
         >>> vis.kernel_at(0.1).shape
-        (27, 27)
+        (33, 33)
     """
 
     diameter: float = Field(ge=0.01, le=1000)

@@ -61,7 +61,7 @@ def spline_correlation(ratio: float) -> np.ndarray:
 
     Example:
         >>> spline_correlation(3.0).round(3)[:3]
-        array([1.   , 0.861, 0.63 ])
+        array([1.   , 0.861, 0.556])
     """
     lags = np.arange(int(np.ceil(2 * ratio))) / ratio
     near = 2 / 3 - lags**2 + lags**3 / 2

@@ -253,9 +253,9 @@ def _step(
         values = np.repeat(values, len(names))
     parts = []
     for start in range(0, len(flux), step):
-        rows = slice(start, start + step)
-        values_of_part = None if values is None else values[rows]
-        parts.append(engine.blurred(flux[rows], instrument, step, values_of_part))
+        part = slice(start, start + step)
+        values_of_part = None if values is None else values[part]
+        parts.append(engine.blurred(flux[part], instrument, step, values_of_part))
     return torch.cat(parts).unflatten(0, (len(scenes), -1))
 
 
