@@ -22,6 +22,7 @@ from lenssim.simulate.profiles import (
     check_bounds,
     parameter_of,
 )
+from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -219,7 +220,8 @@ class Scenes:
     def in_band(self, band: str) -> "Scenes":
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
-        A component without a colour in the band has its `magnitude` there.
+        A component without a colour in the band has its `magnitude` there. The column of
+        the band's PSF loses the band's name.
         """
         params = dict(self.params)
         for component in self.components:
@@ -227,6 +229,9 @@ class Scenes:
             colour = f"{component.prefix}{COLOUR}{band}"
             if magnitude in params and colour in params:
                 params[magnitude] = params[magnitude] + params[colour]
+        for column in PSF_COLUMNS:
+            if band_column(column, band) in params:
+                params[column] = params[band_column(column, band)]
         return replace(self, params=params)
 
     def deflection_scale(self) -> np.ndarray:
