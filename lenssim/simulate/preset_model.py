@@ -21,7 +21,6 @@ from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fl
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
-from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value, has_tails, support
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.noise import NOISES
@@ -130,8 +129,7 @@ class Preset(Record):
         for column, value, bounds in (*self.drawn(), *self.colours()):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
-            limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
-            for key, bounds in limits.items():
+            for key, bounds in model.limits().items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
         check_fluxes(self.instrument, [name for name, _ in self.parameters()])
