@@ -10,6 +10,8 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.composites.composite import follow_parts, share_colours
+from lenssim.simulate.composites.settings import composites_of
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
@@ -152,6 +154,8 @@ def _draw_colours(
         own = replace(columns, rng=rng)  # it shares values and laws
         for name, value, bounds in colours:
             own.draw(name, value, bounds)
+        for composite, setting in composites_of(preset, "lens_light", "source"):
+            share_colours(composite, columns, setting)
 
 
 def _images(preset: Preset) -> np.ndarray | None:
@@ -191,6 +195,8 @@ def _draw_macro(
         kept = preset.placement.place(
             own, preset.components(), scale, _half_frame(preset), _images(preset)
         )
+        for composite, setting in composites_of(preset, "source"):
+            follow_parts(composite, own, setting)
         for name, column in own.values.items():
             columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[
                 kept
@@ -230,6 +236,8 @@ def _draw_once(
         preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology),
     )
     _ellipticities(preset, columns)
+    for composite, setting in composites_of(preset, "lens_light", "source"):
+        composite.compose(columns, setting)
     if preset.galaxies is not None:
         _choose_galaxies(preset, columns, preset.galaxies.of(split))
     return columns
@@ -265,11 +273,11 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:
-    for component in preset.components():
-        q, phi = (columns.values.get(component.prefix + name) for name in POLAR)
+    for prefix, _ in preset.prefixed():
+        q, phi = (columns.values.get(prefix + name) for name in POLAR)
         if q is not None and phi is not None:
             for name, column in zip(("e1", "e2"), ellipticity(q, phi), strict=True):
-                columns.put(component.prefix + name, column)
+                columns.put(prefix + name, column)
 
 
 def _choose_galaxies(preset: Preset, columns: Columns, own: np.ndarray) -> None:
