@@ -18,7 +18,9 @@ __all__ = [
     "DARK_MATTER",
     "MACRO",
     "NOISE",
+    "PSF",
     "SPLITS",
+    "block_numbers",
     "blocks",
     "generator",
     "noise_generator",
@@ -32,6 +34,7 @@ DARK_MATTER = 1
 NOISE = 2  # of the first band
 BAND_NOISE = 3  # of further bands, by their place among the bands
 COLOURS = 4
+PSF = 5  # by band
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
@@ -68,6 +71,16 @@ def noise_generator(
     if band == 0:
         return generator(seed, split, NOISE, block, *key)
     return generator(seed, split, BAND_NOISE, block, band, *key)
+
+
+def block_numbers(block: int) -> np.ndarray:
+    """Return the sample numbers of a block.
+
+    Example:
+        >>> block_numbers(1)[[0, -1]].tolist()
+        [64, 127]
+    """
+    return np.arange(block * BLOCK, (block + 1) * BLOCK)
 
 
 def blocks(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

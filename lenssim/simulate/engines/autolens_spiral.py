@@ -75,15 +75,16 @@ def arm_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def arm_values(profile: SpiralSersic, R_sersic: float) -> dict[str, float]:
-    """Return the parameters of lenssim's profile that a Sersic does not have.
+def arm_values(profile: SpiralSersic, sersic: Mapping[str, float]) -> dict[str, float]:
+    """Return the parameters of lenssim's profile.
 
     Args:
         profile: The profile.
-        R_sersic: lenssim's half-light radius of it [arcsec].
+        sersic: Those that a Sersic has as well.
     """
-    turn = profile.winding * np.log(R_sersic / profile.arm_radius)
+    turn = profile.winding * np.log(sersic["R_sersic"] / profile.arm_radius)
     return {
+        **sersic,
         "arms": profile.arms,
         "arm_strength": profile.arm_strength,
         "winding": profile.winding,

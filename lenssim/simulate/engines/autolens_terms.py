@@ -175,8 +175,7 @@ def _spiral_arguments(v: Values, pixel: float) -> dict[str, Any]:
 
 
 def _spiral(profile: Any, pixel: float) -> dict[str, float]:
-    values = _sersic(profile, pixel)
-    return {**values, **arm_values(profile, values["R_sersic"])}
+    return arm_values(profile, _sersic(profile, pixel))
 
 
 def _image_arguments(v: Values, pixel: float) -> dict[str, Any]:
