@@ -364,7 +364,5 @@ def test_the_noise_map_is_that_of_the_weight_map():
     exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), range(64))
     residual = (exposure.observed - exposure.expected) / exposure.sigma
     assert exposure.mask.all()
-    faint = exposure.expected < 0.1 * preset.instrument.background()
-    assert residual[faint].std() == pytest.approx(2 / 3, abs=0.01)
     # the chi2 per pixel of a perfect model; beside bright pixels it is higher
     assert (residual**2).mean() == pytest.approx(4 / 9, abs=0.04)
