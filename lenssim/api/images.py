@@ -44,7 +44,7 @@ def images_of(
     elif _is_path(images) or _is_paths(images):
         for path in image_files([images] if _is_path(images) else images):
             yield from read_file_images(
-                path, record.image_shape, shown, extension=extension, note=note
+                path, record.images, shown, extension=extension, note=note
             )
     else:
         yield _of_array(record, images)
@@ -52,15 +52,16 @@ def images_of(
 
 def _of_dataset(record: "RunRecord", data: Dataset) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import check_shape, usable_images
+    from lenssim.learn.inputs.image_files import check_bands, check_shape, usable_images
     from lenssim.learn.inputs.problems import raise_problem
 
     shown = record.config.picture
     name = str(data.folder)
+    check_bands(data.bands, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, shown)
-        check_shape(images, name, record.image_shape)
+        check_shape(images, name, record.images)
         yield usable_images(images, data.index[rows], name, shown, raise_problem)
 
 
@@ -72,7 +73,7 @@ def _of_array(record: "RunRecord", images: Images) -> "ImageSet":
     if isinstance(images, Mapping):
         images = images["image"]
     stack = as_stack(np.asarray(images), record.image_shape[0])
-    check_shape(stack, "the array", record.image_shape)
+    check_shape(stack, "the array", record.images)
     numbers = np.arange(len(stack))
     shown = record.config.picture
     return usable_images(stack, numbers, "the array", shown, raise_problem)

@@ -63,6 +63,20 @@ def test_the_ranges_are_as_promised():
     assert normalisation("none")(batch) is batch
 
 
+BY_BAND = [name for name in NORMALISATIONS if name.startswith("band_")]
+
+
+@pytest.mark.parametrize("name", BY_BAND)
+def test_a_band_is_scaled_by_its_own_pixels(name):
+    batch = images(1, channels=3) * torch.tensor([1.0, 50.0, 1e-4])[:, None, None]
+    scaled = normalisation(name)(batch)
+    of_one_band = normalisation(name.removeprefix("band_"))
+    for band in range(3):
+        torch.testing.assert_close(
+            scaled[:, [band]], of_one_band(batch[:, [band]]), rtol=0, atol=0
+        )
+
+
 def test_symlog_keeps_units_and_signs():
     sigmas = torch.tensor([-1e4, -0.01, 0.0, 0.01, 1e4])[None, None, None]
     shown = normalisation("symlog")(sigmas)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.data.exchange.fits_headers import ascii_text
 from lenssim.data.format.files import write
+from lenssim.drawing import colour_image
 from lenssim.errors import ConfigError
 
 __all__ = ["write_image"]
@@ -19,11 +20,12 @@ def write_image(
     header: Mapping[str, Any],
     cards: Sequence[tuple[str, Any, str]] = (),
 ) -> None:
-    """Write one image (H, W) as .npy, .fits or .png (asinh stretch, y upwards).
+    """Write one image as .npy, .fits or .png (asinh stretch, y upwards).
 
     Args:
         path: The file; its ending says which format.
-        image: The pixels.
+        image: The pixels (C, H, W). One band is written as (H, W); a .png shows several in
+            colours, the first as blue and the last as red.
         header: What is known of the image, for FITS, under names of any length.
         cards: Further cards of a FITS header, see `lenssim.data.exchange.fits_headers`.
 
@@ -33,6 +35,8 @@ def write_image(
     """
     import io
 
+    if len(image) == 1:
+        image = image[0]
     buffer = io.BytesIO()
     suffix = path.suffix.lower()
     if suffix == ".npy":
@@ -48,14 +52,8 @@ def write_image(
     elif suffix == ".png":
         from matplotlib.image import imsave
 
-        spread = np.percentile(image, 99.5) or 1.0
-        imsave(
-            buffer,
-            np.arcsinh(5 * image / spread),
-            cmap="magma",
-            origin="lower",
-            format="png",
-        )
+        pixels = _stretched(image)
+        imsave(buffer, pixels, cmap="magma", origin="lower", format="png")
     else:
         raise ConfigError(
             f"{path}: an image is written as .npy, .fits or .png",
@@ -63,3 +61,11 @@ def write_image(
             path=path,
         )
     write(path, buffer.getvalue())
+
+
+def _stretched(image: np.ndarray) -> np.ndarray:
+    """Return an image (H, W), or one of several bands (C, H, W), as it is drawn."""
+    if image.ndim == 3:
+        return colour_image(image)
+    spread = np.percentile(image, 99.5) or 1.0
+    return np.arcsinh(5 * image / spread)

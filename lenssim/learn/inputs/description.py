@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lenssim.data.format.bands import shape_words
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.live import LiveDataset
 from lenssim.simulate.draw import draw
@@ -24,6 +25,7 @@ class ImageDescription:
         pixel_scale: Size of a pixel in arcsec, None if unknown.
         theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift.
             None if unknown.
+        bands: Names of the bands; empty where they have none.
 
     Example:
         >>> ImageDescription((1, 64, 64), pixel_scale=0.05).pixel_scale
@@ -33,6 +35,10 @@ class ImageDescription:
     shape: tuple[int, int, int]
     pixel_scale: float | None = None
     theta_E: tuple[float, float] | None = None
+    bands: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return shape_words(self.shape, self.bands)
 
 
 def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
@@ -49,7 +55,7 @@ def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
     """
     config = dataset.config
     if config.get("kind") != "simulated":
-        return ImageDescription(dataset.image_shape)
+        return ImageDescription(dataset.image_shape, bands=dataset.bands)
     preset = parse_preset(config["preset"], f"the preset of {dataset.folder}")
     scenes = draw(
         preset,
@@ -58,7 +64,10 @@ def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
         split=config["split"],
     )
     return ImageDescription(
-        dataset.image_shape, preset.instrument.pixel_scale, _radius_range(scenes)
+        dataset.image_shape,
+        preset.instrument.pixel_scale,
+        _radius_range(scenes),
+        dataset.bands,
     )
 
 

@@ -11,7 +11,7 @@ from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
 from lenssim.simulate.engines.lenstronomy_profiles import lens_model
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling, one_band
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Role, Scenes
 
@@ -77,12 +77,13 @@ def to_lenstronomy(
     Args:
         scenes: The scene table.
         i: Row of the system.
-        instrument: The camera.
+        instrument: The camera, of one band.
         supersampling: Rays a side of a pixel.
 
     Raises:
         ConfigError: The PSF is sampled finer than the pixels, and `supersampling` differs.
     """
+    instrument = one_band(instrument, "lenstronomy's kwargs describe")
     check_sampling(instrument, supersampling)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
