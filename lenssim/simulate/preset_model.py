@@ -1,7 +1,7 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -254,7 +254,7 @@ class Preset(Record):
             update={"classes": {name: self.classes[name] for name in names}}
         )
 
-    def with_galaxies(self, path: str | Path) -> "Preset":
+    def with_galaxies(self, path: str | Path | dict[str, Any]) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
 
         A preset that shows galaxies already, such as that of a data set, shows the same ones, which lie at `path` now;
@@ -263,8 +263,9 @@ class Preset(Record):
         Raises:
             ConfigError: Sources have no magnitude, or the files hold no galaxies.
         """
+        galaxies = path if isinstance(path, dict) else {"path": str(path)}
         if self.galaxies is not None:
-            return self.model_copy(update={"galaxies": self.galaxies.at(path)})
+            return self.model_copy(update={"galaxies": self.galaxies.at(galaxies["path"])})
         sources = []
         for choice in self.source:
             values = choice.parameters
@@ -288,7 +289,7 @@ class Preset(Record):
             sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(
-            document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}"
+            document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
         )
 
     def with_shared(self, names: Sequence[str]) -> "Preset":
@@ -298,25 +299,16 @@ class Preset(Record):
         """
         document = self.model_dump(mode="json")
         for name in names:
-            own = [
-                model
-                for model in document["classes"].values()
-                if isinstance(model.get(name), dict)
-            ]
-            if not own:
-                drawn = {
-                    key
-                    for model in document["classes"].values()
-                    for key in model
-                    if isinstance(model[key], dict)
-                }
+            models = document["classes"].values()
+            drawing = [model for model in models if isinstance(model.get(name), dict)]
+            if not drawing:
                 raise unknown(
                     f"number that dark matter of preset {self.name} draws",
                     name,
-                    sorted(drawn),
+                    _drawn_keys(models),
                     code="unknown-target",
                 )
-            for model in own:
+            for model in drawing:
                 model[name] = {"shared": model[name]}
         return parse_preset(document, f"preset {self.name}")
 
@@ -329,6 +321,12 @@ class Preset(Record):
                 f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
             )
         return kind
+
+
+def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the keys under which models of dark matter, as documents, hold a distribution."""
+    keys = {key for model in models for key in model if isinstance(model[key], dict)}
+    return sorted(keys)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:

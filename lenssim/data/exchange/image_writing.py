@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -42,18 +42,9 @@ def write_image(
     if suffix == ".npy":
         np.save(buffer, image)
     elif suffix in (".fits", ".fit"):
-        from astropy.io import fits
-
-        hdu = fits.PrimaryHDU(image)
-        hdu.header.extend(cards)
-        for name, value in header.items():
-            hdu.header[f"HIERARCH {name}"] = ascii_text(value)
-        hdu.writeto(buffer)
+        _save_fits(buffer, image, header, cards)
     elif suffix == ".png":
-        from matplotlib.image import imsave
-
-        pixels = _stretched(image)
-        imsave(buffer, pixels, cmap="magma", origin="lower", format="png")
+        _save_png(buffer, image)
     else:
         raise ConfigError(
             f"{path}: an image is written as .npy, .fits or .png",
@@ -63,9 +54,28 @@ def write_image(
     write(path, buffer.getvalue())
 
 
-def _stretched(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W), or one of several bands (C, H, W), as it is drawn."""
+def _save_fits(
+    buffer: BinaryIO,
+    image: np.ndarray,
+    header: Mapping[str, Any],
+    cards: Sequence[tuple[Any, ...]],
+) -> None:
+    from astropy.io import fits
+
+    hdu = fits.PrimaryHDU(image)
+    hdu.header.extend(cards)
+    for name, value in header.items():
+        hdu.header[f"HIERARCH {name}"] = ascii_text(value)
+    hdu.writeto(buffer)
+
+
+def _save_png(buffer: BinaryIO, image: np.ndarray) -> None:
+    """Write an image (H, W), or one of several bands (C, H, W)."""
+    from matplotlib.image import imsave
+
     if image.ndim == 3:
-        return colour_image(image)
+        imsave(buffer, colour_image(image), origin="lower", format="png")
+        return
     spread = np.percentile(image, 99.5) or 1.0
-    return np.arcsinh(5 * image / spread)
+    pixels = np.arcsinh(5 * image / spread)
+    imsave(buffer, pixels, cmap="magma", origin="lower", format="png")

@@ -47,6 +47,7 @@ def to_autolens(
     """
     instrument = one_band(instrument, "a Tracer's image has")
     check_sampling(instrument, supersampling)
+    instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
