@@ -9,21 +9,23 @@ import numpy as np
 from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
 from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
+from lenssim.simulate.dark_matter_draw import draw_dark_matter
 from lenssim.simulate.placement import Placement
-from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
+from lenssim.simulate.plane import LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
-from lenssim.simulate.psf.choice import band_column, psf_values
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
     BLOCK,
     COLOURS,
-    DARK_MATTER,
     MACRO,
     PSF,
+    block_numbers,
     blocks,
     generator,
 )
@@ -135,7 +137,7 @@ def _draw_columns(
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
     columns = _draw_macro(
-        preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block)
+        preset, generator(seed, split, MACRO, block), fixed, split, block_numbers(block)
     )
     _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
@@ -149,7 +151,7 @@ def _draw_columns(
         dict(columns.values),
         truth=any(model.reports_truth for model in preset.classes.values()),
     )
-    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
+    perturbers, units = draw_dark_matter(preset, seed, split, block, columns, plane)
     _draw_psfs(preset, seed, split, block, columns)
     return columns, perturbers, units
 
@@ -168,24 +170,15 @@ def _draw_colours(
 
 def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:
     """Draw which PSF each image has in each band, on streams of their own."""
-    names = preset.instrument.band_names or (None,)
-    bands = zip(names, preset.instrument.instruments, strict=True)
-    for number, (band, instrument) in enumerate(bands):
-        psf = instrument.psf
-        if psf.column is None:
-            continue
-        rng = generator(seed, split, PSF, block, number)
-        column = band_column(psf.column, band)
-        values = columns.put(column, psf.sample(rng, columns.n))
-        psf_values(psf, {psf.column: values})  # what is set by hand
+    for number, (column, psf) in enumerate(psf_columns(preset.instrument)):
+        if psf.column is not None:
+            rng = generator(seed, split, PSF, block, number)
+            values = columns.put(column, psf.sample(rng, columns.n))
+            psf_values(psf, {psf.column: values})  # what is set by hand
 
 
 def _images(preset: Preset) -> np.ndarray | None:
     return preset.galaxies.images() if preset.galaxies is not None else None
-
-
-def _numbers(block: int) -> np.ndarray:
-    return np.arange(block * BLOCK, (block + 1) * BLOCK)
 
 
 def _half_frame(preset: Preset) -> float:
@@ -310,43 +303,3 @@ def _choose_galaxies(preset: Preset, columns: Columns, galaxies: np.ndarray) -> 
         columns.put(prefix + "image", galaxies[choice].astype(np.float64))
         scale = columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
         columns.put(prefix + "scale", scale)
-
-
-def _draw_dark_matter(
-    preset: Preset, seed: int, split: str, block: int, columns: Columns, plane: LensPlane
-) -> tuple[dict[str, Perturbers], dict[str, str]]:
-    """Each class draws for its own rows; columns it does not know stay NaN, kinds it does not have stay empty."""
-    numbers = _numbers(block)
-    label = labels(preset, numbers)
-    tables: dict[str, list[tuple[np.ndarray, Perturbers]]] = {}
-    units: dict[str, str] = {}
-    for k, model in enumerate(preset.classes.values()):
-        rows = np.flatnonzero(label == k)
-        class_columns = Columns(
-            len(rows),
-            generator(seed, split, DARK_MATTER, block, k),
-            columns.fixed,
-            numbers=numbers[rows],
-        )
-        perturbers = model.perturb(class_columns, plane.take(rows))
-        for kind in model.kinds:
-            tables.setdefault(kind, []).append((rows, perturbers[kind]))
-        class_units = dict(model.units)
-        if plane.truth:
-            class_units |= TRUTH_UNITS
-        for name in class_units:
-            target = columns.values.setdefault(name, np.full(BLOCK, np.nan))
-            target[rows] = class_columns.values[name]
-        units |= class_units
-        columns.laws |= class_columns.laws
-    return {kind: _merge(parts) for kind, parts in tables.items()}, units
-
-
-def _merge(parts: list[tuple[np.ndarray, Perturbers]]) -> Perturbers:
-    """One table for the whole block from tables of some of its rows."""
-    merged = Perturbers.concatenate([table for _, table in parts])
-    # rows that no part owns point to an empty row at the end
-    sources = np.full(BLOCK, len(merged))
-    sources[np.concatenate([rows for rows, _ in parts])] = np.arange(len(merged))
-    padded = Perturbers(np.append(merged.offset, merged.offset[-1]), merged.columns)
-    return padded.take(sources)
