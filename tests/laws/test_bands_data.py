@@ -180,9 +180,10 @@ def test_predictions_take_two_bands(two_bands, lenssim, tmp_path):
     assert predictions[0]["probabilities"] == pytest.approx(
         predictions[3]["probabilities"], abs=1e-5
     )
-    assert len(from_array) == 3
-    assert len(run.predict(images[0])) == 1
-    assert len(run.predict(data.split("test"))) == len(data.split("test"))
+    assert len(from_array["predicted"]) == 3
+    assert len(run.predict(images[0])["predicted"]) == 1
+    test = data.split("test")
+    assert len(run.predict(test)["predicted"]) == len(test)
 
 
 @pytest.mark.parametrize("shape", [(SIDE, SIDE), (3, SIDE, SIDE), (4, 1, SIDE, SIDE)])
