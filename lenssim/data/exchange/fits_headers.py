@@ -5,6 +5,7 @@ from typing import Any
 
 from lenssim.data.format.bands import bands_of
 from lenssim.names import printable
+from lenssim.simulate.noise import noise_model
 
 __all__ = ["ascii_text", "image_cards", "pixel_cards"]
 
@@ -29,7 +30,7 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     camera = preset.get("instrument")
     if not camera:
         return [*_names(bands_of(config)), *_provenance(config)]
-    unit = "electron" if config.get("noise") == "published" else "electron/s"
+    unit = noise_model(config.get("noise", "nominal")).unit.replace("e-", "electron")
     return [
         ("BUNIT", unit, "of a pixel"),
         *pixel_cards(config, side),
