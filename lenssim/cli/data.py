@@ -1,15 +1,12 @@
 """`lenssim info`, `verify`, `show`, `import` and `export`: data sets that exist."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Json
 from lenssim.commands import command
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["register"]
 
@@ -31,6 +28,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
+    from lenssim.data.format.bands import bands_of
     from lenssim.data.format.manifest import (
         MANIFEST,
         Manifest,
@@ -65,6 +63,7 @@ def info(folder: Folder, json: Json = False) -> None:
         "images": f"{sum(record.rows for record in records)} of {plan.n}",
         "classes": manifest.class_counts if manifest else list(plan.classes),
         "image_shape": list(manifest.image_shape) if manifest else None,
+        "bands": list(bands_of(config)) or None,
         "made_by": config.get("preset", {}).get("name")
         or f"import of {config.get('source')}",
         **{

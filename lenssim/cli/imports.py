@@ -81,13 +81,14 @@ def _import(
 ) -> None:
     """Import a folder, and say what the data set is."""
     from lenssim.api.exchange import import_data
+    from lenssim.data.format.bands import shape_words
     from lenssim.names import printable
 
     manifest = import_data(layout, source, out, **options).source.manifest
     counts = ", ".join(
         f"{printable(name)} {count}" for name, count in manifest.class_counts.items()
     )
-    shape = " x ".join(map(str, manifest.image_shape))
+    shape = shape_words(manifest.image_shape, manifest.bands)
     print(f"{out}: {manifest.n} images of {shape} ({counts})")
     following = [command("show", out)]
     if importer.next_words:

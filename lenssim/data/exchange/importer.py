@@ -4,18 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from lenssim.data.exchange.importing import (
     SILENT,
     ImportItem,
-    ItemReader,
     Listeners,
-    checked_bands,
     checked_items,
     import_config,
+    item_reader,
     note_tally,
     write_items,
 )
@@ -53,6 +52,17 @@ class Listing:
     columns: Columns = no_columns
 
 
+def _checked_bands(bands: Any) -> Any:
+    """Return a number of bands, or their names, from what was typed or given."""
+    if isinstance(bands, str):
+        bands = [name.strip() for name in bands.split(",")]
+        if len(bands) == 1 and bands[0].lstrip("-").isdecimal():
+            bands = int(bands[0])
+    if isinstance(bands, int | list | tuple):
+        item_reader(bands, None)
+    return bands
+
+
 class Importer(Record, ABC):
     """A layout of images on disk. The fields of a subclass are its options.
 
@@ -66,8 +76,11 @@ class Importer(Record, ABC):
     next_words: ClassVar[tuple[str, ...]] = ()
     """Words of a second command to look at the data set; its folder comes after the first."""
 
-    bands: int = Field(
-        default=1, description="Bands of an image; they come before rows and columns"
+    bands: Annotated[int | tuple[str, ...], BeforeValidator(_checked_bands)] = Field(
+        default=1,
+        description="Bands of an image, or their names: g,r,i; bands come before rows and "
+        "columns",
+        json_schema_extra={"text": True},
     )
     extension: str | None = Field(
         default=None, description="The FITS extension, or array of .npz files, to read"
@@ -75,11 +88,6 @@ class Importer(Record, ABC):
     skip_bad: bool = Field(
         default=False, description="Leave out what cannot be used, and name it"
     )
-
-    @field_validator("bands")
-    @classmethod
-    def _check_bands(cls, bands: int) -> int:
-        return checked_bands(bands)
 
     @abstractmethod
     def listing(self, source: Path, folder: Path, tally: Tally) -> Listing:
@@ -118,7 +126,7 @@ class Importer(Record, ABC):
             ConfigError: An option does not fit the folder, or the images have several sizes.
         """
         tally = Tally(self.skip_bad, listeners.warn)
-        reader = ItemReader(self.bands, self.extension)
+        reader = item_reader(self.bands, self.extension)
         listing = self.listing(source, folder, tally)
         usable, digest = checked_items(source, listing.items, reader, tally)
         present = sorted({item.label for item in usable})

@@ -82,7 +82,8 @@ def _device_generator(batch: _Batch, generator: torch.Generator) -> torch.Genera
 
 
 def _peak(images: Tensor) -> Tensor:
-    return images.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
+    """Return the peak (N, C, 1, 1) of each band."""
+    return images.amax((2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
 
 
 def _none(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
@@ -139,7 +140,7 @@ def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
 
 
 def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add photon noise of up to `amount` of the peak, for 1 / amount^2 counts there or more."""
+    """Add photon noise of up to `amount` of the band's peak, for 1 / amount^2 counts there or more."""
     relative = _amounts(batch, amount, generator)
     counts = relative.clamp(min=1e-6) ** -2
     peak = _peak(batch.images)
@@ -151,7 +152,7 @@ def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch
 
 
 def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add noise of up to `amount` of the peak to every pixel."""
+    """Add noise of up to `amount` of the band's peak to every pixel."""
     sigma = _amounts(batch, amount, generator) * _peak(batch.images)
     noise = torch.randn(
         batch.images.shape,
