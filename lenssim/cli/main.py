@@ -17,6 +17,8 @@ from lenssim.cli import (
     doctor,
     folder,
     generate,
+    imports,
+    instruments,
     models,
     parity,
     population,
@@ -72,10 +74,12 @@ def _options(
 
 for group in (
     models,
+    instruments,
     generate,
     folder,
     parity,
     data,
+    imports,
     audit,
     train,
     answer,

@@ -16,8 +16,10 @@ from lenssim.simulate.instruments import (
     instruments,
     read_camera,
 )
+from lenssim.simulate.psf import PointSpread
+from lenssim.simulate.psf.choice import band_column
 
-__all__ = ["PresetCamera", "check_colours", "check_fluxes"]
+__all__ = ["PresetCamera", "check_colours", "check_fluxes", "psf_columns"]
 
 _FILE_ENDINGS = (".yaml", ".yml")
 
@@ -28,6 +30,9 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
         data = {"name": data}
     if not isinstance(data, dict):
         return data
+    if "like" in data and "name" in data:
+        data = {**_like(str(data["like"])), **data}
+        data = {key: value for key, value in data.items() if key != "like"}
     name = str(data.get("name"))
     changes = {key: value for key, value in data.items() if key != "name"}
     if "pixel_scale" not in data and name.lower().endswith(_FILE_ENDINGS):
@@ -38,6 +43,14 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
     if "pixel_scale" not in data:
         raise ValueError(str(unknown("instrument", printable(name), instruments())))
     return data
+
+
+def _like(name: str) -> dict[str, Any]:
+    """Return the numbers of an instrument that another one is like."""
+    try:
+        return instrument(name).model_dump()
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def _changed(camera: AnyCamera, changes: dict[str, Any]) -> AnyCamera | dict[str, Any]:
@@ -115,6 +128,25 @@ def check_fluxes(camera: AnyCamera, columns: Iterable[str]) -> None:
             code="needs-magnitude",
             column=amplitudes[0],
         )
+
+
+def psf_columns(camera: AnyCamera) -> list[tuple[str, PointSpread]]:
+    """Return the PSF of each band, with the column that tells which one an image has.
+
+    Args:
+        camera: The camera.
+
+    Returns:
+        Name of the column, "" where all images have the same PSF, and the PSF.
+    """
+    names: tuple[str | None, ...] = camera.band_names or (None,)
+    columns: list[tuple[str, PointSpread]] = []
+    for name, band in zip(names, camera.instruments, strict=True):
+        column = ""
+        if band.psf.column is not None:
+            column = band_column(band.psf.column, name)
+        columns.append((column, band.psf))
+    return columns
 
 
 PresetCamera = Annotated[CameraChoice, BeforeValidator(_resolve)]

@@ -23,6 +23,7 @@ from lenssim.simulate.profiles import (
     check_bounds,
     parameter_of,
 )
+from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -121,9 +122,8 @@ class Scenes:
         default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     )
     units: dict[str, str] = field(default_factory=dict)
-    images: np.ndarray | None = (
-        None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
-    )
+    # (K, H, W) per arcsec^2: what the column `image` counts, from 0
+    images: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in self.params.values()} | {
@@ -159,10 +159,9 @@ class Scenes:
         if np.array_equal(rows, everything):
             return self
         part = copy(self)  # of what was checked: nothing is checked again
-        params = {name: column[rows] for name, column in self.params.items()}
+        part.__dict__["params"] = {name: col[rows] for name, col in self.params.items()}
         tables = {kind: table.take(rows) for kind, table in self.perturbers.items()}
-        object.__setattr__(part, "params", params)
-        object.__setattr__(part, "perturbers", tables)
+        part.__dict__["perturbers"] = tables
         return part
 
     @staticmethod
@@ -214,7 +213,7 @@ class Scenes:
         self, component: Component, values: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Flux (N,) [arcsec^2] of a component's light of amplitude 1."""
-        if component.profile == "sersic":
+        if component.profile in ("sersic", "spiral"):
             return unit_flux(values["R_sersic"], values["n_sersic"])
         assert self.images is not None
         return values["scale"] ** 2 * self.images[values["image"].astype(np.int64)].sum(
@@ -224,7 +223,8 @@ class Scenes:
     def in_band(self, band: str) -> "Scenes":
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
-        A component without a colour in the band has its `magnitude` there.
+        A component without a colour in the band has its `magnitude` there. The column of
+        the band's PSF loses the band's name.
         """
         params = dict(self.params)
         for component in self.components:
@@ -232,6 +232,9 @@ class Scenes:
             colour = f"{component.prefix}{COLOUR}{band}"
             if magnitude in params and colour in params:
                 params[magnitude] = params[magnitude] + params[colour]
+        for column in PSF_COLUMNS:
+            if band_column(column, band) in params:
+                params[column] = params[band_column(column, band)]
         return replace(self, params=params)
 
     def deflection_scale(self) -> np.ndarray:
@@ -245,11 +248,8 @@ class Scenes:
         """Unit of a column, "" if it has none."""
         if name in self.units:
             return self.units[name]
-        stems = [
-            name.removeprefix(c.prefix)
-            for c in self.components
-            if c.prefix and name.startswith(c.prefix)
-        ]
+        prefixes = [c.prefix for c in self.components if c.prefix]
+        stems = [name.removeprefix(p) for p in prefixes if name.startswith(p)]
         parameters = [parameter_of(stem) for stem in [*stems, name]]
         return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
 

@@ -15,10 +15,14 @@ __all__ = [
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
+    "COVERAGE",
     "DARK_MATTER",
     "MACRO",
     "NOISE",
+    "PSF",
+    "SHOT",
     "SPLITS",
+    "block_numbers",
     "blocks",
     "generator",
     "noise_generator",
@@ -32,6 +36,9 @@ DARK_MATTER = 1
 NOISE = 2  # of the first band
 BAND_NOISE = 3  # of further bands, by their place among the bands
 COLOURS = 4
+PSF = 5  # by band
+SHOT = 6  # of the light
+COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
@@ -68,6 +75,16 @@ def noise_generator(
     if band == 0:
         return generator(seed, split, NOISE, block, *key)
     return generator(seed, split, BAND_NOISE, block, band, *key)
+
+
+def block_numbers(block: int) -> np.ndarray:
+    """Return the sample numbers of a block.
+
+    Example:
+        >>> block_numbers(1)[[0, -1]].tolist()
+        [64, 127]
+    """
+    return np.arange(block * BLOCK, (block + 1) * BLOCK)
 
 
 def blocks(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -11,17 +11,19 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
 from lenssim.data.format.galaxy_records import with_first_recipe
-from lenssim.data.format.records import Audit, Sha, ShardRecord, Side
+from lenssim.data.format.records import Audit, Sha256, ShardRecord, Side
 from lenssim.data.format.spec import GenerationSpec, asked_for
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
 from lenssim.record import Record
+from lenssim.simulate.instruments import BandNames
 
 __all__ = [
     "ClassName",
@@ -171,12 +173,28 @@ class Manifest(Record):
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
     n: int = Field(ge=1, le=_MAX_SAMPLES)
     classes: tuple[ClassName, ...]
-    config_hash: Sha
-    fingerprint: Sha
+    config_hash: Sha256
+    fingerprint: Sha256
     image_shape: tuple[Side, Side, Side]
+    bands: BandNames = ()
     class_counts: dict[ClassName, int]
     audit: Audit | None = None
     shards: tuple[ShardRecord, ...] = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _names_all_bands(self) -> "Manifest":
+        if self.bands and len(self.bands) != self.image_shape[0]:
+            raise ValueError(
+                f"it names {len(self.bands)} bands of images of {self.image_shape[0]}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_bands(self, write: Any) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if not self.bands:
+            document.pop("bands", None)
+        return document
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""

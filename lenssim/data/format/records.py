@@ -1,4 +1,4 @@
-"""What is known of a shard once it is written: the content of its sidecar."""
+"""What a data set records of its shards: where their bytes lie, and their hashes."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -7,9 +7,9 @@ from pydantic import Field, model_serializer, model_validator
 
 from lenssim.record import Record
 
-__all__ = ["Audit", "DatasetRecord", "Sha", "ShardRecord", "Side"]
+__all__ = ["Audit", "DatasetRecord", "Sha256", "ShardRecord", "Side"]
 
-Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(ge=1, le=1 << 15)]
 
 
@@ -22,7 +22,7 @@ class DatasetRecord(Record):
 
     offset: int = Field(ge=0)
     bytes: int = Field(ge=0)
-    sha256: Sha
+    sha256: Sha256
     chunks: tuple[tuple[int, int], ...] | None = None
 
     @model_serializer(mode="wrap")
@@ -73,9 +73,9 @@ class ShardRecord(Record):
     image_shape: tuple[Side, Side, Side]
     class_counts: tuple[int, ...]
     bytes: int = Field(ge=1)
-    file_sha256: Sha | None = None
-    frame_sha256: Sha | None = None
-    content: Sha
+    file_sha256: Sha256 | None = None
+    frame_sha256: Sha256 | None = None
+    content: Sha256
     datasets: dict[str, DatasetRecord]
     audit: Audit | None = None
 

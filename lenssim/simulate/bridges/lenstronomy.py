@@ -10,8 +10,13 @@ from lenssim.simulate.bridges.assembly import ProfileEntry, assemble_scene
 from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
-from lenssim.simulate.engines.lenstronomy_profiles import lens_model
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.engines.lenstronomy_profiles import lens_model, light_model
+from lenssim.simulate.instruments import (
+    GaussianPSF,
+    Instrument,
+    check_sampling,
+    one_band,
+)
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Role, Scenes
 
@@ -41,14 +46,13 @@ class LenstronomyScene(NamedTuple):
     kwargs_numerics: dict[str, Any]
 
     def image_model(self) -> Any:
-        """Return lenstronomy's ImageModel, with the profile LINE_MASS that it lacks.
+        """Return lenstronomy's ImageModel, with LINE_MASS and SPIRAL, which it lacks.
 
         Call its `image(**kwargs_params)`.
         """
         from lenstronomy.Data.imaging_data import ImageData
         from lenstronomy.Data.psf import PSF
         from lenstronomy.ImSim.image_model import ImageModel
-        from lenstronomy.LightModel.light_model import LightModel
 
         model = self.kwargs_model
         planes = {
@@ -60,8 +64,8 @@ class LenstronomyScene(NamedTuple):
             ImageData(**self.kwargs_data),
             PSF(**self.kwargs_psf),
             lens_model_class=lens_model(model["lens_model_list"], **planes),
-            source_model_class=LightModel(model["source_light_model_list"]),
-            lens_light_model_class=LightModel(model["lens_light_model_list"]),
+            source_model_class=light_model(model["source_light_model_list"]),
+            lens_light_model_class=light_model(model["lens_light_model_list"]),
             kwargs_numerics=self.kwargs_numerics,
         )
 
@@ -77,13 +81,15 @@ def to_lenstronomy(
     Args:
         scenes: The scene table.
         i: Row of the system.
-        instrument: The camera.
+        instrument: The camera, of one band.
         supersampling: Rays a side of a pixel.
 
     Raises:
         ConfigError: The PSF is sampled finer than the pixels, and `supersampling` differs.
     """
+    instrument = one_band(instrument, "lenstronomy's kwargs describe")
     check_sampling(instrument, supersampling)
+    instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
@@ -160,17 +166,17 @@ def _data(instrument: Instrument) -> dict[str, Any]:
 
 def _psf(instrument: Instrument) -> dict[str, Any]:
     psf = instrument.psf
-    if isinstance(psf, PixelPSF):
+    if isinstance(psf, GaussianPSF):
         return {
-            "psf_type": "PIXEL",
-            "kernel_point_source": psf.array(),
-            "point_source_supersampling_factor": psf.supersampling,
+            "psf_type": "GAUSSIAN",
+            "fwhm": psf.fwhm,
+            "truncation": psf.truncation,
+            "pixel_size": instrument.pixel_scale,
         }
     return {
-        "psf_type": "GAUSSIAN",
-        "fwhm": psf.fwhm,
-        "truncation": psf.truncation,
-        "pixel_size": instrument.pixel_scale,
+        "psf_type": "PIXEL",
+        "kernel_point_source": psf.kernel_at(instrument.pixel_scale),
+        "point_source_supersampling_factor": psf.supersampling,
     }
 
 

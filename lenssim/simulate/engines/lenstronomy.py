@@ -8,17 +8,21 @@ from lenstronomy.Conf import config_loader
 from lenstronomy.Data.imaging_data import ImageData
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
-from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
-from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
+from lenssim.simulate.engines.lenstronomy_profiles import (
+    LINE_MASS,
+    SPIRAL,
+    lens_model,
+    light_model,
+)
 from lenssim.simulate.instruments import (
     AnyCamera,
+    GaussianPSF,
     Instrument,
-    PixelPSF,
     Supersampling,
     check_sampling,
 )
@@ -38,7 +42,7 @@ LENS_MODELS = {
     "cnfw": "CNFW",
     "uldm": "ULDM",
 }
-LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "interpolated": "INTERPOL"}
+LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "spiral": SPIRAL, "interpolated": "INTERPOL"}
 
 ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
 
@@ -91,7 +95,7 @@ def _render_band(
     for i in range(len(scenes)):
         lens_models, lens = _lens(scenes, values, i)
         model = _image_model(
-            instrument,
+            instrument.of_image(scenes.params, i),
             supersampling,
             lens_models,
             _light_models(scenes, "lens_light"),
@@ -187,14 +191,15 @@ def _image_model(
         data,
         _psf(instrument, pixel),
         lens_model_class=lens_model(list(lens_models)),
-        source_model_class=LightModel(list(sources), deflection_scaling_list=scaling),
-        lens_light_model_class=LightModel(list(lens_lights)),
+        source_model_class=light_model(sources, deflection_scaling_list=scaling),
+        lens_light_model_class=light_model(lens_lights),
         kwargs_numerics={"supersampling_factor": supersampling // fine},
     )
 
 
 def _psf(instrument: Instrument, pixel: float) -> PSF:
     psf = instrument.psf
-    if isinstance(psf, PixelPSF):
-        return PSF("PIXEL", kernel_point_source=psf.array())
-    return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    if isinstance(psf, GaussianPSF):
+        return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    kernel = psf.kernel_at(instrument.pixel_scale)
+    return PSF("PIXEL", kernel_point_source=kernel)

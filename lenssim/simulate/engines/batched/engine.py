@@ -38,6 +38,7 @@ from lenssim.simulate.instruments import (
 )
 from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
@@ -97,8 +98,8 @@ class Batched:
         for side, bands in _same_grids(views, supersampling).items():
             group = [views[band] for band in bands]
             fluxes = self._fluxes(group, side, supersampling)
-            for band, (values, area) in zip(bands, fluxes, strict=True):
-                yield band, self._taken(values, area, views[band][1], step)
+            for band, (light, area) in zip(bands, fluxes, strict=True):
+                yield band, self._taken(light, area, views[band], step)
 
     def _fluxes(
         self, views: list[BandView], side: int, supersampling: Supersampling
@@ -121,24 +122,27 @@ class Batched:
             area = (instrument.pixel_scale / fine / rays) ** 2
             yield pixel_sum(brightness, rays), area
 
-    def _taken(
-        self, values: Tensor, area: float, instrument: Instrument, step: int
-    ) -> Tensor:
-        """Return images (N, H, W) [e-/s per pixel] of the flux `values` * `area`."""
-        if values.device.type == "cpu" and values.dtype == torch.float32:
+    def _taken(self, light: Tensor, area: float, view: BandView, step: int) -> Tensor:
+        """Return images (N, H, W) [e-/s per pixel] of the flux `light` * `area`."""
+        scenes, instrument = view
+        values = psf_values(instrument.psf, scenes.params)
+        if values is None and light.device.type == "cpu" and light.dtype == torch.float32:
             compiled = banded(instrument, step)
             if compiled is not None:
-                return compiled(values, area)
-        return self.blurred(values * area, instrument, step)
+                return compiled(light, area)
+        return self.blurred(light * area, instrument, step, values)
 
     @staticmethod
-    def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
+    def blurred(
+        flux: Tensor, instrument: Instrument, step: int, values: np.ndarray | None = None
+    ) -> Tensor:
         """Return images as the camera takes them.
 
         Args:
             flux: Flux (N, fine H, fine W) [e-/s] at the PSF's resolution, N at most `step`.
             instrument: The camera.
             step: Number of images that are blurred at once.
+            values: What tells which PSF each image has (N,), see `psf_values`.
 
         Returns:
             Images (N, H, W) [e-/s per pixel].
@@ -146,7 +150,9 @@ class Batched:
         # The shape is always the same, so that matrix products are the same for every image.
         padded = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         padded[: len(flux)] = flux
-        return blur(padded, instrument)[: len(flux)]
+        if values is not None:
+            values = np.pad(values, (0, step - len(values)), mode="edge")
+        return blur(padded, instrument, values)[: len(flux)]
 
     def _adaptive_flux(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, alpha: Tensor
