@@ -20,6 +20,7 @@ def verify(
     fast: bool = False,
     resimulate: int = 0,
     galaxies: Path | str | None = None,
+    background: Path | str | None = None,
 ) -> "Report":
     """Check that a data set holds what was written.
 
@@ -28,6 +29,7 @@ def verify(
         fast: Whether to look at presence and sizes only.
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
+        background: Where the cut-outs of sky are that its images show.
 
     Returns:
         What was looked at.
@@ -42,7 +44,9 @@ def verify(
         (300, [])
     """
     place = folder.folder if isinstance(folder, Dataset) else folder
-    return verified(place, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    return verified(
+        place, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+    )
 
 
 def audit(

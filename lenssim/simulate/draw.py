@@ -23,6 +23,7 @@ from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
+    BACKGROUND,
     BLOCK,
     COLOURS,
     MACRO,
@@ -155,6 +156,9 @@ def _draw_columns(
     )
     perturbers, units = draw_dark_matter(preset, seed, split, block, columns, plane)
     _draw_psfs(preset, seed, split, block, columns)
+    if preset.background is not None:
+        rng = generator(seed, split, BACKGROUND, block)
+        preset.background.draw(columns, rng, preset.instrument, split)
     return columns, perturbers, units
 
 

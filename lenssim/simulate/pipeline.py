@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
-from lenssim.simulate.noise import noise_model
 from lenssim.simulate.observe import observe
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.spec import SimulationSpec
@@ -42,8 +43,14 @@ class Exposure:
     @cached_property
     def sigma(self) -> np.ndarray:
         """Standard deviation of `observed` (N, C, H, W), in its unit."""
-        model = noise_model(self.spec.noise)
-        return model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        preset = self.spec.preset
+        return sigma_over_background(
+            preset.background,
+            self.expected,
+            self.scenes,
+            preset.instrument,
+            self.spec.noise,
+        )
 
     @property
     def mask(self) -> np.ndarray:
@@ -140,16 +147,21 @@ def simulate(
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
-    observed = observe(
-        expected,
-        scenes,
-        camera,
-        spec.noise,
-        numbers=numbers,
-        seed=spec.seed,
-        split=spec.split,
-        stream=spec.noise_stream,
-    )
+
+    def observed_by(camera: AnyCamera) -> np.ndarray:
+        return observe(
+            expected,
+            scenes,
+            camera,
+            spec.noise,
+            numbers=numbers,
+            seed=spec.seed,
+            split=spec.split,
+            stream=spec.noise_stream,
+        )
+
+    background = spec.preset.background
+    observed = over_background(background, scenes, camera, spec.noise, observed_by)
     return Exposure(spec, numbers, scenes, expected, observed)
 
 

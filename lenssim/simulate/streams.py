@@ -12,6 +12,7 @@ import numpy as np
 from lenssim.errors import unknown
 
 __all__ = [
+    "BACKGROUND",
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
@@ -35,6 +36,7 @@ NOISE = 2  # of the first band
 BAND_NOISE = 3  # of further bands, by their place among the bands
 COLOURS = 4
 PSF = 5  # by band
+BACKGROUND = 8
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

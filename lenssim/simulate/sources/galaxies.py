@@ -1,7 +1,6 @@
 """Images of real galaxies as sources: where they are, which of them are shown, in which split."""
 
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +20,12 @@ from lenssim.simulate.sources.catalogue import catalogue_files, read_catalogue
 from lenssim.simulate.sources.first_recipe import first_recipe_images, first_recipe_rows
 from lenssim.simulate.sources.galsim_layout import companion_files
 from lenssim.simulate.sources.selection import Selected, Selection, selected
+from lenssim.simulate.sources.splits import FEWEST, rows_of_split
 from lenssim.simulate.streams import split_code
 
 __all__ = ["Galaxies"]
 
 _RECIPE = 2  # of new data sets
-_FEWEST = 10  # galaxies that are shared out among the splits
 
 
 class Galaxies(Selection):
@@ -110,11 +109,11 @@ class Galaxies(Selection):
         if self.recipe == 1:
             rows = first_recipe_rows(count, split_code(split))
         else:
-            rows = _rows_of_split(loaded.identities, split_code(split))
+            rows = rows_of_split(loaded.identities, split_code(split))
         if not len(rows):
             raise ConfigError(
                 f"{self.path} holds {count} galaxies, none of them for the split {split!r}: every "
-                f"tenth is, so give at least {_FEWEST}",
+                f"tenth is, so give at least {FEWEST}",
                 code="too-few-galaxies",
                 path=self.path,
                 split=split,
@@ -135,24 +134,6 @@ class Galaxies(Selection):
                 path=self.path,
             )
         return _load(self)
-
-
-def _rows_of_split(identities: Sequence[str], code: int) -> np.ndarray:
-    """Return which galaxies are for a split, by the hash of each.
-
-    Of ten or more galaxies each split has at least one: if none falls into validation or
-    test, the one nearest to it does.
-    """
-    place = np.array([int(identity[:12], 16) / 16**12 for identity in identities])
-    share = np.digitize(place, (0.8, 0.9))
-    if len(place) < _FEWEST:
-        share = np.zeros(len(place), dtype=np.int64)
-    else:
-        for split in (2, 1):
-            if not (share == split).any():
-                train = np.flatnonzero(share == 0)
-                share[train[np.argmax(place[train])]] = split
-    return np.flatnonzero(share == code)
 
 
 def _digest(files: list[Path]) -> str:
