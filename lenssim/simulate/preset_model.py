@@ -25,7 +25,6 @@ from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
-from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
@@ -150,8 +149,7 @@ class Preset(Record):
         for column, value, bounds in (*self.drawn(), *self.colours(), *of_parts):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
-            limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
-            for key, bounds in limits.items():
+            for key, bounds in model.limits().items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
         check_units(self.instrument)

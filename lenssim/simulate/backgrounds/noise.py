@@ -15,7 +15,9 @@ NO_NOISE = "none"  # images without noise have no sky either
 
 
 def without_sky(camera: AnyCamera) -> AnyCamera:
-    """Return a camera that adds no noise of sky and detector: only light has noise.
+    """Return a camera that adds no noise of sky and detector, and loses no pixels.
+
+    Light alone has noise then.
 
     Example:
         >>> from lenssim.simulate.instruments import instrument
@@ -24,7 +26,14 @@ def without_sky(camera: AnyCamera) -> AnyCamera:
     """
     if not isinstance(camera, Instrument):
         return camera
-    dark = {"background_rms": 0.0, "sky_brightness": None, "read_noise": 0.0}
+    dark: dict[str, object] = {
+        "background_rms": 0.0,
+        "sky_brightness": None,
+        "read_noise": 0.0,
+        "cosmic_rays": None,
+        "dead_pixels": 0.0,
+        "saturation": None,
+    }
     return camera.model_copy(update=dark)
 
 
