@@ -34,7 +34,7 @@ from lenssim.simulate.problems import explain_key
 from lenssim.simulate.profiles import COLOUR, PARAMETERS
 from lenssim.simulate.redshift_order import check_order
 from lenssim.simulate.scenes import Component, Role
-from lenssim.simulate.sources.galaxies import Galaxies
+from lenssim.simulate.sources.galaxies import Galaxies, check_shown
 
 __all__ = ["Preset", "parse_preset"]
 
@@ -107,12 +107,7 @@ class Preset(Record):
                 "state it for each of the camera's bands"
             )
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
-        if (self.galaxies is None) == bool(shown) or any(
-            "amp" in choice.parameters for choice in shown
-        ):
-            raise ValueError(
-                "`galaxies` go with a source of profile interpolated that has R_half and magnitude"
-            )
+        check_shown(self.galaxies, [choice.parameters for choice in shown], self.placement)
         try:
             components = self.components()
             if self.placement is not None:
