@@ -29,7 +29,7 @@ from lenssim.data.generation.progress import Progress
 from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+__all__ = ["EXPORTERS", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
 
 UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
@@ -39,7 +39,8 @@ Report = Callable[[Progress], None]
 def export_webdataset(
     folder: Path | str, target: Path, *, report: Report = lambda progress: None
 ) -> list[Path]:
-    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
+    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters,
+    and the names of the bands where there are several.
 
     Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`. Equal data give equal bytes. Repeating the call
     continues an export that was stopped.
@@ -222,6 +223,8 @@ def _tar(samples: Samples, manifest: Manifest) -> bytes:
                 if np.isfinite(column[row])
             }
             about = {"class": manifest.classes[label], "params": numbers}
+            if manifest.bands:
+                about["bands"] = list(manifest.bands)
             parts = {
                 "npy": _npy(image),
                 "cls": str(label).encode(),
@@ -285,3 +288,11 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     buffer = io.BytesIO()
     units.writeto(buffer)
     return buffer.getvalue()
+
+
+EXPORTERS: dict[str, Callable[..., list[Path]]] = {
+    "npy": export_npy,
+    "webdataset": export_webdataset,
+    "fits": export_fits,
+}
+"""Layouts by name: a new one is a function and a line."""
