@@ -16,7 +16,7 @@ from lenssim.simulate.engines.batched.adaptive import (
     refined,
 )
 from lenssim.simulate.engines.batched.deflections import Deflections
-from lenssim.simulate.engines.batched.kernels import kernel
+from lenssim.simulate.engines.batched.kernels import Axis, kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (
@@ -274,8 +274,8 @@ def _surface_brightness(
         torch.ones(3, count, **options),
         *images,
     )
-    rows = torch.export.Dim("rows")
-    rays = {0: rows, 2: TILE * torch.export.Dim("tiles")}
+    rows = Axis("rows")
+    rays = {0: rows, 2: Axis("tiles", TILE)}
     dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
     if images:
         dynamic = (*dynamic, tuple({0: rows} for _ in images))
@@ -289,7 +289,7 @@ def _sampling_error(
     side: int, dtype: torch.dtype, device: torch.device, compiled: bool
 ) -> Callable[..., Any]:
     """Return the kernel of the mean of smooth pixels and its expected error."""
-    rows = torch.export.Dim("rows")
+    rows = Axis("rows")
     size = side + 2 * MARGIN
     example = (
         torch.zeros(3, size, size, dtype=dtype, device=device),

@@ -15,6 +15,7 @@ import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
-__all__ = ["kernel"]
+__all__ = ["Axis", "kernel"]
 
 _KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
@@ -53,6 +54,22 @@ _ONE_LOOP = {  # perturbers times rays never go to memory
 
 # it warns of missing CUDA on machines without a GPU
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dimension of free length, always a multiple of `step`.
+
+    It stands for torch.export.Dim, which takes half a second to import.
+    """
+
+    name: str
+    step: int = 1
+
+    def __repr__(self) -> str:  # as torch writes it: the names of kernels in the cache depend on it
+        if self.step == 1:
+            return f"Dim({self.name!r}, min=0)"
+        return f"{self.step}*{self.name}"
 
 
 def kernel(
@@ -74,7 +91,8 @@ def kernel(
         module: A pure function of tensors.
         example: Tensors with the shapes and types of the arguments.
         name: Distinguishes the kernels of this package.
-        dynamic: Dimensions that may differ: torch.export's `dynamic_shapes`.
+        dynamic: Dimensions that may differ: torch.export's `dynamic_shapes`, with an `Axis`
+            for each of its Dims.
         compiled: Whether to compile at all.
         one_loop: Whether intermediate results stay in registers; long formulas compile in
             sensible time without it.
@@ -252,10 +270,25 @@ def _compile(
     target: Path,
     config: dict[str, Any],
 ) -> None:
-    program = torch.export.export(module, example, dynamic_shapes=dynamic)
+    program = torch.export.export(module, example, dynamic_shapes=_with_dims(dynamic, {}))
     torch._inductor.aoti_compile_and_package(
         program, package_path=str(target), inductor_configs=config | _libraries()
     )
+
+
+def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:
+    """Return dynamic shapes with a Dim for each Axis; axes of the same name share one of `dims`."""
+    if isinstance(dynamic, tuple):
+        return tuple(_with_dims(item, dims) for item in dynamic)
+    if isinstance(dynamic, dict):
+        return {key: _with_dims(item, dims) for key, item in dynamic.items()}
+    if not isinstance(dynamic, Axis):
+        return dynamic
+    if dynamic.name not in dims:
+        dims[dynamic.name] = torch.export.Dim(dynamic.name)
+    if dynamic.step == 1:
+        return dims[dynamic.name]
+    return dynamic.step * dims[dynamic.name]
 
 
 def _libraries() -> dict[str, Any]:
