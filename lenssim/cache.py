@@ -99,7 +99,8 @@ def temporary_folder() -> Path:
         return _settled(root / "tmp", faults)
     raise SurroundingsError(
         f"no folder takes temporary files ({'; '.join(dict.fromkeys(faults))}): set TMPDIR to a folder of your own "
-        f"with {KERNEL_ROOM >> 20} MiB of free space"
+        f"with {KERNEL_ROOM >> 20} MiB of free space",
+        code="no-temporary-folder",
     )
 
 
@@ -124,7 +125,8 @@ def run_folder() -> Path:
         folder = Path(tempfile.mkdtemp(prefix="lenssim-run-", dir=temporary_folder()))
     except OSError as error:
         raise SurroundingsError(
-            f"no folder can be made for temporary files: {error}; set TMPDIR"
+            f"no folder can be made for temporary files: {error}; set TMPDIR",
+            code="no-temporary-folder",
         ) from None
     os.environ[RUN_FOLDER] = str(folder)
     atexit.register(_remove, folder, os.getpid())

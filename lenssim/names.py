@@ -3,9 +3,7 @@
 import re
 import unicodedata
 
-from lenssim.errors import DataError
-
-__all__ = ["check_name", "is_name", "markdown", "printable"]
+__all__ = ["is_name", "markdown", "name_fault", "printable"]
 
 _LONGEST_NAME = (
     100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
@@ -33,23 +31,23 @@ def is_name(text: str) -> bool:
     )
 
 
-def check_name(text: str, where: str, error: type[Exception] = DataError) -> str:
-    """Return a name that may become a file's name; raise `error`, which says `where`, for another.
+def name_fault(text: str, where: str) -> str | None:
+    """Return why a text cannot become a file's name; None if it can (see `is_name`).
 
     Args:
         text: The name, as a file or a person gave it.
         where: What the name is and where it stands, such as "plan.json: class".
-        error: The class of error to raise.
 
-    Raises:
-        DataError: The text cannot be a name (see `is_name`); or whatever `error` is.
+    Example:
+        >>> name_fault("a/b", "the class").split(":")[0]
+        "the class 'a/b' cannot be a name"
     """
-    if not is_name(text):
-        raise error(
-            f"{where} '{printable(text)}' cannot be a name: use letters, digits, '_', '-' and '.', "
-            f"at most {_LONGEST_NAME}, and begin with a letter or digit"
-        )
-    return text
+    if is_name(text):
+        return None
+    return (
+        f"{where} '{printable(text)}' cannot be a name: use letters, digits, '_', '-' and '.', "
+        f"at most {_LONGEST_NAME}, and begin with a letter or digit"
+    )
 
 
 def printable(text: str) -> str:

@@ -46,7 +46,8 @@ def scratch_folder() -> Path:
     except OSError as error:
         raise StorageError(
             f"no temporary file can be made in the cache nor in {tempfile.gettempdir()}: {error.strerror}; "
-            "set LENSSIM_CACHE or TMPDIR to a folder that can be written"
+            "set LENSSIM_CACHE or TMPDIR to a folder that can be written",
+            code="write-failed",
         ) from None
     return folder
 

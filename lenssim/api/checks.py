@@ -83,9 +83,19 @@ def audit(
     from lenssim.learn.scores.leaks import audit as judge
 
     if limit is not None and limit < 1:
-        raise ConfigError(f"limit must be at least 1, got {limit}")
+        raise ConfigError(
+            f"limit must be at least 1, got {limit}",
+            code="option-range",
+            option="limit",
+            value=limit,
+        )
     if out is not None and Path(out).suffix != ".json":
-        raise ConfigError(f"out takes a .json file, got {out}")
+        raise ConfigError(
+            f"out takes a .json file, got {out}",
+            code="option-format",
+            option="out",
+            value=out,
+        )
     source = _dataset(data).source
     judges = None if judged_by is None else _dataset(judged_by).source
     document, rows = judge(source, limit, judges)
@@ -128,7 +138,12 @@ def doctor(workers: int | None = None) -> Table:
     from lenssim.machine import available_cores
 
     if workers is not None and not 0 <= workers <= 1024:
-        raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
+        raise ConfigError(
+            f"the number of workers must lie in 0..1024, got {workers}",
+            code="option-range",
+            option="workers",
+            value=workers,
+        )
     rows = examine(available_cores() if workers is None else workers)
     names = ("check", "state", "text", "mend")
     return Table({name: [getattr(row, name) for row in rows] for name in names})

@@ -114,7 +114,7 @@ class Dataset:
 
     def _units(self) -> dict[str, str]:
         """Return the units that the first shard states."""
-        from lenssim.data.streaming.readers import open_recorded
+        from lenssim.data.streaming.opening import open_recorded
 
         place = self.source.location
         with open_recorded(place.path(0), place.record(0), self.source.config_hash) as file:
@@ -159,7 +159,12 @@ class Dataset:
             ConfigError: There is no such split, or this is a split already.
         """
         if self.split_name is not None:
-            raise ConfigError(f"{self.folder}, {self.split_name}: this is a split already")
+            raise ConfigError(
+                f"{self.folder}, {self.split_name}: this is a split already",
+                code="whole-data-needed",
+                folder=self.folder,
+                split_name=self.split_name,
+            )
         part = object.__new__(Dataset)
         part._attach(self.source, name)
         return part
@@ -207,7 +212,12 @@ class Dataset:
             DataError: A shard is missing or damaged.
         """
         if not 1 <= count <= 400:
-            raise ConfigError(f"a contact sheet shows 1 to 400 images, got {count}")
+            raise ConfigError(
+                f"a contact sheet shows 1 to 400 images, got {count}",
+                code="option-range",
+                option="count",
+                value=count,
+            )
         prefix = "contact" if picture == "image" else picture
         if self.labels is None:
             rows = np.arange(min(count, len(self)))

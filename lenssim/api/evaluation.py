@@ -174,6 +174,9 @@ def image_counts(images: str | Sequence[int] | None) -> tuple[int, ...]:
         counts = (0,)
     if any(count < 1 for count in counts):
         raise ConfigError(
-            f"images takes whole numbers of at least 1, such as 1,4,16, got {images!r}"
+            f"images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
+            code="option-format",
+            option="images",
+            value=images,
         )
     return counts

@@ -195,7 +195,12 @@ def render(
     preset = chosen_preset(model, classes, galaxies, shared)
     label = 0 if class_name is None else preset.label(class_name)
     if number < 0:
-        raise ConfigError(f"number must be at least 0, got {number}")
+        raise ConfigError(
+            f"number must be at least 0, got {number}",
+            code="option-range",
+            option="number",
+            value=number,
+        )
     spec = SimulationSpec.of(
         preset,
         seed=seed,
@@ -272,7 +277,12 @@ def expose(
 def _check_number(name: str, number: int | None) -> None:
     """Refuse a number below 1."""
     if number is not None and number < 1:
-        raise ConfigError(f"{name} must be at least 1, got {number}")
+        raise ConfigError(
+            f"{name} must be at least 1, got {number}",
+            code="option-range",
+            option=name,
+            value=number,
+        )
 
 
 def chosen_preset(

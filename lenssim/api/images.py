@@ -102,7 +102,9 @@ def as_stack(images: np.ndarray, bands: int) -> np.ndarray:
     if images.ndim == 4:
         return images
     raise DataError(
-        f"images are an array (H, W), (N, H, W) or (N, C, H, W), got {images.shape}"
+        f"images are an array (H, W), (N, H, W) or (N, C, H, W), got {images.shape}",
+        code="image-shape",
+        shape=images.shape,
     )
 
 

@@ -84,7 +84,8 @@ class Run:
 
         if isinstance(data, Dataset) and data.split_name is not None:
             raise ConfigError(
-                "evaluate chooses the held-out samples itself; give the whole data set"
+                "evaluate chooses the held-out samples itself; give the whole data set",
+                code="whole-data-needed",
             )
         place = data.source.folder if isinstance(data, Dataset) else data
         dataset = self.trained.opened(place)
@@ -146,13 +147,15 @@ class Run:
         if not hasattr(self.record.task, "posterior"):
             raise ConfigError(
                 f"{self.folder} classifies: predict gives probabilities; "
-                "posteriors are those of a run of regress"
+                "posteriors are those of a run of regress",
+                code="no-posterior",
+                folder=self.folder,
             )
         runs = [self.trained, *_trained(others)]
         ensemble = Ensemble(runs, pick_device(device), tta=tta)
         parts = [part.images for part in images_of(self.record, images, extension)]
         if not parts:
-            raise DataError("there is no image to answer for")
+            raise DataError("there is no image to answer for", code="no-images")
         task, outputs = ensemble(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
 
@@ -163,7 +166,11 @@ class Run:
 
         record = self.record
         if record.result is None:
-            raise ConfigError(f"{self.folder}: the training has not ended")
+            raise ConfigError(
+                f"{self.folder}: the training has not ended",
+                code="training-unfinished",
+                folder=self.folder,
+            )
         title = f"{record.config.net} trained on {record.data.title}"
         figure = curves_figure(
             self.trained.epochs(),

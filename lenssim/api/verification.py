@@ -71,9 +71,12 @@ def raise_problems(
         lines = ["; ".join(parts)]
         if listed:
             lines += report.problems
-        raise VerificationError("\n".join(lines))
+        raise VerificationError("\n".join(lines), code="damaged-data")
     if report.incomplete:
         raise IncompleteError(
             f"{folder} is incomplete: {report.incomplete}; "
-            f"what is there is whole ({report.shards} shards: {depth(fast)})"
+            f"what is there is whole ({report.shards} shards: {depth(fast)})",
+            code="shards-missing",
+            folder=folder,
+            incomplete=report.incomplete,
         )

@@ -30,10 +30,17 @@ class Workers:
         """
         places = (self.count, self.cluster, self.scheduler)
         if sum(place is not None for place in places) > 1:
-            raise ConfigError("give one of workers, cluster and scheduler")
+            raise ConfigError(
+                "give one of workers, cluster and scheduler",
+                code="options-conflict",
+                options=("workers", "cluster", "scheduler"),
+            )
         if self.count is not None and not 0 <= self.count <= 1024:
             raise ConfigError(
-                f"the number of workers must lie in 0..1024, got {self.count}"
+                f"the number of workers must lie in 0..1024, got {self.count}",
+                code="option-range",
+                option="workers",
+                value=self.count,
             )
 
     def runner(self, folder: Path, plan: "Plan") -> "Runner":

@@ -130,6 +130,7 @@ def predict(
     """
     from lenssim.learn.evaluation.prediction import predict as answer
     from lenssim.learn.runs.run import open_runs
+    from lenssim.notes import note
 
     trained, *members = open_runs([run, *(others or [])])
     task = trained.record.task
@@ -141,6 +142,7 @@ def predict(
         tta=tta,
         device=device,
         extension=extension,
+        note=note,
         report=problems.append,
     )
     predictions = list(answers)

@@ -65,9 +65,19 @@ def audit(
     from lenssim.names import printable
 
     if limit is not None and limit < 1:
-        raise ConfigError(f"--limit must be at least 1, got {limit}")
+        raise ConfigError(
+            f"--limit must be at least 1, got {limit}",
+            code="option-range",
+            option="limit",
+            value=limit,
+        )
     if out is not None and out.suffix != ".json":
-        raise ConfigError(f"--out takes a .json file, got {out}")
+        raise ConfigError(
+            f"--out takes a .json file, got {out}",
+            code="option-format",
+            option="out",
+            value=out,
+        )
     dataset = ShardDataset(data)
     document, leaks = judge(
         dataset, limit, None if judged_by is None else ShardDataset(judged_by)

@@ -168,7 +168,12 @@ def show(
     from lenssim.errors import ConfigError
 
     if out is None and is_url(folder):
-        raise ConfigError(f"say by --out where the pictures of {folder} go")
+        raise ConfigError(
+            f"say by --out where the pictures of {folder} go",
+            code="option-missing",
+            option="out",
+            folder=folder,
+        )
     for path in contact_sheets(folder, out or Path(folder) / "figures", count, picture):
         print(path)
 
@@ -284,7 +289,10 @@ def _renamed(text: str | None) -> dict[str, str]:
         folder, equals, name = part.strip().rpartition("=")
         if not equals or not folder or not name or folder in renamed:
             raise ConfigError(
-                f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}"
+                f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}",
+                code="option-format",
+                option="map_classes",
+                value=text,
             )
         renamed[folder] = name
     return renamed
@@ -315,7 +323,7 @@ def export(
 
     layouts = {"npy": export_npy, "webdataset": export_webdataset, "fits": export_fits}
     if to not in layouts:
-        raise unknown("layout", to, layouts)
+        raise unknown("layout", to, layouts, code="unknown-layout")
     with samples_bar("exporting") as report:
         places = layouts[to](folder, out, report=report)
     for place in places:

@@ -33,7 +33,12 @@ def doctor(
     from lenssim.machine import available_cores
 
     if workers is not None and not 0 <= workers <= 1024:
-        raise ConfigError(f"the number of workers must lie in 0..1024, got {workers}")
+        raise ConfigError(
+            f"the number of workers must lie in 0..1024, got {workers}",
+            code="option-range",
+            option="workers",
+            value=workers,
+        )
     findings = examine(available_cores() if workers is None else workers)
     failed = any(finding.state == FAIL for finding in findings)
     if json:

@@ -121,10 +121,16 @@ def _check_ways(
     from lenssim.errors import ConfigError
 
     if sum(way is not None for way in (workers, cluster, scheduler)) > 1:
-        raise ConfigError("give one of --workers, --cluster and --scheduler")
+        raise ConfigError(
+            "give one of --workers, --cluster and --scheduler",
+            code="options-conflict",
+            options=("workers", "cluster", "scheduler"),
+        )
     if shards is not None and (cluster or scheduler):
         raise ConfigError(
-            "--shards is for shares without dask; leave --cluster and --scheduler out"
+            "--shards is for shares without dask; leave --cluster and --scheduler out",
+            code="options-conflict",
+            options=("shards", "cluster", "scheduler"),
         )
 
 
@@ -138,7 +144,10 @@ def _worker_count(workers: int | None) -> int:
         count = default_workers()
     if not 0 <= count <= MAX_WORKERS:
         raise ConfigError(
-            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}"
+            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}",
+            code="option-range",
+            option="workers",
+            value=count,
         )
     return count
 
@@ -262,7 +271,12 @@ def render(
     if class_name is not None:
         label = spec.preset.label(class_name)
     if number < 0:
-        raise ConfigError(f"--number must be at least 0, got {number}")
+        raise ConfigError(
+            f"--number must be at least 0, got {number}",
+            code="option-range",
+            option="number",
+            value=number,
+        )
     sample_number = label + number * len(spec.preset.classes)
     exposure = simulate(spec, [sample_number], fixed=_assignments(sets or []))
     _write_exposure(out, exposure, json)
@@ -318,6 +332,9 @@ def _assignments(texts: list[str]) -> dict[str, float]:
             values[name.strip()] = float(value)
         except ValueError:
             raise ConfigError(
-                f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}"
+                f"--set takes NAME=NUMBER, such as theta_E=1.2; got {text!r}",
+                code="option-format",
+                option="set",
+                value=text,
             ) from None
     return values

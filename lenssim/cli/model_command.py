@@ -131,7 +131,9 @@ def parse_options[ModelT: BaseModel](
         return model.model_validate(settings_of(model, arguments))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        raise ConfigError(_explanation(model, dict(problem))) from None
+        raise ConfigError(
+            _explanation(model, dict(problem)), code="settings-invalid"
+        ) from None
 
 
 def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:

@@ -160,7 +160,12 @@ def settings_of(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[st
         document = settings
         for parent in parents:
             if arguments.get(parent) is None:
-                raise ConfigError(f"{option.flag} belongs to --{parent}: give both")
+                raise ConfigError(
+                    f"{option.flag} belongs to --{parent}: give both",
+                    code="option-missing",
+                    option=parent,
+                    flag=option.flag,
+                )
             document = document.setdefault(parent, {})
         document[key] = option.parse(value)
     return settings

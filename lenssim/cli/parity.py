@@ -67,7 +67,10 @@ def parity(
     names = model or presets()
     if out is not None and (out.suffix != ".png" or len(names) > 1):
         raise ConfigError(
-            f"--out takes one preset's figure as .png; got {out} and {len(names)} presets"
+            f"--out takes one preset's figure as .png; got {out} and {len(names)} presets",
+            code="option-format",
+            option="out",
+            value=out,
         )
     results = []
     for name in names:
@@ -121,5 +124,8 @@ def _refuse_differences(results: "list[Parity]") -> None:
             raise VerificationError(
                 f"{residual.engine} and {REFERENCE} differ by {residual.max_peak:.1e} of "
                 f"the peak in class {residual.class_name}, sample {residual.number}; "
-                "render it with both and report it"
+                "render it with both and report it",
+                code="engines-differ",
+                engine=residual.engine,
+                number=residual.number,
             )

@@ -72,7 +72,10 @@ def population(
         sizes = [0]
     if any(size < 1 for size in sizes):
         raise ConfigError(
-            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}"
+            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
+            code="option-format",
+            option="images",
+            value=images,
         )
     problems: list[Problem] = []
     document = populations(

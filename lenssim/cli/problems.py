@@ -32,5 +32,8 @@ def raise_problems(problems: "Sequence[Problem]", answered: int) -> None:
     files = len({problem.file for problem in problems})
     raise DataError(
         f"{len(problems)} problem{'s' * (len(problems) > 1)} in {files} file{'s' * (files > 1)}, named above; "
-        f"{answered} images were answered for"
+        f"{answered} images were answered for",
+        code="unusable-images",
+        files=files,
+        answered=answered,
     )

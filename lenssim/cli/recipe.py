@@ -61,7 +61,12 @@ def run_recipe(
     steps = load_recipe(recipe)
     folder = out or Path("runs") / recipe.stem
     if not 1 <= jobs <= 256:
-        raise ConfigError(f"the number of jobs must lie in 1..256, got {jobs}")
+        raise ConfigError(
+            f"the number of jobs must lie in 1..256, got {jobs}",
+            code="option-range",
+            option="jobs",
+            value=jobs,
+        )
 
     repeat: list[object] = ["run", recipe, "--out", folder]
     if jobs > 1:

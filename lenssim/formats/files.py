@@ -74,7 +74,9 @@ def read_content(path: Path, extension: str | None = None) -> Content:
     ending = _IMAGE_NAME.search(path.name)
     if ending is None:
         raise DataError(
-            f"{printable(str(path))}: images are read from {', '.join(IMAGE_ENDINGS)} files"
+            f"{printable(str(path))}: images are read from {', '.join(IMAGE_ENDINGS)} files",
+            code="image-format",
+            path=path,
         )
     if ending[1]:
         return Content(load_npy(path))

@@ -37,17 +37,30 @@ def as_images(array: np.ndarray, bands: int, where: str) -> np.ndarray:
         ((3, 1, 64, 64), (1, 3, 64, 64))
     """
     if not array.size:
-        raise DataError(f"{where}: it holds no image: its shape is {array.shape}")
+        raise DataError(
+            f"{where}: it holds no image: its shape is {array.shape}",
+            code="image-shape",
+            shape=array.shape,
+            where=where,
+        )
     if array.ndim == 4 and array.shape[-1] == array.shape[-2] > 1:
         shape = array.shape  # images, bands, rows, columns, whatever the length of each
     else:
         shape = _with_all_axes(tuple(side for side in array.shape if side > 1), bands)
     if not shape or shape[-1] != shape[-2] or shape[-1] < _SMALLEST_SIDE:
-        raise DataError(f"{where}: {_not_square(array.shape)}")
+        raise DataError(
+            f"{where}: {_not_square(array.shape)}",
+            code="image-shape",
+            shape=array.shape,
+            where=where,
+        )
     if shape[1] != bands:
         raise DataError(
             f"{where}: its images have {shape[1]} bands, but {bands} {'is' if bands == 1 else 'are'} wanted: "
-            f"the bands come before rows and columns, got shape {array.shape}"
+            f"the bands come before rows and columns, got shape {array.shape}",
+            code="image-shape",
+            shape=array.shape,
+            where=where,
         )
     return array.reshape(shape)
 
@@ -138,7 +151,9 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
     bad = image.size - int(np.count_nonzero(np.isfinite(image)))
     if bad:
         raise DataError(
-            f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first"
+            f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first",
+            code="image-values",
+            where=where,
         )
     with np.errstate(all="ignore"):
         pixels = image.astype(np.float32)
@@ -147,13 +162,18 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
     values = f"its values lie between {low:.14g} and {high:.14g}"
     if not np.isfinite(pixels).all():
         raise DataError(
-            f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum"
+            f"{where}: {values}, more than float32 can hold (3.4e38); divide the image by its maximum",
+            code="image-values",
+            where=where,
         )
     if low == high:
         if may_be_flat:
             return pixels
         raise DataError(
-            f"{where}: the image is flat (every pixel is {low:g}): there is nothing to see"
+            f"{where}: the image is flat (every pixel is {low:g}): there is nothing to see",
+            code="image-values",
+            where=where,
+            low=low,
         )
     if np.can_cast(image.dtype, np.float32):
         return pixels
@@ -164,6 +184,8 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
     if not loss <= _LARGEST_LOSS:
         raise DataError(
             f"{where}: {values}, which float32 cannot tell apart: the image would be flat or coarse; "
-            "subtract the level that its pixels share, or divide by the maximum"
+            "subtract the level that its pixels share, or divide by the maximum",
+            code="image-values",
+            where=where,
         )
     return pixels

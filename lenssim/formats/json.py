@@ -37,11 +37,17 @@ def parse_json(text: str, where: str) -> Any:
             parse_int=finite_integer,
         )
     except RefusedError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}", code="text-invalid", where=where) from None
     except RecursionError:
-        raise ConfigError(f"{where}: {TOO_DEEP}") from None
+        raise ConfigError(
+            f"{where}: {TOO_DEEP}", code="text-invalid", where=where
+        ) from None
     except ValueError as error:
-        raise ConfigError(f"{where} is not JSON: {printable(str(error))}") from None
+        raise ConfigError(
+            f"{where} is not JSON: {printable(str(error))}",
+            code="text-invalid",
+            where=where,
+        ) from None
     _check(document, where)
     return document
 
@@ -61,12 +67,14 @@ def _check(document: Any, where: str) -> None:
     while waiting:
         value, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ConfigError(f"{where}: {TOO_DEEP}")
+            raise ConfigError(f"{where}: {TOO_DEEP}", code="text-invalid", where=where)
         if isinstance(value, str) and not value.isascii():
             try:
                 whole_letters(value)
             except RefusedError as error:
-                raise ConfigError(f"{where}: {error}") from None
+                raise ConfigError(
+                    f"{where}: {error}", code="text-invalid", where=where
+                ) from None
         elif isinstance(value, dict):
             waiting.extend((child, depth + 1) for child in (*value, *value.values()))
         elif isinstance(value, list):

@@ -40,13 +40,15 @@ def refusing(path: Path, kind: str) -> Iterator[None]:
     except LenssimError:
         raise
     except Refused as error:
-        raise DataError(f"{name}: {error}") from None
+        raise DataError(f"{name}: {error}", code="file-invalid", name=name) from None
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # astropy says so of a damaged file
-            raise DataError(_damaged(name, kind, error)) from None
-        raise DataError(f"cannot read {name}: {error.strerror}") from None
+            raise DataError(_damaged(name, kind, error), code="file-invalid") from None
+        raise DataError(
+            f"cannot read {name}: {error.strerror}", code="unreadable-file", name=name
+        ) from None
     except Exception as error:  # damaged headers, tables and pickles provoke many kinds
-        raise DataError(_damaged(name, kind, error)) from None
+        raise DataError(_damaged(name, kind, error), code="file-invalid") from None
 
 
 def _damaged(name: str, kind: str, error: Exception) -> str:

@@ -46,17 +46,28 @@ def read_text(path: Path, what: str) -> str:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"cannot read {what} {printable(str(path))}: {reason}") from None
+        raise ConfigError(
+            f"cannot read {what} {printable(str(path))}: {reason}",
+            code="unreadable-text",
+            what=what,
+            path=path,
+        ) from None
     if len(data) > limit:
         size = f"{limit // 2**20} MiB"
         raise ConfigError(
-            f"cannot read {what} {printable(str(path))}: it is larger than {size}"
+            f"cannot read {what} {printable(str(path))}: it is larger than {size}",
+            code="unreadable-text",
+            what=what,
+            path=path,
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"cannot read {what} {printable(str(path))}: byte {error.start} is not UTF-8; save the file as UTF-8"
+            f"cannot read {what} {printable(str(path))}: byte {error.start} is not UTF-8; save the file as UTF-8",
+            code="unreadable-text",
+            what=what,
+            path=path,
         ) from None
 
 

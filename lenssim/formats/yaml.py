@@ -72,12 +72,16 @@ def parse_yaml(text: str, where: str) -> Any:
         node = loader.get_single_node()
         return None if node is None else _Builder().value(node)
     except RefusedError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}", code="text-invalid", where=where) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {_located(error)}") from None
+        raise ConfigError(
+            f"{where} is not YAML: {_located(error)}", code="text-invalid", where=where
+        ) from None
     except yaml.YAMLError as error:
         reason = printable(" ".join(str(error).split()))
-        raise ConfigError(f"{where} is not YAML: {reason}") from None
+        raise ConfigError(
+            f"{where} is not YAML: {reason}", code="text-invalid", where=where
+        ) from None
 
 
 class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):

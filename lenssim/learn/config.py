@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
@@ -16,6 +15,7 @@ from pydantic import (
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import LenssimError, unknown
+from lenssim.record import Record
 from lenssim.simulate.spec import SimulationRequest
 
 __all__ = ["IMAGE", "LiveData", "TrainConfig", "check_choice", "explain"]
@@ -60,14 +60,12 @@ class LiveData(SimulationRequest):
         return plan_of(spec, self.n)
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Record):
     """The settings of every training; those of a task stand in its subclass.
 
     Every field has a default, but one of `data` and `live` must be given. The command line
     and docs/training.md take names, defaults and descriptions from the fields.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = Field(description="Train a network")
     data: str | None = Field(

@@ -33,7 +33,7 @@ class OutOfBoundsError(ConfigError):
         message = complaint + hint
         if sample is not None:
             message = f"sample {sample}: {message}"
-        super().__init__(message)
+        super().__init__(message, code="out-of-bounds", complaint=complaint, sample=sample)
 
     def of_sample(self, sample: int) -> "OutOfBoundsError":
         """Return the same error with the number of the sample in its message."""

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from lenssim.errors import unknown
 from lenssim.names import printable
+from lenssim.record import Record
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES, Profile
 
@@ -15,7 +16,7 @@ __all__ = ["ComponentChoice"]
 _NUMBERS = TypeAdapter(dict[str, Value])
 
 
-class ComponentChoice(BaseModel):
+class ComponentChoice(Record):
     """One profile of the lens or source and the value or distribution of each of its parameters.
 
     In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns.
@@ -28,8 +29,6 @@ class ComponentChoice(BaseModel):
         >>> ComponentChoice.model_validate(shear).parameters
         {'gamma1': 0.0, 'gamma2': 0.1}
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: str
     name: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")

@@ -4,7 +4,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from lenssim.record import Record
 
 # astropy.cosmology takes a second to import, so distances are computed here
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _FOUR_G_MSUN = 1.914166336635137e-19  # Mpc: 4 G Msun / c^2 of CODATA 2018 and I
 _HUBBLE_GYR = 977.7922216807891  # Gyr of a Hubble time at H0 = 1 km/s/Mpc
 
 
-class Cosmology(BaseModel):
+class Cosmology(Record):
     """A flat Lambda-CDM cosmology: H0 in km/s/Mpc, matter and baryon densities today.
 
     Example:
@@ -36,8 +38,6 @@ class Cosmology(BaseModel):
         >>> round(float(cosmology.age(0.0)), 2)
         13.47
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     H0: float = Field(ge=1, le=1000)
     Om0: float = Field(ge=0.01, le=1)
@@ -124,15 +124,13 @@ def critical_surface_density(
     )
 
 
-class MassConvention(BaseModel):
+class MassConvention(Record):
     """How a mass becomes an Einstein radius: theta_E = sqrt(4 G M / c^2 * D_ls / (D_l D_s)).
 
     `distances: luminosity` is the convention of the published DeepLense scripts, with D_ls
     = D_s - D_l, in a cosmology of its own and for a source at its own redshift.
     `angular_diameter` is the physics.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     distances: Literal["luminosity", "angular_diameter"] = "angular_diameter"
     cosmology: Cosmology | None = None

@@ -4,19 +4,19 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from lenssim.record import Record
 
 __all__ = ["Distribution"]
 
 
-class Distribution(BaseModel, ABC):
+class Distribution(Record, ABC):
     """Base of the distributions: frozen, and an unknown key is an error.
 
     `numbers` describes the numbers under the distribution's key. With `tails` a draw has no
     bounds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     numbers: ClassVar[str]
     tails: ClassVar[bool] = False
 

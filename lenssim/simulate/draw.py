@@ -44,12 +44,18 @@ def draw(
     numbers = np.asarray(numbers, dtype=np.int64)
     if numbers.ndim != 1 or len(numbers) == 0 or numbers.min() < 0:
         raise ConfigError(
-            "sample numbers are a non-empty list of whole numbers of at least 0"
+            "sample numbers are a non-empty list of whole numbers of at least 0",
+            code="sample-numbers",
         )
     fixed = dict(fixed or {})
     for name, value in fixed.items():
         if not np.isfinite(value):
-            raise ConfigError(f"parameter {name!r} must be a finite number, got {value}")
+            raise ConfigError(
+                f"parameter {name!r} must be a finite number, got {value}",
+                code="parameter-value",
+                name=name,
+                value=value,
+            )
     parts: list[Scenes] = []
     positions_of_parts: list[np.ndarray] = []
     for block, positions, rows in blocks(numbers):
@@ -57,7 +63,9 @@ def draw(
         positions_of_parts.append(positions)
     for name in fixed:
         if name not in parts[0].params:
-            raise unknown("parameter", printable(name), parts[0].params)
+            raise unknown(
+                "parameter", printable(name), parts[0].params, code="unknown-parameter"
+            )
     scenes = Scenes.concatenate(parts) if len(parts) > 1 else parts[0]
     order = np.argsort(np.concatenate(positions_of_parts), kind="stable")
     if (np.diff(order) == 1).all():
@@ -174,7 +182,10 @@ def _draw_macro(
     raise ConfigError(
         f"{len(left)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
         f"{preset.placement.magnification:g} with {preset.placement.in_frame:.0%} of their light in the frame; "
-        "lower these numbers in `placement`, make sources smaller or the stamp larger"
+        "lower these numbers in `placement`, make sources smaller or the stamp larger",
+        code="placement-hopeless",
+        magnification=preset.placement.magnification,
+        in_frame=preset.placement.in_frame,
     )
 
 

@@ -75,7 +75,8 @@ def _check_residual(engine: str, settings: Mapping[str, Any], noise: str) -> Non
     if noise_model(noise).unit != FLUX_UNIT:
         raise ConfigError(
             "residuals need images in e-/s with noise of a known sigma; "
-            "give --noise nominal, or leave residual out"
+            "give --noise nominal, or leave residual out",
+            code="no-residual",
         )
 
 
@@ -105,7 +106,7 @@ def check_maps(
     """
     for name in names:
         if name not in MAPS:
-            raise unknown("truth", name, MAPS)
+            raise unknown("truth", name, MAPS, code="unknown-map")
     for name in names:
         MAPS[name].check(engine, settings, noise)
     return tuple(name for name in MAPS if name in names)

@@ -114,9 +114,19 @@ def compare_engines(
     names = list(engines or compared_engines())
     for name in names:
         if name not in compared_engines():
-            raise unknown("engine to compare with lenstronomy", name, compared_engines())
+            raise unknown(
+                "engine to compare with lenstronomy",
+                name,
+                compared_engines(),
+                code="unknown-engine",
+            )
     if n < 1:
-        raise ConfigError(f"the number of scenes a class must be at least 1, got {n}")
+        raise ConfigError(
+            f"the number of scenes a class must be at least 1, got {n}",
+            code="option-range",
+            option="n",
+            value=n,
+        )
     rays = _rays(preset, supersampling)
     scenes = draw(preset, np.arange(n * len(preset.classes)), seed=seed)
     camera = preset.instrument
@@ -146,7 +156,9 @@ def _rays(preset: Preset, supersampling: int | None) -> int:
     if not isinstance(rays, int) or not 1 <= rays <= FINEST:
         raise ConfigError(
             f"supersampling must lie in 1..{FINEST} and be the same for all engines, "
-            f"got {rays}"
+            f"got {rays}",
+            code="supersampling",
+            rays=rays,
         )
     check_sampling(preset.instrument, rays)
     return rays

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lenssim.errors import ConfigError
+from lenssim.record import Record
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.isothermal import Isothermal
 from lenssim.simulate.scenes import Component
@@ -15,15 +16,13 @@ from lenssim.simulate.sources.sersic import unit_flux
 __all__ = ["Placement"]
 
 
-class Placement(BaseModel):
+class Placement(Record):
     """Where sources lie: a point even over the area inside the caustics of a sie, with or without shear.
 
     Centres of the source's components are relative to it. Systems whose magnification is below `magnification`, or
     with less than `in_frame` of the images' flux inside the stamp, are drawn again. As in the training sets of Hezaveh,
     Perreault Levasseur & Marshall 2017 (arXiv:1708.08842).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     magnification: float = Field(default=1.0, ge=0, le=1e4)
     in_frame: float = Field(default=0.0, ge=0, le=1)
@@ -41,7 +40,8 @@ class Placement(BaseModel):
         ):
             raise ConfigError(
                 "placement knows the caustics of one sie with or without shear, and sersic or interpolated light; "
-                f"got lens {', '.join(of['lens'])} and source {', '.join(of['source'])}"
+                f"got lens {', '.join(of['lens'])} and source {', '.join(of['source'])}",
+                code="placement-profiles",
             )
 
     def place(

@@ -87,7 +87,8 @@ class LensPlane:
         if "theta_E" not in self.values:
             raise ConfigError(
                 "this dark-matter model needs a main lens with a theta_E or a mass, and without "
-                "a name"
+                "a name",
+                code="no-main-lens",
             )
         return self.values["theta_E"]
 

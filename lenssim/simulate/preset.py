@@ -44,7 +44,9 @@ def preset_text(model: str | Path) -> str:
         hint = ""
         if Path(name).is_file():
             hint = "; the file of a preset ends in .yaml, .yml or .json"
-        raise ConfigError(f"{unknown('model', printable(name), presets())}{hint}")
+        raise ConfigError(
+            f"{unknown('model', printable(name), presets())}{hint}", code="unknown-preset"
+        )
     return (
         resources.files("lenssim.simulate")
         .joinpath("presets", f"{name}.yaml")
@@ -62,7 +64,7 @@ def _load_text(text: str, where: str, folder: Path) -> Preset:
     try:
         preset.check()
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}", code=error.code, **error.fields) from None
     return preset
 
 
@@ -78,7 +80,11 @@ def _planned(text: str, where: str) -> Any:
     document = parse_json(text, where)
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict) or "preset" not in config:
-        raise ConfigError(f"{where} is not the plan.json of a simulated data set")
+        raise ConfigError(
+            f"{where} is not the plan.json of a simulated data set",
+            code="not-simulated",
+            where=where,
+        )
     return config["preset"]
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     ValidationError,
@@ -16,8 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-from lenssim.errors import ConfigError, unknown
-from lenssim.names import check_name, printable
+from lenssim.errors import ConfigError, from_validation, unknown
+from lenssim.names import name_fault, printable
+from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
@@ -33,7 +32,7 @@ from lenssim.simulate.instruments import (
 )
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
-from lenssim.simulate.problems import explain
+from lenssim.simulate.problems import explain_key
 from lenssim.simulate.profiles import PARAMETERS, PROFILES
 from lenssim.simulate.scenes import Component, Role
 from lenssim.simulate.sources.galaxies import Galaxies
@@ -60,10 +59,8 @@ def _resolve_instrument(data: Any) -> Any:
     return data
 
 
-class Preset(BaseModel):
+class Preset(Record):
     """A recipe: camera, cosmology, lens, source and the dark-matter classes, in the order of their labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     summary: str = ""
@@ -88,7 +85,8 @@ class Preset(BaseModel):
     @classmethod
     def _named(cls, classes: dict[str, DarkMatter]) -> dict[str, DarkMatter]:
         for name in classes:
-            check_name(name, "the class", ValueError)
+            if fault := name_fault(name, "the class"):
+                raise ValueError(fault)
         return classes
 
     @model_validator(mode="after")
@@ -128,13 +126,17 @@ class Preset(BaseModel):
         Raises:
             ConfigError: The first of what is wrong, by its key or column.
         """
-        check_name(self.instrument.name, "the instrument's name", ConfigError)
+        if fault := name_fault(self.instrument.name, "the instrument's name"):
+            raise ConfigError(fault, code="bad-name", name=self.instrument.name)
         names: dict[str, str] = {}
         for name in self.classes:
             twin = names.setdefault(name.casefold(), name)
             if twin != name:
                 raise ConfigError(
-                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up"
+                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up",
+                    code="class-names",
+                    twin=twin,
+                    name=name,
                 )
         for column, value, bounds in self.drawn():
             bounds.check_value(column, value)
@@ -146,7 +148,8 @@ class Preset(BaseModel):
         magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
         if magnitudes and self.instrument.zero_point is None:
             raise ConfigError(
-                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead"
+                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead",
+                code="no-zero-point",
             )
         self._check_redshifts()
 
@@ -166,7 +169,10 @@ class Preset(BaseModel):
             if nearest < farthest or (nearest == farthest and not drawn):
                 what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
                 raise ConfigError(
-                    f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap"
+                    f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap",
+                    code="lens-planes",
+                    name=name,
+                    what=what,
                 )
 
     def _scene_numbers(self) -> list[tuple[str, Any]]:
@@ -229,7 +235,7 @@ class Preset(BaseModel):
     def label(self, name: str) -> int:
         """Label of a class; `ConfigError` with a suggestion for an unknown one."""
         if name not in self.classes:
-            raise unknown("class", name, self.classes)
+            raise unknown("class", name, self.classes, code="unknown-class")
         return self.class_names.index(name)
 
     def with_classes(self, names: Sequence[str]) -> "Preset":
@@ -239,7 +245,9 @@ class Preset(BaseModel):
         """
         if len(set(names)) < len(names) or not names:
             raise ConfigError(
-                f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}"
+                f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}",
+                code="class-names",
+                name=self.name,
             )
         for name in names:
             self.label(name)
@@ -263,7 +271,9 @@ class Preset(BaseModel):
             values = choice.parameters
             if choice.profile != "sersic" or "magnitude" not in values:
                 raise ConfigError(
-                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude"
+                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude",
+                    code="no-galaxies",
+                    name=self.name,
                 )
             kept: dict[str, Any] = {
                 name: values[name]
@@ -303,6 +313,7 @@ class Preset(BaseModel):
                     f"number that dark matter of preset {self.name} draws",
                     name,
                     sorted(drawn),
+                    code="unknown-target",
                 )
             for model in own:
                 model[name] = {"shared": model[name]}
@@ -313,7 +324,9 @@ class Preset(BaseModel):
         if kind is None:
             return self.noise[0]
         if kind not in self.noise:
-            raise unknown(f"noise of preset {self.name}", kind, self.noise)
+            raise unknown(
+                f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
+            )
         return kind
 
 
@@ -321,10 +334,15 @@ def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Pre
     """A preset from a parsed YAML or JSON document; files it names lie in `folder`. `ConfigError` as `load_preset`."""
     if not isinstance(data, dict):
         raise ConfigError(
-            f"{where} must be a mapping of keys to values, got {type(data).__name__}"
+            f"{where} must be a mapping of keys to values, got {type(data).__name__}",
+            code="settings-invalid",
+            where=where,
         )
     try:
         return Preset.model_validate(data, context={"folder": folder})
     except ValidationError as error:
-        lines = explain(error, list(Preset.model_fields))
-        raise ConfigError(f"{where}: " + "; ".join(lines)) from None
+        raise from_validation(error, where, explain=_explain) from None
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    return explain_key(problem, list(Preset.model_fields))

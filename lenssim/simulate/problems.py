@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from lenssim.errors import unknown
 from lenssim.names import printable
@@ -12,33 +12,21 @@ from lenssim.simulate.instruments import PSF_KINDS, Instrument
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.sources.galaxies import Galaxies
 
-__all__ = ["explain"]
+__all__ = ["explain_key"]
 
-_MAX_PROBLEMS = 20
 _MODELS: dict[str, type[BaseModel]] = {
     model.model_fields["model"].annotation.__args__[0]: model
     for model in DARK_MATTER_MODELS
 }
 
 
-def explain(error: ValidationError, root: list[str]) -> list[str]:
-    """Return the problems of a preset, one a line.
+def explain_key(problem: dict[str, Any], root: list[str]) -> str:
+    """Return a problem of a preset in words that begin with the key.
 
     Args:
-        error: The error that pydantic raised.
+        problem: One problem that pydantic reports.
         root: The keys that the preset itself may have, for suggestions.
     """
-    problems = error.errors(include_url=False, include_input=False)
-    if len(problems) > 1:  # a list whose entries are wrong is also reported as too short
-        problems = [problem for problem in problems if problem["type"] != "too_short"]
-    lines = sorted({_in_words(dict(problem), root) for problem in problems[:_MAX_PROBLEMS]})
-    if len(problems) > _MAX_PROBLEMS:
-        lines.append(f"and {len(problems) - _MAX_PROBLEMS} more problems")
-    return lines
-
-
-def _in_words(problem: dict[str, Any], root: list[str]) -> str:
-    """Return one problem that pydantic reports, in words that begin with the key."""
     loc = tuple(printable(str(part)) for part in problem["loc"])
     path = [part for i, part in enumerate(loc) if not _is_tag(loc, i)]
     where = ".".join(path)

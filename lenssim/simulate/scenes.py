@@ -33,12 +33,14 @@ class Component:
 
     def __post_init__(self) -> None:
         if self.role not in _KIND:
-            raise unknown("role", self.role, _KIND)
+            raise unknown("role", self.role, _KIND, code="unknown-role")
         fitting = [
             name for name, profile in PROFILES.items() if profile.kind == _KIND[self.role]
         ]
         if self.profile not in fitting:
-            raise unknown(f"{_KIND[self.role]} profile", self.profile, fitting)
+            raise unknown(
+                f"{_KIND[self.role]} profile", self.profile, fitting, code="unknown-profile"
+            )
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,16 @@ class Scenes:
         }
         if len(lengths) > 1:
             raise ConfigError(
-                f"the columns of a scene table have different lengths: {sorted(lengths)}"
+                f"the columns of a scene table have different lengths: {sorted(lengths)}",
+                code="scene-columns",
             )
         for name in ("z_lens", "z_source"):
             if name not in self.params:
-                raise ConfigError(f"a scene table needs the column {name!r}")
+                raise ConfigError(
+                    f"a scene table needs the column {name!r}",
+                    code="scene-columns",
+                    name=name,
+                )
         check_redshifts(self.params)
         for component in self.components:
             _check(component, self.params)
@@ -137,11 +144,14 @@ class Scenes:
                     "kind of perturber",
                     kind,
                     [p.name for p in PROFILES.values() if p.kind == "mass"],
+                    code="unknown-profile",
                 )
             if set(table.columns) != set(profile.parameters):
                 raise ConfigError(
                     f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
-                    f"got {', '.join(sorted(table.columns)) or 'none'}"
+                    f"got {', '.join(sorted(table.columns)) or 'none'}",
+                    code="scene-columns",
+                    kind=kind,
                 )
             _check_perturbers(profile, table)
 
@@ -193,7 +203,9 @@ class Scenes:
             if zero_point is None:
                 raise ConfigError(
                     f"{component.prefix}magnitude needs an instrument with a zero point; "
-                    f"give {component.prefix}amp instead, or another instrument"
+                    f"give {component.prefix}amp instead, or another instrument",
+                    code="no-zero-point",
+                    prefix=component.prefix,
                 )
             values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self._unit_flux(
                 component, values
@@ -232,18 +244,22 @@ class Scenes:
 
 def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
     if images is None or images.ndim != 3:
-        raise ConfigError("an interpolated source needs `images` of shape (K, H, W)")
+        raise ConfigError(
+            "an interpolated source needs `images` of shape (K, H, W)", code="scene-images"
+        )
     if (
         (index != np.round(index)).any()
         or (index < 0).any()
         or (index >= len(images)).any()
     ):
         raise ConfigError(
-            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}"
+            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}",
+            code="scene-images",
         )
     if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
         raise ConfigError(
-            "the `images` of an interpolated source hold NaN or infinite numbers"
+            "the `images` of an interpolated source hold NaN or infinite numbers",
+            code="scene-images",
         )
 
 
@@ -253,13 +269,19 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
     for name in named:
         if prefix + name not in params:
             raise ConfigError(
-                f"the {component.role} {component.profile!r} needs the column {prefix + name!r}"
+                f"the {component.role} {component.profile!r} needs the column {prefix + name!r}",
+                code="scene-columns",
+                role=component.role,
+                profile=component.profile,
             )
     given = [name for name in profile.one_of if prefix + name in params]
     if profile.one_of and not given:
         raise ConfigError(
             f"the {component.role} {component.profile!r} needs one of the columns "
-            f"{', '.join(prefix + name for name in profile.one_of)}"
+            f"{', '.join(prefix + name for name in profile.one_of)}",
+            code="scene-columns",
+            role=component.role,
+            profile=component.profile,
         )
     check_bounds(
         profile, {name: params[prefix + name] for name in (*named, *given)}, prefix

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 import lenssim
 from lenssim.errors import ConfigError
+from lenssim.record import Record
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
@@ -24,7 +25,7 @@ def current_versions(engine: str) -> dict[str, str]:
     return {"lenssim": lenssim.__version__, **engine_versions(engine)}
 
 
-class SimulationSpec(BaseModel):
+class SimulationSpec(Record):
     """Everything that simulated images depend on besides their sample numbers.
 
     Nothing is left open in it: defaults are resolved, and the preset holds the classes,
@@ -38,8 +39,6 @@ class SimulationSpec(BaseModel):
         >>> SimulationSpec.from_config(spec.config()) == spec
         True
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: Preset
     seed: int = 0
@@ -94,7 +93,12 @@ class SimulationSpec(BaseModel):
             ConfigError: A name is unknown, or the choices exclude each other.
         """
         if seed < 0:
-            raise ConfigError(f"the seed must be at least 0, got {seed}")
+            raise ConfigError(
+                f"the seed must be at least 0, got {seed}",
+                code="option-range",
+                option="seed",
+                value=seed,
+            )
         preset.check()
         rays = preset.supersampling
         if supersampling is not None:
@@ -132,7 +136,9 @@ class SimulationSpec(BaseModel):
             ConfigError: The config is not one of simulated images, or its preset cannot be.
         """
         if config.get("kind") != KIND:
-            raise ConfigError("the data were imported: there is nothing to simulate")
+            raise ConfigError(
+                "the data were imported: there is nothing to simulate", code="imported-data"
+            )
         preset = parse_preset(config["preset"], "the plan's preset")
         keeps_path = preset.galaxies is not None and "path" in config["preset"]["galaxies"]
         if preset.galaxies is not None and galaxies:
@@ -215,7 +221,7 @@ def _sampling(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class SimulationRequest(BaseModel):
+class SimulationRequest(Record):
     """What a user says of simulated images: on a command line, in a recipe, of live data.
 
     Every way to simulate takes these fields, under these names. Those that are None are
@@ -227,7 +233,7 @@ class SimulationRequest(BaseModel):
         ('no_sub', 'cdm')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     model: str = Field(
         description="preset (lenssim models lists them), or the path of a YAML file",

@@ -34,7 +34,7 @@ SPLITS = ("train", "validation", "test")  # second element of the spawn key, by 
 def split_code(split: str) -> int:
     """Number of a split in the spawn key; `ConfigError` for a name that is not in `SPLITS`."""
     if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+        raise unknown("split", split, SPLITS, code="unknown-split")
     return SPLITS.index(split)
 
 

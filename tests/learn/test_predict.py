@@ -116,6 +116,15 @@ def test_what_could_be_read_in_several_ways_is_said(tiny_run, images, tmp_path):
     np.testing.assert_allclose(chosen[0], answers[1], atol=1e-5)
 
 
+def test_the_command_says_how_a_file_was_read(lenssim, tiny_run, images, tmp_path):
+    np.save(tmp_path / "three.npy", images[:3, 0])
+    done = lenssim("predict", tiny_run.folder, "three.npy")
+    assert done.code == 0, done.err
+    assert (
+        done.err == "three.npy: read as 3 images of one band, not as one image of 3 bands\n"
+    )
+
+
 def spoiled(image, change):
     image = image.copy()
     change(image)

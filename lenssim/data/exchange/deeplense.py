@@ -73,7 +73,9 @@ def import_deeplense(
     for name in renamed.values():
         if not is_name(name):
             raise ConfigError(
-                f"--map-classes: {printable(name)!r} cannot be the name of a class"
+                f"--map-classes: {printable(name)!r} cannot be the name of a class",
+                code="bad-name",
+                name=name,
             )
     root = choose_split(source, split)
     listed = list_classes(root, renamed, folder, tally)

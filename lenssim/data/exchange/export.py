@@ -159,13 +159,17 @@ def _unfinished(
         marker.unlink()
     except OSError as error:
         raise StorageError(
-            f"cannot write into {target}: {cause(error)}; mend that or choose another --out"
+            f"cannot write into {target}: {cause(error)}; mend that or choose another --out",
+            code="write-failed",
+            target=target,
         ) from None
     except StorageError as error:
         if not marker.exists():
             raise
         raise IncompleteError(
-            f"{error}\nwhat is in {target} is whole; repeat the command to continue"
+            f"{error}\nwhat is in {target} is whole; repeat the command to continue",
+            code="stopped",
+            target=target,
         ) from None
 
 
@@ -174,7 +178,9 @@ def _check_target(target: Path, document: dict[str, str]) -> None:
     if not target.exists():
         return
     if not target.is_dir():
-        raise ConfigError(f"{target} is a file; choose another --out")
+        raise ConfigError(
+            f"{target} is a file; choose another --out", code="folder-in-use", target=target
+        )
     names = {path.name for path in target.iterdir() if not is_temporary(path.name)}
     if UNFINISHED in names:
         try:
@@ -183,10 +189,16 @@ def _check_target(target: Path, document: dict[str, str]) -> None:
         except DataError:
             pass
         raise ConfigError(
-            f"{target} holds the unfinished export of another data set; remove it or choose another --out"
+            f"{target} holds the unfinished export of another data set; remove it or choose another --out",
+            code="folder-in-use",
+            target=target,
         )
     if names:
-        raise ConfigError(f"{target} is not empty; choose another --out")
+        raise ConfigError(
+            f"{target} is not empty; choose another --out",
+            code="folder-in-use",
+            target=target,
+        )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, int, str, str]]) -> bytes:

@@ -57,5 +57,9 @@ def write_image(
             format="png",
         )
     else:
-        raise ConfigError(f"{path}: an image is written as .npy, .fits or .png")
+        raise ConfigError(
+            f"{path}: an image is written as .npy, .fits or .png",
+            code="option-format",
+            path=path,
+        )
     write(path, buffer.getvalue())

@@ -68,7 +68,12 @@ class ItemReader:
 def checked_bands(bands: int) -> int:
     """Return a number of bands that can be; raise `ConfigError` for another."""
     if not 1 <= bands <= 64:
-        raise ConfigError(f"--bands must lie in 1..64, got {bands}")
+        raise ConfigError(
+            f"--bands must lie in 1..64, got {bands}",
+            code="option-range",
+            option="bands",
+            value=bands,
+        )
     return bands
 
 
@@ -96,7 +101,9 @@ def checked_items(
         tally.remarks.update(image.remark for image in images if image.remark)
     if not usable:
         raise DataError(
-            f"{printable(str(source))}: none of its images can be used; there is nothing to import"
+            f"{printable(str(source))}: none of its images can be used; there is nothing to import",
+            code="no-images",
+            source=source,
         )
     common_shape = _one_shape(usable, shapes, tally)
     rows = [row for row, shape in enumerate(shapes) if shape == common_shape]
@@ -123,7 +130,10 @@ def _check_label(
     label, labelled_path = labels.setdefault(item.label, (image.label, path))
     if label != image.label:
         raise DataError(
-            f"{path}: its label is {image.label}, but {labelled_path} of the same class has the label {label}"
+            f"{path}: its label is {image.label}, but {labelled_path} of the same class has the label {label}",
+            code="labels-differ",
+            path=path,
+            label=image.label,
         )
 
 
@@ -145,7 +155,7 @@ def _one_shape(
             "a data set holds one stamp size: import them apart"
         )
         if not tally.skip_bad:
-            raise ConfigError(problem)
+            raise ConfigError(problem, code="sizes-differ")
         tally.leave_out(problem, "files of another size")
     return common_shape
 
@@ -234,7 +244,9 @@ def _forget_unbegun(folder: Path) -> None:
         return  # `build` says what is wrong with it
     except OSError as error:
         raise StorageError(
-            f"cannot change {printable(str(folder))}: {cause(error)}"
+            f"cannot change {printable(str(folder))}: {cause(error)}",
+            code="write-failed",
+            folder=folder,
         ) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from lenssim.data.exchange.tally import Tally
 from lenssim.errors import ConfigError, DataError, unknown
 from lenssim.formats.files import is_image_name, is_passed_over
-from lenssim.names import check_name, printable
+from lenssim.names import name_fault, printable
 
 __all__ = [
     "MASSES",
@@ -74,7 +74,7 @@ def choose_split(source: Path, split: str | None) -> Path:
         DataError: The folder cannot be read.
     """
     if split is not None and split not in _SPLIT_NAMES:
-        raise unknown("split", split, _SPLIT_NAMES)
+        raise unknown("split", split, _SPLIT_NAMES, code="unknown-split")
     folders = _names(source).folders
     called = {path: _split_called(path.name) for path in folders}
     splits = {
@@ -89,14 +89,19 @@ def choose_split(source: Path, split: str | None) -> Path:
     if split is None:
         raise ConfigError(
             f"{where} holds splits ({listed}), not classes; choose one by --split {next(iter(splits.values()))}, "
-            "and import the others apart"
+            "and import the others apart",
+            code="split-unclear",
+            where=where,
         )
     chosen = [path for path, name in splits.items() if name == split]
     classes = [path for path, name in called.items() if name is None]
     if len(chosen) != 1 or classes:
         raise ConfigError(
             f"{where}: which of its folders is the split {split!r} is not clear: it holds {_some(folders, 10)}; "
-            "give the folder of the split itself"
+            "give the folder of the split itself",
+            code="split-unclear",
+            where=where,
+            split=split,
         )
     return chosen[0]
 
@@ -128,14 +133,17 @@ def list_classes(
     _check_beside(root, names, tally)
     if not folders:
         raise DataError(
-            f"{printable(str(root))} holds no class folders with images (wanted: no_sub/*.npy, cdm/*.npy and so on)"
+            f"{printable(str(root))} holds no class folders with images (wanted: no_sub/*.npy, cdm/*.npy and so on)",
+            code="no-class-folders",
+            root=root,
         )
     _check_renamed(root, renamed, folders)
     _check_twice(folders)
     by_class: dict[str, list[Path]] = {}
     for path in folders:
         name = renamed.get(path.name, path.name)
-        check_name(name, f"{printable(str(root))}: the class folder")
+        if fault := name_fault(name, f"{printable(str(root))}: the class folder"):
+            raise DataError(fault, code="class-folder-name", root=root, name=name)
         files = files_in(path, tally)
         if files:
             by_class.setdefault(name, []).extend(files)
@@ -213,7 +221,9 @@ def _check_renamed(root: Path, renamed: Mapping[str, str], folders: list[Path]) 
     unknown = sorted(set(renamed) - {path.name for path in folders})
     if unknown:
         raise ConfigError(
-            f"--map-classes: {printable(str(root))} has no folder {printable(unknown[0])!r}; it has {_some(folders)}"
+            f"--map-classes: {printable(str(root))} has no folder {printable(unknown[0])!r}; it has {_some(folders)}",
+            code="unknown-folder",
+            root=root,
         )
 
 
@@ -224,7 +234,10 @@ def _check_twice(folders: list[Path]) -> None:
         other_path = example.setdefault(path.resolve(), path)
         if other_path != path:
             raise DataError(
-                f"{printable(str(path))} and {printable(str(other_path))} are the same folder: remove the link"
+                f"{printable(str(path))} and {printable(str(other_path))} are the same folder: remove the link",
+                code="linked-folders",
+                path=path,
+                other_path=other_path,
             )
 
 
@@ -239,11 +252,18 @@ def _names(folder: Path, tally: Tally | None = None) -> _Names:
     try:
         if not folder.is_dir():
             raise DataError(
-                f"{printable(str(folder))} is no folder; give the one that holds the class folders (no_sub, cdm, axion)"
+                f"{printable(str(folder))} is no folder; give the one that holds the class "
+                "folders (no_sub, cdm, axion)",
+                code="no-folder",
+                folder=folder,
             )
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(f"cannot read {printable(str(folder))}: {error.strerror}") from None
+        raise DataError(
+            f"cannot read {printable(str(folder))}: {error.strerror}",
+            code="unreadable-file",
+            folder=folder,
+        ) from None
     for path in paths:
         if not is_passed_over(path.name):
             _sort_in(path, names)

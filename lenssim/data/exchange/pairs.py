@@ -66,7 +66,8 @@ def import_pairs(
     homes = (source / image, source / truth)
     if homes[0].resolve() == homes[1].resolve():
         raise ConfigError(
-            f"the images and their truth are in one folder, {printable(str(homes[0]))}"
+            f"the images and their truth are in one folder, {printable(str(homes[0]))}",
+            code="same-folder",
         )
     names = [{path.name: path for path in files_in(home, tally)} for home in homes]
     for home, files, partners in zip(homes, names, reversed(names), strict=True):

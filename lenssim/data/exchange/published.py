@@ -58,7 +58,10 @@ def read_image(
     if len(images) > 1:
         raise DataError(
             f"{name} holds {len(images)} images (its shape is {array.shape}); give a file an image, "
-            f"or, if these are bands, --bands {len(images)}"
+            f"or, if these are bands, --bands {len(images)}",
+            code="image-shape",
+            name=name,
+            shape=array.shape,
         )
     mass, label = _meaning(number, name)
     return PublishedImage(as_pixels(images, name)[0], mass, label, content.remark)
@@ -104,7 +107,11 @@ def _label_or_number(number: Any) -> Any:
 
 def _split_list(entries: list[Any], name: str) -> tuple[np.ndarray, Any]:
     if not entries:
-        raise DataError(f"{name}: it holds an empty array of objects")
+        raise DataError(
+            f"{name}: it holds an empty array of objects",
+            code="published-layout",
+            name=name,
+        )
     shapes = [_shape(entry) for entry in entries]
     if len(entries) == 1:
         return _split(entries[0], name)
@@ -127,7 +134,9 @@ def _split_list(entries: list[Any], name: str) -> tuple[np.ndarray, Any]:
         return _split(np.array(entries), name)
     raise DataError(
         f"{name}: an array of objects must be [image, axion mass], [image, label] or the rows of an image and "
-        f"perhaps a label; got {len(entries)} entries of the shapes {', '.join(map(str, shapes[:3]))}, ..."
+        f"perhaps a label; got {len(entries)} entries of the shapes {', '.join(map(str, shapes[:3]))}, ...",
+        code="published-layout",
+        name=name,
     )
 
 
@@ -152,6 +161,9 @@ def _meaning(number: Any, name: str) -> tuple[float | None, int | None]:
     if not (math.isfinite(mass) and 0 < mass < _LARGEST_MASS):
         raise DataError(
             f"{name}: the axion mass must be a positive number of eV below {_LARGEST_MASS:g}, "
-            f"and a label a whole number from 0 on; got {mass:g}"
+            f"and a label a whole number from 0 on; got {mass:g}",
+            code="published-layout",
+            name=name,
+            mass=mass,
         )
     return mass, None

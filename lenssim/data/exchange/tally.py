@@ -31,7 +31,7 @@ class Tally:
             DataError: Nothing may be skipped; it states the problem.
         """
         if not self.skip_bad:
-            raise DataError(f"{problem} (--skip-bad leaves it out)")
+            raise DataError(f"{problem} (--skip-bad leaves it out)", code="unusable-images")
         self.skipped[kind] += count
         self.warn(f"skipped: {problem}")
 

@@ -78,7 +78,9 @@ def is_whole(path: Path, record: ShardRecord) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise DataError(f"cannot read {path}: {cause(error)}") from None
+        raise DataError(
+            f"cannot read {path}: {cause(error)}", code="unreadable-file", path=path
+        ) from None
 
 
 def check_shard(path: Path, record: ShardRecord) -> None:
@@ -123,9 +125,11 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
+        raise DataError(f"{path} does not exist", code="no-file", path=path) from None
     except OSError as error:
-        raise DataError(f"cannot read {path}: {cause(error)}") from None
+        raise DataError(
+            f"cannot read {path}: {cause(error)}", code="unreadable-file", path=path
+        ) from None
 
 
 def damage(data: bytes, record: ShardRecord) -> list[str]:
@@ -157,5 +161,7 @@ def _not_as_written(path: Path, data: bytes, record: ShardRecord) -> Verificatio
     """Return the error that names the damage of a file."""
     lines = "; ".join(damage(data, record))
     return VerificationError(
-        f"{path}: {lines}; lenssim verify lists all damage and says how to mend it"
+        f"{path}: {lines}; lenssim verify lists all damage and says how to mend it",
+        code="damaged-data",
+        path=path,
     )

@@ -49,7 +49,9 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot make the folder {path}: {cause(error)}; mend that or choose another"
+            f"cannot make the folder {path}: {cause(error)}; mend that or choose another",
+            code="write-failed",
+            path=path,
         ) from None
 
 
@@ -88,7 +90,9 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
             temporary.unlink()
         raise StorageError(
             f"cannot write {path}: {cause(error)}; "
-            "mend that or choose another folder, then repeat"
+            "mend that or choose another folder, then repeat",
+            code="write-failed",
+            path=path,
         ) from None
 
 
@@ -199,20 +203,32 @@ def read_json(path: Path) -> dict[str, Any]:
         data = path.read_bytes()
         document = json.loads(data)
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
+        raise DataError(f"{path} does not exist", code="no-file", path=path) from None
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror}", code="unreadable-file", path=path
+        ) from None
     except (ValueError, RecursionError):
         raise DataError(
-            f"{path} is not JSON: it was damaged or is no file of lenssim's"
+            f"{path} is not JSON: it was damaged or is no file of lenssim's",
+            code="not-json",
+            path=path,
         ) from None
     if not isinstance(document, dict):
-        raise DataError(f"{path} is not a JSON object: it is no file of lenssim's")
+        raise DataError(
+            f"{path} is not a JSON object: it is no file of lenssim's",
+            code="not-json",
+            path=path,
+        )
     document.pop("sha256", None)
     try:
         untouched = data == signed_json(document)
     except ValueError:  # NaN, half of a surrogate pair
         untouched = False
     if not untouched:
-        raise DataError(f"{path} does not match its own checksum: it was damaged or edited")
+        raise DataError(
+            f"{path} does not match its own checksum: it was damaged or edited",
+            code="document-damaged",
+            path=path,
+        )
     return document

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     model_serializer,
@@ -20,8 +19,9 @@ from pydantic import (
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
 from lenssim.data.format.spec import GenerationSpec
-from lenssim.errors import ConfigError, DataError
-from lenssim.names import check_name, printable
+from lenssim.errors import ConfigError, DataError, from_validation
+from lenssim.names import name_fault
+from lenssim.record import Record
 
 __all__ = [
     "Audit",
@@ -43,9 +43,15 @@ __all__ = [
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 SHARDS = "shards"
-ClassName = Annotated[
-    str, AfterValidator(lambda name: check_name(name, "the class", ValueError))
-]
+
+
+def _check_class(name: str) -> str:
+    if fault := name_fault(name, "the class"):
+        raise ValueError(fault)
+    return name
+
+
+ClassName = Annotated[str, AfterValidator(_check_class)]
 _Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Side = Annotated[int, Field(ge=1, le=1 << 15)]
 _MAX_SAMPLES = 1 << 40  # samples; numbers beyond are damage or malice
@@ -59,12 +65,19 @@ def check_size(n: int, shard_size: int) -> None:
         ConfigError: There are too many samples or too many shards.
     """
     if n > _MAX_SAMPLES:
-        raise ConfigError(f"a data set holds at most {_MAX_SAMPLES:,} samples, got {n:,}")
+        raise ConfigError(
+            f"a data set holds at most {_MAX_SAMPLES:,} samples, got {n:,}",
+            code="data-too-large",
+            n=n,
+        )
     shards = -(-n // shard_size)
     if shards > _MAX_SHARDS:
         raise ConfigError(
             f"{n:,} samples in shards of {shard_size:,} are {shards:,} shards, and a data set has at most "
-            f"{_MAX_SHARDS:,}; choose a larger --shard-size"
+            f"{_MAX_SHARDS:,}; choose a larger --shard-size",
+            code="data-too-large",
+            n=n,
+            shard_size=shard_size,
         )
 
 
@@ -85,7 +98,7 @@ def shard_name(number: int) -> str:
     return f"{number:06d}.h5"
 
 
-class Plan(BaseModel):
+class Plan(Record):
     """What a folder is to hold, written before the first shard.
 
     `config` is everything its bits depend on (preset, seed, split, noise, engine, supersampling, versions of the
@@ -93,8 +106,6 @@ class Plan(BaseModel):
     `hints` say where files lie on this machine, such as `galaxies`. They are no part of a data set's identity and are
     never written.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-plan/1", pattern=r"^lenssim-plan/1$")
     n: int = Field(ge=1, le=_MAX_SAMPLES)
@@ -163,19 +174,18 @@ class Plan(BaseModel):
         if lines:
             raise ConfigError(
                 f"{folder} holds another data set:\n  " + "\n  ".join(lines) + "\n"
-                "choose another --out, or repeat the options it was made with"
+                "choose another --out, or repeat the options it was made with",
+                code="config-differs",
             )
         return self.model_copy(update={"config": earlier.config})
 
 
-class DatasetRecord(BaseModel):
+class DatasetRecord(Record):
     """Where a dataset's bytes lie in its file, and their hash.
 
     The hash of images in one piece is that of the images' own hashes. Compressed images lie in `chunks`, (offset,
     bytes) each, and their hash is that of the chunks one after another.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     offset: int = Field(ge=0)
     bytes: int = Field(ge=0)
@@ -196,10 +206,8 @@ class DatasetRecord(BaseModel):
         return [(self.offset, self.bytes)] if self.chunks is None else list(self.chunks)
 
 
-class Audit(BaseModel):
+class Audit(Record):
     """How far the worst pixel of re-rendered samples is from the reference engine, by image peak and by noise rms."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int = Field(ge=1)
     peak: float = Field(ge=0)
@@ -218,10 +226,8 @@ class Audit(BaseModel):
         )
 
 
-class ShardRecord(BaseModel):
+class ShardRecord(Record):
     """What is known of one shard once it is written: the content of its sidecar."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(ge=1)
     first: int = Field(ge=0)
@@ -235,10 +241,8 @@ class ShardRecord(BaseModel):
     audit: Audit | None = None
 
 
-class Manifest(BaseModel):
+class Manifest(Record):
     """The seal of a complete data set: every shard's record and a fingerprint of all contents."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
     n: int = Field(ge=1, le=_MAX_SAMPLES)
@@ -259,19 +263,22 @@ def _parse(model: type[BaseModel], path: Path) -> Any:
     try:
         return model.model_validate(read_json(path))
     except ValidationError as error:
-        problem = error.errors()[0]
-        location = printable(".".join(map(str, problem["loc"])))
-        where = f"{location}: " if location else ""
-        message = problem["msg"].removeprefix("Value error, ")
-        raise DataError(f"{path} is not what lenssim writes: {where}{message}") from None
+        where = f"{path} is not what lenssim writes"
+        raise from_validation(error, where, kind=DataError) from None
 
 
 def read_plan(folder: Path) -> Plan:
     """The plan of a data set's folder; `DataError` if there is none."""
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; a data set is the folder given to --out")
+        raise DataError(
+            f"{folder} is no folder; a data set is the folder given to --out",
+            code="no-folder",
+            folder=folder,
+        )
     if not (folder / PLAN).exists():
-        raise DataError(f"{folder} holds no data set (no {PLAN})")
+        raise DataError(
+            f"{folder} holds no data set (no {PLAN})", code="no-data-set", folder=folder
+        )
     return _parse(Plan, folder / PLAN)
 
 
@@ -280,13 +287,17 @@ def read_manifest(folder: Path) -> Manifest:
     plan = read_plan(folder)
     if not (folder / MANIFEST).exists():
         raise DataError(
-            f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}"
+            f"{folder} is incomplete: {how_to_continue(folder, plan, len(sidecars(folder, plan)))}",
+            code="incomplete-data",
+            folder=folder,
         )
     manifest: Manifest = _parse(Manifest, folder / MANIFEST)
     if len(manifest.shards) != plan.shards:
         counts = f"{len(manifest.shards)} shards, its plan {plan.shards}"
         raise DataError(
-            f"{folder / MANIFEST} lists {counts}; repeat the command that made the data set"
+            f"{folder / MANIFEST} lists {counts}; repeat the command that made the data set",
+            code="manifest-wrong",
+            counts=counts,
         )
     return manifest
 
@@ -320,7 +331,9 @@ def sidecars(folder: Path, plan: Plan) -> list[int]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise DataError(f"cannot read {folder / SHARDS}: {cause(error)}") from None
+        raise DataError(
+            f"cannot read {folder / SHARDS}: {cause(error)}", code="unreadable-file"
+        ) from None
     numbers = [int(name[:6]) for name in names if re.fullmatch(r"[0-9]{6}\.json", name)]
     return sorted(number for number in numbers if number < plan.shards)
 

@@ -22,7 +22,7 @@ def check_picture(name: str) -> None:
         ConfigError: There is no such map.
     """
     if name not in (IMAGE, *PICTURES):
-        raise unknown("picture", name, [IMAGE, *PICTURES])
+        raise unknown("picture", name, [IMAGE, *PICTURES], code="unknown-map")
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
@@ -43,4 +43,9 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
         maker = f"lenssim generate --truth {name}"
         if name == PAIRED:
             maker = "lenssim import pairs"
-        raise ConfigError(f"{folder} keeps no {name!r}; pictures are kept by {maker}")
+        raise ConfigError(
+            f"{folder} keeps no {name!r}; pictures are kept by {maker}",
+            code="no-map",
+            folder=folder,
+            name=name,
+        )

@@ -37,12 +37,14 @@ def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
             or its datasets do not have the shapes and types of a shard.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist")
+        raise DataError(f"{path} does not exist", code="no-file", path=path)
     try:
         file, size = _open(path, data)
     except OSError as error:
         raise DataError(
-            f"{path} cannot be opened as HDF5 (truncated or damaged): {error}"
+            f"{path} cannot be opened as HDF5 (truncated or damaged): {error}",
+            code="unreadable-shard",
+            path=path,
         ) from None
     try:
         check_structure(file, path, size)
@@ -51,7 +53,11 @@ def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
         raise
     except Exception as error:  # h5py raises many kinds for a damaged structure
         file.close()
-        raise DataError(f"{path} has a damaged HDF5 structure: {error}") from None
+        raise DataError(
+            f"{path} has a damaged HDF5 structure: {error}",
+            code="unreadable-shard",
+            path=path,
+        ) from None
     return file
 
 
@@ -88,7 +94,10 @@ def check_inside(path: Path, folder: Path) -> None:
                 f"{part} is a link that leaves the data set's folder (to {target}); "
                 "copy what it stands for to its "
                 f"place, or move all of {folder} to that disk: "
-                "a data set's folder itself may be a link"
+                "a data set's folder itself may be a link",
+                code="link-outside",
+                path=part,
+                target=target,
             )
 
 
@@ -152,7 +161,11 @@ def _stored_images(file: h5py.File, path: Path) -> np.ndarray:
     try:
         return file["images"][...]
     except OSError as error:
-        raise DataError(f"{path}: dataset images cannot be decompressed: {error}") from None
+        raise DataError(
+            f"{path}: dataset images cannot be decompressed: {error}",
+            code="unreadable-shard",
+            path=path,
+        ) from None
 
 
 def _perturbers(file: h5py.File) -> dict[str, Perturbers]:

@@ -109,7 +109,8 @@ class Samples:
         """Return the scenes of the images; `DataError` for imported images."""
         if "components" not in self.attributes:
             raise DataError(
-                "these samples were imported: the scenes behind them are not known"
+                "these samples were imported: the scenes behind them are not known",
+                code="no-scenes",
             )
         components = tuple(
             Component(*parts) for parts in json.loads(self.attributes["components"])

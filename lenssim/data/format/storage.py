@@ -47,7 +47,7 @@ def check_storage(storage: str, compress: bool) -> None:
         ConfigError: There is no such storage, or it needs a package that is not installed.
     """
     if storage not in STORAGES:
-        raise unknown("storage", storage, STORAGES)
+        raise unknown("storage", storage, STORAGES, code="unknown-storage")
     if compress:
         compression()
 
@@ -60,7 +60,9 @@ def compression() -> dict[str, Any]:
     """
     if find_spec("hdf5plugin") is None:
         raise ConfigError(
-            "compressed shards need hdf5plugin: pip install 'lenssim[compress]'"
+            "compressed shards need hdf5plugin: pip install 'lenssim[compress]'",
+            code="package-missing",
+            package="hdf5plugin",
         )
     import hdf5plugin
 

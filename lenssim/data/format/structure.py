@@ -32,7 +32,10 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
     schema = file.attrs.get("schema")
     if schema != SCHEMA:
         raise DataError(
-            f"{path} is no shard of lenssim's: its schema is {schema!r}, not {SCHEMA!r}"
+            f"{path} is no shard of lenssim's: its schema is {schema!r}, not {SCHEMA!r}",
+            code="shard-structure",
+            path=path,
+            schema=schema,
         )
     groups: list[h5py.Group] = [file]
     for group in groups:
@@ -40,7 +43,10 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise DataError(
                     f"{path}: {group.name}/{name} is a link; "
-                    "a shard holds its own data only"
+                    "a shard holds its own data only",
+                    code="shard-structure",
+                    path=path,
+                    name=group.name,
                 )
             item = group[name]
             if isinstance(item, h5py.Group):
@@ -50,7 +56,9 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
         if len(groups) > _MAX_GROUPS:
             raise DataError(
                 f"{path} holds more than {_MAX_GROUPS} groups: no shard does, "
-                "or one contains itself"
+                "or one contains itself",
+                code="shard-structure",
+                path=path,
             )
     _check_samples(file, path)
 
@@ -60,13 +68,18 @@ def _check_dataset(item: h5py.Dataset, path: Path, size: int) -> None:
     where = f"{path}: dataset {item.name.lstrip('/')}"
     if item.external or item.is_virtual:
         raise DataError(
-            f"{where} keeps its data in other files; a shard holds its own data only"
+            f"{where} keeps its data in other files; a shard holds its own data only",
+            code="shard-structure",
+            where=where,
         )
     plain = item.dtype.kind in "iufSV" and not item.dtype.hasobject
     if not plain or item.dtype.names is not None:
         raise DataError(
             f"{where} has the type {item.dtype}; "
-            "a shard holds numbers and texts of fixed length"
+            "a shard holds numbers and texts of fixed length",
+            code="shard-structure",
+            where=where,
+            dtype=item.dtype,
         )
     stored = item.id.get_storage_size()
     limit = stored
@@ -75,7 +88,10 @@ def _check_dataset(item: h5py.Dataset, path: Path, size: int) -> None:
     if item.nbytes > limit or stored > size:
         raise DataError(
             f"{where} claims the shape {item.shape}, {item.nbytes} bytes, "
-            f"in a file of {size} bytes"
+            f"in a file of {size} bytes",
+            code="shard-structure",
+            where=where,
+            shape=item.shape,
         )
 
 
@@ -102,12 +118,18 @@ def _check_types(file: h5py.File, path: Path) -> None:
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != ndim:
             raise DataError(
-                f"{path}: the dataset {name} is missing or has a wrong type or shape"
+                f"{path}: the dataset {name} is missing or has a wrong type or shape",
+                code="shard-structure",
+                path=path,
+                name=name,
             )
         if str(dataset.dtype) not in types:
             raise DataError(
                 f"{path}: dataset {name} has the type {dataset.dtype}, "
-                f"a shard's is {' or '.join(types)}"
+                f"a shard's is {' or '.join(types)}",
+                code="shard-structure",
+                path=path,
+                name=name,
             )
 
 
@@ -124,10 +146,18 @@ def _check_images(images: h5py.Dataset, path: Path) -> None:
     if images.chunks is not None and filters != [FILTER]:
         raise DataError(
             f"{path}: images is chunked or compressed otherwise than lenssim does "
-            f"(filters {filters})"
+            f"(filters {filters})",
+            code="shard-structure",
+            path=path,
+            filters=filters,
         )
     if min(images.shape) < 1 or max(images.shape[1:]) > _MAX_SIDE:
-        raise DataError(f"{path}: dataset images has the absurd shape {images.shape}")
+        raise DataError(
+            f"{path}: dataset images has the absurd shape {images.shape}",
+            code="shard-structure",
+            path=path,
+            shape=images.shape,
+        )
 
 
 def _check_counts(file: h5py.File, path: Path) -> None:
@@ -136,11 +166,19 @@ def _check_counts(file: h5py.File, path: Path) -> None:
     params = [f"params/{name}" for name in file.get("params", ())]
     for name in ("labels", "index", *params):
         if file[name].shape != (n,):
-            raise DataError(f"{path}: {name} has {file[name].shape} entries for {n} images")
+            raise DataError(
+                f"{path}: {name} has {file[name].shape} entries for {n} images",
+                code="shard-structure",
+                path=path,
+                name=name,
+            )
     if _has_scale(file) and file["scale"].shape != (n, bands):
         raise DataError(
             f"{path}: scale has {file['scale'].shape} entries "
-            f"for {n} images of {bands} bands"
+            f"for {n} images of {bands} bands",
+            code="shard-structure",
+            path=path,
+            n=n,
         )
 
 
@@ -155,7 +193,10 @@ def _check_maps(file: h5py.File, path: Path) -> None:
             fits = file[name].shape[0] == shape[0] and file[name].size > 0
         if file[name].chunks is not None or not fits:
             raise DataError(
-                f"{path}: {name} has the shape {file[name].shape} beside images of {shape}"
+                f"{path}: {name} has the shape {file[name].shape} beside images of {shape}",
+                code="shard-structure",
+                path=path,
+                name=name,
             )
 
 
@@ -169,7 +210,10 @@ def _check_columns(file: h5py.File, path: Path) -> None:
         if file[name].dtype != np.float64:
             raise DataError(
                 f"{path}: dataset {name} has the type {file[name].dtype}, "
-                "a shard's is float64"
+                "a shard's is float64",
+                code="shard-structure",
+                path=path,
+                name=name,
             )
 
 
@@ -179,8 +223,17 @@ def _check_offset(table: h5py.Group, path: Path, n: int) -> None:
     where = f"{path}: dataset {table.name.lstrip('/')}/offset"
     is_column = isinstance(offset, h5py.Dataset) and offset.dtype == np.int64
     if not is_column or offset.shape != (n + 1,):
-        raise DataError(f"{where} is missing, or is not int64 of {n + 1} entries")
+        raise DataError(
+            f"{where} is missing, or is not int64 of {n + 1} entries",
+            code="shard-structure",
+            where=where,
+        )
     values = offset[...]
     lengths = {column.shape for name, column in table.items() if name != "offset"}
     if values[0] != 0 or (np.diff(values) < 0).any() or lengths - {(int(values[-1]),)}:
-        raise DataError(f"{where} does not cut its columns into the parts of {n} systems")
+        raise DataError(
+            f"{where} does not cut its columns into the parts of {n} systems",
+            code="shard-structure",
+            where=where,
+            n=n,
+        )

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -20,8 +18,9 @@ from lenssim.data.generation.failures import Outcome
 from lenssim.data.generation.job_keeper import JobKeeper
 from lenssim.data.generation.runners import ONE_THREAD, SCHEDULING, Job, Runner, run_on_dask
 from lenssim.data.generation.watch import Note, Watch
-from lenssim.errors import ConfigError, IncompleteError
+from lenssim.errors import ConfigError, IncompleteError, from_validation
 from lenssim.formats.yaml import read_yaml
+from lenssim.record import Record
 
 __all__ = ["Queue", "job_script", "queue_runner", "read_queue"]
 
@@ -44,15 +43,13 @@ _OWN_TMPDIR = (  # of a job, removed at its end: not every queue does that
 )
 
 
-class Queue(BaseModel):
+class Queue(Record):
     """The content of a cluster file: what a job is and how many of them work at a time.
 
     `walltime` as [days-]hours:minutes:seconds; `memory` and `disk` with a unit, of a whole job; `directives` are lines
     of the job's head as the queue knows them, `prologue` shell lines before the worker starts, `options` further
     arguments of the cluster's class in dask-jobqueue.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     system: Literal["slurm", "pbs", "sge", "lsf", "htcondor"]
     jobs: int = Field(ge=1, le=10_000)
@@ -76,7 +73,7 @@ class Queue(BaseModel):
     log_directory: str | None = None
     directives: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("walltime")
     @classmethod
@@ -164,13 +161,13 @@ def read_queue(path: Path) -> Queue:
     try:
         queue = Queue.model_validate(document)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}"
-            for e in error.errors()[:20]
-        ]
-        raise ConfigError(f"{path}: " + "; ".join(lines)) from None
+        raise from_validation(error, path) from None
     if find_spec("dask_jobqueue") is None:
-        raise ConfigError("--cluster needs dask-jobqueue: pip install 'lenssim[cluster]'")
+        raise ConfigError(
+            "--cluster needs dask-jobqueue: pip install 'lenssim[cluster]'",
+            code="package-missing",
+            package="dask-jobqueue",
+        )
     return queue
 
 
@@ -195,7 +192,9 @@ def job_script(queue: Queue) -> str:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"dask-jobqueue refuses these settings of a {queue.system} job: {error}"
+            f"dask-jobqueue refuses these settings of a {queue.system} job: {error}",
+            code="queue-settings",
+            system=queue.system,
         ) from None
     return str(job.job_script())
 
@@ -226,7 +225,9 @@ def _on_queue(
             cluster = _cluster_class(queue)(**{"security": security, **queue.arguments()})
         except (TypeError, ValueError, RuntimeError, OSError) as error:
             raise ConfigError(
-                f"no cluster of kind {queue.system} can be set up with these settings: {error}"
+                f"no cluster of kind {queue.system} can be set up with these settings: {error}",
+                code="queue-settings",
+                system=queue.system,
             ) from None
         with (
             cluster,
@@ -247,4 +248,6 @@ def _on_queue(
                     Watch(client, note),
                 )
             except IncompleteError as error:
-                raise IncompleteError(keeper.error or str(error)) from None
+                raise IncompleteError(
+                    keeper.error or str(error), code="workers-lost"
+                ) from None

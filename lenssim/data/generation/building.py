@@ -88,7 +88,9 @@ def finish_shard(
     """
     path = folder / SHARDS / shard_name(shard)
     if lines := broken_rules(samples, plan, shard):
-        raise DataError(f"{path} was not written: {'; '.join(lines)}")
+        raise DataError(
+            f"{path} was not written: {'; '.join(lines)}", code="write-check", path=path
+        )
     record = write_shard(path, samples)
     write_json(
         path.with_suffix(".json"),
@@ -202,16 +204,23 @@ def _make(
                 )
             )
     except (StorageError, IncompleteError) as error:
-        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+        raise IncompleteError(
+            f"{error}\n{_what_is_safe(folder, plan, rows)}", code="stopped"
+        ) from None
     except SurroundingsError as error:
-        raise SurroundingsError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+        raise SurroundingsError(
+            f"{error}\n{_what_is_safe(folder, plan, rows)}", code="surroundings"
+        ) from None
     if failures:
         raise IncompleteError(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
-            f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}"
+            f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}",
+            code="shards-failed",
         )
     if samples_done < total:
-        raise IncompleteError(f"stopped: {_what_is_safe(folder, plan, rows)}")
+        raise IncompleteError(
+            f"stopped: {_what_is_safe(folder, plan, rows)}", code="stopped"
+        )
 
 
 def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
@@ -241,7 +250,9 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
             name in _OURS or is_temporary(name) for name in entries
         ):
             raise ConfigError(
-                f"{folder} is not empty and holds no data set of lenssim's; choose another --out"
+                f"{folder} is not empty and holds no data set of lenssim's; choose another --out",
+                code="folder-in-use",
+                folder=folder,
             )
         check_inside(folder / SHARDS, folder)
         earlier = read_plan(folder) if PLAN in entries else None
@@ -249,10 +260,12 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
             plan = plan.continuing(earlier, folder)
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     except LinkError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(str(error), code="folder-unusable") from None
     except OSError as error:
         raise ConfigError(
-            f"cannot use {folder} as the data set's folder: {error.strerror}"
+            f"cannot use {folder} as the data set's folder: {error.strerror}",
+            code="folder-unusable",
+            folder=folder,
         ) from None
     try:
         _sweep(folder)
@@ -263,7 +276,9 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
         _sweep(folder)
     except StorageError as error:
         rows = {shard: len(plan.rows(shard)) for shard in range(plan.shards)}
-        raise IncompleteError(f"{error}\n{_what_is_safe(folder, plan, rows)}") from None
+        raise IncompleteError(
+            f"{error}\n{_what_is_safe(folder, plan, rows)}", code="stopped"
+        ) from None
 
 
 def _sweep(folder: Path) -> None:
@@ -278,7 +293,9 @@ def _unseal(folder: Path) -> None:
         for name in (MANIFEST, CARD):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot change {folder}: {cause(error)}") from None
+        raise StorageError(
+            f"cannot change {folder}: {cause(error)}", code="write-failed", folder=folder
+        ) from None
 
 
 def seal(folder: Path, plan: Plan) -> Manifest:
@@ -293,7 +310,10 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         missing_shard = next(shard for shard in range(plan.shards) if shard not in records)
         raise IncompleteError(
             f"{folder}: {plan.shards - len(records)} of {plan.shards} shards are missing or damaged "
-            f"(the first: {shard_name(missing_shard)}); repeat the command to make them"
+            f"(the first: {shard_name(missing_shard)}); repeat the command to make them",
+            code="shards-missing",
+            folder=folder,
+            shards=plan.shards,
         )
     shard_records = list(records.values())
     counts = [

@@ -72,5 +72,7 @@ def _write(path: Path, text: str) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.write(descriptor, text.encode())
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {cause(error)}") from None
+        raise StorageError(
+            f"cannot write {path}: {cause(error)}", code="write-failed", path=path
+        ) from None
     return descriptor

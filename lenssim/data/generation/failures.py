@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan, read_record, shard_name
@@ -18,8 +18,10 @@ from lenssim.errors import (
     StorageError,
     SurroundingsError,
     VerificationError,
+    from_validation,
 )
 from lenssim.folders import reason
+from lenssim.record import Record
 
 __all__ = [
     "FAILURES",
@@ -43,10 +45,8 @@ Task = Callable[
 ]  # (folder, plan document, shard number) -> samples made
 
 
-class SampleFailure(BaseModel):
+class SampleFailure(Record):
     """A sample that fails on its own, and how: (preset, seed, split, number) make it again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int = Field(ge=0)
     class_name: str
@@ -56,10 +56,8 @@ class SampleFailure(BaseModel):
     traceback: str
 
 
-class ShardFailure(BaseModel):
+class ShardFailure(Record):
     """The content of failures/<shard>.json; no `samples` if none of them fails alone (memory, a dead worker)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shard: int = Field(ge=0)
     tries: int = Field(ge=1)
@@ -136,7 +134,9 @@ def _refused(error: OSError) -> SurroundingsError:
     where = "" if error.filename is None else f" at {os.fsdecode(error.filename)}"
     return SurroundingsError(
         f"the system refused what a shard needs{where}: {reason(error)}; no sample is at fault. Mend that "
-        "(lenssim doctor looks for it), then repeat the command"
+        "(lenssim doctor looks for it), then repeat the command",
+        code="surroundings",
+        where=where,
     )
 
 
@@ -145,7 +145,11 @@ def record(folder: Path, failure: ShardFailure) -> Outcome:
     try:
         _path(folder, failure.shard).parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot write into {folder}: {error.strerror}") from None
+        raise StorageError(
+            f"cannot write into {folder}: {error.strerror}",
+            code="write-failed",
+            folder=folder,
+        ) from None
     write_json(_path(folder, failure.shard), failure.model_dump(mode="json"))
     return Outcome(failure.shard, 0, retries=failure.tries - 1, failure=str(failure))
 
@@ -179,9 +183,8 @@ def read_failures(folder: Path) -> list[ShardFailure]:
             for path in sorted((folder / FAILURES).glob("*.json"))
         ]
     except ValidationError as error:
-        raise DataError(
-            f"{folder / FAILURES} holds a file that is no record of a failure: {error}"
-        ) from None
+        where = f"{folder / FAILURES} holds a file that is no record of a failure"
+        raise from_validation(error, where, kind=DataError) from None
 
 
 def _path(folder: Path, shard: int) -> Path:

@@ -50,7 +50,9 @@ class JobKeeper:
         except (RuntimeError, OSError) as error:
             self._drop_refused()
             self.cluster.worker_spec.clear()
-            raise ConfigError(f"the queue takes no job: {_last_words(error)}") from None
+            raise ConfigError(
+                f"the queue takes no job: {_last_words(error)}", code="queue-refuses"
+            ) from None
         self.thread.start()
         return self
 

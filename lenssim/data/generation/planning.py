@@ -95,7 +95,12 @@ def make_plan(
     """
     for name, value in (("n", n), ("the shard size", shard_size)):
         if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, got {value}")
+            raise ConfigError(
+                f"{name} must be at least 1, got {value}",
+                code="option-range",
+                option=name,
+                value=value,
+            )
     spec = GenerationSpec.of(
         preset,
         engine=engine_name,
@@ -162,7 +167,9 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
         raise ConfigError(
             f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of "
             f"memory; a shard has at most {MAX_SHARD_BYTES >> 30} GiB of images: "
-            "choose a smaller --shard-size"
+            "choose a smaller --shard-size",
+            code="shard-too-large",
+            rows=rows,
         )
 
 

@@ -131,7 +131,10 @@ def _failed(peak: float, noise: float, tolerance: float) -> DataError:
     return DataError(
         f"audit failed: an image differs from {REFERENCE}'s by {peak:.2g} of its peak "
         f"({noise:.2g} of its noise), more than {tolerance:g}; use --precision float64 "
-        f"or --engine {REFERENCE}, and report it"
+        f"or --engine {REFERENCE}, and report it",
+        code="reference-differs",
+        peak=peak,
+        noise=noise,
     )
 
 
@@ -165,5 +168,8 @@ def _refuse_extremes(
         f"sample {number}: single precision is off by {residual:.2g} of the peak, double "
         f"precision is not; the scene's lengths go from {shortest} of "
         f"{lengths[shortest]:.3g} to {longest} of {lengths[longest]:.3g} arcsec: "
-        "use --precision float64, or numbers that lie closer together"
+        "use --precision float64, or numbers that lie closer together",
+        code="precision-lost",
+        number=number,
+        residual=residual,
     )

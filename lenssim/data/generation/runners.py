@@ -134,7 +134,9 @@ def _on_workers(
         except (OSError, RuntimeError) as error:
             raise IncompleteError(
                 f"{workers} workers could not be started: {error}; fewer --workers need less, "
-                "--workers 0 works in one process"
+                "--workers 0 works in one process",
+                code="workers-lost",
+                workers=workers,
             ) from None
         client = stack.enter_context(Client(stack.enter_context(cluster)))
         if dashboard:
@@ -180,7 +182,10 @@ def scheduler_runner(
     """
     if "://" not in address:
         raise ConfigError(
-            f"--scheduler takes an address such as tcp://host:8786, got {address!r}"
+            f"--scheduler takes an address such as tcp://host:8786, got {address!r}",
+            code="option-format",
+            option="scheduler",
+            value=address,
         )
     if not address.startswith("tls://"):
         note(
@@ -205,7 +210,9 @@ def _on_scheduler(
                 else ""
             )
             raise ConfigError(
-                f"no dask scheduler answers at {address}: {error}{hint}"
+                f"no dask scheduler answers at {address}: {error}{hint}",
+                code="no-scheduler",
+                address=address,
             ) from None
         with client:
             if dashboard:
@@ -245,7 +252,8 @@ def run_on_dask(
         OSError,
     ) as error:  # what dask raises when its scheduler is gone
         raise IncompleteError(
-            f"the connection to dask's scheduler was lost ({type(error).__name__})"
+            f"the connection to dask's scheduler was lost ({type(error).__name__})",
+            code="workers-lost",
         ) from None
 
 

@@ -113,7 +113,10 @@ def share(text: str, shards: int) -> range:
         return range(shards)[slice(*numbers)]
     except ValueError:
         raise ConfigError(
-            f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}"
+            f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}",
+            code="option-format",
+            option="shards",
+            value=text,
         ) from None
 
 
@@ -164,7 +167,10 @@ def _check_versions(spec: GenerationSpec) -> None:
         stated = {name: spec.versions.get(name) for name in differing}
         raise ConfigError(
             f"a worker has {differing} where the plan states {stated}: bits differ; "
-            "give every worker the same environment"
+            "give every worker the same environment",
+            code="worker-differs",
+            differing=differing,
+            stated=stated,
         )
 
 
@@ -237,7 +243,8 @@ def _check_finite(exposure: Exposure) -> None:
     if not finite.all():
         raise DataError(
             f"the images of samples {exposure.numbers[~finite].tolist()} hold NaN or "
-            "infinite pixels"
+            "infinite pixels",
+            code="images-not-finite",
         )
 
 

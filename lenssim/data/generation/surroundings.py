@@ -79,7 +79,12 @@ def require(workers: int, engine_settings: dict[str, Any] | None = None) -> None
         cache.prepare_run_folder()
     for finding in _of_workers(workers):
         if finding.state == FAIL:
-            raise SurroundingsError(f"{finding.check}: {finding.text}; {finding.mend}")
+            raise SurroundingsError(
+                f"{finding.check}: {finding.text}; {finding.mend}",
+                code="surroundings",
+                check=finding.check,
+                text=finding.text,
+            )
 
 
 def _of_workers(workers: int) -> Iterator[Finding]:

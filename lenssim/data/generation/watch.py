@@ -80,7 +80,8 @@ class Watch:
         elif now - self.last_worker > _GIVE_UP:
             raise IncompleteError(
                 f"no worker is able to work, for {now - self.last_worker:.0f} s: they died, and no other could be "
-                "started; fewer --workers need less memory, --workers 0 works in one process"
+                "started; fewer --workers need less memory, --workers 0 works in one process",
+                code="workers-lost",
             )
 
     def _hands(self, shard_of: Mapping[str, int]) -> dict[str, list[int]]:

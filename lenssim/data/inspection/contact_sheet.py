@@ -148,7 +148,12 @@ def contact_sheets(
         StorageError: The files cannot be written.
     """
     if not 1 <= count <= _MAX_IMAGES:
-        raise ConfigError(f"a contact sheet shows 1 to {_MAX_IMAGES} images, got {count}")
+        raise ConfigError(
+            f"a contact sheet shows 1 to {_MAX_IMAGES} images, got {count}",
+            code="option-range",
+            option="count",
+            value=count,
+        )
     images = first_of_each_class(folder, count, picture)
     try:
         make_folder(target)
@@ -156,7 +161,9 @@ def contact_sheets(
     except StorageError as error:
         raise StorageError(
             f"the pictures cannot be kept in {target}; choose another folder by --out\n"
-            f"{error}"
+            f"{error}",
+            code="write-failed",
+            target=target,
         ) from None
 
 

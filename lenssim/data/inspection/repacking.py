@@ -52,7 +52,10 @@ def repack(
     if source_storage not in ("float32", storage):
         raise ConfigError(
             f"{source} is stored as {source_storage}: it stays so "
-            f"(--storage {source_storage}), only --compress may change"
+            f"(--storage {source_storage}), only --compress may change",
+            code="storage-fixed",
+            source=source,
+            source_storage=source_storage,
         )
 
     def task(target: str, document: dict[str, Any], shard: int) -> int:

@@ -38,10 +38,17 @@ def resimulate(
     place = open_complete(folder)
     plan = read_plan(place.folder)
     if not plan.is_simulated:
-        raise ConfigError(f"{folder} was imported: there is nothing to make it again from")
+        raise ConfigError(
+            f"{folder} was imported: there is nothing to make it again from",
+            code="imported-data",
+            folder=folder,
+        )
     if count < 1:
         raise ConfigError(
-            f"the number of samples to resimulate must be at least 1, got {count}"
+            f"the number of samples to resimulate must be at least 1, got {count}",
+            code="option-range",
+            option="number",
+            value=count,
         )
     _check_versions(folder, plan)
     if galaxies is not None:
@@ -70,7 +77,9 @@ def _check_versions(folder: Path | str, plan: Plan) -> None:
     if lines:
         raise ConfigError(
             f"{folder} was made with other libraries, whose bits may differ: "
-            f"{', '.join(lines)}"
+            f"{', '.join(lines)}",
+            code="libraries-differ",
+            folder=folder,
         )
 
 
@@ -80,7 +89,11 @@ def _check_galaxies(plan: Plan) -> None:
     if preset.galaxies is not None:
         preset.galaxies.images()
     elif plan.hints:
-        raise ConfigError(f"preset {preset.name} shows no galaxies: leave --galaxies out")
+        raise ConfigError(
+            f"preset {preset.name} shows no galaxies: leave --galaxies out",
+            code="no-galaxies",
+            preset=preset.name,
+        )
 
 
 def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[str]:

@@ -12,11 +12,11 @@ from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
+from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.readers import (
     ContiguousReader,
     Reader,
     map_reader,
-    open_recorded,
     read_column,
 )
 from lenssim.data.streaming.source import (

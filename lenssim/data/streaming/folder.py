@@ -145,12 +145,17 @@ def check_manifest(manifest: Manifest, folder: Path) -> None:
     if sum(record.rows for record in manifest.shards) != manifest.n:
         raise DataError(
             f"{folder}: the shards of its manifest do not add up to {manifest.n} samples; "
-            "generate it again"
+            "generate it again",
+            code="manifest-wrong",
+            folder=folder,
+            n=manifest.n,
         )
     if any(record.image_shape != manifest.image_shape for record in manifest.shards):
         raise DataError(
             f"{folder}: the shards of its manifest hold images of several shapes; "
-            "generate it again"
+            "generate it again",
+            code="manifest-wrong",
+            folder=folder,
         )
 
 
@@ -180,7 +185,9 @@ def dataset_info(
     if (np.diff(index) <= 0).any():
         raise DataError(
             f"{folder}: sample numbers repeat or fall from one shard to the next; "
-            "generate it again"
+            "generate it again",
+            code="manifest-wrong",
+            folder=folder,
         )
     labelled = is_labelled(plan.config)
     labels = np.concatenate([shard_labels for shard_labels, _ in columns])

@@ -59,7 +59,9 @@ class GrowingFolder:
         self.cache = ReaderCache()
         if self.plan.config.get("kind") != "simulated":
             raise ConfigError(
-                f"{folder} is no simulated data set: only a simulation can be followed"
+                f"{folder} is no simulated data set: only a simulation can be followed",
+                code="not-simulated",
+                folder=folder,
             )
 
     def info(self) -> DatasetInfo:
@@ -100,7 +102,9 @@ class GrowingFolder:
                 raise DataError(
                     f"{self.folder}: shard {shard_name(shard)} is not there, and none came "
                     f"for {_PATIENCE:.0f} s; repeat the command that generates it, "
-                    "then resume the training"
+                    "then resume the training",
+                    code="incomplete-data",
+                    folder=self.folder,
                 )
             time.sleep(_LOOK_EVERY)
         return record
@@ -126,6 +130,8 @@ def _all_numbers(plan: Plan) -> np.ndarray:
         raise ConfigError(
             f"the plan states {plan.n:,} samples, whose numbers and labels take "
             f"{needed / 2**30:,.0f} GiB, and there are "
-            f"{available_memory() / 2**30:,.0f} GiB of memory; follow a smaller data set"
+            f"{available_memory() / 2**30:,.0f} GiB of memory; follow a smaller data set",
+            code="data-too-large",
+            n=plan.n,
         )
     return np.arange(plan.n)

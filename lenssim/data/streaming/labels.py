@@ -36,6 +36,8 @@ def labels_of(source: _Labelled) -> np.ndarray:
     if source.labels is None:
         raise ConfigError(
             f"{source.folder} has no labels: classes can be neither learned nor judged on "
-            "it; use a data set whose classes are known"
+            "it; use a data set whose classes are known",
+            code="no-labels",
+            folder=source.folder,
         )
     return source.labels

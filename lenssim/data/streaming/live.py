@@ -138,7 +138,12 @@ class LiveDataset(SampleDataset):
         }
         for name in maps:
             if name not in exposure.maps:
-                raise ConfigError(f"{self.folder} keeps no {name!r}")
+                raise ConfigError(
+                    f"{self.folder} keeps no {name!r}",
+                    code="no-map",
+                    folder=self.folder,
+                    name=name,
+                )
             columns[name] = torch.from_numpy(exposure.maps[name])
         if targets:
             params = exposure.scenes.params

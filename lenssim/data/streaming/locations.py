@@ -42,7 +42,11 @@ def open_complete(place: Path | str) -> LocalFolder | RemoteFolder:
     """
     location = open_location(place)
     if isinstance(location, GrowingFolder):
-        raise ConfigError(f"{place} may still grow: give its folder once it is complete")
+        raise ConfigError(
+            f"{place} may still grow: give its folder once it is complete",
+            code="incomplete-folder",
+            place=place,
+        )
     return location
 
 

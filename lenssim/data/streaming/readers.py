@@ -12,6 +12,7 @@ import numpy as np
 from lenssim.data.format.files import cause
 from lenssim.data.format.manifest import ShardRecord
 from lenssim.data.format.reading import decoded, open_shard
+from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.reader_cache import Descriptor, ReaderCache
 from lenssim.errors import DataError, VerificationError
 from lenssim.machine import read_at
@@ -23,7 +24,6 @@ __all__ = [
     "check_columns",
     "image_reader",
     "map_reader",
-    "open_recorded",
     "read_column",
     "read_columns",
 ]
@@ -67,10 +67,16 @@ class ContiguousReader:
             file = self.cache.files.get(self.path, lambda: Descriptor(self.path))
             count = read_at(file.number, target, self.offset + row * target.nbytes)
         except OSError as error:
-            raise DataError(f"cannot read {self.path}: {cause(error)}") from None
+            raise DataError(
+                f"cannot read {self.path}: {cause(error)}",
+                code="unreadable-file",
+                path=self.path,
+            ) from None
         if count != target.nbytes:
             raise DataError(
-                f"{self.path} ends within its images: it was truncated after it was opened"
+                f"{self.path} ends within its images: it was truncated after it was opened",
+                code="unreadable-shard",
+                path=self.path,
             )
 
 
@@ -109,7 +115,9 @@ class ChunkedReader:
             return decoded(self._file, rows)
         except OSError as error:
             raise DataError(
-                f"{self.path}: dataset images cannot be decompressed: {error}"
+                f"{self.path}: dataset images cannot be decompressed: {error}",
+                code="unreadable-shard",
+                path=self.path,
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,47 +125,6 @@ class ChunkedReader:
 
 
 Reader = ContiguousReader | ChunkedReader
-
-
-def open_recorded(path: Path, record: ShardRecord, config_hash: str) -> h5py.File:
-    """Open a shard, and check that it is the one that its data set's record describes.
-
-    Args:
-        path: The shard's file.
-        record: Its record in the manifest.
-        config_hash: The sha256 of the data set's config, which every shard carries.
-
-    Returns:
-        The open file.
-
-    Raises:
-        DataError: The file is no shard, has another size, or belongs to another data set.
-    """
-    size = _file_size(path)
-    if size != record.bytes:
-        raise DataError(
-            f"{path} has {size} bytes, the manifest states {record.bytes}: "
-            "it was truncated or replaced"
-        )
-    file = open_shard(path)
-    if file.attrs.get("config_hash") != config_hash:
-        file.close()
-        raise DataError(
-            f"{path} belongs to another data set: its config_hash is not the manifest's; "
-            "put this data set's own shard there, or remove the file and repeat "
-            "the command that made the data set"
-        )
-    return file
-
-
-def _file_size(path: Path) -> int:
-    """Return the size of a file in bytes; `DataError` if there is none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {cause(error)}") from None
 
 
 def read_column(file: h5py.File, name: str, path: Path, record: ShardRecord) -> np.ndarray:
@@ -179,11 +146,17 @@ def read_column(file: h5py.File, name: str, path: Path, record: ShardRecord) -> 
     dataset = record.datasets.get(name)
     if dataset is None:
         raise VerificationError(
-            f"{path}: the manifest does not know the dataset {name}: the file was changed"
+            f"{path}: the manifest does not know the dataset {name}: the file was changed",
+            code="damaged-data",
+            path=path,
+            name=name,
         )
     if hashlib.sha256(values.tobytes()).hexdigest() != dataset.sha256:
         raise VerificationError(
-            f"{path}: dataset {name} does not hold what was written (sha256 differs)"
+            f"{path}: dataset {name} does not hold what was written (sha256 differs)",
+            code="damaged-data",
+            path=path,
+            name=name,
         )
     return values
 
@@ -247,7 +220,10 @@ def _reader_of(
     shape = (record.rows, channels, height, width)
     if dataset.shape != shape:
         raise DataError(
-            f"{path}: images has shape {dataset.shape}, the manifest states {shape}"
+            f"{path}: images has shape {dataset.shape}, the manifest states {shape}",
+            code="shard-structure",
+            path=path,
+            shape=dataset.shape,
         )
     scale = None
     if "scale" in file:
@@ -257,7 +233,9 @@ def _reader_of(
     offset = dataset.id.get_offset()
     if offset is None or offset + dataset.nbytes > record.bytes:
         raise DataError(
-            f"{path}: images reaches beyond the end of the file: it is truncated"
+            f"{path}: images reaches beyond the end of the file: it is truncated",
+            code="shard-structure",
+            path=path,
         )
     return ContiguousReader(path, offset, dataset.dtype, shape, cache, scale)
 
@@ -284,7 +262,10 @@ def map_reader(
         if name not in file:
             raise DataError(
                 f"{path} holds no {name}; "
-                f"make the data set with lenssim generate --truth {name}"
+                f"make the data set with lenssim generate --truth {name}",
+                code="map-missing",
+                path=path,
+                name=name,
             )
         dataset = file[name]
         shape = (record.rows, *dataset.shape[1:])
@@ -309,13 +290,23 @@ def check_columns(
     """
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
-            f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes"
+            f"{where}: labels lie in {labels.min()}..{labels.max()} for {classes} classes",
+            code="shard-structure",
+            where=where,
+            classes=classes,
         )
     counts = np.bincount(labels, minlength=classes).tolist()
     if counts != list(record.class_counts):
-        raise DataError(f"{where}: the classes are not as many as its record states")
+        raise DataError(
+            f"{where}: the classes are not as many as its record states",
+            code="shard-structure",
+            where=where,
+        )
     ends = (index[0], index[-1])
     if ends != (record.first, record.last) or (np.diff(index) <= 0).any():
         raise DataError(
-            f"{where}: index is not the rising sample numbers {record.first}..{record.last}"
+            f"{where}: index is not the rising sample numbers {record.first}..{record.last}",
+            code="shard-structure",
+            where=where,
+            first=record.first,
         )

@@ -74,7 +74,9 @@ class RemoteFolder:
         if root is None:
             raise SurroundingsError(
                 f"{self.url} cannot be kept: this user has no home folder; "
-                "set LENSSIM_CACHE"
+                "set LENSSIM_CACHE",
+                code="cache-unusable",
+                url=self.url,
             )
         base = root / "data"
         documents = {name: self._fetch(name) for name in (PLAN, MANIFEST)}
@@ -82,7 +84,10 @@ class RemoteFolder:
         if fault := make_private(folder / SHARDS):
             raise SurroundingsError(
                 f"{self.url} cannot be kept in {base}: {fault}; "
-                "set LENSSIM_CACHE to another folder"
+                "set LENSSIM_CACHE to another folder",
+                code="cache-unusable",
+                url=self.url,
+                base=base,
             )
         with _writing_cache(base):
             for name, data in documents.items():
@@ -96,7 +101,11 @@ class RemoteFolder:
         try:
             return read_manifest(self.folder)
         except DataError as error:
-            raise DataError(str(error).replace(str(self.folder), self.url)) from None
+            raise DataError(
+                str(error).replace(str(self.folder), self.url),
+                code=error.code,
+                **error.fields,
+            ) from None
 
     def _fetch(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
         """Return the bytes of a file behind the URL, or those from `start` to `end`."""
@@ -106,7 +115,10 @@ class RemoteFolder:
                 data: bytes = path.fs.cat_file(path.path, start=start, end=end)
         except FileNotFoundError:
             raise DataError(
-                f"{self.url} holds no {name}: it is no complete data set of lenssim's"
+                f"{self.url} holds no {name}: it is no complete data set of lenssim's",
+                code="no-data-set",
+                url=self.url,
+                name=name,
             ) from None
         if start is not None and end is not None and len(data) > end - start:
             return data[start:end]  # a server that knows no ranges sends the whole file
@@ -141,12 +153,20 @@ class RemoteFolder:
         where = self._shard_url(shard)
         dataset = record.datasets.get(name)
         if dataset is None or dataset.bytes != 8 * record.rows:
-            raise DataError(f"{where}: the manifest does not say where {name} lies")
+            raise DataError(
+                f"{where}: the manifest does not say where {name} lies",
+                code="document-invalid",
+                where=where,
+                name=name,
+            )
         end = dataset.offset + dataset.bytes
         data = self._fetch(f"{SHARDS}/{shard_name(shard)}", dataset.offset, end)
         if hashlib.sha256(data).hexdigest() != dataset.sha256:
             raise VerificationError(
-                f"{where}: dataset {name} does not hold what was written (sha256 differs)"
+                f"{where}: dataset {name} does not hold what was written (sha256 differs)",
+                code="damaged-data",
+                where=where,
+                name=name,
             )
         return np.frombuffer(data, "<i8")
 
@@ -182,7 +202,10 @@ class RemoteFolder:
         data = self._fetch(f"{SHARDS}/{name}")
         if hashlib.sha256(data).hexdigest() != record.file_sha256:
             raise VerificationError(
-                f"{self.url}/{SHARDS}/{name} is damaged: its sha256 is not the manifest's"
+                f"{self.url}/{SHARDS}/{name} is damaged: its sha256 is not the manifest's",
+                code="damaged-data",
+                url=self.url,
+                name=name,
             )
         return data
 
@@ -207,5 +230,7 @@ def _writing_cache(folder: Path) -> Iterator[None]:
             reason = cause(error)
         raise StorageError(
             f"data sets behind URLs are kept in {folder}, "
-            f"which cannot be written: {reason}; set LENSSIM_CACHE to a folder with room"
+            f"which cannot be written: {reason}; set LENSSIM_CACHE to a folder with room",
+            code="write-failed",
+            folder=folder,
         ) from None

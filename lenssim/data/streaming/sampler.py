@@ -92,12 +92,18 @@ class BatchSampler(Sampler[list[int]]):
         if self.batch_size < 1 or not divides or not 0 <= rank < world:
             raise ConfigError(
                 f"a batch of {self.batch_size} cannot be shared by {world} processes; "
-                f"use a multiple of {world}"
+                f"use a multiple of {world}",
+                code="batch-indivisible",
+                batch_size=self.batch_size,
+                world=world,
             )
         if world > 1 and not self.drop_last and len(self.rows) % self.batch_size:
             raise ConfigError(
                 f"{len(self.rows)} samples leave a part of a batch of {self.batch_size}, "
-                f"which {world} processes cannot share; use drop_last"
+                f"which {world} processes cannot share; use drop_last",
+                code="batch-indivisible",
+                batch_size=self.batch_size,
+                world=world,
             )
         self.rank = rank
         self.world = world
@@ -180,7 +186,8 @@ class BatchSampler(Sampler[list[int]]):
         if lines:
             raise ConfigError(
                 "the saved place in the data belongs to another order:\n  "
-                + "\n  ".join(lines)
+                + "\n  ".join(lines),
+                code="order-differs",
             )
         self.epoch = int(saved["epoch"])
         self.done = int(saved["done"])

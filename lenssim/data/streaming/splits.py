@@ -50,5 +50,5 @@ def rows_of_split(index: np.ndarray, split: str | None) -> np.ndarray:
     if split is None:
         return np.arange(len(index))
     if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+        raise unknown("split", split, SPLITS, code="unknown-split")
     return np.flatnonzero(split_of(index) == SPLITS.index(split))

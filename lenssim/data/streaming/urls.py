@@ -62,7 +62,13 @@ def reading(place: object) -> Iterator[None]:
         raise
     except ImportError as error:
         raise ConfigError(
-            f"{place} needs another package: {error}; pip install 'lenssim[remote]'"
+            f"{place} needs another package: {error}; pip install 'lenssim[remote]'",
+            code="package-missing",
+            place=place,
         ) from None
     except Exception as error:
-        raise DataError(f"cannot read {place}: {type(error).__name__}: {error}") from None
+        raise DataError(
+            f"cannot read {place}: {type(error).__name__}: {error}",
+            code="unreadable-url",
+            place=place,
+        ) from None

@@ -4,17 +4,17 @@ import time
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from lenssim.learn.nets.model import Model, image_outputs
 from lenssim.machine import peak_resident_bytes, reset_peak_resident
+from lenssim.record import Record
 
 __all__ = ["Cost", "inference_milliseconds", "peak_memory", "reset_peak_memory"]
 
 _MIB = 2**20
 
 
-class Cost(BaseModel):
+class Cost(Record):
     """The cost of one training on its machine.
 
     Attributes:
@@ -27,8 +27,6 @@ class Cost(BaseModel):
         peak_mib: Peak memory: of the GPU, or of the whole process where the CPU computes.
         inference_ms: Milliseconds an image, in batches of 256.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str
     threads: int

@@ -36,11 +36,13 @@ def pick_device(name: str) -> torch.device:
             next(kind for kind, is_present in present.items() if is_present)
         )
     if name not in present:
-        raise unknown("device", name, ["auto", *present])
+        raise unknown("device", name, ["auto", *present], code="unknown-device")
     if not present[name]:
         raise ConfigError(
             f"this machine has no {name} device that torch can use; "
-            "leave the device on auto"
+            "leave the device on auto",
+            code="no-device",
+            name=name,
         )
     return torch.device(name)
 

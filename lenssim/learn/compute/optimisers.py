@@ -122,7 +122,7 @@ def optimiser(name: str) -> Callable[[Weights, float, float], Optimizer]:
         ConfigError: The name is unknown. The message suggests the nearest.
     """
     if name not in OPTIMISERS:
-        raise unknown("optimiser", name, OPTIMISERS)
+        raise unknown("optimiser", name, OPTIMISERS, code="unknown-optimiser")
     return OPTIMISERS[name]
 
 
@@ -143,5 +143,5 @@ def schedule(name: str) -> Schedule:
         'step'
     """
     if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES)
+        raise unknown("schedule", name, SCHEDULES, code="unknown-schedule")
     return SCHEDULES[name]

@@ -84,7 +84,10 @@ def _check_alike(runs: Sequence[Run]) -> None:
         if title != expected:
             raise ConfigError(
                 f"{run.folder} cannot be taken together with {runs[0].folder}: {title}, "
-                f"not {expected}"
+                f"not {expected}",
+                code="runs-differ",
+                folder=run.folder,
+                expected=expected,
             )
 
 
@@ -94,11 +97,15 @@ def _symmetry_views(runs: Sequence[Run]) -> list[list[Callable[[Tensor], Tensor]
     if not runs[0].record.task.invariant:
         raise ConfigError(
             f"the answers of {folder} turn with the image: "
-            "they cannot be averaged over turns"
+            "they cannot be averaged over turns",
+            code="no-turns",
+            folder=folder,
         )
     views = [symmetries(run.record.config.augment) for run in runs]
     if all(len(symmetry_views) == 1 for symmetry_views in views):
         raise ConfigError(
-            f"{folder} was trained without flips and turns: there is nothing to average over"
+            f"{folder} was trained without flips and turns: there is nothing to average over",
+            code="no-turns",
+            folder=folder,
         )
     return views

@@ -139,11 +139,16 @@ def _check_rows(dataset: ShardDataset, rows: np.ndarray, which: str) -> None:
         return
     if which.startswith("all of them"):
         raise DataError(
-            f"{dataset.folder} holds no image to judge by: {which}; take other images"
+            f"{dataset.folder} holds no image to judge by: {which}; take other images",
+            code="no-images",
+            folder=dataset.folder,
+            which=which,
         )
     raise DataError(
         f"{dataset.folder}: no samples are held out (the test blocks begin at sample 192); "
-        "generate a larger data set, or one with another --seed"
+        "generate a larger data set, or one with another --seed",
+        code="split-empty",
+        folder=dataset.folder,
     )
 
 
@@ -224,7 +229,9 @@ def read_table(folder: Path) -> dict[str, np.ndarray]:
     path = folder / _TABLE
     if not _table_is_whole(folder, read_json(folder / _METRICS)):
         raise DataError(
-            f"{path} is missing or not the table that lenssim evaluate wrote; repeat lenssim evaluate"
+            f"{path} is missing or not the table that lenssim evaluate wrote; repeat lenssim evaluate",
+            code="table-missing",
+            path=path,
         )
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -267,13 +274,19 @@ def _check(run: Run, dataset: ShardDataset) -> None:
     if record.config.picture != dataset.picture:
         raise DataError(
             f"{run.folder} was trained on the picture {record.config.picture!r}, "
-            f"and is shown {dataset.picture!r}"
+            f"and is shown {dataset.picture!r}",
+            code="map-differs",
+            folder=run.folder,
+            picture=record.config.picture,
         )
     if record.image_shape != dataset.image_shape:
         raise DataError(
             f"{dataset.folder} has images of {_shape_text(dataset.image_shape)}; "
             f"the run {run.folder} takes {_shape_text(record.image_shape)} "
-            "(bands x rows x columns)"
+            "(bands x rows x columns)",
+            code="image-shape",
+            shape=dataset.image_shape,
+            folder=dataset.folder,
         )
 
 

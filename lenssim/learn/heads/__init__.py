@@ -42,5 +42,5 @@ def head(name: str, targets: int, base: RadialBase = NORMAL) -> Head:
         27
     """
     if name not in HEADS:
-        raise unknown("head", name, HEADS)
+        raise unknown("head", name, HEADS, code="unknown-head")
     return HEADS[name](targets, base)

@@ -262,12 +262,17 @@ def _parsed_step(part: str) -> tuple[str, float]:
     """Return name and amount of one augmentation."""
     name, equals, number = part.partition("=")
     if name not in AUGMENTATIONS:
-        raise unknown("augmentation", name, AUGMENTATIONS)
+        raise unknown("augmentation", name, AUGMENTATIONS, code="unknown-augmentation")
     _, default = AUGMENTATIONS[name]
     if not equals:
         return name, default or 0.0
     if default is None:
-        raise ConfigError(f"augment: {name} takes no amount, got {part!r}")
+        raise ConfigError(
+            f"augment: {name} takes no amount, got {part!r}",
+            code="augment-amount",
+            name=name,
+            part=part,
+        )
     return name, _amount(part, number)
 
 
@@ -278,7 +283,9 @@ def _amount(part: str, number: str) -> float:
         amount = -1.0
     if not 0 <= amount < np.inf:
         raise ConfigError(
-            f"augment: {part!r}: an amount is a number of at least 0, such as psf=1.5"
+            f"augment: {part!r}: an amount is a number of at least 0, such as psf=1.5",
+            code="augment-amount",
+            part=part,
         )
     return amount
 

@@ -15,7 +15,7 @@ from lenssim.data.format.maps import IMAGE
 from lenssim.data.format.reading import decoded, open_shard
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.locations import is_url
-from lenssim.errors import DataError, LenssimError
+from lenssim.errors import DataError, LenssimError, from_validation
 from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
@@ -112,13 +112,15 @@ def _read(
     name = path.name.lower()
     if is_url(location) and is_readable_name(name):
         raise DataError(
-            f"{location}: a URL is that of a data set's folder; fetch a single file first"
+            f"{location}: a URL is that of a data set's folder; fetch a single file first",
+            code="url-of-file",
+            location=location,
         )
     if is_url(location) or path.is_dir():
         dataset = ShardDataset(location, picture=picture)
         yield from _read_dataset(dataset, str(location), report)
     elif not path.exists():
-        raise DataError(f"{printable(str(path))} does not exist")
+        raise DataError(f"{printable(str(path))} does not exist", code="no-file", path=path)
     elif name.endswith(_SHARD_ENDINGS):
         numbers, images = _read_shard(path, picture)
         yield numbers, images, ""
@@ -128,7 +130,9 @@ def _read(
     else:
         raise DataError(
             f"{printable(str(path))}: give {', '.join(IMAGE_ENDINGS)} or .h5 files, or the "
-            "folder of a data set"
+            "folder of a data set",
+            code="image-format",
+            path=path,
         )
 
 
@@ -139,7 +143,12 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
         if picture == IMAGE:
             return file["index"][...], decoded(file)
         if picture not in file:
-            raise DataError(f"{path} keeps no {picture!r}, which this run looks at")
+            raise DataError(
+                f"{path} keeps no {picture!r}, which this run looks at",
+                code="map-missing",
+                path=path,
+                picture=picture,
+            )
         return file["index"][...], file[picture][...]
 
 
@@ -168,9 +177,8 @@ def _check_against_record(path: Path) -> None:
     try:
         record = ShardRecord.model_validate(document)
     except ValidationError as error:
-        raise DataError(
-            f"{sidecar} is not the record of a shard: {error.errors()[0]['msg']}"
-        ) from None
+        where = f"{sidecar} is not the record of a shard"
+        raise from_validation(error, where, kind=DataError) from None
     check_shard(path, record)
 
 
@@ -180,7 +188,10 @@ def check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]
         raise DataError(
             f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run "
             f"takes {' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample "
-            "the stamps to the size and pixel scale of the training data"
+            "the stamps to the size and pixel scale of the training data",
+            code="image-shape",
+            shape=images.shape[1:],
+            path=path,
         )
 
 

@@ -57,18 +57,26 @@ def _expanded(path: Path | str) -> Sequence[Path | str]:
         return [path]
     if (folder / _RUN).is_file():
         raise DataError(
-            f"{folder} is a run, not images; give files of images or a data set after the run"
+            f"{folder} is a run, not images; give files of images or a data set after the run",
+            code="run-not-images",
+            folder=folder,
         )
     try:
         paths = sorted(path for path in folder.iterdir() if not is_passed_over(path.name))
     except OSError as error:
-        raise DataError(f"cannot look into {folder}: {cause(error)}") from None
+        raise DataError(
+            f"cannot look into {folder}: {cause(error)}",
+            code="unreadable-file",
+            folder=folder,
+        ) from None
     images = [path for path in paths if path.is_file() and is_readable_name(path.name)]
     ignored = [path for path in paths if path not in set(images)]
     if not images:
         raise DataError(
             f"{folder} holds no data set (no {PLAN}) and no images "
-            f"({', '.join(IMAGE_ENDINGS)}, .h5){_content(ignored)}"
+            f"({', '.join(IMAGE_ENDINGS)}, .h5){_content(ignored)}",
+            code="no-images",
+            folder=folder,
         )
     if ignored:
         note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(ignored)}")

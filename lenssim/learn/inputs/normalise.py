@@ -87,5 +87,5 @@ def normalisation(name: str) -> Callable[[Tensor], Tensor]:
         ConfigError: The name is unknown. The message suggests the nearest.
     """
     if name not in NORMALISATIONS:
-        raise unknown("normalisation", name, NORMALISATIONS)
+        raise unknown("normalisation", name, NORMALISATIONS, code="unknown-normalisation")
     return NORMALISATIONS[name]

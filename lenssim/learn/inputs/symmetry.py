@@ -65,12 +65,16 @@ class Moves:
         if angles:
             raise ConfigError(
                 f"augment: {augmentation} turns and mirrors the image, and no one number says where "
-                f"{', '.join(angles)} goes: give none, or measure e1 and e2"
+                f"{', '.join(angles)} goes: give none, or measure e1 and e2",
+                code="augment-target",
+                augmentation=augmentation,
             )
         if transposes and self.unpaired:
             raise ConfigError(
                 f"augment: {augmentation} exchanges x and y, and {', '.join(self.unpaired)} is "
-                "measured without the other: add it to the targets, or give flips"
+                "measured without the other: add it to the targets, or give flips",
+                code="augment-target",
+                augmentation=augmentation,
             )
 
     def check_shifts(self, augmentation: str) -> None:
@@ -85,7 +89,9 @@ class Moves:
         if self.pixel_scale is None and any(self.axes["x"] + self.axes["y"]):
             raise ConfigError(
                 f"augment: {augmentation} moves places by pixels, and these data do not say how "
-                "large a pixel is"
+                "large a pixel is",
+                code="augment-target",
+                augmentation=augmentation,
             )
 
     def mirrored(self, targets: Tensor, chosen: Tensor, axis: str) -> Tensor:

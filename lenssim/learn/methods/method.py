@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from lenssim.record import Record
 
 if TYPE_CHECKING:
     import torch
@@ -48,14 +48,12 @@ class TrainingSetup:
     steps: int
 
 
-class Method(BaseModel, ABC):
+class Method(Record, ABC):
     """How the weights of networks are found. The fields of a subclass are its settings.
 
     A training calls `networks` once, then `views` and `step` for every batch. All that is
     random in a step has to follow from torch's own generator, which is seeded for it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sources: ClassVar[tuple[str, ...]] = ("data",)
     """Names of the data sets that a step takes a batch of."""

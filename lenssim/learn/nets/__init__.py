@@ -46,7 +46,7 @@ def check_net(name: str) -> None:
     if name.startswith(_TIMM_PREFIX):
         import_module(f"{__name__}.timm").check(name.removeprefix(_TIMM_PREFIX))
     elif name not in NETS:
-        raise unknown("net", name, [*NETS, f"{_TIMM_PREFIX}NAME"])
+        raise unknown("net", name, [*NETS, f"{_TIMM_PREFIX}NAME"], code="unknown-net")
 
 
 def build_net(
@@ -78,7 +78,10 @@ def build_net(
     if min(height, width) < smallest:
         raise ConfigError(
             f"the net {name} takes stamps of {smallest} pixels and more, "
-            f"got {height} x {width}"
+            f"got {height} x {width}",
+            code="net-stamp",
+            name=name,
+            smallest=smallest,
         )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

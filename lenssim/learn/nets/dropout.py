@@ -133,7 +133,10 @@ def parse_dropout(text: str) -> float | None:
     if not 0 <= rate < 1:
         raise ConfigError(
             "dropout: give a rate from 0 to below 1, or concrete to have it learned; "
-            f"got {text!r}"
+            f"got {text!r}",
+            code="option-format",
+            option="dropout",
+            value=text,
         )
     return rate
 

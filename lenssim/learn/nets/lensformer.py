@@ -64,7 +64,10 @@ def radius_range(images: ImageDescription) -> tuple[float, float]:
         raise ConfigError(
             f"the net lensformer takes stamps that hold their rings, got rings of "
             f"{smallest:.3g} to {largest:.3g} arcsec in stamps of "
-            f"{side * images.pixel_scale:.3g} arcsec a side"
+            f"{side * images.pixel_scale:.3g} arcsec a side",
+            code="net-stamp",
+            smallest=smallest,
+            largest=largest,
         )
     return low, min(high, side / 2)
 

@@ -99,7 +99,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict):
         return checkpoint
     raise DataError(
-        f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict"
+        f"{path} is no checkpoint that lenssim train wrote: it holds no state_dict",
+        code="checkpoint-invalid",
+        path=path,
     )
 
 
@@ -118,17 +120,25 @@ def read_tensors(path: Path) -> Any:
     """
     if not path.is_file():
         raise DataError(
-            f"{path} does not exist: a training writes it at the end of its first epoch"
+            f"{path} does not exist: a training writes it at the end of its first epoch",
+            code="no-checkpoint",
+            path=path,
         )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
-            f"{path} is no checkpoint of tensors and numbers alone; it was not read further"
+            f"{path} is no checkpoint of tensors and numbers alone; it was not read further",
+            code="checkpoint-invalid",
+            path=path,
         ) from None
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is no checkpoint, or a damaged one ({reason})") from None
+        raise DataError(
+            f"{path} is no checkpoint, or a damaged one ({reason})",
+            code="checkpoint-invalid",
+            path=path,
+        ) from None
 
 
 def load_weights(
@@ -166,7 +176,10 @@ def load_weights(
         raise DataError(
             f"{path} does not fit the net {net}: {len(mismatched)} of its weights are "
             f"missing, unknown or of another shape, such as {mismatched[0]}; is it the "
-            "checkpoint of another run?"
+            "checkpoint of another run?",
+            code="checkpoint-of-another",
+            path=path,
+            net=net,
         )
     network.load_state_dict(weights | {key: initial[key] for key in reshaped})
 

@@ -32,10 +32,10 @@ def check(name: str) -> None:
         return
     matches = timm.list_models(f"*{name}*")
     if matches:
-        raise unknown("model of timm", name, matches[:12])
+        raise unknown("model of timm", name, matches[:12], code="unknown-net")
     message = str(unknown("model of timm", name, timm.list_models()))
     beginning = message.split("known are")[0].rstrip()
-    raise ConfigError(f"{beginning} timm.list_models() lists them all")
+    raise ConfigError(f"{beginning} timm.list_models() lists them all", code="unknown-net")
 
 
 def build(images: ImageDescription, outputs: int, name: str) -> nn.Module:
@@ -63,12 +63,18 @@ def build(images: ImageDescription, outputs: int, name: str) -> nn.Module:
     except Exception as error:  # timm's models raise many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"the net timm:{name} cannot take stamps of {height} x {width} pixels: {reason}"
+            f"the net timm:{name} cannot take stamps of {height} x {width} pixels: {reason}",
+            code="net-stamp",
+            name=name,
+            height=height,
         ) from None
     if shape != (2, outputs):
         raise ConfigError(
             f"timm:{name} is no classifier: it gives {shape[1:]} numbers an image, "
-            f"not {outputs}"
+            f"not {outputs}",
+            code="net-outputs",
+            name=name,
+            outputs=outputs,
         )
     if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
         # convolutions are up to twice as fast on CPUs, transformers slower

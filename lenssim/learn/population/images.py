@@ -52,7 +52,8 @@ def image_posteriors(
             outputs.append(chunk_outputs)
     if not tasks:
         raise DataError(
-            f"none of the {len(files)} files can be used: there is no population to infer"
+            f"none of the {len(files)} files can be used: there is no population to infer",
+            code="no-images",
         )
     return reader_of(tasks[0]).posterior(torch.cat(outputs, dim=1)), None
 
@@ -65,7 +66,9 @@ def _dataset_posterior(
     rows, reason = held_out(run, dataset)
     if not len(rows):
         raise DataError(
-            f"{path}: no samples are held out ({reason}); take a data set of another --seed"
+            f"{path}: no samples are held out ({reason}); take a data set of another --seed",
+            code="split-empty",
+            path=path,
         )
     task, outputs = ensemble.of(dataset, rows)
     posterior = reader_of(task).posterior(outputs)
@@ -98,6 +101,7 @@ def group_rows(truth: np.ndarray | None, count: int, scatter: bool) -> list[np.n
     if len(starts) == count > 1:
         raise DataError(
             "no two of these images share their true numbers, so they are no population: make "
-            "one by lenssim generate --shared, or ask for the mean and width of all by --scatter"
+            "one by lenssim generate --shared, or ask for the mean and width of all by --scatter",
+            code="no-population",
         )
     return [np.flatnonzero(inverse.ravel() == k) for k in np.argsort(starts)]

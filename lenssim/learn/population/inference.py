@@ -278,7 +278,9 @@ def _infer_scattered(
     if outside.any():
         raise DataError(
             f"image {int(np.argmax(outside))} of {images} lies outside the training prior "
-            "altogether; leave it out"
+            "altogether; leave it out",
+            code="outside-prior",
+            images=images,
         )
     sigma = prior.sample(_START_POINTS, np.random.default_rng(0)).std(0)
     limits = np.log(sigma[:, None] * [_MIN_WIDTH, _MAX_WIDTH])

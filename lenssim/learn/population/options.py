@@ -37,5 +37,7 @@ class PopulationOptions:
         if self.scatter and self.calibration is not None:
             raise ConfigError(
                 "populations are calibrated by lenses that are alike: take either "
-                "calibration or scatter"
+                "calibration or scatter",
+                code="options-conflict",
+                options=("calibration", "scatter"),
             )

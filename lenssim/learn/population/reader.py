@@ -17,7 +17,10 @@ def posterior_reader(run: Run) -> PosteriorReader:
         known = ", ".join(reader.prior) or "none of them"
     raise ConfigError(
         f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
-        f"divided out: train regress on targets that the preset draws (known: {known})"
+        f"divided out: train regress on targets that the preset draws (known: {known})",
+        code="no-prior",
+        folder=run.folder,
+        known=known,
     )
 
 

@@ -295,16 +295,24 @@ def _correlation(
     assert calibration is not None
     if not calibration.is_dir():
         raise DataError(
-            f"{calibration} is no folder of a data set; make one by lenssim generate --shared"
+            f"{calibration} is no folder of a data set; make one by lenssim generate --shared",
+            code="no-folder",
+            calibration=calibration,
         )
     if _identity(calibration) in map(_identity, files):
         raise ConfigError(
-            f"{calibration} is what is asked about; calibrate by populations of another --seed"
+            f"{calibration} is what is asked about; calibrate by populations of another --seed",
+            code="same-folder",
+            calibration=calibration,
         )
     posterior, truth = image_posteriors(run, [calibration], device)
     task = posterior_reader(run)
     if truth is None:
-        raise DataError(f"{calibration} does not know the true {', '.join(task.columns)}")
+        raise DataError(
+            f"{calibration} does not know the true {', '.join(task.columns)}",
+            code="no-targets",
+            calibration=calibration,
+        )
     groups = group_rows(truth, len(truth), scatter=False)
     members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
     return correlation(members, prior, task.average_posterior, options.seed)

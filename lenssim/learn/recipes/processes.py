@@ -140,7 +140,11 @@ class _Worker:
         except (EOFError, OSError):
             self.process.join()
             ending = _ending(self.process.exitcode or 0)
-            return LenssimError(f"{job.name}: its process ended by {ending}")
+            return LenssimError(
+                f"{job.name}: its process ended by {ending}",
+                code="job-ended",
+                name=job.name,
+            )
 
 
 def _ending(exit_code: int) -> str:

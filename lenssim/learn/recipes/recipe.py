@@ -7,17 +7,18 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, override
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lenssim.data.generation.planning import GenerationRequest
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import ConfigError, explain_problem, from_validation, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
 from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.tasks import parse_config
-from lenssim.names import check_name, printable
+from lenssim.names import name_fault, printable
+from lenssim.record import Record
 
 __all__ = [
     "DATA",
@@ -35,7 +36,6 @@ DATA, RUNS = "data", "runs"  # folders in that of a recipe
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
 MAX_TRAININGS = 10_000
-_MOST_PROBLEMS = 20  # that are told
 _Name = Annotated[  # of folders, inside the recipe's own
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]
@@ -45,10 +45,8 @@ class GenerateStep(GenerationRequest):
     """A data set to simulate: every option of `lenssim generate` that says what it holds."""
 
 
-class EvaluateStep(BaseModel):
+class EvaluateStep(Record):
     """A run, or all runs of a line of `train`, by name, to be judged on a data set, by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: str
     data: str
@@ -89,15 +87,13 @@ class Training:
     settings: dict[str, Any]
 
 
-class Recipe(BaseModel):
+class Recipe(Record):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
     In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
     of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
     names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     generate: dict[_Name, GenerateStep] = Field(min_length=1)
@@ -143,7 +139,8 @@ class Recipe(BaseModel):
                     for key, value in own.items()
                 }
                 name = (line + "".join(words.values())).replace(":", "-")
-                check_name(name, "the training", ConfigError)
+                if fault := name_fault(name, "the training"):
+                    raise ConfigError(fault, code="bad-name", name=name)
                 group = (
                     line + "".join(word for key, word in words.items() if key != "seed")
                 ).replace(":", "-")
@@ -186,7 +183,10 @@ class Recipe(BaseModel):
             return found[0].name
         if found:
             raise ConfigError(
-                f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them"
+                f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them",
+                code="runs-ambiguous",
+                name=name,
+                asked=asked,
             )
         if Path(str(asked)).is_dir():
             return None
@@ -195,6 +195,7 @@ class Recipe(BaseModel):
             f"start of the training {name!r}: run above it",
             str(asked),
             [*lines, *(t.name for t in before)],
+            code="unknown-step",
         )
 
     def config(self, name: str, folder: Path) -> TrainConfig:
@@ -204,7 +205,10 @@ class Recipe(BaseModel):
             data = str(settings.get("data"))
             if data not in self.generate:
                 raise unknown(
-                    f"data of the training {name!r}: data set", data, self.generate
+                    f"data of the training {name!r}: data set",
+                    data,
+                    self.generate,
+                    code="unknown-step",
                 )
             settings = {**settings, "data": str(folder / DATA / data)}
         if start := self.started_by(name):
@@ -219,7 +223,9 @@ def load_recipe(path: Path) -> Recipe:
     document = read_yaml(path, "the recipe")
     if not isinstance(document, dict):
         raise ConfigError(
-            f"{path} must be a mapping of steps, got {type(document).__name__}"
+            f"{path} must be a mapping of steps, got {type(document).__name__}",
+            code="settings-invalid",
+            path=path,
         )
     try:
         recipe = Recipe.model_validate(document)
@@ -234,22 +240,25 @@ def load_recipe(path: Path) -> Recipe:
         }
         for step in (*recipe.evaluations(), *recipe.populations):
             if step.run not in runs:
-                raise unknown("run to evaluate", step.run, recipe.trainings)
+                raise unknown(
+                    "run to evaluate", step.run, recipe.trainings, code="unknown-step"
+                )
             for name in step.sources:
                 if name not in recipe.generate:
-                    raise unknown("data set to evaluate on", name, recipe.generate)
+                    raise unknown(
+                        "data set to evaluate on",
+                        name,
+                        recipe.generate,
+                        code="unknown-step",
+                    )
         for step in recipe.populations:
             step.question(Path())
         for data_step in recipe.generate.values():
             data_step.spec()
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        lines = [_explain(dict(problem)) for problem in problems[:_MOST_PROBLEMS]]
-        if len(problems) > _MOST_PROBLEMS:
-            lines.append(f"and {len(problems) - _MOST_PROBLEMS} more problems")
-        raise ConfigError(f"{path}: " + "; ".join(lines)) from None
+        raise from_validation(error, path, explain=_explain) from None
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {error}", code=error.code, **error.fields) from None
     return recipe
 
 
@@ -269,5 +278,4 @@ def _explain(problem: dict[str, Any]) -> str:
         owner = owners.get(str(problem["loc"][0]), Recipe)
         key = printable(str(problem["loc"][-1]))
         return f"{unknown('key', key, owner.model_fields)} (at {where})"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    return explain_problem(problem)

@@ -21,5 +21,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot make the folder {folder}: {cause(error)}; choose another, or mend that"
+            f"cannot make the folder {folder}: {cause(error)}; choose another, or mend that",
+            code="write-failed",
+            folder=folder,
         ) from None

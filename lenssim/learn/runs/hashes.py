@@ -35,7 +35,9 @@ def file_sha256(path: Path) -> str:
     except FileNotFoundError:
         return ABSENT
     except OSError as error:
-        raise DataError(f"cannot read {path}: {cause(error)}") from None
+        raise DataError(
+            f"cannot read {path}: {cause(error)}", code="unreadable-file", path=path
+        ) from None
 
 
 class FileHashes:
@@ -62,7 +64,9 @@ class FileHashes:
         files = document.get("files")
         if document.get("format") != _FORMAT or not isinstance(files, dict):
             raise DataError(
-                f"{self.path} is not what lenssim train writes; train again into another --out"
+                f"{self.path} is not what lenssim train writes; train again into another --out",
+                code="document-invalid",
+                path=self.path,
             )
         return files
 

@@ -39,5 +39,7 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
         return rows
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(
-            f"{path} is no table of epochs as lenssim train writes it ({error!r})"
+            f"{path} is no table of epochs as lenssim train writes it ({error!r})",
+            code="document-invalid",
+            path=path,
         ) from None

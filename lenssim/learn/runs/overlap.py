@@ -105,7 +105,11 @@ def read_seen(run: Run) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(run.seen.read_bytes()), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{run.seen} is not what lenssim train writes: {error}") from None
+        raise DataError(
+            f"{run.seen} is not what lenssim train writes: {error}",
+            code="document-invalid",
+            seen=run.seen,
+        ) from None
 
 
 def _hashed_again(run: Run) -> dict[str, np.ndarray]:

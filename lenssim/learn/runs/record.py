@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.live import LiveDataset
@@ -12,6 +12,7 @@ from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import IMAGE, TrainConfig
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.tasks import Task, task_class
+from lenssim.record import Record
 
 __all__ = ["DataIdentity", "RunRecord", "RunResult", "Start", "identify", "versions"]
 
@@ -26,13 +27,11 @@ _DEPENDENCIES = (
 )
 
 
-class DataIdentity(BaseModel):
+class DataIdentity(Record):
     """Which data a run has learned from, or is judged on.
 
     This is enough to find the data again, and to know whether two data sets share samples.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: str
     config_hash: str
@@ -68,25 +67,21 @@ class DataIdentity(BaseModel):
         return self.seed is not None and same_draw
 
 
-class Start(BaseModel):
+class Start(Record):
     """The weights that a training started from.
 
     `data` are all data that they had learned from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     checkpoint_sha256: str
     data: tuple[DataIdentity, ...]
 
 
-class RunResult(BaseModel):
+class RunResult(Record):
     """How a training ended.
 
     Validation scores are those of the best epoch, whose weights the run keeps.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int
     best_epoch: int
@@ -97,7 +92,7 @@ class RunResult(BaseModel):
     cost: Cost | None = None
 
 
-class RunRecord(BaseModel):
+class RunRecord(Record):
     """The content of run.json.
 
     `result` is None until the training has ended. `files` holds the SHA-256 of the files
@@ -105,8 +100,6 @@ class RunRecord(BaseModel):
     ended (hashes.json has them until then), and None for a run that was made before files
     were hashed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = Field(default="lenssim-run/2", pattern=r"^lenssim-run/2$")
     config: SerializeAsAny[TrainConfig]

@@ -9,7 +9,7 @@ from torch import nn
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.learn.methods import Method, TrainingSetup, method_of
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
@@ -24,7 +24,6 @@ from lenssim.learn.runs.record import (
 )
 from lenssim.learn.scores.novelty import NOVELTY, Novelty, read_novelty
 from lenssim.learn.tasks import Task
-from lenssim.names import printable
 from lenssim.notes import note_once
 
 __all__ = [
@@ -70,7 +69,9 @@ class Run:
         digest = self.check(self.best)
         if digest == ABSENT:
             raise ConfigError(
-                f"{self.best} does not exist; has the training finished an epoch?"
+                f"{self.best} does not exist; has the training finished an epoch?",
+                code="training-unfinished",
+                best=self.best,
             )
         return digest
 
@@ -160,12 +161,16 @@ class Run:
                 break
         if digest == ABSENT:
             raise DataError(
-                f"{path} does not exist, although the run's record names it; bring it back or train again"
+                f"{path} does not exist, although the run's record names it; bring it back or train again",
+                code="no-file",
+                path=path,
             )
         raise DataError(
             f"{path} is not the file that this training wrote: its sha256 begins with {digest[:8]}, the run's record "
             f"has {' or '.join(name[:8] for name in expected)}. It was damaged, or belongs to another run. Bring the "
-            "file back, or train again"
+            "file back, or train again",
+            code="file-of-another",
+            path=path,
         )
 
     def check_resumable(self) -> None:
@@ -208,11 +213,15 @@ def create_run(folder: Path, record: RunRecord) -> Run:
                 if (folder / _RECORD).exists()
                 else ("choose another --out")
             )
-            raise ConfigError(f"{folder} is not empty: {hint}")
+            raise ConfigError(
+                f"{folder} is not empty: {hint}", code="folder-in-use", folder=folder
+            )
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot use {folder} as the run's folder: {error.strerror}"
+            f"cannot use {folder} as the run's folder: {error.strerror}",
+            code="folder-unusable",
+            folder=folder,
         ) from None
     run = Run(folder, record)
     run.write()
@@ -233,7 +242,7 @@ def open_runs(folders: Sequence[Path]) -> list[Run]:
         except DataError as error:
             messages.append(str(error))
     if messages:
-        raise DataError("\n".join(messages))
+        raise DataError("\n".join(messages), code="no-run")
     return runs
 
 
@@ -247,7 +256,10 @@ def begin(model: Model, run: Run) -> Start:
     if run.record.config.net != model.name:
         raise ConfigError(
             f"{run.folder} is a run of the net {run.record.config.net}: {model.name} cannot start with its weights; "
-            f"choose --net {run.record.config.net}, or another --start"
+            f"choose --net {run.record.config.net}, or another --start",
+            code="net-differs",
+            folder=run.folder,
+            net=run.record.config.net,
         )
     digest = run.digest
     load_weights(model, run.best, partly=True)
@@ -263,13 +275,11 @@ def open_run(folder: Path) -> Run:
             if not os.fspath(folder).endswith(".ckpt")
             else ("give the run's folder, not its checkpoint")
         )
-        raise DataError(f"{folder} holds no run (no {_RECORD}); {hint}")
+        raise DataError(
+            f"{folder} holds no run (no {_RECORD}); {hint}", code="no-run", folder=folder
+        )
     try:
         return Run(folder, RunRecord.model_validate(read_json(path)))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = printable(".".join(map(str, problem["loc"])))
-        message = printable(problem["msg"].removeprefix("Value error, "))
-        raise DataError(
-            f"{path} is not what lenssim train writes: {where}: {message}"
-        ) from None
+        where = f"{path} is not what lenssim train writes"
+        raise from_validation(error, where, kind=DataError) from None

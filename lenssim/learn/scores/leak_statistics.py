@@ -117,7 +117,8 @@ def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
     bad = int((~np.isfinite(grey).all((1, 2))).sum())
     if bad:
         raise DataError(
-            f"{bad} images hold NaN or infinite pixels; lenssim verify names their shards"
+            f"{bad} images hold NaN or infinite pixels; lenssim verify names their shards",
+            code="images-not-finite",
         )
     functions = {**STATISTICS, EDGE: _edges}
     return {name: function(grey) for name, function in functions.items()}

@@ -75,14 +75,18 @@ def check_classes(labels: np.ndarray, classes: tuple[str, ...]) -> None:
     if len(classes) < 2:
         raise DataError(
             "a leak audit compares classes; this data set has only "
-            f"{', '.join(classes) or 'none'}"
+            f"{', '.join(classes) or 'none'}",
+            code="too-few-classes",
         )
     counts = np.bincount(labels, minlength=len(classes))
     for name, count in zip(classes, counts, strict=True):
         if count < MIN_IMAGES_PER_CLASS:
             raise DataError(
                 f"class {name!r} has {count} images; a leak audit needs at least "
-                f"{MIN_IMAGES_PER_CLASS} of each class"
+                f"{MIN_IMAGES_PER_CLASS} of each class",
+                code="too-few-images",
+                name=name,
+                count=count,
             )
 
 
@@ -250,7 +254,7 @@ def _check_judge(dataset: ShardDataset, judge: ShardDataset) -> None:
     )
     if same_samples:
         message += ", and the same samples"
-    raise ConfigError(message)
+    raise ConfigError(message, code="data-differ")
 
 
 def _measured(dataset: ShardDataset, limit: int | None) -> Sample:

@@ -9,12 +9,13 @@ from typing import Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from sklearn.covariance import LedoitWolf
 
 from lenssim.data.format.files import read_json, signed_json
-from lenssim.errors import DataError
+from lenssim.errors import DataError, from_validation
 from lenssim.learn.inputs.normalise import normalisation
+from lenssim.record import Record
 
 __all__ = ["ALARM_RATE", "NOVELTY", "Novelty", "image_features", "read_novelty"]
 
@@ -78,7 +79,7 @@ def _ring_means(planes: np.ndarray, radius: np.ndarray) -> np.ndarray:
     return flat @ (member / np.maximum(member.sum(0), 1))
 
 
-class Novelty(BaseModel):
+class Novelty(Record):
     """Distances of images from the training data, calibrated by those of validation images.
 
     They are Mahalanobis distances of `image_features` of the normalised images, with the shrunk
@@ -93,8 +94,6 @@ class Novelty(BaseModel):
         precision: Inverse covariance of the features.
         distances: Squared distances of the validation images, ascending.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalise: str
     mean: tuple[float, ...]
@@ -172,10 +171,8 @@ def read_novelty(folder: Path) -> Novelty | None:
     try:
         return Novelty.model_validate(document)
     except ValidationError as error:
-        raise DataError(
-            f"{folder / NOVELTY} is not what lenssim train writes: "
-            f"{error.errors()[0]['msg']}"
-        ) from None
+        where = f"{folder / NOVELTY} is not what lenssim train writes"
+        raise from_validation(error, where, kind=DataError) from None
 
 
 def _features(normalise: str, images: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Tasks, one a file: a new one is a subclass of `Task` and its line in `TASKS`."""
 
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.tasks.classify import Classify
 from lenssim.learn.tasks.regress import Regress
@@ -18,7 +19,7 @@ TASKS: dict[str, type[Task]] = {"classify": Classify, "regress": Regress}
 def task_class(name: str) -> type[Task]:
     """Return the task of that name; `ConfigError` for an unknown one."""
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise unknown("task", name, TASKS, code="unknown-task")
     return TASKS[name]
 
 
@@ -36,7 +37,6 @@ def parse_config(settings: dict[str, Any], where: str = "training") -> TrainConf
         kind = task_class(settings.get("task", "classify")).settings
         return kind.model_validate(settings)
     except ValidationError as error:
-        problems = "; ".join(explain(dict(problem), kind) for problem in error.errors())
-        raise ConfigError(f"{where}: {problems}") from None
+        raise from_validation(error, where, explain=partial(explain, kind=kind)) from None
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}", code=error.code, **error.fields) from None

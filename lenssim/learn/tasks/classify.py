@@ -69,7 +69,9 @@ class Classify(Task):
         if len(classes) < 2:
             raise DataError(
                 f"{dataset.folder} has one class only, {classes[0]}: "
-                "there is nothing to tell apart"
+                "there is nothing to tell apart",
+                code="too-few-classes",
+                folder=dataset.folder,
             )
         for split, numbers in rows.items():
             _check_classes(dataset, split, numbers)
@@ -168,7 +170,9 @@ class Classify(Task):
             raise DataError(
                 f"{dataset.folder} has the classes {', '.join(dataset.classes)}; the run "
                 f"was trained on {', '.join(self.classes)}, in this order: it can only be "
-                "judged on the same"
+                "judged on the same",
+                code="classes-differ",
+                folder=dataset.folder,
             )
 
     @override
@@ -191,7 +195,9 @@ class Classify(Task):
         if not np.isfinite(probabilities).all():
             raise DataError(
                 f"{dataset.folder}: some images hold NaN; "
-                f"{command('verify', dataset.folder)} names them"
+                f"{command('verify', dataset.folder)} names them",
+                code="images-not-finite",
+                folder=dataset.folder,
             )
         scores = classification_scores(labels, probabilities)
         intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
@@ -256,7 +262,10 @@ def _check_classes(dataset: Data, split: str, rows: np.ndarray) -> None:
         raise DataError(
             f"{dataset.folder}: the {split} split ({len(rows)} of {len(dataset)} samples) "
             f"has no {', '.join(missing)}; splits are cut in blocks of 64 samples, so make "
-            "at least 256"
+            "at least 256",
+            code="split-empty",
+            folder=dataset.folder,
+            split=split,
         )
 
 
@@ -271,7 +280,7 @@ def _class_weights(
         return tuple((len(labels) / (len(classes) * counts)).tolist())
     for name in config.class_weights:
         if name not in classes:
-            raise unknown("class in class_weights", name, classes)
+            raise unknown("class in class_weights", name, classes, code="unknown-class")
     return tuple(config.class_weights.get(name, 1.0) for name in classes)
 
 

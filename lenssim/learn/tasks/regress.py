@@ -75,7 +75,7 @@ class Regress(Task):
     ) -> Self:
         assert isinstance(config, RegressConfig)
         if config.only is not None and config.only not in dataset.classes:
-            raise unknown("class", config.only, dataset.classes)
+            raise unknown("class", config.only, dataset.classes, code="unknown-class")
         for split, numbers in rows.items():
             check_split(dataset, split, numbers, config.targets, config.only)
         train_rows = rows_of_class(dataset, rows["train"], config.only)
@@ -231,7 +231,10 @@ class Regress(Task):
         if self.only is not None and self.only not in dataset.classes:
             raise DataError(
                 f"{dataset.folder} has no class {self.only}, "
-                f"of which the run measures {self.columns[0]}"
+                f"of which the run measures {self.columns[0]}",
+                code="no-class",
+                folder=dataset.folder,
+                only=self.only,
             )
 
     @override
@@ -249,7 +252,9 @@ class Regress(Task):
         if not np.isfinite(posterior.mean).all():
             raise DataError(
                 f"{dataset.folder}: some images hold NaN; "
-                f"{command('verify', dataset.folder)} names them"
+                f"{command('verify', dataset.folder)} names them",
+                code="images-not-finite",
+                folder=dataset.folder,
             )
         truth = true_values(dataset, self.columns, rows)
         self._check_truth(dataset, truth)

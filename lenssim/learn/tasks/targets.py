@@ -33,7 +33,10 @@ def true_values(dataset: Data, names: tuple[str, ...], rows: np.ndarray) -> np.n
         return dataset.targets(names, rows)
     except KeyError as error:
         raise unknown(
-            f"target in {dataset.folder}", str(error.args[0]), error.args[1]
+            f"target in {dataset.folder}",
+            str(error.args[0]),
+            error.args[1],
+            code="unknown-target",
         ) from None
 
 
@@ -69,7 +72,10 @@ def check_finite(values: np.ndarray, names: Sequence[str], where: str, hint: str
         missing = int((~np.isfinite(column)).sum())
         if missing:
             raise DataError(
-                f"{where}: {missing} of {len(column)} samples have no {name}{hint}"
+                f"{where}: {missing} of {len(column)} samples have no {name}{hint}",
+                code="no-targets",
+                where=where,
+                missing=missing,
             )
 
 
@@ -81,7 +87,9 @@ def check_spread(dataset: Data, names: Sequence[str], values: np.ndarray) -> Non
     if constant:
         raise DataError(
             f"{dataset.folder}: {', '.join(constant)} is the same in all samples: "
-            "nothing to learn"
+            "nothing to learn",
+            code="target-constant",
+            folder=dataset.folder,
         )
 
 
@@ -99,7 +107,10 @@ def check_split(
         of_class = f" of the class {class_name}" if class_name is not None else ""
         raise DataError(
             f"{dataset.folder}: the {split} split has no sample{of_class}; splits are cut "
-            "in blocks of 64 samples, so make at least 256"
+            "in blocks of 64 samples, so make at least 256",
+            code="split-empty",
+            folder=dataset.folder,
+            split=split,
         )
     hint = ""
     if class_name is None:

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
+from lenssim.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,14 +47,12 @@ class PosteriorReader(Protocol):
         """Read outputs (P, N, K) as posteriors of N images."""
 
 
-class Task(BaseModel, ABC):
+class Task(Record, ABC):
     """What is asked of a network: its loss, its answers and their scores.
 
     A task is frozen, and plain JSON in run.json. Outputs of a network are (N, K). Those of
     several passes (members of an ensemble, symmetries, draws of a dropout) are (P, N, K).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: ClassVar[type[TrainConfig]]
     """Settings of a training of this task."""
@@ -150,7 +147,8 @@ class Task(BaseModel, ABC):
 
         if any(task != self for task in others):
             raise ConfigError(
-                f"these runs cannot be averaged: {self.title}, but fitted to different data"
+                f"these runs cannot be averaged: {self.title}, but fitted to different data",
+                code="runs-differ",
             )
         return self, cat(list(outputs))
 

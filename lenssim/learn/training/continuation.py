@@ -21,7 +21,8 @@ def continue_run(run: Run, record: RunRecord) -> Run:
     if differences:
         raise ConfigError(
             f"{run.folder} holds another training:\n  " + "\n  ".join(differences) + "\n"
-            "repeat its options, or choose another --out"
+            "repeat its options, or choose another --out",
+            code="config-differs",
         )
     if _has_ended(run.record, record):
         return run

@@ -169,5 +169,7 @@ def _check(loss: Tensor, batch: Batch, where: str) -> None:
             "mend or remake the data set"
         )
     raise DataError(
-        f"the loss became {loss.item()} in {where}: {cause}. Earlier checkpoints are kept"
+        f"the loss became {loss.item()} in {where}: {cause}. Earlier checkpoints are kept",
+        code="loss-not-finite",
+        where=where,
     )

@@ -100,7 +100,10 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} "
-            f"training samples of {dataset.folder}"
+            f"training samples of {dataset.folder}",
+            code="batch-too-large",
+            batch_size=config.batch_size,
+            folder=dataset.folder,
         )
     device = _pick_devices(config)
     sampler = _training_sampler(config, dataset, rows["train"])
@@ -119,7 +122,9 @@ def _check_sources(config: TrainConfig, method: Method) -> None:
     if method.sources != ("data",):
         raise ConfigError(
             f"the method {config.method} learns from {' and '.join(method.sources)}; "
-            "trainings have one data set"
+            "trainings have one data set",
+            code="method-sources",
+            method=config.method,
         )
 
 
@@ -141,7 +146,9 @@ def _pick_devices(config: TrainConfig) -> torch.device:
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise ConfigError(
             f"{config.devices} devices asked for; "
-            f"this machine has {torch.cuda.device_count()}"
+            f"this machine has {torch.cuda.device_count()}",
+            code="no-device",
+            devices=config.devices,
         )
     return device
 

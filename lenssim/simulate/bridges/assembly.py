@@ -76,7 +76,9 @@ def assemble_scene(
         for name, value in values.items():
             params[prefix + name] = np.array([float(value)])
     if not any(component.role == "source" for component in components):
-        raise ConfigError("there is no source: a scene needs light behind the lens")
+        raise ConfigError(
+            "there is no source: a scene needs light behind the lens", code="no-source"
+        )
     stack = _stacked(images)
     return Scenes(tuple(components), params, _perturbers(rows), cosmology, images=stack)
 
@@ -88,7 +90,8 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray | None:
     if len({image.shape for image in images}) > 1:
         raise ConfigError(
             "images of interpolated sources must all have one shape; pad the smaller ones with "
-            "zeros"
+            "zeros",
+            code="scene-images",
         )
     return np.stack(images)
 
@@ -118,5 +121,8 @@ def _prefix(
             return prefix
     raise ConfigError(
         f"two profiles of the {entry.role} would share columns under the prefix "
-        f"{prefixes[0]!r}; rename {entry.name!r}"
+        f"{prefixes[0]!r}; rename {entry.name!r}",
+        code="scene-columns",
+        role=entry.role,
+        name=entry.name,
     )

@@ -50,7 +50,10 @@ def to_autolens(
     if fine > 1 and supersampling != fine:
         raise ConfigError(
             f"PyAutoLens over-samples as finely as its PSF, here {fine}; give supersampling "
-            f"{fine}, got {supersampling}"
+            f"{fine}, got {supersampling}",
+            code="psf-sampling",
+            fine=fine,
+            supersampling=supersampling,
         )
     with pinned():
         weights = al.Array2D.no_mask(
@@ -124,12 +127,14 @@ def _planes(masses: list[float], lights: list[float]) -> tuple[float, float]:
         raise ConfigError(
             "a scene has one lens plane; this Tracer has masses at redshifts "
             f"{', '.join(map(str, lens)) or 'none'}. PyAutoLens scales deflections between "
-            "planes, which a scene cannot say: move the masses to one redshift"
+            "planes, which a scene cannot say: move the masses to one redshift",
+            code="lens-planes",
         )
     if len(sources) != 1 or any(z < lens[0] for z in lights):
         raise ConfigError(
             "a scene has lens light at the lens's redshift and one source plane behind it; this "
             f"Tracer has light at redshifts {', '.join(map(str, sorted(set(lights)))) or 'none'}, "
-            f"and masses at {lens[0]:g}"
+            f"and masses at {lens[0]:g}",
+            code="lens-planes",
         )
     return lens[0], sources[0]

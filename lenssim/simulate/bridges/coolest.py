@@ -82,7 +82,9 @@ def _known_entries(
         if not skip:
             raise ConfigError(
                 f"COOLEST has no {entry.profile!r} (it has {', '.join(TYPES)}): use "
-                "to_lenstronomy or to_autolens, or skip=True to write a document without it"
+                "to_lenstronomy or to_autolens, or skip=True to write a document without it",
+                code="no-counterpart",
+                profile=entry.profile,
             )
         skipped[entry.profile] = skipped.get(entry.profile, 0) + 1
     return [entry for entry in entries if entry.profile in TYPES], skipped
@@ -250,7 +252,8 @@ def _checked(document: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
         document = _read(Path(document))
     if document.get("standard", "COOLEST") != "COOLEST":
         raise ConfigError(
-            f"the document's standard is {document['standard']!r}, not COOLEST"
+            f"the document's standard is {document['standard']!r}, not COOLEST",
+            code="coolest-invalid",
         )
     return document
 
@@ -259,17 +262,28 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the COOLEST document {path}: {error}") from None
+        raise ConfigError(
+            f"cannot read the COOLEST document {path}: {error}",
+            code="coolest-invalid",
+            path=path,
+        ) from None
     if not isinstance(document, dict):
         raise ConfigError(
-            f"the COOLEST document {path} must be a JSON object, got {type(document).__name__}"
+            f"the COOLEST document {path} must be a JSON object, got {type(document).__name__}",
+            code="coolest-invalid",
+            path=path,
         )
     return document
 
 
 def _field(owner: Any, name: str, where: str) -> Any:
     if not isinstance(owner, Mapping) or owner.get(name) is None:
-        raise ConfigError(f"COOLEST: {where} has no {name!r}, which a scene needs")
+        raise ConfigError(
+            f"COOLEST: {where} has no {name!r}, which a scene needs",
+            code="coolest-invalid",
+            where=where,
+            name=name,
+        )
     return owner[name]
 
 
@@ -290,7 +304,10 @@ def _model(entity: Any, model: str, where: str) -> Profiles:
         is_light = PROFILES.get(type_) in _LIGHT_PROFILES
         if type_ not in PARAMETERS or is_light != (model == "light_model"):
             raise ConfigError(
-                f"COOLEST: {path} is {type_!r}; a scene can be made of {', '.join(PARAMETERS)}"
+                f"COOLEST: {path} is {type_!r}; a scene can be made of {', '.join(PARAMETERS)}",
+                code="no-counterpart",
+                profile=type_,
+                path=path,
             )
         parameters = _field(profile, "parameters", path)
         numbers = {name: _number(parameters, name, path) for name in PARAMETERS[type_]}
@@ -309,7 +326,8 @@ def _planes(entities: list[tuple[float, Profiles, Profiles]]) -> tuple[float, fl
     if len(lens) != 1:
         raise ConfigError(
             f"COOLEST: masses at redshifts {', '.join(map(str, lens)) or 'none'}; a scene has "
-            "one lens plane"
+            "one lens plane",
+            code="lens-planes",
         )
     sources = sorted(
         {redshift for redshift, _, lights in entities if lights and redshift != lens[0]}
@@ -317,6 +335,7 @@ def _planes(entities: list[tuple[float, Profiles, Profiles]]) -> tuple[float, fl
     if len(sources) != 1 or sources[0] < lens[0]:
         raise ConfigError(
             f"COOLEST: light at redshifts {', '.join(map(str, sources)) or 'none'} besides the "
-            f"lens's {lens[0]:g}; a scene has one source plane behind its lens"
+            f"lens's {lens[0]:g}; a scene has one source plane behind its lens",
+            code="lens-planes",
         )
     return lens[0], sources[0]

@@ -110,7 +110,9 @@ def values_of(
     if profile == "nfw":
         if p["q"] != 1:
             raise ConfigError(
-                f"a scene's NFW halo is round; this one has q = {p['q']:g}. Use q = 1, or a PEMD"
+                f"a scene's NFW halo is round; this one has q = {p['q']:g}. Use q = 1, or a PEMD",
+                code="no-counterpart",
+                profile="NFW",
             )
         alpha_Rs = c.nfw_density_from_coolest(p["rho_c"], p["r_s"], critical)
         return {"Rs": p["r_s"], "alpha_Rs": alpha_Rs, **centre}

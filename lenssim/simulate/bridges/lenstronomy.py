@@ -88,7 +88,10 @@ def to_lenstronomy(
     if fine > 1 and supersampling != fine:
         raise ConfigError(
             f"lenstronomy convolves at the supersampling of its PSF, here {fine}; give "
-            f"supersampling {fine}, got {supersampling}"
+            f"supersampling {fine}, got {supersampling}",
+            code="psf-sampling",
+            fine=fine,
+            supersampling=supersampling,
         )
     scene = scenes.take(slice(i, i + 1))
     models, params = _models_and_params(scene, instrument)
@@ -200,7 +203,10 @@ def from_lenstronomy(
         if len(models) != len(params):
             raise ConfigError(
                 f"{list_name} holds {len(models)} models, but kwargs_{role} {len(params)} sets "
-                "of parameters"
+                "of parameters",
+                code="kwargs-differ",
+                list_name=list_name,
+                role=role,
             )
         named = None
         if components is not None:
@@ -227,7 +233,10 @@ def _name(
         component = (named or ())[k]
         if component.profile != profile:
             raise ConfigError(
-                f"component {k} of the {role} is {component.profile!r}, but {entry}"
+                f"component {k} of the {role} is {component.profile!r}, but {entry}",
+                code="kwargs-differ",
+                role=role,
+                profile=component.profile,
             )
         return component.prefix + profile
     if role == "lens" and (named is not None or profile not in _MACRO):
@@ -240,7 +249,9 @@ def _profile(model: str, counterparts: Mapping[str, str]) -> str:
         raise ConfigError(
             f"a scene has no counterpart of lenstronomy's {model}; it has those of "
             f"{', '.join(sorted(counterparts))}. Replace the model by one of these, or render it "
-            "with lenstronomy itself"
+            "with lenstronomy itself",
+            code="no-counterpart",
+            profile=model,
         )
     return counterparts[model]
 
@@ -263,7 +274,10 @@ def _values(model: str, profile: str, params: Mapping[str, Any]) -> dict[str, An
             parts.append(f"with {', '.join(unknown)}")
         raise ConfigError(
             f"lenstronomy's {model} {' and '.join(parts)}: a scene's {profile!r} cannot be made "
-            "of it"
+            "of it",
+            code="no-counterpart",
+            model=model,
+            profile=profile,
         )
     return values
 
@@ -275,7 +289,8 @@ def _redshifts(kwargs_model: Mapping[str, Any]) -> dict[str, float]:
         raise ConfigError(
             "a scene has one lens plane and one source plane; these models are at redshifts "
             f"{', '.join(map(str, sorted(planes)))} and "
-            f"{', '.join(map(str, sorted(sources))) or 'one source'}"
+            f"{', '.join(map(str, sorted(sources))) or 'one source'}",
+            code="lens-planes",
         )
     redshifts = {
         "z_lens": kwargs_model.get("z_lens", next(iter(planes), None)),
@@ -285,7 +300,9 @@ def _redshifts(kwargs_model: Mapping[str, Any]) -> dict[str, float]:
     for name in ("z_lens", "z_source"):
         if redshifts[name] is None:
             raise ConfigError(
-                f"kwargs_model needs {name}, as lenstronomy's own multi-plane models do"
+                f"kwargs_model needs {name}, as lenstronomy's own multi-plane models do",
+                code="kwargs-missing",
+                name=name,
             )
     return {name: float(value) for name, value in redshifts.items() if value is not None}
 
@@ -297,7 +314,8 @@ def _scaling(kwargs_model: Mapping[str, Any]) -> float:
     }
     if len(factors) > 1:
         raise ConfigError(
-            f"a scene has one source plane; source_deflection_scaling_list holds {sorted(factors)}"
+            f"a scene has one source plane; source_deflection_scaling_list holds {sorted(factors)}",
+            code="lens-planes",
         )
     return factors.pop()
 
@@ -308,6 +326,7 @@ def _cosmology(kwargs_model: Mapping[str, Any]) -> Cosmology:
         return Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     if type(cosmo).__name__ != "FlatLambdaCDM":
         raise ConfigError(
-            f"a scene's cosmology is flat Lambda-CDM; got astropy's {type(cosmo).__name__}"
+            f"a scene's cosmology is flat Lambda-CDM; got astropy's {type(cosmo).__name__}",
+            code="cosmology",
         )
     return Cosmology(H0=cosmo.H0.value, Om0=float(cosmo.Om0), Ob0=float(cosmo.Ob0 or 0.0))

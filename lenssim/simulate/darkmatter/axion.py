@@ -185,5 +185,6 @@ def _check_wavelength(m: np.ndarray, length: np.ndarray, plane: LensPlane) -> No
         raise ConfigError(
             f"the de Broglie length of an axion of {m[np.argmax(wave)]:.2g} eV is "
             f"{wave.max():.3g} arcsec, more than the frame's {2 * plane.frame:.3g}; choose a "
-            "larger log10_m_axion or a larger stamp"
+            "larger log10_m_axion or a larger stamp",
+            code="axion-wave",
         )

@@ -3,8 +3,8 @@
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
@@ -21,7 +21,7 @@ class ColdDarkMatter(HaloPopulation):
     model: Literal["cdm"]
 
 
-class PointMassCDM(BaseModel):
+class PointMassCDM(Record):
     """`number` point masses a lens, with masses [Msun], radii [arcsec] and angles about the centre.
 
     As published (DeepLenseSim `make_cdm`): exactly 25, dN/dm ~ m^-0.9 from 1e6 to 1e10
@@ -29,7 +29,6 @@ class PointMassCDM(BaseModel):
     number without using it, and state a slope of -1.9.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("point_mass",)
     bounds: ClassVar[dict[str, Bounds]] = {
         "number": Bounds(0, 100_000, whole=True),

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pydantic
-from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+from pydantic import FiniteFloat, model_validator
 
+from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.distributions import Value
@@ -56,14 +57,13 @@ class SubhaloDraws:
         return SubhaloDraws(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
-class HaloModel(BaseModel):
+class HaloModel(Record):
     """The settings of a population of haloes, and the structure of each halo.
 
     `HaloPopulation` describes the settings and draws haloes with them. A kind of dark matter
     overrides `survival` and `shrink`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     bounds: ClassVar[dict[str, Bounds]] = {
         "Sigma_sub": Bounds(0.0, 1e6, "kpc^-2"),
         "f_sub": Bounds(0.0, 1.0),

@@ -3,8 +3,8 @@
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.plane import LensPlane, put_truth
@@ -13,10 +13,9 @@ from lenssim.simulate.scenes import Perturbers
 __all__ = ["NoSubstructure"]
 
 
-class NoSubstructure(BaseModel):
+class NoSubstructure(Record):
     """No perturbers: the smooth lens that every other class is compared with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ()
     bounds: ClassVar[dict[str, Bounds]] = {}
     units: ClassVar[dict[str, str]] = {"substructure_mass": "Msun"}

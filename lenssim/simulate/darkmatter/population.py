@@ -215,7 +215,8 @@ class HaloPopulation(HaloModel):
             raise ConfigError(
                 f"{expected.max():.3g} subhaloes are expected in an image, more than memory "
                 f"should be asked for: raise the lower end of mass ({self.mass[0]:g} Msun), or "
-                "give a smaller radius"
+                "give a smaller radius",
+                code="too-many-haloes",
             )
         counts = rng.poisson(expected)
         owner = np.repeat(np.arange(len(plane)), counts)
@@ -235,7 +236,8 @@ class HaloPopulation(HaloModel):
             raise ConfigError(
                 f"{cone.mean.sum(axis=1).max():.3g} haloes of the field are expected in an "
                 "image, more than memory should be asked for: raise the lower end of mass "
-                f"({self.mass[0]:g} Msun), or give less line_of_sight"
+                f"({self.mass[0]:g} Msun), or give less line_of_sight",
+                code="too-many-haloes",
             )
         field = cone.draw(rng)
         radius, angle, chance = rng.uniform(size=(3, len(field.owner)))

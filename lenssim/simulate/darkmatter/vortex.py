@@ -6,9 +6,10 @@ DeepLense Models I-III have the chain.
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lenssim.errors import ConfigError
+from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.distributions import Value
@@ -23,7 +24,7 @@ _BOUNDS = {
 }
 
 
-class BeadVortex(BaseModel):
+class BeadVortex(Record):
     """`beads` equal point masses on a line through the centre, of total `mass` [Msun].
 
     The line runs from -L to L, and L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie
@@ -31,7 +32,6 @@ class BeadVortex(BaseModel):
     (DeepLenseSim `make_vortex`): 3e10 Msun in 100 beads, log10(m / eV) uniform in -24..-22.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("point_mass",)
     bounds: ClassVar[dict[str, Bounds]] = _BOUNDS
     units: ClassVar[dict[str, str]] = {
@@ -80,7 +80,7 @@ class BeadVortex(BaseModel):
         }
 
 
-class LineVortex(BaseModel):
+class LineVortex(Record):
     """A line of `mass` [Msun], with its centre and angle drawn.
 
     Its half length is L = 0.06" / 2 * (1e-22 eV / m). It is the limit of `vortex_beads` for
@@ -93,7 +93,6 @@ class LineVortex(BaseModel):
     al. 2020 (arXiv:1909.07346).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kinds: ClassVar[tuple[str, ...]] = ("line_mass", "sheet")
     bounds: ClassVar[dict[str, Bounds]] = _BOUNDS
     units: ClassVar[dict[str, str]] = {
@@ -149,5 +148,6 @@ def _check_length(half_length: np.ndarray, log10_m: np.ndarray, frame: float) ->
         raise ConfigError(
             f"the vortex of an axion of 10^{log10_m.min():.3g} eV is "
             f"{2 * half_length.max():.3g} arcsec long, more than the frame's "
-            f"{2 * frame:.3g}; choose a larger log10_m_axion or a larger stamp"
+            f"{2 * frame:.3g}; choose a larger log10_m_axion or a larger stamp",
+            code="axion-wave",
         )

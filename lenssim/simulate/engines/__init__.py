@@ -40,7 +40,8 @@ def double_precision(
     if precision not in (None, DOUBLE) or device not in (None, "cpu", "auto"):
         raise ConfigError(
             "this engine works in float64 on the CPU only; "
-            "leave --precision and --device out"
+            "leave --precision and --device out",
+            code="engine-options",
         )
     return {}
 
@@ -147,7 +148,7 @@ def engine_info(name: str) -> EngineInfo:
         True
     """
     if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
+        raise unknown("engine", name, ENGINES, code="unknown-engine")
     return ENGINES[name]
 
 
@@ -162,7 +163,9 @@ def check_adaptive(name: str, supersampling: Supersampling) -> None:
         able = [name for name, info in ENGINES.items() if info.adaptive]
         raise ConfigError(
             f"the engine {name!r} cannot sample adaptively; give --supersampling a number "
-            f"(4 is close), or use --engine {' or '.join(able)}"
+            f"(4 is close), or use --engine {' or '.join(able)}",
+            code="engine-options",
+            name=name,
         )
 
 
@@ -183,7 +186,9 @@ def check_derivatives(
     if not engine_info(name).derivatives or settings.get("device") != "cpu":
         raise ConfigError(
             f"{needs} the derivatives of the batched engine on the CPU; "
-            f"give --engine batched --device cpu, or leave {option} out"
+            f"give --engine batched --device cpu, or leave {option} out",
+            code="engine-options",
+            option=option,
         )
 
 
@@ -192,7 +197,8 @@ def check_convergence(name: str) -> None:
     if not engine_info(name).convergence:
         raise ConfigError(
             "kappa needs the deflections of the batched engine; "
-            "give --engine batched, or leave it out"
+            "give --engine batched, or leave it out",
+            code="engine-options",
         )
 
 

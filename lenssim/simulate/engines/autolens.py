@@ -90,7 +90,10 @@ def tracer(scene: Scenes, instrument: Instrument, *, for_engine: bool = False) -
     if not 0 < z_lens < z_source:
         raise ConfigError(
             f"PyAutoLens traces to a source behind the lens; got z_lens {z_lens:g}, z_source "
-            f"{z_source:g}"
+            f"{z_source:g}",
+            code="lens-planes",
+            z_lens=z_lens,
+            z_source=z_source,
         )
     factor = float(scene.deflection_scale()[0])
     lens, source = _components(scene, instrument, factor, for_engine)

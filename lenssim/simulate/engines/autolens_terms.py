@@ -190,7 +190,9 @@ def _sheet(profile: Any, pixel: float) -> dict[str, float]:
         raise ConfigError(
             f"a MassSheet centred at {tuple(profile.centre)} shifts the source besides magnifying "
             "it, which a 'sheet' cannot say; centre it at (0, 0) and move the source by kappa "
-            "times its old centre"
+            "times its old centre",
+            code="no-counterpart",
+            profile="MassSheet",
         )
     return {"kappa": profile.kappa}
 
@@ -252,7 +254,9 @@ def _round_nfw(profile: Any, pixel: float) -> dict[str, float]:
     if any(profile.ell_comps):
         raise ConfigError(
             "an elliptical NFW has no counterpart in a scene: make it an NFWSph, or a PowerLaw of "
-            "the same Einstein radius, or render its Tracer with PyAutoLens itself"
+            "the same Einstein radius, or render its Tracer with PyAutoLens itself",
+            code="no-counterpart",
+            profile="NFW",
         )
     return _nfw(profile, pixel)
 
@@ -291,14 +295,18 @@ def profile_to_autolens(
         raise ConfigError(
             f"PyAutoLens has no counterpart of {name!r} (it has {', '.join(TERMS)}); render with "
             "--engine lenstronomy or batched, or add it to "
-            "lenssim/simulate/engines/autolens_terms.py"
+            "lenssim/simulate/engines/autolens_terms.py",
+            code="no-counterpart",
+            profile=name,
         )
     e = float(np.hypot(values.get("e1", 0.0), values.get("e2", 0.0)))
     if e > c.MAX_ELLIPTICITY_AUTOLENS:
         raise ConfigError(
             f"{name}: an ellipticity of {e:.6g}; PyAutoLens treats all above "
             f"{c.MAX_ELLIPTICITY_AUTOLENS} alike. Make it rounder, or render with --engine "
-            "lenstronomy"
+            "lenstronomy",
+            code="ellipticity",
+            name=name,
         )
     terms = TERMS[name]
     return (types or {}).get(name, terms.type)(**terms.arguments(values, pixel_scale))
@@ -319,7 +327,10 @@ def profile_from_autolens(profile: Any, pixel_scale: float) -> tuple[str, dict[s
         raise ConfigError(
             f"a scene has no counterpart of PyAutoLens's {type(profile).__name__}; it has those "
             f"of {names}. Replace the profile by one of these, or render the Tracer with "
-            "PyAutoLens itself"
+            "PyAutoLens itself",
+            code="no-counterpart",
+            profile=type(profile).__name__,
+            names=names,
         )
     name, values = _FROM[type(profile)]
     return name, values(profile, pixel_scale)

@@ -61,7 +61,8 @@ class Lenstronomy:
         if config_loader.conventions_conf().get("sersic_major_axis", False):
             raise ConfigError(
                 "your lenstronomy configuration sets sersic_major_axis, which changes what R_sersic "
-                "means; switch it off in lenstronomy's conf_default.yaml to render with this engine"
+                "means; switch it off in lenstronomy's conf_default.yaml to render with this engine",
+                code="lenstronomy-settings",
             )
 
     def render(

@@ -71,7 +71,9 @@ def pyhalo_realization(
             from pyHalo.preset_models import preset_model_from_name
         except ImportError as error:
             raise ConfigError(
-                f"pyHalo is not installed; install lenssim[halos] ({error})"
+                f"pyHalo is not installed; install lenssim[halos] ({error})",
+                code="package-missing",
+                package="pyhalo",
             ) from None
         make = preset_model_from_name(preset)
     with _isolated(seed):  # once more: modules draw random numbers on import
@@ -103,7 +105,8 @@ def realization_perturbers(
     z_lens = float(realization.lens_cosmo.z_lens)
     if not in_plane and (np.abs(z - z_lens) > 1e-6).any():
         raise ConfigError(
-            "the realisation has haloes outside the lens plane, and in_plane is off"
+            "the realisation has haloes outside the lens plane, and in_plane is off",
+            code="lens-planes",
         )
     stretch, strength = _effective_scales(realization, z)
     rows: dict[str, list[dict[str, float]]] = {}
@@ -154,7 +157,10 @@ def _row(name: str, values: Mapping[str, float]) -> tuple[str, dict[str, float]]
         }
     if name not in _PROFILES:
         raise unknown(
-            "profile of a pyHalo realisation", name, [*_PROFILES, "GAUSSIAN", "CONVERGENCE"]
+            "profile of a pyHalo realisation",
+            name,
+            [*_PROFILES, "GAUSSIAN", "CONVERGENCE"],
+            code="unknown-profile",
         )
     kind, names = _PROFILES[name]
     return kind, {
@@ -218,14 +224,17 @@ def from_realizations(
 def _check_redshifts(realizations: Sequence[Any], params: Mapping[str, np.ndarray]) -> None:
     if len(realizations) != len(params["z_lens"]):
         raise ConfigError(
-            f"{len(realizations)} realisations for {len(params['z_lens'])} systems"
+            f"{len(realizations)} realisations for {len(params['z_lens'])} systems",
+            code="realisations-differ",
         )
     for i, realization in enumerate(realizations):
         for name in ("z_lens", "z_source"):
             z = getattr(realization.lens_cosmo, name)
             if abs(float(z) - float(params[name][i])) > 1e-6:
                 raise ConfigError(
-                    f"realisation {i} has {name} {z}, the system {params[name][i]}"
+                    f"realisation {i} has {name} {z}, the system {params[name][i]}",
+                    code="realisations-differ",
+                    name=name,
                 )
 
 

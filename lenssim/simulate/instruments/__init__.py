@@ -5,10 +5,11 @@ from importlib import resources
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.yaml import parse_yaml
+from lenssim.record import Record
 from lenssim.simulate.instruments.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
@@ -33,13 +34,11 @@ Supersampling = (
 )  # rays a pixel side, or as many as each pixel needs
 
 
-class Instrument(BaseModel):
+class Instrument(Record):
     """One band of one camera, with the stamp it takes.
 
     Fluxes are in e-/s. The background is either a sky (mag/arcsec^2) with read noise, or a fixed rms per pixel.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     summary: str = ""
@@ -97,7 +96,9 @@ def parse_sampling(text: str) -> Supersampling:
         return "adaptive"
     if not text.isdecimal() or not 1 <= int(text) <= FINEST:
         raise ConfigError(
-            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}"
+            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}",
+            code="supersampling",
+            text=text,
         )
     return int(text)
 
@@ -108,12 +109,17 @@ def check_sampling(instrument: Instrument, supersampling: Supersampling) -> None
         return
     if not isinstance(supersampling, int) or supersampling < 1:
         raise ConfigError(
-            f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}"
+            f"supersampling must be a whole number of at least 1, or {ADAPTIVE!r}; got {supersampling!r}",
+            code="supersampling",
+            supersampling=supersampling,
         )
     if supersampling % instrument.psf.supersampling:
         raise ConfigError(
             f"the PSF of {instrument.name} is sampled {instrument.psf.supersampling} times finer than its pixels: "
-            f"supersampling must be a multiple of that, got {supersampling}"
+            f"supersampling must be a multiple of that, got {supersampling}",
+            code="supersampling",
+            name=instrument.name,
+            supersampling=instrument.psf.supersampling,
         )
 
 
@@ -129,6 +135,6 @@ def instruments() -> list[str]:
 def instrument(name: str) -> Instrument:
     """The instrument of that name; `ConfigError` with a suggestion for an unknown one."""
     if name not in instruments():
-        raise unknown("instrument", name, instruments())
+        raise unknown("instrument", name, instruments(), code="unknown-instrument")
     text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return Instrument.model_validate(parse_yaml(text, f"instrument {name}"))

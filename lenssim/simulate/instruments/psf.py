@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -17,6 +16,7 @@ from pydantic import (
 
 from lenssim.errors import DataError
 from lenssim.formats.files import is_image_name, read_content
+from lenssim.record import Record
 
 __all__ = ["PSF", "PSF_KINDS", "GaussianPSF", "PixelPSF"]
 
@@ -24,13 +24,11 @@ _LARGEST_SIDE = 1023  # pixels of a kernel from a file
 _NORMALISED = 1e-6  # how far from 1 a kernel may sum, for its last digits
 
 
-class GaussianPSF(BaseModel):
+class GaussianPSF(Record):
     """A Gaussian PSF: full width at half maximum in arcsec, cut at `truncation` standard deviations.
 
     Applied as lenstronomy applies it: scipy's `gaussian_filter` on the stamp, edges continued (mode "nearest").
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fwhm: float = Field(ge=1e-4, le=1e4)
     truncation: float = Field(default=5.0, ge=0.1, le=20)
@@ -75,15 +73,13 @@ def _read(path: Path) -> np.ndarray:
     return kernel
 
 
-class PixelPSF(BaseModel):
+class PixelPSF(Record):
     """A PSF given as an image: `kernel` (K, K), K odd, its pixels `supersampling` times finer than the camera's.
 
     The kernel is given as rows of numbers, or as the path of a .npy or .fits file (relative to the preset's own
     file) whose numbers are taken over. It must sum to 1; `normalise: true` divides it by its sum. Images are
     convolved with it at its own sampling, no light coming in from beyond the stamp, and then binned.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kernel: Annotated[tuple[tuple[float, ...], ...], BeforeValidator(_rows)]
     supersampling: int = Field(default=1, ge=1, le=12)

@@ -24,5 +24,5 @@ def noise_model(name: str) -> NoiseModel:
         'e-'
     """
     if name not in NOISES:
-        raise unknown("noise", name, NOISES)
+        raise unknown("noise", name, NOISES, code="unknown-noise")
     return NOISES[name]

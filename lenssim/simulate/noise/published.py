@@ -100,5 +100,7 @@ def _check_counts(mean: np.ndarray, number: int) -> None:
         raise ConfigError(
             f"sample {number}: {mean.max():.2g} e- in a pixel are more than Poisson "
             "noise can count; give a fainter source, a shorter exposure_time, "
-            "or --noise nominal"
+            "or --noise nominal",
+            code="too-bright",
+            number=number,
         )

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import ValidationInfo, model_validator
 
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.fits import open_fits, read_fits_images
 from lenssim.formats.npy import load_npy
+from lenssim.record import Record
 from lenssim.simulate.streams import split_code
 
 __all__ = ["GALAXY_SIDE", "GALAXY_WIDTH", "Galaxies", "brightness_at", "framed"]
@@ -21,7 +22,7 @@ _MAX_GALAXIES = 16384  # of 64 kB each
 _SUFFIXES = (".npy", ".fits", ".fit")
 
 
-class Galaxies(BaseModel):
+class Galaxies(Record):
     """Where images of galaxies are, relative to the preset's own file.
 
     `path` is a .npy file (K, H, W), a .fits file of one or more images, a catalogue in
@@ -32,8 +33,6 @@ class Galaxies(BaseModel):
     every ten galaxies one is for the split `validation`, one for `test`, the others for
     `train`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = ""
     sha256: str = ""
@@ -72,11 +71,14 @@ class Galaxies(BaseModel):
         if not self.path:
             raise ConfigError(
                 f"the images of galaxies with the sha256 {self.sha256[:16]}... are needed, and it "
-                "is not known where they are; give --galaxies PATH"
+                "is not known where they are; give --galaxies PATH",
+                code="galaxies-missing",
             )
         if not Path(self.path).exists():
             raise ConfigError(
-                f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now"
+                f"the galaxies are not at {self.path}; give --galaxies PATH, where they are now",
+                code="galaxies-missing",
+                path=self.path,
             )
         return _load(self.path, self.sha256)
 
@@ -94,7 +96,10 @@ class Galaxies(BaseModel):
         if not len(rows):
             raise ConfigError(
                 f"{self.path} holds {len(numbers)} galaxies, none of them for the split {split!r}: every tenth is, "
-                "so give at least 10"
+                "so give at least 10",
+                code="too-few-galaxies",
+                path=self.path,
+                split=split,
             )
         return rows
 
@@ -124,7 +129,8 @@ def framed(image: np.ndarray) -> np.ndarray:
     if light.ndim != 2 or min(light.shape) < 8 or not 0 < light.sum() < np.inf:
         raise ConfigError(
             f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark "
-            "or tiny"
+            "or tiny",
+            code="galaxy-image",
         )
     y, x, half_light_radius = _centre_and_radius(light)
     step = GALAXY_WIDTH * max(half_light_radius, 0.5) / GALAXY_SIDE
@@ -201,9 +207,13 @@ def _files(path: Path) -> list[Path]:
     elif path.exists():
         files = [path]
     else:
-        raise ConfigError(f"{path} does not exist")
+        raise ConfigError(f"{path} does not exist", code="galaxies-missing", path=path)
     if not files:
-        raise ConfigError(f"{path} holds no {', '.join(_SUFFIXES)} file")
+        raise ConfigError(
+            f"{path} holds no {', '.join(_SUFFIXES)} file",
+            code="galaxies-missing",
+            path=path,
+        )
     stamps = {stamp for file in files for stamp, _ in _stamps(file)}
     return sorted({*files, *stamps})
 
@@ -240,14 +250,22 @@ def _load(path: str, sha256: str) -> np.ndarray:
         if _digest(files) != sha256:
             raise ConfigError(
                 f"the galaxies in {path} are not those the data set was planned with (sha256 "
-                "differs)"
+                "differs)",
+                code="galaxies-differ",
+                path=path,
             )
         pictures = _pictures(files)
     except (DataError, OSError) as error:
-        raise ConfigError(f"cannot read the galaxies in {path}: {error}") from None
+        raise ConfigError(
+            f"cannot read the galaxies in {path}: {error}",
+            code="galaxies-unreadable",
+            path=path,
+        ) from None
     if not 1 <= len(pictures) <= _MAX_GALAXIES:
         raise ConfigError(
-            f"{path} holds {len(pictures)} images; give 1 to {_MAX_GALAXIES} galaxies"
+            f"{path} holds {len(pictures)} images; give 1 to {_MAX_GALAXIES} galaxies",
+            code="galaxy-count",
+            path=path,
         )
     return np.stack([framed(picture) for picture in pictures])
 
@@ -276,7 +294,10 @@ def _image_of_unit(units: Any, file: Path, number: int) -> np.ndarray:
         or units[number].data is None
     ):
         raise DataError(
-            f"{file} has no image as its unit {number}, which the catalogue lists"
+            f"{file} has no image as its unit {number}, which the catalogue lists",
+            code="galaxy-image-file",
+            file=file,
+            number=number,
         )
     return np.asarray(units[number].data, dtype=np.float64)
 
@@ -287,7 +308,9 @@ def _images_of(file: Path) -> list[np.ndarray]:
     for array in _arrays_of(file):
         if isinstance(array, list):
             raise DataError(
-                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers"
+                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers",
+                code="galaxy-image-file",
+                file=file,
             )
         if np.ndim(array) > 2:
             images += list(np.reshape(array, (-1, *array.shape[-2:])))

@@ -250,7 +250,10 @@ def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
         raise ConfigError(
             f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} "
             f"rays a side has {side**2:.2g} rays, more than the {MAX_RAYS:.2g} that are kept in "
-            "memory; lower num_pix or supersampling"
+            "memory; lower num_pix or supersampling",
+            code="too-many-rays",
+            num_pix=instrument.num_pix,
+            supersampling=supersampling,
         )
     return max(1, min(SCENES, RAYS_A_STEP // side**2))
 

@@ -136,12 +136,15 @@ def _check_differentiable(
 ) -> None:
     if supersampling == ADAPTIVE:
         raise ConfigError(
-            "derivatives need a regular grid of rays: give supersampling as a number"
+            "derivatives need a regular grid of rays: give supersampling as a number",
+            code="engine-options",
         )
     columns = differentiable(components)
     for name in names:
         if name not in columns:
-            raise unknown("column to differentiate by", name, columns)
+            raise unknown(
+                "column to differentiate by", name, columns, code="unknown-parameter"
+            )
 
 
 def _step(

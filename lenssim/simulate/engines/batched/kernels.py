@@ -109,7 +109,8 @@ def kernel(
     if compiler() is None:
         raise ConfigError(
             "this data set was begun with compiled kernels, but there is no C++ compiler here; "
-            "install g++ to continue"
+            "install g++ to continue",
+            code="no-compiler",
         )
     package = f"{_key(example, name, dynamic)}.pt2"
     config = _INDUCTOR
@@ -131,7 +132,8 @@ def _forget_damaged(path: Path, error: RuntimeError) -> None:
     """Remove a kernel that could not be loaded, unless there is no room to unpack it."""
     if fault := refusal(temporary_folder(), KERNEL_ROOM):
         raise SurroundingsError(
-            f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR"
+            f"no kernel can be unpacked in {temporary_folder()}: {fault}; set TMPDIR",
+            code="kernel-folder",
         ) from None
     say(f"the kernel {path} is damaged ({str(error).splitlines()[0]}); it is compiled anew")
     forget_package(path)
@@ -163,7 +165,10 @@ def _compiled(package: str, name: str, make: Callable[[Path], None]) -> Path:
         )
         if problem := make_private(folder):
             raise SurroundingsError(
-                f"kernels can be kept neither in {place} nor in {folder}: {problem}"
+                f"kernels can be kept neither in {place} nor in {folder}: {problem}",
+                code="kernel-folder",
+                place=place,
+                folder=folder,
             )
     else:
         folder = (cache_root() or run_folder()) / _KERNELS
@@ -187,7 +192,9 @@ def _locked(folder: Path) -> Iterator[None]:
         file = (folder / "lock").open("w")
     except OSError as error:
         raise SurroundingsError(
-            f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE"
+            f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE",
+            code="kernel-folder",
+            folder=folder,
         ) from None
     with file:
         with suppress(OSError):
@@ -204,7 +211,8 @@ def _workshop() -> Iterator[Path]:
             yield folder
     except OSError as error:
         raise SurroundingsError(
-            f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR"
+            f"cannot compile in {temporary_folder()}: {reason(error)}; set TMPDIR",
+            code="kernel-folder",
         ) from None
 
 
@@ -249,7 +257,9 @@ def _compile_or_say_why(
     except Exception as error:
         if fault := refusal(target.parent, KERNEL_ROOM // 4):
             raise SurroundingsError(
-                f"no kernel can be compiled in {target.parent.parent}: {fault}; set TMPDIR"
+                f"no kernel can be compiled in {target.parent.parent}: {fault}; set TMPDIR",
+                code="kernel-folder",
+                parent=target.parent.parent,
             ) from None
         log = (cache_folder(_KERNELS) or run_folder()) / f"{target.stem}.log"
         with suppress(OSError):
@@ -259,7 +269,9 @@ def _compile_or_say_why(
         raise ConfigError(
             f"the kernel {name.split()[0]!r} does not compile with this machine's torch and g++ "
             f"({log}); mend them, or take --engine lenstronomy without --detectability, which "
-            "needs neither"
+            "needs neither",
+            code="kernel-compile",
+            log=log,
         ) from error
 
 

@@ -42,10 +42,16 @@ def batched_settings(
     device = device or "cpu"
     if precision not in PRECISIONS:
         raise ConfigError(
-            f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
+            f"the precision must be one of {', '.join(PRECISIONS)}; got {precision!r}",
+            code="engine-options",
+            precision=precision,
         )
     if device not in DEVICES:
-        raise ConfigError(f"the device must be one of {', '.join(DEVICES)}; got {device!r}")
+        raise ConfigError(
+            f"the device must be one of {', '.join(DEVICES)}; got {device!r}",
+            code="engine-options",
+            device=device,
+        )
     if device != "cpu":
         device = _cuda_or_cpu(device)
     kernels = "compiled"
@@ -61,7 +67,11 @@ def _cuda_or_cpu(device: str) -> str:
 
         present = torch.cuda.is_available()
     if not present and device == "cuda":
-        raise ConfigError("no CUDA device is available here; use --device cpu or auto")
+        raise ConfigError(
+            "no CUDA device is available here; use --device cpu or auto",
+            code="no-device",
+            name="cuda",
+        )
     if present:
         return "cuda"
     return "cpu"
