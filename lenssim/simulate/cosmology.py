@@ -184,7 +184,9 @@ def _comoving_distance(cosmology: Cosmology, z: np.ndarray | float) -> np.ndarra
 
     ratio = ((1 - cosmology.Om0) / cosmology.Om0) ** (1 / 3)
     scale = hubble_distance / np.sqrt(ratio * cosmology.Om0)
-    return scale * (integral(ratio / (observer + 1.0)) - integral(ratio / (redshifts + 1.0)))
+    return scale * (
+        integral(ratio / (observer + 1.0)) - integral(ratio / (redshifts + 1.0))
+    )
 
 
 @lru_cache

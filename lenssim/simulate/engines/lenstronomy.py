@@ -5,19 +5,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-
-from lenssim.lazy import import_on_use
-
-import_on_use("scipy", "signal")  # lenstronomy needs it for other convolutions only
 from lenstronomy.Conf import config_loader
 from lenstronomy.Data.pixel_grid import PixelGrid
 from lenstronomy.Data.psf import PSF
-from lenstronomy.ImSim.Numerics.numerics import Numerics
 from lenstronomy.LensModel.single_plane import SinglePlane
 from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
+from lenssim.lazy import import_on_use
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, single_plane
 from lenssim.simulate.instruments import (
@@ -27,6 +23,9 @@ from lenssim.simulate.instruments import (
     check_sampling,
 )
 from lenssim.simulate.scenes import Component, Scenes
+
+import_on_use("scipy", "signal")  # lenstronomy needs it for other convolutions only
+from lenstronomy.ImSim.Numerics.numerics import Numerics  # noqa: E402
 
 __all__ = ["LENS_MODELS", "LIGHT_MODELS", "Lenstronomy"]
 

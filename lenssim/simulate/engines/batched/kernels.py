@@ -66,7 +66,9 @@ class Axis:
     name: str
     step: int = 1
 
-    def __repr__(self) -> str:  # as torch writes it: the names of kernels in the cache depend on it
+    def __repr__(
+        self,
+    ) -> str:  # as torch writes it: the names of kernels in the cache depend on it
         if self.step == 1:
             return f"Dim({self.name!r}, min=0)"
         return f"{self.step}*{self.name}"
