@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lenssim.api.dataset import Dataset, open, show
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exposure import Exposure
-    from lenssim.api.generation import expose, generate, instruments, presets, render
+    from lenssim.api.generation import expose, generate, render
+    from lenssim.api.presets import instruments, presets
     from lenssim.api.run import Run
     from lenssim.api.table import Table
     from lenssim.api.training import train
@@ -62,7 +63,8 @@ _MODULES = {
     "dataset": ("Dataset", "open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),
     "exposure": ("Exposure",),
-    "generation": ("expose", "generate", "instruments", "presets", "render"),
+    "generation": ("expose", "generate", "render"),
+    "presets": ("instruments", "presets"),
     "run": ("Run",),
     "table": ("Table",),
     "training": ("train",),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["import_on_use", "lazy_exports"]
+__all__ = ["import_on_use", "lazy_exports", "load"]
 
 
 def lazy_exports(
@@ -77,3 +77,17 @@ def import_on_use(package: str, name: str) -> None:
     sys.modules[full_name] = module
     spec.loader.exec_module(module)
     setattr(sys.modules[package], name, module)
+
+
+def load(path: str) -> Any:
+    """Return what a registry names by its place, importing the module now.
+
+    Args:
+        path: Module and name, such as "math:pi".
+
+    Example:
+        >>> load("math:sqrt")(9.0)
+        3.0
+    """
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

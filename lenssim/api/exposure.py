@@ -56,6 +56,13 @@ class Exposure:
         return self.simulated.observed
 
     @property
+    def images(self) -> np.ndarray:
+        """The observed images; without noise, in the engine's precision."""
+        if self.spec.noise == "none":
+            return self.expected
+        return self.observed
+
+    @property
     def sigma(self) -> np.ndarray:
         """Standard deviation of the noise in each pixel, (N, C, H, W)."""
         return self.simulated.sigma
@@ -107,19 +114,18 @@ class Exposure:
         from lenssim.data.exchange.fits_headers import image_cards
         from lenssim.data.exchange.image_writing import write_image
 
-        images = self.observed
-        if self.spec.noise == "none":
-            images = self.expected  # in the engine's precision
-        params = {
-            name: value
-            for name, value in self.params.row(row).items()
-            if np.isfinite(value)
-        }
+        images = self.images
+        params = self.finite_params(row)
         config = self.spec.config() | {"exposure_time": params.get("exposure_time")}
         cards = image_cards(config, images.shape[-2:])
         header = {**self.facts(row), **params}
         write_image(Path(path), images[row, 0], header, cards)
         return Path(path)
+
+    def finite_params(self, row: int = 0) -> dict[str, float]:
+        """Return the parameters that one of the scenes has, by name."""
+        params = self.params.row(row)
+        return {name: value for name, value in params.items() if np.isfinite(value)}
 
     def facts(self, row: int = 0) -> dict[str, Any]:
         """Return model, class, noise and seed of one of the images."""

@@ -1,78 +1,54 @@
-"""Simulation from Python: presets, instruments, single images and data sets."""
+"""Simulation from Python: single images, and data sets."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lenssim.api.dataset import Dataset
+from lenssim.api.options import parse_request
+from lenssim.api.signatures import takes_options
+from lenssim.api.simulation_options import GenerationOptions, SimulationOptions
 from lenssim.api.workers import Workers
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.errors import ConfigError
+from lenssim.simulate.request import SimulationRequest
 
 if TYPE_CHECKING:
     from lenssim.api.exposure import Exposure
+    from lenssim.data.format.manifest import Plan
     from lenssim.simulate.preset import Preset
+    from lenssim.simulate.spec import SimulationSpec
 
-__all__ = ["expose", "generate", "instruments", "presets", "render"]
+__all__ = [
+    "DEVICE",
+    "NOT_OF_ONE_IMAGE",
+    "expose",
+    "generate",
+    "generate_shards",
+    "plan_dataset",
+    "render",
+]
 
-Names = str | Sequence[str]
+DEVICE = "auto"  # by default: the fastest device of the machine
+NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
-
-def presets() -> dict[str, str]:
-    """Return the presets that come with lenssim.
-
-    Returns:
-        What each preset simulates, by name.
-
-    Example:
-        >>> presets()["III"]
-        'DeepLense Model III as published (HST WFC3 F160W, 64 x 64)'
-    """
-    from lenssim.simulate.preset import load_preset
-    from lenssim.simulate.preset import presets as names
-
-    return {name: load_preset(name).summary for name in names()}
+Stop = Callable[[], bool]
 
 
-def instruments() -> dict[str, str]:
-    """Return the instruments that come with lenssim.
-
-    Returns:
-        What each instrument is, by name.
-
-    Example:
-        >>> "euclid_vis" in instruments()
-        True
-    """
-    from lenssim.simulate.instruments import instrument
-    from lenssim.simulate.instruments import instruments as names
-
-    return {name: instrument(name).summary for name in names()}
-
-
+@takes_options(GenerationRequest, GenerationOptions, device=DEVICE)
 def generate(
-    model: "str | Path | Preset",
+    model: str | Path | Preset,
     n: int,
     out: Path | str,
     *,
-    seed: int = 0,
-    split: str = "train",
-    noise: str | None = None,
-    classes: Names | None = None,
-    galaxies: Path | str | None = None,
-    shared: Names | None = None,
-    engine: str = "batched",
-    precision: str | None = None,
-    device: str = "auto",
-    supersampling: int | str | None = None,
     workers: int | None = None,
-    shard_size: int | None = None,
     cluster: Path | str | None = None,
     scheduler: str | None = None,
-    storage: str | None = None,
-    compress: bool = False,
-    detectability: bool = False,
-    maps: Names | None = None,
     dashboard: bool = False,
+    stop: Stop = lambda: False,
+    **options: Unpack[GenerationOptions],
 ) -> Dataset:
     """Simulate a data set; the same call continues what was interrupted.
 
@@ -82,25 +58,12 @@ def generate(
         model: Preset, by name or by the path of its YAML file, or a `Preset`.
         n: Number of images; a larger number later extends the set.
         out: Folder of the data set.
-        seed: Seed; with preset, split and number it decides every sample.
-        split: train, validation or test: disjoint random streams.
-        noise: nominal, none or published; None: the preset's first.
-        classes: Only these of the preset's classes, such as axion.
-        galaxies: Images of galaxies as sources: a file or a folder.
-        shared: Numbers of dark matter that are drawn once for each 64 images.
-        engine: What renders: batched, lenstronomy or autolens.
-        precision: float32 or float64; None: the engine's.
-        device: cpu, cuda or auto.
-        supersampling: Rays a pixel side, 1 to 12, or adaptive; None: the preset's.
         workers: Worker processes; 0 works in this one. None: one a core, as far as memory goes.
-        shard_size: Samples a shard; changes no sample.
         cluster: YAML file of a batch queue, whose jobs make the shards.
         scheduler: Address of a dask scheduler, whose workers make the shards.
-        storage: float32, or with bounded error and less room: float16, int16.
-        compress: Whether to compress by bitshuffle and LZ4 (needs lenssim[compress]).
-        detectability: Whether to store each sample's expected delta chi2.
-        maps: Maps to keep beside each image: clean, kappa, residual.
         dashboard: Whether to print the address of dask's dashboard.
+        stop: Function that is asked between shards; True leaves the rest for another call.
+        **options: Options of the data set.
 
     Returns:
         The data set.
@@ -115,68 +78,95 @@ def generate(
         Dataset data/III: 300 images of 1 x 64 x 64 (no_sub 100, cdm 100, axion 100), noise nominal
     """
     from lenssim.api.progress import samples_bar
-    from lenssim.data.format.spec import GenerationSpec
-    from lenssim.data.generation.planning import plan_of
     from lenssim.data.generation.simulation import generate as make_dataset
 
-    _check_number("n", n)
-    _check_number("the shard size", shard_size)
-    places = Workers(workers, cluster, scheduler, dashboard)
-    places.check()
-    spec = GenerationSpec.of(
-        chosen_preset(model, classes, galaxies, shared),
-        seed=seed,
-        split=split,
-        noise=noise,
-        engine=engine,
-        precision=precision,
-        device=device,
-        supersampling=supersampling,
-        storage=storage,
-        compress=compress,
-        detectability=detectability,
-        maps=tuple(split_names(maps or ())),
-    )
-    plan = plan_of(spec, n, shard_size, Path(out))
+    place = Workers(workers, cluster, scheduler, dashboard)
+    place.check()
+    plan = plan_dataset(model, n, out, **options)
     with samples_bar("generating") as report:
-        make_dataset(Path(out), plan, runner=places.runner(Path(out), plan), report=report)
+        runner = place.runner(Path(out), plan)
+        make_dataset(Path(out), plan, runner=runner, report=report, stop=stop)
     return Dataset(out)
 
 
+def plan_dataset(
+    model: str | Path | Preset,
+    n: int,
+    out: Path | str,
+    **options: Unpack[GenerationOptions],
+) -> Plan:
+    """Return the plan of a data set, and simulate nothing; arguments as `generate`."""
+    base, values = _request_values(model, options)
+    request = parse_request(GenerationRequest, {"n": n, **values})
+    return request.plan(Path(out), base)
+
+
+def generate_shards(
+    model: str | Path | Preset,
+    n: int,
+    out: Path | str,
+    shards: str,
+    *,
+    workers: int | None = None,
+    stop: Stop = lambda: False,
+    **options: Unpack[GenerationOptions],
+) -> tuple[Plan, range, int]:
+    """Simulate some shards of a data set; `seal` completes it when all are there.
+
+    Args:
+        model: Preset, as in `generate`.
+        n: Number of images of the whole data set.
+        out: Folder of the data set.
+        shards: Numbers of the shards, such as 3::8.
+        workers: Worker processes.
+        stop: As in `generate`.
+        **options: As in `generate`.
+
+    Returns:
+        The plan, the numbers of the shards, and the number of their images.
+    """
+    from lenssim.api.progress import samples_bar
+    from lenssim.data.generation.simulation import generate_share, share
+    from lenssim.notes import say
+
+    place = Workers(workers)
+    place.check()
+    plan = plan_dataset(model, n, out, **options)
+    numbers = share(shards, plan.shards)
+    with samples_bar("generating") as report:
+        images = generate_share(
+            Path(out),
+            plan,
+            numbers,
+            workers=place.number,
+            report=report,
+            note=say,
+            stop=stop,
+        )
+    return plan, numbers, images
+
+
+@takes_options(
+    SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
+)
 def render(
-    model: "str | Path | Preset",
+    model: str | Path | Preset,
     class_name: str | None = None,
     *,
     number: int = 0,
-    seed: int = 0,
-    split: str = "train",
-    noise: str | None = None,
-    classes: Names | None = None,
-    galaxies: Path | str | None = None,
-    shared: Names | None = None,
-    engine: str = "batched",
-    precision: str | None = None,
-    device: str = "auto",
-    supersampling: int | str | None = None,
-    **sets: float,
-) -> "Exposure":
+    sets: Mapping[str, float] | None = None,
+    **options: Any,
+) -> Exposure:
     """Render one scene, any of its parameters set by hand.
+
+    Further keyword arguments are parameters too: `render("III", theta_E=1.3)`.
 
     Args:
         model: Preset, by name or by the path of its YAML file, or a `Preset`.
         class_name: Class; None: the preset's first.
         number: Which sample of the class, counted from 0.
-        seed: Seed of what is not set by hand.
-        split: train, validation or test: disjoint random streams.
-        noise: nominal, none or published; None: the preset's first.
-        classes: Only these of the preset's classes, such as axion.
-        galaxies: Images of galaxies as sources: a file or a folder.
-        shared: Numbers of dark matter that are drawn once for each 64 images.
-        engine: What renders: batched, lenstronomy or autolens.
-        precision: float32 or float64; None: the engine's.
-        device: cpu, cuda or auto.
-        supersampling: Rays a pixel side, 1 to 12, or adaptive; None: the preset's.
-        **sets: Values of drawn parameters, under the names of a data set's `params`.
+        sets: Values of drawn parameters, under the names of a data set's `params`.
+        **options: Options of the image.
 
     Returns:
         The image, as an exposure of one sample: `.observed` (1, C, H, W).
@@ -190,61 +180,37 @@ def render(
     """
     from lenssim.api.exposure import Exposure
     from lenssim.simulate.pipeline import simulate
-    from lenssim.simulate.spec import SimulationSpec
 
-    preset = chosen_preset(model, classes, galaxies, shared)
-    label = 0 if class_name is None else preset.label(class_name)
+    names = SimulationOptions.__annotations__
+    fixed = {name: value for name, value in options.items() if name not in names}
+    chosen = {name: value for name, value in options.items() if name in names}
+    spec = _spec(model, chosen)
+    label = 0
+    if class_name is not None:
+        label = spec.preset.label(class_name)
     if number < 0:
         raise ConfigError(
-            f"number must be at least 0, got {number}",
+            f"--number must be at least 0, got {number}",
             code="option-range",
             option="number",
             value=number,
         )
-    spec = SimulationSpec.of(
-        preset,
-        seed=seed,
-        split=split,
-        noise=noise,
-        engine=engine,
-        precision=precision,
-        device=device,
-        supersampling=supersampling,
-    )
-    numbers = [label + number * len(preset.classes)]
-    return Exposure(simulate(spec, numbers, fixed=sets))
+    sample_number = label + number * len(spec.preset.classes)
+    return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 
 
+@takes_options(
+    SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
+)
 def expose(
-    model: "str | Path | Preset",
-    n: int,
-    *,
-    seed: int = 0,
-    split: str = "train",
-    noise: str | None = None,
-    classes: Names | None = None,
-    galaxies: Path | str | None = None,
-    shared: Names | None = None,
-    engine: str = "batched",
-    precision: str | None = None,
-    device: str = "auto",
-    supersampling: int | str | None = None,
-) -> "Exposure":
+    model: str | Path | Preset, n: int, **options: Unpack[SimulationOptions]
+) -> Exposure:
     """Simulate images in memory: the first samples of the data set that `generate` would write.
 
     Args:
         model: Preset, by name or by the path of its YAML file, or a `Preset`.
         n: Number of images.
-        seed: Seed; with preset, split and number it decides every sample.
-        split: train, validation or test: disjoint random streams.
-        noise: nominal, none or published; None: the preset's first.
-        classes: Only these of the preset's classes, such as axion.
-        galaxies: Images of galaxies as sources: a file or a folder.
-        shared: Numbers of dark matter that are drawn once for each 64 images.
-        engine: What renders: batched, lenstronomy or autolens.
-        precision: float32 or float64; None: the engine's.
-        device: cpu, cuda or auto.
-        supersampling: Rays a pixel side, 1 to 12, or adaptive; None: the preset's.
+        **options: Options of the images.
 
     Returns:
         The images with their scenes.
@@ -258,64 +224,25 @@ def expose(
     """
     from lenssim.api.exposure import Exposure
     from lenssim.simulate.pipeline import simulate
-    from lenssim.simulate.spec import SimulationSpec
 
-    _check_number("n", n)
-    spec = SimulationSpec.of(
-        chosen_preset(model, classes, galaxies, shared),
-        seed=seed,
-        split=split,
-        noise=noise,
-        engine=engine,
-        precision=precision,
-        device=device,
-        supersampling=supersampling,
-    )
-    return Exposure(simulate(spec, range(n)))
-
-
-def _check_number(name: str, number: int | None) -> None:
-    """Refuse a number below 1."""
-    if number is not None and number < 1:
+    if n < 1:
         raise ConfigError(
-            f"{name} must be at least 1, got {number}",
-            code="option-range",
-            option=name,
-            value=number,
+            f"n must be at least 1, got {n}", code="option-range", option="n", value=n
         )
+    return Exposure(simulate(_spec(model, options), range(n)))
 
 
-def chosen_preset(
-    model: "str | Path | Preset",
-    classes: Names | None = None,
-    galaxies: Path | str | None = None,
-    shared: Names | None = None,
-) -> "Preset":
-    """Return a preset with the classes, galaxies and shared numbers that are asked for.
-
-    Args:
-        model: Preset, by name or by the path of its YAML file, or a `Preset`.
-        classes: Names of classes, in a list or joined by commas.
-        galaxies: Where images of galaxies lie.
-        shared: Names of numbers of dark matter.
-
-    Raises:
-        ConfigError: There is no such preset, or it does not have what is asked for.
-    """
-    from lenssim.simulate.preset import Preset, load_preset
-
-    preset = model if isinstance(model, Preset) else load_preset(model)
-    if classes is not None:
-        preset = preset.with_classes(split_names(classes))
-    if galaxies is not None:
-        preset = preset.with_galaxies(Path(galaxies).resolve())
-    if shared is not None:
-        preset = preset.with_shared(split_names(shared))
-    return preset
+def _spec(model: str | Path | Preset, options: Mapping[str, Any]) -> SimulationSpec:
+    """Return the checked specification of images."""
+    base, values = _request_values(model, options)
+    return parse_request(SimulationRequest, values).spec(base)
 
 
-def split_names(names: Names) -> list[str]:
-    """Return names that are given in a list, or joined by commas as on a command line."""
-    if isinstance(names, str):
-        return [name.strip() for name in names.split(",")]
-    return list(names)
+def _request_values(
+    model: str | Path | Preset, options: Mapping[str, Any]
+) -> tuple[Preset | None, dict[str, Any]]:
+    """Return a preset that was given as it is, and the fields of a request."""
+    values = {**options, "device": options.get("device") or DEVICE}
+    if isinstance(model, str | Path):
+        return None, {"model": str(model), **values}
+    return model, {"model": model.name, **values}

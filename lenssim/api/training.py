@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from lenssim.api.dataset import Dataset
+from lenssim.api.options import check_names, model_options, settings_of
 from lenssim.api.run import Run
+
+if TYPE_CHECKING:
+    from lenssim.learn.config import TrainConfig
 
 __all__ = ["TrainingSettings", "default_folder", "train", "training_settings"]
 
@@ -87,23 +91,38 @@ def train(
         >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
         1
     """
-    from lenssim.learn.runs.run import open_run
-    from lenssim.learn.tasks import parse_config
+    config, folder = _prepared(task, data, out, resume, settings)
 
-    values = training_settings(task, data, settings)
-    folder = default_folder(values) if out is None else Path(out)
-    earlier = open_run(folder).record.config.model_dump() if resume else {}
-    config = parse_config({**earlier, **values}, "training")
-
-    from lenssim.learn.runs.model_card import (
-        write_card,  # slow: bad settings are named before
-    )
+    # seconds of imports: bad settings are named before
+    from lenssim.learn.runs.model_card import write_card
     from lenssim.learn.training.progress import progress
     from lenssim.learn.training.training import train as fit
 
     trained = fit(config, folder, resume=resume, callbacks=[progress()])
     write_card(trained)
     return Run(folder)
+
+
+def _prepared(
+    task: str,
+    data: Dataset | Path | str | None,
+    out: Path | str | None,
+    resume: bool,
+    settings: Mapping[str, Any],
+) -> "tuple[TrainConfig, Path]":
+    """Return the checked settings of a training, and the folder of its run."""
+    from lenssim.learn.methods import method_of
+    from lenssim.learn.runs.run import open_run
+    from lenssim.learn.tasks import parse_config
+
+    values = training_settings(task, data, settings)
+    folder = default_folder(values) if out is None else Path(out)
+    earlier: dict[str, Any] = {}
+    if resume:
+        earlier = open_run(folder).record.config.model_dump()
+    config = parse_config({**earlier, **values}, "training")
+    method_of(config)
+    return config, folder
 
 
 def training_settings(
@@ -116,25 +135,31 @@ def training_settings(
         data: The data set, its folder or its URL.
         settings: The settings by name; those of live data begin with `live_`.
 
+    Raises:
+        ConfigError: There is no such task or setting.
+
     Example:
         >>> training_settings("regress", "data/III", {"targets": "e1,e2", "net": None})
-        {'targets': ('e1', 'e2'), 'data': 'data/III', 'task': 'regress'}
+        {'task': 'regress', 'data': 'data/III', 'targets': ('e1', 'e2')}
     """
-    values = {name: value for name, value in settings.items() if value is not None}
-    live = {
-        name.removeprefix("live_"): values.pop(name)
-        for name in list(values)
-        if name.startswith("live_")
-    }
-    if isinstance(values.get("targets"), str):
-        values["targets"] = tuple(name.strip() for name in values["targets"].split(","))
-    if "start" in values:
-        values["start"] = str(values["start"])
-    if "live" in values:
-        values["live"] = {"model": values["live"], **live}
+    from lenssim.learn.methods import METHODS
+    from lenssim.learn.tasks import task_entry
+
+    model = task_entry(task).settings
+    given = {name: value for name, value in settings.items() if value is not None}
     if data is not None:
-        values["data"] = str(data.source.folder if isinstance(data, Dataset) else data)
-    return {**values, "task": task}
+        given["data"] = str(data.source.folder if isinstance(data, Dataset) else data)
+    method_options = [
+        option for method in METHODS.values() for option in model_options(method)
+    ]
+    check_names(given, [*model_options(model, ("task",)), *method_options])
+    values = {"task": task, **settings_of(model, given)}
+    method_settings: dict[str, Any] = {}
+    for method in METHODS.values():
+        method_settings |= settings_of(method, given)
+    if method_settings:
+        values["method_settings"] = method_settings
+    return values
 
 
 def default_folder(settings: Mapping[str, Any]) -> Path:

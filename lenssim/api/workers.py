@@ -10,7 +10,20 @@ if TYPE_CHECKING:
     from lenssim.data.format.manifest import Plan
     from lenssim.data.generation.runners import Runner
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "check_workers"]
+
+MAX_WORKERS = 1024
+
+
+def check_workers(count: int | None) -> None:
+    """Refuse a number of worker processes that cannot be; None is left to the machine."""
+    if count is not None and not 0 <= count <= MAX_WORKERS:
+        raise ConfigError(
+            f"the number of workers must lie in 0..{MAX_WORKERS}, got {count}",
+            code="option-range",
+            option="workers",
+            value=count,
+        )
 
 
 @dataclass(frozen=True)
@@ -31,40 +44,50 @@ class Workers:
         places = (self.count, self.cluster, self.scheduler)
         if sum(place is not None for place in places) > 1:
             raise ConfigError(
-                "give one of workers, cluster and scheduler",
+                "give one of --workers, --cluster and --scheduler",
                 code="options-conflict",
                 options=("workers", "cluster", "scheduler"),
             )
-        if self.count is not None and not 0 <= self.count <= 1024:
-            raise ConfigError(
-                f"the number of workers must lie in 0..1024, got {self.count}",
-                code="option-range",
-                option="workers",
-                value=self.count,
-            )
+        check_workers(self.count)
+
+    @property
+    def number(self) -> int:
+        """Number of worker processes on this machine, by default as many as there is room for."""
+        from lenssim.data.generation.runners import default_workers
+
+        if self.count is None:
+            return default_workers()
+        return self.count
+
+    def script(self) -> str | None:
+        """Return the script of a queue's jobs; None where there are none."""
+        if self.cluster is None:
+            return None
+        from lenssim.data.generation.batch_queue import job_script, read_queue
+
+        return job_script(read_queue(Path(self.cluster)))
 
     def runner(self, folder: Path, plan: "Plan") -> "Runner":
         """Return what runs the shards of a plan."""
         from lenssim.data.generation.runners import scheduler_runner
-        from lenssim.notes import note
+        from lenssim.notes import say
 
         if self.cluster is not None:
             from lenssim.data.generation.batch_queue import queue_runner, read_queue
 
             queue = read_queue(Path(self.cluster))
-            return queue_runner(queue, folder, dashboard=self.dashboard, note=note)
+            return queue_runner(queue, folder, dashboard=self.dashboard, note=say)
         if self.scheduler is not None:
-            return scheduler_runner(self.scheduler, dashboard=self.dashboard, note=note)
+            return scheduler_runner(self.scheduler, dashboard=self.dashboard, note=say)
         return self._local_runner(plan)
 
     def _local_runner(self, plan: "Plan") -> "Runner":
         """Return a runner on this machine, which is looked at before."""
-        from lenssim.data.generation.runners import default_workers, local_runner
+        from lenssim.data.generation.runners import local_runner
         from lenssim.data.generation.simulation import modules
         from lenssim.data.generation.surroundings import require
-        from lenssim.notes import note
+        from lenssim.notes import say
 
-        count = default_workers() if self.count is None else self.count
-        count = min(count, plan.shards)
+        count = min(self.number, plan.shards)
         require(count, plan.spec.engine_settings)
-        return local_runner(count, modules(plan), dashboard=self.dashboard, note=note)
+        return local_runner(count, modules(plan), dashboard=self.dashboard, note=say)

@@ -6,7 +6,7 @@ which lists the commands only, imports neither pydantic nor what the model needs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +15,13 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from lenssim.cli.options_from_model import ModelOption, model_options, settings_of
+from lenssim.api.options import ModelOption, model_options
+from lenssim.cli.options_from_model import parameter_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["add_command", "parse_options"]
+__all__ = ["add_command"]
 
 
 def add_command(
@@ -72,8 +73,7 @@ def _complete_command(
         for parameter in signature(command, eval_str=True).parameters.values()
         if parameter.kind is not Parameter.VAR_KEYWORD
     ]
-    for option in model_options(model, without):
-        parameters.append(_parameter(option))
+    parameters += [_parameter(option) for option in model_options(model, without)]
 
     def complete(**arguments: Any) -> None:
         """Pass all arguments on."""
@@ -99,52 +99,9 @@ def _is_optional(parameter: Parameter) -> bool:
 
 def _parameter(option: ModelOption) -> Parameter:
     """Return an option as a parameter; one without a default is required."""
-    parameter = option.parameter()
+    parameter = parameter_of(option)
     if not option.field.is_required():
         return parameter
-    extra = option.field.json_schema_extra
-    names = [option.flag]
-    if isinstance(extra, dict):
-        names += extra.get("options", ())  # type: ignore[arg-type]
-    required = typer.Option(*names, help=option.help.partition("  [")[0])
+    required = typer.Option(*option.flags, help=option.help.partition("  [")[0])
     annotation = Annotated[option.kind, required]  # type: ignore[name-defined]
     return parameter.replace(default=Parameter.empty, annotation=annotation)
-
-
-def parse_options[ModelT: BaseModel](
-    model: type[ModelT], arguments: Mapping[str, Any]
-) -> ModelT:
-    """Return the model of a command's options.
-
-    Args:
-        model: The model that `add_command` was given.
-        arguments: Values of the options; those that are None are left to the model.
-
-    Raises:
-        ConfigError: A value cannot be. The message names the option.
-    """
-    from pydantic import ValidationError
-
-    from lenssim.errors import ConfigError
-
-    try:
-        return model.model_validate(settings_of(model, arguments))
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise ConfigError(
-            _explanation(model, dict(problem)), code="settings-invalid"
-        ) from None
-
-
-def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:
-    """Return what is wrong with an option, as a user reads it."""
-    name = str(problem["loc"][0])
-    title = name
-    if name in model.model_fields:
-        title = model.model_fields[name].title or name
-    if problem["type"] == "greater_than_equal":
-        return f"{title} must be at least {problem['ctx']['ge']}, got {problem['input']}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return message
-    return f"{title}: {message}"

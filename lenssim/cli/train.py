@@ -11,13 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from lenssim.cli.options import Json
-from lenssim.cli.options_from_model import parameters_of, settings_of
+from lenssim.cli.options_from_model import parameters_of
 from lenssim.cli.stop import resumable
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.learn.config import TrainConfig
-    from lenssim.learn.runs.run import Run
+    from lenssim.api.run import Run
 
 __all__ = ["register"]
 
@@ -100,51 +99,15 @@ def _method_parameters() -> list[Parameter]:
     return list(parameters.values())
 
 
-def _method_settings(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of methods that were given, whatever the method is."""
-    from lenssim.learn.methods import METHODS
-
-    settings: dict[str, Any] = {}
-    for method in METHODS.values():
-        settings.update(settings_of(method, arguments))
-    return settings
-
-
-def _settings(
-    task: str, arguments: dict[str, Any], out: Path | None, resume: bool
-) -> tuple[TrainConfig, Path]:
-    """Return the settings that a command asks for, and the folder of its run."""
-    from lenssim.learn.methods import method_of
-    from lenssim.learn.runs.run import open_run
-    from lenssim.learn.tasks import TASKS, parse_config
-
-    settings = {"task": task, **settings_of(TASKS[task].settings, arguments)}
-    method_settings = _method_settings(arguments)
-    if method_settings:
-        settings["method_settings"] = method_settings
-    folder = out or _default_folder(settings)
-    before: dict[str, Any] = {}
-    if resume:
-        before = open_run(folder).record.config.model_dump()
-    config = parse_config({**before, **settings}, "training")
-    method_of(config)
-    return config, folder
-
-
 def _train(
     task: str, arguments: dict[str, Any], out: Path | None, resume: bool, json: bool
 ) -> None:
     """Train as the arguments of a command say, and print the result."""
-    config, folder = _settings(task, arguments, out, resume)
+    from lenssim.api.training import default_folder, train, training_settings
 
-    # seconds of imports: bad settings are named before
-    from lenssim.learn.runs.model_card import write_card
-    from lenssim.learn.training.progress import progress
-    from lenssim.learn.training.training import train
-
-    with resumable(command("train", config.task, "--out", folder, "--resume")):
-        run = train(config, folder, resume=resume, callbacks=[progress()])
-    write_card(run)
+    folder = out or default_folder(training_settings(task, None, arguments))
+    with resumable(command("train", task, "--out", folder, "--resume")):
+        run = train(task, out=folder, resume=resume, **arguments)
     if json:
         print(run.record.model_dump_json())
     else:
@@ -170,16 +133,3 @@ def _print_result(run: Run) -> None:
         f"best epoch {result.best_epoch}: validation loss {result.val_loss:.4f}, {scores}"
     )
     print(f"next: {command('evaluate', run.folder, '--data', config.data or 'D')}")
-
-
-def _default_folder(settings: dict[str, Any]) -> Path:
-    """Return `runs/` and the net, the data set or preset, and the picture, as one name."""
-    live = settings.get("live", {}).get("model", "")
-    source = Path(live).stem
-    if "data" in settings:
-        source = Path(settings["data"]).resolve().name
-    words = [settings.get("net", "cnn"), source]
-    picture = settings.get("picture", "image")
-    if picture != "image":
-        words.append(picture)
-    return Path("runs") / "-".join(words).replace(":", "-").replace("/", "-")

@@ -1,8 +1,7 @@
 """The settings that every training has."""
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -12,11 +11,13 @@ from pydantic import (
     model_validator,
 )
 
-from lenssim.data.format.manifest import Plan
-from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import LenssimError, unknown
+from lenssim.lazy import load
 from lenssim.record import Record
-from lenssim.simulate.spec import SimulationRequest
+from lenssim.simulate.request import SimulationRequest
+
+if TYPE_CHECKING:
+    from lenssim.data.format.manifest import Plan
 
 __all__ = ["IMAGE", "LiveData", "TrainConfig", "check_choice", "explain"]
 
@@ -48,12 +49,13 @@ class LiveData(SimulationRequest):
     )
     endless: bool = Field(default=False, description="other samples every epoch")
 
-    def plan(self) -> Plan:
+    def plan(self) -> "Plan":
         """Return the plan of an epoch.
 
         Raises:
             ConfigError: What is asked for cannot be.
         """
+        from lenssim.data.format.spec import GenerationSpec
         from lenssim.data.generation.planning import plan_of
 
         spec = GenerationSpec.of(self.preset(), **self.options())
@@ -213,8 +215,7 @@ class TrainConfig(Record):
     @field_validator(*_CHECKS)
     @classmethod
     def _check_names(cls, name: str, info: Any) -> str:
-        module, _, function = _CHECKS[info.field_name].partition(":")
-        return check_choice(getattr(import_module(module), function), name)
+        return check_choice(load(_CHECKS[info.field_name]), name)
 
     def changes(self, other: "TrainConfig") -> list[str]:
         """Name the settings in which `other` would not continue this training, a line each.

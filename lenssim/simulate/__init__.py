@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lenssim.simulate.noise import NOISES, NoiseModel, noise_model
     from lenssim.simulate.pipeline import Exposure, simulate
     from lenssim.simulate.preset import Preset, load_preset, presets
+    from lenssim.simulate.request import SimulationRequest
     from lenssim.simulate.scenes import Component, Perturbers, Scenes
-    from lenssim.simulate.spec import SimulationRequest, SimulationSpec
+    from lenssim.simulate.spec import SimulationSpec
 
 __all__ = [
     "ENGINES",
@@ -51,8 +52,9 @@ _MODULES = {
     "noise": ("NOISES", "NoiseModel", "noise_model"),
     "pipeline": ("Exposure", "simulate"),
     "preset": ("Preset", "load_preset", "presets"),
+    "request": ("SimulationRequest",),
     "scenes": ("Component", "Perturbers", "Scenes"),
-    "spec": ("SimulationRequest", "SimulationSpec"),
+    "spec": ("SimulationSpec",),
 }
 _SOURCES: dict[str, str] = {}
 for _module, _names in _MODULES.items():

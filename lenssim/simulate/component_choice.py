@@ -9,11 +9,12 @@ from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.record import Record
 from lenssim.simulate.distributions import Value
-from lenssim.simulate.profiles import GALAXY, POLAR, PROFILES, Profile
+from lenssim.simulate.profiles import COLOUR, GALAXY, POLAR, PROFILES, Profile
 
 __all__ = ["ComponentChoice"]
 
 _NUMBERS = TypeAdapter(dict[str, Value])
+_NOT_PARAMETERS = ("profile", "name", "colours")
 
 
 class ComponentChoice(Record):
@@ -22,7 +23,8 @@ class ComponentChoice(Record):
     In YAML the parameters stand beside `profile`; `name` sets the prefix of their columns.
     Axis ratio and position angle, `q` and `phi` [rad], may stand for e1 and e2. An
     `interpolated` source shows one of the preset's galaxies, with the half-light radius
-    `R_half` [arcsec].
+    `R_half` [arcsec]. `colours` of light are magnitudes by band less `magnitude`, such as
+    `{g: 0.8}`; each is the parameter `colour_<band>`.
 
     Example:
         >>> shear = {"profile": "shear", "gamma1": 0, "gamma2": 0.1}
@@ -40,11 +42,36 @@ class ComponentChoice(Record):
         if not isinstance(data, dict) or "parameters" in data:
             return data
         numbers = {
-            str(key): value for key, value in data.items() if key not in ("profile", "name")
+            str(key): value for key, value in data.items() if key not in _NOT_PARAMETERS
         }
         profile = _profile_named(str(data.get("profile")))
         values = _checked_values(profile, numbers)
+        if data.get("colours") is not None:
+            values |= _colours(profile, values, data["colours"])
         return {"profile": profile.name, "name": data.get("name"), "parameters": values}
+
+    @property
+    def colours(self) -> dict[str, Any]:
+        """Values or distributions of the colours, by band."""
+        return {
+            name.removeprefix(COLOUR): value
+            for name, value in self.parameters.items()
+            if name.startswith(COLOUR)
+        }
+
+
+def _colours(profile: Profile, values: dict[str, Any], colours: Any) -> dict[str, Any]:
+    """Return the parsed colours of a component's light, as parameters."""
+    if "magnitude" not in values:
+        raise ValueError(
+            f"colours go with a magnitude, and this {profile.name} has none: they are "
+            "magnitudes by band less that one"
+        )
+    if not isinstance(colours, dict):
+        raise ValueError("colours are a mapping of bands to magnitudes, such as {g: 0.8}")
+    return _NUMBERS.validate_python(
+        {f"{COLOUR}{band}": value for band, value in colours.items()}
+    )
 
 
 def _profile_named(name: str) -> Profile:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.engines import check_convergence, check_derivatives
-from lenssim.simulate.instruments import Instrument, Supersampling
+from lenssim.simulate.instruments import AnyCamera, Supersampling
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.model import FLUX_UNIT
 from lenssim.simulate.scenes import Scenes
@@ -26,7 +26,7 @@ class MapInput:
     expected: np.ndarray
     observed: np.ndarray
     scenes: Scenes
-    instrument: Instrument
+    instrument: AnyCamera
     engine_settings: Mapping[str, Any]
     supersampling: Supersampling
 

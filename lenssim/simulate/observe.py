@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise import NOISES, noise_model
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
@@ -13,12 +14,13 @@ __all__ = ["NOISES", "noise_sigma", "observe"]
 def observe(
     expected: np.ndarray,
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     noise: str,
     *,
     numbers: np.ndarray,
     seed: int,
     split: str = "train",
+    stream: str = NEWEST,
 ) -> np.ndarray:
     """Add noise to expected images.
 
@@ -30,6 +32,7 @@ def observe(
         numbers: Sample numbers (N,). With `seed` and `split` they decide the noise.
         seed: Seed of the data set.
         split: Split of the data set.
+        stream: Name of the stream of normal deviates that the data set names.
 
     Returns:
         Images float32 (N, C, H, W), in e-/s or what the kind of noise leaves.
@@ -40,6 +43,12 @@ def observe(
     numbers = np.asarray(numbers, dtype=np.int64)
     model = noise_model(noise)
     images = model.sample(
-        expected, scenes, instrument, numbers=numbers, seed=seed, split=split
+        expected,
+        scenes,
+        instrument,
+        numbers=numbers,
+        seed=seed,
+        split=split,
+        stream=stream,
     )
-    return images.astype(np.float32)
+    return images.astype(np.float32, copy=images is expected)

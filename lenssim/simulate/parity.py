@@ -22,6 +22,7 @@ from lenssim.simulate.preset import Preset
 __all__ = ["Parity", "Residual", "compare_engines", "compared_engines"]
 
 _PIXELS = (1, 2, 3)  # axes of images
+_SIDES = (2, 3)  # of one band
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Residual:
     """How far one engine's noise-free images of one class are from the reference's.
 
     `max_*` is the largest of all pixels and scenes, `rms_*` the root mean square over
-    pixels of the worst scene; in units of the image's peak and of its nominal noise.
+    pixels of the worst scene; in units of the band's peak and of its nominal noise.
     `number` is the sample that holds the largest residual.
     """
 
@@ -52,8 +53,8 @@ class Residual:
 class Parity:
     """A residual for every engine and class.
 
-    `worst` holds the worst scene of each as images (H, W): the reference and the
-    difference.
+    `worst` holds the worst band of the worst scene of each as images (H, W): the reference
+    and the difference.
     """
 
     preset: str
@@ -85,6 +86,16 @@ def compared_engines() -> list[str]:
     return [name for name in ENGINES if name != REFERENCE]
 
 
+def _checked_engines(names: Sequence[str] | None) -> list[str]:
+    """Return the names of engines to compare; `ConfigError` if one cannot be compared."""
+    known = compared_engines()
+    for name in names or ():
+        if name not in known:
+            what = "engine to compare with lenstronomy"
+            raise unknown(what, name, known, code="unknown-engine")
+    return list(names or known)
+
+
 def compare_engines(
     preset: Preset,
     n: int,
@@ -111,15 +122,7 @@ def compare_engines(
     Raises:
         ConfigError: An engine is unknown, or a number cannot be.
     """
-    names = list(engines or compared_engines())
-    for name in names:
-        if name not in compared_engines():
-            raise unknown(
-                "engine to compare with lenstronomy",
-                name,
-                compared_engines(),
-                code="unknown-engine",
-            )
+    names = _checked_engines(engines)
     if n < 1:
         raise ConfigError(
             f"the number of scenes a class must be at least 1, got {n}",
@@ -140,9 +143,9 @@ def compare_engines(
         difference = images - reference
         for residual in _residuals(name, preset, difference, reference, sigma):
             residuals.append(residual)
-            number = residual.number
-            images_of_worst = (reference[number, 0], difference[number, 0])
-            worst[name, residual.class_name] = images_of_worst
+            band = _worst_band(difference[residual.number], reference[residual.number])
+            pixels = (residual.number, band)
+            worst[name, residual.class_name] = (reference[pixels], difference[pixels])
     return Parity(preset.name, rays, tuple(residuals), worst)
 
 
@@ -172,7 +175,7 @@ def _residuals(
     sigma: np.ndarray,
 ) -> Iterator[Residual]:
     """Yield the residual of every class of one engine's images (N, C, H, W)."""
-    by_peak = np.abs(difference) / np.abs(reference).max(_PIXELS, keepdims=True)
+    by_peak = np.abs(difference) / np.abs(reference).max(_SIDES, keepdims=True)
     by_noise = np.abs(difference) / sigma
     sample_labels = labels(preset, np.arange(len(reference)))
     for label, class_name in enumerate(preset.class_names):
@@ -187,6 +190,12 @@ def _residuals(
             rms_noise=_worst_rms(by_noise[rows]),
             number=int(rows[by_peak[rows].max(_PIXELS).argmax()]),
         )
+
+
+def _worst_band(difference: np.ndarray, reference: np.ndarray) -> int:
+    """Return the band of an image (C, H, W) with the largest residual by its own peak."""
+    peaks = np.abs(reference).max((1, 2))
+    return int((np.abs(difference).max((1, 2)) / peaks).argmax())
 
 
 def _worst_rms(values: np.ndarray) -> float:

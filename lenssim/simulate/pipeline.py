@@ -148,6 +148,7 @@ def simulate(
         numbers=numbers,
         seed=spec.seed,
         split=spec.split,
+        stream=spec.noise_stream,
     )
     return Exposure(spec, numbers, scenes, expected, observed)
 

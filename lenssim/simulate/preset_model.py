@@ -1,12 +1,11 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -18,22 +17,18 @@ from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.names import name_fault, printable
 from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fluxes
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value, has_tails, support
-from lenssim.simulate.instruments import (
-    Instrument,
-    Supersampling,
-    instrument,
-    instruments,
-    parse_sampling,
-)
+from lenssim.simulate.instruments import Supersampling, parse_sampling
+from lenssim.simulate.instruments.facts import check_units
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
-from lenssim.simulate.profiles import PARAMETERS, PROFILES
+from lenssim.simulate.profiles import COLOUR, PARAMETERS, PROFILES
 from lenssim.simulate.scenes import Component, Role
 from lenssim.simulate.sources.galaxies import Galaxies
 
@@ -47,25 +42,13 @@ def _sampling(value: Any) -> Supersampling:
         raise ValueError(str(error)) from None
 
 
-def _resolve_instrument(data: Any) -> Any:
-    if isinstance(data, str):
-        data = {"name": data}
-    if isinstance(data, dict) and data.get("name") in instruments():
-        return {**instrument(data["name"]).model_dump(), **data}
-    if isinstance(data, dict) and "pixel_scale" not in data:
-        raise ValueError(
-            str(unknown("instrument", printable(str(data.get("name"))), instruments()))
-        )
-    return data
-
-
 class Preset(Record):
     """A recipe: camera, cosmology, lens, source and the dark-matter classes, in the order of their labels."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     summary: str = ""
     reference: str = ""
-    instrument: Annotated[Instrument, BeforeValidator(_resolve_instrument)]
+    instrument: PresetCamera
     noise: tuple[str, ...] = ("nominal", "none")
     supersampling: Annotated[Supersampling, PlainValidator(_sampling)] = 1
     exposure_time: Value | None = None
@@ -103,6 +86,13 @@ class Preset(Record):
             raise ValueError(
                 f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`"
             )
+        for _, choice in self._prefixed():
+            check_colours(self.instrument, choice.colours)
+        if self.exposure_time is not None and self.instrument.band_names:
+            raise ValueError(
+                "exposure_time is that of an instrument of one band; "
+                "state it for each of the camera's bands"
+            )
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
         if (self.galaxies is None) == bool(shown) or any(
             "amp" in choice.parameters for choice in shown
@@ -138,19 +128,15 @@ class Preset(Record):
                     twin=twin,
                     name=name,
                 )
-        for column, value, bounds in self.drawn():
+        for column, value, bounds in (*self.drawn(), *self.colours()):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
             limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
             for key, bounds in limits.items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
-        magnitudes = [name for name, _ in self.parameters() if name.endswith("magnitude")]
-        if magnitudes and self.instrument.zero_point is None:
-            raise ConfigError(
-                f"{magnitudes[0]} needs an instrument with a zero_point; or give amp instead",
-                code="no-zero-point",
-            )
+        check_units(self.instrument)
+        check_fluxes(self.instrument, [name for name, _ in self.parameters()])
         self._check_redshifts()
 
     def _check_redshifts(self) -> None:
@@ -191,8 +177,17 @@ class Preset(Record):
             numbers += [
                 (prefix + key, value, profile.bounds(key))
                 for key, value in choice.parameters.items()
+                if not key.startswith(COLOUR)
             ]
         return numbers
+
+    def colours(self) -> list[tuple[str, Any, Bounds]]:
+        """(column, value or distribution, bounds) of the colours of light, in the order in which they are drawn."""
+        return [
+            (f"{prefix}{COLOUR}{band}", value, PARAMETERS["colour"].bounds)
+            for prefix, choice in self._prefixed()
+            for band, value in choice.colours.items()
+        ]
 
     def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
         default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
@@ -228,6 +223,12 @@ class Preset(Record):
         yield "classes", self.class_names
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Bands, rows and columns (C, H, W) of the images."""
+        camera = self.instrument
+        return (len(camera.instruments), camera.num_pix, camera.num_pix)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, by label."""
         return tuple(self.classes)
@@ -255,7 +256,7 @@ class Preset(Record):
             update={"classes": {name: self.classes[name] for name in names}}
         )
 
-    def with_galaxies(self, path: str | Path) -> "Preset":
+    def with_galaxies(self, path: str | Path | dict[str, Any]) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
 
         A preset that shows galaxies already, such as that of a data set, shows the same ones, which lie at `path` now;
@@ -264,8 +265,9 @@ class Preset(Record):
         Raises:
             ConfigError: Sources have no magnitude, or the files hold no galaxies.
         """
+        galaxies = path if isinstance(path, dict) else {"path": str(path)}
         if self.galaxies is not None:
-            return self.model_copy(update={"galaxies": self.galaxies.at(path)})
+            return self.model_copy(update={"galaxies": self.galaxies.at(galaxies["path"])})
         sources = []
         for choice in self.source:
             values = choice.parameters
@@ -280,6 +282,8 @@ class Preset(Record):
                 for name in ("magnitude", "center_x", "center_y")
                 if name in values
             }
+            if choice.colours:
+                kept["colours"] = choice.colours
             turned: dict[str, Any] = {
                 "R_half": values["R_sersic"],
                 "phi_G": {"uniform": [0.0, 2 * math.pi]},
@@ -287,7 +291,7 @@ class Preset(Record):
             sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(
-            document | {"source": sources, "galaxies": str(path)}, f"preset {self.name}"
+            document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
         )
 
     def with_shared(self, names: Sequence[str]) -> "Preset":
@@ -297,25 +301,16 @@ class Preset(Record):
         """
         document = self.model_dump(mode="json")
         for name in names:
-            own = [
-                model
-                for model in document["classes"].values()
-                if isinstance(model.get(name), dict)
-            ]
-            if not own:
-                drawn = {
-                    key
-                    for model in document["classes"].values()
-                    for key in model
-                    if isinstance(model[key], dict)
-                }
+            models = document["classes"].values()
+            drawing = [model for model in models if isinstance(model.get(name), dict)]
+            if not drawing:
                 raise unknown(
                     f"number that dark matter of preset {self.name} draws",
                     name,
-                    sorted(drawn),
+                    _drawn_keys(models),
                     code="unknown-target",
                 )
-            for model in own:
+            for model in drawing:
                 model[name] = {"shared": model[name]}
         return parse_preset(document, f"preset {self.name}")
 
@@ -328,6 +323,12 @@ class Preset(Record):
                 f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
             )
         return kind
+
+
+def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the keys under which models of dark matter, as documents, hold a distribution."""
+    keys = {key for model in models for key in model if isinstance(model[key], dict)}
+    return sorted(keys)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:

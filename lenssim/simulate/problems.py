@@ -8,7 +8,7 @@ from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS
-from lenssim.simulate.instruments import PSF_KINDS, Instrument
+from lenssim.simulate.instruments import CAMERA_TAGS, PSF_KINDS, Band, Camera, Instrument
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.sources.galaxies import Galaxies
 
@@ -47,17 +47,22 @@ def explain_key(problem: dict[str, Any], root: list[str]) -> str:
 
 
 def _is_tag(loc: tuple[str, ...], i: int) -> bool:
-    """Return whether part i of a location is pydantic's tag of a model or PSF, and not a key."""
+    """Return whether part i of a location is pydantic's tag of a model, camera or PSF, and not a key."""
     before = loc[:i]
-    return (
-        len(before) == 2 and before[0] == "classes" and loc[i] in _MODELS and len(loc) > 3
-    ) or (before == ("instrument", "psf") and loc[i] in PSF_KINDS)
+    if before == ("instrument",):
+        return loc[i] in CAMERA_TAGS
+    if before[:1] == ("instrument",):
+        return before[-1] == "psf" and loc[i] in PSF_KINDS
+    is_class = len(before) == 2 and before[0] == "classes" and len(loc) > 3
+    return is_class and loc[i] in _MODELS
 
 
 def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
     """Return the keys that a mapping at the parent of `loc` may have, for a suggestion."""
     owners: dict[str, type[BaseModel]] = {
         "instrument": Instrument,
+        "several_bands": Camera,
+        "bands": Band,
         "cosmology": Cosmology,
         "masses": MassConvention,
         "placement": Placement,

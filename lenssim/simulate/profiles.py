@@ -13,6 +13,7 @@ import numpy as np
 from lenssim.simulate.bounds import Bounds
 
 __all__ = [
+    "COLOUR",
     "GALAXY",
     "PARAMETERS",
     "POLAR",
@@ -21,6 +22,7 @@ __all__ = [
     "Parameter",
     "Profile",
     "check_bounds",
+    "parameter_of",
 ]
 
 
@@ -60,6 +62,7 @@ PARAMETERS = {
     "slope": Parameter(Bounds(2.0, 100.0), null=8.0),
     "amp": Parameter(Bounds(0.0, 1e15, "e-/s/arcsec^2")),
     "magnitude": Parameter(Bounds(-5.0, 60.0, "mag")),
+    "colour": Parameter(Bounds(-30.0, 30.0, "mag")),
     "R_sersic": Parameter(Bounds(1e-3, 1e3, "arcsec"), null=1.0),
     "n_sersic": Parameter(Bounds(0.2, 15.0), null=1.0),
     "image": Parameter(Bounds(0.0, 1e6, whole=True)),
@@ -70,9 +73,27 @@ PARAMETERS = {
     "z_lens": Parameter(_REDSHIFT),
     "z_source": Parameter(_REDSHIFT),
     "z_source_convention": Parameter(_REDSHIFT),
+    "psf_index": Parameter(Bounds(0.0, 1e6, whole=True)),
+    "psf_fwhm": Parameter(Bounds(1e-4, 1e4, "arcsec")),
     "exposure_time": Parameter(Bounds(1e-3, 1e8, "s")),
 }
 UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}
+
+# `colour_g` is the magnitude in the band g less the component's `magnitude`.
+COLOUR = "colour_"
+
+
+def parameter_of(name: str) -> str:
+    """Return the entry in `PARAMETERS` of a parameter: colours of all bands share one.
+
+    Example:
+        >>> parameter_of("colour_g"), parameter_of("theta_E")
+        ('colour', 'theta_E')
+    """
+    if name.startswith(COLOUR):
+        return "colour"
+    return name
+
 
 # Axis ratio and angle of the major axis: a preset may state them instead of e1 and e2.
 POLAR = ("q", "phi")
@@ -114,7 +135,7 @@ class Profile:
         """Return the bounds of one of its parameters."""
         if name == "q":
             return Bounds(self.flattest, 1.0)
-        return PARAMETERS[name].bounds
+        return PARAMETERS[parameter_of(name)].bounds
 
     @property
     def null_parameters(self) -> tuple[float, ...]:

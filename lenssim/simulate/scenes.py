@@ -13,7 +13,16 @@ import numpy as np
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.bounds import OutOfBoundsError
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.profiles import PARAMETERS, PROFILES, UNITS, Profile, check_bounds
+from lenssim.simulate.profiles import (
+    COLOUR,
+    PARAMETERS,
+    PROFILES,
+    UNITS,
+    Profile,
+    check_bounds,
+    parameter_of,
+)
+from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -138,22 +147,7 @@ class Scenes:
             if component.profile == "interpolated":
                 _check_images(self.params[component.prefix + "image"], self.images)
         for kind, table in self.perturbers.items():
-            profile = PROFILES.get(kind)
-            if profile is None or profile.kind != "mass":
-                raise unknown(
-                    "kind of perturber",
-                    kind,
-                    [p.name for p in PROFILES.values() if p.kind == "mass"],
-                    code="unknown-profile",
-                )
-            if set(table.columns) != set(profile.parameters):
-                raise ConfigError(
-                    f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
-                    f"got {', '.join(sorted(table.columns)) or 'none'}",
-                    code="scene-columns",
-                    kind=kind,
-                )
-            _check_perturbers(profile, table)
+            _check_perturbers(_profile_of(kind, table), table)
 
     def __len__(self) -> int:
         return len(self.params["z_lens"])
@@ -223,6 +217,23 @@ class Scenes:
             (1, 2), dtype=np.float64
         )
 
+    def in_band(self, band: str) -> "Scenes":
+        """Return the scenes as one band sees them: magnitudes include the band's colours.
+
+        A component without a colour in the band has its `magnitude` there. The column of
+        the band's PSF loses the band's name.
+        """
+        params = dict(self.params)
+        for component in self.components:
+            magnitude = component.prefix + "magnitude"
+            colour = f"{component.prefix}{COLOUR}{band}"
+            if magnitude in params and colour in params:
+                params[magnitude] = params[magnitude] + params[colour]
+        for column in PSF_COLUMNS:
+            if band_column(column, band) in params:
+                params[column] = params[band_column(column, band)]
+        return replace(self, params=params)
+
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
         convention = self.params.get("z_source_convention", self.params["z_source"])
@@ -239,7 +250,8 @@ class Scenes:
             for c in self.components
             if c.prefix and name.startswith(c.prefix)
         ]
-        return next((UNITS[stem] for stem in [*stems, name] if stem in UNITS), "")
+        parameters = [parameter_of(stem) for stem in [*stems, name]]
+        return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
 
 
 def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
@@ -286,6 +298,22 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
     check_bounds(
         profile, {name: params[prefix + name] for name in (*named, *given)}, prefix
     )
+
+
+def _profile_of(kind: str, table: Perturbers) -> Profile:
+    """Return the profile of a kind of perturbers; `ConfigError` if the table does not fit it."""
+    profile = PROFILES.get(kind)
+    if profile is None or profile.kind != "mass":
+        masses = [profile.name for profile in PROFILES.values() if profile.kind == "mass"]
+        raise unknown("kind of perturber", kind, masses, code="unknown-profile")
+    if set(table.columns) != set(profile.parameters):
+        raise ConfigError(
+            f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
+            f"got {', '.join(sorted(table.columns)) or 'none'}",
+            code="scene-columns",
+            kind=kind,
+        )
+    return profile
 
 
 def _check_perturbers(profile: Profile, table: Perturbers) -> None:

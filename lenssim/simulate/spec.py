@@ -1,10 +1,9 @@
 """The specification of simulated images: everything that their bits depend on."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 import lenssim
 from lenssim.errors import ConfigError
@@ -12,10 +11,12 @@ from lenssim.record import Record
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
-from lenssim.simulate.preset import Preset, load_preset, parse_preset
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
+from lenssim.simulate.preset import Preset, parse_preset
 from lenssim.simulate.streams import split_code
 
-__all__ = ["SimulationRequest", "SimulationSpec", "current_versions"]
+__all__ = ["KIND", "SimulationSpec", "current_versions"]
 
 KIND = "simulated"  # of a config
 
@@ -33,6 +34,7 @@ class SimulationSpec(Record):
     stores and hashes; `of` and `SimulationRequest` make one from what a user says.
 
     Example:
+        >>> from lenssim.simulate.preset import load_preset
         >>> spec = SimulationSpec.of(load_preset("III"), noise="none", engine="lenstronomy")
         >>> spec.noise, spec.supersampling
         ('none', 1)
@@ -44,6 +46,10 @@ class SimulationSpec(Record):
     seed: int = 0
     split: str = "train"
     noise: str
+    noise_stream: str = Field(
+        default=NEWEST,
+        description="random stream of the noise; old data sets go on with their own",
+    )
     engine: str
     engine_settings: dict[str, Any]
     supersampling: Supersampling
@@ -66,6 +72,7 @@ class SimulationSpec(Record):
         seed: int = 0,
         split: str = "train",
         noise: str | None = None,
+        noise_stream: str = NEWEST,
         engine: str = "batched",
         precision: str | None = None,
         device: str | None = None,
@@ -81,6 +88,7 @@ class SimulationSpec(Record):
             seed: Seed of all random numbers.
             split: "train", "validation" or "test".
             noise: Kind of noise; None for the preset's first.
+            noise_stream: Name of the random stream of the noise.
             engine: Name of the engine.
             precision: "float32" or "float64"; None for the engine's default.
             device: "cpu", "cuda" or "auto"; None for the engine's default.
@@ -115,6 +123,7 @@ class SimulationSpec(Record):
             seed=seed,
             split=split,
             noise=kind,
+            noise_stream=_stream(kind, noise_stream),
             engine=engine,
             engine_settings=settings,
             supersampling=rays,
@@ -153,6 +162,7 @@ class SimulationSpec(Record):
         """Return the fields that a config states, without its preset."""
         names = ("seed", "split", "noise", "engine", "engine_settings", "supersampling")
         values = {name: config[name] for name in (*names, "versions")}
+        values["noise_stream"] = check_stream(config.get("noise_stream", EARLIEST))
         values["detectability"] = config.get("detectability", False)
         values["maps"] = tuple(config.get("truth", ()))
         return values
@@ -174,6 +184,7 @@ class SimulationSpec(Record):
             "supersampling": self.supersampling,
             "versions": dict(self.versions),
         }
+        document |= self._noise_document()
         document |= self._storage_document() | self._maps_document()
         return {name: document[name] for name in self.keys or document if name in document}
 
@@ -186,6 +197,12 @@ class SimulationSpec(Record):
                 name: value for name, value in galaxies.items() if name != "path"
             }
         return document
+
+    def _noise_document(self) -> dict[str, Any]:
+        """Return what the config says of the random stream of the noise, if it has one."""
+        if self.noise_stream == EARLIEST:
+            return {}
+        return {"noise_stream": self.noise_stream}
 
     def _storage_document(self) -> dict[str, Any]:
         """Return what a subclass says of the storage of images."""
@@ -201,129 +218,8 @@ class SimulationSpec(Record):
         return document
 
 
-def _names(value: Any) -> Any:
-    """Split names that a command line joins with commas."""
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(","))
-    return value
-
-
-def _sampling(value: Any) -> Any:
-    """Read a supersampling as a command line writes it."""
-    if value is None:
-        return None
-    try:
-        return parse_sampling(str(value))
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-
-
-class SimulationRequest(Record):
-    """What a user says of simulated images: on a command line, in a recipe, of live data.
-
-    Every way to simulate takes these fields, under these names. Those that are None are
-    left to the preset or the engine.
-
-    Example:
-        >>> request = SimulationRequest(model="III", classes=("no_sub", "cdm"))
-        >>> request.spec().preset.class_names
-        ('no_sub', 'cdm')
-    """
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    model: str = Field(
-        description="preset (lenssim models lists them), or the path of a YAML file",
-        json_schema_extra={"options": ["-m"]},
-    )
-    seed: int = Field(
-        default=0,
-        ge=0,
-        title="the seed",
-        description="with preset, split and number it decides every sample",
-    )
-    split: str = Field(
-        default="train",
-        description="train, validation or test: disjoint random streams",
-    )
-    noise: str | None = Field(
-        default=None,
-        description="nominal, none or published",
-        json_schema_extra={"unset": "the preset's first"},
-    )
-    classes: Names | None = Field(
-        default=None, description="only these of the preset's classes, such as axion"
-    )
-    galaxies: Annotated[str | None, BeforeValidator(lambda path: path and str(path))] = (
-        Field(
-            default=None,
-            description="images of galaxies as sources: .npy, .fits, GalSim's catalogue, "
-            "or a folder",
-        )
-    )
-    shared: Names | None = Field(
-        default=None,
-        description="for populations: numbers of dark matter, such as f_sub,slope, that "
-        "are drawn once for each 64 images",
-    )
-    engine: str = Field(
-        default="batched",
-        description="what renders: batched (fast), lenstronomy (the reference) or autolens",
-    )
-    precision: str | None = Field(
-        default=None,
-        description="float32 or float64",
-        json_schema_extra={"unset": "the engine's"},
-    )
-    device: str | None = Field(
-        default=None,
-        description="cpu, cuda or auto",
-        json_schema_extra={"unset": "auto in commands, else cpu"},
-    )
-    supersampling: Annotated[Supersampling | None, BeforeValidator(_sampling)] = Field(
-        default=None,
-        description="rays a pixel side, 1 to 12, or adaptive",
-        json_schema_extra={"unset": "the preset's"},
-    )
-    maps: Names | None = Field(
-        default=None,
-        validation_alias=AliasChoices("maps", "truth"),
-        description="maps to keep beside each image: clean (no noise), kappa (the "
-        "perturbers'), residual (of the best smooth lens), or several: clean,kappa",
-        json_schema_extra={"options": ["--truth"], "unset": "none"},
-    )
-    detectability: bool = Field(
-        default=False,
-        description="store each sample's expected delta chi2 (batched engine, CPU)",
-    )
-
-    def preset(self) -> Preset:
-        """Return what is drawn, with the classes, galaxies and shared numbers asked for.
-
-        Raises:
-            ConfigError: There is no such preset, or it does not have what is asked for.
-        """
-        preset = load_preset(self.model)
-        if self.classes is not None:
-            preset = preset.with_classes(self.classes)
-        if self.galaxies is not None:
-            preset = preset.with_galaxies(Path(self.galaxies).resolve())
-        if self.shared is not None:
-            preset = preset.with_shared(self.shared)
-        return preset
-
-    def options(self) -> dict[str, Any]:
-        """Return the arguments of `SimulationSpec.of` besides the preset."""
-        names = set(SimulationRequest.model_fields) - SPOKEN_OF_PRESET
-        values = {name: getattr(self, name) for name in sorted(names)}
-        return values | {"maps": self.maps or ()}
-
-    def spec(self) -> SimulationSpec:
-        """Return the checked specification; errors as `SimulationSpec.of`."""
-        return SimulationSpec.of(self.preset(), **self.options())
-
-
-SPOKEN_OF_PRESET = {"model", "classes", "galaxies", "shared"}
+def _stream(noise: str, stream: str) -> str:
+    """Return the stream of a kind of noise: the earliest where it has no choice of them."""
+    if noise_model(noise).has_streams:
+        return check_stream(stream)
+    return EARLIEST

@@ -12,22 +12,29 @@ import numpy as np
 from lenssim.errors import unknown
 
 __all__ = [
+    "BAND_NOISE",
     "BLOCK",
+    "COLOURS",
     "DARK_MATTER",
     "MACRO",
     "NOISE",
+    "PSF",
     "SPLITS",
+    "block_numbers",
     "blocks",
     "generator",
+    "noise_generator",
     "split_code",
 ]
 
 BLOCK = 64
-MACRO, DARK_MATTER, NOISE = (
-    0,
-    1,
-    2,
-)  # purposes: first element of the spawn key, never to be renumbered
+# purposes: first element of the spawn key, never to be renumbered
+MACRO = 0
+DARK_MATTER = 1
+NOISE = 2  # of the first band
+BAND_NOISE = 3  # of further bands, by their place among the bands
+COLOURS = 4
+PSF = 5  # by band
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
@@ -46,6 +53,34 @@ def generator(
         seed, spawn_key=(purpose, split_code(split), block, *key)
     )
     return np.random.Generator(np.random.SFC64(sequence))
+
+
+def noise_generator(
+    seed: int, split: str, block: int, band: int, *key: int
+) -> np.random.Generator:
+    """Return the generator of the noise of one band.
+
+    Args:
+        seed: Seed of the data set.
+        split: Its split.
+        block: Number of the block.
+        band: Place of the band among those of the camera. The first has the stream that
+            images of one band always had.
+        key: Row within the block, for noise with a stream a sample.
+    """
+    if band == 0:
+        return generator(seed, split, NOISE, block, *key)
+    return generator(seed, split, BAND_NOISE, block, band, *key)
+
+
+def block_numbers(block: int) -> np.ndarray:
+    """Return the sample numbers of a block.
+
+    Example:
+        >>> block_numbers(1)[[0, -1]].tolist()
+        [64, 127]
+    """
+    return np.arange(block * BLOCK, (block + 1) * BLOCK)
 
 
 def blocks(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

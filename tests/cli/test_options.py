@@ -2,12 +2,14 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, Field
 
-from lenssim.cli.options_from_model import markdown_table, model_options, settings_of
+from lenssim.api.options import markdown_table, model_options, settings_of
 from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import METHODS
@@ -76,3 +78,28 @@ def test_an_unknown_task_or_method_is_named(lenssim):
     done = lenssim("train", "classify", "--data", "d", "--method", "supervize")
     assert (done.code, done.out) == (2, "")
     assert "did you mean 'supervised'?" in done.err
+
+
+HELP = [
+    ["--help"],
+    ["generate", "--help"],
+    ["render", "--help"],
+    ["train", "--help"],
+    *(["train", task, "--help"] for task in TASKS),
+]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_imports_neither_arrays_nor_networks(words):
+    """Help reads names, defaults and words; it simulates and learns nothing."""
+    code = (
+        "import sys; from lenssim.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'scipy', 'torch', 'h5py', 'matplotlib', 'yaml', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(("Usage", "usage")), done.stderr
+    assert done.stderr.strip() == "[]"

@@ -12,14 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.files import sweep
 from lenssim.data.format.manifest import read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.inspection.resimulation import resimulate
 from lenssim.data.inspection.verification import verify
 from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.engines import ENGINES
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, STREAMS
 from lenssim.simulate.preset import load_preset, presets
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "datasets.json"
@@ -96,33 +100,59 @@ def test_seeds_splits_and_noise_make_other_data(tmp_path, undisturbed):
     assert len(prints) == 5
 
 
+def test_a_data_set_goes_on_with_the_noise_that_it_began_with(tmp_path, undisturbed):
+    old = make(tmp_path / "old", 6, noise_stream=EARLIEST)
+    make(tmp_path / "grown", 3, noise_stream=EARLIEST, shard_size=3)
+    assert "noise_stream" not in read_plan(tmp_path / "grown").config
+    assert make(tmp_path / "grown", 6, shard_size=3) == old  # with no stream asked for
+    assert resimulate(tmp_path / "grown", 6)[1] == []
+    assert make(tmp_path / "new", 6) != old
+    assert read_plan(tmp_path / "new").config["noise_stream"] == NEWEST
+
+
+@pytest.mark.parametrize("noise", ["none", "published"])
+def test_what_has_no_normal_deviates_names_no_stream(noise):
+    plans = [
+        make_plan(load_preset("I"), 6, noise=noise, noise_stream=stream)
+        for stream in STREAMS
+    ]
+    assert plans[0].config_hash == plans[1].config_hash
+
+
+def test_an_unknown_stream_is_named():
+    with pytest.raises(ConfigError, match="did you mean 'philox'"):
+        make_plan(load_preset("III"), 6, noise_stream="philx")
+
+
 PUBLISHED = (
     "I",
     "II",
     "III",
 )  # others hold thousands of haloes and sample adaptively: one engine, one noise
 GOLDEN_SETS = [
-    (m, kind, name)
+    (m, kind, name, stream)
     for m in PUBLISHED
     for kind in load_preset(m).noise
     for name in sorted(ENGINES)
+    for stream in (sorted(STREAMS) if noise_model(kind).has_streams else [EARLIEST])
 ]
 GOLDEN_SETS += [
-    pytest.param(m, load_preset(m).noise[0], "batched", marks=pytest.mark.thorough)
+    pytest.param(
+        m, load_preset(m).noise[0], "batched", EARLIEST, marks=pytest.mark.thorough
+    )
     for m in presets()
     if m not in PUBLISHED
 ]
 
 
-@pytest.mark.parametrize(("model", "noise", "engine_name"), GOLDEN_SETS)
-def test_golden_data_sets(tmp_path, model, noise, engine_name):
+@pytest.mark.parametrize(("model", "noise", "engine_name", "stream"), GOLDEN_SETS)
+def test_golden_data_sets(tmp_path, model, noise, engine_name, stream):
     """Bits are promised per library versions and instruction set; numbers to single precision everywhere.
 
     To renew after a deliberate change: LENSSIM_RENEW_GOLDEN=1 pytest -n 0 -m "not slow" -k golden
     """
-    fingerprint = make(
-        tmp_path / "D", 6, model=model, noise=noise, seed=1, engine_name=engine_name
-    )
+    options = {"noise": noise, "noise_stream": stream, "engine_name": engine_name}
+    fingerprint = make(tmp_path / "D", 6, model=model, seed=1, **options)
     images = read_samples(tmp_path / "D/shards" / shard_name(0)).images.astype(np.float64)
     conditions = {
         "versions": {**read_plan(tmp_path / "D").config["versions"], "lenssim": ""},
@@ -136,6 +166,8 @@ def test_golden_data_sets(tmp_path, model, noise, engine_name):
     }
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     key = f"{model} {noise} {engine_name}"
+    if stream != EARLIEST:
+        key += f" {stream}"
     if os.environ.get("LENSSIM_RENEW_GOLDEN"):
         GOLDEN.write_text(json.dumps({**golden, key: found}, indent=1) + "\n")
         return
@@ -164,10 +196,10 @@ def test_another_config_in_the_folder_is_refused_with_the_differences(tmp_path):
 
 def test_a_strangers_folder_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("important")
-    with pytest.raises(ConfigError, match="holds no data set"):
+    with pytest.raises(ConfigError, check=has_code("folder-in-use")):
         make(tmp_path, 3)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot use"):
+    with pytest.raises(ConfigError, check=has_code("folder-unusable")):
         make(tmp_path / "file" / "D", 3)
 
 

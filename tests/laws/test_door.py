@@ -9,10 +9,10 @@ import pytest
 import typer
 
 import lenssim as package
+from lenssim.api.generation import DEVICE
 from lenssim.api.training import TrainingSettings
-from lenssim.cli.generate import DEVICE
 from lenssim.cli.main import app
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.learn.tasks import TASKS
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
@@ -20,6 +20,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "doctor": "doctor",
     "evaluate": "evaluate",
     "generate": "generate",
+    "instruments": "instruments",
     "population": "population",
     "predict": "predict",
     "render": "render",
@@ -33,8 +34,8 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "dry_run",
     ("generate", "shards"),
     ("render", "out"),  # Exposure.save
-    ("render", "sets"),  # keyword arguments
 }
+OF_PYTHON = {("generate", "stop")}  # a terminal has Ctrl-C
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
 CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]
 
@@ -67,6 +68,7 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
         key: parameter
         for key, parameter in signature.parameters.items()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        and (name, key) not in OF_PYTHON
     }
 
 

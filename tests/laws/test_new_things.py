@@ -20,7 +20,7 @@ from lenssim.learn.methods import METHODS, MODEL, Method
 from lenssim.learn.nets import NETS
 from lenssim.learn.presentations.presentation import Presentation
 from lenssim.learn.scores.task_scores import TaskScores
-from lenssim.learn.tasks import TASKS, Task
+from lenssim.learn.tasks import TASKS, Task, TaskEntry
 
 
 class BrightnessConfig(TrainConfig):
@@ -128,7 +128,8 @@ def toy_net(monkeypatch):
 
 @pytest.fixture
 def toy_task(monkeypatch):
-    monkeypatch.setitem(TASKS, "brightness", Brightness)
+    entry = TaskEntry(f"{__name__}:Brightness", f"{__name__}:BrightnessConfig")
+    monkeypatch.setitem(TASKS, "brightness", entry)
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import yaml
 
-from lenssim.cli.options_from_model import model_options
-from lenssim.data.generation.planning import GenerationRequest
+from lenssim.api.options import model_options
+from lenssim.data.generation.request import GenerationRequest
 from lenssim.learn.config import LiveData
 from lenssim.learn.recipes.recipe import GenerateStep, load_recipe
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.training.source import open_source
 from lenssim.simulate.preset import load_preset
-from lenssim.simulate.spec import SimulationRequest
+from lenssim.simulate.request import SimulationRequest
 
 GALAXIES = np.random.default_rng(0).random((10, 16, 16))
 VALUES = {  # another value than the default, as a command line writes it and as YAML does

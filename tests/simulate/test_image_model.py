@@ -24,7 +24,7 @@ def image_model_image(scenes, i: int, camera, supersampling: int) -> np.ndarray:
     scale = float(scenes.deflection_scale()[i])
     psf = scene.kwargs_psf
     if psf["psf_type"] == "PIXEL":
-        psf = {"psf_type": "PIXEL", "kernel_point_source": camera.psf.array()}
+        psf.pop("point_source_supersampling_factor")
     edge = -(side - 1) / 2 * pixel
     data = ImageData(
         image_data=np.zeros((side, side)),

@@ -18,7 +18,8 @@ from pydantic import (
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
-from lenssim.data.format.spec import GenerationSpec
+from lenssim.data.format.galaxy_records import with_first_recipe
+from lenssim.data.format.spec import GenerationSpec, asked_for
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
 from lenssim.record import Record
@@ -37,7 +38,6 @@ __all__ = [
     "read_records",
     "shard_name",
     "sidecars",
-    "without_paths",
 ]
 
 PLAN = "plan.json"
@@ -79,18 +79,6 @@ def check_size(n: int, shard_size: int) -> None:
             n=n,
             shard_size=shard_size,
         )
-
-
-def without_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without the path of its galaxies, which are known by the sha256 of their contents."""
-    preset = config.get("preset")
-    if not isinstance(preset, dict):
-        return config
-    galaxies = preset.get("galaxies")
-    if not isinstance(galaxies, dict) or not galaxies.get("sha256"):
-        return config
-    contents = {name: value for name, value in galaxies.items() if name != "path"}
-    return {**config, "preset": {**preset, "galaxies": contents}}
 
 
 def shard_name(number: int) -> str:
@@ -157,12 +145,14 @@ class Plan(Record):
     def continuing(self, earlier: "Plan", folder: Path) -> "Plan":
         """Return this plan as the continuation of the one already in `folder`, whose config it takes over.
 
-        Where files lie may differ. Old plans name the path of their galaxies in the config, and keep it.
+        Where files lie may differ, and the stream of the noise: the earlier one stays. Old plans name the path of their
+        galaxies in the config, and keep it.
 
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        lines = differences(without_paths(earlier.config), without_paths(self.config))
+        asked = with_first_recipe(self.config, earlier.config)
+        lines = differences(asked_for(earlier.config), asked_for(asked))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"
@@ -327,7 +317,8 @@ def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
 def sidecars(folder: Path, plan: Plan) -> list[int]:
     """Numbers of the shards of a plan that have a sidecar, in order: the work is bounded by the files there are."""
     try:
-        names = os.listdir(folder / SHARDS)
+        with os.scandir(folder / SHARDS) as entries:
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
         return []
     except OSError as error:

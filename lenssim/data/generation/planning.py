@@ -1,10 +1,9 @@
 """Planning: from what a user asks for to the plan of a data set."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from pydantic import Field
 
 from lenssim.data.format.manifest import PLAN, Plan, check_size, read_plan
 from lenssim.data.format.spec import GenerationSpec
@@ -12,54 +11,14 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Supersampling
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.spec import SimulationRequest
 from lenssim.simulate.streams import BLOCK
 
-__all__ = ["GenerationRequest", "default_shard_size", "make_plan", "plan_of"]
+__all__ = ["default_shard_size", "make_plan", "plan_of"]
 
 SHARD_BYTES = 64 * 2**20  # of images, by default
 MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
 MAX_SHARD_SIZE = 2048  # samples, by default
 MIN_SHARDS = 8  # by default, where there are enough samples
-
-
-class GenerationRequest(SimulationRequest):
-    """What a user says of a data set to simulate: options of `lenssim generate`.
-
-    Example:
-        >>> GenerationRequest(model="III", n=64, storage="float16").spec().storage
-        'float16'
-    """
-
-    n: int = Field(
-        ge=1,
-        description="number of images; a larger number later extends the set",
-        json_schema_extra={"options": ["-n"]},
-    )
-    shard_size: int | None = Field(
-        default=None,
-        ge=1,
-        title="the shard size",
-        description="samples a shard; changes no sample",
-        json_schema_extra={"unset": "at most 64 MiB of images"},
-    )
-    storage: str | None = Field(
-        default=None,
-        description="float32, or with bounded error and less room: float16, int16",
-        json_schema_extra={"unset": "float32"},
-    )
-    compress: bool = Field(
-        default=False, description="bitshuffle and LZ4 (needs lenssim[compress])"
-    )
-
-    def spec(self) -> GenerationSpec:
-        """Return the checked specification of what is asked for."""
-        storage = {"storage": self.storage, "compress": self.compress}
-        return GenerationSpec.of(self.preset(), **self.options(), **storage)
-
-    def plan(self, folder: Path | None = None) -> Plan:
-        """Return the plan of the data set; arguments and errors as `plan_of`."""
-        return plan_of(self.spec(), self.n, self.shard_size, folder)
 
 
 def make_plan(
@@ -154,7 +113,7 @@ def default_shard_size(n: int, preset: Preset) -> int:
 
     Where there are enough samples there are at least eight shards.
     """
-    image_bytes = 4 * preset.instrument.num_pix**2
+    image_bytes = 4 * math.prod(preset.image_shape)
     max_blocks = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
     blocks = max(1, -(-n // (MIN_SHARDS * BLOCK)))
     return BLOCK * min(max_blocks, blocks)
@@ -162,7 +121,7 @@ def default_shard_size(n: int, preset: Preset) -> int:
 
 def _check_shard_bytes(rows: int, preset: Preset) -> None:
     """Refuse shards that do not fit into memory."""
-    image_bytes = 4 * preset.instrument.num_pix**2
+    image_bytes = 4 * math.prod(preset.image_shape)
     if rows * image_bytes > MAX_SHARD_BYTES:
         raise ConfigError(
             f"{rows:,} images a shard take {rows * image_bytes / 2**30:,.0f} GiB of "

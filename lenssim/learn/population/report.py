@@ -117,13 +117,19 @@ def populations(
     answer = _inferred(task, images, prior, options, common_error, say)
     document = _document(run, task, files, options, answer, prior, common_error)
     folder = out or run.folder / "population"
+    _write(folder, document, _figures(run, answer, prior))
+    return {"folder": str(folder), **document}
+
+
+def _write(
+    folder: Path, document: dict[str, Any], figures: dict[str, Callable[[], Figure]]
+) -> None:
+    """Write population.json and its figures, whose names go into the document."""
     make_folder(folder)
-    figures = _figures(run, answer, prior)
     document["figures"] = sorted(figures)
     write_json(folder / _RESULT, document)
     for name, draw in figures.items():
         save_if_possible(draw, folder / name)
-    return {"folder": str(folder), **document}
 
 
 def _inferred(
@@ -293,6 +299,22 @@ def _correlation(
     """Return the correlation of the run's errors in the populations of another data set."""
     calibration = options.calibration
     assert calibration is not None
+    _check_calibration(calibration, files)
+    posterior, truth = image_posteriors(run, [calibration], device)
+    task = posterior_reader(run)
+    if truth is None:
+        raise DataError(
+            f"{calibration} does not know the true {', '.join(task.columns)}",
+            code="no-targets",
+            calibration=calibration,
+        )
+    groups = group_rows(truth, len(truth), scatter=False)
+    members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
+    return correlation(members, prior, task.average_posterior, options.seed)
+
+
+def _check_calibration(calibration: Path, files: Sequence[Path]) -> None:
+    """Raise an error if a folder cannot calibrate the populations of `files`."""
     if not calibration.is_dir():
         raise DataError(
             f"{calibration} is no folder of a data set; make one by lenssim generate --shared",
@@ -305,17 +327,6 @@ def _correlation(
             code="same-folder",
             calibration=calibration,
         )
-    posterior, truth = image_posteriors(run, [calibration], device)
-    task = posterior_reader(run)
-    if truth is None:
-        raise DataError(
-            f"{calibration} does not know the true {', '.join(task.columns)}",
-            code="no-targets",
-            calibration=calibration,
-        )
-    groups = group_rows(truth, len(truth), scatter=False)
-    members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(members, prior, task.average_posterior, options.seed)
 
 
 def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, override
+from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
-from pydantic import Field
 
-from lenssim.commands import command
 from lenssim.data.format.manifest import ClassName
 from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.presentations.classification import ClassificationPresentation
 from lenssim.learn.scores.task_scores import TaskScores
-from lenssim.learn.tasks.task import Task
+from lenssim.learn.tasks.classify_config import ClassifyConfig
+from lenssim.learn.tasks.task import Task, check_answers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,25 +23,10 @@ if TYPE_CHECKING:
     from lenssim.data.streaming.dataset import Batch, ShardDataset
     from lenssim.learn.tasks.task import Data
 
-__all__ = ["Classify", "ClassifyConfig"]
+__all__ = ["Classify"]
 
 _FREE_CHI2 = "delta_chi2"  # of the substructure, the smooth lens free
 _TEMPERATURES = (0.05, 20.0)
-_Weight = Annotated[float, Field(gt=0)]
-
-
-class ClassifyConfig(TrainConfig):
-    """Settings of a training of the task `classify`."""
-
-    task: Literal["classify"] = Field(
-        default="classify",
-        description="Train a network to tell the classes of a data set apart",
-    )
-    class_weights: Literal["balanced"] | dict[str, _Weight] | None = Field(
-        default=None,
-        description="Weights of the classes in the loss: balanced, or such as no_sub=1,cdm=2",
-        json_schema_extra={"unset": "all alike"},
-    )
 
 
 class Classify(Task):
@@ -192,13 +176,7 @@ class Classify(Task):
 
         probabilities = self.probabilities(outputs).double().numpy()
         labels = labels_of(dataset)[rows]
-        if not np.isfinite(probabilities).all():
-            raise DataError(
-                f"{dataset.folder}: some images hold NaN; "
-                f"{command('verify', dataset.folder)} names them",
-                code="images-not-finite",
-                folder=dataset.folder,
-            )
+        check_answers(probabilities, dataset.folder)
         scores = classification_scores(labels, probabilities)
         intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
         return TaskScores(

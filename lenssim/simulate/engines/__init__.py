@@ -11,7 +11,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.engines.batched.settings import batched_settings
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling
+from lenssim.simulate.instruments import ADAPTIVE, AnyCamera, Supersampling
 from lenssim.simulate.scenes import Scenes
 
 __all__ = [
@@ -113,11 +113,12 @@ class Engine(Protocol):
     """
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
         """Return expected images (N, bands, H, W) in e-/s per pixel.
 
-        The PSF is applied and there is no noise. Row 0 is the smallest y.
+        The PSF is applied and there is no noise. Row 0 is the smallest y. The image in a
+        band is that of a camera of this band alone.
         """
         ...
 

@@ -1,13 +1,14 @@
 """The PyAutoLens engine: its profiles, tracer, over-sampling and convolver, in double precision."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.conventions import flip_rows, gaussian_kernel, scaled
+from lenssim.simulate.bands import render_bands
+from lenssim.simulate.conventions import flip_rows, scaled
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.autolens_profiles import (
     CentredPowerLaw,
@@ -18,8 +19,8 @@ from lenssim.simulate.engines.autolens_profiles import (
 from lenssim.simulate.engines.autolens_terms import profile_to_autolens
 from lenssim.simulate.engines.pyauto import aa, al, pinned
 from lenssim.simulate.instruments import (
+    AnyCamera,
     Instrument,
-    PixelPSF,
     Supersampling,
     check_sampling,
 )
@@ -46,9 +47,9 @@ class Autolens:
     """
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+        """Return expected images, float64 (N, bands, H, W), in e-/s per pixel.
 
         Args:
             scenes: N scenes.
@@ -60,14 +61,21 @@ class Autolens:
         """
         check_adaptive("autolens", supersampling)
         check_sampling(instrument, supersampling)
-        images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+        render = partial(_render_band, supersampling=int(supersampling))
         with pinned():
-            camera = _camera(instrument, int(supersampling))
-            for i in range(len(scenes)):
-                images[i, 0] = camera.image(
-                    tracer(scenes.take(slice(i, i + 1)), instrument, for_engine=True)
-                )
-        return images
+            return render_bands(render, scenes, instrument)
+
+
+def _render_band(
+    scenes: Scenes, instrument: Instrument, *, supersampling: int
+) -> np.ndarray:
+    """Return the images (N, 1, H, W) of one band; call it within `pinned()`."""
+    images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+    for i in range(len(scenes)):
+        camera = _camera(instrument.of_image(scenes.params, i), supersampling)
+        scene = scenes.take(slice(i, i + 1))
+        images[i, 0] = camera.image(tracer(scene, instrument, for_engine=True))
+    return images
 
 
 def tracer(scene: Scenes, instrument: Instrument, *, for_engine: bool = False) -> Any:
@@ -165,10 +173,7 @@ def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
 
 def kernel(instrument: Instrument) -> np.ndarray:
     """Return the PSF as a pixel kernel (K, K) in PyAutoLens's orientation, at its own sampling."""
-    psf = instrument.psf
-    if isinstance(psf, PixelPSF):
-        return flip_rows(psf.array()).copy()
-    return gaussian_kernel(psf.fwhm, psf.truncation, instrument.pixel_scale)
+    return flip_rows(instrument.psf.kernel_at(instrument.pixel_scale)).copy()
 
 
 @dataclass(frozen=True)
@@ -232,5 +237,5 @@ def _camera(instrument: Instrument, supersampling: int) -> _Camera:
         blurring_mask=al.Mask2D(mask=~outside, pixel_scales=scale),
         margin=margin,
         fine=fine,
-        padding="constant" if isinstance(instrument.psf, PixelPSF) else "edge",
+        padding="edge" if instrument.psf.continues_edges else "constant",
     )

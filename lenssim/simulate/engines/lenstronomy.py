@@ -1,7 +1,7 @@
 """The reference engine: lenstronomy itself, in double precision, one scene at a time."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
 from lenssim.lazy import import_on_use
+from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, single_plane
 from lenssim.simulate.instruments import (
+    AnyCamera,
+    GaussianPSF,
     Instrument,
-    PixelPSF,
     Supersampling,
     check_sampling,
 )
@@ -65,9 +67,9 @@ class Lenstronomy:
             )
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Return expected images, float64 (N, 1, H, W), in e-/s per pixel.
+        """Return expected images, float64 (N, bands, H, W), in e-/s per pixel.
 
         Args:
             scenes: N scenes.
@@ -79,29 +81,37 @@ class Lenstronomy:
         """
         check_adaptive("lenstronomy", supersampling)
         check_sampling(instrument, supersampling)
-        images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
-        values = [
-            (component, scenes.of(component, instrument.zero_point))
-            for component in scenes.components
-        ]
-        scale = scenes.deflection_scale()
-        for i in range(len(scenes)):
-            lens_models, lens = _lens(scenes, values, i)
-            model = _image_model(
-                instrument,
-                int(supersampling),
-                lens_models,
-                _light_models(scenes, "lens_light"),
-                _light_models(scenes, "source"),
-                float(scale[i]),
-            )
-            image = model.image(
-                lens,
-                _kwargs(values, "source", i, scenes.images),
-                _kwargs(values, "lens_light", i, scenes.images),
-            )
-            images[i, 0] = _binned(image, instrument.num_pix)
-        return images
+        render = partial(_render_band, supersampling=int(supersampling))
+        return render_bands(render, scenes, instrument)
+
+
+def _render_band(
+    scenes: Scenes, instrument: Instrument, *, supersampling: int
+) -> np.ndarray:
+    """Return the images (N, 1, H, W) of one band."""
+    images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
+    values = [
+        (component, scenes.of(component, instrument.zero_point))
+        for component in scenes.components
+    ]
+    scale = scenes.deflection_scale()
+    for i in range(len(scenes)):
+        lens_models, lens = _lens(scenes, values, i)
+        model = _image_model(
+            instrument.of_image(scenes.params, i),
+            supersampling,
+            lens_models,
+            _light_models(scenes, "lens_light"),
+            _light_models(scenes, "source"),
+            float(scale[i]),
+        )
+        image = model.image(
+            lens,
+            _kwargs(values, "source", i, scenes.images),
+            _kwargs(values, "lens_light", i, scenes.images),
+        )
+        images[i, 0] = _binned(image, instrument.num_pix)
+    return images
 
 
 def _binned(image: np.ndarray, size: int) -> np.ndarray:
@@ -228,6 +238,7 @@ def _image_model(
 
 def _psf(instrument: Instrument, pixel: float) -> PSF:
     psf = instrument.psf
-    if isinstance(psf, PixelPSF):
-        return PSF("PIXEL", kernel_point_source=psf.array())
-    return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    if isinstance(psf, GaussianPSF):
+        return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    kernel = psf.kernel_at(instrument.pixel_scale)
+    return PSF("PIXEL", kernel_point_source=kernel)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["FLUX_UNIT", "NoiseModel"]
@@ -17,15 +18,17 @@ class NoiseModel(ABC):
     """A kind of noise: the distribution of an observed image about its expected one.
 
     A new kind is a file with a subclass and a line in `NOISES`. `unit` is that of observed
-    images. A sample's noise depends on its seed, split and number alone, and not on the
+    images. `has_streams` says whether its normal deviates come from a stream that the data
+    set names, see `deviates`. A sample's noise depends on its seed, split and number alone, and not on the
     images that are observed together with it.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str] = FLUX_UNIT
+    has_streams: ClassVar[bool] = False
 
     def mean(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the mean of observed images.
 
@@ -41,7 +44,7 @@ class NoiseModel(ABC):
 
     @abstractmethod
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the standard deviation of observed images; arguments as `mean`."""
 
@@ -50,11 +53,12 @@ class NoiseModel(ABC):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
         """Return observed images.
 
@@ -65,6 +69,7 @@ class NoiseModel(ABC):
             numbers: Sample numbers (N,) int64.
             seed: Seed of the data set.
             split: Split of the data set.
+            stream: Name of the stream of normal deviates, in `STREAMS`.
 
         Returns:
             Images (N, C, H, W) in `unit`.

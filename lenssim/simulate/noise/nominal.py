@@ -4,11 +4,12 @@ from typing import override
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST, ccd_noise, normal_deviates
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns, noise_sigma, pixel_variance
 from lenssim.simulate.scenes import Scenes
-from lenssim.simulate.streams import NOISE, blocks, generator
+from lenssim.simulate.streams import blocks
 
 __all__ = ["NominalNoise"]
 
@@ -17,10 +18,11 @@ class NominalNoise(NoiseModel):
     """Gaussian noise, independent in each pixel, of the variance of `pixel_variance`."""
 
     name = "nominal"
+    has_streams = True
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return noise_sigma(expected, scenes, instrument)
 
@@ -29,23 +31,30 @@ class NominalNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
-        noisy = np.empty_like(expected)
         exposure_time = scenes.params.get("exposure_time")
         total, background = camera_columns(
             instrument, exposure_time, len(scenes), expected.dtype
         )
+        if stream == NEWEST:
+            fused = ccd_noise(
+                expected, total, background**2, numbers, seed=seed, split=split
+            )
+            if fused is not None:
+                return fused
+        noisy = np.empty_like(expected)
         # block by block, so that nothing leaves the cache
-        for block, positions, rows in blocks(numbers):
-            rng = generator(seed, split, NOISE, block)
-            shape = (rows.max() + 1, *expected.shape[1:])
-            deviates = rng.standard_normal(shape, dtype=np.float32)[rows]
+        for _, positions, _ in blocks(numbers):
             flux = expected[positions]
+            deviates = normal_deviates(
+                stream, numbers[positions], flux.shape[1:], seed=seed, split=split
+            )
             variance = pixel_variance(flux, background[positions] ** 2, total[positions])
             noisy[positions] = flux + deviates * np.sqrt(variance, out=variance)
         return noisy

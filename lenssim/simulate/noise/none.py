@@ -4,7 +4,8 @@ from typing import override
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.scenes import Scenes
 
@@ -18,7 +19,7 @@ class NoNoise(NoiseModel):
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return np.zeros_like(expected)
 
@@ -27,10 +28,11 @@ class NoNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
         return expected

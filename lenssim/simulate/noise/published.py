@@ -5,11 +5,12 @@ from typing import override
 import numpy as np
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.variance import camera_columns
 from lenssim.simulate.scenes import Scenes
-from lenssim.simulate.streams import NOISE, blocks, generator
+from lenssim.simulate.streams import blocks, noise_generator
 
 __all__ = ["PublishedNoise"]
 
@@ -21,6 +22,7 @@ class PublishedNoise(NoiseModel):
 
     The shot noise and the background in M are Gaussian, of the variances |I| / T and b^2.
     Poisson noise then adds the shot noise once more. Source: DeepLenseSim, Model I.
+    A Poisson draw takes as many random numbers as it needs, so each sample has a generator.
     """
 
     name = "published"
@@ -28,13 +30,13 @@ class PublishedNoise(NoiseModel):
 
     @override
     def mean(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         return _rate_moments(expected, scenes, instrument)[0]
 
     @override
     def sigma(
-        self, expected: np.ndarray, scenes: Scenes, instrument: Instrument
+        self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
         """Return the standard deviation of the counts.
 
@@ -48,37 +50,39 @@ class PublishedNoise(NoiseModel):
         self,
         expected: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         *,
         numbers: np.ndarray,
         seed: int,
         split: str,
+        stream: str = NEWEST,
     ) -> np.ndarray:
         exposure_time = scenes.params.get("exposure_time")
         total, background = camera_columns(instrument, exposure_time, len(scenes))
         counts = np.empty(expected.shape, np.float64)
         for block, positions, rows in blocks(numbers):
             for position, row in zip(positions, rows, strict=True):
-                # a stream a sample: the length of a Poisson draw depends on the image
-                rng = generator(seed, split, NOISE, block, int(row))
-                flux = expected[position].astype(np.float64)
-                mean = _rate(flux, total[position], background[position], rng)
-                _check_counts(mean, int(numbers[position]))
-                counts[position] = rng.poisson(mean)
+                for band, flux in enumerate(expected[position].astype(np.float64)):
+                    # a stream a sample: the length of a Poisson draw depends on the image
+                    rng = noise_generator(seed, split, block, band, int(row))
+                    camera = (total[position, band], background[position, band])
+                    mean = _rate(flux, *camera, rng)
+                    _check_counts(mean, int(numbers[position]))
+                    counts[position, band] = rng.poisson(mean)
         return counts
 
 
 def _rate(
     flux: np.ndarray, total: np.ndarray, background: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw the rate (C, H, W) in e- that the Poisson numbers of an image are drawn from."""
+    """Draw the rate (H, W) in e- that the Poisson numbers of a band are drawn from."""
     shot = rng.standard_normal(flux.shape) * np.sqrt(np.abs(flux) / total)
     sky = rng.standard_normal(flux.shape) * background
     return np.maximum(total * (flux + shot + sky), 0)
 
 
 def _rate_moments(
-    expected: np.ndarray, scenes: Scenes, instrument: Instrument
+    expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return E[R] and E[R^2] of the rate R, a Gaussian number without its negative side."""
     from scipy.special import ndtr

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["camera_columns", "noise_sigma", "noise_variance", "pixel_variance"]
@@ -35,7 +35,7 @@ def pixel_variance(flux: Any, background: Any, exposure: Any) -> Any:
 
 
 def camera_columns(
-    instrument: Instrument,
+    camera: AnyCamera,
     exposure_time: np.ndarray | None,
     count: int,
     dtype: np.dtype | type = np.float64,
@@ -43,55 +43,55 @@ def camera_columns(
     """Return what the noise of `count` images depends on besides their light.
 
     Args:
-        instrument: The camera.
+        camera: The camera.
         exposure_time: Single exposures (N,) in s that were drawn for the scenes; None for
-            the
-            instrument's own.
+            those of the camera's bands.
         count: The number N of images.
         dtype: Type of the answer.
 
     Returns:
-        The total exposure in s and the background's rms in e-/s, both (N, 1, 1, 1).
+        The total exposure in s and the background's rms in e-/s, both (N, C, 1, 1).
     """
-    total = np.broadcast_to(instrument.total_exposure(exposure_time), count)
-    background = np.broadcast_to(instrument.background(exposure_time), count)
-    return _over_pixels(total, dtype), _over_pixels(background, dtype)
+    totals = []
+    backgrounds = []
+    for band in camera.instruments:
+        totals.append(np.broadcast_to(band.total_exposure(exposure_time), count))
+        backgrounds.append(np.broadcast_to(band.background(exposure_time), count))
+    return _over_pixels(totals, dtype), _over_pixels(backgrounds, dtype)
 
 
-def _over_pixels(column: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
-    """Give a column (N,) the axes of images."""
-    return column.astype(dtype)[:, None, None, None]
+def _over_pixels(columns: list[np.ndarray], dtype: np.dtype | type) -> np.ndarray:
+    """Give a column (N,) of each band the axes of images."""
+    return np.stack(columns, axis=1).astype(dtype)[:, :, None, None]
 
 
 def noise_variance(
-    expected: np.ndarray, instrument: Instrument, exposure_time: np.ndarray | None = None
+    expected: np.ndarray, camera: AnyCamera, exposure_time: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the variance of the nominal noise, see `pixel_variance`.
 
     Args:
         expected: Images (N, C, H, W) in e-/s.
-        instrument: The camera.
+        camera: The camera.
         exposure_time: Single exposures (N,) in s, if they were drawn.
 
     Returns:
         The variance in (e-/s)^2, of the shape and type of `expected`.
     """
-    total, background = camera_columns(
-        instrument, exposure_time, len(expected), expected.dtype
-    )
+    total, background = camera_columns(camera, exposure_time, len(expected), expected.dtype)
     return pixel_variance(expected, background**2, total)
 
 
-def noise_sigma(expected: np.ndarray, scenes: Scenes, instrument: Instrument) -> np.ndarray:
+def noise_sigma(expected: np.ndarray, scenes: Scenes, camera: AnyCamera) -> np.ndarray:
     """Return the rms of the nominal noise, e-/s per pixel.
 
     Args:
         expected: Images (N, C, H, W) in e-/s.
         scenes: The scenes that they show; their exposure time counts where one was drawn.
-        instrument: The camera.
+        camera: The camera.
 
     Returns:
         The rms, of the shape and type of `expected`.
     """
-    variance = noise_variance(expected, instrument, scenes.params.get("exposure_time"))
+    variance = noise_variance(expected, camera, scenes.params.get("exposure_time"))
     return np.sqrt(variance, out=variance)

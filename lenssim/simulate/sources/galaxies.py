@@ -1,41 +1,53 @@
-"""Images of real galaxies as sources, in one frame in units of their half-light radius."""
+"""Images of real galaxies as sources: where they are, which of them are shown, in which split."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationInfo, model_validator
+from pydantic import (
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from lenssim.errors import ConfigError, DataError
-from lenssim.formats.fits import open_fits, read_fits_images
-from lenssim.formats.npy import load_npy
-from lenssim.record import Record
+from lenssim.notes import say_once
+from lenssim.simulate.sources.catalogue import catalogue_files, read_catalogue
+from lenssim.simulate.sources.first_recipe import first_recipe_images, first_recipe_rows
+from lenssim.simulate.sources.galsim_layout import companion_files
+from lenssim.simulate.sources.selection import Selected, Selection, selected
 from lenssim.simulate.streams import split_code
 
-__all__ = ["GALAXY_SIDE", "GALAXY_WIDTH", "Galaxies", "brightness_at", "framed"]
+__all__ = ["Galaxies"]
 
-GALAXY_SIDE = 128  # pixels
-GALAXY_WIDTH = 10.0  # half-light radii across the frame
-_MAX_GALAXIES = 16384  # of 64 kB each
-_SUFFIXES = (".npy", ".fits", ".fit")
+_RECIPE = 2  # of new data sets
+_FEWEST = 10  # galaxies that are shared out among the splits
 
 
-class Galaxies(Record):
-    """Where images of galaxies are, relative to the preset's own file.
+class Galaxies(Selection):
+    """Where images of galaxies are, relative to the preset's own file, and which are shown.
 
-    `path` is a .npy file (K, H, W), a .fits file of one or more images, a catalogue in
-    GalSim's real-galaxy layout, or a folder of any of these. Every image of a data set
-    depends on their contents, so the `sha256` of the contents stays with the data set, and
-    files that have changed are refused. The `path` is empty where a data set's own record
-    is read: it names contents only, and `Preset.with_galaxies` says where they are. Of
-    every ten galaxies one is for the split `validation`, one for `test`, the others for
-    `train`.
+    `path` is a .npy, .fits, .h5 or .png file, a catalogue in GalSim's real-galaxy layout,
+    or a folder of any of these. Every image of a data set depends on their contents, so the
+    `sha256` of the contents stays with the data set, and files that have changed are
+    refused; `beside` is that of the PSFs, noise and redshifts beside a catalogue. The
+    `path` is empty where a data set's own record is read: it names contents only, and
+    `Preset.with_galaxies` says where they are.
+
+    A galaxy's split follows from the hash of its own stamp. So it never changes, whatever
+    else the files hold: of ten galaxies about one is for the split `validation`, one for
+    `test`, the others for `train`. A record without `recipe` is one of version 0.1.
     """
 
     path: str = ""
     sha256: str = ""
+    beside: str = ""
+    recipe: Literal[1, 2] = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -48,26 +60,68 @@ class Galaxies(Record):
             or not isinstance(data.get("path"), str)
         ):
             return data
-        path = (
-            Path((info.context or {}).get("folder", "."), data["path"])
-            .expanduser()
-            .resolve()
-        )
+        folder = (info.context or {}).get("folder", ".")
+        path = Path(folder, data["path"]).expanduser().resolve()
         try:
-            return {"path": str(path), "sha256": _digest(_files(path))}
+            files = catalogue_files(path)
+            sha256 = _digest(files)
+            beside = _digest(companion_files(files))
         except (ConfigError, DataError, OSError) as error:
             raise ValueError(f"cannot read galaxies: {error}") from None
+        hashes = {"sha256": sha256, "beside": beside}
+        return {**data, "path": str(path), "recipe": _RECIPE, **hashes}
+
+    @model_serializer(mode="wrap")
+    def _stated(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave out what has its default, so that records of version 0.1 stay what they are."""
+        document: dict[str, Any] = handler(self)
+        stated = {"path": document["path"], "sha256": document["sha256"]}
+        for name, value in document.items():
+            if name not in stated and value != type(self).model_fields[name].default:
+                stated[name] = value
+        return stated
 
     def at(self, path: str | Path) -> "Galaxies":
         """Return the same galaxies, which are at `path` now."""
         return self.model_copy(update={"path": str(Path(path).expanduser().resolve())})
 
     def images(self) -> np.ndarray:
-        """Return all galaxies in the common frame: float32 (K, GALAXY_SIDE, GALAXY_SIDE).
+        """Return the galaxies that are shown, float32.
+
+        Returns:
+            Images (K, GALAXY_SIDE, GALAXY_SIDE) in the common frame, or stamps as they are.
 
         Raises:
-            ConfigError: The files are missing, unreadable or have changed.
+            ConfigError: The files are missing, unreadable or have changed, or hold no
+                galaxy that passes the selection.
         """
+        return self._loaded().images
+
+    def of(self, split: str) -> np.ndarray:
+        """Return the rows of `images` that a split may show.
+
+        Raises:
+            ConfigError: There are none.
+        """
+        loaded = self._loaded()
+        count = len(loaded.images)
+        if self.recipe == 1:
+            rows = first_recipe_rows(count, split_code(split))
+        else:
+            rows = _rows_of_split(loaded.identities, split_code(split))
+        if not len(rows):
+            raise ConfigError(
+                f"{self.path} holds {count} galaxies, none of them for the split {split!r}: every "
+                f"tenth is, so give at least {_FEWEST}",
+                code="too-few-galaxies",
+                path=self.path,
+                split=split,
+            )
+        return rows
+
+    def _loaded(self) -> Selected:
         if not self.path:
             raise ConfigError(
                 f"the images of galaxies with the sha256 {self.sha256[:16]}... are needed, and it "
@@ -80,162 +134,30 @@ class Galaxies(Record):
                 code="galaxies-missing",
                 path=self.path,
             )
-        return _load(self.path, self.sha256)
-
-    def of(self, split: str) -> np.ndarray:
-        """Return the rows of `images` that a split may show.
-
-        Raises:
-            ConfigError: There are none.
-        """
-        numbers = np.arange(len(self.images()))
-        code = split_code(split)
-        rows = numbers[numbers % 10 < 8]
-        if code:
-            rows = numbers[numbers % 10 == 7 + code]
-        if not len(rows):
-            raise ConfigError(
-                f"{self.path} holds {len(numbers)} galaxies, none of them for the split {split!r}: every tenth is, "
-                "so give at least 10",
-                code="too-few-galaxies",
-                path=self.path,
-                split=split,
-            )
-        return rows
+        return _load(self)
 
 
-def framed(image: np.ndarray) -> np.ndarray:
-    """Return a galaxy in the common frame, about its centre of light, with sum 1.
+def _rows_of_split(identities: Sequence[str], code: int) -> np.ndarray:
+    """Return which galaxies are for a split, by the hash of each.
 
-    The frame is GALAXY_WIDTH half-light radii wide. The median of the outermost pixels is
-    subtracted. The galaxy is the region connected to the brightest pixel above three times
-    their scatter, both smoothed by two pixels. Pixels are resampled bilinearly, and light
-    beyond the frame is lost.
-
-    Args:
-        image: Image (H, W).
-
-    Returns:
-        Image (GALAXY_SIDE, GALAXY_SIDE), float32.
-
-    Raises:
-        ConfigError: The image has no light, or fewer than 8 pixels a side.
+    Of ten or more galaxies each split has at least one: if none falls into validation or
+    test, the one nearest to it does.
     """
-    from scipy.ndimage import map_coordinates
-
-    light = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if light.ndim == 2 and min(light.shape) >= 8:
-        light = _without_neighbours(light - np.median(_edge(light)))
-    if light.ndim != 2 or min(light.shape) < 8 or not 0 < light.sum() < np.inf:
-        raise ConfigError(
-            f"an image of {' x '.join(map(str, light.shape))} pixels is no galaxy if it is dark "
-            "or tiny",
-            code="galaxy-image",
-        )
-    y, x, half_light_radius = _centre_and_radius(light)
-    step = GALAXY_WIDTH * max(half_light_radius, 0.5) / GALAXY_SIDE
-    offsets = (np.arange(GALAXY_SIDE) - (GALAXY_SIDE - 1) / 2) * step
-    points = np.meshgrid(y + offsets, x + offsets, indexing="ij")
-    fine = map_coordinates(light, points, order=1, mode="constant")
-    return (fine / fine.sum()).astype(np.float32)
-
-
-def _centre_and_radius(light: np.ndarray) -> tuple[float, float, float]:
-    """Return the row and column of the centre of light, and the half-light radius [pixels]."""
-    rows, columns = np.indices(light.shape)
-    y = (rows * light).sum() / light.sum()
-    x = (columns * light).sum() / light.sum()
-    radius = np.hypot(rows - y, columns - x).ravel()
-    order = np.argsort(radius)
-    growth = np.cumsum(light.ravel()[order])
-    half = np.searchsorted(growth, 0.5 * light.sum())
-    return y, x, radius[order][half]
-
-
-def _edge(image: np.ndarray) -> np.ndarray:
-    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-
-
-def _without_neighbours(light: np.ndarray) -> np.ndarray:
-    """Return the galaxy of an image without sky: without noise around it and without neighbours."""
-    from scipy.ndimage import gaussian_filter, label
-
-    smooth = gaussian_filter(light, 2.0)
-    scatter = 1.4826 * np.median(np.abs(_edge(smooth) - np.median(_edge(smooth))))
-    parts, _ = label(smooth > 3 * scatter)
-    brightest = parts[np.unravel_index(smooth.argmax(), smooth.shape)]
-    return np.maximum(np.where((parts == brightest) & (brightest > 0), light, 0), 0)
-
-
-def brightness_at(
-    images: np.ndarray, which: np.ndarray, column: np.ndarray, row: np.ndarray
-) -> np.ndarray:
-    """Return bilinear values of `images[which]`, and 0 beyond their edges.
-
-    Args:
-        images: Images (K, H, H).
-        which: Rows of `images`, of a shape that broadcasts with the points.
-        column: Columns of the points, in pixels from the middle.
-        row: Rows of the points, in pixels from the middle.
-    """
-    side = images.shape[-1]
-    flat = images.reshape(-1)
-    x = column + (side - 1) / 2
-    y = row + (side - 1) / 2
-    j0 = np.floor(x).astype(np.int64)
-    i0 = np.floor(y).astype(np.int64)
-    u = x - j0
-    v = y - i0
-
-    def pixel(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        valid = (i >= 0) & (i < side) & (j >= 0) & (j < side)
-        return np.where(valid, flat[np.where(valid, (which * side + i) * side + j, 0)], 0)
-
-    lower = (1 - u) * pixel(i0, j0) + u * pixel(i0, j0 + 1)
-    upper = (1 - u) * pixel(i0 + 1, j0) + u * pixel(i0 + 1, j0 + 1)
-    return (1 - v) * lower + v * upper
-
-
-def _files(path: Path) -> list[Path]:
-    """Return the files that decide the galaxies, in order."""
-    if path.is_dir():
-        catalogues = sorted(path.glob("*catalog*.fits"))
-        files = [file for file in catalogues if _stamps(file)]
-        if not files:
-            images = (file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
-            files = sorted(images)
-    elif path.exists():
-        files = [path]
+    place = np.array([int(identity[:12], 16) / 16**12 for identity in identities])
+    share = np.digitize(place, (0.8, 0.9))
+    if len(place) < _FEWEST:
+        share = np.zeros(len(place), dtype=np.int64)
     else:
-        raise ConfigError(f"{path} does not exist", code="galaxies-missing", path=path)
-    if not files:
-        raise ConfigError(
-            f"{path} holds no {', '.join(_SUFFIXES)} file",
-            code="galaxies-missing",
-            path=path,
-        )
-    stamps = {stamp for file in files for stamp, _ in _stamps(file)}
-    return sorted({*files, *stamps})
-
-
-def _stamps(file: Path) -> list[tuple[Path, int]]:
-    """Return files and units of the images that a catalogue in GalSim's layout lists; else none."""
-    if file.suffix.lower() not in (".fits", ".fit"):
-        return []
-    with open_fits(file) as units:
-        for unit in units:
-            names = getattr(getattr(unit, "columns", None), "names", [])
-            if "GAL_FILENAME" in names and "GAL_HDU" in names:
-                return [
-                    (file.parent / str(name).strip(), int(hdu))
-                    for name, hdu in zip(
-                        unit.data["GAL_FILENAME"], unit.data["GAL_HDU"], strict=True
-                    )
-                ]
-    return []
+        for split in (2, 1):
+            if not (share == split).any():
+                train = np.flatnonzero(share == 0)
+                share[train[np.argmax(place[train])]] = split
+    return np.flatnonzero(share == code)
 
 
 def _digest(files: list[Path]) -> str:
+    if not files:
+        return ""
     total = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
@@ -244,82 +166,37 @@ def _digest(files: list[Path]) -> str:
 
 
 @lru_cache(maxsize=2)
-def _load(path: str, sha256: str) -> np.ndarray:
+def _load(galaxies: Galaxies) -> Selected:
+    path = Path(galaxies.path)
     try:
-        files = _files(Path(path))
-        if _digest(files) != sha256:
+        files = catalogue_files(path)
+        changed = _digest(files) != galaxies.sha256
+        if galaxies.recipe != 1:
+            changed = changed or _digest(companion_files(files)) != galaxies.beside
+        if changed:
             raise ConfigError(
                 f"the galaxies in {path} are not those the data set was planned with (sha256 "
                 "differs)",
                 code="galaxies-differ",
                 path=path,
             )
-        pictures = _pictures(files)
+        if galaxies.recipe == 1:
+            images = first_recipe_images(files, galaxies.path)
+            return Selected(images, (), (), len(images))
+        catalogue = read_catalogue(path)
+        loaded = selected(catalogue, galaxies)
     except (DataError, OSError) as error:
         raise ConfigError(
             f"cannot read the galaxies in {path}: {error}",
             code="galaxies-unreadable",
             path=path,
         ) from None
-    if not 1 <= len(pictures) <= _MAX_GALAXIES:
-        raise ConfigError(
-            f"{path} holds {len(pictures)} images; give 1 to {_MAX_GALAXIES} galaxies",
-            code="galaxy-count",
-            path=path,
+    if loaded.report:
+        say_once(f"galaxies-{galaxies.sha256[:12]}", f"galaxies in {path}: {loaded.report}")
+    if catalogue.is_picture:
+        say_once(
+            f"pictures-{galaxies.sha256[:12]}",
+            f"galaxies in {path} are 8-bit pictures: their brightness is what the picture "
+            "shows, and not the light",
         )
-    return np.stack([framed(picture) for picture in pictures])
-
-
-def _pictures(files: list[Path]) -> list[np.ndarray]:
-    listed = [stamp for file in files for stamp in _stamps(file)]
-    if listed:
-        return _units(listed)
-    return [image for file in files for image in _images_of(file)]
-
-
-def _units(listed: list[tuple[Path, int]]) -> list[np.ndarray]:
-    """Return the images that a catalogue lists, in its order; each file is opened once."""
-    images: dict[tuple[Path, int], np.ndarray] = {}
-    for file in dict.fromkeys(file for file, _ in listed):
-        with open_fits(file) as units:
-            for number in {unit for path, unit in listed if path == file}:
-                images[file, number] = _image_of_unit(units, file, number)
-    return [images[stamp] for stamp in listed]
-
-
-def _image_of_unit(units: Any, file: Path, number: int) -> np.ndarray:
-    if (
-        not 0 <= number < len(units)
-        or not units[number].is_image
-        or units[number].data is None
-    ):
-        raise DataError(
-            f"{file} has no image as its unit {number}, which the catalogue lists",
-            code="galaxy-image-file",
-            file=file,
-            number=number,
-        )
-    return np.asarray(units[number].data, dtype=np.float64)
-
-
-def _images_of(file: Path) -> list[np.ndarray]:
-    """Return all images (H, W) of a file, from arrays of two axes or more."""
-    images: list[np.ndarray] = []
-    for array in _arrays_of(file):
-        if isinstance(array, list):
-            raise DataError(
-                f"{file}: galaxies are given as an array (H, W) or (K, H, W) of numbers",
-                code="galaxy-image-file",
-                file=file,
-            )
-        if np.ndim(array) > 2:
-            images += list(np.reshape(array, (-1, *array.shape[-2:])))
-        else:
-            images.append(np.asarray(array))
-    return images
-
-
-def _arrays_of(file: Path) -> list[Any]:
-    if file.suffix.lower() == ".npy":
-        return [load_npy(file)]
-    return read_fits_images(file)
+    return loaded

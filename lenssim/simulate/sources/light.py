@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lenssim.simulate.sources.galaxies import GALAXY_SIDE, GALAXY_WIDTH, brightness_at
+from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH, brightness_at
 from lenssim.simulate.sources.sersic import b_n, unit_flux
 
 __all__ = ["GalaxyLight", "Light", "SersicLight"]

@@ -9,7 +9,7 @@ from torch import Tensor
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.engine import SCENES, numpy_dtype
 from lenssim.simulate.engines.batched.tiles import scattered_rows
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["convergence"]
@@ -19,7 +19,7 @@ _EDGE_POINTS = 4  # nodes of Gauss and Legendre on an edge of a pixel
 
 def convergence(
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     *,
     precision: str = "float32",
     device: str = "cpu",

@@ -4,9 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from lenssim.simulate.bands import band_views
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
-from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
-from lenssim.simulate.instruments import Instrument, Supersampling
+from lenssim.simulate.engines.batched.gradients import (
+    band_columns,
+    band_jacobian,
+    regular,
+)
+from lenssim.simulate.instruments import AnyCamera, Supersampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
@@ -20,7 +25,7 @@ _MAX_ROUNDING = 1e-5
 
 def detectability(
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     *,
     supersampling: Supersampling = 1,
     precision: str = "float32",
@@ -35,7 +40,8 @@ def detectability(
         delta_chi2       = min_p (d - J p)^T W (d - J p)
 
     J are the derivatives of the smooth image by all parameters of lens, lens light and
-    source. This is linearised: valid while the parameters would move little, otherwise an
+    source. Images of several bands count together; light has an amplitude of its own in
+    each of them. This is linearised: valid while the parameters would move little, otherwise an
     upper limit. Both are zero where there are no perturbers. Adaptive images are
     differentiated on a regular grid of at least two rays a pixel side. Vegetti & Koopmans
     2009 (arXiv:0805.0201) and later searches compare models by the same number.
@@ -66,7 +72,7 @@ def detectability(
 
 def _step(
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     supersampling: Supersampling,
     precision: str,
     kernels: str,
@@ -79,16 +85,14 @@ def _step(
     )
     sigma = noise_sigma(perturbed_images, scenes, instrument)
     difference = ((perturbed_images - smooth_images) / sigma).reshape(len(scenes), -1)
-    rays = regular(instrument, supersampling)
-    slopes = jacobian(
-        smooth,
-        instrument,
-        differentiable(scenes.components),
-        supersampling=rays,
+    slopes = band_jacobian(
+        band_views(smooth, instrument),
+        band_columns(scenes.components, sigma.shape[1]),
+        supersampling=regular(instrument, supersampling),
         precision=precision,
         kernels=kernels,
     )
-    slopes = (slopes / sigma).reshape(len(scenes), slopes.shape[1], -1)
+    slopes = (slopes / sigma[:, None]).reshape(len(scenes), slopes.shape[1], -1)
     pairs = zip(difference, slopes, strict=True)
     free = np.array([_unexplained(*pair) for pair in pairs])
     return (difference**2).sum(1), free

@@ -1,6 +1,6 @@
 """The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bands import BandView, band_views
 from lenssim.simulate.engines.batched.adaptive import (
     MARGIN,
     SamplingError,
@@ -26,9 +27,16 @@ from lenssim.simulate.engines.batched.tiles import (
     scattered_rows,
     untiled,
 )
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
+from lenssim.simulate.instruments import (
+    ADAPTIVE,
+    AnyCamera,
+    Instrument,
+    Supersampling,
+    check_sampling,
+)
 from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
@@ -54,13 +62,14 @@ class Batched:
         self.deflections = Deflections(self.dtype, self.device, self.compiled)
 
     def render(
-        self, scenes: Scenes, instrument: Instrument, *, supersampling: Supersampling = 1
+        self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:
-        """Return expected images (N, 1, H, W) in e-/s per pixel, in the engine's precision.
+        """Return expected images (N, bands, H, W) in e-/s per pixel, in the engine's precision.
 
         Args:
             scenes: N scenes.
-            instrument: The camera.
+            instrument: The camera. Its bands share the deflections of perturbers where they
+                share a grid of rays.
             supersampling: Rays a side of a pixel; "adaptive" puts rays where they are
                 needed, see `adaptive`.
 
@@ -70,32 +79,54 @@ class Batched:
         check_sampling(instrument, supersampling)
         size = instrument.num_pix
         step = scenes_a_step(instrument, supersampling)
-        images = np.empty((len(scenes), 1, size, size), numpy_dtype(self.dtype))
+        shape = (len(scenes), len(instrument.instruments), size, size)
+        images = np.empty(shape, numpy_dtype(self.dtype))
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
-                image = self._render_step(scenes.take(part), instrument, supersampling)
-                images[part, 0] = image.cpu().numpy()
+                views = band_views(scenes.take(part), instrument)
+                for band, image in self._render_step(views, supersampling, step):
+                    images[part, band] = image.cpu().numpy()
         return images
 
     def _render_step(
-        self, scenes: Scenes, instrument: Instrument, supersampling: Supersampling
-    ) -> Tensor:
-        fine = instrument.psf.supersampling
-        if supersampling == ADAPTIVE:
-            flux = self._adaptive_flux(scenes, instrument, fine)
-        else:
-            flux = self._grid_flux(scenes, instrument, int(supersampling), fine)
-        return self.blurred(flux, instrument, scenes_a_step(instrument, supersampling))
+        self, views: list[BandView], supersampling: Supersampling, step: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield the images (N, H, W) of each band, with the number of the band."""
+        for side, bands in _same_grids(views, supersampling).items():
+            group = [views[band] for band in bands]
+            fluxes = self._fluxes(group, side, supersampling)
+            for band, flux in zip(bands, fluxes, strict=True):
+                scenes, instrument = views[band]
+                values = psf_values(instrument.psf, scenes.params)
+                yield band, self.blurred(flux, instrument, step, values)
+
+    def _fluxes(
+        self, views: list[BandView], side: int, supersampling: Supersampling
+    ) -> Iterator[Tensor]:
+        """Yield the flux (N, fine H, fine W) [e-/s] of fine pixels in bands of one grid of rays."""
+        _, camera = views[0]
+        step = camera.pixel_scale / (side // camera.num_pix)
+        lights, alpha = self._on_grid(views, side, step)
+        for (scenes, instrument), brightness in zip(views, lights, strict=True):
+            if supersampling == ADAPTIVE:
+                yield self._adaptive_flux(scenes, instrument, brightness, alpha)
+                continue
+            fine = instrument.psf.supersampling
+            rays = int(supersampling) // fine
+            yield pixel_flux(brightness, rays, instrument.pixel_scale / fine)
 
     @staticmethod
-    def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
+    def blurred(
+        flux: Tensor, instrument: Instrument, step: int, values: np.ndarray | None = None
+    ) -> Tensor:
         """Return images as the camera takes them.
 
         Args:
             flux: Flux (N, fine H, fine W) [e-/s] at the PSF's resolution, N at most `step`.
             instrument: The camera.
             step: Number of images that are blurred at once.
+            values: What tells which PSF each image has (N,), see `psf_values`.
 
         Returns:
             Images (N, H, W) [e-/s per pixel].
@@ -103,23 +134,16 @@ class Batched:
         # The shape is always the same, so that matrix products are the same for every image.
         padded = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         padded[: len(flux)] = flux
-        return blur(padded, instrument)[: len(flux)]
+        if values is not None:
+            values = np.pad(values, (0, step - len(values)), mode="edge")
+        return blur(padded, instrument, values)[: len(flux)]
 
-    def _grid_flux(
-        self, scenes: Scenes, instrument: Instrument, supersampling: int, fine: int
+    def _adaptive_flux(
+        self, scenes: Scenes, instrument: Instrument, brightness: Tensor, alpha: Tensor
     ) -> Tensor:
-        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from a regular grid of rays."""
-        side = instrument.num_pix * supersampling
-        brightness, _ = self._on_grid(
-            scenes, instrument, side, instrument.pixel_scale / supersampling
-        )
-        return pixel_flux(brightness, supersampling // fine, instrument.pixel_scale / fine)
-
-    def _adaptive_flux(self, scenes: Scenes, instrument: Instrument, fine: int) -> Tensor:
         """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from adaptive rays."""
-        side = instrument.num_pix * fine
-        step = instrument.pixel_scale / fine
-        brightness, alpha = self._on_grid(scenes, instrument, side, step)
+        side = brightness.shape[-1]
+        step = instrument.pixel_scale / instrument.psf.supersampling
         scale = torch.as_tensor(
             scenes.deflection_scale() / step, dtype=self.dtype, device=self.device
         )[:, None, None, None]
@@ -131,7 +155,8 @@ class Batched:
 
         def trace_rays(points: Tensor, scene: Tensor) -> Tensor:
             rows, groups = scattered_rows(points, scene, len(scenes))
-            values, _ = self.brightness(scenes, instrument, rows)
+            alpha = self.deflections(scenes, rows)
+            values = self.brightness(scenes, instrument, rows, alpha)
             return values.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[groups]
 
         sigma = self._noise(scenes, instrument, brightness, step)
@@ -156,35 +181,39 @@ class Batched:
         return variance.sqrt() / step**2
 
     def _on_grid(
-        self, scenes: Scenes, instrument: Instrument, side: int, step: float
-    ) -> tuple[Tensor, Tensor]:
+        self, views: list[BandView], side: int, step: float
+    ) -> tuple[list[Tensor], Tensor]:
         """Return brightness and the perturbers' deflection on a regular grid of rays.
 
         Returns:
-            Brightness (N, side, side) and deflection (N, 2, side, side).
+            Brightness (N, side, side) of each band, and the deflection (N, 2, side, side).
         """
+        scenes, _ = views[0]
         owner = torch.arange(len(scenes))
-        parts = []
+        alphas = []
+        lights: list[list[Tensor]] = [[] for _ in views]
         for rays in grid_rows(side, step):
             rays_of_one = torch.from_numpy(rays).to(self.dtype).to(self.device)
             rows = Rows(rays_of_one.repeat(len(scenes), 1, 1), owner)
-            parts.append(self.brightness(scenes, instrument, rows))
-        brightness, alpha = (_joined(part) for part in zip(*parts, strict=True))
-        deflection = untiled(alpha.flatten(0, 1), side).unflatten(0, (-1, 2))
-        return untiled(brightness, side), deflection
+            alphas.append(self.deflections(scenes, rows))
+            for light, view in zip(lights, views, strict=True):
+                light.append(self.brightness(*view, rows, alphas[-1]))
+        alpha = untiled(_joined(alphas).flatten(0, 1), side).unflatten(0, (-1, 2))
+        return [untiled(_joined(light), side) for light in lights], alpha
 
     def brightness(
-        self, scenes: Scenes, instrument: Instrument, rows: Rows
-    ) -> tuple[Tensor, Tensor]:
-        """Return the brightness that rows of rays see, and the perturbers' deflection.
+        self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor
+    ) -> Tensor:
+        """Return the brightness that rows of rays see.
 
         Args:
             scenes: N scenes.
             instrument: The camera, for its zero point.
             rows: R rows of P rays.
+            alpha: Their deflection (R, 2, P) by the perturbers [arcsec].
 
         Returns:
-            Brightness (R, P) [e-/s/arcsec^2] and deflection (R, 2, P) [arcsec].
+            Brightness (R, P) [e-/s/arcsec^2].
         """
         image_shape: tuple[int, ...] = ()
         if scenes.images is not None:
@@ -194,9 +223,8 @@ class Batched:
         )
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
-        alpha = self.deflections(scenes, rows)
         images = self.shown_images(scenes, rows.owner)
-        return surface_brightness(rows.rays, alpha, parameters, *images), alpha
+        return surface_brightness(rows.rays, alpha, parameters, *images)
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
         """Return the parameters (N, 1 + columns) of `SurfaceBrightness`."""
@@ -236,7 +264,20 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(parts), dim=-1)
 
 
-def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
+def _same_grids(
+    views: list[BandView], supersampling: Supersampling
+) -> dict[int, list[int]]:
+    """Return the numbers of the bands that share a grid of rays, by the rays a side of it."""
+    grids: dict[int, list[int]] = {}
+    for band, (_, instrument) in enumerate(views):
+        rays_a_pixel = supersampling
+        if rays_a_pixel == ADAPTIVE:
+            rays_a_pixel = instrument.psf.supersampling
+        grids.setdefault(instrument.num_pix * int(rays_a_pixel), []).append(band)
+    return grids
+
+
+def scenes_a_step(instrument: AnyCamera, supersampling: Supersampling) -> int:
     """Return the number of scenes rendered at a time.
 
     Raises:
@@ -244,7 +285,7 @@ def scenes_a_step(instrument: Instrument, supersampling: Supersampling) -> int:
     """
     rays_a_pixel = supersampling
     if rays_a_pixel == ADAPTIVE:
-        rays_a_pixel = instrument.psf.supersampling
+        rays_a_pixel = max(band.psf.supersampling for band in instrument.instruments)
     side = instrument.num_pix * int(rays_a_pixel)
     if side**2 > MAX_RAYS:
         raise ConfigError(

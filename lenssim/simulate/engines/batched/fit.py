@@ -5,9 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.bands import BandView, band_views
 from lenssim.simulate.engines.batched.engine import SCENES, Batched
-from lenssim.simulate.engines.batched.gradients import differentiable, jacobian, regular
-from lenssim.simulate.instruments import Instrument, Supersampling
+from lenssim.simulate.engines.batched.gradients import (
+    band_columns,
+    band_jacobian,
+    regular,
+)
+from lenssim.simulate.instruments import AnyCamera, Instrument, Supersampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.profiles import PROFILES, check_bounds
 from lenssim.simulate.scenes import Scenes
@@ -26,7 +31,7 @@ _HARDER = 10.0
 def smooth_residual(
     images: np.ndarray,
     scenes: Scenes,
-    instrument: Instrument,
+    instrument: AnyCamera,
     *,
     supersampling: Supersampling = 1,
     precision: str = "float32",
@@ -34,14 +39,15 @@ def smooth_residual(
 ) -> np.ndarray:
     """Return the residuals of the best lens without perturbers, in sigma.
 
-    All parameters of lens, lens light and source are free. The fit starts at the scenes'
+    All parameters of lens, lens light and source are free; light has an amplitude of its own
+    in each band. The fit starts at the scenes'
     own and so finds the minimum of chi2 next to the truth. sigma is the nominal noise as
     the observed image shows it (`noise_sigma` of its positive part). Adaptive images are
     fitted on a regular grid of at least two rays a pixel side. Marquardt (1963), without
     bounds; a step out of a profile's bounds is rejected like one that makes chi2 larger.
 
     Args:
-        images: Observed images (N, 1, H, W) [e-/s per pixel].
+        images: Observed images (N, C, H, W) [e-/s per pixel].
         scenes: Their N scenes.
         instrument: The camera.
         supersampling: Rays a side of a pixel, or "adaptive".
@@ -49,7 +55,7 @@ def smooth_residual(
         kernels: "compiled" or "eager".
 
     Returns:
-        (observed - model) / sigma, float32 (N, 1, H, W).
+        (observed - model) / sigma, float32 (N, C, H, W).
     """
     residuals = np.empty(images.shape, np.float32)
     # steps bound the memory: derivatives are many images a scene
@@ -68,30 +74,32 @@ def smooth_residual(
 
 
 class _Fit:
-    """Chi2 of observed images (N, 1, H, W) as a function of values (N, K) of `names`."""
+    """Chi2 of observed images (N, C, H, W) as a function of values (N, K) of `columns`."""
 
     def __init__(
         self,
         images: np.ndarray,
         scenes: Scenes,
-        instrument: Instrument,
+        instrument: AnyCamera,
         rays: int,
         precision: str,
         kernels: str,
     ) -> None:
-        self.instrument = instrument
         self.rays = rays
         self.precision = precision
         self.kernels = kernels
         self.engine = Batched(precision, "cpu", kernels)
-        self.scenes = _in_columns(scenes, instrument)
-        self.names = differentiable(scenes.components)
+        self.views = [
+            (_in_columns(*view), view[1]) for view in band_views(scenes, instrument)
+        ]
+        self.columns = band_columns(scenes.components, len(self.views))
         self.sigma = _flat(noise_sigma(images.astype(np.float64), scenes, instrument))
         self.observed = _flat(images) / self.sigma
 
     def residual(self) -> np.ndarray:
         """Return (observed - model) / sigma (N, pixels) at the minimum."""
-        values = np.stack([self.scenes.params[name] for name in self.names], axis=1)
+        initial = [self.views[band or 0][0].params[name] for name, band in self.columns]
+        values = np.stack(initial, axis=1)
         residual = self.residual_of(np.arange(len(values)), values)
         damping = np.full(len(values), _INITIAL_DAMPING)
         todo = np.arange(len(values))
@@ -113,42 +121,60 @@ class _Fit:
                 break
         return residual
 
-    def at(self, rows: np.ndarray, values: np.ndarray) -> Scenes:
-        """Return the smooth scenes `rows` with other values (N, K)."""
-        scenes = self.scenes.take(rows)
-        return replace(
-            scenes, params=scenes.params | dict(zip(self.names, values.T, strict=True))
-        )
+    def at(self, rows: np.ndarray, values: np.ndarray) -> list[BandView]:
+        """Return the smooth scenes `rows` with other values (N, K), as each band sees them."""
+        views = []
+        for band, (scenes, instrument) in enumerate(self.views):
+            part = scenes.take(rows)
+            params = part.params | self.named(values, band)
+            views.append((replace(part, params=params), instrument))
+        return views
+
+    def named(self, values: np.ndarray, band: int) -> dict[str, np.ndarray]:
+        """Return the columns (N,) of a band by name, of values (N, K)."""
+        return {
+            name: column
+            for (name, owner), column in zip(self.columns, values.T, strict=True)
+            if owner in (None, band)
+        }
 
     def residual_of(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return (observed - model) / sigma (N, pixels)."""
         if not len(rows):
             return np.empty((0, self.sigma.shape[1]))
-        expected = self.engine.render(
-            self.at(rows, values), self.instrument, supersampling=self.rays
-        )
-        return self.observed[rows] - _flat(expected) / self.sigma[rows]
+        bands = [
+            _flat(self.engine.render(*view, supersampling=self.rays))
+            for view in self.at(rows, values)
+        ]
+        expected = np.concatenate(bands, axis=1)
+        return self.observed[rows] - expected / self.sigma[rows]
 
     def slopes(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the derivatives of the model over sigma, (N, K, pixels)."""
-        slopes = jacobian(
+        slopes = band_jacobian(
             self.at(rows, values),
-            self.instrument,
-            self.names,
+            self.columns,
             supersampling=self.rays,
             precision=self.precision,
             kernels=self.kernels,
         )
-        return slopes.reshape(len(rows), len(self.names), -1) / self.sigma[rows, None]
+        slopes = slopes.reshape(len(rows), len(self.columns), -1)
+        return slopes / self.sigma[rows, None]
 
     def exist(self, values: np.ndarray) -> np.ndarray:
-        """Return where (N,) all profiles exist."""
-        columns = [dict(zip(self.names, row[:, None], strict=True)) for row in values]
-        return np.array([self._exists(row) for row in columns])
+        """Return where (N,) all profiles exist in all bands."""
+        valid = np.ones(len(values), bool)
+        for band in range(len(self.views)):
+            columns = self.named(values, band)
+            for row in np.flatnonzero(valid):
+                parameters = {name: column[[row]] for name, column in columns.items()}
+                valid[row] = self._exists(parameters)
+        return valid
 
     def _exists(self, columns: dict[str, np.ndarray]) -> bool:
+        scenes, _ = self.views[0]
         try:
-            for component in self.scenes.components:
+            for component in scenes.components:
                 profile = PROFILES[component.profile]
                 values = {
                     name: columns[component.prefix + name]

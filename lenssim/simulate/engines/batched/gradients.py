@@ -3,19 +3,29 @@
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.simulate.bands import BandView
 from lenssim.simulate.engines.batched.engine import SCENES, Batched, scenes_a_step
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import pixel_flux
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
-from lenssim.simulate.instruments import ADAPTIVE, Instrument, Supersampling, check_sampling
+from lenssim.simulate.instruments import (
+    ADAPTIVE,
+    AnyCamera,
+    Instrument,
+    Supersampling,
+    check_sampling,
+    coarsest_sampling,
+)
 from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Component, Scenes
 
 # torch makes its own forward derivatives with functions that it deprecates
@@ -23,7 +33,17 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     import torch._decomp.decompositions_for_jvp
 
-__all__ = ["differentiable", "jacobian", "regular"]
+__all__ = [
+    "BandColumn",
+    "band_columns",
+    "band_jacobian",
+    "differentiable",
+    "jacobian",
+    "regular",
+]
+
+BandColumn = tuple[str, int | None]
+"""A column, and the number of the band that it belongs to; None for one of all bands."""
 
 _TRACING_TORCH = "2.15"  # this release traces forward derivatives; 2.11 does not
 
@@ -81,10 +101,10 @@ def _is_image(name: str, components: Sequence[Component]) -> bool:
     )
 
 
-def regular(instrument: Instrument, supersampling: Supersampling) -> int:
+def regular(camera: AnyCamera, supersampling: Supersampling) -> int:
     """Return the rays a pixel side of the grid on which images of a sampling are differentiated."""
     if supersampling == ADAPTIVE:
-        return max(2, instrument.psf.supersampling)
+        return max(2, coarsest_sampling(camera))
     return int(supersampling)
 
 
@@ -129,6 +149,58 @@ def jacobian(
                 engine, scenes.take(part), instrument, names, supersampling
             ).numpy()
     return derivatives
+
+
+def band_columns(components: Sequence[Component], bands: int) -> list[BandColumn]:
+    """Return what images of several bands can be differentiated by.
+
+    Light has an amplitude of its own in each band; all else is the same in all of them.
+
+    Args:
+        components: The components of the scenes.
+        bands: The number of bands.
+
+    Example:
+        >>> source = Component("source", "sersic", "source_")
+        >>> band_columns([source], 2)[-2:]
+        [('source_amp', 0), ('source_amp', 1)]
+    """
+    amplitudes = {component.prefix + "amp" for component in components}
+    columns: list[BandColumn] = []
+    for name in differentiable(components):
+        if name in amplitudes:
+            columns += [(name, band) for band in range(bands)]
+        else:
+            columns.append((name, None))
+    return columns
+
+
+def band_jacobian(
+    views: Sequence[BandView], columns: Sequence[BandColumn], **options: Any
+) -> np.ndarray:
+    """Return derivatives of the expected images in all bands.
+
+    Args:
+        views: N scenes and the instrument of each of the bands, see `band_views`.
+        columns: K columns of `band_columns`.
+        **options: Options of `jacobian`.
+
+    Returns:
+        Derivatives (N, K, bands, H, W), 0 by the columns of other bands.
+    """
+    derivatives = []
+    for band, (scenes, instrument) in enumerate(views):
+        rows = [k for k, (_, owner) in enumerate(columns) if owner in (None, band)]
+        names = [columns[k][0] for k in rows]
+        of_band = jacobian(scenes, instrument, names, **options)
+        if len(rows) < len(columns):
+            padded = np.zeros((len(scenes), len(columns), *of_band.shape[2:]))
+            padded[:, rows] = of_band
+            of_band = padded
+        derivatives.append(of_band)
+    if len(derivatives) == 1:
+        return derivatives[0][:, :, None]
+    return np.stack(derivatives, axis=2)
 
 
 def _check_differentiable(
@@ -176,7 +248,14 @@ def _step(
     light = untiled(torch.cat(light_parts, dim=2).flatten(0, 1), side)
     flux = pixel_flux(light, supersampling // fine, instrument.pixel_scale / fine)
     step = scenes_a_step(instrument, supersampling)
-    parts = [engine.blurred(part, instrument, step) for part in flux.split(step)]
+    values = psf_values(instrument.psf, scenes.params)
+    if values is not None:
+        values = np.repeat(values, len(names))
+    parts = []
+    for start in range(0, len(flux), step):
+        part = slice(start, start + step)
+        values_of_part = None if values is None else values[part]
+        parts.append(engine.blurred(flux[part], instrument, step, values_of_part))
     return torch.cat(parts).unflatten(0, (len(scenes), -1))
 
 

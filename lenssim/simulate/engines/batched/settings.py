@@ -1,22 +1,15 @@
 """Settings of the batched engine that its bits depend on, without importing torch."""
 
-import os
-import shutil
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.native import compiler, is_eager
 
 __all__ = ["DEVICES", "PRECISIONS", "batched_settings", "compiler"]
 
 PRECISIONS = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "auto")
-
-
-@lru_cache
-def compiler() -> str | None:
-    """Return the path of the C++ compiler that torch would use, None without one."""
-    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
 def batched_settings(
@@ -55,13 +48,13 @@ def batched_settings(
     if device != "cpu":
         device = _cuda_or_cpu(device)
     kernels = "compiled"
-    if os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None:
+    if is_eager():
         kernels = "eager"
     return {"precision": precision, "device": device, "kernels": kernels}
 
 
 def _cuda_or_cpu(device: str) -> str:
-    present = os.path.exists("/dev/nvidiactl")  # spares most machines the import of torch
+    present = Path("/dev/nvidiactl").exists()  # spares most machines the import of torch
     if present:
         import torch
 
