@@ -5,12 +5,11 @@ import pytest
 from lenstronomy.Data.imaging_data import ImageData
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
-from lenstronomy.LightModel.light_model import LightModel
 
 from lenssim.simulate.bridges.lenstronomy import to_lenstronomy
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
-from lenssim.simulate.engines.lenstronomy_profiles import lens_model
+from lenssim.simulate.engines.lenstronomy_profiles import lens_model, light_model
 from lenssim.simulate.preset import load_preset, presets
 
 
@@ -36,10 +35,10 @@ def image_model_image(scenes, i: int, camera, supersampling: int) -> np.ndarray:
         data,
         PSF(**psf),
         lens_model_class=lens_model(scene.kwargs_model["lens_model_list"]),
-        source_model_class=LightModel(
+        source_model_class=light_model(
             sources, deflection_scaling_list=None if scale == 1 else [scale] * len(sources)
         ),
-        lens_light_model_class=LightModel(scene.kwargs_model["lens_light_model_list"]),
+        lens_light_model_class=light_model(scene.kwargs_model["lens_light_model_list"]),
         kwargs_numerics={"supersampling_factor": supersampling // fine},
     )
     image = model.image(**scene.kwargs_params)

@@ -16,7 +16,12 @@ from lenssim.errors import ConfigError
 from lenssim.lazy import import_on_use
 from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
-from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, single_plane
+from lenssim.simulate.engines.lenstronomy_profiles import (
+    LINE_MASS,
+    SPIRAL,
+    light_model,
+    single_plane,
+)
 from lenssim.simulate.instruments import (
     AnyCamera,
     GaussianPSF,
@@ -43,7 +48,7 @@ LENS_MODELS = {
     "cnfw": "CNFW",
     "uldm": "ULDM",
 }
-LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "interpolated": "INTERPOL"}
+LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "spiral": SPIRAL, "interpolated": "INTERPOL"}
 
 ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
 
@@ -230,8 +235,8 @@ def _image_model(
     return _ImageModel(
         numerics=Numerics(grid, psf, supersampling_factor=supersampling // fine),
         lens=single_plane(lens_models),
-        source=LightModel(list(sources)),
-        lens_light=LightModel(list(lens_lights)),
+        source=light_model(sources),
+        lens_light=light_model(lens_lights),
         deflection_scale=deflection_scale,
     )
 

@@ -35,7 +35,7 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
-from lenssim.simulate.engines.batched.inductor import private_inductor
+from lenssim.simulate.engines.batched.inductor import each_expression_once, private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
@@ -45,6 +45,9 @@ _KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
     "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
     "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
+    # of what is compiled around the loops: the headers would take longer than some kernels
+    "aot_inductor.precompile_headers": False,
+    "aot_inductor.compile_wrapper_opt_level": "O0",
 }
 _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_reads_threshold": 10_000,
@@ -285,9 +288,10 @@ def _compile(
     config: dict[str, Any],
 ) -> None:
     program = torch.export.export(module, example, dynamic_shapes=_with_dims(dynamic, {}))
-    torch._inductor.aoti_compile_and_package(
-        program, package_path=str(target), inductor_configs=config | _libraries()
-    )
+    with each_expression_once():
+        torch._inductor.aoti_compile_and_package(
+            program, package_path=str(target), inductor_configs=config | _libraries()
+        )
 
 
 def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:
