@@ -45,9 +45,7 @@ _KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
     "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
     "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
-    # of what is compiled around the loops: the headers would take longer than some kernels
-    "aot_inductor.precompile_headers": False,
-    "aot_inductor.compile_wrapper_opt_level": "O0",
+    "aot_inductor.compile_wrapper_opt_level": "O0",  # of what calls the loops
 }
 _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_reads_threshold": 10_000,
