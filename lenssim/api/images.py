@@ -55,7 +55,7 @@ def images_of(
         for path in image_files(paths, report):
             yield from read_file_images(
                 path,
-                record.image_shape,
+                record.images,
                 shown,
                 extension=extension,
                 note=note,
@@ -69,14 +69,15 @@ def _of_dataset(
     record: "RunRecord", data: Dataset, report: "Report"
 ) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import check_shape, usable_images
+    from lenssim.learn.inputs.image_files import check_bands, check_shape, usable_images
 
     shown = record.config.picture
     name = str(data.folder)
+    check_bands(data.bands, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, shown)
-        check_shape(images, name, record.image_shape)
+        check_shape(images, name, record.images)
         yield usable_images(images, data.index[rows], name, shown, report)
 
 
@@ -87,7 +88,7 @@ def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSe
     if isinstance(images, Mapping):
         images = images["image"]
     stack = as_stack(np.asarray(images), record.image_shape[0])
-    check_shape(stack, "the array", record.image_shape)
+    check_shape(stack, "the array", record.images)
     numbers = np.arange(len(stack))
     shown = record.config.picture
     return usable_images(stack, numbers, "the array", shown, report)

@@ -40,6 +40,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
+    from lenssim.data.format.bands import bands_of
     from lenssim.data.format.manifest import (
         MANIFEST,
         Manifest,
@@ -74,6 +75,7 @@ def info(folder: Folder, json: Json = False) -> None:
         "images": f"{sum(record.rows for record in records)} of {plan.n}",
         "classes": manifest.class_counts if manifest else list(plan.classes),
         "image_shape": list(manifest.image_shape) if manifest else None,
+        "bands": list(bands_of(config)) or None,
         "made_by": config.get("preset", {}).get("name")
         or f"import of {config.get('source')}",
         **{
@@ -187,8 +189,12 @@ SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and name it.")
 ]
 Bands = Annotated[
-    int,
-    typer.Option("--bands", help="Bands of an image; they come before rows and columns."),
+    str,
+    typer.Option(
+        "--bands",
+        metavar="NUMBER|NAME,...",
+        help="Bands of an image, or their names: g,r,i; bands come before rows and columns.",
+    ),
 ]
 Extension = Annotated[
     str | None,
@@ -217,7 +223,7 @@ def deeplense(
             "--map-classes", metavar="FOLDER=CLASS,...", help="Other names for the classes."
         ),
     ] = None,
-    bands: Bands = 1,
+    bands: Bands = "1",
     extension: Extension = None,
     skip_bad: SkipBad = False,
 ) -> None:
@@ -233,7 +239,7 @@ def deeplense(
             skip_bad=skip_bad,
             split=split,
             map_classes=_renamed(map_classes),
-            bands=bands,
+            bands=_bands(bands),
             extension=extension,
             listeners=Listeners(report, warn=_note, note=_note),
         )
@@ -252,7 +258,7 @@ def pairs(
     truth: Annotated[
         str, typer.Option("--truth", help="Folder of the pictures kept beside them as hr.")
     ] = "HR",
-    bands: Bands = 1,
+    bands: Bands = "1",
     extension: Extension = None,
     skip_bad: SkipBad = False,
 ) -> None:
@@ -268,7 +274,7 @@ def pairs(
             image=image,
             truth=truth,
             skip_bad=skip_bad,
-            bands=bands,
+            bands=_bands(bands),
             extension=extension,
             listeners=Listeners(report, warn=_note, note=_note),
         )
@@ -280,6 +286,14 @@ def _note(text: str) -> None:
     from lenssim.names import printable
 
     print("\n".join(printable(line) for line in text.splitlines()), file=sys.stderr)
+
+
+def _bands(text: str) -> int | list[str]:
+    """Return a number of bands, or their names."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) == 1 and names[0].lstrip("-").isdecimal():
+        return int(names[0])
+    return names
 
 
 def _renamed(text: str | None) -> dict[str, str]:
@@ -301,13 +315,14 @@ def _renamed(text: str | None) -> dict[str, str]:
 
 
 def _print_imported(out: Path, manifest: "Manifest") -> None:
+    from lenssim.data.format.bands import shape_words
     from lenssim.names import printable
 
     counts = ", ".join(
         f"{printable(name)} {count}" for name, count in manifest.class_counts.items()
     )
     print(
-        f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})"
+        f"{out}: {manifest.n} images of {shape_words(manifest.image_shape, manifest.bands)} ({counts})"
     )
 
 

@@ -105,16 +105,17 @@ def _check_sigma(engine: str, settings: Mapping[str, Any], noise: str) -> None:
 
 @dataclass(frozen=True)
 class Map:
-    """A map: its unit, its function, and the check of its engine and noise."""
+    """A map: its unit, its function, the check of its engine and noise, and whether bands differ."""
 
     unit: str
     compute: Callable[[MapInput], np.ndarray]
     check: Callable[[str, Mapping[str, Any], str], None] = _no_check
+    has_bands: bool = True
 
 
 MAPS = {
     "clean": Map(FLUX_UNIT, _clean),
-    "kappa": Map("", _kappa, _check_kappa),
+    "kappa": Map("", _kappa, _check_kappa, has_bands=False),
     "residual": Map("", _residual, _check_residual),
     "sigma": Map(FLUX_UNIT, _sigma, _check_sigma),
     "mask": Map("", _mask),

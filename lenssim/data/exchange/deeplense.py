@@ -1,6 +1,6 @@
 """The published DeepLense layout: folders of classes that hold one image a file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ import numpy as np
 from lenssim.data.exchange.importing import (
     SILENT,
     ImportItem,
-    ItemReader,
     Listeners,
     Say,
-    checked_bands,
     checked_items,
     import_config,
+    item_reader,
     note_tally,
     write_items,
 )
@@ -42,7 +41,7 @@ def import_deeplense(
     skip_bad: bool = False,
     split: str | None = None,
     map_classes: Mapping[str, str] | None = None,
-    bands: int = 1,
+    bands: int | Sequence[str] = 1,
     extension: str | None = None,
     listeners: Listeners = SILENT,
 ) -> Manifest:
@@ -57,7 +56,7 @@ def import_deeplense(
         skip_bad: Leave out what cannot be used, with a call of `warn` each; otherwise it is an error that names it.
         split: "train", "validation" or "test"; it is written into the config.
         map_classes: Names of classes by the names of their folders.
-        bands: How many bands an image has.
+        bands: How many bands an image has, or their names in order.
         extension: Name or number of the FITS extension, or name of the array in .npz files, that is the image.
         listeners: Who is told of progress, of what is left out, and of the result.
 
@@ -66,7 +65,7 @@ def import_deeplense(
         ConfigError: An option does not fit the folder, or the images have several sizes.
     """
     tally = Tally(skip_bad, listeners.warn)
-    reader = ItemReader(checked_bands(bands), extension)
+    reader = item_reader(bands, extension)
     renamed = _checked_names(map_classes or {})
     root = choose_split(source, split)
     listed = list_classes(root, renamed, folder, tally)

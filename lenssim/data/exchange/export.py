@@ -39,7 +39,8 @@ Report = Callable[[Progress], None]
 def export_webdataset(
     folder: Path | str, target: Path, *, report: Report = lambda progress: None
 ) -> list[Path]:
-    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
+    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters,
+    and the names of the bands where there are several.
 
     Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`. Equal data give equal bytes. Repeating the call
     continues an export that was stopped.
@@ -222,6 +223,8 @@ def _tar(samples: Samples, manifest: Manifest) -> bytes:
                 if np.isfinite(column[row])
             }
             about = {"class": manifest.classes[label], "params": numbers}
+            if manifest.bands:
+                about["bands"] = list(manifest.bands)
             parts = {
                 "npy": _npy(image),
                 "cls": str(label).encode(),

@@ -1,5 +1,6 @@
 """Pairs of images with the same file names in two folders, as super-resolution sets are published."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,10 @@ import numpy as np
 from lenssim.data.exchange.importing import (
     SILENT,
     ImportItem,
-    ItemReader,
     Listeners,
-    checked_bands,
     checked_items,
     import_config,
+    item_reader,
     note_tally,
     write_items,
 )
@@ -36,7 +36,7 @@ def import_pairs(
     image: str = "LR",
     truth: str = "HR",
     skip_bad: bool = False,
-    bands: int = 1,
+    bands: int | Sequence[str] = 1,
     extension: str | None = None,
     listeners: Listeners = SILENT,
 ) -> Manifest:
@@ -48,7 +48,7 @@ def import_pairs(
         image: Name of the folder whose files become the images.
         truth: Name of the folder whose files become the pictures `hr`, which may have another size.
         skip_bad: Leave out what cannot be used, with a call of `warn` each; otherwise it is an error that names it.
-        bands: How many bands an image has.
+        bands: How many bands an image has, or their names in order.
         extension: Name or number of the FITS extension, or name of the array in .npz files, that is the image.
         listeners: Who is told of progress, of what is left out, and of the result.
 
@@ -57,7 +57,7 @@ def import_pairs(
         ConfigError: Both folders are one, or the images have several sizes.
     """
     tally = Tally(skip_bad, listeners.warn)
-    reader = ItemReader(checked_bands(bands), extension)
+    reader = item_reader(bands, extension)
     homes = (source / image, source / truth)
     if homes[0].resolve() == homes[1].resolve():
         raise ConfigError(

@@ -13,6 +13,7 @@ from lenssim.formats.texts import read_text
 from lenssim.formats.yaml import parse_yaml
 from lenssim.simulate.instruments.camera import (
     CAMERA_TAGS,
+    MAX_BANDS,
     AnyCamera,
     BandNames,
     Camera,
@@ -26,6 +27,7 @@ __all__ = [
     "ADAPTIVE",
     "CAMERA_TAGS",
     "FINEST",
+    "MAX_BANDS",
     "PSF",
     "PSF_KINDS",
     "AnyCamera",
