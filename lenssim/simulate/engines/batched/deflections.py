@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.simulate.engines.batched.kernels import Axis, kernel
+from lenssim.simulate.engines.batched.compilation import Axis
+from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import (
     FAR_FIELD,
     POINT_COLUMNS,

@@ -16,8 +16,9 @@ from lenssim.simulate.engines.batched.adaptive import (
     pad_edges,
     refined,
 )
+from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.deflections import Deflections
-from lenssim.simulate.engines.batched.kernels import Axis, kernel
+from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import (

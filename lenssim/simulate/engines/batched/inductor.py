@@ -53,7 +53,7 @@ def each_expression_once() -> Iterator[None]:
     from torch._inductor.ir import Pointwise
 
     make_loader = Pointwise.make_loader
-    Pointwise.make_loader = lambda self: _remembering(make_loader(self))  # type: ignore[method-assign, assignment]
+    Pointwise.make_loader = lambda self: _remembering(make_loader(self))  # type: ignore[method-assign]
     try:
         yield
     finally:

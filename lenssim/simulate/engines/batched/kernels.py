@@ -11,11 +11,9 @@ import hashlib
 import logging
 import os
 import shutil
-import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,17 +33,17 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
-from lenssim.simulate.engines.batched.inductor import each_expression_once, private_inductor
+from lenssim.simulate.engines.batched.compilation import compile_module
+from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
-__all__ = ["Axis", "kernel"]
+__all__ = ["kernel"]
 
 _KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
     "cpp.threads": 1,  # a worker is one core, whoever compiled the kernel
     "cpp.enable_floating_point_contract_flag": "fast",  # fused multiply-add
-    "aot_inductor.compile_wrapper_opt_level": "O0",  # of what calls the loops
 }
 _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_reads_threshold": 10_000,
@@ -55,24 +53,6 @@ _ONE_LOOP = {  # perturbers times rays never go to memory
 
 # it warns of missing CUDA on machines without a GPU
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A dimension of free length, always a multiple of `step`.
-
-    It stands for torch.export.Dim, which takes half a second to import.
-    """
-
-    name: str
-    step: int = 1
-
-    def __repr__(
-        self,
-    ) -> str:  # as torch writes it: the names of kernels in the cache depend on it
-        if self.step == 1:
-            return f"Dim({self.name!r}, min=0)"
-        return f"{self.step}*{self.name}"
 
 
 def kernel(
@@ -256,7 +236,7 @@ def _compile_or_say_why(
     config: dict[str, Any],
 ) -> None:
     try:
-        _compile(module, example, dynamic, target, config)
+        compile_module(module, example, dynamic, target, config)
     except Exception as error:
         if fault := refusal(target.parent, KERNEL_ROOM // 4):
             raise SurroundingsError(
@@ -276,48 +256,6 @@ def _compile_or_say_why(
             code="kernel-compile",
             log=log,
         ) from error
-
-
-def _compile(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    dynamic: tuple[Any, ...],
-    target: Path,
-    config: dict[str, Any],
-) -> None:
-    program = torch.export.export(module, example, dynamic_shapes=_with_dims(dynamic, {}))
-    with each_expression_once():
-        torch._inductor.aoti_compile_and_package(
-            program, package_path=str(target), inductor_configs=config | _libraries()
-        )
-
-
-def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:
-    """Return dynamic shapes with a Dim for each Axis; axes of the same name share one of `dims`."""
-    if isinstance(dynamic, tuple):
-        return tuple(_with_dims(item, dims) for item in dynamic)
-    if isinstance(dynamic, dict):
-        return {key: _with_dims(item, dims) for key, item in dynamic.items()}
-    if not isinstance(dynamic, Axis):
-        return dynamic
-    if dynamic.name not in dims:
-        dims[dynamic.name] = torch.export.Dim(dynamic.name)
-    if dynamic.step == 1:
-        return dims[dynamic.name]
-    return dynamic.step * dims[dynamic.name]
-
-
-def _libraries() -> dict[str, Any]:
-    """Return further libraries to link.
-
-    Without a shared libstdc++ a compiler builds its own copy in, and torch may crash.
-    """
-    name = "libstdc++.so"
-    command = [str(compiler()), f"-print-file-name={name}"]
-    path = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    if path != name:  # the compiler has found the library
-        return {}
-    return {"aot_inductor.custom_op_libs": [f":{name}.6"]}
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:
