@@ -29,7 +29,7 @@ from lenssim.data.generation.progress import Progress
 from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+__all__ = ["EXPORTERS", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
 
 UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
@@ -288,3 +288,11 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     buffer = io.BytesIO()
     units.writeto(buffer)
     return buffer.getvalue()
+
+
+EXPORTERS: dict[str, Callable[..., list[Path]]] = {
+    "npy": export_npy,
+    "webdataset": export_webdataset,
+    "fits": export_fits,
+}
+"""Layouts by name: a new one is a function and a line."""

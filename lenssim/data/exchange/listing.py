@@ -169,8 +169,13 @@ def _files_by_class(
     return by_class
 
 
-def files_in(folder: Path, tally: Tally) -> list[Path]:
+def files_in(folder: Path, tally: Tally, without: Path | None = None) -> list[Path]:
     """Return the image files of a folder by name, and leave out everything else.
+
+    Args:
+        folder: The folder.
+        tally: Counts what is left out.
+        without: A folder in it that is passed over.
 
     Raises:
         DataError: The folder cannot be read, or holds something else that may not be skipped.
@@ -178,6 +183,8 @@ def files_in(folder: Path, tally: Tally) -> list[Path]:
     names = _names(folder, tally)
     where = printable(str(folder))
     for path in names.folders:
+        if without is not None and path.resolve() == without.resolve():
+            continue
         entries = len(_names(path).files)
         tally.leave_out(
             f"{where} holds the sub-folder {printable(path.name)!r} with {entries} files, which are not read: "

@@ -193,6 +193,7 @@ def _import_command(config: dict[str, Any]) -> str:
         ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
     )
     options |= dict(zip(("image", "truth"), config.get("folders", ()), strict=False))
+    options |= config.get("options", {})
     words: list[object] = [
         "import",
         config.get("layout"),

@@ -10,6 +10,7 @@ from torch import Tensor
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.symmetry import Moves
+from lenssim.learn.inputs.telescope import drizzled_noise
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
@@ -163,6 +164,26 @@ def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
     return batch.with_images(batch.images + sigma * noise)
 
 
+def _drizzle(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Add noise of up to `amount` of the peak, correlated as that of drizzled images."""
+    sigma = _amounts(batch, amount, generator) * _peak(batch.images)
+    noise = drizzled_noise(batch.images, _device_generator(batch, generator))
+    return batch.with_images(batch.images + sigma * noise)
+
+
+def _dead(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Set up to a share `amount` of the pixels to 0, in all bands, as masked pixels are."""
+    share = _amounts(batch, amount, generator)
+    height, width = batch.images.shape[-2:]
+    uniform = torch.rand(
+        (len(batch.images), 1, height, width),
+        generator=_device_generator(batch, generator),
+        dtype=batch.images.dtype,
+        device=batch.images.device,
+    )
+    return batch.with_images(torch.where(uniform < share, 0, batch.images))
+
+
 def _mask(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
     """Set a disc of pixels with a radius up to `amount` to 0."""
     radius = _amounts(batch, amount, generator)[:, 0]
@@ -184,6 +205,8 @@ AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
     "poisson": (_poisson, 0.1),
     "gaussian": (_gaussian, 0.05),
     "mask": (_mask, 3.0),
+    "drizzle": (_drizzle, 0.05),
+    "dead": (_dead, 0.01),
 }
 """The function of each augmentation and its default amount, the largest that it draws; None: it has no amount."""
 _VIEWS = {"none": 1, "flips": 4, "dihedral": 8}

@@ -9,7 +9,7 @@ from lenssim.simulate.instruments import Instrument
 if TYPE_CHECKING:
     from lenssim.simulate.instruments.detector import CosmicRays
 
-__all__ = ["exposure_share", "has_losses", "track_pixels"]
+__all__ = ["exposure_share", "has_losses", "lost_share", "track_pixels"]
 
 _MAX_EXPOSURES = 64  # drawn one by one; of more, hits of a pixel are independent
 _STEP = 0.5  # of a track, in pixels
@@ -41,10 +41,7 @@ def exposure_share(
     count = instrument.num_exposures
     rays = instrument.cosmic_rays
     if count > _MAX_EXPOSURES:
-        share = instrument.dead_pixels
-        if rays is not None:
-            hits = _hits_a_pixel(rays) * exposure_time
-            share = 1 - (1 - share) * np.exp(-hits * _mean_length(rays))
+        share = lost_share(instrument, exposure_time)
         return (1 - rng.binomial(count, share, (side, side)) / count).astype(np.float32)
     lost = np.zeros((side, side), np.int32)
     scale = instrument.native / instrument.pixel_scale
@@ -56,6 +53,25 @@ def exposure_share(
             hit[y, x] = True
         lost += hit
     return (1 - lost / count).astype(np.float32)
+
+
+def lost_share(instrument: Instrument, exposure_time: float) -> float:
+    """Return the share of the pixels that one exposure loses, in the mean.
+
+    Args:
+        instrument: The camera.
+        exposure_time: Single exposure in s.
+
+    Example:
+        >>> from lenssim.simulate.instruments import instrument
+        >>> lost_share(instrument("hst_acs_f814w"), 550.0)
+        0.0
+    """
+    rays = instrument.cosmic_rays
+    if rays is None:
+        return instrument.dead_pixels
+    hits = _hits_a_pixel(rays) * exposure_time
+    return float(1 - (1 - instrument.dead_pixels) * np.exp(-hits * _mean_length(rays)))
 
 
 def track_pixels(
