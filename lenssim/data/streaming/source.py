@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Subset
 
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.labels import labels_of
+from lenssim.data.streaming.reading_order import ReadingOrder
 
 __all__ = [
     "Batch",
@@ -50,22 +51,6 @@ class Batch(TypedDict):
     kappa: NotRequired[Tensor]
     residual: NotRequired[Tensor]
     hr: NotRequired[Tensor]
-
-
-class ReadingOrder(TypedDict, total=False):
-    """Options of a `BatchSampler` in whose order a source is cheap to read.
-
-    Attributes:
-        block: This many neighbouring rows stay neighbours.
-        mix: The rows of this many blocks are mixed.
-        rising: The blocks come in their order in the first epoch.
-        fresh: The rows of an epoch lie this many further on than those of the last.
-    """
-
-    block: int
-    mix: int
-    rising: bool
-    fresh: int
 
 
 class ImageSource(Protocol):
