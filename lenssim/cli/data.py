@@ -158,7 +158,7 @@ def show(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures.")]
     = None,
     count: Annotated[int, typer.Option(help="Images a class.")] = 25,
-    picture: Annotated[str, typer.Option(help="image, or clean, kappa, residual if it is kept.")] = "image",
+    picture: Annotated[str, typer.Option(help="image, or a map that is kept, such as clean or sigma.")] = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
     from lenssim.api.dataset import show as draw_sheets
