@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import LIGHT, MASS, SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import TILE
@@ -121,12 +122,12 @@ def unit_deflection(
 ) -> Callable[..., Any]:
     """Return the kernel of `UnitDeflection`."""
     options: Any = {"dtype": dtype, "device": device}
-    rows = torch.export.Dim("rows")
+    rows = Axis("rows")
     example = (
         torch.zeros(3, 2, 3 * TILE, **options),
         torch.ones(3, len(PROFILES[profile].columns), **options),
     )
-    dynamic = ({0: rows, 2: TILE * torch.export.Dim("tiles")}, {0: rows})
+    dynamic = ({0: rows, 2: Axis("tiles", TILE)}, {0: rows})
     name = f"unit {profile} {_SOURCE}"
     module = UnitDeflection(profile)
     return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
@@ -143,8 +144,8 @@ def behind_lens(
     """Return the kernel of `BehindLens`."""
     options: Any = {"dtype": dtype, "device": device}
     count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    rows = torch.export.Dim("rows")
-    tiles = TILE * torch.export.Dim("tiles")
+    rows = Axis("rows")
+    tiles = Axis("tiles", TILE)
     example = (
         torch.zeros(1, 2, 3 * TILE, **options),
         torch.zeros(3, 2, 3 * TILE, **options),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lenssim.simulate.engines.batched.adaptive import MARGIN, SamplingError
+from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import TILE
@@ -36,8 +37,8 @@ def surface_brightness(
         torch.ones(3, count, **options),
         *images,
     )
-    rows = torch.export.Dim("rows")
-    rays = {0: rows, 2: TILE * torch.export.Dim("tiles")}
+    rows = Axis("rows")
+    rays = {0: rows, 2: Axis("tiles", TILE)}
     dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
     if images:
         dynamic = (*dynamic, tuple({0: rows} for _ in images))
@@ -51,7 +52,7 @@ def sampling_error(
     side: int, dtype: torch.dtype, device: torch.device, compiled: bool
 ) -> Callable[..., Any]:
     """Return the kernel of the mean of smooth pixels and its expected error."""
-    rows = torch.export.Dim("rows")
+    rows = Axis("rows")
     size = side + 2 * MARGIN
     example = (
         torch.zeros(3, size, size, dtype=dtype, device=device),
