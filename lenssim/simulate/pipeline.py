@@ -9,8 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.telescope import covered_sigma
@@ -50,8 +52,14 @@ class Exposure:
         With the noise `telescope` it is the standard deviation that a weight map states: that
         of the noise before resampling. Pixels that no exposure saw have 1e8.
         """
-        model = noise_model(self.spec.noise)
-        sigma = model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        preset = self.spec.preset
+        sigma = sigma_over_background(
+            preset.background,
+            self.expected,
+            self.scenes,
+            preset.instrument,
+            self.spec.noise,
+        )
         if self.coverage is None:
             return sigma
         return covered_sigma(sigma, self.coverage)
@@ -60,8 +68,10 @@ class Exposure:
     def coverage(self) -> np.ndarray | None:
         """Share (N, C, H, W) of the telescope's exposures that saw each pixel.
 
-        None if every exposure saw every pixel.
+        None if every exposure saw every pixel, and over a background of real sky.
         """
+        if self.spec.preset.background is not None:
+            return None
         return noise_model(self.spec.noise).coverage(
             self.expected,
             self.scenes,
@@ -172,16 +182,21 @@ def simulate(
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
-    observed = observe(
-        expected,
-        scenes,
-        camera,
-        spec.noise,
-        numbers=numbers,
-        seed=spec.seed,
-        split=spec.split,
-        stream=spec.noise_stream,
-    )
+
+    def observed_by(camera: AnyCamera) -> np.ndarray:
+        return observe(
+            expected,
+            scenes,
+            camera,
+            spec.noise,
+            numbers=numbers,
+            seed=spec.seed,
+            split=spec.split,
+            stream=spec.noise_stream,
+        )
+
+    background = spec.preset.background
+    observed = over_background(background, scenes, camera, spec.noise, observed_by)
     return Exposure(spec, numbers, scenes, expected, observed)
 
 

@@ -133,6 +133,9 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
 
 def _hints(preset: Preset) -> dict[str, str]:
     """Return paths on this machine of the files that a preset names; no plan on disk has them."""
-    if preset.galaxies is None or not preset.galaxies.path:
-        return {}
-    return {"galaxies": preset.galaxies.path}
+    hints = {}
+    for name in ("galaxies", "background"):
+        record = getattr(preset, name)
+        if record is not None and record.path:
+            hints[name] = record.path
+    return hints
