@@ -119,6 +119,12 @@ def verify(
             help="Where the galaxies are that the data set's sources show; for --resimulate."
         ),
     ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the cut-outs of sky are that the images show; for --resimulate."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check that a data set holds what was written; exit code 3 if it does not, 4 if it is unfinished."""
@@ -128,7 +134,9 @@ def verify(
     from lenssim.api.verification import depth, inspect, raise_problems
     from lenssim.names import printable
 
-    report = inspect(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    report = inspect(
+        folder, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+    )
     if json:
         is_whole = not report.problems and not report.incomplete
         print(dumps({"ok": is_whole, **asdict(report)}))
