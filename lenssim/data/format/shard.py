@@ -32,15 +32,15 @@ class Samples:
     """The content of one shard: n observed systems.
 
     Attributes:
-        images: Images (n, C, H, W) as stored: float32, or float16 or int16 with a `scale`.
+        images: Images (n, C, H, W) as stored: float32 without `scale`, or float16 or int16 with it.
         labels: Labels int64 (n,).
         index: Sample numbers int64 (n,).
         params: Columns float64 (n,) by name.
         perturbers: Tables of perturbers by kind.
         units: Units of the columns by name.
-        attributes: The provenance of the whole.
+        attributes: Root attributes of the file, which say how the samples were made.
         texts: Columns of strings, such as the names of imported files.
-        scale: Scale float32 (n, C) of the stored pixels; None for float32.
+        scale: Factors float32 (n, C) by which stored pixels are multiplied; None for float32.
         compress: Whether the images are compressed.
         truth: Maps float32 (n, C, H, W) by name.
     """
@@ -122,7 +122,7 @@ def scene_attributes(scenes: Scenes) -> dict[str, str]:
 
 
 def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
-    """Return the sha256 of each of `rows` equally long images in `data`."""
+    """Cut `data` into `rows` images of equal length; return the sha256 of each."""
     size = len(data) // rows
     images = (data[row * size : (row + 1) * size] for row in range(rows))
     return [hashlib.sha256(image).digest() for image in images]
@@ -133,7 +133,7 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
 
     It is a sum over samples rather than a hash over the shard, so that the fingerprint of a
     data set does not depend on how it is cut into shards. It is a multiset hash after
-    Clarke et al. (2003), against damage and not against forgers.
+    Clarke et al. (2003). It detects damage, but a forger could evade it.
 
     Args:
         samples: The samples.
@@ -146,11 +146,11 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
     params = np.empty((len(samples), 0))
     if names:
         params = np.stack([samples.params[name] for name in names], axis=1)
-    head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
+    identities = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
     kinds = sorted(samples.perturbers)
     tables = [_table_rows(samples.perturbers[kind]) for kind in kinds]
-    preamble = "\0".join([*names, *kinds]).encode()
-    parts = [_row_bytes(head), digests]
+    all_names = "\0".join([*names, *kinds]).encode()
+    parts = [_row_bytes(identities), digests]
     if samples.scale is not None:
         parts.append(_row_bytes(samples.scale.astype("<f4", copy=False)))
     for name, maps in sorted(samples.truth.items()):
@@ -162,14 +162,14 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
     for _, texts in sorted(samples.texts.items()):
         parts.append([text.encode() + b"\0" for text in texts])
     rows = zip(*parts, strict=True)
-    sums = [hashlib.sha256(preamble + b"".join(row)).digest() for row in rows]
+    sums = [hashlib.sha256(all_names + b"".join(row)).digest() for row in rows]
     return sum(int.from_bytes(digest, "big") for digest in sums) % _MODULUS
 
 
 def _row_bytes(array: np.ndarray) -> list[memoryview]:
     """Return the bytes of each row (first axis) of an array."""
     size = array.nbytes // max(1, len(array))
-    data = memoryview(np.ascontiguousarray(array).reshape(-1)).cast("B")
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     return [data[row * size : (row + 1) * size] for row in range(len(array))]
 
 
@@ -177,7 +177,7 @@ def _table_rows(table: Perturbers) -> list[memoryview]:
     """Return the bytes of the rows (k, columns) of a table that belong to each system."""
     names = sorted(table.columns)
     values = np.stack([table.columns[name] for name in names], axis=1)
-    data = memoryview(values.reshape(-1)).cast("B")
+    data = values.reshape(-1).view(np.uint8).data
     edges = (table.offset * values.itemsize * len(names)).tolist()
     return [data[start:stop] for start, stop in pairwise(edges)]
 
@@ -186,7 +186,7 @@ def fingerprint_sum(contents: list[str]) -> str:
     """Return the fingerprint of a data set from the content sums of its shards.
 
     Args:
-        contents: 64 hex digits each.
+        contents: The content sum of each shard, as 64 hex digits.
 
     Returns:
         64 hex digits.
