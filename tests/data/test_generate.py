@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -415,3 +416,14 @@ def test_two_runs_on_one_folder_do_no_harm(tmp_path, undisturbed):
     assert read_manifest(tmp_path / "D").fingerprint == undisturbed
     assert verify(tmp_path / "D").problems == []
     assert leftovers(tmp_path / "D") == []
+
+
+def test_threads_of_a_worker_make_the_same_shards(tmp_path, undisturbed):
+    plan = make_plan(load_preset("III"), 50, seed=3, shard_size=7)
+
+    def in_threads(job, shards):
+        with ThreadPoolExecutor(3) as pool:
+            yield from pool.map(job, shards)
+
+    assert generate(tmp_path / "D", plan, runner=in_threads).fingerprint == undisturbed
+    assert verify(tmp_path / "D").problems == []

@@ -20,7 +20,7 @@ from lenssim.data.format.manifest import (
     shard_name,
     sidecars,
 )
-from lenssim.data.format.packing import pack, write_shard
+from lenssim.data.format.packing import Packed, pack, write_shard
 from lenssim.data.format.reading import LinkError, check_inside
 from lenssim.data.format.records import Audit
 from lenssim.data.format.rules import broken_rules
@@ -38,7 +38,17 @@ from lenssim.errors import (
     SurroundingsError,
 )
 
-__all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
+__all__ = [
+    "Progress",
+    "Stop",
+    "build",
+    "build_share",
+    "checked_pack",
+    "finish_shard",
+    "provenance",
+    "seal",
+    "store_shard",
+]
 
 _OURS = (
     SHARDS,
@@ -69,12 +79,26 @@ def finish_shard(
     Raises:
         DataError: The samples break a rule that `verify` checks; nothing is written.
     """
+    return store_shard(
+        folder, plan, shard, checked_pack(folder, plan, shard, samples), audit
+    )
+
+
+def checked_pack(folder: Path, plan: Plan, shard: int, samples: Samples) -> Packed:
+    """Return the bytes of a shard, ready to be written; errors as `finish_shard`."""
     path = folder / SHARDS / shard_name(shard)
     if lines := broken_rules(samples, plan, shard):
         raise DataError(
             f"{path} was not written: {'; '.join(lines)}", code="write-check", path=path
         )
-    packed = pack(samples)
+    return pack(samples)
+
+
+def store_shard(
+    folder: Path, plan: Plan, shard: int, packed: Packed, audit: Audit | None = None
+) -> int:
+    """Write the bytes of a shard, then its sidecar; returns the number of samples."""
+    path = folder / SHARDS / shard_name(shard)
     write_shard(path, packed)
     write_json(
         path.with_suffix(".json"),
@@ -84,7 +108,7 @@ def finish_shard(
             "config_hash": plan.config_hash,
         },
     )
-    return len(samples)
+    return int(packed.record["rows"])
 
 
 def build(

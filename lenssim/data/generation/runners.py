@@ -33,7 +33,8 @@ __all__ = [
 Job = Callable[[int], Outcome]  # shard number -> what became of it
 Runner = Callable[[Job, Iterable[int]], Iterator[Outcome]]
 
-_IN_FLIGHT = 2  # tasks a worker: one at work, one waiting
+_IN_FLIGHT = 2  # tasks a worker: one at work, one waiting or being written
+_THREADS = 2  # of a worker: one simulates a shard while the other writes the one before
 _LOOK_EVERY = 1.0  # s
 # Private memory (USS) by psutil, bytes: of this process and the fork server 0.2e9 + 0.4e9, of a worker 0.25e9
 # (preset III) to 0.47e9 (with all truth pictures), of a compiler at work 0.5e9.
@@ -121,7 +122,7 @@ def _on_workers(
         try:
             cluster = LocalCluster(
                 n_workers=workers,
-                threads_per_worker=1,
+                threads_per_worker=_THREADS,
                 processes=True,
                 memory_limit=0,
                 security=certificates(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from lenssim.data.generation.building import (
     Stop,
     build,
     build_share,
-    finish_shard,
+    checked_pack,
     provenance,
+    store_shard,
 )
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.planning import default_shard_size, make_plan
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 MAX_CULPRITS = 16
+_SIMULATING = Lock()
 
 
 def generate(
@@ -139,6 +142,9 @@ def modules(plan: Plan) -> list[str]:
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
     """Simulate, check and write one shard: the task of one worker.
 
+    While a process writes a shard, another of its threads may simulate the next. Only one
+    simulates at a time.
+
     Args:
         folder: Folder of the data set.
         plan_document: Its plan as a document.
@@ -154,8 +160,11 @@ def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
     """
     plan = Plan.model_validate(plan_document)
     _check_versions(plan.spec)
-    samples, report = make_samples(plan, plan.rows(shard))
-    return finish_shard(Path(folder), plan, shard, samples, report)
+    place = Path(folder)
+    with _SIMULATING:
+        samples, report = make_samples(plan, plan.rows(shard))
+        packed = checked_pack(place, plan, shard, samples)
+    return store_shard(place, plan, shard, packed, report)
 
 
 def _check_versions(spec: GenerationSpec) -> None:
@@ -195,7 +204,8 @@ def culprits(plan: Plan, shard: int) -> list[SampleFailure]:
 
 def _failure(plan: Plan, rows: range) -> SampleFailure | None:
     try:
-        make_samples(plan, rows)
+        with _SIMULATING:
+            make_samples(plan, rows)
     except (OSError, SurroundingsError):  # no sample's fault
         raise
     except Exception as error:
