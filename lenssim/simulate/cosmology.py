@@ -103,6 +103,21 @@ class Cosmology(Record):
         )
         return scales[inverse.ravel()].reshape(triples.shape[:-1])
 
+    def distance_ratio(self, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
+        """Return D_ls / D_s, angular-diameter distances; exactly astropy's.
+
+        Args:
+            z_lens: Redshifts of the lenses.
+            z_source: Redshifts of the sources.
+
+        Returns:
+            Ratios, of the common shape of the arguments.
+        """
+        pairs = np.stack(np.broadcast_arrays(z_lens, z_source), axis=-1)
+        unique, inverse = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
+        ratios = np.array([_distance_ratio(self, *map(float, pair)) for pair in unique])
+        return ratios[inverse.ravel()].reshape(pairs.shape[:-1])
+
 
 def critical_surface_density(
     cosmology: Cosmology, z_lens: np.ndarray, z_source: np.ndarray
@@ -208,6 +223,14 @@ def _deflection_scale(
     )
     # in a flat universe D_ls / D_s is a ratio of comoving distances
     return float(((source - lens) / source) / ((convention - lens) / convention))
+
+
+@lru_cache(maxsize=65536)
+def _distance_ratio(cosmology: Cosmology, z_lens: float, z_source: float) -> float:
+    flat = cosmology.astropy()
+    lens, source = (flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source))
+    # in a flat universe D_ls / D_s is a ratio of comoving distances
+    return float((source - lens) / source)
 
 
 @lru_cache(maxsize=65536)

@@ -12,6 +12,7 @@ import numpy as np
 from lenssim.errors import unknown
 
 __all__ = [
+    "BACKGROUND",
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
@@ -39,6 +40,7 @@ COLOURS = 4
 PSF = 5  # by band
 SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
+BACKGROUND = 8
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
