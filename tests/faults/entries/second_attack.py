@@ -179,6 +179,21 @@ lenssim import deeplense S5 -o a
         code=1,
         says="differ by capitals alone",
     ),
+    Entry(
+        "S7-itself",
+        "a damaged data set that is repacked into its own folder was called complete, with exit code 0",
+        _OPEN
+        + """
+python -c "
+import h5py
+with h5py.File('a/shards/000000.h5', 'r+') as shard:
+    shard['images'][:] = 0
+"
+lenssim repack a -o a; code=$?
+[ $code = 2 ] || [ $code = 3 ] && echo refused
+""",
+        says="refused",
+    ),
     *(
         Entry(
             f"S6-{name}",
