@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import ConfigError, explain_rule, unknown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -253,7 +253,7 @@ def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:
         title = model.model_fields[name].title or name
     if problem["type"] == "greater_than_equal":
         return f"{title} must be at least {problem['ctx']['ge']}, got {problem['input']}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = explain_rule(problem)
     if problem["type"] == "value_error":
         return message
     return f"{title}: {message}"

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from lenssim.errors import LenssimError, unknown
+from lenssim.errors import LenssimError, explain_rule, unknown
 from lenssim.lazy import load
 from lenssim.record import Record
 from lenssim.simulate.request import SimulationRequest
@@ -255,5 +255,4 @@ def explain(problem: dict[str, Any], kind: type[BaseModel]) -> str:
         return f"{key} is missing"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
-    message = problem["msg"].replace("Input should be", "must be")
-    return f"{key}: {message}, got {problem['input']!r}"
+    return f"{key}: {explain_rule(problem)}"

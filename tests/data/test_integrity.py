@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.exchange.export import (
     UNFINISHED,
@@ -84,6 +85,36 @@ def test_what_copies_data_refuses_damaged_shards(data, tmp_path, copy):
         match=r"000000\.h5: dataset images does not hold what was written",
     ):
         COPIES[copy](data, tmp_path / "out")
+
+
+def through_a_link(folder: Path) -> Path:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    return link
+
+
+INSIDE = {
+    "itself": lambda folder: folder,
+    "inside": lambda folder: folder / "sub",
+    "shards": lambda folder: folder / "shards" / "deeper" / "still",
+    "by a detour": lambda folder: folder / "shards" / "..",
+    "by a link": through_a_link,
+    "inside by a link": lambda folder: through_a_link(folder) / "sub",
+}
+
+
+@pytest.mark.parametrize("place", [str, "file://{}".format], ids=["path", "URL"])
+@pytest.mark.parametrize("where", INSIDE)
+@pytest.mark.parametrize("copy", [*EXPORTS, "repack"])
+def test_a_data_set_is_not_copied_into_itself(data, copy, where, place):
+    """It would be taken for the finished copy, and its damage for data."""
+    target = INSIDE[where](data)
+    with h5py.File(data / "shards/000000.h5", "r+") as file:
+        file["images"][:] = 0
+    before = names(data)
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        COPIES[copy](place(data), target)
+    assert names(data) == before
 
 
 def test_every_flipped_byte_is_found_by_verify_and_by_who_judges(data, flips):

@@ -25,7 +25,12 @@ from lenssim.data.format.files import (
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import Progress
-from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
+from lenssim.data.streaming.locations import (
+    LocalFolder,
+    RemoteFolder,
+    check_apart,
+    open_complete,
+)
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
 __all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
@@ -151,6 +156,7 @@ def _unfinished(
     }
     marker = target / UNFINISHED
     try:
+        check_apart(place, target)
         _check_target(target, document)
         make_folder(target)
         sweep(target)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lenssim.data.exchange.tally import Tally
 from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.folders import lies_in
 from lenssim.formats.files import is_image_name, is_passed_over
-from lenssim.names import name_fault, printable
+from lenssim.names import name_fault, printable, twin_names
 
 __all__ = [
     "MASSES",
@@ -130,6 +131,7 @@ def list_classes(
     """
     names = _names(root, tally)
     folders = [path for path in names.folders if path.resolve() != out.resolve()]
+    _check_apart(root, folders, out)
     _check_beside(root, names, tally)
     if not folders:
         raise DataError(
@@ -152,6 +154,15 @@ def list_classes(
                 f"{printable(str(path))} holds no images: it would be no class",
                 "empty class folders",
             )
+    if twins := twin_names(by_class):
+        raise DataError(
+            f"{printable(str(root))}: the classes {printable(twins[0])} and {printable(twins[1])} differ by capitals "
+            "alone: some disks mix them up; rename a folder, or join them by --map-classes "
+            f"{printable(twins[0])}={printable(twins[1])}",
+            code="class-folder-name",
+            root=root,
+            twins=twins,
+        )
     published = [name for name in _PUBLISHED_ORDER if name in by_class]
     classes = (*published, *sorted(set(by_class) - set(published)))
     turns = [
@@ -199,6 +210,19 @@ def published_names(classes: tuple[str, ...]) -> dict[str, str]:
                 likely[name] = published
     changed = {name: published for name, published in likely.items() if name != published}
     return changed if len(set(likely.values())) == len(likely) else {}
+
+
+def _check_apart(root: Path, folders: list[Path], out: Path) -> None:
+    """Refuse to write a data set among the images that it is made of."""
+    if any(lies_in(out, folder) for folder in folders) or (
+        out.exists() and out.samefile(root)
+    ):
+        raise ConfigError(
+            f"{printable(str(out))} is the imported folder or lies in one of its classes; choose another --out",
+            code="same-folder",
+            root=root,
+            out=out,
+        )
 
 
 def _check_beside(root: Path, names: _Names, tally: Tally) -> None:

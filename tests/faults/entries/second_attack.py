@@ -101,9 +101,7 @@ EOF
     Entry(
         "S2-empty",
         "an array of no images was an IndexError inside the augmentation",
-        _python(
-            "import os\nls.load_run(os.environ['RUN']).predict(np.zeros((0, 64, 64)))"
-        ),
+        _python("import os\nls.load_run(os.environ['RUN']).predict(np.zeros((0, 64, 64)))"),
         says="refused:",
         never=_NEVER,
         needs_run=True,
