@@ -26,7 +26,7 @@ MODEL = "III"
 
 
 def processor() -> str:
-    with open("/proc/cpuinfo") as info:
+    with Path("/proc/cpuinfo").open() as info:
         return next(
             (line.split(":")[1].strip() for line in info if line.startswith("model name")),
             "unknown",

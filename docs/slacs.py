@@ -287,7 +287,7 @@ def sampled(tracer, names, found, analysis):
             setattr(getattr(own, name), f"{name}_{j}", prior)
         ball[prior] = near
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-        here = os.getcwd()
+        here = Path.cwd()
         os.chdir(folder)  # autofit writes its search beside the caller, and talks
         logging.disable(logging.WARNING)
         try:

@@ -37,11 +37,14 @@ _COMPILERS = (
 def cache_root() -> Path | None:
     """Return the folder of all that is kept: `LENSSIM_CACHE`, or `lenssim` in the user's cache; None without a home."""
     if named := os.environ.get("LENSSIM_CACHE"):
-        return Path(os.path.abspath(named))
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.cache")
-    return Path(base) / "lenssim" if os.path.isabs(base) else None
+        return Path(os.path.abspath(named))  # noqa: PTH100 - resolve() would follow links
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path("~/.cache").expanduser()
+        except RuntimeError:  # no home is known
+            return None
+    return base / "lenssim" if base.is_absolute() else None
 
 
 def cache_folder(name: str) -> Path | None:

@@ -49,8 +49,10 @@ def available_memory() -> int:
     """
     limits = [_installed_memory(), _resident_limit()]
     for group in _control_groups("memory"):
-        for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
-            limits.append(_number(group / name))
+        limits += [
+            _number(group / name)
+            for name in ("memory.max", "memory.high", "memory.limit_in_bytes")
+        ]
     return min(limits)
 
 

@@ -142,4 +142,4 @@ def _sweep(parent: Path) -> None:
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
-        os.unlink(f"{folder}{_LOCK}")
+        Path(f"{folder}{_LOCK}").unlink()

@@ -65,9 +65,14 @@ def sites() -> Iterator[Site]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in kinds:
                 yield _site(path, node, kinds[node.func.id])
-            made = node.exc if isinstance(node, ast.Raise) else None
-            if isinstance(made, ast.Call) and getattr(made.func, "id", "") == "unknown":
-                yield _site(path, made, errors.ConfigError)
+            if isinstance(node, ast.Raise) and _is_unknown(node.exc):
+                yield _site(path, node.exc, errors.ConfigError)
+            elif isinstance(node, ast.Assign) and _is_unknown(node.value):
+                yield _site(path, node.value, errors.ConfigError)
+
+
+def _is_unknown(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "unknown"
 
 
 def _base(node: ast.ClassDef) -> str:

@@ -96,8 +96,7 @@ class Dataset:
     @property
     def pixel_scale(self) -> float | None:
         """Size of a pixel in arcsec; None for imported images."""
-        instrument = self.source.config.get("preset", {}).get("instrument", {})
-        return instrument.get("pixel_scale")
+        return self.source.pixel_scale
 
     @property
     def class_counts(self) -> dict[str, int]:

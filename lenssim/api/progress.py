@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lenssim.data.generation.building import Progress
+    from lenssim.data.generation.progress import Progress
 
 __all__ = ["samples_bar"]
 

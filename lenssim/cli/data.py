@@ -220,6 +220,7 @@ def deeplense(
     """Import class folders of .npy, .npz or FITS files, as DeepLense publishes them, axion masses included."""
     from lenssim.cli.progress import samples_bar
     from lenssim.data.exchange.deeplense import import_deeplense
+    from lenssim.data.exchange.importing import Listeners
 
     with samples_bar("importing") as report:
         manifest = import_deeplense(
@@ -230,9 +231,7 @@ def deeplense(
             map_classes=_renamed(map_classes),
             bands=bands,
             extension=extension,
-            report=report,
-            warn=_note,
-            note=_note,
+            listeners=Listeners(report, warn=_note, note=_note),
         )
     _print_imported(out, manifest)
     print(
@@ -255,6 +254,7 @@ def pairs(
 ) -> None:
     """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
     from lenssim.cli.progress import samples_bar
+    from lenssim.data.exchange.importing import Listeners
     from lenssim.data.exchange.pairs import import_pairs
 
     with samples_bar("importing") as report:
@@ -266,9 +266,7 @@ def pairs(
             skip_bad=skip_bad,
             bands=bands,
             extension=extension,
-            report=report,
-            warn=_note,
-            note=_note,
+            listeners=Listeners(report, warn=_note, note=_note),
         )
     _print_imported(out, manifest)
     print(f"next: {command('show', out)}, or {command('show', out, '--picture', 'hr')}")

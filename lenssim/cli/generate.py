@@ -212,10 +212,8 @@ def _assignments(texts: list[str]) -> dict[str, float]:
 
     values = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
-            if not equals:
-                raise ValueError
             values[name.strip()] = float(value)
         except ValueError:
             raise ConfigError(

@@ -73,8 +73,7 @@ def _complete_command(
         for parameter in signature(command, eval_str=True).parameters.values()
         if parameter.kind is not Parameter.VAR_KEYWORD
     ]
-    for option in model_options(model, without):
-        parameters.append(_parameter(option))
+    parameters += [_parameter(option) for option in model_options(model, without)]
 
     def complete(**arguments: Any) -> None:
         """Pass all arguments on."""

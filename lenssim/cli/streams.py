@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 from lenssim.folders import reason
@@ -74,7 +75,7 @@ def _open_if_closed(number: int) -> None:
 
 
 def _nowhere(mode: str) -> Any:
-    return open(os.devnull, mode, encoding="utf-8")
+    return Path(os.devnull).open(mode, encoding="utf-8")
 
 
 def stdout_fault() -> str | None:

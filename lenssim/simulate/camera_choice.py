@@ -28,6 +28,9 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
         data = {"name": data}
     if not isinstance(data, dict):
         return data
+    if "like" in data and "name" in data:
+        data = {**_like(str(data["like"])), **data}
+        data = {key: value for key, value in data.items() if key != "like"}
     name = str(data.get("name"))
     changes = {key: value for key, value in data.items() if key != "name"}
     if "pixel_scale" not in data and name.lower().endswith(_FILE_ENDINGS):
@@ -38,6 +41,14 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
     if "pixel_scale" not in data:
         raise ValueError(str(unknown("instrument", printable(name), instruments())))
     return data
+
+
+def _like(name: str) -> dict[str, Any]:
+    """Return the numbers of an instrument that another one is like."""
+    try:
+        return instrument(name).model_dump()
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def _changed(camera: AnyCamera, changes: dict[str, Any]) -> AnyCamera | dict[str, Any]:

@@ -14,6 +14,7 @@ from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
+from lenssim.simulate.psf.choice import band_column, psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
@@ -21,6 +22,7 @@ from lenssim.simulate.streams import (
     COLOURS,
     DARK_MATTER,
     MACRO,
+    PSF,
     blocks,
     generator,
 )
@@ -139,7 +141,9 @@ def _draw_columns(
         dict(columns.values),
         truth=any(model.reports_truth for model in preset.classes.values()),
     )
-    return columns, *_draw_dark_matter(preset, seed, split, block, columns, plane)
+    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
+    _draw_psfs(preset, seed, split, block, columns)
+    return columns, perturbers, units
 
 
 def _draw_colours(
@@ -152,6 +156,20 @@ def _draw_colours(
         own = replace(columns, rng=rng)  # it shares values and laws
         for name, value, bounds in colours:
             own.draw(name, value, bounds)
+
+
+def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:
+    """Draw which PSF each image has in each band, on streams of their own."""
+    names = preset.instrument.band_names or (None,)
+    bands = zip(names, preset.instrument.instruments, strict=True)
+    for number, (band, instrument) in enumerate(bands):
+        psf = instrument.psf
+        if psf.column is None:
+            continue
+        rng = generator(seed, split, PSF, block, number)
+        column = band_column(psf.column, band)
+        values = columns.put(column, psf.sample(rng, columns.n))
+        psf_values(psf, {psf.column: values})  # what is set by hand
 
 
 def _images(preset: Preset) -> np.ndarray | None:

@@ -89,7 +89,7 @@ def _compile(source: Path, target: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
     if done.returncode:
         lines = done.stderr.splitlines() or ["the compiler says nothing"]
-        raise SurroundingsError(lines[0])
+        raise SurroundingsError(lines[0], code="kernel-compile")
 
 
 def _stored(fresh: Path, folder: Path) -> Path:
@@ -99,7 +99,9 @@ def _stored(fresh: Path, folder: Path) -> Path:
     except OSError as error:
         shared = run_folder() / _KERNELS
         if problem := make_private(shared):
-            raise SurroundingsError(f"{reason(error)}; {shared}: {problem}") from None
+            raise SurroundingsError(
+                f"{reason(error)}; {shared}: {problem}", code="kernel-folder", folder=shared
+            ) from None
         return _moved(fresh, shared)
 
 
@@ -109,7 +111,7 @@ def _moved(fresh: Path, folder: Path) -> Path:
     try:
         shutil.copyfile(fresh, hidden)
         hidden.chmod(0o700)
-        os.replace(hidden, folder / fresh.name)
+        hidden.replace(folder / fresh.name)
     finally:
         hidden.unlink(missing_ok=True)
     return folder / fresh.name

@@ -86,6 +86,16 @@ def compared_engines() -> list[str]:
     return [name for name in ENGINES if name != REFERENCE]
 
 
+def _checked_engines(names: Sequence[str] | None) -> list[str]:
+    """Return the names of engines to compare; `ConfigError` if one cannot be compared."""
+    known = compared_engines()
+    for name in names or ():
+        if name not in known:
+            what = "engine to compare with lenstronomy"
+            raise unknown(what, name, known, code="unknown-engine")
+    return list(names or known)
+
+
 def compare_engines(
     preset: Preset,
     n: int,
@@ -112,15 +122,7 @@ def compare_engines(
     Raises:
         ConfigError: An engine is unknown, or a number cannot be.
     """
-    names = list(engines or compared_engines())
-    for name in names:
-        if name not in compared_engines():
-            raise unknown(
-                "engine to compare with lenstronomy",
-                name,
-                compared_engines(),
-                code="unknown-engine",
-            )
+    names = _checked_engines(engines)
     if n < 1:
         raise ConfigError(
             f"the number of scenes a class must be at least 1, got {n}",

@@ -44,9 +44,8 @@ def preset_text(model: str | Path) -> str:
         hint = ""
         if Path(name).is_file():
             hint = "; the file of a preset ends in .yaml, .yml or .json"
-        raise ConfigError(
-            f"{unknown('model', printable(name), presets())}{hint}", code="unknown-preset"
-        )
+        error = unknown("model", printable(name), presets(), code="unknown-preset")
+        raise ConfigError(f"{error}{hint}", code=error.code, **error.fields)
     return (
         resources.files("lenssim.simulate")
         .joinpath("presets", f"{name}.yaml")

@@ -73,6 +73,8 @@ PARAMETERS = {
     "z_lens": Parameter(_REDSHIFT),
     "z_source": Parameter(_REDSHIFT),
     "z_source_convention": Parameter(_REDSHIFT),
+    "psf_index": Parameter(Bounds(0.0, 1e6, whole=True)),
+    "psf_fwhm": Parameter(Bounds(1e-4, 1e4, "arcsec")),
     "exposure_time": Parameter(Bounds(1e-3, 1e8, "s")),
 }
 UNITS = {name: parameter.bounds.unit for name, parameter in PARAMETERS.items()}

@@ -22,6 +22,7 @@ from lenssim.simulate.profiles import (
     check_bounds,
     parameter_of,
 )
+from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -146,22 +147,7 @@ class Scenes:
             if component.profile == "interpolated":
                 _check_images(self.params[component.prefix + "image"], self.images)
         for kind, table in self.perturbers.items():
-            profile = PROFILES.get(kind)
-            if profile is None or profile.kind != "mass":
-                raise unknown(
-                    "kind of perturber",
-                    kind,
-                    [p.name for p in PROFILES.values() if p.kind == "mass"],
-                    code="unknown-profile",
-                )
-            if set(table.columns) != set(profile.parameters):
-                raise ConfigError(
-                    f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
-                    f"got {', '.join(sorted(table.columns)) or 'none'}",
-                    code="scene-columns",
-                    kind=kind,
-                )
-            _check_perturbers(profile, table)
+            _check_perturbers(_profile_of(kind, table), table)
 
     def __len__(self) -> int:
         return len(self.params["z_lens"])
@@ -234,7 +220,8 @@ class Scenes:
     def in_band(self, band: str) -> "Scenes":
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
-        A component without a colour in the band has its `magnitude` there.
+        A component without a colour in the band has its `magnitude` there. The column of
+        the band's PSF loses the band's name.
         """
         params = dict(self.params)
         for component in self.components:
@@ -242,6 +229,9 @@ class Scenes:
             colour = f"{component.prefix}{COLOUR}{band}"
             if magnitude in params and colour in params:
                 params[magnitude] = params[magnitude] + params[colour]
+        for column in PSF_COLUMNS:
+            if band_column(column, band) in params:
+                params[column] = params[band_column(column, band)]
         return replace(self, params=params)
 
     def deflection_scale(self) -> np.ndarray:
@@ -308,6 +298,22 @@ def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:
     check_bounds(
         profile, {name: params[prefix + name] for name in (*named, *given)}, prefix
     )
+
+
+def _profile_of(kind: str, table: Perturbers) -> Profile:
+    """Return the profile of a kind of perturbers; `ConfigError` if the table does not fit it."""
+    profile = PROFILES.get(kind)
+    if profile is None or profile.kind != "mass":
+        masses = [profile.name for profile in PROFILES.values() if profile.kind == "mass"]
+        raise unknown("kind of perturber", kind, masses, code="unknown-profile")
+    if set(table.columns) != set(profile.parameters):
+        raise ConfigError(
+            f"perturbers of kind {kind!r} have the columns {', '.join(sorted(profile.parameters))}; "
+            f"got {', '.join(sorted(table.columns)) or 'none'}",
+            code="scene-columns",
+            kind=kind,
+        )
+    return profile
 
 
 def _check_perturbers(profile: Profile, table: Perturbers) -> None:

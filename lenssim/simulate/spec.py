@@ -16,7 +16,7 @@ from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, parse_preset
 from lenssim.simulate.streams import split_code
 
-__all__ = ["SimulationSpec", "current_versions"]
+__all__ = ["KIND", "SimulationSpec", "current_versions"]
 
 KIND = "simulated"  # of a config
 

@@ -18,6 +18,7 @@ __all__ = [
     "DARK_MATTER",
     "MACRO",
     "NOISE",
+    "PSF",
     "SPLITS",
     "blocks",
     "generator",
@@ -32,6 +33,7 @@ DARK_MATTER = 1
 NOISE = 2  # of the first band
 BAND_NOISE = 3  # of further bands, by their place among the bands
 COLOURS = 4
+PSF = 5  # by band
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lenssim.api import progress as display
 from lenssim.cli.progress import samples_bar
-from lenssim.data.generation.building import Progress
+from lenssim.data.generation.progress import Progress
 
 STATES = {"tcp://a:1": "shard 7", "tcp://b:2": "idle"}
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,8 @@ from lenssim.cli.table import print_table
 from lenssim.commands import command, quoted
 from lenssim.notes import say
 
-FULL = "/dev/full"
-needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /dev/full")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 
 
 @needs_full
@@ -24,7 +25,7 @@ needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /d
     [["models"], ["--help"], ["--version"], ["doctor", "--json", "--workers", "0"]],
 )
 def test_a_full_stdout_is_an_error_in_one_line(arguments, lenssim, monkeypatch):
-    with open(FULL, "w") as full, monkeypatch.context() as patch:
+    with FULL.open("w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
         done = lenssim(*arguments)
     assert done.code == 1
@@ -33,7 +34,7 @@ def test_a_full_stdout_is_an_error_in_one_line(arguments, lenssim, monkeypatch):
 
 @needs_full
 def test_a_full_stderr_stops_nothing(lenssim, monkeypatch):
-    with open(FULL, "w") as full, monkeypatch.context() as patch:
+    with FULL.open("w") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
         done = lenssim(
             "generate",

@@ -16,8 +16,9 @@ import pytest
 from lenssim.data.format.files import write
 from lenssim.data.format.manifest import MANIFEST, read_manifest
 from lenssim.data.generation import simulation as generating
-from lenssim.data.generation.building import Progress, build
+from lenssim.data.generation.building import build
 from lenssim.data.generation.failures import read_failures
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.generation.simulation import generate, make_plan, share
 from lenssim.data.inspection.verification import verify

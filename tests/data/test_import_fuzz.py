@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from lenssim.data.exchange.deeplense import import_deeplense
+from lenssim.data.exchange.importing import Listeners
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.inspection.verification import verify
@@ -188,7 +189,7 @@ def check(seed: int, tmp_path: Path) -> bool:
     root, out = tmp_path / "set", tmp_path / "D"
     drawn_folder(draw, root)
     notes: list[str] = []
-    manifest, refusal = attempt(root, out, note=notes.append)
+    manifest, refusal = attempt(root, out, listeners=Listeners(note=notes.append))
     if manifest is None:
         assert str(root) in refusal, f"{seed}: a refusal names what it is about"
         assert refusal.isprintable(), (
@@ -206,7 +207,9 @@ def check(seed: int, tmp_path: Path) -> bool:
 def check_skipped(seed: int, root: Path, out: Path) -> None:
     """The same folder with --skip-bad: what is left is whole, and what is left out was said."""
     said: list[str] = []
-    manifest, refusal = attempt(root, out, skip_bad=True, warn=said.append)
+    manifest, refusal = attempt(
+        root, out, skip_bad=True, listeners=Listeners(warn=said.append)
+    )
     if manifest is None:
         assert str(root) in refusal
         assert not out.exists()

@@ -11,6 +11,7 @@ from error_codes import has_code
 
 from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
+from lenssim.data.exchange.importing import Listeners
 from lenssim.data.exchange.pairs import import_pairs
 from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
@@ -54,7 +55,7 @@ def test_splits_are_imported_apart(tmp_path):
     with pytest.raises(ConfigError, match="'test' is not clear: it holds train, val"):
         import_deeplense(root, tmp_path / "D", split="test")
     with pytest.raises(
-        ConfigError, match="unknown split 'valid': did you mean 'validation'"
+        ConfigError, check=has_code("unknown-split", suggestion="validation")
     ):
         import_deeplense(root, tmp_path / "D", split="valid")
     import_deeplense(
@@ -66,7 +67,9 @@ def test_splits_are_imported_apart(tmp_path):
 def test_classes_may_be_renamed_to_the_published_ones(tmp_path):
     root = folders(tmp_path / "set", "Axion", "CDM", "No_Sub")
     heard: list[str] = []
-    assert import_deeplense(root, tmp_path / "D", note=heard.append).classes == (
+    assert import_deeplense(
+        root, tmp_path / "D", listeners=Listeners(note=heard.append)
+    ).classes == (
         "Axion",
         "CDM",
         "No_Sub",
@@ -74,7 +77,7 @@ def test_classes_may_be_renamed_to_the_published_ones(tmp_path):
     assert any("--map-classes Axion=axion,CDM=cdm,No_Sub=no_sub" in line for line in heard)
     renamed = {"Axion": "axion", "CDM": "cdm", "No_Sub": "no_sub"}
     manifest = import_deeplense(
-        root, tmp_path / "E", map_classes=renamed, note=heard.append
+        root, tmp_path / "E", map_classes=renamed, listeners=Listeners(note=heard.append)
     )
     assert manifest.classes == ("no_sub", "cdm", "axion")
     assert samples_of(tmp_path / "E").texts["file"][:3] == [
@@ -144,7 +147,10 @@ def test_skipped_files_are_counted_by_kind(tmp_path):
     warned: list[str] = []
     noted: list[str] = []
     manifest = import_deeplense(
-        root, tmp_path / "D", skip_bad=True, warn=warned.append, note=noted.append
+        root,
+        tmp_path / "D",
+        skip_bad=True,
+        listeners=Listeners(warn=warned.append, note=noted.append),
     )
     assert manifest.class_counts == {"a": 4, "b": 4}
     assert noted[-1] == (
@@ -188,7 +194,7 @@ def test_the_extension_of_fits_files_is_chosen(tmp_path):
         ]
         fits.HDUList([fits.PrimaryHDU(), *units]).writeto(root / name / "x.FITS")
     heard: list[str] = []
-    import_deeplense(root, tmp_path / "D", note=heard.append)
+    import_deeplense(root, tmp_path / "D", listeners=Listeners(note=heard.append))
     assert heard[0] == "2 files: took SCI, not ERR"
     np.testing.assert_array_equal(
         samples_of(tmp_path / "D").images[0, 0], image(5).astype(np.float32)
@@ -342,7 +348,12 @@ def test_pairs_without_a_partner_are_named(tmp_path):
         import_pairs(root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
     heard: list[str] = []
-    assert import_pairs(root, tmp_path / "D", skip_bad=True, note=heard.append).n == 2
+    assert (
+        import_pairs(
+            root, tmp_path / "D", skip_bad=True, listeners=Listeners(note=heard.append)
+        ).n
+        == 2
+    )
     assert heard == ["files taken: 2; skipped: 1 files without a partner"]
     with pytest.raises(ConfigError, match="are in one folder"):
         import_pairs(root, tmp_path / "E", image="HR")
@@ -372,7 +383,7 @@ def test_names_that_no_format_can_hold_are_refused_before_anything_is_written(
     tmp_path, lenssim
 ):
     root = folders(tmp_path / "set", "a")
-    os.rename(root / "a/000.npy", os.fsencode(root / "a") + b"/\xff.npy")
+    (root / "a/000.npy").rename(os.fsdecode(os.fsencode(root / "a") + b"/\xff.npy"))
     done = lenssim("import", "deeplense", "set", "-o", "D")
     assert (done.code, "is not UTF-8" in done.err) == (1, True)
     assert not (tmp_path / "D").exists()

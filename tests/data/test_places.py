@@ -144,6 +144,29 @@ def test_places_that_are_none(url, message):
         ShardDataset(url)
 
 
+def global_batches(
+    dataset: ShardDataset, workers: int, state: dict | None, world: int, count: int
+) -> tuple[list[list[int]], dict]:
+    """Return the first batches that `world` processes read together, and the state after them."""
+    samplers = [sampler_of(dataset, rank, world) for rank in range(world)]
+    for sampler in samplers:
+        if state is not None:
+            sampler.load_state_dict(state)
+    batches: list[list[int]] = []
+    while len(batches) < count:
+        loaders = [iter(stream(dataset, sampler, workers)) for sampler in samplers]
+        for parts in zip(*loaders, strict=True):
+            merged = np.stack([part["index"].numpy() for part in parts], axis=1).ravel()
+            batches.append(merged.tolist())
+            for sampler in samplers:
+                sampler.advance()
+            if len(batches) == count:
+                break
+    states = [sampler.state_dict() for sampler in samplers]
+    assert all(state == states[0] for state in states)
+    return batches, states[0]
+
+
 @pytest.mark.parametrize("kind", ["folder", "packed", "file"])
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [7, 17], ids=["mid-epoch", "epoch end"])
@@ -156,34 +179,16 @@ def test_resuming_in_another_world_keeps_the_order(request, kind, workers, stop)
     )
     dataset = ShardDataset(place)
 
-    def batches(state: dict | None, world: int, count: int) -> tuple[list[list[int]], dict]:
-        samplers = [sampler_of(dataset, rank, world) for rank in range(world)]
-        got: list[list[int]] = []
-        for sampler in samplers:
-            if state is not None:
-                sampler.load_state_dict(state)
-        while len(got) < count:
-            loaders = [iter(stream(dataset, sampler, workers)) for sampler in samplers]
-            for parts in zip(*loaders, strict=True):
-                merged = np.stack([part["index"].numpy() for part in parts], axis=1).ravel()
-                got.append(merged.tolist())
-                for sampler in samplers:
-                    sampler.advance()
-                if len(got) == count:
-                    break
-        states = [sampler.state_dict() for sampler in samplers]
-        assert all(one == states[0] for one in states)
-        return got, states[0]
-
     whole = sampler_of(dataset)
     expected = []
     while len(expected) < 40:
         expected += [dataset.index[rows].tolist() for rows in list(whole)]
         for _ in range(len(whole)):
             whole.advance()
-    got, state = batches(None, 1, stop)
+    got, state = global_batches(dataset, workers, None, 1, stop)
     for world, count in ((2, 11), (1, 9)):
-        more, state = batches(json.loads(json.dumps(state)), world, count)
+        saved = json.loads(json.dumps(state))
+        more, state = global_batches(dataset, workers, saved, world, count)
         got += more
     assert got == expected[: len(got)]
 

@@ -2,6 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,7 +120,7 @@ def test_a_place_of_another_order_is_refused():
     [(0, {}), (5, {"world": 2}), (4, {"world": 2, "rank": 2}), (4, {"world": 0})],
 )
 def test_batches_that_cannot_be_shared_are_refused(batch, options):
-    with pytest.raises(ConfigError, match="cannot be shared"):
+    with pytest.raises(ConfigError, check=has_code("batch-indivisible")):
         BatchSampler(np.arange(20), batch, **options)
 
 

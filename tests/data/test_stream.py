@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,8 +61,8 @@ def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
 
     def open_shards() -> int:
         links = (
-            os.path.realpath(f"/proc/self/fd/{name}")
-            for name in os.listdir("/proc/self/fd")
+            os.path.realpath(link)  # it may be gone already
+            for link in Path("/proc/self/fd").iterdir()
         )
         return sum(link.startswith(str(tmp_path)) for link in links)
 

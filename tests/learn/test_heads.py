@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 from scipy.special import logsumexp
 from scipy.stats import chi, cramervonmises, kstest, multivariate_normal, norm
 
@@ -68,7 +69,7 @@ WITNESS = {**dict.fromkeys(GAUSSIANS, normal), "mixture": mixed, "flow": flowed}
 def test_numbers_of_outputs():
     counts = {"point": 6, "diagonal": 12, "full": 27, "mixture": 84, "flow": 318}
     assert {name: head(name, 6).outputs for name in HEADS} == counts
-    with pytest.raises(ConfigError, match="did you mean 'diagonal'"):
+    with pytest.raises(ConfigError, check=has_code("unknown-head", suggestion="diagonal")):
         head("diagnal", 6)
 
 

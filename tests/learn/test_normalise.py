@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,5 +74,7 @@ def test_symlog_keeps_units_and_signs():
 
 
 def test_an_unknown_name_gets_a_suggestion():
-    with pytest.raises(ConfigError, match="did you mean 'minmax'"):
+    with pytest.raises(
+        ConfigError, check=has_code("unknown-normalisation", suggestion="minmax")
+    ):
         normalisation("min-max")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -159,7 +160,7 @@ def test_a_camera_needs_one_background(numbers):
 
 def test_unknown_noise_is_named():
     preset, scenes, expected = flat_scenes("none", 1, 1.0)
-    with pytest.raises(ConfigError, match="did you mean 'nominal'"):
+    with pytest.raises(ConfigError, check=has_code("unknown-noise", suggestion="nominal")):
         observe(
             expected, scenes, preset.instrument, "nominl", numbers=np.array([0]), seed=0
         )

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from lenssim.data.format.files import (
 )
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import Progress
+from lenssim.data.generation.progress import Progress
 from lenssim.data.streaming.locations import (
     LocalFolder,
     RemoteFolder,
@@ -249,19 +250,25 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _fits(samples: Samples, manifest: Manifest) -> bytes:
+def _fits_table(samples: Samples) -> Any:
+    """Return the table of numbers, labels and true parameters."""
     from astropy.io import fits
 
     columns = [
         fits.Column("index", "K", array=samples.index),
         fits.Column("label", "K", array=samples.labels),
-        *(
-            fits.Column(name, "D", array=c, unit=samples.units.get(name))
-            for name, c in samples.params.items()
-        ),
     ]
+    for name, column in samples.params.items():
+        unit = samples.units.get(name)
+        columns.append(fits.Column(name, "D", array=column, unit=unit))
+    return fits.BinTableHDU.from_columns(columns, name="SAMPLES")
+
+
+def _fits(samples: Samples, manifest: Manifest) -> bytes:
+    from astropy.io import fits
+
     primary = fits.PrimaryHDU(samples.pixels)
-    table = fits.BinTableHDU.from_columns(columns, name="SAMPLES")
+    table = _fits_table(samples)
     config = json.loads(samples.attributes.get("config", "{}"))
     side = samples.images.shape[-2:]
     primary.header["EXTNAME"] = "SCI"

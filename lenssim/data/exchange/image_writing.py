@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -38,24 +38,9 @@ def write_image(
     if suffix == ".npy":
         np.save(buffer, image)
     elif suffix in (".fits", ".fit"):
-        from astropy.io import fits
-
-        hdu = fits.PrimaryHDU(image)
-        hdu.header.extend(cards)
-        for name, value in header.items():
-            hdu.header[f"HIERARCH {name}"] = ascii_text(value)
-        hdu.writeto(buffer)
+        _save_fits(buffer, image, header, cards)
     elif suffix == ".png":
-        from matplotlib.image import imsave
-
-        spread = np.percentile(image, 99.5) or 1.0
-        imsave(
-            buffer,
-            np.arcsinh(5 * image / spread),
-            cmap="magma",
-            origin="lower",
-            format="png",
-        )
+        _save_png(buffer, image)
     else:
         raise ConfigError(
             f"{path}: an image is written as .npy, .fits or .png",
@@ -63,3 +48,26 @@ def write_image(
             path=path,
         )
     write(path, buffer.getvalue())
+
+
+def _save_fits(
+    buffer: BinaryIO,
+    image: np.ndarray,
+    header: Mapping[str, Any],
+    cards: Sequence[tuple[Any, ...]],
+) -> None:
+    from astropy.io import fits
+
+    hdu = fits.PrimaryHDU(image)
+    hdu.header.extend(cards)
+    for name, value in header.items():
+        hdu.header[f"HIERARCH {name}"] = ascii_text(value)
+    hdu.writeto(buffer)
+
+
+def _save_png(buffer: BinaryIO, image: np.ndarray) -> None:
+    from matplotlib.image import imsave
+
+    spread = np.percentile(image, 99.5) or 1.0
+    pixels = np.arcsinh(5 * image / spread)
+    imsave(buffer, pixels, cmap="magma", origin="lower", format="png")

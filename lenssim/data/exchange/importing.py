@@ -15,14 +15,17 @@ from lenssim.data.exchange.tally import Tally
 from lenssim.data.format.files import cause
 from lenssim.data.format.manifest import PLAN, SHARDS, Manifest, Plan, read_plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import Progress, build, finish_shard, provenance
+from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.errors import ConfigError, DataError, StorageError
 from lenssim.names import printable
 
 __all__ = [
+    "SILENT",
     "ImportItem",
     "ItemReader",
+    "Listeners",
     "Say",
     "checked_bands",
     "checked_items",
@@ -209,6 +212,28 @@ def import_config(
         **reader.config(),
         "versions": {"lenssim": lenssim.__version__},
     }
+
+
+def _nobody(message: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told of an import.
+
+    Attributes:
+        report: Is told of the progress.
+        warn: Is told of everything that is left out.
+        note: Is told in the end what was taken, skipped and chosen.
+    """
+
+    report: Callable[[Progress], None] = _nobody
+    warn: Say = _nobody
+    note: Say = _nobody
+
+
+SILENT = Listeners()
 
 
 def write_items(

@@ -1,6 +1,5 @@
 """What lies in a folder that is to be imported: class folders and their files, and everything else by name."""
 
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,6 +140,21 @@ def list_classes(
         )
     _check_renamed(root, renamed, folders)
     _check_twice(folders)
+    by_class = _files_by_class(root, renamed, folders, tally)
+    published = [name for name in _PUBLISHED_ORDER if name in by_class]
+    classes = (*published, *sorted(set(by_class) - set(published)))
+    turns = [
+        (rank, label, path)
+        for label, name in enumerate(classes)
+        for rank, path in enumerate(by_class[name])
+    ]
+    return ClassFolders(root, classes, [(label, path) for _, label, path in sorted(turns)])
+
+
+def _files_by_class(
+    root: Path, renamed: Mapping[str, str], folders: list[Path], tally: Tally
+) -> dict[str, list[Path]]:
+    """Return the images of class folders by the names of the classes."""
     by_class: dict[str, list[Path]] = {}
     for path in folders:
         name = renamed.get(path.name, path.name)
@@ -163,14 +177,7 @@ def list_classes(
             root=root,
             twins=twins,
         )
-    published = [name for name in _PUBLISHED_ORDER if name in by_class]
-    classes = (*published, *sorted(set(by_class) - set(published)))
-    turns = [
-        (rank, label, path)
-        for label, name in enumerate(classes)
-        for rank, path in enumerate(by_class[name])
-    ]
-    return ClassFolders(root, classes, [(label, path) for _, label, path in sorted(turns)])
+    return by_class
 
 
 def files_in(folder: Path, tally: Tally) -> list[Path]:
@@ -298,7 +305,7 @@ def _names(folder: Path, tally: Tally | None = None) -> _Names:
 
 def _sort_in(path: Path, names: _Names) -> None:
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
         path.name.encode()
     except UnicodeEncodeError:
         names.broken.append((path, "has a name that is not UTF-8: rename it"))

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,18 +51,22 @@ def _text(path: Path) -> str:
         raise Refused("it is no UTF-8 text; save it as CSV in UTF-8") from None
 
 
-def _parse(text: str, files: Collection[str]) -> dict[str, float]:
-    head = text.partition("\n")[0].strip()
+def _table(text: str) -> tuple[Any, list[str]]:
+    """Return a reader of the rows below the first line, and the columns that this names."""
     for separator in _SEPARATORS:
         table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns = [name.strip() for name in next(table, [])]
         if columns.count(_FILE) == 1 and columns.count(_MASS) == 1:
-            break
-    else:
-        raise Refused(
-            f"its first line names no columns {_FILE} and {_MASS}, separated by commas, semicolons or tabs; "
-            f"it is {printable(head[:80])!r}"
-        )
+            return table, columns
+    head = text.partition("\n")[0].strip()
+    raise Refused(
+        f"its first line names no columns {_FILE} and {_MASS}, separated by commas, semicolons or tabs; "
+        f"it is {printable(head[:80])!r}"
+    )
+
+
+def _parse(text: str, files: Collection[str]) -> dict[str, float]:
+    table, columns = _table(text)
     masses: dict[str, float] = {}
     for row in table:
         line = f"line {table.line_num}"

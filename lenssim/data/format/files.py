@@ -80,7 +80,7 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
                 view = view[os.write(descriptor, view) :]
             if durable:
                 os.fsync(descriptor)
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             os.close(descriptor)
         if durable:
@@ -199,6 +199,23 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         DataError: The file is missing, not JSON, or does not match its checksum.
     """
+    data, document = _read_document(path)
+    document.pop("sha256", None)
+    try:
+        untouched = data == signed_json(document)
+    except ValueError:  # NaN, half of a surrogate pair
+        untouched = False
+    if not untouched:
+        raise DataError(
+            f"{path} does not match its own checksum: it was damaged or edited",
+            code="document-damaged",
+            path=path,
+        )
+    return document
+
+
+def _read_document(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of a file and the object they hold as JSON."""
     try:
         data = path.read_bytes()
         document = json.loads(data)
@@ -220,15 +237,4 @@ def read_json(path: Path) -> dict[str, Any]:
             code="not-json",
             path=path,
         )
-    document.pop("sha256", None)
-    try:
-        untouched = data == signed_json(document)
-    except ValueError:  # NaN, half of a surrogate pair
-        untouched = False
-    if not untouched:
-        raise DataError(
-            f"{path} does not match its own checksum: it was damaged or edited",
-            code="document-damaged",
-            path=path,
-        )
-    return document
+    return data, document

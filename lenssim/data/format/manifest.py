@@ -18,8 +18,8 @@ from pydantic import (
 
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
-from lenssim.data.format.galaxy_records import with_first_recipe, without_paths
-from lenssim.data.format.spec import GenerationSpec
+from lenssim.data.format.galaxy_records import with_first_recipe
+from lenssim.data.format.spec import GenerationSpec, asked_for
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
 from lenssim.record import Record
@@ -38,7 +38,6 @@ __all__ = [
     "read_records",
     "shard_name",
     "sidecars",
-    "without_paths",
 ]
 
 PLAN = "plan.json"
@@ -80,12 +79,6 @@ def check_size(n: int, shard_size: int) -> None:
             n=n,
             shard_size=shard_size,
         )
-
-
-def _asked_for(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a config a user chooses: a stored one goes on with its own noise stream."""
-    chosen = {name: value for name, value in config.items() if name != "noise_stream"}
-    return without_paths(chosen)
 
 
 def shard_name(number: int) -> str:
@@ -159,7 +152,7 @@ class Plan(Record):
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
         asked = with_first_recipe(self.config, earlier.config)
-        lines = differences(_asked_for(earlier.config), _asked_for(asked))
+        lines = differences(asked_for(earlier.config), asked_for(asked))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"
@@ -324,7 +317,8 @@ def read_record(folder: Path, plan: Plan, shard: int) -> ShardRecord | None:
 def sidecars(folder: Path, plan: Plan) -> list[int]:
     """Numbers of the shards of a plan that have a sidecar, in order: the work is bounded by the files there are."""
     try:
-        names = os.listdir(folder / SHARDS)
+        with os.scandir(folder / SHARDS) as entries:
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
         return []
     except OSError as error:

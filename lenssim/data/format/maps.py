@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.data.format.spec import maps_of
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.maps import MAPS
 
@@ -38,7 +39,7 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
     """
     for name in names:
         check_picture(name)
-        if name == IMAGE or name in config.get("truth", ()):
+        if name == IMAGE or name in maps_of(config):
             continue
         maker = f"lenssim generate --truth {name}"
         if name == PAIRED:

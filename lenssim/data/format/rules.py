@@ -5,6 +5,7 @@ import numpy as np
 from lenssim.data.format.labels import UNLABELLED, is_labelled
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.shard import Samples
+from lenssim.data.format.spec import maps_of
 
 __all__ = ["broken_rules"]
 
@@ -45,7 +46,7 @@ def _map_faults(samples: Samples, plan: Plan) -> list[str]:
     for name, maps in samples.truth.items():
         if count := _count_not_finite(maps):
             lines.append(f"dataset {name}: {count} pictures hold NaN or infinite pixels")
-    if differing := set(plan.config.get("truth", ())) ^ set(samples.truth):
+    if differing := set(maps_of(plan.config)) ^ set(samples.truth):
         names = ", ".join(sorted(differing))
         lines.append(
             f"dataset {names}: the plan and the shard do not hold the same pictures"

@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Self, override
 
+from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.storage import check_storage
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.spec import SimulationSpec
+from lenssim.simulate.spec import KIND, SimulationSpec
 
-__all__ = ["COMPRESSION", "DEFAULT_STORAGE", "GenerationSpec", "storage_config"]
+__all__ = [
+    "COMPRESSION",
+    "DEFAULT_STORAGE",
+    "GenerationSpec",
+    "asked_for",
+    "maps_of",
+    "spec_of",
+    "storage_config",
+    "storage_of",
+]
 
 DEFAULT_STORAGE = "float32"
 COMPRESSION = "bitshuffle-lz4"
@@ -39,13 +49,51 @@ class GenerationSpec(SimulationSpec):
     @classmethod
     def _stated(cls, config: Mapping[str, Any]) -> dict[str, Any]:
         values = super()._stated(config)
-        values["storage"] = config.get("storage", DEFAULT_STORAGE)
+        values["storage"] = storage_of(config)
         values["compress"] = bool(config.get("compress"))
         return values
 
     @override
     def _storage_document(self) -> dict[str, Any]:
         return storage_config(self.storage, self.compress)
+
+
+def spec_of(config: Mapping[str, Any]) -> GenerationSpec | None:
+    """Return the specification that a config states; None for images that were not simulated.
+
+    Example:
+        >>> spec_of({"kind": "imported"}) is None
+        True
+    """
+    if config.get("kind") != KIND:
+        return None
+    return GenerationSpec.from_config(config)
+
+
+def storage_of(config: Mapping[str, Any]) -> str:
+    """Return how the images are stored, simulated or imported.
+
+    Example:
+        >>> storage_of({"kind": "imported"}), storage_of({"storage": "int16"})
+        ('float32', 'int16')
+    """
+    return str(config.get("storage", DEFAULT_STORAGE))
+
+
+def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the maps beside the images, simulated or imported.
+
+    Example:
+        >>> maps_of({"truth": ["clean"]}), maps_of({})
+        (('clean',), ())
+    """
+    return tuple(config.get("truth", ()))
+
+
+def asked_for(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a config a user chooses: a stored one goes on with its own noise stream."""
+    chosen = {name: value for name, value in config.items() if name != "noise_stream"}
+    return without_paths(chosen)
 
 
 def storage_config(storage: str, compress: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The structure of a shard's file, as far as a stranger could spoil it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -39,16 +40,7 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
         )
     groups: list[h5py.Group] = [file]
     for group in groups:
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise DataError(
-                    f"{path}: {group.name}/{name} is a link; "
-                    "a shard holds its own data only",
-                    code="shard-structure",
-                    path=path,
-                    name=group.name,
-                )
-            item = group[name]
+        for item in _items(group, path):
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
@@ -61,6 +53,19 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
                 path=path,
             )
     _check_samples(file, path)
+
+
+def _items(group: h5py.Group, path: Path) -> Iterator[h5py.Group | h5py.Dataset]:
+    """Yield what a group holds; `DataError` for a link."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise DataError(
+                f"{path}: {group.name}/{name} is a link; a shard holds its own data only",
+                code="shard-structure",
+                path=path,
+                name=group.name,
+            )
+        yield group[name]
 
 
 def _check_dataset(item: h5py.Dataset, path: Path, size: int) -> None:

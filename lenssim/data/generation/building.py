@@ -1,8 +1,7 @@
 """Building a data set's folder, wherever its samples come from: plan, shards with sidecars, manifest; and resuming."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -26,6 +25,7 @@ from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, fingerprint_sum, write_shard
 from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
+from lenssim.data.generation.progress import Progress, Report, ShardTally
 from lenssim.data.generation.runners import Runner
 from lenssim.data.streaming.locations import LocalFolder
 from lenssim.errors import (
@@ -38,7 +38,6 @@ from lenssim.errors import (
 
 __all__ = ["Progress", "Stop", "build", "build_share", "finish_shard", "provenance", "seal"]
 
-_HOPELESS = 8  # shards failed before any succeeded
 _OURS = (
     SHARDS,
     MANIFEST,
@@ -49,24 +48,6 @@ _OURS = (
 )  # a folder whose plan was lost may hold these
 
 Stop = Callable[[], bool]  # whether to begin no further shard
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a display is told: samples done, samples in all, and samples that were there at the start.
-
-    Samples in shards that failed, shards that had to be tried again, and what each worker has in hand.
-    """
-
-    done: int
-    total: int
-    resumed: int
-    failed: int = 0
-    retried: int = 0
-    workers: dict[str, str] = field(default_factory=dict)
-
-
-Report = Callable[[Progress], None]
 
 
 def provenance(plan: Plan) -> dict[str, str]:
@@ -172,37 +153,20 @@ def _make(
 ) -> None:
     """Run `job` for those of the shards that are not there; `IncompleteError` unless all could be made."""
     rows = {shard: len(plan.rows(shard)) for shard in shards}
-    recorded = [shard for shard in sidecars(folder, plan) if shard in rows]
-    finished = {shard for shard in recorded if read_record(folder, plan, shard) is not None}
-    todo = [shard for shard in rows if shard not in finished]
-    total = sum(rows.values())
-    resumed = samples_done = total - sum(rows[shard] for shard in todo)
-    failures: list[Outcome] = []
-    retried = 0
-
-    def hopeless() -> (
-        bool
-    ):  # a mistake that meets every sample need not be met a million times
-        return len(failures) >= _HOPELESS and samples_done == resumed
-
-    report(Progress(samples_done, total, resumed))
+    todo = _unfinished(folder, plan, rows)
+    tally = ShardTally(rows, todo)
+    report(tally.progress())
     if not todo:
         return
     _unseal(folder)
     try:
         job = partial(job, plan.model_dump(mode="json"))
-        for outcome in runner(job, takewhile(lambda _: not (stop() or hopeless()), todo)):
-            samples_done += outcome.rows
-            retried += outcome.retries
+        wanted = takewhile(lambda _: not (stop() or tally.is_hopeless), todo)
+        for outcome in runner(job, wanted):
+            tally.add(outcome)
             if outcome.failure:
-                failures.append(outcome)
                 keep(folder, outcome)
-            failed = sum(rows[failure.shard] for failure in failures)
-            report(
-                Progress(
-                    samples_done, total, resumed, failed, retried, outcome.states or {}
-                )
-            )
+            report(tally.progress(outcome.states))
     except (StorageError, IncompleteError) as error:
         raise IncompleteError(
             f"{error}\n{_what_is_safe(folder, plan, rows)}", code="stopped"
@@ -211,16 +175,24 @@ def _make(
         raise SurroundingsError(
             f"{error}\n{_what_is_safe(folder, plan, rows)}", code="surroundings"
         ) from None
+    failures = tally.failures
     if failures:
         raise IncompleteError(
             f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
             f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}",
             code="shards-failed",
         )
-    if samples_done < total:
+    if tally.samples_done < tally.total:
         raise IncompleteError(
             f"stopped: {_what_is_safe(folder, plan, rows)}", code="stopped"
         )
+
+
+def _unfinished(folder: Path, plan: Plan, shards: Collection[int]) -> list[int]:
+    """Return those of the shards that are still to make, in their order."""
+    recorded = [shard for shard in sidecars(folder, plan) if shard in shards]
+    finished = {shard for shard in recorded if read_record(folder, plan, shard) is not None}
+    return [shard for shard in shards if shard not in finished]
 
 
 def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
@@ -238,6 +210,24 @@ def _what_is_safe(folder: Path, plan: Plan, rows: Mapping[int, int]) -> str:
     return f"{samples_done} of {sum(rows.values())} samples are done and safe; repeat the command to continue"
 
 
+def _earlier_plan(folder: Path) -> Plan | None:
+    """Return the plan that a folder holds; `ConfigError` if it holds something else."""
+    entries = set()
+    if folder.exists():
+        entries = {path.name for path in folder.iterdir()}
+    is_ours = all(name in _OURS or is_temporary(name) for name in entries)
+    if PLAN not in entries and not is_ours:
+        raise ConfigError(
+            f"{folder} is not empty and holds no data set of lenssim's; choose another --out",
+            code="folder-in-use",
+            folder=folder,
+        )
+    check_inside(folder / SHARDS, folder)
+    if PLAN not in entries:
+        return None
+    return read_plan(folder)
+
+
 @contextmanager
 def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
     """A folder that holds the plan as it is yielded, without what dead writers left, before and after.
@@ -245,22 +235,12 @@ def _prepared(folder: Path, plan: Plan) -> Iterator[Plan]:
     Whatever the file system refuses from then on is an `IncompleteError`.
     """
     try:
-        entries = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if PLAN not in entries and not all(
-            name in _OURS or is_temporary(name) for name in entries
-        ):
-            raise ConfigError(
-                f"{folder} is not empty and holds no data set of lenssim's; choose another --out",
-                code="folder-in-use",
-                folder=folder,
-            )
-        check_inside(folder / SHARDS, folder)
-        earlier = read_plan(folder) if PLAN in entries else None
+        earlier = _earlier_plan(folder)
         if earlier is not None:
             plan = plan.continuing(earlier, folder)
         (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     except LinkError as error:
-        raise ConfigError(str(error), code="folder-unusable") from None
+        raise ConfigError(str(error), code="folder-unusable", **error.fields) from None
     except OSError as error:
         raise ConfigError(
             f"cannot use {folder} as the data set's folder: {error.strerror}",
@@ -298,14 +278,8 @@ def _unseal(folder: Path) -> None:
         ) from None
 
 
-def seal(folder: Path, plan: Plan) -> Manifest:
-    """Write the card and the manifest of finished shards, after the checks that every reader makes.
-
-    Raises:
-        IncompleteError: Shards are missing; the message names the first.
-        DataError: A reader would refuse the data set; the message names the shard.
-    """
-    records = read_records(folder, plan)
+def _check_complete(folder: Path, plan: Plan, records: Collection[int]) -> None:
+    """Raise `IncompleteError` unless there are records of all shards."""
     if len(records) < plan.shards:
         missing_shard = next(shard for shard in range(plan.shards) if shard not in records)
         raise IncompleteError(
@@ -315,6 +289,17 @@ def seal(folder: Path, plan: Plan) -> Manifest:
             folder=folder,
             shards=plan.shards,
         )
+
+
+def seal(folder: Path, plan: Plan) -> Manifest:
+    """Write the card and the manifest of finished shards, after the checks that every reader makes.
+
+    Raises:
+        IncompleteError: Shards are missing; the message names the first.
+        DataError: A reader would refuse the data set; the message names the shard.
+    """
+    records = read_records(folder, plan)
+    _check_complete(folder, plan, records)
     shard_records = list(records.values())
     counts = [
         sum(per_class)

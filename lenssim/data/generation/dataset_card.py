@@ -6,7 +6,13 @@ from typing import Any
 from lenssim.commands import command
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.manifest import PLAN, Manifest, Plan
-from lenssim.data.format.spec import COMPRESSION, DEFAULT_STORAGE, GenerationSpec
+from lenssim.data.format.spec import (
+    COMPRESSION,
+    DEFAULT_STORAGE,
+    GenerationSpec,
+    maps_of,
+    storage_of,
+)
 from lenssim.errors import DataError
 from lenssim.names import markdown, printable
 from lenssim.simulate.preset import load_preset, presets
@@ -99,10 +105,8 @@ def _facts_of_import(plan: Plan) -> dict[str, str | None]:
     config = plan.config
     names = ("noise", "seed", "split", "engine", "supersampling")
     facts = {name: _shown(config.get(name)) for name in names}
-    facts["storage"] = _stored(
-        config.get("storage", DEFAULT_STORAGE), bool(config.get("compress"))
-    )
-    facts["beside the images"] = _shown(", ".join(config.get("truth", ())) or None)
+    facts["storage"] = _stored(storage_of(config), bool(config.get("compress")))
+    facts["beside the images"] = _shown(", ".join(maps_of(config)) or None)
     return facts
 
 

@@ -123,11 +123,18 @@ def attempt(
             with contextlib.suppress(OSError):
                 _path(place, shard).unlink(missing_ok=True)
             return Outcome(shard, rows, retries=tries)
+    samples = _blamed(blame, plan, shard)
+    return record(place, failure.model_copy(update={"samples": samples}))
+
+
+def _blamed(blame: Blame | None, plan: Plan, shard: int) -> tuple[SampleFailure, ...]:
+    """Return the samples at fault, where somebody can find them."""
+    if blame is None:
+        return ()
     try:
-        samples = () if blame is None else tuple(blame(plan, shard))
+        return tuple(blame(plan, shard))
     except OSError as error:
         raise _refused(error) from error
-    return record(place, failure.model_copy(update={"samples": samples}))
 
 
 def _refused(error: OSError) -> SurroundingsError:

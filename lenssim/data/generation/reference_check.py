@@ -143,6 +143,16 @@ def _failed(peak: float, noise: float, tolerance: float) -> DataError:
     )
 
 
+def _lengths(scene: Scenes) -> dict[str, float]:
+    """Return all lengths above 0 of a scene, in arcsec, by parameter."""
+    lengths = {
+        name: abs(float(column[0]))
+        for name, column in scene.params.items()
+        if scene.unit(name) == "arcsec"
+    }
+    return {name: length for name, length in lengths.items() if length > 0}
+
+
 def _refuse_extremes(
     scene: Scenes,
     number: int,
@@ -161,12 +171,7 @@ def _refuse_extremes(
     allowed = tolerance * np.maximum(reference.max((1, 2)), BLACK)
     if not (np.abs(image - reference).max((1, 2)) <= allowed).all():
         return
-    lengths = {
-        name: abs(float(column[0]))
-        for name, column in scene.params.items()
-        if scene.unit(name) == "arcsec"
-    }
-    lengths = {name: length for name, length in lengths.items() if length > 0}
+    lengths = _lengths(scene)
     shortest = min(lengths, key=lengths.__getitem__)
     longest = max(lengths, key=lengths.__getitem__)
     raise ConfigError(

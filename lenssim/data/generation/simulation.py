@@ -11,7 +11,6 @@ from lenssim.data.format.maps import UNITS
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
 from lenssim.data.generation.building import (
-    Progress,
     Stop,
     build,
     build_share,
@@ -20,6 +19,7 @@ from lenssim.data.generation.building import (
 )
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.planning import default_shard_size, make_plan
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.reference_check import (
     check_against_reference,
     numbers_to_check,
@@ -106,12 +106,10 @@ def share(text: str, shards: int) -> range:
     parts = text.split(":")
     try:
         numbers = [_number(part) for part in parts]
-        if len(parts) > 3 or any(number is not None and number < 0 for number in numbers):
-            raise ValueError
         if len(parts) == 1:
             return range(shards)[int(text) : int(text) + 1]
         return range(shards)[slice(*numbers)]
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigError(
             f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}",
             code="option-format",
@@ -124,7 +122,10 @@ def _number(text: str) -> int | None:
     """Return a number of a slice; None where it is left out."""
     if not text.strip():
         return None
-    return int(text)
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def modules(plan: Plan) -> list[str]:

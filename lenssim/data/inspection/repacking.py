@@ -5,9 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.format.digests import read_verified
-from lenssim.data.format.manifest import Manifest, Plan, read_plan, without_paths
-from lenssim.data.format.spec import storage_config
-from lenssim.data.generation.building import Progress, Stop, build, finish_shard, provenance
+from lenssim.data.format.galaxy_records import without_paths
+from lenssim.data.format.manifest import Manifest, Plan, read_plan
+from lenssim.data.format.spec import (
+    DEFAULT_STORAGE,
+    storage_config,
+    storage_of,
+)
+from lenssim.data.generation.building import Stop, build, finish_shard, provenance
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.streaming.locations import check_apart, open_complete
 from lenssim.errors import ConfigError
@@ -49,8 +55,8 @@ def repack(
     location = open_complete(source)
     check_apart(location, folder)
     plan = read_plan(location.folder)
-    source_storage = plan.config.get("storage", "float32")
-    if source_storage not in ("float32", storage):
+    source_storage = storage_of(plan.config)
+    if source_storage not in (DEFAULT_STORAGE, storage):
         raise ConfigError(
             f"{source} is stored as {source_storage}: it stays so "
             f"(--storage {source_storage}), only --compress may change",

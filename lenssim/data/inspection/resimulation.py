@@ -1,6 +1,7 @@
 """Resimulation: stored samples are compared, bit for bit, with samples made from the plan."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,9 +60,8 @@ def resimulate(
     )
     problems = []
     for shard in np.unique(numbers // plan.shard_size):
-        own = numbers[numbers // plan.shard_size == shard]
         stored = read_verified(place.path(int(shard)), place.record(int(shard)))
-        for number in own:
+        for number in numbers[numbers // plan.shard_size == shard]:
             problems += _differences(plan, stored, int(shard), int(number))
     return numbers.tolist(), problems
 
@@ -97,36 +97,35 @@ def _check_galaxies(plan: Plan) -> None:
 
 
 def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[str]:
-    again, _ = make_samples(plan, range(number, number + 1))
+    """Return a line for each dataset of a shard that does not hold the sample made remade."""
+    remade, _ = make_samples(plan, range(number, number + 1))
     row = number - plan.rows(shard)[0]
-    pairs = {
-        "images": (stored.images[row], again.images[0]),
-        "labels": (stored.labels[row], again.labels[0]),
-        "index": (stored.index[row], again.index[0]),
-    }
-    if stored.scale is not None and again.scale is not None:
-        pairs["scale"] = (stored.scale[row], again.scale[0])
-    for name, pictures in stored.truth.items():
-        pairs[name] = (pictures[row], again.truth[name][0])
-    for (
-        name,
-        column,
-    ) in stored.params.items():  # a column may be there for another sample's sake
-        pairs[f"params/{name}"] = (
-            column[row],
-            again.params.get(name, np.array([np.nan]))[0],
-        )
-    for kind, table in stored.perturbers.items():
-        own = slice(table.offset[row], table.offset[row + 1])
-        for name, column in table.columns.items():
-            made = (
-                again.perturbers[kind].columns[name]
-                if kind in again.perturbers
-                else np.array([])
-            )
-            pairs[f"perturbers/{kind}/{name}"] = (column[own], made)
     return [
         f"{SHARDS}/{shard_name(shard)}: dataset {name} of sample {number} is not what its provenance makes"
-        for name, (one, two) in pairs.items()
-        if np.asarray(one).tobytes() != np.asarray(two).tobytes()
+        for name, (entry, made) in _pairs(stored, row, remade).items()
+        if np.asarray(entry).tobytes() != np.asarray(made).tobytes()
     ]
+
+
+def _pairs(stored: Samples, row: int, remade: Samples) -> dict[str, tuple[Any, Any]]:
+    """Return each entry of a stored row beside that of the sample made again, by dataset."""
+    pairs: dict[str, tuple[Any, Any]] = {
+        "images": (stored.images[row], remade.images[0]),
+        "labels": (stored.labels[row], remade.labels[0]),
+        "index": (stored.index[row], remade.index[0]),
+    }
+    if stored.scale is not None and remade.scale is not None:
+        pairs["scale"] = (stored.scale[row], remade.scale[0])
+    for name, pictures in stored.truth.items():
+        pairs[name] = (pictures[row], remade.truth[name][0])
+    missing = np.array([np.nan])  # a column may be there for another sample's sake
+    for name, column in stored.params.items():
+        pairs[f"params/{name}"] = (column[row], remade.params.get(name, missing)[0])
+    for kind, table in stored.perturbers.items():
+        entries = slice(table.offset[row], table.offset[row + 1])
+        for name, column in table.columns.items():
+            made = np.array([])
+            if kind in remade.perturbers:
+                made = remade.perturbers[kind].columns[name]
+            pairs[f"perturbers/{kind}/{name}"] = (column[entries], made)
+    return pairs

@@ -158,12 +158,9 @@ class ShardDataset(SampleDataset):
     @cached_property
     def pixel_scale(self) -> float | None:
         """The pixel scale in arcsec; None where the images were not simulated."""
-        if self.config.get("kind") != "simulated":
+        if self.spec is None:
             return None
-        from lenssim.simulate.preset import parse_preset
-
-        where = f"the preset of {self.folder}"
-        return parse_preset(self.config["preset"], where).instrument.pixel_scale
+        return self.spec.preset.instrument.pixel_scale
 
     @property
     def order(self) -> ReadingOrder:

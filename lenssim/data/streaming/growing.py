@@ -57,7 +57,7 @@ class GrowingFolder:
         self.folder = folder
         self.plan = read_plan(folder)
         self.cache = ReaderCache()
-        if self.plan.config.get("kind") != "simulated":
+        if not self.plan.is_simulated:
             raise ConfigError(
                 f"{folder} is no simulated data set: only a simulation can be followed",
                 code="not-simulated",
@@ -67,11 +67,9 @@ class GrowingFolder:
     def info(self) -> DatasetInfo:
         """Return what the plan says; the shape is that of the first shard."""
         from lenssim.simulate.draw import labels
-        from lenssim.simulate.preset import parse_preset
 
         plan = self.plan
         index = _all_numbers(plan)
-        preset = parse_preset(plan.config["preset"], "the plan's preset")
         contents = canonical_json([plan.config, plan.n])
         return DatasetInfo(
             config=plan.config,
@@ -79,7 +77,7 @@ class GrowingFolder:
             config_hash=plan.config_hash,
             fingerprint=hashlib.sha256(contents).hexdigest(),
             image_shape=self.record(0).image_shape,
-            labels=labels(preset, index),
+            labels=labels(plan.spec.preset, index),
             index=index,
             sizes=[len(plan.rows(shard)) for shard in range(plan.shards)],
             order={"block": plan.shard_size, "mix": MIXED_BLOCKS // 2, "rising": True},

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, SupportsIndex, cast
 
@@ -11,6 +12,7 @@ import torch
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.maps import IMAGE, check_kept
+from lenssim.data.format.spec import GenerationSpec
 from lenssim.data.streaming.source import Batch, ReadingOrder, SampleDataset
 from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
 from lenssim.errors import ConfigError
@@ -36,7 +38,6 @@ class LiveDataset(SampleDataset):
         self.config = plan.config
         self.endless = endless
         self.picture = picture
-        self.spec = plan.spec
         self.preset = self.spec.preset
         self.folder = Path(f"live:{self.preset.name}")
         check_kept(self.folder, self.config, picture)
@@ -90,6 +91,11 @@ class LiveDataset(SampleDataset):
     def rows(self, split: str | None = None) -> np.ndarray:
         """Sample numbers of a split among the first `n`; all of them for None."""
         return rows_of_split(self.index, split)
+
+    @cached_property
+    def spec(self) -> GenerationSpec:
+        """The specification of what is simulated."""
+        return self.plan.spec
 
     def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """Return true parameters (N, T) of the sample numbers (N,).

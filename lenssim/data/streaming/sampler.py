@@ -1,11 +1,12 @@
 """The order of training: batches by seed and epoch, and a position that can be saved."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from lenssim.data.streaming.source import ReadingOrder
 from lenssim.errors import ConfigError
 
 __all__ = ["BatchSampler"]
@@ -31,13 +32,8 @@ class BatchSampler(Sampler[list[int]]):
         drop_last: Whether a last, smaller batch is left out.
         rank: The number of this process, which gets every `world`-th row of a batch.
         world: The number of processes.
-        block: This many neighbouring rows stay neighbours in every order, for data that are
-            cheaper to read in blocks.
-        mix: The rows of this many blocks that follow one another are mixed.
-        rising: Whether the blocks come in their order in the first epoch, for data that are
-            still being generated.
-        fresh: The rows of an epoch lie this many further on than those of the last, for
-            data without an end.
+        **order: In which order the data are cheap to read, see `ReadingOrder`. Without it,
+            single rows are permuted.
 
     Raises:
         ConfigError: The processes cannot share the batches equally.
@@ -59,10 +55,7 @@ class BatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
-        block: int = 1,
-        mix: int = 1,
-        rising: bool = False,
-        fresh: int = 0,
+        **order: Unpack[ReadingOrder],
     ) -> None:
         self.rows = np.asarray(rows)
         self.batch_size = batch_size
@@ -71,10 +64,13 @@ class BatchSampler(Sampler[list[int]]):
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.share(rank, world)
-        self.block = block
-        self.mix = mix
-        self.rising = rising
-        self.fresh = fresh
+        unknown_options = set(order) - set(ReadingOrder.__annotations__)
+        if unknown_options:
+            raise TypeError(f"BatchSampler has no option {', '.join(unknown_options)}")
+        self.block = order.get("block", 1)
+        self.mix = order.get("mix", 1)
+        self.rising = order.get("rising", False)
+        self.fresh = order.get("fresh", 0)
         self.epoch = 0
         self.done = 0
 

@@ -1,6 +1,7 @@
 """What training and figures may ask of a source of images, and torch's protocol for it."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from operator import index as as_integer
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, SupportsIndex, TypedDict, cast, overload
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
+from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.labels import labels_of
 
 __all__ = [
@@ -85,6 +87,18 @@ class ImageSource(Protocol):
         """What its bits depend on."""
 
     @property
+    def spec(self) -> GenerationSpec | None:
+        """The specification of its simulation; None for imported images."""
+
+    @property
+    def config_hash(self) -> str:
+        """The sha256 of the config."""
+
+    @property
+    def picture(self) -> str:
+        """The name of the map that stands for the images."""
+
+    @property
     def fingerprint(self) -> str:
         """64 hex digits over its contents, or over what they follow from."""
 
@@ -116,10 +130,18 @@ class ImageSource(Protocol):
     def order(self) -> ReadingOrder:
         """The order in which it is cheap to read."""
 
+    columns: tuple[str, ...]
+
     def __len__(self) -> int: ...
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Return the rows of a split; all rows for None."""
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images float32 (N, C, H, W) of the rows (N,)."""
+
+    def targets(self, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """Return true parameters float64 (N, T); `KeyError` for an unknown name."""
 
     def batch(
         self,
@@ -147,6 +169,12 @@ class SampleDataset(Dataset[Sample]):
     maps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     transform: Transform | None = None
+    config: dict[str, Any]
+
+    @cached_property
+    def spec(self) -> GenerationSpec | None:
+        """The specification of its simulation; None for imported images."""
+        return spec_of(self.config)
 
     def __len__(self) -> int:
         raise NotImplementedError

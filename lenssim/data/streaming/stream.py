@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler
-from lenssim.data.streaming.source import Batch, SampleDataset
+from lenssim.data.streaming.source import Batch, ImageSource
 
 __all__ = ["PrefetchLoader", "stream"]
 
@@ -27,7 +27,7 @@ class _BatchReader(Dataset[Batch]):
 
     def __init__(
         self,
-        source: SampleDataset,
+        source: ImageSource,
         maps: Sequence[str] | None,
         targets: Sequence[str] | None,
     ) -> None:
@@ -61,7 +61,7 @@ class PrefetchLoader:
 
     def __init__(
         self,
-        dataset: SampleDataset,
+        dataset: ImageSource,
         sampler: BatchSampler,
         threads: int,
         pin_memory: bool = False,
@@ -132,7 +132,7 @@ class PrefetchLoader:
 
 
 def stream(
-    dataset: SampleDataset,
+    dataset: ImageSource,
     sampler: BatchSampler,
     workers: int = 0,
     pin_memory: bool = False,

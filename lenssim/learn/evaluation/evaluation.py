@@ -179,7 +179,9 @@ def _subject(
 
 def _preset_name(dataset: ShardDataset) -> str | None:
     """Return the name of the preset that a data set was drawn from."""
-    return dataset.config.get("preset", {}).get("name")
+    if dataset.spec is None:
+        return None
+    return dataset.spec.preset.name
 
 
 def _figures(

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.source import ImageSource
 from lenssim.simulate.draw import draw
-from lenssim.simulate.preset import parse_preset
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["ImageDescription", "describe"]
@@ -35,7 +33,7 @@ class ImageDescription:
     theta_E: tuple[float, float] | None = None
 
 
-def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
+def describe(dataset: ImageSource) -> ImageDescription:
     """Describe the images of a data set.
 
     Pixel scale and Einstein radii are known for simulated images. The radii are those of the first
@@ -47,18 +45,13 @@ def describe(dataset: ShardDataset | LiveDataset) -> ImageDescription:
     Returns:
         The description.
     """
-    config = dataset.config
-    if config.get("kind") != "simulated":
+    spec = dataset.spec
+    if spec is None:
         return ImageDescription(dataset.image_shape)
-    preset = parse_preset(config["preset"], f"the preset of {dataset.folder}")
-    scenes = draw(
-        preset,
-        np.asarray(dataset.index[:_SCENES]),
-        seed=config["seed"],
-        split=config["split"],
-    )
+    numbers = np.asarray(dataset.index[:_SCENES])
+    scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
     return ImageDescription(
-        dataset.image_shape, preset.instrument.pixel_scale, _radius_range(scenes)
+        dataset.image_shape, spec.preset.instrument.pixel_scale, _radius_range(scenes)
     )
 
 

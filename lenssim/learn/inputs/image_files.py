@@ -110,24 +110,30 @@ def _read(
     """Yield numbers, images and a remark on how they were read."""
     path = Path(location)
     name = path.name.lower()
-    if is_url(location) and is_readable_name(name):
-        raise DataError(
-            f"{location}: a URL is that of a data set's folder; fetch a single file first",
-            code="url-of-file",
-            location=location,
-        )
+    _check_location(location, path)
     if is_url(location) or path.is_dir():
         dataset = ShardDataset(location, picture=picture)
         yield from _read_dataset(dataset, str(location), report)
-    elif not path.exists():
-        raise DataError(f"{printable(str(path))} does not exist", code="no-file", path=path)
     elif name.endswith(_SHARD_ENDINGS):
         numbers, images = _read_shard(path, picture)
         yield numbers, images, ""
-    elif is_image_name(name):
+    else:
         images, remark = read_stack(path, bands=image_shape[0], extension=extension)
         yield np.arange(len(images)), images, remark
-    else:
+
+
+def _check_location(location: Path | str, path: Path) -> None:
+    """Raise `DataError` if there is nothing that can be read as images."""
+    if is_url(location):
+        if is_readable_name(path.name.lower()):
+            raise DataError(
+                f"{location}: a URL is that of a data set's folder; fetch a single file first",
+                code="url-of-file",
+                location=location,
+            )
+    elif not path.exists():
+        raise DataError(f"{printable(str(path))} does not exist", code="no-file", path=path)
+    elif not path.is_dir() and not is_readable_name(path.name.lower()):
         raise DataError(
             f"{printable(str(path))}: give {', '.join(IMAGE_ENDINGS)} or .h5 files, or the "
             "folder of a data set",

@@ -55,20 +55,7 @@ def _expanded(path: Path | str) -> Sequence[Path | str]:
     is_remote = is_url(path) or str(path).startswith(FOLLOW)
     if is_remote or not folder.is_dir() or is_dataset(folder):
         return [path]
-    if (folder / _RUN).is_file():
-        raise DataError(
-            f"{folder} is a run, not images; give files of images or a data set after the run",
-            code="run-not-images",
-            folder=folder,
-        )
-    try:
-        paths = sorted(path for path in folder.iterdir() if not is_passed_over(path.name))
-    except OSError as error:
-        raise DataError(
-            f"cannot look into {folder}: {cause(error)}",
-            code="unreadable-file",
-            folder=folder,
-        ) from None
+    paths = _entries(folder)
     images = [path for path in paths if path.is_file() and is_readable_name(path.name)]
     ignored = [path for path in paths if path not in set(images)]
     if not images:
@@ -81,6 +68,24 @@ def _expanded(path: Path | str) -> Sequence[Path | str]:
     if ignored:
         note(f"{folder}: reading {len(images)} of {len(paths)} files{_content(ignored)}")
     return images
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder of images, by name; `DataError` for that of a run."""
+    if (folder / _RUN).is_file():
+        raise DataError(
+            f"{folder} is a run, not images; give files of images or a data set after the run",
+            code="run-not-images",
+            folder=folder,
+        )
+    try:
+        return sorted(path for path in folder.iterdir() if not is_passed_over(path.name))
+    except OSError as error:
+        raise DataError(
+            f"cannot look into {folder}: {cause(error)}",
+            code="unreadable-file",
+            folder=folder,
+        ) from None
 
 
 def is_dataset(folder: Path) -> bool:

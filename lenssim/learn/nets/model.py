@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.source import ImageSource
 from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation
@@ -186,7 +185,7 @@ def load_weights(
 
 def outputs(
     model: Model,
-    dataset: ShardDataset | LiveDataset,
+    dataset: ImageSource,
     rows: np.ndarray,
     device: torch.device,
 ) -> Tensor:

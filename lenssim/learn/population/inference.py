@@ -274,14 +274,7 @@ def _infer_scattered(
     targets = starts.shape[1]
     draws = posterior.sample(_DRAWS_PER_IMAGE, seed)
     log_average = (average or prior).log_density(draws)
-    outside = ~np.isfinite(log_average).any(0)
-    if outside.any():
-        raise DataError(
-            f"image {int(np.argmax(outside))} of {images} lies outside the training prior "
-            "altogether; leave it out",
-            code="outside-prior",
-            images=images,
-        )
+    _check_inside(log_average)
     sigma = prior.sample(_START_POINTS, np.random.default_rng(0)).std(0)
     limits = np.log(sigma[:, None] * [_MIN_WIDTH, _MAX_WIDTH])
     density = partial(_scattered_density, draws, log_average, prior, limits)
@@ -293,6 +286,18 @@ def _infer_scattered(
     )
     points[:, targets:] = np.exp(points[:, targets:])
     return Inferred(points, images, float(effective.min()))
+
+
+def _check_inside(log_average: np.ndarray) -> None:
+    """Raise `DataError` if all draws (S, N) of an image lie outside the training prior."""
+    outside = ~np.isfinite(log_average).any(0)
+    if outside.any():
+        raise DataError(
+            f"image {int(np.argmax(outside))} of {len(outside)} lies outside the training prior "
+            "altogether; leave it out",
+            code="outside-prior",
+            images=len(outside),
+        )
 
 
 def _scattered_density(

@@ -293,6 +293,22 @@ def _correlation(
     """Return the correlation of the run's errors in the populations of another data set."""
     calibration = options.calibration
     assert calibration is not None
+    _check_calibration(calibration, files)
+    posterior, truth = image_posteriors(run, [calibration], device)
+    task = posterior_reader(run)
+    if truth is None:
+        raise DataError(
+            f"{calibration} does not know the true {', '.join(task.columns)}",
+            code="no-targets",
+            calibration=calibration,
+        )
+    groups = group_rows(truth, len(truth), scatter=False)
+    members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
+    return correlation(members, prior, task.average_posterior, options.seed)
+
+
+def _check_calibration(calibration: Path, files: Sequence[Path]) -> None:
+    """Raise an error if a folder cannot calibrate the populations of `files`."""
     if not calibration.is_dir():
         raise DataError(
             f"{calibration} is no folder of a data set; make one by lenssim generate --shared",
@@ -305,17 +321,6 @@ def _correlation(
             code="same-folder",
             calibration=calibration,
         )
-    posterior, truth = image_posteriors(run, [calibration], device)
-    task = posterior_reader(run)
-    if truth is None:
-        raise DataError(
-            f"{calibration} does not know the true {', '.join(task.columns)}",
-            code="no-targets",
-            calibration=calibration,
-        )
-    groups = group_rows(truth, len(truth), scatter=False)
-    members = [(posterior.of(rows), truth[rows[0]]) for rows in groups]
-    return correlation(members, prior, task.average_posterior, options.seed)
 
 
 def _shared_truth(truth: np.ndarray, scatter: bool) -> np.ndarray:

@@ -61,7 +61,9 @@ class RegressionPresentation(Presentation):
     ) -> Figures:
         from lenssim.learn.figures.regression_set import measure_figures
 
-        preset = dataset.config.get("preset", {}).get("name")
+        preset = None
+        if dataset.spec is not None:
+            preset = dataset.spec.preset.name
         return measure_figures(
             scores.evidence, scores.metrics, dataset, rows, preset, title
         )

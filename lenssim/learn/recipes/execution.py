@@ -1,13 +1,14 @@
 """Following a recipe: only what is left of it is done, the trainings and evaluations side by side where wanted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lenssim.data.generation.building import Progress
+from lenssim.data.format.manifest import Plan
+from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.simulation import generate
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.config import TrainConfig
@@ -29,6 +30,7 @@ from lenssim.learn.training.training import train
 
 __all__ = ["follow"]
 
+Say = Callable[[str], None]
 Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
@@ -39,7 +41,7 @@ def follow(
     workers: int = 0,
     jobs: int = 1,
     device: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
+    say: Say = lambda text: None,
     generating: Reporter = lambda verb: nullcontext(lambda progress: None),
     training: Callable[[], list[Any]] = list,
 ) -> list[Row]:
@@ -49,57 +51,92 @@ def follow(
     trainings, then evaluations) are done at a time, each in a process of its own if there are several.
     """
     steps = _Steps(recipe, folder, device)
-    count = _counter(steps.total)
+    announce = _announcer(steps.total, say)
     for name, request in recipe.generate.items():
         plan = request.plan(steps.data / name)
-        spec = plan.spec
-        say(
-            f"{next(count)} data {name}: {plan.n} images of {spec.preset.name}, "
-            f"noise {spec.noise}"
-        )
+        announce(_describe_data(name, plan))
         with generating("generating") as report:
             generate(steps.data / name, plan, workers=workers, report=report, note=say)
     if jobs > 1:
         while todo := steps.audits_and_trainings():
             _side_by_side(todo, jobs, say)
         _side_by_side(steps.evaluations(), jobs, say)
-    leaks = {}
-    for name in steps.audited:
-        say(f"{next(count)} leak audit of {name}: {recipe.audit} images a class")
-        leaks[name] = stored_audit(ShardDataset(steps.data / name), recipe.audit)
+    leaks = _audit_all(steps, announce)
     for name in recipe.trainings:
         config = steps.config(name)
-        source = Path(config.data or "").name
-        if config.live is not None:
-            source = f"live {config.live.model}"
-        say(f"{next(count)} run {name}: {config.net} on {source}, {config.epochs} epochs")
+        announce(_describe_training(name, config))
         _train(config, steps.runs / name, training())
-    judged: list[EvaluatedRun] = []
+    evaluated = _evaluate_all(steps, leaks, announce)
+    inferred = _infer_all(steps, announce)
+    rows = [entry.row for entry in evaluated]
+    write_report(folder, recipe.title, rows)
+    write_page(folder, recipe.title, evaluated, inferred)
+    return rows
+
+
+def _announcer(total: int, say: Say) -> Say:
+    """Return a function that says a step with its number."""
+    numbers = iter(range(1, total + 1))
+    return lambda text: say(f"[{next(numbers)}/{total}] {text}")
+
+
+def _describe_data(name: str, plan: Plan) -> str:
+    spec = plan.spec
+    return f"data {name}: {plan.n} images of {spec.preset.name}, noise {spec.noise}"
+
+
+def _describe_training(name: str, config: TrainConfig) -> str:
+    source = Path(config.data or "").name
+    if config.live is not None:
+        source = f"live {config.live.model}"
+    return f"run {name}: {config.net} on {source}, {config.epochs} epochs"
+
+
+def _audit_all(steps: "_Steps", announce: Say) -> dict[str, dict[str, Any]]:
+    """Return the leak audits that the recipe asks for, by data set."""
+    images = steps.recipe.audit
+    leaks = {}
+    for name in steps.audited:
+        announce(f"leak audit of {name}: {images} images a class")
+        leaks[name] = stored_audit(ShardDataset(steps.data / name), images)
+    return leaks
+
+
+def _evaluate_all(
+    steps: "_Steps", leaks: dict[str, dict[str, Any]], announce: Say
+) -> list[EvaluatedRun]:
+    """Evaluate all runs, and return them with their rows of the report."""
+    evaluated = []
     for judgement in steps.judgements:
-        say(f"{next(count)} evaluation of {judgement.name} on {judgement.data.name}")
-        run, dataset, where, document = judgement.evaluated(device)
+        data = judgement.data.name
+        announce(f"evaluation of {judgement.name} on {data}")
+        run, dataset, folder, document = judgement.evaluated(steps.device)
         row = Row.of(
             judgement.name,
-            judgement.data.name,
+            data,
             run,
             document,
             group=judgement.group,
-            leaks=leaks.get(judgement.data.name),
+            leaks=leaks.get(data),
         )
-        judged.append(EvaluatedRun(row, run, dataset, where))
-    inferred: dict[str, dict[str, Any]] = {}
-    for step, one in steps.populations:
-        say(f"{next(count)} populations of {step.data} by {one.name}")
-        run, files = open_run(steps.runs / one.name), [steps.data / step.data]
+        evaluated.append(EvaluatedRun(row, run, dataset, folder))
+    return evaluated
+
+
+def _infer_all(steps: "_Steps", announce: Say) -> dict[str, dict[str, Any]]:
+    """Return the documents of all populations, by a title."""
+    documents = {}
+    for step, training in steps.populations:
+        announce(f"populations of {step.data} by {training.name}")
+        run = open_run(steps.runs / training.name)
+        files = [steps.data / step.data]
         question = step.question(steps.data)
         out = run.folder / f"population-{step.data}"
-        found = finished_populations(run, files, question, out=out)
-        found = found or populations(run, files, question, device=device, out=out)
-        inferred[f"{one.name} on {step.data}"] = found
-    rows = [each.row for each in judged]
-    write_report(folder, recipe.title, rows)
-    write_page(folder, recipe.title, judged, inferred)
-    return rows
+        document = finished_populations(run, files, question, out=out)
+        if not document:
+            document = populations(run, files, question, device=steps.device, out=out)
+        documents[f"{training.name} on {step.data}"] = document
+    return documents
 
 
 @dataclass(frozen=True)
@@ -113,36 +150,42 @@ class _Judgement:
 
     def opened(self) -> tuple[Run, ShardDataset, Sequence[Run]]:
         """The first run, the data set, and the other runs."""
-        run, *others = map(open_run, self.members)
-        return run, run.opened(self.data), others
+        run, *partners = map(open_run, self.members)
+        return run, run.opened(self.data), partners
 
     def evaluated(self, device: str) -> tuple[Run, ShardDataset, Path, dict[str, Any]]:
         """The first run, the data set, and the folder and the document of the evaluation."""
-        run, dataset, others = self.opened()
-        document = finished_evaluation(run, dataset, others) or evaluate(
-            run, dataset, others=others, device=device
+        run, dataset, partners = self.opened()
+        document = finished_evaluation(run, dataset, partners) or evaluate(
+            run, dataset, others=partners, device=device
         )
         write_card(run)
-        return run, dataset, evaluation_folder(run, dataset, others), document
+        return run, dataset, evaluation_folder(run, dataset, partners), document
 
 
 class _Steps:
     """What a recipe asks for, with its folders."""
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        self.recipe, self.folder, self.device = recipe, folder, device
-        self.data, self.runs = folder / DATA, folder / RUNS
+        self.recipe = recipe
+        self.folder = folder
+        self.device = device
+        self.data = folder / DATA
+        self.runs = folder / RUNS
         self.audited = tuple(recipe.generate) if recipe.audit else ()
 
     @property
     def total(self) -> int:
         """Number of all steps."""
-        rest = len(self.judgements) + len(self.populations)
-        return (
-            len(self.recipe.generate)
-            + len(self.audited)
-            + len(self.recipe.trainings)
-            + rest
+        return sum(
+            len(steps)
+            for steps in (
+                self.recipe.generate,
+                self.audited,
+                self.recipe.trainings,
+                self.judgements,
+                self.populations,
+            )
         )
 
     def config(self, name: str) -> TrainConfig:
@@ -154,32 +197,28 @@ class _Steps:
     @cached_property
     def judgements(self) -> list[_Judgement]:
         """Each run, and the mean of those that differ in their seed alone."""
-        found = []
+        judgements = []
         for step in self.recipe.evaluations():
-            for group, own in self.recipe.groups(step).items():
-                members = tuple(self.runs / each.name for each in own)
-                single = [
-                    (each.name, (member,))
-                    for each, member in zip(own, members, strict=True)
+            for group, trainings in self.recipe.groups(step).items():
+                data = self.data / step.data
+                folders = tuple(self.runs / training.name for training in trainings)
+                judgements += [
+                    _Judgement(folder.name, group, (folder,), data) for folder in folders
                 ]
-                together = (
-                    [(f"{group}-mean-of-{len(own)}", members)] if len(own) > 1 else []
-                )
-                found += [
-                    _Judgement(name, group, runs, self.data / step.data)
-                    for name, runs in single + together
-                ]
-        return found
+                if len(folders) > 1:
+                    name = f"{group}-mean-of-{len(folders)}"
+                    judgements.append(_Judgement(name, group, folders, data))
+        return judgements
 
     @cached_property
     def populations(self) -> list[tuple[PopulationStep, Training]]:
         """Runs to be asked for populations."""
         recipe = self.recipe
         return [
-            (step, one)
+            (step, training)
             for step in recipe.populations
-            for own in recipe.groups(step).values()
-            for one in own
+            for trainings in recipe.groups(step).values()
+            for training in trainings
         ]
 
     def audits_and_trainings(self) -> list[Job]:
@@ -212,16 +251,16 @@ class _Steps:
         """Those still to do, once all runs are there."""
         return [
             Job(
-                f"evaluation of {each.name} on {each.data.name}",
+                f"evaluation of {judgement.name} on {judgement.data.name}",
                 _Judgement.evaluated,
-                (each, self.device),
+                (judgement, self.device),
             )
-            for each in self.judgements
-            if finished_evaluation(*each.opened()) is None
+            for judgement in self.judgements
+            if finished_evaluation(*judgement.opened()) is None
         ]
 
 
-def _side_by_side(pieces: list[Job], jobs: int, say: Callable[[str], None]) -> None:
+def _side_by_side(pieces: list[Job], jobs: int, say: Say) -> None:
     if pieces:
         count = min(jobs, fitting_jobs())
         short = f" ({jobs} need more memory than there is)" if count < jobs else ""
@@ -237,7 +276,3 @@ def _train(config: TrainConfig, folder: Path, displays: list[Any]) -> None:
     write_card(
         train(config, folder, resume=(folder / "run.json").exists(), callbacks=displays)
     )
-
-
-def _counter(total: int) -> Iterator[str]:
-    return (f"[{k}/{total}]" for k in range(1, total + 1))

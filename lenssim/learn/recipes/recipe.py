@@ -168,33 +168,33 @@ class Recipe(Record):
 
     def started_by(self, name: str) -> str | None:
         """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
-        own = self.trainings[name].settings
-        if (asked := own.get("start")) is None:
+        settings = self.trainings[name].settings
+        start = settings.get("start")
+        if start is None:
             return None
-        before = list(
+        earlier = list(
             takewhile(lambda training: training.name != name, self.trainings.values())
         )
-        found = [t for t in before if asked in (t.name, t.line, t.group)]
-        for key in ("net", "seed"):
-            usual = TrainConfig.model_fields[key].default
-            alike = [t for t in found if t.settings.get(key, usual) == own.get(key, usual)]
-            found = alike if len(found) > 1 else found
-        if len(found) == 1:
-            return found[0].name
-        if found:
+        candidates = _most_alike(
+            [run for run in earlier if start in (run.name, run.line, run.group)], settings
+        )
+        if len(candidates) == 1:
+            return candidates[0].name
+        if candidates:
             raise ConfigError(
-                f"start of the training {name!r}: {asked} is {len(found)} runs; name one of them",
+                f"start of the training {name!r}: {start} is {len(candidates)} runs; "
+                "name one of them",
                 code="runs-ambiguous",
                 name=name,
-                asked=asked,
+                start=start,
             )
-        if Path(str(asked)).is_dir():
+        if Path(str(start)).is_dir():
             return None
-        lines = dict.fromkeys(t.line for t in before)
+        lines = dict.fromkeys(run.line for run in earlier)
         raise unknown(
             f"start of the training {name!r}: run above it",
-            str(asked),
-            [*lines, *(t.name for t in before)],
+            str(start),
+            [*lines, *(run.name for run in earlier)],
             code="unknown-step",
         )
 
@@ -218,6 +218,16 @@ class Recipe(Record):
         return config
 
 
+def _most_alike(runs: list[Training], settings: dict[str, Any]) -> list[Training]:
+    """Return the runs with the net and seed of these settings, where there are such runs."""
+    for key in ("net", "seed"):
+        default = TrainConfig.model_fields[key].default
+        wanted_value = settings.get(key, default)
+        if len(runs) > 1:
+            runs = [run for run in runs if run.settings.get(key, default) == wanted_value]
+    return runs
+
+
 def load_recipe(path: Path) -> Recipe:
     """A checked recipe; `ConfigError` says what is wrong with the file, key by key, before anything is done."""
     document = read_yaml(path, "the recipe")
@@ -229,37 +239,42 @@ def load_recipe(path: Path) -> Recipe:
         )
     try:
         recipe = Recipe.model_validate(document)
-        for net in recipe.nets:
-            check_net(net)
-        for name in recipe.trainings:
-            recipe.config(name, Path())
-        runs = {
-            name
-            for own in recipe.trainings.values()
-            for name in (own.name, own.line, own.group)
-        }
-        for step in (*recipe.evaluations(), *recipe.populations):
-            if step.run not in runs:
-                raise unknown(
-                    "run to evaluate", step.run, recipe.trainings, code="unknown-step"
-                )
-            for name in step.sources:
-                if name not in recipe.generate:
-                    raise unknown(
-                        "data set to evaluate on",
-                        name,
-                        recipe.generate,
-                        code="unknown-step",
-                    )
-        for step in recipe.populations:
-            step.question(Path())
-        for data_step in recipe.generate.values():
-            data_step.spec()
+        _check_settings(recipe)
+        _check_names(recipe)
     except ValidationError as error:
         raise from_validation(error, path, explain=_explain) from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}", code=error.code, **error.fields) from None
     return recipe
+
+
+def _check_settings(recipe: Recipe) -> None:
+    """Check the settings of each step as the step itself will."""
+    for net in recipe.nets:
+        check_net(net)
+    for name in recipe.trainings:
+        recipe.config(name, Path())
+    for population in recipe.populations:
+        population.question(Path())
+    for data in recipe.generate.values():
+        data.spec()
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Check that each evaluation names a run and data sets of the recipe."""
+    runs = set()
+    for training in recipe.trainings.values():
+        runs |= {training.name, training.line, training.group}
+    for step in (*recipe.evaluations(), *recipe.populations):
+        if step.run not in runs:
+            raise unknown(
+                "run to evaluate", step.run, recipe.trainings, code="unknown-step"
+            )
+        for name in step.sources:
+            if name not in recipe.generate:
+                raise unknown(
+                    "data set to evaluate on", name, recipe.generate, code="unknown-step"
+                )
 
 
 def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:

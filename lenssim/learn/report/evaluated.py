@@ -61,11 +61,10 @@ def with_truth(
     order = np.argsort(dataset.index)
     rows = order[np.searchsorted(dataset.index[order], table["index"].astype(int))]
     truth = {name: column[rows] for name, column in dataset.params.items()}
-    if dataset.config.get("kind") == "simulated":
-        spec = SimulationSpec.from_config(dataset.config)
-        if noise_model(spec.noise).unit == FLUX_UNIT:
-            images = dataset.read_map(IMAGE, rows).astype(np.float64)
-            truth["snr"] = _signal_to_noise(images, spec, truth.get("exposure_time"))
+    spec = dataset.spec
+    if spec is not None and noise_model(spec.noise).unit == FLUX_UNIT:
+        images = dataset.read_map(IMAGE, rows).astype(np.float64)
+        truth["snr"] = _signal_to_noise(images, spec, truth.get("exposure_time"))
     return {**truth, **table}
 
 

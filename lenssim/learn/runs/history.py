@@ -36,10 +36,10 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
             ]
         if rows:
             operator.itemgetter(*COLUMNS)(rows[0])
-        return rows
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"{path} is no table of epochs as lenssim train writes it ({error!r})",
             code="document-invalid",
             path=path,
         ) from None
+    return rows

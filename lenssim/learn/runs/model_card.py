@@ -193,9 +193,9 @@ def _leak_audit(run: Run) -> str:
         worst = max(document["leaks"], key=_auc_without_edges)
         interval = f"AUC {worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]"
         verdict = markdown(str(document["verdict"]))
-        return f"{verdict}; all statistics but edges reach {interval}"
     except (DataError, KeyError, ValueError):
         return "not made (`lenssim audit`)"
+    return f"{verdict}; all statistics but edges reach {interval}"
 
 
 def _auc_without_edges(leak: dict[str, Any]) -> float:

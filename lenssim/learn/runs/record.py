@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.source import ImageSource
 from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import IMAGE, TrainConfig
 from lenssim.learn.inputs.description import ImageDescription
@@ -138,7 +137,7 @@ class RunRecord(Record):
         return self.images.shape
 
 
-def identify(dataset: ShardDataset | LiveDataset) -> DataIdentity:
+def identify(dataset: ImageSource) -> DataIdentity:
     """Return which data a data set holds, or simulates."""
     config: dict[str, Any] = dataset.config
     return DataIdentity(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
 
-from lenssim.commands import command
 from lenssim.data.format.manifest import ClassName
 from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import DataError, unknown
@@ -15,7 +14,7 @@ from lenssim.learn.config import TrainConfig
 from lenssim.learn.presentations.classification import ClassificationPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.classify_config import ClassifyConfig
-from lenssim.learn.tasks.task import Task
+from lenssim.learn.tasks.task import Task, check_answers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -177,13 +176,7 @@ class Classify(Task):
 
         probabilities = self.probabilities(outputs).double().numpy()
         labels = labels_of(dataset)[rows]
-        if not np.isfinite(probabilities).all():
-            raise DataError(
-                f"{dataset.folder}: some images hold NaN; "
-                f"{command('verify', dataset.folder)} names them",
-                code="images-not-finite",
-                folder=dataset.folder,
-            )
+        check_answers(probabilities, dataset.folder)
         scores = classification_scores(labels, probabilities)
         intervals = bootstrap(labels, probabilities, resamples=resamples, seed=seed)
         return TaskScores(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self, override
 import numpy as np
 from pydantic import Field
 
-from lenssim.commands import command
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.presentations.regression import RegressionPresentation
@@ -24,7 +23,7 @@ from lenssim.learn.tasks.targets import (
     true_values,
     uncalibrated_scores,
 )
-from lenssim.learn.tasks.task import Task
+from lenssim.learn.tasks.task import Task, check_answers
 from lenssim.simulate.distributions import Value
 
 if TYPE_CHECKING:
@@ -249,13 +248,7 @@ class Regress(Task):
         from lenssim.learn.scores.regression import RegressionScores
 
         posterior = self.posterior(outputs)
-        if not np.isfinite(posterior.mean).all():
-            raise DataError(
-                f"{dataset.folder}: some images hold NaN; "
-                f"{command('verify', dataset.folder)} names them",
-                code="images-not-finite",
-                folder=dataset.folder,
-            )
+        check_answers(posterior.mean, dataset.folder)
         truth = true_values(dataset, self.columns, rows)
         self._check_truth(dataset, truth)
         measured = RegressionScores(

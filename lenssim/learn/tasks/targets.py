@@ -55,12 +55,12 @@ def priors_of(
     Nothing is known of imported data, and of a preset whose galaxies cannot be read.
     """
     from lenssim.simulate.draw import laws
-    from lenssim.simulate.preset import parse_preset
 
-    if "preset" not in dataset.config:
-        return {}
     try:
-        distributions = laws(parse_preset(dataset.config["preset"]), class_name)
+        spec = dataset.spec
+        if spec is None:
+            return {}
+        distributions = laws(spec.preset, class_name)
     except LenssimError:
         return {}
     return {name: distributions[name] for name in targets if name in distributions}

@@ -6,26 +6,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from lenssim.errors import ConfigError
+from lenssim.commands import command
+from lenssim.errors import ConfigError, DataError
 from lenssim.learn.config import TrainConfig
 from lenssim.record import Record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import Tensor
     from torchmetrics import MetricCollection
 
     from lenssim.data.streaming.dataset import Batch, ShardDataset
-    from lenssim.data.streaming.live import LiveDataset
+    from lenssim.data.streaming.source import ImageSource
     from lenssim.learn.presentations.presentation import Presentation
     from lenssim.learn.scores.average import AveragePosterior
     from lenssim.learn.scores.posterior import Posterior
     from lenssim.learn.scores.task_scores import TaskScores
     from lenssim.simulate.distributions import Value
 
-    type Data = ShardDataset | LiveDataset
+    type Data = ImageSource
 
-__all__ = ["PosteriorReader", "Task"]
+__all__ = ["PosteriorReader", "Task", "check_answers"]
 
 
 class PosteriorReader(Protocol):
@@ -181,3 +184,15 @@ class Task(Record, ABC):
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Return an answer for each image, ready for JSON, from outputs (P, N, K)."""
+
+
+def check_answers(answers: np.ndarray, folder: Path) -> None:
+    """Raise `DataError` if answers (N, ...) to images of a data set are not finite."""
+    import numpy as np
+
+    if not np.isfinite(answers).all():
+        raise DataError(
+            f"{folder}: some images hold NaN; {command('verify', folder)} names them",
+            code="images-not-finite",
+            folder=folder,
+        )

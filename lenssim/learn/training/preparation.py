@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from lenssim.data.generation.surroundings import require
-from lenssim.data.streaming.live import LiveDataset
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
@@ -93,8 +92,8 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     method = method_of(config)
     _check_sources(config, method)
     dataset = open_source(config.data, config.live, config.picture)
-    if isinstance(dataset, LiveDataset):
-        require(0, dataset.config["engine_settings"])
+    if config.live is not None and dataset.spec is not None:
+        require(0, dataset.spec.engine_settings)
     task, rows = _fit_task(config, dataset)
     dataset.columns = task.columns
     if len(rows["train"]) < config.batch_size:

@@ -3,6 +3,7 @@
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.live import LiveDataset
+from lenssim.data.streaming.source import ImageSource
 from lenssim.learn.config import LiveData
 
 __all__ = ["open_source"]
@@ -10,7 +11,7 @@ __all__ = ["open_source"]
 
 def open_source(
     data: str | None, live: LiveData | None, picture: str = IMAGE
-) -> ShardDataset | LiveDataset:
+) -> ImageSource:
     """Open the images that a training learns from.
 
     Args:

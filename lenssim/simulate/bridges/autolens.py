@@ -46,6 +46,7 @@ def to_autolens(
             the lens.
     """
     check_sampling(instrument, supersampling)
+    instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(

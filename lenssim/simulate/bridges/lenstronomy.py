@@ -11,7 +11,7 @@ from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
 from lenssim.simulate.engines.lenstronomy_profiles import lens_model
-from lenssim.simulate.instruments import Instrument, PixelPSF, check_sampling
+from lenssim.simulate.instruments import GaussianPSF, Instrument, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Role, Scenes
 
@@ -84,6 +84,7 @@ def to_lenstronomy(
         ConfigError: The PSF is sampled finer than the pixels, and `supersampling` differs.
     """
     check_sampling(instrument, supersampling)
+    instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling
     if fine > 1 and supersampling != fine:
         raise ConfigError(
@@ -160,17 +161,17 @@ def _data(instrument: Instrument) -> dict[str, Any]:
 
 def _psf(instrument: Instrument) -> dict[str, Any]:
     psf = instrument.psf
-    if isinstance(psf, PixelPSF):
+    if isinstance(psf, GaussianPSF):
         return {
-            "psf_type": "PIXEL",
-            "kernel_point_source": psf.array(),
-            "point_source_supersampling_factor": psf.supersampling,
+            "psf_type": "GAUSSIAN",
+            "fwhm": psf.fwhm,
+            "truncation": psf.truncation,
+            "pixel_size": instrument.pixel_scale,
         }
     return {
-        "psf_type": "GAUSSIAN",
-        "fwhm": psf.fwhm,
-        "truncation": psf.truncation,
-        "pixel_size": instrument.pixel_scale,
+        "psf_type": "PIXEL",
+        "kernel_point_source": psf.kernel_at(instrument.pixel_scale),
+        "point_source_supersampling_factor": psf.supersampling,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.bands import render_bands
-from lenssim.simulate.conventions import flip_rows, gaussian_kernel, scaled
+from lenssim.simulate.conventions import flip_rows, scaled
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.autolens_profiles import (
     CentredPowerLaw,
@@ -21,7 +21,6 @@ from lenssim.simulate.engines.pyauto import aa, al, pinned
 from lenssim.simulate.instruments import (
     AnyCamera,
     Instrument,
-    PixelPSF,
     Supersampling,
     check_sampling,
 )
@@ -72,8 +71,8 @@ def _render_band(
 ) -> np.ndarray:
     """Return the images (N, 1, H, W) of one band; call it within `pinned()`."""
     images = np.empty((len(scenes), 1, instrument.num_pix, instrument.num_pix))
-    camera = _camera(instrument, supersampling)
     for i in range(len(scenes)):
+        camera = _camera(instrument.of_image(scenes.params, i), supersampling)
         scene = scenes.take(slice(i, i + 1))
         images[i, 0] = camera.image(tracer(scene, instrument, for_engine=True))
     return images
@@ -174,10 +173,7 @@ def grid(instrument: Instrument, supersampling: int, fine: int = 1) -> Any:
 
 def kernel(instrument: Instrument) -> np.ndarray:
     """Return the PSF as a pixel kernel (K, K) in PyAutoLens's orientation, at its own sampling."""
-    psf = instrument.psf
-    if isinstance(psf, PixelPSF):
-        return flip_rows(psf.array()).copy()
-    return gaussian_kernel(psf.fwhm, psf.truncation, instrument.pixel_scale)
+    return flip_rows(instrument.psf.kernel_at(instrument.pixel_scale)).copy()
 
 
 @dataclass(frozen=True)
@@ -241,5 +237,5 @@ def _camera(instrument: Instrument, supersampling: int) -> _Camera:
         blurring_mask=al.Mask2D(mask=~outside, pixel_scales=scale),
         margin=margin,
         fine=fine,
-        padding="constant" if isinstance(instrument.psf, PixelPSF) else "edge",
+        padding="edge" if instrument.psf.continues_edges else "constant",
     )

@@ -17,8 +17,8 @@ from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
 from lenssim.simulate.instruments import (
     AnyCamera,
+    GaussianPSF,
     Instrument,
-    PixelPSF,
     Supersampling,
     check_sampling,
 )
@@ -91,7 +91,7 @@ def _render_band(
     for i in range(len(scenes)):
         lens_models, lens = _lens(scenes, values, i)
         model = _image_model(
-            instrument,
+            instrument.of_image(scenes.params, i),
             supersampling,
             lens_models,
             _light_models(scenes, "lens_light"),
@@ -195,6 +195,7 @@ def _image_model(
 
 def _psf(instrument: Instrument, pixel: float) -> PSF:
     psf = instrument.psf
-    if isinstance(psf, PixelPSF):
-        return PSF("PIXEL", kernel_point_source=psf.array())
-    return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    if isinstance(psf, GaussianPSF):
+        return PSF("GAUSSIAN", fwhm=psf.fwhm, truncation=psf.truncation, pixel_size=pixel)
+    kernel = psf.kernel_at(instrument.pixel_scale)
+    return PSF("PIXEL", kernel_point_source=kernel)

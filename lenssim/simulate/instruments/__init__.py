@@ -20,7 +20,7 @@ from lenssim.simulate.instruments.camera import (
     one_band,
 )
 from lenssim.simulate.instruments.instrument import Band, Instrument
-from lenssim.simulate.instruments.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
+from lenssim.simulate.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
     "ADAPTIVE",
@@ -51,6 +51,7 @@ FINEST = 12  # rays a pixel side that are offered
 Supersampling = (
     int | Literal["adaptive"]
 )  # rays a pixel side, or as many as each pixel needs
+_MAX_LIKE = 8
 _CHOICE: TypeAdapter[Any] = TypeAdapter(CameraChoice)
 
 
@@ -118,21 +119,42 @@ def instrument(name: str) -> AnyCamera:
         >>> instrument("euclid_vis").pixel_scale
         0.101
     """
+    camera: AnyCamera = _CHOICE.validate_python(_extended(_document(name)))
+    return camera
+
+
+def _document(name: str) -> Any:
+    """Return what the file of an instrument says."""
     if name not in instruments():
         raise unknown("instrument", name, instruments(), code="unknown-instrument")
     text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    camera: AnyCamera = _CHOICE.validate_python(parse_yaml(text, f"instrument {name}"))
-    return camera
+    return parse_yaml(text, f"instrument {name}")
+
+
+def _extended(document: Any) -> Any:
+    """Return a document with the numbers of the instrument that it is `like`."""
+    for _ in range(_MAX_LIKE):
+        if not isinstance(document, dict) or "like" not in document:
+            return document
+        changes = {key: value for key, value in document.items() if key != "like"}
+        document = {**_document(str(document["like"])), **changes}
+    raise ConfigError(
+        f"instruments that are `like` each other in a circle, at {document['like']}",
+        code="like-circle",
+        name=str(document["like"]),
+    )
 
 
 def read_camera(path: Path) -> AnyCamera:
     """Read the file of a camera; files of kernels that it names lie beside it.
 
+    It may be `like` an instrument of lenssim and state only what differs.
+
     Raises:
         ConfigError: The file cannot be read, or is no YAML.
         ValidationError: It describes no camera.
     """
-    document = parse_yaml(read_text(path, "the camera"), str(path))
+    document = _extended(parse_yaml(read_text(path, "the camera"), str(path)))
     context = {"folder": path.parent}
     camera: AnyCamera = _CHOICE.validate_python(document, context=context)
     return camera

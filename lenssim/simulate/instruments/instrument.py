@@ -1,10 +1,15 @@
 """Instruments: one band of a camera, with the stamp that it takes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from pydantic import Field, model_validator
 
 from lenssim.record import Record
-from lenssim.simulate.instruments.psf import PSF, GaussianPSF
+from lenssim.simulate.instruments.detector import Detector
+from lenssim.simulate.psf import PSF
+from lenssim.simulate.psf.choice import psf_values
+from lenssim.simulate.psf.measure import psf_fwhm
 
 __all__ = ["Band", "Instrument", "Stamp"]
 
@@ -19,7 +24,7 @@ class Stamp(Record):
     pixel_scale: float = Field(ge=1e-4, le=100)
 
 
-class Band(Record):
+class Band(Detector):
     """What one band's images depend on besides the light: zero point, exposure, noise, PSF.
 
     Fluxes are in e-/s. The background is either a sky (mag/arcsec^2) with read noise, or a
@@ -60,9 +65,10 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
     @model_validator(mode="after")
     def _stamp_holds_psf(self) -> "Instrument":
         side = self.num_pix * self.pixel_scale
-        if isinstance(self.psf, GaussianPSF) and self.psf.fwhm > side:
+        width = psf_fwhm(self.psf, self.pixel_scale)
+        if width > side:
             raise ValueError(
-                f"psf.fwhm of {self.psf.fwhm:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "
+                f"psf.fwhm of {width:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "
                 f"pixel_scale of {self.pixel_scale:g} arcsec"
             )
         return self
@@ -77,17 +83,59 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
         """Names of the bands: none, because the only band needs no name."""
         return ()
 
+    def of_image(self, params: Mapping[str, np.ndarray], i: int) -> "Instrument":
+        """Return the instrument of one image, which has one PSF.
+
+        Args:
+            params: Columns (N,) of the scenes.
+            i: Row of the image.
+
+        Raises:
+            ConfigError: There are several PSFs, and the columns do not say which.
+        """
+        values = psf_values(self.psf, params)
+        if values is None:
+            return self
+        return self.model_copy(update={"psf": self.psf.at(float(values[i]))})
+
     def total_exposure(self, exposure_time: np.ndarray | float | None = None) -> np.ndarray:
         """Exposure in s, summed over exposures; `exposure_time` replaces the instrument's single exposure."""
         single = self.exposure_time if exposure_time is None else exposure_time
         return np.asarray(single, dtype=np.float64) * self.num_exposures
 
+    @property
+    def native(self) -> float:
+        """Side of the detector's pixels in arcsec."""
+        if self.native_scale is None:
+            return self.pixel_scale
+        return self.native_scale
+
     def background(self, exposure_time: np.ndarray | float | None = None) -> np.ndarray:
-        """Rms of the background in e-/s per pixel: sqrt(n read_noise^2 + sky pixel^2 T) / T, or the fixed one."""
+        """Return the rms of the background in e-/s per pixel, as a weight map has it.
+
+        It is sqrt(n read_noise^2 f + (sky s^2 + dark f) T) / T, or the fixed one, for pixels of
+        side s that were native pixels of side p, with f = (s / p)^2.
+        """
         total = self.total_exposure(exposure_time)
         if self.background_rms is not None:
             return np.full_like(total, self.background_rms)
         assert self.sky_brightness is not None  # one background is always stated
         assert self.zero_point is not None
-        sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
-        return np.sqrt(self.num_exposures * self.read_noise**2 + sky * total) / total
+        rate = 10 ** (-0.4 * (self.sky_brightness - self.zero_point)) * self.pixel_scale**2
+        reads = self.num_exposures * self.read_noise**2
+        share = (self.pixel_scale / self.native) ** 2
+        if share != 1:
+            reads *= share
+        if self.dark:
+            rate += self.dark * share
+        return np.sqrt(reads + rate * total) / total
+
+    @property
+    def taps(self) -> np.ndarray:
+        """Weights (K,) along each axis by which resampling correlates its noise."""
+        return self.resampling.taps(self.native, self.pixel_scale)
+
+    @property
+    def pixel_loss(self) -> float:
+        """Rms of a pixel's noise over that of the weight map; 2/3 where drizzled, 1 if white."""
+        return self.resampling.loss(self.native, self.pixel_scale)

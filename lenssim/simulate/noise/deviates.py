@@ -58,7 +58,7 @@ def check_stream(name: str) -> str:
         ConfigError: There is none of that name; the message suggests the nearest.
     """
     if name not in STREAMS:
-        raise unknown("noise stream", name, STREAMS)
+        raise unknown("noise stream", name, STREAMS, code="unknown-noise")
     return name
 
 

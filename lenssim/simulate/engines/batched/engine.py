@@ -36,6 +36,7 @@ from lenssim.simulate.instruments import (
 )
 from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Component, Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
@@ -96,7 +97,9 @@ class Batched:
             group = [views[band] for band in bands]
             fluxes = self._fluxes(group, side, supersampling)
             for band, flux in zip(bands, fluxes, strict=True):
-                yield band, self.blurred(flux, views[band][1], step)
+                scenes, instrument = views[band]
+                values = psf_values(instrument.psf, scenes.params)
+                yield band, self.blurred(flux, instrument, step, values)
 
     def _fluxes(
         self, views: list[BandView], side: int, supersampling: Supersampling
@@ -114,13 +117,16 @@ class Batched:
             yield pixel_flux(brightness, rays, instrument.pixel_scale / fine)
 
     @staticmethod
-    def blurred(flux: Tensor, instrument: Instrument, step: int) -> Tensor:
+    def blurred(
+        flux: Tensor, instrument: Instrument, step: int, values: np.ndarray | None = None
+    ) -> Tensor:
         """Return images as the camera takes them.
 
         Args:
             flux: Flux (N, fine H, fine W) [e-/s] at the PSF's resolution, N at most `step`.
             instrument: The camera.
             step: Number of images that are blurred at once.
+            values: What tells which PSF each image has (N,), see `psf_values`.
 
         Returns:
             Images (N, H, W) [e-/s per pixel].
@@ -128,7 +134,9 @@ class Batched:
         # The shape is always the same, so that matrix products are the same for every image.
         padded = torch.zeros(step, *flux.shape[1:], dtype=flux.dtype, device=flux.device)
         padded[: len(flux)] = flux
-        return blur(padded, instrument)[: len(flux)]
+        if values is not None:
+            values = np.pad(values, (0, step - len(values)), mode="edge")
+        return blur(padded, instrument, values)[: len(flux)]
 
     def _adaptive_flux(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, alpha: Tensor

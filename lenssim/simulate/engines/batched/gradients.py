@@ -25,6 +25,7 @@ from lenssim.simulate.instruments import (
     coarsest_sampling,
 )
 from lenssim.simulate.profiles import PROFILES
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Component, Scenes
 
 # torch makes its own forward derivatives with functions that it deprecates
@@ -247,7 +248,14 @@ def _step(
     light = untiled(torch.cat(light_parts, dim=2).flatten(0, 1), side)
     flux = pixel_flux(light, supersampling // fine, instrument.pixel_scale / fine)
     step = scenes_a_step(instrument, supersampling)
-    parts = [engine.blurred(part, instrument, step) for part in flux.split(step)]
+    values = psf_values(instrument.psf, scenes.params)
+    if values is not None:
+        values = np.repeat(values, len(names))
+    parts = []
+    for start in range(0, len(flux), step):
+        part = slice(start, start + step)
+        values_of_part = None if values is None else values[part]
+        parts.append(engine.blurred(flux[part], instrument, step, values_of_part))
     return torch.cat(parts).unflatten(0, (len(scenes), -1))
 
 

@@ -218,7 +218,7 @@ def _moved(package: Path, folder: Path) -> Path:
     try:
         shutil.copyfile(package, fresh)
         fresh.chmod(0o600)
-        os.replace(fresh, folder / package.name)
+        fresh.replace(folder / package.name)
     except OSError:
         with suppress(OSError):
             fresh.unlink()

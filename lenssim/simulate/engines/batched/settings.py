@@ -1,6 +1,6 @@
 """Settings of the batched engine that its bits depend on, without importing torch."""
 
-import os
+from pathlib import Path
 from typing import Any
 
 from lenssim.errors import ConfigError
@@ -54,7 +54,7 @@ def batched_settings(
 
 
 def _cuda_or_cpu(device: str) -> str:
-    present = os.path.exists("/dev/nvidiactl")  # spares most machines the import of torch
+    present = Path("/dev/nvidiactl").exists()  # spares most machines the import of torch
     if present:
         import torch
 

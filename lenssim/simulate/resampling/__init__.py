@@ -1,0 +1,1 @@
+"""Noise that resampling correlated: in closed form, or as it was measured."""
