@@ -11,7 +11,9 @@ from lenssim.names import printable
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
-from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
+from lenssim.simulate.dark_matter_draw import draw_dark_matter
+from lenssim.simulate.placement import Placement
+from lenssim.simulate.plane import LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
 from lenssim.simulate.psf.choice import band_column, psf_values
@@ -20,9 +22,9 @@ from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
     BLOCK,
     COLOURS,
-    DARK_MATTER,
     MACRO,
     PSF,
+    block_numbers,
     blocks,
     generator,
 )
@@ -58,14 +60,7 @@ def draw(
             code="sample-numbers",
         )
     fixed = dict(fixed or {})
-    for name, value in fixed.items():
-        if not np.isfinite(value):
-            raise ConfigError(
-                f"parameter {name!r} must be a finite number, got {value}",
-                code="parameter-value",
-                name=name,
-                value=value,
-            )
+    _check_numbers(fixed)
     parts: list[Scenes] = []
     positions_of_parts: list[np.ndarray] = []
     for block, positions, rows in blocks(numbers):
@@ -83,6 +78,18 @@ def draw(
     return scenes.take(order)
 
 
+def _check_numbers(fixed: Mapping[str, float]) -> None:
+    """Raise `ConfigError` for a parameter that is set to no finite number."""
+    for name, value in fixed.items():
+        if not np.isfinite(value):
+            raise ConfigError(
+                f"parameter {name!r} must be a finite number, got {value}",
+                code="parameter-value",
+                name=name,
+                value=value,
+            )
+
+
 def column_names(preset: Preset) -> list[str]:
     """Names of all columns a preset draws: those of /params in its shards."""
     return list(_draw_block(preset, 0, "train", 0, {}).params)
@@ -94,16 +101,18 @@ def laws(preset: Preset, name: str | None = None) -> dict[str, Any]:
     Columns that follow from others are left out, those that classes draw differently, and lens and source of a preset
     whose placement chooses among them.
     """
-    found: list[dict[str, Any]] = []
-    for own in (
-        preset.class_names if name is None else (preset.class_names[preset.label(name)],)
-    ):
-        alone = preset.model_copy(update={"classes": {own: preset.classes[own]}})
-        found.append(_draw_columns(alone, 0, "train", 0, {})[0].laws)
+    class_names = preset.class_names
+    if name is not None:
+        class_names = (class_names[preset.label(name)],)
+    laws_by_class: list[dict[str, Any]] = []
+    for class_name in class_names:
+        classes = {class_name: preset.classes[class_name]}
+        one_class = preset.model_copy(update={"classes": classes})
+        laws_by_class.append(_draw_columns(one_class, 0, "train", 0, {})[0].laws)
     return {
         column: law
-        for column, law in found[0].items()
-        if all(each.get(column) == law for each in found)
+        for column, law in laws_by_class[0].items()
+        if all(laws_of_class.get(column) == law for laws_of_class in laws_by_class)
     }
 
 
@@ -127,7 +136,7 @@ def _draw_columns(
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
     columns = _draw_macro(
-        preset, generator(seed, split, MACRO, block), fixed, split, _numbers(block)
+        preset, generator(seed, split, MACRO, block), fixed, split, block_numbers(block)
     )
     _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
@@ -141,7 +150,7 @@ def _draw_columns(
         dict(columns.values),
         truth=any(model.reports_truth for model in preset.classes.values()),
     )
-    perturbers, units = _draw_dark_matter(preset, seed, split, block, columns, plane)
+    perturbers, units = draw_dark_matter(preset, seed, split, block, columns, plane)
     _draw_psfs(preset, seed, split, block, columns)
     return columns, perturbers, units
 
@@ -153,9 +162,9 @@ def _draw_colours(
     colours = preset.colours()
     if colours:
         rng = generator(seed, split, COLOURS, block)
-        own = replace(columns, rng=rng)  # it shares values and laws
+        on_stream = replace(columns, rng=rng)  # it shares values and laws
         for name, value, bounds in colours:
-            own.draw(name, value, bounds)
+            on_stream.draw(name, value, bounds)
 
 
 def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:
@@ -176,10 +185,6 @@ def _images(preset: Preset) -> np.ndarray | None:
     return preset.galaxies.images() if preset.galaxies is not None else None
 
 
-def _numbers(block: int) -> np.ndarray:
-    return np.arange(block * BLOCK, (block + 1) * BLOCK)
-
-
 def _half_frame(preset: Preset) -> float:
     return preset.instrument.num_pix * preset.instrument.pixel_scale / 2
 
@@ -195,36 +200,38 @@ def _draw_macro(
     columns = _draw_once(preset, rng, fixed, split, numbers)
     if preset.placement is None:
         return columns
-    left, again = np.arange(BLOCK), columns
+    rows = np.arange(BLOCK)
+    candidates = columns
     for _ in range(_MOST_DRAWS):
-        own = Columns(
-            len(left),
-            rng,
-            fixed,
-            {name: column[left] for name, column in again.values.items()},
-        )
-        z_lens, z_source = own.values["z_lens"], own.values["z_source"]
-        convention = own.values.get("z_source_convention", z_source)
-        scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
-        kept = preset.placement.place(
-            own, preset.components(), scale, _half_frame(preset), _images(preset)
-        )
-        for name, column in own.values.items():
-            columns.values.setdefault(name, np.full(BLOCK, np.nan))[left[kept]] = column[
-                kept
-            ]
-        left = left[~kept]
-        if not len(left):
+        values = {name: column[rows] for name, column in candidates.values.items()}
+        trial = Columns(len(rows), rng, fixed, values)
+        accepted = _place(preset, preset.placement, trial)
+        for name, column in trial.values.items():
+            target = columns.values.setdefault(name, np.full(BLOCK, np.nan))
+            target[rows[accepted]] = column[accepted]
+        rows = rows[~accepted]
+        if not len(rows):
             columns.laws.clear()  # what is kept is not distributed as it was drawn
             return columns
-        again = _draw_once(preset, rng, fixed, split, numbers)
+        candidates = _draw_once(preset, rng, fixed, split, numbers)
     raise ConfigError(
-        f"{len(left)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
+        f"{len(rows)} of {BLOCK} systems were drawn {_MOST_DRAWS} times, never magnified by "
         f"{preset.placement.magnification:g} with {preset.placement.in_frame:.0%} of their light in the frame; "
         "lower these numbers in `placement`, make sources smaller or the stamp larger",
         code="placement-hopeless",
         magnification=preset.placement.magnification,
         in_frame=preset.placement.in_frame,
+    )
+
+
+def _place(preset: Preset, placement: Placement, columns: Columns) -> np.ndarray:
+    """Place the sources of some systems; returns which of them (n,) the placement accepts."""
+    z_lens = columns.values["z_lens"]
+    z_source = columns.values["z_source"]
+    convention = columns.values.get("z_source_convention", z_source)
+    scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
+    return placement.place(
+        columns, preset.components(), scale, _half_frame(preset), _images(preset)
     )
 
 
@@ -290,54 +297,13 @@ def _ellipticities(preset: Preset, columns: Columns) -> None:
                 columns.put(component.prefix + name, column)
 
 
-def _choose_galaxies(preset: Preset, columns: Columns, own: np.ndarray) -> None:
-    for prefix in (
-        c.prefix
-        for c in preset.components()
-        if c.role == "source" and c.profile == "interpolated"
-    ):
-        columns.put(
-            prefix + "image",
-            own[columns.rng.integers(len(own), size=columns.n)].astype(np.float64),
-        )
-        columns.put(
-            prefix + "scale", columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
-        )
-
-
-def _draw_dark_matter(
-    preset: Preset, seed: int, split: str, block: int, columns: Columns, plane: LensPlane
-) -> tuple[dict[str, Perturbers], dict[str, str]]:
-    """Each class draws for its own rows; columns it does not know stay NaN, kinds it does not have stay empty."""
-    numbers = _numbers(block)
-    label = labels(preset, numbers)
-    tables: dict[str, list[tuple[np.ndarray, Perturbers]]] = {}
-    units: dict[str, str] = {}
-    for k, model in enumerate(preset.classes.values()):
-        rows = np.flatnonzero(label == k)
-        own = Columns(
-            len(rows),
-            generator(seed, split, DARK_MATTER, block, k),
-            columns.fixed,
-            numbers=numbers[rows],
-        )
-        drawn = model.perturb(own, plane.take(rows))
-        for kind in model.kinds:
-            tables.setdefault(kind, []).append((rows, drawn[kind]))
-        told = {**model.units, **(TRUTH_UNITS if plane.truth else {})}
-        for name in told:
-            columns.values.setdefault(name, np.full(BLOCK, np.nan))[rows] = own.values[name]
-        units |= told
-        columns.laws |= own.laws
-    return {kind: _merge(parts) for kind, parts in tables.items()}, units
-
-
-def _merge(parts: list[tuple[np.ndarray, Perturbers]]) -> Perturbers:
-    """One table for the whole block from tables of some of its rows."""
-    together = Perturbers.concatenate([table for _, table in parts])
-    place = np.full(
-        BLOCK, len(together)
-    )  # rows that no part owns point to an empty row at the end
-    place[np.concatenate([rows for rows, _ in parts])] = np.arange(len(together))
-    padded = Perturbers(np.append(together.offset, together.offset[-1]), together.columns)
-    return padded.take(place)
+def _choose_galaxies(preset: Preset, columns: Columns, galaxies: np.ndarray) -> None:
+    """Draw the galaxy that each interpolated source shows, of those of a split."""
+    for component in preset.components():
+        if component.role != "source" or component.profile != "interpolated":
+            continue
+        prefix = component.prefix
+        choice = columns.rng.integers(len(galaxies), size=columns.n)
+        columns.put(prefix + "image", galaxies[choice].astype(np.float64))
+        scale = columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
+        columns.put(prefix + "scale", scale)

@@ -30,7 +30,7 @@ class Placement(Record):
     def check(self, components: Sequence[Component]) -> None:
         """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics or galaxies."""
         of = {
-            role: [own.profile for own in components if own.role == role]
+            role: [component.profile for component in components if component.role == role]
             for role in ("lens", "source")
         }
         if (
@@ -58,12 +58,13 @@ class Placement(Record):
         `galaxies` (K, H, W) what interpolated sources show.
         """
         values = columns.values
-        sources = [own for own in components if own.role == "source"]
+        sources = [component for component in components if component.role == "source"]
         lens = _lens(columns, components, scale)
         x, y = lens.place(columns.rng)
-        for own in sources:
-            columns.put(f"{own.prefix}center_x", values[f"{own.prefix}center_x"] + x)
-            columns.put(f"{own.prefix}center_y", values[f"{own.prefix}center_y"] + y)
+        for source in sources:
+            prefix = source.prefix
+            columns.put(f"{prefix}center_x", values[f"{prefix}center_x"] + x)
+            columns.put(f"{prefix}center_y", values[f"{prefix}center_y"] + y)
         magnification, inside = lens.magnification(
             _light(columns, sources, galaxies), frame
         )
@@ -74,8 +75,8 @@ class Placement(Record):
 def _lens(
     columns: Columns, components: Sequence[Component], scale: np.ndarray
 ) -> Isothermal:
-    (sie,) = (own.prefix for own in components if own.profile == "sie")
-    shears = [own.prefix for own in components if own.profile == "shear"]
+    (sie,) = _prefixes(components, "sie")
+    shears = _prefixes(components, "shear")
     gamma1, gamma2 = (
         sum((columns.values[prefix + name] for prefix in shears), np.zeros(columns.n))
         * scale
@@ -88,28 +89,36 @@ def _lens(
     return Isothermal(theta_E=theta_E, **values, gamma1=gamma1, gamma2=gamma2)
 
 
+def _prefixes(components: Sequence[Component], profile: str) -> list[str]:
+    return [component.prefix for component in components if component.profile == profile]
+
+
 def _light(
     columns: Columns, sources: Sequence[Component], galaxies: np.ndarray | None
 ) -> list[Light]:
     """The components of a source of unit flux in all."""
-    own = [
-        {
-            name.removeprefix(each.prefix): column
-            for name, column in columns.values.items()
-            if name.startswith(each.prefix)
-        }
-        for each in sources
-    ]
-    fluxes = [
-        10 ** (-0.4 * each["magnitude"])
-        if "magnitude" in each
-        else each["amp"] * unit_flux(each["R_sersic"], each["n_sersic"])
-        for each in own
-    ]
+    parameters = [_parameters(columns, source.prefix) for source in sources]
+    fluxes = [_flux(values) for values in parameters]
     return [
-        _LIGHTS[component.profile](flux / sum(fluxes), each, galaxies)
-        for component, each, flux in zip(sources, own, fluxes, strict=True)
+        _LIGHTS[source.profile](flux / sum(fluxes), values, galaxies)
+        for source, values, flux in zip(sources, parameters, fluxes, strict=True)
     ]
+
+
+def _parameters(columns: Columns, prefix: str) -> dict[str, np.ndarray]:
+    """Return the columns of a component, by the names of its profile's parameters."""
+    return {
+        name.removeprefix(prefix): column
+        for name, column in columns.values.items()
+        if name.startswith(prefix)
+    }
+
+
+def _flux(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the flux (n,) of a component, in any unit that all share."""
+    if "magnitude" in values:
+        return 10 ** (-0.4 * values["magnitude"])
+    return values["amp"] * unit_flux(values["R_sersic"], values["n_sersic"])
 
 
 def _sersic(

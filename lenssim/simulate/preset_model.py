@@ -1,7 +1,7 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -296,25 +296,16 @@ class Preset(Record):
         """
         document = self.model_dump(mode="json")
         for name in names:
-            own = [
-                model
-                for model in document["classes"].values()
-                if isinstance(model.get(name), dict)
-            ]
-            if not own:
-                drawn = {
-                    key
-                    for model in document["classes"].values()
-                    for key in model
-                    if isinstance(model[key], dict)
-                }
+            models = document["classes"].values()
+            drawing = [model for model in models if isinstance(model.get(name), dict)]
+            if not drawing:
                 raise unknown(
                     f"number that dark matter of preset {self.name} draws",
                     name,
-                    sorted(drawn),
+                    _drawn_keys(models),
                     code="unknown-target",
                 )
-            for model in own:
+            for model in drawing:
                 model[name] = {"shared": model[name]}
         return parse_preset(document, f"preset {self.name}")
 
@@ -327,6 +318,12 @@ class Preset(Record):
                 f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
             )
         return kind
+
+
+def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the keys under which models of dark matter, as documents, hold a distribution."""
+    keys = {key for model in models for key in model if isinstance(model[key], dict)}
+    return sorted(keys)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:

@@ -20,6 +20,7 @@ __all__ = [
     "NOISE",
     "PSF",
     "SPLITS",
+    "block_numbers",
     "blocks",
     "generator",
     "noise_generator",
@@ -70,6 +71,16 @@ def noise_generator(
     if band == 0:
         return generator(seed, split, NOISE, block, *key)
     return generator(seed, split, BAND_NOISE, block, band, *key)
+
+
+def block_numbers(block: int) -> np.ndarray:
+    """Return the sample numbers of a block.
+
+    Example:
+        >>> block_numbers(1)[[0, -1]].tolist()
+        [64, 127]
+    """
+    return np.arange(block * BLOCK, (block + 1) * BLOCK)
 
 
 def blocks(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

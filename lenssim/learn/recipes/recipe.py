@@ -129,33 +129,40 @@ class Recipe(Record):
     @cached_property
     def trainings(self) -> dict[str, Training]:
         """All runs, by name."""
-        found = {}
-        for line, asked in self.train.items():
-            lists = _lists(asked)
+        trainings = {}
+        for line, line_settings in self.train.items():
+            lists = _lists(line_settings)
             for values in product(*lists.values()):
-                own = dict(zip(lists, values, strict=True))
-                words = {
-                    key: f"-{key if key in _NUMBERS else ''}{value}"
-                    for key, value in own.items()
-                }
-                name = (line + "".join(words.values())).replace(":", "-")
-                if fault := name_fault(name, "the training"):
-                    raise ConfigError(fault, code="bad-name", name=name)
-                group = (
-                    line + "".join(word for key, word in words.items() if key != "seed")
-                ).replace(":", "-")
-                net = {**self.settings, **asked, **own}.get("net", "cnn")
-                settings = {**self.settings, **self.nets.get(str(net), {}), **asked, **own}
-                found[name] = Training(name, line, group, settings)
-        return found
+                chosen = dict(zip(lists, values, strict=True))
+                training = self._training(line, line_settings, chosen)
+                trainings[training.name] = training
+        return trainings
+
+    def _training(
+        self, line: str, line_settings: dict[str, Any], chosen: dict[str, Any]
+    ) -> Training:
+        """Return the training of a line with one value chosen from each of its lists."""
+        words = {
+            key: f"-{key if key in _NUMBERS else ''}{value}"
+            for key, value in chosen.items()
+        }
+        name = (line + "".join(words.values())).replace(":", "-")
+        if fault := name_fault(name, "the training"):
+            raise ConfigError(fault, code="bad-name", name=name)
+        words.pop("seed", None)
+        group = (line + "".join(words.values())).replace(":", "-")
+        settings = {**self.settings, **line_settings, **chosen}
+        of_net = self.nets.get(str(settings.get("net", "cnn")), {})
+        settings = {**self.settings, **of_net, **line_settings, **chosen}
+        return Training(name, line, group, settings)
 
     def groups(self, step: EvaluateStep) -> dict[str, list[Training]]:
         """Runs to be judged by a step: those with its name, or of the line or the group of its name; by group."""
-        found: dict[str, list[Training]] = {}
+        groups: dict[str, list[Training]] = {}
         for training in self.trainings.values():
             if step.run in (training.name, training.line, training.group):
-                found.setdefault(training.group, []).append(training)
-        return found
+                groups.setdefault(training.group, []).append(training)
+        return groups
 
     def evaluations(self) -> tuple[EvaluateStep, ...]:
         """What is judged on what."""
