@@ -13,6 +13,7 @@ from lenssim.api.pictures import Picture, Pictures
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
 from lenssim.errors import ConfigError
+from lenssim.rows import row_numbers
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.verification import Report
@@ -128,7 +129,8 @@ class Dataset:
         """Read images.
 
         Args:
-            rows: Numbers of the samples in this data set, counted from 0; a range or slice too.
+            rows: Numbers of the samples in this data set, counted from 0; a range, a slice,
+                or a mask with a truth value for each sample.
             picture: What to read: `image`, or `clean`, `kappa` or `residual` if it is kept.
 
         Returns:
@@ -144,9 +146,7 @@ class Dataset:
         return self.source.read_map(picture, self._source_rows(rows))
 
     def _source_rows(self, rows: Rows) -> np.ndarray:
-        if isinstance(rows, slice):
-            return self.rows[rows]
-        return self.rows[np.asarray(list(rows), dtype=np.int64)]
+        return self.rows[row_numbers(rows, len(self), from_end=True)]
 
     def split(self, name: str) -> "Dataset":
         """Return the samples of a split.
@@ -256,9 +256,7 @@ class Dataset:
         return len(self.rows)
 
     def __getitem__(self, row: int) -> "Sample":
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a data set of {len(self)} samples")
-        return self.source[int(self.rows[row])]
+        return self.source[int(self._source_rows([row])[0])]
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image_shape))

@@ -13,6 +13,7 @@ from lenssim.api.simulation_options import GenerationOptions, SimulationOptions
 from lenssim.api.workers import Workers
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.errors import ConfigError
+from lenssim.names import shown
 from lenssim.simulate.request import SimulationRequest
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 DEVICE = "auto"  # by default: the fastest device of the machine
+LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
 NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
 Stop = Callable[[], bool]
@@ -188,9 +190,9 @@ def render(
     label = 0
     if class_name is not None:
         label = spec.preset.label(class_name)
-    if number < 0:
+    if not 0 <= number <= LARGEST_NUMBER:
         raise ConfigError(
-            f"--number must be at least 0, got {number}",
+            f"number must lie in 0..{LARGEST_NUMBER}, got {shown(number)}",
             code="option-range",
             option="number",
             value=number,

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lenssim.rows import row_numbers
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.maps import MAPS, MapInput
@@ -135,7 +136,7 @@ def simulate(
         >>> exposure.observed.shape, exposure.sigma.shape
         ((2, 1, 64, 64), (2, 1, 64, 64))
     """
-    numbers = np.asarray(numbers, dtype=np.int64)
+    numbers = row_numbers(numbers, what="sample numbers")
     camera = spec.preset.instrument
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)

@@ -311,7 +311,7 @@ def test_the_work_is_bounded_by_the_files_there_are(
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [
-        (2**50, (), "a data set holds at most"),
+        (2**50, (), "n must be at most 1,099,511,627,776"),
         (2**40, (), "choose a larger --shard-size"),
         (2**40, ("--shard-size", 2**40), "choose a smaller --shard-size"),
     ],
