@@ -263,19 +263,20 @@ class Dataset:
         counts = ", ".join(f"{name} {count}" for name, count in self.class_counts.items())
         counts = counts or "no labels"
         split = f", {self.split_name}" if self.split_name else ""
-        noise = self.source.config.get("noise")
-        remark = f", noise {noise}" if noise else ""
+        spec = self.source.spec
+        remark = f", noise {spec.noise}" if spec else ""
         return f"Dataset {self.folder}{split}: {len(self)} images of {shape} ({counts}){remark}"
 
     def _repr_html_(self) -> str:
+        spec = self.source.spec
         facts: dict[str, Any] = {
             "folder": self.folder,
             "images": f"{len(self)} of {' x '.join(map(str, self.image_shape))}",
             "classes": ", ".join(f"{k} {v}" for k, v in self.class_counts.items()),
             "split": self.split_name,
             "pixel scale [arcsec]": self.pixel_scale,
-            "noise": self.source.config.get("noise"),
-            "seed": self.source.config.get("seed"),
+            "noise": spec and spec.noise,
+            "seed": spec and spec.seed,
             "fingerprint": self.fingerprint[:16],
         }
         lines = [

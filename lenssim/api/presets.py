@@ -1,6 +1,7 @@
 """What comes with lenssim: presets and instruments."""
 
 from pathlib import Path
+from typing import Any
 
 __all__ = ["instruments", "preset_lines", "presets"]
 
@@ -32,17 +33,34 @@ def preset_lines(name: str | Path) -> list[str]:
     return preset_text(name).splitlines()
 
 
-def instruments() -> dict[str, str]:
-    """Return the instruments that come with lenssim.
+def instruments(name: str | None = None) -> dict[str, Any]:
+    """Return the instruments that come with lenssim, or the numbers of one.
+
+    Args:
+        name: Name of an instrument; None for all.
 
     Returns:
-        What each instrument is, by name.
+        What each instrument is, by name. For one instrument its numbers, with the depths
+        `m_sigma` and `m5` and, in `lenstronomy`, where lenstronomy differs and why. A camera
+        of several bands has them for each band.
+
+    Raises:
+        ConfigError: There is no such instrument.
 
     Example:
         >>> "euclid_vis" in instruments()
         True
+        >>> round(instruments("euclid_vis_q1")["m_sigma"], 2)
+        30.57
     """
     from lenssim.simulate.instruments import instrument
     from lenssim.simulate.instruments import instruments as names
+    from lenssim.simulate.instruments.facts import facts
 
-    return {name: instrument(name).summary for name in names()}
+    if name is None:
+        return {name: instrument(name).summary for name in names()}
+    camera = instrument(name)
+    if not camera.band_names:
+        return facts(camera.instruments[0])
+    bands = zip(camera.band_names, camera.instruments, strict=True)
+    return {band: facts(instrument) for band, instrument in bands}

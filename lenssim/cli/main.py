@@ -17,6 +17,7 @@ from lenssim.cli import (
     doctor,
     folder,
     generate,
+    instruments,
     models,
     parity,
     population,
@@ -72,6 +73,7 @@ def _options(
 
 for group in (
     models,
+    instruments,
     generate,
     folder,
     parity,

@@ -16,8 +16,10 @@ from lenssim.simulate.instruments import (
     instruments,
     read_camera,
 )
+from lenssim.simulate.psf import PointSpread
+from lenssim.simulate.psf.choice import band_column
 
-__all__ = ["PresetCamera", "check_colours", "check_fluxes"]
+__all__ = ["PresetCamera", "check_colours", "check_fluxes", "psf_columns"]
 
 _FILE_ENDINGS = (".yaml", ".yml")
 
@@ -126,6 +128,25 @@ def check_fluxes(camera: AnyCamera, columns: Iterable[str]) -> None:
             code="needs-magnitude",
             column=amplitudes[0],
         )
+
+
+def psf_columns(camera: AnyCamera) -> list[tuple[str, PointSpread]]:
+    """Return the PSF of each band, with the column that tells which one an image has.
+
+    Args:
+        camera: The camera.
+
+    Returns:
+        Name of the column, "" where all images have the same PSF, and the PSF.
+    """
+    names: tuple[str | None, ...] = camera.band_names or (None,)
+    columns: list[tuple[str, PointSpread]] = []
+    for name, band in zip(names, camera.instruments, strict=True):
+        column = ""
+        if band.psf.column is not None:
+            column = band_column(band.psf.column, name)
+        columns.append((column, band.psf))
+    return columns
 
 
 PresetCamera = Annotated[CameraChoice, BeforeValidator(_resolve)]

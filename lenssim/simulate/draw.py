@@ -10,6 +10,7 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
 from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.dark_matter_draw import draw_dark_matter
@@ -17,7 +18,7 @@ from lenssim.simulate.placement import Placement
 from lenssim.simulate.plane import LensPlane
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
-from lenssim.simulate.psf.choice import band_column, psf_values
+from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
@@ -170,16 +171,11 @@ def _draw_colours(
 
 def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:
     """Draw which PSF each image has in each band, on streams of their own."""
-    names = preset.instrument.band_names or (None,)
-    bands = zip(names, preset.instrument.instruments, strict=True)
-    for number, (band, instrument) in enumerate(bands):
-        psf = instrument.psf
-        if psf.column is None:
-            continue
-        rng = generator(seed, split, PSF, block, number)
-        column = band_column(psf.column, band)
-        values = columns.put(column, psf.sample(rng, columns.n))
-        psf_values(psf, {psf.column: values})  # what is set by hand
+    for number, (column, psf) in enumerate(psf_columns(preset.instrument)):
+        if psf.column is not None:
+            rng = generator(seed, split, PSF, block, number)
+            values = columns.put(column, psf.sample(rng, columns.n))
+            psf_values(psf, {psf.column: values})  # what is set by hand
 
 
 def _images(preset: Preset) -> np.ndarray | None:

@@ -24,6 +24,7 @@ from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value, has_tails, support
 from lenssim.simulate.instruments import Supersampling, parse_sampling
+from lenssim.simulate.instruments.facts import check_units
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
@@ -131,6 +132,7 @@ class Preset(Record):
             for key, bounds in limits.items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
+        check_units(self.instrument)
         check_fluxes(self.instrument, [name for name, _ in self.parameters()])
         self._check_redshifts()
 

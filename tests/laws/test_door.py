@@ -20,6 +20,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "doctor": "doctor",
     "evaluate": "evaluate",
     "generate": "generate",
+    "instruments": "instruments",
     "population": "population",
     "predict": "predict",
     "render": "render",

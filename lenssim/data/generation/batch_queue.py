@@ -108,16 +108,6 @@ class Queue(Record):
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of the class in dask-jobqueue."""
-        _, queue, account, walltime = _SYSTEMS[self.system]
-        hours, remaining_seconds = divmod(
-            self.seconds, 3600
-        )  # not every queue counts days, and LSF counts no seconds
-        clock = f"{hours:02d}:{remaining_seconds // 60:02d}" + (
-            "" if self.system == "lsf" else f":{remaining_seconds % 60:02d}"
-        )
-        named = {queue: self.queue, account: self.account, walltime: clock}
-        if self.system == "htcondor":
-            named["disk"] = self.disk
         stagger = max(1, (self.seconds - self.lifetime) // 4)
         return {
             "cores": self.workers,
@@ -137,13 +127,29 @@ class Queue(Record):
                 f"{stagger}s",
             ],
             "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
-            **{
-                name: value
-                for name, value in named.items()
-                if name is not None and value is not None
-            },
+            **self._system_arguments(),
             **self.options,
         }
+
+    def _system_arguments(self) -> dict[str, Any]:
+        """Arguments that each system calls otherwise: queue, account, time and disk."""
+        _, queue, account, walltime = _SYSTEMS[self.system]
+        named = {queue: self.queue, account: self.account, walltime: self._clock()}
+        if self.system == "htcondor":
+            named["disk"] = self.disk
+        return {
+            name: value
+            for name, value in named.items()
+            if name is not None and value is not None
+        }
+
+    def _clock(self) -> str:
+        """The time of a job: not every queue counts days, and LSF counts no seconds."""
+        hours, seconds = divmod(self.seconds, 3600)
+        clock = f"{hours:02d}:{seconds // 60:02d}"
+        if self.system == "lsf":
+            return clock
+        return f"{clock}:{seconds % 60:02d}"
 
 
 def _exports() -> Iterator[str]:

@@ -175,17 +175,23 @@ def _make(
         raise SurroundingsError(
             f"{error}\n{_what_is_safe(folder, plan, rows)}", code="surroundings"
         ) from None
+    if tally.samples_done < tally.total or tally.failures:
+        raise _unmade(folder, tally, _what_is_safe(folder, plan, rows))
+
+
+def _unmade(folder: Path, tally: ShardTally, safe: str) -> IncompleteError:
+    """Return the error of shards that failed, or that were not begun."""
     failures = tally.failures
-    if failures:
-        raise IncompleteError(
-            f"{len(failures)} of {len(rows)} shards failed, tried again too. The first, {failures[0].failure}\n"
-            f"seeds and tracebacks are in {folder / FAILURES}; {_what_is_safe(folder, plan, rows)}",
-            code="shards-failed",
-        )
-    if tally.samples_done < tally.total:
-        raise IncompleteError(
-            f"stopped: {_what_is_safe(folder, plan, rows)}", code="stopped"
-        )
+    if not failures:
+        return IncompleteError(f"stopped: {safe}", code="stopped")
+    return IncompleteError(
+        f"{len(failures)} of {len(tally.rows)} shards failed, tried again too. "
+        f"The first, {failures[0].failure}\n"
+        f"seeds and tracebacks are in {folder / FAILURES}; {safe}",
+        code="shards-failed",
+        folder=folder,
+        failed=len(failures),
+    )
 
 
 def _unfinished(folder: Path, plan: Plan, shards: Collection[int]) -> list[int]:

@@ -117,13 +117,19 @@ def populations(
     answer = _inferred(task, images, prior, options, common_error, say)
     document = _document(run, task, files, options, answer, prior, common_error)
     folder = out or run.folder / "population"
+    _write(folder, document, _figures(run, answer, prior))
+    return {"folder": str(folder), **document}
+
+
+def _write(
+    folder: Path, document: dict[str, Any], figures: dict[str, Callable[[], Figure]]
+) -> None:
+    """Write population.json and its figures, whose names go into the document."""
     make_folder(folder)
-    figures = _figures(run, answer, prior)
     document["figures"] = sorted(figures)
     write_json(folder / _RESULT, document)
     for name, draw in figures.items():
         save_if_possible(draw, folder / name)
-    return {"folder": str(folder), **document}
 
 
 def _inferred(

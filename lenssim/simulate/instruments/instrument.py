@@ -7,9 +7,8 @@ from pydantic import Field, model_validator
 
 from lenssim.record import Record
 from lenssim.simulate.instruments.detector import Detector
-from lenssim.simulate.psf import PSF
+from lenssim.simulate.psf import PSF, GaussianPSF, MoffatPSF
 from lenssim.simulate.psf.choice import psf_values
-from lenssim.simulate.psf.measure import psf_fwhm
 
 __all__ = ["Band", "Instrument", "Stamp"]
 
@@ -65,7 +64,9 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
     @model_validator(mode="after")
     def _stamp_holds_psf(self) -> "Instrument":
         side = self.num_pix * self.pixel_scale
-        width = psf_fwhm(self.psf, self.pixel_scale)
+        width = 0.0
+        if isinstance(self.psf, GaussianPSF | MoffatPSF):
+            width = self.psf.width
         if width > side:
             raise ValueError(
                 f"psf.fwhm of {width:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "

@@ -32,6 +32,11 @@ class GaussianPSF(PointSpread):
         """How many times finer than the camera's pixels it is applied: at the pixels."""
         return 1
 
+    @property
+    def width(self) -> float:
+        """The fwhm in arcsec."""
+        return self.fwhm
+
     @override
     def kernel_at(self, pixel_scale: float) -> np.ndarray:
         return gaussian_kernel(self.fwhm, self.truncation, pixel_scale)

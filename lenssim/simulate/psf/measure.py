@@ -41,9 +41,7 @@ def psf_fwhm(psf: PointSpread, pixel_scale: float) -> float:
         0.16
     """
     psf = psf.fixed()
-    if isinstance(psf, GaussianPSF):
-        return psf.fwhm
-    if isinstance(psf, MoffatPSF):
+    if isinstance(psf, GaussianPSF | MoffatPSF):
         return psf.width
     fine = pixel_scale / _sampling(psf)
     return kernel_fwhm(psf.kernel_at(pixel_scale)) * fine
