@@ -117,6 +117,8 @@ class Run:
         rows: list[dict[str, Any]] = []
         for part in images_of(self.record, images, extension):
             rows += [_row(line) for line in predictions_of(part, ensemble, novelty)]
+        if not rows:
+            raise _nothing()
         return _table(rows)
 
     def posterior(
@@ -155,7 +157,7 @@ class Run:
         ensemble = Ensemble(runs, pick_device(device), tta=tta)
         parts = [part.images for part in images_of(self.record, images, extension)]
         if not parts:
-            raise DataError("there is no image to answer for", code="no-images")
+            raise _nothing()
         task, outputs = ensemble(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
 
@@ -203,6 +205,11 @@ class Run:
 def _trained(runs: "Sequence[Run | Path | str] | None") -> "list[TrainedRun]":
     """Open the runs that answer together with another."""
     return [as_run(run).trained for run in runs or ()]
+
+
+def _nothing() -> DataError:
+    """Return the error for an answer that nothing was asked of."""
+    return DataError("there is no image to answer for", code="no-images")
 
 
 def as_run(run: Run | Path | str) -> Run:
