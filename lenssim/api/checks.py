@@ -1,17 +1,35 @@
 """Checks from Python: of a data set's bytes, of what gives its classes away, and of this machine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lenssim.api.dataset import Dataset
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
+from lenssim.api.workers import check_workers
 from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.verification import Report
 
-__all__ = ["audit", "doctor", "verify"]
+__all__ = ["LeakAudit", "audit", "doctor", "verify"]
+
+
+class LeakAudit(Table):
+    """What a leak audit found: a row for each pair of classes and statistic.
+
+    Attributes:
+        document: All numbers and the verdict, as in leak_audit.json.
+        path: The file that was written; None if there is none.
+    """
+
+    document: dict[str, Any]
+    path: Path | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether and where the classes are given away, in words."""
+        return str(self.document["verdict"])
 
 
 def verify(
@@ -41,8 +59,9 @@ def verify(
         >>> report.samples, report.problems
         (300, [])
     """
-    place = folder.folder if isinstance(folder, Dataset) else folder
-    return verified(place, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    if isinstance(folder, Dataset):
+        folder = folder.folder
+    return verified(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
 
 
 def audit(
@@ -51,7 +70,7 @@ def audit(
     limit: int | None = None,
     judged_by: Dataset | Path | str | None = None,
     out: Path | str | None = None,
-) -> Table:
+) -> LeakAudit:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges.
 
     Nobody should be able to: a network that can need not learn substructure.
@@ -84,33 +103,40 @@ def audit(
 
     if limit is not None and limit < 1:
         raise ConfigError(
-            f"limit must be at least 1, got {limit}",
+            f"--limit must be at least 1, got {limit}",
             code="option-range",
             option="limit",
             value=limit,
         )
     if out is not None and Path(out).suffix != ".json":
         raise ConfigError(
-            f"out takes a .json file, got {out}",
+            f"--out takes a .json file, got {out}",
             code="option-format",
             option="out",
             value=out,
         )
     source = _dataset(data).source
-    judges = None if judged_by is None else _dataset(judged_by).source
+    judges = None
+    if judged_by is not None:
+        judges = _dataset(judged_by).source
     document, rows = judge(source, limit, judges)
-    is_local = isinstance(source.location, LocalFolder)
-    if out is None and is_local:
-        out = Path(source.folder) / LEAK_AUDIT
+    path = None
     if out is not None:
-        write_json(Path(out), document)
-    if is_local:
+        path = Path(out)
+    elif isinstance(source.location, LocalFolder):
+        path = Path(source.folder) / LEAK_AUDIT
+    if path is not None:
+        write_json(path, document)
+    if isinstance(source.location, LocalFolder):
         folder = Path(source.folder)
         write_card(folder, read_plan(folder), read_manifest(folder))
     names = ("statistic", "auc", "low", "high", "leaks")
     columns = {name: [getattr(row, name) for row in rows] for name in names}
     classes = [" / ".join(row.classes) for row in rows]
-    return Table({"classes": classes, **columns}, title=str(document["verdict"]))
+    audited = LeakAudit({"classes": classes, **columns}, title=str(document["verdict"]))
+    audited.document = document
+    audited.path = path
+    return audited
 
 
 def _dataset(data: Dataset | Path | str) -> Dataset:
@@ -137,13 +163,10 @@ def doctor(workers: int | None = None) -> Table:
     from lenssim.data.generation.surroundings import examine
     from lenssim.machine import available_cores
 
-    if workers is not None and not 0 <= workers <= 1024:
-        raise ConfigError(
-            f"the number of workers must lie in 0..1024, got {workers}",
-            code="option-range",
-            option="workers",
-            value=workers,
-        )
-    rows = examine(available_cores() if workers is None else workers)
+    check_workers(workers)
+    count = workers
+    if count is None:
+        count = available_cores()
+    rows = examine(count)
     names = ("check", "state", "text", "mend")
     return Table({name: [getattr(row, name) for row in rows] for name in names})

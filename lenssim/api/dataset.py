@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenssim.api.loader import Loader
-from lenssim.api.pictures import Picture, Pictures
+from lenssim.api.pictures import Pictures
+from lenssim.api.sheets import draw_sheets
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
 from lenssim.errors import ConfigError
 from lenssim.rows import row_numbers
 
 if TYPE_CHECKING:
-    from lenssim.data.inspection.verification import Report
+    from lenssim.data.inspection.class_images import Report
+    from lenssim.data.inspection.verification import Report as VerificationReport
     from lenssim.data.streaming.dataset import ShardDataset
     from lenssim.data.streaming.source import Sample
 
@@ -196,51 +198,30 @@ class Dataset:
             part.source, part.rows, batch_size, shuffle=shuffle, seed=seed, workers=workers
         )
 
-    def show(self, count: int = 25, picture: str = "image") -> Pictures:
+    def show(
+        self, count: int = 25, picture: str = "image", *, report: "Report | None" = None
+    ) -> Pictures:
         """Draw a contact sheet of each class.
 
         Args:
             count: Images a class.
             picture: What to draw: `image`, or `clean`, `kappa` or `residual` if it is kept.
+            report: Called with the error of each damaged shard, whose images are left out;
+                None: it is raised.
 
         Returns:
             A picture for each class. `.save(folder)` writes them.
 
         Raises:
             ConfigError: A sheet shows 1 to 400 images, or there is no such picture.
-            DataError: A shard is missing or damaged.
+            VerificationError: A shard does not hold what was written.
         """
-        if not 1 <= count <= 400:
-            raise ConfigError(
-                f"a contact sheet shows 1 to 400 images, got {count}",
-                code="option-range",
-                option="count",
-                value=count,
-            )
-        prefix = "contact" if picture == "image" else picture
-        if self.labels is None:
-            rows = np.arange(min(count, len(self)))
-            return Pictures({prefix: self._sheet(rows, "all", picture)})
-        sheets = Pictures()
-        for label, name in enumerate(self.classes):
-            rows = np.flatnonzero(self.labels == label)[:count]
-            if len(rows):
-                sheets[f"{prefix}-{name}"] = self._sheet(rows, name, picture)
-        return sheets
-
-    def _sheet(self, rows: np.ndarray, name: str, picture: str) -> Picture:
-        """Draw some samples as one picture."""
-        from lenssim.data.inspection.contact_sheet import contact_sheet
-
-        remark = "" if picture == "image" else f", {picture}"
-        title = f"{self.folder.name}: {name}{remark}"
-        png = contact_sheet(
-            self.images(rows, picture),
-            self.index[rows],
-            title,
-            signed=picture == "residual",
+        numbers = None
+        if self.split_name is not None:
+            numbers = self.index
+        return draw_sheets(
+            self.source.location, self.folder, count, picture, numbers, report
         )
-        return Picture(png)
 
     def verify(
         self,
@@ -248,7 +229,7 @@ class Dataset:
         fast: bool = False,
         resimulate: int = 0,
         galaxies: Path | str | None = None,
-    ) -> "Report":
+    ) -> "VerificationReport":
         """Check that the data set holds what was written; see `lenssim.verify`."""
         return verified(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
 
@@ -316,6 +297,8 @@ def show(
     out: Path | str | None = None,
     count: int = 25,
     picture: str = "image",
+    *,
+    report: "Report | None" = None,
 ) -> Pictures:
     """Draw a contact sheet of each class.
 
@@ -324,20 +307,28 @@ def show(
         out: Folder to write the pictures into as PNG; None: nothing is written.
         count: Images a class.
         picture: What to draw: `image`, or `clean`, `kappa` or `residual` if it is kept.
+        report: Called with the error of each damaged shard, whose images are left out; None:
+            it is raised.
 
     Returns:
         A picture for each class, which a notebook shows.
 
     Raises:
         ConfigError: A sheet shows 1 to 400 images, or there is no such picture.
-        DataError: There is no data set, or a shard is missing or damaged.
+        DataError: There is no data set.
+        VerificationError: A shard does not hold what was written.
 
     Example:
         >>> show("data/III", count=4)
         Pictures: contact-no_sub, contact-cdm, contact-axion
     """
-    data = folder if isinstance(folder, Dataset) else Dataset(folder)
-    sheets = data.show(count, picture)
+    if isinstance(folder, Dataset):
+        sheets = folder.show(count, picture, report=report)
+    else:
+        from lenssim.data.streaming.locations import open_complete
+
+        location = open_complete(folder)
+        sheets = draw_sheets(location, folder, count, picture, None, report)
     if out is not None:
         sheets.save(out)
     return sheets

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenssim.api.answers import Scores
 from lenssim.api.dataset import Dataset
 from lenssim.api.images import Images
+from lenssim.api.predictions import Answers
 from lenssim.api.run import Run, as_run
-from lenssim.api.table import Table
 from lenssim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lenssim.learn.inputs.problems import Report
 
 __all__ = ["evaluate", "image_counts", "load_run", "population", "predict"]
 
@@ -76,7 +79,8 @@ def predict(
     tta: bool = False,
     device: str = "auto",
     extension: str | None = None,
-) -> Table:
+    report: "Report | None" = None,
+) -> Answers:
     """Answer for images, and say which of them look unlike the training data.
 
     Args:
@@ -87,6 +91,8 @@ def predict(
         tta: Whether to average over the symmetries that the run was trained with.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
+        report: Called with each file or image that cannot be used, in place of an error; the
+            others are answered for.
 
     Returns:
         A row an image: the class and the probability of each, or each target with its sigma;
@@ -101,7 +107,12 @@ def predict(
         ['file', 'image', 'predicted', 'no_sub']
     """
     return as_run(run).predict(
-        images, others=others, tta=tta, device=device, extension=extension
+        images,
+        others=others,
+        tta=tta,
+        device=device,
+        extension=extension,
+        report=report,
     )
 
 
@@ -114,6 +125,7 @@ def population(
     scatter: bool = False,
     out: Path | str | None = None,
     device: str = "auto",
+    report: "Report | None" = None,
 ) -> dict[str, Any]:
     """Infer what the lenses of many images share.
 
@@ -125,6 +137,7 @@ def population(
         scatter: Whether lenses differ: infer the population's mean and width.
         out: Folder for the result; None: population/ in the run's folder.
         device: auto, cpu, cuda or mps.
+        report: Called with each file or image that cannot be used, in place of an error.
 
     Returns:
         What population.json holds: populations, coverage, the folder of the figures.
@@ -137,23 +150,29 @@ def population(
         >>> population("runs/sie", "data/III", scatter=True)["images"]
         64
     """
+    from lenssim.learn.inputs.problems import raise_problem
     from lenssim.learn.population.options import PopulationOptions
     from lenssim.learn.population.report import populations
     from lenssim.notes import note
 
-    places = [files] if isinstance(files, str | Path) else list(files)
-    question = PopulationOptions(
-        image_counts(images),
-        None if calibration is None else Path(calibration),
-        scatter,
-    )
+    paths = files
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    calibration_path = None
+    if calibration is not None:
+        calibration_path = Path(calibration)
+    folder = None
+    if out is not None:
+        folder = Path(out)
+    question = PopulationOptions(image_counts(images), calibration_path, scatter)
     return populations(
         as_run(run).trained,
-        [Path(place) for place in places],
+        [Path(path) for path in paths],
         question,
         device=device,
-        out=None if out is None else Path(out),
+        out=folder,
         say=note,
+        report=report or raise_problem,
     )
 
 
@@ -174,7 +193,7 @@ def image_counts(images: str | Sequence[int] | None) -> tuple[int, ...]:
         counts = (0,)
     if any(count < 1 for count in counts):
         raise ConfigError(
-            f"images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
+            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
             code="option-format",
             option="images",
             value=images,

@@ -12,6 +12,7 @@ from lenssim.names import printable, shown
 
 if TYPE_CHECKING:
     from lenssim.learn.inputs.image_files import FileImages as ImageSet
+    from lenssim.learn.inputs.problems import Report
     from lenssim.learn.runs.run import RunRecord
 
 __all__ = ["Images", "images_of", "numbers_of"]
@@ -25,7 +26,10 @@ _CHUNK = 1024  # images in memory at a time
 
 
 def images_of(
-    record: "RunRecord", images: Images, extension: str | None = None
+    record: "RunRecord",
+    images: Images,
+    extension: str | None = None,
+    report: "Report | None" = None,
 ) -> "Iterator[ImageSet]":
     """Yield images that a run can see, a part at a time.
 
@@ -33,30 +37,42 @@ def images_of(
         record: The run's record: which shape it takes, and which picture it looks at.
         images: An array, a batch, a `Dataset`, a path or several paths.
         extension: The FITS extension, or array of .npz files, to read.
+        report: Called with each file or image that cannot be used; None: its error is raised.
 
     Raises:
         DataError: An image cannot be read, has NaN or another shape.
     """
     from lenssim.learn.inputs.image_files import read_file_images
     from lenssim.learn.inputs.listing import image_files
+    from lenssim.learn.inputs.problems import raise_problem
     from lenssim.notes import note
 
+    report = report or raise_problem
     picture = record.config.picture
     if isinstance(images, Dataset):
-        yield from _of_dataset(record, images)
+        yield from _of_dataset(record, images, report)
     elif _is_path(images) or _is_paths(images):
-        for path in image_files([images] if _is_path(images) else images):
+        paths = images
+        if _is_path(images):
+            paths = [images]
+        for path in image_files(paths, report):
             yield from read_file_images(
-                path, record.image_shape, picture, extension=extension, note=note
+                path,
+                record.image_shape,
+                picture,
+                extension=extension,
+                note=note,
+                report=report,
             )
     else:
-        yield _of_array(record, images)
+        yield _of_array(record, images, report)
 
 
-def _of_dataset(record: "RunRecord", data: Dataset) -> "Iterator[ImageSet]":
+def _of_dataset(
+    record: "RunRecord", data: Dataset, report: "Report"
+) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
     from lenssim.learn.inputs.image_files import check_shape, usable_images
-    from lenssim.learn.inputs.problems import raise_problem
 
     picture = record.config.picture
     name = str(data.folder)
@@ -64,21 +80,20 @@ def _of_dataset(record: "RunRecord", data: Dataset) -> "Iterator[ImageSet]":
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
         check_shape(images, name, record.image_shape)
-        yield usable_images(images, data.index[rows], name, picture, raise_problem)
+        yield usable_images(images, data.index[rows], name, picture, report)
 
 
-def _of_array(record: "RunRecord", images: Images) -> "ImageSet":
+def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":
     """Return images from an array or a batch."""
     from lenssim.formats.images import as_images, check_numbers
     from lenssim.learn.inputs.image_files import check_shape, usable_images
-    from lenssim.learn.inputs.problems import raise_problem
 
     array = numbers_of(images)
     check_numbers(array.dtype, _ARRAY)
     stack = as_images(array, record.image_shape[0], _ARRAY)
     check_shape(stack, _ARRAY, record.image_shape)
     numbers = np.arange(len(stack))
-    return usable_images(stack, numbers, _ARRAY, record.config.picture, raise_problem)
+    return usable_images(stack, numbers, _ARRAY, record.config.picture, report)
 
 
 def numbers_of(images: Images) -> np.ndarray:

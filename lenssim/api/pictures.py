@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from lenssim.errors import StorageError
+
 __all__ = ["Picture", "Pictures"]
 
 
@@ -64,9 +66,17 @@ class Pictures(dict[str, Picture]):
         Raises:
             StorageError: A file cannot be written.
         """
-        return [
-            picture.save(Path(folder) / f"{name}.png") for name, picture in self.items()
-        ]
+        try:
+            return [
+                picture.save(Path(folder) / f"{name}.png") for name, picture in self.items()
+            ]
+        except StorageError as error:
+            raise StorageError(
+                f"the pictures cannot be kept in {folder}; choose another folder by --out\n"
+                f"{error}",
+                code="write-failed",
+                target=folder,
+            ) from None
 
     def __repr__(self) -> str:
         return f"Pictures: {', '.join(self)}"

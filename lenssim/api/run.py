@@ -1,6 +1,6 @@
 """Runs from Python: evaluate, predict, posteriors and populations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,18 @@ from lenssim.api.answers import Posterior, Scores
 from lenssim.api.dataset import Dataset
 from lenssim.api.images import Images, images_of
 from lenssim.api.pictures import Picture, Pictures
+from lenssim.api.predictions import Answers
 from lenssim.api.table import Table
 from lenssim.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from lenssim.learn.evaluation.ensemble import Ensemble
     from lenssim.learn.evaluation.prediction import Prediction
+    from lenssim.learn.inputs.problems import Report
     from lenssim.learn.runs.run import Run as TrainedRun
     from lenssim.learn.runs.run import RunRecord
 
-__all__ = ["Run", "as_run"]
+__all__ = ["Run", "as_run", "load_runs"]
 
 
 class Run:
@@ -105,21 +108,19 @@ class Run:
         tta: bool = False,
         device: str = "auto",
         extension: str | None = None,
-    ) -> Table:
+        report: "Report | None" = None,
+    ) -> Answers:
         """Answer for images; see `lenssim.predict`."""
-        from lenssim.learn.compute.device import pick_device
-        from lenssim.learn.evaluation.ensemble import Ensemble
         from lenssim.learn.evaluation.prediction import predictions_of
 
-        runs = [self.trained, *_trained(others)]
-        ensemble = Ensemble(runs, pick_device(device), tta=tta)
+        ensemble = self._ensemble(others, tta, device)
         novelty = self.trained.novelty()
-        rows: list[dict[str, Any]] = []
-        for part in images_of(self.record, images, extension):
-            rows += [_row(line) for line in predictions_of(part, ensemble, novelty)]
-        if not rows:
+        predictions: list[Prediction] = []
+        for part in images_of(self.record, images, extension, report):
+            predictions += predictions_of(part, ensemble, novelty)
+        if not predictions and report is None:
             raise _nothing()
-        return _table(rows)
+        return Answers(predictions)
 
     def posterior(
         self,
@@ -143,9 +144,6 @@ class Run:
             ConfigError: The run classifies.
             DataError: Images cannot be read, or do not fit the run.
         """
-        from lenssim.learn.compute.device import pick_device
-        from lenssim.learn.evaluation.ensemble import Ensemble
-
         if not hasattr(self.record.task, "posterior"):
             raise ConfigError(
                 f"{self.folder} classifies: predict gives probabilities; "
@@ -153,13 +151,22 @@ class Run:
                 code="no-posterior",
                 folder=self.folder,
             )
-        runs = [self.trained, *_trained(others)]
-        ensemble = Ensemble(runs, pick_device(device), tta=tta)
+        ensemble = self._ensemble(others, tta, device)
         parts = [part.images for part in images_of(self.record, images, extension)]
         if not parts:
             raise _nothing()
         task, outputs = ensemble(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
+
+    def _ensemble(
+        self, others: "Sequence[Run | Path | str] | None", tta: bool, device: str
+    ) -> "Ensemble":
+        """Return the networks that answer together."""
+        from lenssim.learn.compute.device import pick_device
+        from lenssim.learn.evaluation.ensemble import Ensemble
+
+        runs = [self.trained, *_trained(others)]
+        return Ensemble(runs, pick_device(device), tta=tta)
 
     def show(self) -> Pictures:
         """Draw the losses and scores of the epochs."""
@@ -212,6 +219,20 @@ def _nothing() -> DataError:
     return DataError("there is no image to answer for", code="no-images")
 
 
+def load_runs(folders: Sequence[Path | str]) -> list[Run]:
+    """Open runs that answer together; an error names all that cannot be opened."""
+    from lenssim.learn.runs.run import open_runs
+
+    return [_wrapped(run) for run in open_runs([Path(folder) for folder in folders])]
+
+
+def _wrapped(trained: "TrainedRun") -> Run:
+    """Return a run that is open already."""
+    run = object.__new__(Run)
+    run.trained = trained
+    return run
+
+
 def as_run(run: Run | Path | str) -> Run:
     """Return a run, which is opened if it is given by its folder."""
     return run if isinstance(run, Run) else Run(run)
@@ -220,31 +241,3 @@ def as_run(run: Run | Path | str) -> Run:
 def presentation(record: "RunRecord") -> Any:
     """Return what names the scores of a run's task."""
     return getattr(record.task, "presentation", record.task)
-
-
-def _row(line: "Prediction") -> dict[str, Any]:
-    """Return a prediction as a row of a table."""
-    cells = _cells(line.answer)
-    return {"file": line.file, "image": line.image, **cells, "novelty": line.novelty}
-
-
-def _cells(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer as cells of a table: what is said by class or target gets a column each."""
-    cells: dict[str, Any] = {}
-    for name, value in answer.items():
-        if name in ("probabilities", "targets"):
-            cells.update(value)
-        elif isinstance(value, Mapping):
-            cells.update({f"{name} of {key}": number for key, number in value.items()})
-        elif not isinstance(value, list):
-            cells[name] = value
-    return cells
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    """Return rows of equal cells as a table; a cell of all None has no column."""
-    names = list(rows[0]) if rows else []
-    columns = {name: [row[name] for row in rows] for name in names}
-    return Table(
-        {name: column for name, column in columns.items() if column[0] is not None}
-    )

@@ -59,24 +59,17 @@ def evaluate(
     """
     from json import dumps
 
-    from lenssim.learn.evaluation.evaluation import evaluate as judge
-    from lenssim.learn.evaluation.evaluation import evaluation_folder
-    from lenssim.learn.runs.model_card import write_card
-    from lenssim.learn.runs.run import open_runs
-    from lenssim.notes import note
+    from lenssim.api.run import load_runs
 
-    trained, *members = open_runs([run, *(others or [])])
-    dataset = trained.opened(data)
-    document = judge(trained, dataset, others=members, tta=tta, device=device, say=note)
-    write_card(trained)
-    folder = evaluation_folder(trained, dataset, members, tta)
+    trained, *members = load_runs([run, *(others or [])])
+    scores = trained.evaluate(data, others=members, tta=tta, device=device)
     if json:
-        print(dumps({"folder": str(folder), **document}))
+        print(dumps({"folder": str(scores.folder), **scores.document}))
         return
-    _print_scores(trained.record.task, document)
+    _print_scores(trained.record.task, scores.document)
     print(
-        f"in brackets: 95 % intervals over {document['n']} images; "
-        f"figures and tables are in {folder}"
+        f"in brackets: 95 % intervals over {scores.document['n']} images; "
+        f"figures and tables are in {scores.folder}"
     )
     print(f"next: {command('predict', run, 'FILE...')}")
 
@@ -128,24 +121,19 @@ def predict(
     A classifier's probabilities are calibrated on its validation images. Files and images that cannot be used are named
     on stderr; the others are answered all the same, and the exit code is 1.
     """
-    from lenssim.learn.evaluation.prediction import predict as answer
-    from lenssim.learn.runs.run import open_runs
-    from lenssim.notes import note
+    from lenssim.api.run import load_runs
 
-    trained, *members = open_runs([run, *(others or [])])
+    trained, *members = load_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    answers = answer(
-        trained,
+    predictions = trained.predict(
         files,
         others=members,
         tta=tta,
         device=device,
         extension=extension,
-        note=note,
         report=problems.append,
-    )
-    predictions = list(answers)
+    ).predictions
     if json:
         _print_json(run, task, predictions, problems)
     elif predictions:

@@ -1,15 +1,12 @@
 """`lenssim audit`: could a network tell the classes of a data set apart without learning substructure?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Json
 from lenssim.commands import command
-
-if TYPE_CHECKING:
-    from lenssim.learn.scores.leaks import Leak
 
 __all__ = ["register"]
 
@@ -54,59 +51,26 @@ def audit(
     """
     from json import dumps
 
+    from lenssim.api.checks import audit as audit_data
     from lenssim.cli.table import print_table
-    from lenssim.data.format.files import write_json
-    from lenssim.data.format.manifest import read_manifest, read_plan
-    from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
-    from lenssim.data.streaming.dataset import ShardDataset
-    from lenssim.data.streaming.locations import LocalFolder
-    from lenssim.errors import ConfigError
-    from lenssim.learn.scores.leaks import audit as judge
     from lenssim.names import printable
 
-    if limit is not None and limit < 1:
-        raise ConfigError(
-            f"--limit must be at least 1, got {limit}",
-            code="option-range",
-            option="limit",
-            value=limit,
-        )
-    if out is not None and out.suffix != ".json":
-        raise ConfigError(
-            f"--out takes a .json file, got {out}",
-            code="option-format",
-            option="out",
-            value=out,
-        )
-    dataset = ShardDataset(data)
-    document, leaks = judge(
-        dataset, limit, None if judged_by is None else ShardDataset(judged_by)
-    )
-    if out is None and isinstance(dataset.location, LocalFolder):
-        out = dataset.folder / LEAK_AUDIT
-    if out is not None:
-        write_json(out, document)
-    if isinstance(dataset.location, LocalFolder):
-        write_card(dataset.folder, read_plan(dataset.folder), read_manifest(dataset.folder))
+    audited = audit_data(data, limit=limit, judged_by=judged_by, out=out)
     if json:
-        print(dumps(document))
+        print(dumps(audited.document))
         return
-    rows = [
-        [
-            " / ".join(leak.classes),
-            leak.statistic,
-            f"{leak.auc:.3f}",
-            f"[{leak.low:.3f}, {leak.high:.3f}]",
-            _mark(leak),
-        ]
-        for leak in leaks
-    ]
+    rows = [_cells(audited.row(number)) for number in range(audited.rows)]
     print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])
-    if out is not None:
-        print(f"kept in {out}")
-    print(printable(str(document["verdict"])))
+    if audited.path is not None:
+        print(f"kept in {audited.path}")
+    print(printable(audited.verdict))
     print(f"next: {command('train', 'classify', '--net', 'cnn', '--data', data)}")
 
 
-def _mark(leak: "Leak") -> str:
-    return "leaks" if leak.leaks else ""
+def _cells(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    mark = ""
+    if row["leaks"]:
+        mark = "leaks"
+    interval = f"[{row['low']:.3f}, {row['high']:.3f}]"
+    return [row["classes"], row["statistic"], f"{row['auc']:.3f}", interval, mark]

@@ -163,9 +163,10 @@ def show(
     picture: Annotated[str, typer.Option(help="image, or clean, kappa, residual if it is kept.")] = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
-    from lenssim.data.inspection.contact_sheet import contact_sheets
+    from lenssim.api.dataset import show as draw_sheets
+    from lenssim.cli.problems import raise_last
     from lenssim.data.streaming.locations import is_url
-    from lenssim.errors import ConfigError
+    from lenssim.errors import ConfigError, DataError
 
     if out is None and is_url(folder):
         raise ConfigError(
@@ -174,8 +175,11 @@ def show(
             option="out",
             folder=folder,
         )
-    for path in contact_sheets(folder, out or Path(folder) / "figures", count, picture):
-        print(path)
+    target = out or Path(folder) / "figures"
+    damaged: list[DataError] = []
+    for name in draw_sheets(folder, target, count, picture, report=damaged.append):
+        print(target / f"{name}.png")
+    raise_last(damaged)
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")]

@@ -24,32 +24,21 @@ def doctor(
 
     `ok` is well, `warn` works but slower or keeps less, `fail` stops a run; each of these says how to mend it.
     """
-    from dataclasses import asdict
     from json import dumps
 
+    from lenssim.api.checks import doctor as look_at_machine
     from lenssim.cli.table import print_table
-    from lenssim.data.generation.surroundings import FAIL, OK, examine
-    from lenssim.errors import ConfigError
-    from lenssim.machine import available_cores
+    from lenssim.data.generation.surroundings import FAIL, OK
 
-    if workers is not None and not 0 <= workers <= 1024:
-        raise ConfigError(
-            f"the number of workers must lie in 0..1024, got {workers}",
-            code="option-range",
-            option="workers",
-            value=workers,
-        )
-    findings = examine(available_cores() if workers is None else workers)
-    failed = any(finding.state == FAIL for finding in findings)
+    checks = look_at_machine(workers)
+    rows = [checks.row(number) for number in range(checks.rows)]
+    states = {row["state"] for row in rows}
+    failed = FAIL in states
     if json:
-        print(
-            dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]})
-        )
+        print(dumps({"ok": not failed, "checks": rows}))
         raise typer.Exit(int(failed))
-    rows = [
-        [finding.check, finding.state, finding.text, finding.mend] for finding in findings
-    ]
-    print_table(["check", "state", "what was seen", "how to mend it"], rows)
-    if all(finding.state == OK for finding in findings):
+    cells = [list(row.values()) for row in rows]
+    print_table(["check", "state", "what was seen", "how to mend it"], cells)
+    if states == {OK}:
         print("nothing here stops a run")
     raise typer.Exit(int(failed))

@@ -59,32 +59,18 @@ def population(
     """
     from json import dumps
 
-    from lenssim.errors import ConfigError
+    from lenssim.api.evaluation import population as infer_population
     from lenssim.learn.inputs.problems import Problem
-    from lenssim.learn.population.options import PopulationOptions
-    from lenssim.learn.population.report import populations
-    from lenssim.learn.runs.run import open_run
-    from lenssim.notes import note
 
-    try:
-        sizes = [int(size) for size in images.split(",")] if images else []
-    except ValueError:
-        sizes = [0]
-    if any(size < 1 for size in sizes):
-        raise ConfigError(
-            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
-            code="option-format",
-            option="images",
-            value=images,
-        )
     problems: list[Problem] = []
-    document = populations(
-        open_run(run),
+    document = infer_population(
+        run,
         files,
-        PopulationOptions(tuple(sizes), calibration, scatter),
-        device=device,
+        images=images,
+        calibration=calibration,
+        scatter=scatter,
         out=out,
-        say=note,
+        device=device,
         report=problems.append,
     )
     if json:

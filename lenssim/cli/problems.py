@@ -3,12 +3,27 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenssim.errors import DataError
+from lenssim.errors import DataError, LenssimError
 
 if TYPE_CHECKING:
     from lenssim.learn.inputs.problems import Problem
 
-__all__ = ["raise_problems"]
+__all__ = ["raise_last", "raise_problems"]
+
+
+def raise_last(errors: "Sequence[LenssimError]") -> None:
+    """End a command with the errors that it went on after, if there are any.
+
+    All but one are printed on stderr; the one with the largest exit code is raised.
+    """
+    from lenssim.notes import say
+
+    if not errors:
+        return
+    ordered = sorted(errors, key=lambda error: error.exit_code)
+    for error in ordered[:-1]:
+        say(str(error))
+    raise ordered[-1]
 
 
 def raise_problems(problems: "Sequence[Problem]", answered: int) -> None:

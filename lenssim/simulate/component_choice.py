@@ -3,18 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.record import Record
+from lenssim.simulate.composites import CHOICES, COMPOSITES, Composite
 from lenssim.simulate.distributions import Value
-from lenssim.simulate.profiles import COLOUR, GALAXY, POLAR, PROFILES, Profile
+from lenssim.simulate.profiles import COLOUR, GALAXY, POLAR, Profile
+from lenssim.simulate.sources.colours import filters
 
 __all__ = ["ComponentChoice"]
 
 _NUMBERS = TypeAdapter(dict[str, Value])
-_NOT_PARAMETERS = ("profile", "name", "colours")
+_NOT_PARAMETERS = ("profile", "name", "filter", "colours")
 
 
 class ComponentChoice(Record):
@@ -24,7 +32,9 @@ class ComponentChoice(Record):
     Axis ratio and position angle, `q` and `phi` [rad], may stand for e1 and e2. An
     `interpolated` source shows one of the preset's galaxies, with the half-light radius
     `R_half` [arcsec]. `colours` of light are magnitudes by band less `magnitude`, such as
-    `{g: 0.8}`; each is the parameter `colour_<band>`.
+    `{g: 0.8}`; each is the parameter `colour_<band>`. A composite such as `clumpy` becomes
+    several profiles. `filter` names the filter of light that fits its mass, where the
+    instrument's name does not.
 
     Example:
         >>> shear = {"profile": "shear", "gamma1": 0, "gamma2": 0.1}
@@ -35,6 +45,7 @@ class ComponentChoice(Record):
     profile: str
     name: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     parameters: dict[str, Value]
+    filter: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -48,7 +59,35 @@ class ComponentChoice(Record):
         values = _checked_values(profile, numbers)
         if data.get("colours") is not None:
             values |= _colours(profile, values, data["colours"])
-        return {"profile": profile.name, "name": data.get("name"), "parameters": values}
+        choice = {"profile": profile.name, "name": data.get("name"), "parameters": values}
+        if data.get("filter"):
+            choice["filter"] = _known_filter(profile, data["filter"])
+        return choice
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a filter that is not stated, as documents of version 0.1 do."""
+        document: dict[str, Any] = handler(self)
+        if not self.filter:
+            document.pop("filter", None)
+        return document
+
+    @property
+    def composite(self) -> Composite | None:
+        """The composite that it names, None if it names a profile of its own."""
+        return COMPOSITES.get(self.profile)
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """The suffix of the prefix, and the profile, of each part that engines see."""
+        if self.composite is None:
+            return [("", self.profile)]
+        return self.composite.parts(self.parameters)
+
+    @property
+    def undrawn(self) -> tuple[str, ...]:
+        """Names of numbers that are no columns, since each part draws its own."""
+        return () if self.composite is None else self.composite.undrawn
 
     @property
     def colours(self) -> dict[str, Any]:
@@ -62,7 +101,7 @@ class ComponentChoice(Record):
 
 def _colours(profile: Profile, values: dict[str, Any], colours: Any) -> dict[str, Any]:
     """Return the parsed colours of a component's light, as parameters."""
-    if "magnitude" not in values:
+    if "magnitude" not in values and not isinstance(profile, Composite):
         raise ValueError(
             f"colours go with a magnitude, and this {profile.name} has none: they are "
             "magnitudes by band less that one"
@@ -75,9 +114,18 @@ def _colours(profile: Profile, values: dict[str, Any], colours: Any) -> dict[str
 
 
 def _profile_named(name: str) -> Profile:
-    if name not in PROFILES:
-        raise ValueError(str(unknown("profile", printable(name), PROFILES)))
-    return PROFILES[name]
+    if name not in CHOICES:
+        raise ValueError(str(unknown("profile", printable(name), CHOICES)))
+    return CHOICES[name]
+
+
+def _known_filter(profile: Profile, name: Any) -> str:
+    """Return the name of a filter, for light whose magnitude follows from its mass."""
+    if profile.one_of or profile.kind != "light":
+        raise ValueError(f"{profile.name} takes no filter: it states its magnitude itself")
+    if name not in filters():
+        raise ValueError(str(unknown("filter", printable(str(name)), filters())))
+    return str(name)
 
 
 def _checked_values(profile: Profile, numbers: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.composites.composite import follow_parts, share_colours
+from lenssim.simulate.composites.settings import composites_of
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.dark_matter_draw import draw_dark_matter
 from lenssim.simulate.placement import Placement
@@ -167,6 +169,8 @@ def _draw_colours(
         on_stream = replace(columns, rng=rng)  # it shares values and laws
         for name, value, bounds in colours:
             on_stream.draw(name, value, bounds)
+        for composite, setting in composites_of(preset, "lens_light", "source"):
+            share_colours(composite, columns, setting)
 
 
 def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:
@@ -227,9 +231,12 @@ def _place(preset: Preset, placement: Placement, columns: Columns) -> np.ndarray
     z_source = columns.values["z_source"]
     convention = columns.values.get("z_source_convention", z_source)
     scale = preset.cosmology.deflection_scale(z_lens, z_source, convention)
-    return placement.place(
+    accepted = placement.place(
         columns, preset.components(), scale, _half_frame(preset), _images(preset)
     )
+    for composite, setting in composites_of(preset, "source"):
+        follow_parts(composite, columns, setting)
+    return accepted
 
 
 def _draw_once(
@@ -252,6 +259,8 @@ def _draw_once(
         preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology),
     )
     _ellipticities(preset, columns)
+    for composite, setting in composites_of(preset, "lens_light", "source"):
+        composite.compose(columns, setting)
     if preset.galaxies is not None:
         _choose_galaxies(preset, columns, preset.galaxies.of(split))
     return columns
@@ -287,11 +296,11 @@ def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:
-    for component in preset.components():
-        q, phi = (columns.values.get(component.prefix + name) for name in POLAR)
+    for prefix, _ in preset.prefixed():
+        q, phi = (columns.values.get(prefix + name) for name in POLAR)
         if q is not None and phi is not None:
             for name, column in zip(("e1", "e2"), ellipticity(q, phi), strict=True):
-                columns.put(component.prefix + name, column)
+                columns.put(prefix + name, column)
 
 
 def _choose_galaxies(preset: Preset, columns: Columns, galaxies: np.ndarray) -> None:

@@ -19,16 +19,17 @@ from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fluxes
 from lenssim.simulate.component_choice import ComponentChoice
+from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
-from lenssim.simulate.darkmatter.population import HaloPopulation
-from lenssim.simulate.distributions import Value, has_tails, support
+from lenssim.simulate.distributions import Value
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
-from lenssim.simulate.profiles import COLOUR, PARAMETERS, PROFILES
+from lenssim.simulate.profiles import COLOUR, PARAMETERS
+from lenssim.simulate.redshift_order import check_order
 from lenssim.simulate.scenes import Component, Role
 from lenssim.simulate.sources.galaxies import Galaxies
 
@@ -80,13 +81,13 @@ class Preset(Record):
         if not self.noise:
             raise ValueError("noise needs at least one kind")
         columns = [
-            prefix + key for prefix, choice in self._prefixed() for key in choice.parameters
+            prefix + key for prefix, choice in self.prefixed() for key in choice.parameters
         ]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise ValueError(
                 f"columns named twice: {', '.join(sorted(twice))}; give one of the components a `name`"
             )
-        for _, choice in self._prefixed():
+        for _, choice in self.prefixed():
             check_colours(self.instrument, choice.colours)
         if self.exposure_time is not None and self.instrument.band_names:
             raise ValueError(
@@ -125,38 +126,16 @@ class Preset(Record):
                 twin=twins[0],
                 name=twins[1],
             )
-        for column, value, bounds in (*self.drawn(), *self.colours()):
+        for column, value, bounds in (*self.drawn(), *self.colours(), *self._of_parts()):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
-            limits = model.limits() if isinstance(model, HaloPopulation) else model.bounds
-            for key, bounds in limits.items():
+            for key, bounds in model.limits().items():
                 if getattr(model, key) is not None:
                     bounds.check_value(f"classes.{name}.{key}", getattr(model, key))
         check_units(self.instrument)
         check_fluxes(self.instrument, [name for name, _ in self.parameters()])
-        self._check_redshifts()
-
-    def _check_redshifts(self) -> None:
-        """Refuse redshifts of sources that may lie in front of the lens."""
-        behind = {
-            "z_source": self.z_source,
-            "z_source_convention": self.z_source_convention,
-        }
-        behind["masses.z_source"] = self.masses.z_source
-        farthest = support(self.z_lens)[1]
-        for name, value in behind.items():
-            if value is None or has_tails(value) or has_tails(self.z_lens):
-                continue
-            nearest = support(value)[0]
-            drawn = support(value)[1] > nearest or support(self.z_lens)[0] < farthest
-            if nearest < farthest or (nearest == farthest and not drawn):
-                what = f"got z_lens {'up to ' * drawn}{farthest:g} and {name} {'from ' * drawn}{nearest:g}"
-                raise ConfigError(
-                    f"{name} must lie behind z_lens, {what}: give them ranges that do not overlap",
-                    code="lens-planes",
-                    name=name,
-                    what=what,
-                )
+        behind = {name: getattr(self, name) for name in ("z_source", "z_source_convention")}
+        check_order(self.z_lens, behind | {"masses.z_source": self.masses.z_source})
 
     def _scene_numbers(self) -> list[tuple[str, Any]]:
         names = ("z_lens", "z_source", "z_source_convention", "exposure_time")
@@ -169,24 +148,33 @@ class Preset(Record):
         numbers = [
             (name, value, PARAMETERS[name].bounds) for name, value in self._scene_numbers()
         ]
-        for prefix, choice in self._prefixed():
-            profile = PROFILES[choice.profile]
+        for prefix, choice in self.prefixed():
+            profile = CHOICES[choice.profile]
             numbers += [
                 (prefix + key, value, profile.bounds(key))
                 for key, value in choice.parameters.items()
-                if not key.startswith(COLOUR)
+                if not key.startswith(COLOUR) and key not in choice.undrawn
             ]
         return numbers
+
+    def _of_parts(self) -> list[tuple[str, Any, Bounds]]:
+        """Names, values or distributions, and bounds of what each part of a composite draws for itself."""
+        return [
+            (prefix + key, choice.parameters[key], PARAMETERS[key].bounds)
+            for prefix, choice in self.prefixed()
+            for key in choice.undrawn
+        ]
 
     def colours(self) -> list[tuple[str, Any, Bounds]]:
         """(column, value or distribution, bounds) of the colours of light, in the order in which they are drawn."""
         return [
             (f"{prefix}{COLOUR}{band}", value, PARAMETERS["colour"].bounds)
-            for prefix, choice in self._prefixed()
+            for prefix, choice in self.prefixed()
             for band, value in choice.colours.items()
         ]
 
-    def _prefixed(self) -> list[tuple[str, ComponentChoice]]:
+    def prefixed(self) -> list[tuple[str, ComponentChoice]]:
+        """Prefix of the columns, and choice, of each component of lens, lens light and source."""
         default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
         return [
             (f"{choice.name}_" if choice.name else default[role], choice)
@@ -200,16 +188,18 @@ class Preset(Record):
         roles += ["lens_light"] * len(self.lens_light)
         roles += ["source"] * len(self.source)
         return tuple(
-            Component(role, choice.profile, prefix)
-            for role, (prefix, choice) in zip(roles, self._prefixed(), strict=True)
+            Component(role, profile, prefix + suffix)
+            for role, (prefix, choice) in zip(roles, self.prefixed(), strict=True)
+            for suffix, profile in choice.parts
         )
 
     def parameters(self) -> list[tuple[str, Any]]:
         """(column, value or distribution) of all component parameters, in the order in which they are drawn."""
         return [
             (prefix + key, value)
-            for prefix, choice in self._prefixed()
+            for prefix, choice in self.prefixed()
             for key, value in choice.parameters.items()
+            if key not in choice.undrawn
         ]
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
@@ -268,7 +258,7 @@ class Preset(Record):
         sources = []
         for choice in self.source:
             values = choice.parameters
-            if choice.profile != "sersic" or "magnitude" not in values:
+            if choice.profile not in ("sersic", "clumpy") or "magnitude" not in values:
                 raise ConfigError(
                     f"preset {self.name}: galaxies stand for sersic sources that have a magnitude",
                     code="no-galaxies",

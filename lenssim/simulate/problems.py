@@ -14,11 +14,6 @@ from lenssim.simulate.sources.galaxies import Galaxies
 
 __all__ = ["explain_key"]
 
-_MODELS: dict[str, type[BaseModel]] = {
-    model.model_fields["model"].annotation.__args__[0]: model
-    for model in DARK_MATTER_MODELS
-}
-
 
 def explain_key(problem: dict[str, Any], root: list[str]) -> str:
     """Return a problem of a preset in words that begin with the key.
@@ -35,7 +30,7 @@ def explain_key(problem: dict[str, Any], root: list[str]) -> str:
         return str(unknown(f"key in {owner}:", path[-1], _keys_at(loc, root)))
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = printable(str(problem["ctx"].get("tag", "")))
-        return f"{where}: {unknown('dark-matter model', tag, _MODELS)}"
+        return f"{where}: {unknown('dark-matter model', tag, DARK_MATTER_MODELS)}"
     if problem["type"] == "missing":
         return f"{where} is missing"
     message = explain_rule(problem)
@@ -52,7 +47,7 @@ def _is_tag(loc: tuple[str, ...], i: int) -> bool:
     if before[:1] == ("instrument",):
         return before[-1] == "psf" and loc[i] in PSF_KINDS
     is_class = len(before) == 2 and before[0] == "classes" and len(loc) > 3
-    return is_class and loc[i] in _MODELS
+    return is_class and loc[i] in DARK_MATTER_MODELS
 
 
 def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
@@ -66,7 +61,7 @@ def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
         "placement": Placement,
         "galaxies": Galaxies,
         **cast("dict[str, type[BaseModel]]", PSF_KINDS),
-        **_MODELS,
+        **DARK_MATTER_MODELS,
     }
     owner = next((owners[part] for part in reversed(loc[:-1]) if part in owners), None)
     if owner is None:

@@ -210,7 +210,7 @@ class Scenes:
         self, component: Component, values: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Flux (N,) [arcsec^2] of a component's light of amplitude 1."""
-        if component.profile == "sersic":
+        if component.profile in ("sersic", "spiral"):
             return unit_flux(values["R_sersic"], values["n_sersic"])
         assert self.images is not None
         return values["scale"] ** 2 * self.images[values["image"].astype(np.int64)].sum(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from error_codes import has_code
 
+from lenssim import Dataset, show
 from lenssim.data.exchange.export import (
     UNFINISHED,
     export_fits,
@@ -24,7 +25,6 @@ from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan, read_manifest, read_plan
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.building import finish_shard, seal
-from lenssim.data.inspection.contact_sheet import contact_sheets
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
@@ -40,7 +40,7 @@ EXPORTS = {"npy": export_npy, "fits": export_fits, "webdataset": export_webdatas
 COPIES = {
     **EXPORTS,
     "repack": lambda folder, target: repack(folder, target, "float32", False),
-    "show": contact_sheets,
+    "show": show,
     "digests": lambda folder, target: ShardDataset(folder).verified_digests(np.arange(30)),
 }
 
@@ -115,6 +115,37 @@ def test_a_data_set_is_not_copied_into_itself(data, copy, where, place):
     with pytest.raises(ConfigError, check=has_code("same-folder")):
         COPIES[copy](place(data), target)
     assert names(data) == before
+
+
+def test_show_goes_on_after_a_damaged_shard(data, lenssim):
+    """The other shards are drawn; the damaged one is named, with the exit code of damage."""
+    with h5py.File(data / "shards/000001.h5", "r+") as file:
+        file["images"][:] = 0
+    done = lenssim("show", "D")
+    assert done.code == 3
+    assert "000001.h5: dataset images does not hold what was written" in done.err
+    sheets = sorted((data / "figures").glob("*.png"))
+    assert sorted(map(str, done.out.split())) == [f"D/figures/{s.name}" for s in sheets]
+    damaged = []
+    pictures = show(data, report=damaged.append)
+    assert [sheet.stem for sheet in sheets] == sorted(pictures)
+    assert [error.code for error in damaged] == ["damaged-data"]
+    with h5py.File(data / "shards/000002.h5", "r+") as file:
+        file["labels"][:] = 0
+    done = lenssim("show", "D")
+    assert done.code == 3
+    for name in ("000001.h5", "000002.h5"):
+        assert name in done.err, done.err
+    with pytest.raises(VerificationError, match=r"000001\.h5"):
+        show(data)
+
+
+def test_a_data_set_shows_only_shards_that_are_whole(data):
+    opened = Dataset(data)
+    with h5py.File(data / "shards/000000.h5", "r+") as file:
+        file["images"][3] = 0
+    with pytest.raises(VerificationError, match=r"000000\.h5: dataset images"):
+        opened.show()
 
 
 def test_every_flipped_byte_is_found_by_verify_and_by_who_judges(data, flips):
@@ -338,7 +369,7 @@ def test_modes_follow_the_umask(tmp_path, pieces, mask):
         pieces.make(tmp_path / "D", 6, 3)
         for name, export in EXPORTS.items():
             export(tmp_path / "D", tmp_path / name)
-        contact_sheets(tmp_path / "D", tmp_path / "figures")
+        show(tmp_path / "D", tmp_path / "figures")
     finally:
         os.umask(before)
     for path in tmp_path.rglob("*"):

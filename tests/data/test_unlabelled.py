@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from lenssim import show
 from lenssim.data.exchange.export import export_npy
 from lenssim.data.format.labels import UNLABELLED, is_labelled, unlabelled_config
 from lenssim.data.format.manifest import Plan, read_plan
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import build, finish_shard, provenance
 from lenssim.data.generation.runners import local_runner
-from lenssim.data.inspection.contact_sheet import contact_sheets
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
@@ -79,8 +79,7 @@ def test_streams_and_loaders_have_no_labels(folder, workers):
 def test_it_is_verified_shown_copied_and_exported(folder, tmp_path):
     report = verify(folder)
     assert (report.problems, report.samples) == ([], N)
-    (sheet,) = contact_sheets(folder, tmp_path / "sheets", count=4)
-    assert sheet.name == f"contact-{UNLABELLED}.png"
+    assert list(show(folder, tmp_path / "sheets", count=4)) == [f"contact-{UNLABELLED}"]
     repack(folder, tmp_path / "copy", "int16", compress=False)
     assert ShardDataset(tmp_path / "copy").labels is None
     export_npy(folder, tmp_path / "files")

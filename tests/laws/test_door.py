@@ -35,7 +35,12 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     ("generate", "shards"),
     ("render", "out"),  # Exposure.save
 }
-OF_PYTHON = {("generate", "stop")}  # a terminal has Ctrl-C
+OF_PYTHON = {  # a terminal has Ctrl-C and stderr
+    ("generate", "stop"),
+    ("population", "report"),
+    ("predict", "report"),
+    ("show", "report"),
+}
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
 CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]
 

@@ -238,7 +238,7 @@ def test_every_parameter_has_its_bounds_in_the_documents():
     text = CONVENTIONS.read_text()
     for name, parameter in PARAMETERS.items():
         assert f"| `{name}` | {parameter.bounds} |" in text, f"{name}: {parameter.bounds}"
-    for model in DARK_MATTER_MODELS:
+    for model in DARK_MATTER_MODELS.values():
         for name, bounds in model.bounds.items():
             assert f" `{name}` | {bounds} |" in text, (model.__name__, name, str(bounds))
 
@@ -247,5 +247,5 @@ def test_every_parameter_of_a_profile_has_bounds():
     assert {name for profile in PROFILES.values() for name in profile.parameters} <= set(
         PARAMETERS
     )
-    for model in DARK_MATTER_MODELS:
+    for model in DARK_MATTER_MODELS.values():
         assert set(model.bounds) <= set(model.model_fields)

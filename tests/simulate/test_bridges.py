@@ -56,6 +56,10 @@ NUMBERS = {
     "amp": st.floats(0.01, 100),
     "R_sersic": st.floats(0.01, 3),
     "n_sersic": st.floats(0.5, 8),
+    "arms": st.sampled_from([1.0, 2.0, 5.0]),
+    "arm_strength": st.floats(0, 1),
+    "winding": st.floats(-6, 6),
+    "arm_phase": st.floats(-3, 3),
     "scale": st.floats(0.01, 0.3),
     "phi_G": st.floats(-3, 3),
 }
@@ -69,7 +73,7 @@ PERTURBERS = [
 @st.composite
 def systems(
     draw,
-    sources=("sersic", "interpolated"),
+    sources=("sersic", "spiral", "interpolated"),
     lenses=("shear", "sheet", "nfw", "uldm"),
     kinds=PERTURBERS,
 ):

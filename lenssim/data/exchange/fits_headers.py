@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lenssim.names import printable
+from lenssim.simulate.noise import noise_model
 
 __all__ = ["ascii_text", "image_cards", "pixel_cards"]
 
@@ -28,7 +29,7 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     camera = preset.get("instrument")
     if not camera:
         return _provenance(config)
-    unit = "electron" if config.get("noise") == "published" else "electron/s"
+    unit = noise_model(config.get("noise", "nominal")).unit.replace("e-", "electron")
     return [
         ("BUNIT", unit, "of a pixel"),
         *pixel_cards(config, side),

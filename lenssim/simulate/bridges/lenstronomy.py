@@ -10,7 +10,7 @@ from lenssim.simulate.bridges.assembly import ProfileEntry, assemble_scene
 from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
-from lenssim.simulate.engines.lenstronomy_profiles import lens_model
+from lenssim.simulate.engines.lenstronomy_profiles import lens_model, light_model
 from lenssim.simulate.instruments import GaussianPSF, Instrument, check_sampling
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Role, Scenes
@@ -41,14 +41,13 @@ class LenstronomyScene(NamedTuple):
     kwargs_numerics: dict[str, Any]
 
     def image_model(self) -> Any:
-        """Return lenstronomy's ImageModel, with the profile LINE_MASS that it lacks.
+        """Return lenstronomy's ImageModel, with LINE_MASS and SPIRAL, which it lacks.
 
         Call its `image(**kwargs_params)`.
         """
         from lenstronomy.Data.imaging_data import ImageData
         from lenstronomy.Data.psf import PSF
         from lenstronomy.ImSim.image_model import ImageModel
-        from lenstronomy.LightModel.light_model import LightModel
 
         model = self.kwargs_model
         planes = {
@@ -60,8 +59,8 @@ class LenstronomyScene(NamedTuple):
             ImageData(**self.kwargs_data),
             PSF(**self.kwargs_psf),
             lens_model_class=lens_model(model["lens_model_list"], **planes),
-            source_model_class=LightModel(model["source_light_model_list"]),
-            lens_light_model_class=LightModel(model["lens_light_model_list"]),
+            source_model_class=light_model(model["source_light_model_list"]),
+            lens_light_model_class=light_model(model["lens_light_model_list"]),
             kwargs_numerics=self.kwargs_numerics,
         )
 

@@ -4,9 +4,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.model import DarkMatterModel
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import PowerLaw, Value, sample
 from lenssim.simulate.plane import LensPlane, put_truth
@@ -21,7 +21,7 @@ class ColdDarkMatter(HaloPopulation):
     model: Literal["cdm"]
 
 
-class PointMassCDM(Record):
+class PointMassCDM(DarkMatterModel):
     """`number` point masses a lens, with masses [Msun], radii [arcsec] and angles about the centre.
 
     As published (DeepLenseSim `make_cdm`): exactly 25, dN/dm ~ m^-0.9 from 1e6 to 1e10
@@ -36,8 +36,6 @@ class PointMassCDM(Record):
         "radius": Bounds(0.0, 1e4, "arcsec"),
     }
     units: ClassVar[dict[str, str]] = {"n_subhaloes": "", "substructure_mass": "Msun"}
-
-    reports_truth: ClassVar[bool] = False
 
     model: Literal["cdm_point_masses"]
     number: Value = 25

@@ -7,9 +7,9 @@ import numpy as np
 import pydantic
 from pydantic import FiniteFloat, model_validator
 
-from lenssim.record import Record
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.model import DarkMatterModel
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.halos.concentration import LOWEST, concentration
 from lenssim.simulate.halos.field import Field, FieldHalos
@@ -57,7 +57,7 @@ class SubhaloDraws:
         return SubhaloDraws(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
-class HaloModel(Record):
+class HaloModel(DarkMatterModel):
     """The settings of a population of haloes, and the structure of each halo.
 
     `HaloPopulation` describes the settings and draws haloes with them. A kind of dark matter

@@ -4,23 +4,18 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lenssim.record import Record
-from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.model import DarkMatterModel
 from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["NoSubstructure"]
 
 
-class NoSubstructure(Record):
+class NoSubstructure(DarkMatterModel):
     """No perturbers: the smooth lens that every other class is compared with."""
 
-    kinds: ClassVar[tuple[str, ...]] = ()
-    bounds: ClassVar[dict[str, Bounds]] = {}
     units: ClassVar[dict[str, str]] = {"substructure_mass": "Msun"}
-
-    reports_truth: ClassVar[bool] = False
 
     model: Literal["no_sub"] = "no_sub"
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from lenssim.errors import ConfigError
-from lenssim.record import Record
 from lenssim.simulate.bounds import LOG10_M_AXION, Bounds
 from lenssim.simulate.columns import Columns
+from lenssim.simulate.darkmatter.model import DarkMatterModel
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.plane import LensPlane, put_truth
 from lenssim.simulate.scenes import Perturbers
@@ -24,7 +24,7 @@ _BOUNDS = {
 }
 
 
-class BeadVortex(Record):
+class BeadVortex(DarkMatterModel):
     """`beads` equal point masses on a line through the centre, of total `mass` [Msun].
 
     The line runs from -L to L, and L = 0.06" / 2 * (1e-22 eV / m) follows the de Broglie
@@ -40,8 +40,6 @@ class BeadVortex(Record):
         "vortex_angle": "rad",
         "substructure_mass": "Msun",
     }
-
-    reports_truth: ClassVar[bool] = False
 
     model: Literal["vortex_beads"]
     beads: int = Field(default=100, ge=2, le=100_000)
@@ -80,7 +78,7 @@ class BeadVortex(Record):
         }
 
 
-class LineVortex(Record):
+class LineVortex(DarkMatterModel):
     """A line of `mass` [Msun], with its centre and angle drawn.
 
     Its half length is L = 0.06" / 2 * (1e-22 eV / m). It is the limit of `vortex_beads` for

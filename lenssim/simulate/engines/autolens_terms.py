@@ -14,6 +14,11 @@ from lenssim.simulate.engines.autolens_profiles import (
     LineMass,
     Soliton,
 )
+from lenssim.simulate.engines.autolens_spiral import (
+    SpiralSersic,
+    arm_arguments,
+    arm_values,
+)
 from lenssim.simulate.engines.pyauto import al
 
 __all__ = ["TERMS", "Terms", "profile_from_autolens", "profile_to_autolens"]
@@ -165,6 +170,14 @@ def _sersic(profile: Any, pixel: float) -> dict[str, float]:
     return {"amp": amp, "R_sersic": radius, "n_sersic": n, **_ellipticity(profile)}
 
 
+def _spiral_arguments(v: Values, pixel: float) -> dict[str, Any]:
+    return {**_sersic_arguments(v, pixel), **arm_arguments(v)}
+
+
+def _spiral(profile: Any, pixel: float) -> dict[str, float]:
+    return arm_values(profile, _sersic(profile, pixel))
+
+
 def _image_arguments(v: Values, pixel: float) -> dict[str, Any]:
     return {
         **_centre(v),
@@ -238,6 +251,7 @@ TERMS = {
         },
     ),
     "sersic": Terms(al.lp.Sersic, _sersic_arguments, _sersic),
+    "spiral": Terms(SpiralSersic, _spiral_arguments, _spiral),
     "interpolated": Terms(InterpolatedImage, _image_arguments, _image),
 }
 

@@ -8,13 +8,17 @@ from lenstronomy.Conf import config_loader
 from lenstronomy.Data.imaging_data import ImageData
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
-from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
-from lenssim.simulate.engines.lenstronomy_profiles import LINE_MASS, lens_model
+from lenssim.simulate.engines.lenstronomy_profiles import (
+    LINE_MASS,
+    SPIRAL,
+    lens_model,
+    light_model,
+)
 from lenssim.simulate.instruments import (
     AnyCamera,
     GaussianPSF,
@@ -38,7 +42,7 @@ LENS_MODELS = {
     "cnfw": "CNFW",
     "uldm": "ULDM",
 }
-LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "interpolated": "INTERPOL"}
+LIGHT_MODELS = {"sersic": "SERSIC_ELLIPSE", "spiral": SPIRAL, "interpolated": "INTERPOL"}
 
 ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
 
@@ -187,8 +191,8 @@ def _image_model(
         data,
         _psf(instrument, pixel),
         lens_model_class=lens_model(list(lens_models)),
-        source_model_class=LightModel(list(sources), deflection_scaling_list=scaling),
-        lens_light_model_class=LightModel(list(lens_lights)),
+        source_model_class=light_model(sources, deflection_scaling_list=scaling),
+        lens_light_model_class=light_model(lens_lights),
         kwargs_numerics={"supersampling_factor": supersampling // fine},
     )
 

@@ -1,4 +1,4 @@
-"""Mass profiles that lenstronomy lacks, in its own class hierarchy, and lens models with them."""
+"""Profiles that lenstronomy lacks, in its own class hierarchy, and models with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LensModel.Profiles.base_profile import LensProfileBase
+from lenstronomy.LightModel.light_model import LightModel
+from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
+from lenstronomy.Util.param_util import ellipticity2phi_q
 
-__all__ = ["LINE_MASS", "LineMass", "lens_model"]
+__all__ = ["LINE_MASS", "SPIRAL", "LineMass", "Spiral", "lens_model", "light_model"]
 
 LINE_MASS = "LINE_MASS"
+SPIRAL = "SPIRAL"
 
 
 class LineMass(LensProfileBase):
@@ -113,4 +117,75 @@ def lens_model(names: Sequence[str], **options: Any) -> LensModel:
         if name == LINE_MASS:
             model.lens_model.func_list[i] = line
             model.lens_model_list[i] = LINE_MASS
+    return model
+
+
+class Spiral(SersicElliptic):
+    """lenstronomy's elliptical Sersic light, with spiral arms.
+
+    Times 1 + A cos(N theta + alpha ln(2 R / R_sersic) + phi), where R and theta are polar
+    coordinates of the plane in which the ellipse is round.
+    """
+
+    param_names = [  # noqa: RUF012 (lenstronomy's contract)
+        *SersicElliptic.param_names[:-2],
+        *("arms", "arm_strength", "winding", "arm_phase", "center_x", "center_y"),
+    ]
+    lower_limit_default = SersicElliptic.lower_limit_default | {
+        "arms": 1,
+        "arm_strength": 0,
+        "winding": -20,
+        "arm_phase": -np.pi,
+    }
+    upper_limit_default = SersicElliptic.upper_limit_default | {
+        "arms": 6,
+        "arm_strength": 1,
+        "winding": 20,
+        "arm_phase": np.pi,
+    }
+
+    def function(
+        self,
+        x: Any,
+        y: Any,
+        amp: float,
+        R_sersic: float,
+        n_sersic: float,
+        e1: float,
+        e2: float,
+        arms: float,
+        arm_strength: float,
+        winding: float,
+        arm_phase: float = 0,
+        center_x: float = 0,
+        center_y: float = 0,
+    ) -> Any:
+        """Return the surface brightness, in the unit of `amp`."""
+        light = super().function(
+            x, y, amp, R_sersic, n_sersic, e1, e2, center_x=center_x, center_y=center_y
+        )
+        phi, q = ellipticity2phi_q(e1, e2)
+        along = (np.asarray(x) - center_x + 1j * (np.asarray(y) - center_y)) * np.exp(
+            -1j * phi
+        )
+        # not turned back, so that theta is counted from the x axis
+        point = (along.real * np.sqrt(q) + 1j * along.imag / np.sqrt(q)) * np.exp(1j * phi)
+        radius = np.maximum(np.abs(point), self._smoothing)
+        angle = arms * np.angle(point) + winding * np.log(2 * radius / R_sersic) + arm_phase
+        return light * (1 + arm_strength * np.cos(angle))
+
+
+def light_model(names: Sequence[str], **options: Any) -> LightModel:
+    """Return lenstronomy's LightModel of profiles, which may include `SPIRAL`.
+
+    Args:
+        names: lenstronomy's names of the profiles.
+        options: LightModel's own options.
+    """
+    substitutes = {SPIRAL: "SERSIC_ELLIPSE"}
+    model = LightModel([substitutes.get(name, name) for name in names], **options)
+    for i, name in enumerate(names):
+        if name == SPIRAL:
+            model.func_list[i] = Spiral()
+            model.profile_type_list[i] = SPIRAL
     return model

@@ -20,6 +20,7 @@ from lenssim.simulate.engines.batched.profiles import (
     shear,
     sheet,
     sie,
+    spiral,
     tnfw,
     uldm,
 )
@@ -51,6 +52,7 @@ MASS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 }
 LIGHT: dict[str, Callable[..., Tensor]] = {
     "sersic": sersic.surface_brightness,
+    "spiral": spiral.surface_brightness,
     "interpolated": interpolated.surface_brightness,
 }
 
