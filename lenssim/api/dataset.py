@@ -1,13 +1,13 @@
 """Data sets from Python: tables, images, splits, loaders and contact sheets."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from lenssim.api.arguments import Between, checked
 from lenssim.api.loader import Loader
 from lenssim.api.pictures import Pictures
 from lenssim.api.sheets import draw_sheets
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "open", "show"]
 
-Rows = Iterable[int] | np.ndarray | slice
+Rows = Any
+"""Whole numbers from 0, a range, a slice, or a mask with a truth value for each sample."""
 
 
 class Dataset:
@@ -55,6 +56,7 @@ class Dataset:
         Dataset data/III, test: 64 images of 1 x 64 x 64 (no_sub 22, cdm 21, axion 21), noise nominal
     """
 
+    @checked
     def __init__(self, folder: Path | str, split: str | None = None) -> None:
         from lenssim.data.streaming.dataset import ShardDataset
 
@@ -127,6 +129,7 @@ class Dataset:
                 if "units" in group[name].attrs
             }
 
+    @checked
     def images(self, rows: Rows, picture: str = "image") -> np.ndarray:
         """Read images.
 
@@ -150,6 +153,7 @@ class Dataset:
     def _source_rows(self, rows: Rows) -> np.ndarray:
         return self.rows[row_numbers(rows, len(self), from_end=True)]
 
+    @checked
     def split(self, name: str) -> "Dataset":
         """Return the samples of a split.
 
@@ -170,14 +174,15 @@ class Dataset:
         part._attach(self.source, name)
         return part
 
+    @checked
     def loader(
         self,
         split: str | None = None,
-        batch_size: int = 64,
+        batch_size: Annotated[int, Between(1, 2**24)] = 64,
         *,
         shuffle: bool = True,
-        seed: int = 0,
-        workers: int = 0,
+        seed: Annotated[int, Between(0, 2**63 - 1)] = 0,
+        workers: Annotated[int, Between(0, 256)] = 0,
     ) -> Loader:
         """Return batches for a training loop.
 
@@ -187,6 +192,9 @@ class Dataset:
             shuffle: Whether each epoch has an order of its own.
             seed: Seed of the orders.
             workers: Threads that read ahead.
+
+        Raises:
+            ConfigError: A value cannot be, or there is no such split.
 
         Example:
             >>> batch = next(iter(Dataset("data/III").loader("train", 32)))
@@ -198,6 +206,7 @@ class Dataset:
             part.source, part.rows, batch_size, shuffle=shuffle, seed=seed, workers=workers
         )
 
+    @checked
     def show(
         self, count: int = 25, picture: str = "image", *, report: "Report | None" = None
     ) -> Pictures:
@@ -223,6 +232,7 @@ class Dataset:
             self.source.location, self.folder, count, picture, numbers, report
         )
 
+    @checked
     def verify(
         self,
         *,
@@ -268,6 +278,7 @@ class Dataset:
         return f"<table>{''.join(lines)}</table>"
 
 
+@checked
 def open(folder: Path | str, split: str | None = None) -> Dataset:
     """Open a data set.
 
@@ -292,6 +303,7 @@ def open(folder: Path | str, split: str | None = None) -> Dataset:
     return Dataset(folder, split)
 
 
+@checked
 def show(
     folder: Path | str | Dataset,
     out: Path | str | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lenssim.api.arguments import checked, value_of
 from lenssim.api.dataset import Dataset
 from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
@@ -39,6 +40,7 @@ NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 Stop = Callable[[], bool]
 
 
+@checked
 @takes_options(GenerationRequest, GenerationOptions, device=DEVICE)
 def generate(
     model: str | Path | Preset,
@@ -148,6 +150,7 @@ def generate_shards(
     return plan, numbers, images
 
 
+@checked
 @takes_options(
     SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )
@@ -198,9 +201,11 @@ def render(
             value=number,
         )
     sample_number = label + number * len(spec.preset.classes)
+    fixed = {name: value_of(name, value, float) for name, value in fixed.items()}
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 
 
+@checked
 @takes_options(
     SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )

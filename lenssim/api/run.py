@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenssim.api.answers import Posterior, Scores
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.images import Images, images_of
 from lenssim.api.pictures import Picture, Pictures
@@ -45,6 +46,7 @@ class Run:
         300
     """
 
+    @checked
     def __init__(self, folder: Path | str) -> None:
         from lenssim.learn.runs.run import open_run
 
@@ -72,6 +74,7 @@ class Run:
         names = epochs[0] if epochs else ()
         return Table({name: [epoch[name] for epoch in epochs] for name in names})
 
+    @checked
     def evaluate(
         self,
         data: Dataset | Path | str,
@@ -100,6 +103,7 @@ class Run:
         folder = evaluation_folder(self.trained, dataset, members, tta)
         return Scores(document, folder, presentation(self.record).headlines)
 
+    @checked
     def predict(
         self,
         images: Images,
@@ -122,6 +126,7 @@ class Run:
             raise _nothing()
         return Answers(predictions)
 
+    @checked
     def posterior(
         self,
         images: Images,
