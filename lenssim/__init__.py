@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lenssim.api.checks import audit, doctor, verify
     from lenssim.api.dataset import Dataset, open, show
     from lenssim.api.evaluation import evaluate, load_run, population, predict
+    from lenssim.api.exchange import export, import_data
     from lenssim.api.exposure import Exposure
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.presets import instruments, presets
@@ -40,8 +41,10 @@ __all__ = [
     "doctor",
     "errors",
     "evaluate",
+    "export",
     "expose",
     "generate",
+    "import_data",
     "instruments",
     "learn",
     "load_run",
@@ -62,6 +65,7 @@ _MODULES = {
     "checks": ("audit", "doctor", "verify"),
     "dataset": ("Dataset", "open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),
+    "exchange": ("export", "import_data"),
     "exposure": ("Exposure",),
     "generation": ("expose", "generate", "render"),
     "presets": ("instruments", "presets"),

@@ -10,9 +10,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
-__all__ = ["ignore_user_settings", "plain_style", "png_bytes"]
+__all__ = ["colour_image", "ignore_user_settings", "plain_style", "png_bytes", "stretched"]
+
+_STRETCH = 8  # of the asinh; larger shows fainter parts
+_PERCENTILES = (1, 99.8)  # of the pixels, between which the stretch is defined
+
+
+def stretched(image: "np.ndarray") -> "np.ndarray":
+    """Return an image (H, W) in an asinh stretch between percentiles of its pixels."""
+    import numpy as np
+
+    low, high = np.percentile(image, _PERCENTILES)
+    return np.arcsinh(_STRETCH * (image - low) / (high - low or 1.0))
+
+
+def colour_image(image: "np.ndarray") -> "np.ndarray":
+    """Return an image of several bands in colours, each band in an asinh stretch of its own.
+
+    The first band is blue, the last one is red, and green is the mean of those between; of two
+    bands it is the mean of both.
+
+    Args:
+        image: Image (C, H, W) of at least two bands, from blue to red.
+
+    Returns:
+        Red, green and blue in 0..1, (H, W, 3).
+
+    Example:
+        >>> import numpy as np
+        >>> colour_image(np.stack([np.eye(8), np.zeros((8, 8))]))[0, 0].round(1).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    import numpy as np
+
+    top = np.arcsinh(_STRETCH)
+    bands = np.stack([(stretched(band) / top).clip(0, 1) for band in image])
+    green = bands[1:-1] if len(bands) > 2 else bands
+    return np.stack([bands[-1], green.mean(0), bands[0]], axis=-1)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from lenssim.api.pictures import Pictures
 from lenssim.api.sheets import draw_sheets
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
+from lenssim.data.format.bands import shape_words
 from lenssim.errors import ConfigError
 from lenssim.rows import row_numbers
 
@@ -92,6 +93,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """Bands, rows and columns of an image: (C, H, W)."""
         return self.source.image_shape
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands C; empty where they have none."""
+        return self.source.bands
 
     @property
     def fingerprint(self) -> str:
@@ -250,9 +256,8 @@ class Dataset:
         return self.source[int(self._source_rows([row])[0])]
 
     def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.image_shape))
-        counts = ", ".join(f"{name} {count}" for name, count in self.class_counts.items())
-        counts = counts or "no labels"
+        shape = shape_words(self.image_shape, self.bands)
+        counts = ", ".join(f"{k} {v}" for k, v in self.class_counts.items()) or "no labels"
         split = f", {self.split_name}" if self.split_name else ""
         spec = self.source.spec
         remark = f", noise {spec.noise}" if spec else ""
@@ -262,7 +267,7 @@ class Dataset:
         spec = self.source.spec
         facts: dict[str, Any] = {
             "folder": self.folder,
-            "images": f"{len(self)} of {' x '.join(map(str, self.image_shape))}",
+            "images": f"{len(self)} of {shape_words(self.image_shape, self.bands)}",
             "classes": ", ".join(f"{k} {v}" for k, v in self.class_counts.items()),
             "split": self.split_name,
             "pixel scale [arcsec]": self.pixel_scale,

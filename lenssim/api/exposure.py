@@ -9,6 +9,7 @@ import numpy as np
 from lenssim.api.arguments import checked
 from lenssim.api.pictures import Picture
 from lenssim.api.table import Table
+from lenssim.data.format.bands import shape_words
 
 if TYPE_CHECKING:
     from lenssim.simulate.pipeline import Exposure as SimulatedExposure
@@ -74,6 +75,11 @@ class Exposure:
         names = self.spec.preset.class_names
         return [names[label] for label in self.simulated.labels.tolist()]
 
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands C; empty for a camera of one band without a name."""
+        return self.spec.preset.instrument.band_names
+
     def __len__(self) -> int:
         return len(self.numbers)
 
@@ -121,7 +127,7 @@ class Exposure:
         config = self.spec.config() | {"exposure_time": params.get("exposure_time")}
         cards = image_cards(config, images.shape[-2:])
         header = {**self.facts(row), **params}
-        write_image(Path(path), images[row, 0], header, cards)
+        write_image(Path(path), images[row], header, cards)
         return Path(path)
 
     def finite_params(self, row: int = 0) -> dict[str, float]:
@@ -139,8 +145,8 @@ class Exposure:
         }
 
     def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.observed.shape[1:]))
         names = ", ".join(dict.fromkeys(self.classes))
+        shape = shape_words(self.observed.shape[1:], self.bands)
         plural = "" if len(self) == 1 else "s"
         return (
             f"Exposure of {self.spec.preset.name}: {len(self)} image{plural} of {shape} "

@@ -58,7 +58,7 @@ def images_of(
         for path in image_files(paths, report):
             yield from read_file_images(
                 path,
-                record.image_shape,
+                record.images,
                 picture,
                 extension=extension,
                 note=note,
@@ -72,14 +72,15 @@ def _of_dataset(
     record: "RunRecord", data: Dataset, report: "Report"
 ) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import check_shape, usable_images
+    from lenssim.learn.inputs.image_files import check_bands, check_shape, usable_images
 
     picture = record.config.picture
     name = str(data.folder)
+    check_bands(data.bands, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
-        check_shape(images, name, record.image_shape)
+        check_shape(images, name, record.images)
         yield usable_images(images, data.index[rows], name, picture, report)
 
 
@@ -91,7 +92,7 @@ def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSe
     array = numbers_of(images)
     check_numbers(array.dtype, _ARRAY)
     stack = as_images(array, record.image_shape[0], _ARRAY)
-    check_shape(stack, _ARRAY, record.image_shape)
+    check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
     return usable_images(stack, numbers, _ARRAY, record.config.picture, report)
 

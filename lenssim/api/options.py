@@ -35,7 +35,8 @@ class ModelOption:
     """The option that stands for a field of a model.
 
     A field may say more in `json_schema_extra`: further names (`options`), words for a
-    default of None (`unset`), and whether it has no option (`hidden`).
+    default of None (`unset`), whether it has no option (`hidden`), and whether the model reads
+    it as it was typed (`text`).
 
     Args:
         name: Name of the parameter, such as `live_n`.
@@ -92,6 +93,8 @@ class ModelOption:
         if isinstance(text, PathLike):
             return fspath(text)
         if not isinstance(text, str):
+            return text
+        if _extra(self.field).get("text"):  # the model reads it
             return text
         origins = {get_origin(kind) for kind in _members(self.field.annotation)}
         if tuple in origins:

@@ -1,16 +1,12 @@
 """`lenssim info`, `verify`, `show`, `import` and `export`: data sets that exist."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lenssim.cli.options import Json
 from lenssim.commands import command
-
-if TYPE_CHECKING:
-    from lenssim.data.format.manifest import Manifest
 
 __all__ = ["register"]
 
@@ -25,14 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command()(info)
     app.command()(verify)
     app.command()(show)
-    imports = typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        help="Turn other people's layouts into a data set.",
-    )
-    imports.command()(deeplense)
-    imports.command()(pairs)
-    app.add_typer(imports, name="import")
     app.command()(export)
 
 
@@ -40,6 +28,7 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
+    from lenssim.data.format.bands import bands_of
     from lenssim.data.format.manifest import (
         MANIFEST,
         Manifest,
@@ -74,6 +63,7 @@ def info(folder: Folder, json: Json = False) -> None:
         "images": f"{sum(record.rows for record in records)} of {plan.n}",
         "classes": manifest.class_counts if manifest else list(plan.classes),
         "image_shape": list(manifest.image_shape) if manifest else None,
+        "bands": list(bands_of(config)) or None,
         "made_by": config.get("preset", {}).get("name")
         or f"import of {config.get('source')}",
         **{
@@ -182,135 +172,6 @@ def show(
     raise_last(damaged)
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to make.")]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and name it.")
-]
-Bands = Annotated[
-    int,
-    typer.Option("--bands", help="Bands of an image; they come before rows and columns."),
-]
-Extension = Annotated[
-    str | None,
-    typer.Option(
-        "--extension",
-        metavar="NAME|NUMBER",
-        help="The FITS extension, or array of .npz files, to read.",
-    ),
-]
-
-
-def deeplense(
-    source: Annotated[
-        Path, typer.Argument(help="Folder that holds the class folders, or their splits.")
-    ],
-    out: Out,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split", help="train, validation or test: the folder above the class folders."
-        ),
-    ] = None,
-    map_classes: Annotated[
-        str | None,
-        typer.Option(
-            "--map-classes", metavar="FOLDER=CLASS,...", help="Other names for the classes."
-        ),
-    ] = None,
-    bands: Bands = 1,
-    extension: Extension = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """Import class folders of .npy, .npz or FITS files, as DeepLense publishes them, axion masses included."""
-    from lenssim.cli.progress import samples_bar
-    from lenssim.data.exchange.deeplense import import_deeplense
-    from lenssim.data.exchange.importing import Listeners
-
-    with samples_bar("importing") as report:
-        manifest = import_deeplense(
-            source,
-            out,
-            skip_bad=skip_bad,
-            split=split,
-            map_classes=_renamed(map_classes),
-            bands=bands,
-            extension=extension,
-            listeners=Listeners(report, warn=_note, note=_note),
-        )
-    _print_imported(out, manifest)
-    print(
-        f"next: {command('show', out)}, or {command('train', 'classify', '--net', 'cnn', '--data', out)}"
-    )
-
-
-def pairs(
-    source: Annotated[
-        Path, typer.Argument(help="Folder that holds the two folders of images.")
-    ],
-    out: Out,
-    image: Annotated[str, typer.Option("--image", help="Folder of the images.")] = "LR",
-    truth: Annotated[
-        str, typer.Option("--truth", help="Folder of the pictures kept beside them as hr.")
-    ] = "HR",
-    bands: Bands = 1,
-    extension: Extension = None,
-    skip_bad: SkipBad = False,
-) -> None:
-    """Import pairs of images with the same file names in two folders, as super-resolution sets are published."""
-    from lenssim.cli.progress import samples_bar
-    from lenssim.data.exchange.importing import Listeners
-    from lenssim.data.exchange.pairs import import_pairs
-
-    with samples_bar("importing") as report:
-        manifest = import_pairs(
-            source,
-            out,
-            image=image,
-            truth=truth,
-            skip_bad=skip_bad,
-            bands=bands,
-            extension=extension,
-            listeners=Listeners(report, warn=_note, note=_note),
-        )
-    _print_imported(out, manifest)
-    print(f"next: {command('show', out)}, or {command('show', out, '--picture', 'hr')}")
-
-
-def _note(text: str) -> None:
-    from lenssim.names import printable
-
-    print("\n".join(printable(line) for line in text.splitlines()), file=sys.stderr)
-
-
-def _renamed(text: str | None) -> dict[str, str]:
-    """Names of classes by folder, from FOLDER=CLASS,FOLDER=CLASS."""
-    from lenssim.errors import ConfigError
-
-    renamed: dict[str, str] = {}
-    for part in text.split(",") if text is not None else []:
-        folder, equals, name = part.strip().rpartition("=")
-        if not equals or not folder or not name or folder in renamed:
-            raise ConfigError(
-                f"--map-classes takes FOLDER=CLASS,FOLDER=CLASS, each folder once; got {text!r}",
-                code="option-format",
-                option="map_classes",
-                value=text,
-            )
-        renamed[folder] = name
-    return renamed
-
-
-def _print_imported(out: Path, manifest: "Manifest") -> None:
-    from lenssim.names import printable
-
-    counts = ", ".join(
-        f"{printable(name)} {count}" for name, count in manifest.class_counts.items()
-    )
-    print(
-        f"{out}: {manifest.n} images of {' x '.join(map(str, manifest.image_shape))} ({counts})"
-    )
-
-
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
@@ -319,14 +180,7 @@ def export(
     ] = "npy",
 ) -> None:
     """Write a data set in another layout."""
-    from lenssim.cli.progress import samples_bar
-    from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
-    from lenssim.errors import unknown
+    from lenssim.api.exchange import export as export_data
 
-    layouts = {"npy": export_npy, "webdataset": export_webdataset, "fits": export_fits}
-    if to not in layouts:
-        raise unknown("layout", to, layouts, code="unknown-layout")
-    with samples_bar("exporting") as report:
-        places = layouts[to](folder, out, report=report)
-    for place in places:
-        print(place)
+    for path in export_data(folder, out, to):
+        print(path)

@@ -144,8 +144,10 @@ def print_manifest(out: Path, manifest: Manifest, json: bool) -> None:
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
         return
+    from lenssim.data.format.bands import shape_words
+
     counts = [f"{name} {count}" for name, count in manifest.class_counts.items()]
-    shape = " x ".join(map(str, manifest.image_shape))
+    shape = shape_words(manifest.image_shape, manifest.bands)
     print(f"{out}: {manifest.n} images of {shape} ({', '.join(counts)})")
     audit = manifest.audit
     if audit is not None:

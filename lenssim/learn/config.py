@@ -140,6 +140,7 @@ class TrainConfig(Record):
     normalise: str = Field(
         default="minmax",
         description="Scaling of each image: minmax, max, standard, asinh, symlog or none; "
+        "band_minmax, band_max, band_standard, band_asinh scale each band by itself; "
         "residuals are scaled by symlog by default",
     )
     augment: str = Field(

@@ -29,6 +29,8 @@ class MapInput:
     instrument: AnyCamera
     engine_settings: Mapping[str, Any]
     supersampling: Supersampling
+    sigma: Callable[[], np.ndarray]
+    mask: Callable[[], np.ndarray]
 
     @property
     def derivative_options(self) -> dict[str, Any]:
@@ -41,6 +43,16 @@ class MapInput:
 def _clean(images: MapInput) -> np.ndarray:
     """Return the images without noise."""
     return images.expected
+
+
+def _sigma(images: MapInput) -> np.ndarray:
+    """Return the noise map: the rms before resampling, 1e8 where no exposure saw a pixel."""
+    return images.sigma()
+
+
+def _mask(images: MapInput) -> np.ndarray:
+    """Return 1 where a pixel was seen, and 0 where it is masked."""
+    return images.mask()
 
 
 def _kappa(images: MapInput) -> np.ndarray:
@@ -80,19 +92,33 @@ def _check_residual(engine: str, settings: Mapping[str, Any], noise: str) -> Non
         )
 
 
+def _check_sigma(engine: str, settings: Mapping[str, Any], noise: str) -> None:
+    """Refuse noise of other units than the light's."""
+    if noise_model(noise).unit != FLUX_UNIT:
+        raise ConfigError(
+            f"the map sigma is in {FLUX_UNIT}, and noise {noise} in another unit; leave sigma "
+            "out",
+            code="truth-noise",
+            noise=noise,
+        )
+
+
 @dataclass(frozen=True)
 class Map:
-    """A map: its unit, its function, and the check of its engine and noise."""
+    """A map: its unit, its function, the check of its engine and noise, and whether bands differ."""
 
     unit: str
     compute: Callable[[MapInput], np.ndarray]
     check: Callable[[str, Mapping[str, Any], str], None] = _no_check
+    has_bands: bool = True
 
 
 MAPS = {
     "clean": Map(FLUX_UNIT, _clean),
-    "kappa": Map("", _kappa, _check_kappa),
+    "kappa": Map("", _kappa, _check_kappa, has_bands=False),
     "residual": Map("", _residual, _check_residual),
+    "sigma": Map(FLUX_UNIT, _sigma, _check_sigma),
+    "mask": Map("", _mask),
 }
 
 

@@ -11,6 +11,7 @@ from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.maps import MAPS, MapInput
 from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.telescope import covered_sigma
 from lenssim.simulate.observe import observe
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.spec import SimulationSpec
@@ -42,14 +43,35 @@ class Exposure:
 
     @cached_property
     def sigma(self) -> np.ndarray:
-        """Standard deviation of `observed` (N, C, H, W), in its unit."""
+        """Standard deviation of `observed` (N, C, H, W), in its unit.
+
+        Of telescopes it is that of the weight map, before resampling; 1e8 is a masked pixel.
+        """
         model = noise_model(self.spec.noise)
-        return model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        sigma = model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        if self.coverage is None:
+            return sigma
+        return covered_sigma(sigma, self.coverage)
+
+    @cached_property
+    def coverage(self) -> np.ndarray | None:
+        """Share of the exposures that saw each pixel (N, C, H, W); None where all did."""
+        return noise_model(self.spec.noise).coverage(
+            self.expected,
+            self.scenes,
+            self.spec.preset.instrument,
+            numbers=self.numbers,
+            seed=self.spec.seed,
+            split=self.spec.split,
+        )
 
     @property
     def mask(self) -> np.ndarray:
-        """Whether a pixel holds a finite number, bool (N, C, H, W)."""
-        return np.isfinite(self.observed)
+        """Whether a pixel holds a finite number and was seen, bool (N, C, H, W)."""
+        finite = np.isfinite(self.observed)
+        if self.coverage is None:
+            return finite
+        return finite & (self.coverage > 0)
 
     @property
     def labels(self) -> np.ndarray:
@@ -66,6 +88,8 @@ class Exposure:
             instrument=self.spec.preset.instrument,
             engine_settings=self.spec.engine_settings,
             supersampling=self.spec.supersampling,
+            sigma=lambda: self.sigma,
+            mask=lambda: self.mask,
         )
         return {
             name: MAPS[name].compute(images).astype(np.float32) for name in self.spec.maps

@@ -77,7 +77,7 @@ class SimulationRequest(Record):
     )
     noise: str | None = Field(
         default=None,
-        description="nominal, none or published",
+        description="nominal, none, published or telescope",
         json_schema_extra={"unset": "the preset's first"},
     )
     classes: Names | None = Field(
@@ -118,7 +118,8 @@ class SimulationRequest(Record):
         default=None,
         validation_alias=AliasChoices("maps", "truth"),
         description="maps to keep beside each image: clean (no noise), kappa (the "
-        "perturbers'), residual (of the best smooth lens), or several: clean,kappa",
+        "perturbers'), residual (of the best smooth lens), sigma (the noise map), mask (1 "
+        "where a pixel was seen), or several: clean,kappa",
         json_schema_extra={"options": ["--truth"], "unset": "none"},
     )
     detectability: bool = Field(

@@ -16,10 +16,12 @@ __all__ = [
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
+    "COVERAGE",
     "DARK_MATTER",
     "MACRO",
     "NOISE",
     "PSF",
+    "SHOT",
     "SPLITS",
     "block_numbers",
     "blocks",
@@ -38,6 +40,8 @@ NOISE = 2  # of the first band
 BAND_NOISE = 3  # of further bands, by their place among the bands
 COLOURS = 4
 PSF = 5  # by band
+SHOT = 6  # of the light
+COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from error_codes import has_code
 
-from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_npy
+from lenssim.data.exchange.importers import import_folder
 from lenssim.data.exchange.importing import Listeners
 from lenssim.data.exchange.published import read_image, read_stack
 from lenssim.data.format.manifest import read_manifest, shard_name
@@ -51,7 +51,7 @@ def published(tmp_path) -> Path:
 
 
 def test_import_keeps_pixels_masses_and_names(published, tmp_path):
-    manifest = import_deeplense(published, tmp_path / "D")
+    manifest = import_folder("deeplense", published, tmp_path / "D")
     assert manifest.classes == ("no_sub", "cdm", "axion")
     assert manifest.class_counts == {"no_sub": 4, "cdm": 3, "axion": 3}
     assert verify(tmp_path / "D").problems == []
@@ -68,12 +68,12 @@ def test_import_keeps_pixels_masses_and_names(published, tmp_path):
     )
     assert np.isnan(samples.params["log10_m_axion"][[0, 1]]).all()
     assert (
-        import_deeplense(published, tmp_path / "D") == manifest
+        import_folder("deeplense", published, tmp_path / "D") == manifest
     )  # repeating changes nothing
 
 
 def test_export_and_import_are_inverse(published, tmp_path):
-    manifest = import_deeplense(published, tmp_path / "D")
+    manifest = import_folder("deeplense", published, tmp_path / "D")
     export_npy(tmp_path / "D", tmp_path / "npy")
     assert sorted(p.name for p in (tmp_path / "npy").iterdir()) == [
         "axion",
@@ -83,7 +83,7 @@ def test_export_and_import_are_inverse(published, tmp_path):
     ]
     for path in (tmp_path / "npy").rglob("*.npy"):
         assert np.load(path, allow_pickle=False).shape == (64, 64)
-    again = import_deeplense(tmp_path / "npy", tmp_path / "E")
+    again = import_folder("deeplense", tmp_path / "npy", tmp_path / "E")
     assert again.class_counts == manifest.class_counts
     a, b = (read_samples(tmp_path / name / "shards" / shard_name(0)) for name in "DE")
     np.testing.assert_array_equal(a.images, b.images)
@@ -123,11 +123,15 @@ def spoilt(kind: str) -> np.ndarray:
 def test_bad_images_are_named_or_skipped(published, tmp_path, kind, message):
     np.save(published / "cdm" / "cdm_sim_1.npy", spoilt(kind))
     with pytest.raises(DataError, match=message) as caught:
-        import_deeplense(published, tmp_path / "D")
+        import_folder("deeplense", published, tmp_path / "D")
     assert "cdm_sim_1.npy" in str(caught.value)
     heard: list[str] = []
-    manifest = import_deeplense(
-        published, tmp_path / "E", skip_bad=True, listeners=Listeners(warn=heard.append)
+    manifest = import_folder(
+        "deeplense",
+        published,
+        tmp_path / "E",
+        skip_bad=True,
+        listeners=Listeners(warn=heard.append),
     )
     assert manifest.n == 9
     assert len(heard) == 1
@@ -136,21 +140,25 @@ def test_bad_images_are_named_or_skipped(published, tmp_path, kind, message):
 def test_two_stamp_sizes_are_refused(published, tmp_path):
     np.save(published / "cdm" / "cdm_sim_2.npy", image(0, 150))
     with pytest.raises(ConfigError, match="import them apart"):
-        import_deeplense(published, tmp_path / "D")
+        import_folder("deeplense", published, tmp_path / "D")
 
 
 def test_the_other_published_size(tmp_path):
     (tmp_path / "M/no_sub").mkdir(parents=True)
     np.save(tmp_path / "M/no_sub/a.npy", image(0, 150))
-    assert import_deeplense(tmp_path / "M", tmp_path / "D").image_shape == (1, 150, 150)
+    assert import_folder("deeplense", tmp_path / "M", tmp_path / "D").image_shape == (
+        1,
+        150,
+        150,
+    )
 
 
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(DataError, check=has_code("no-folder")):
-        import_deeplense(tmp_path / "absent", tmp_path / "D")
+        import_folder("deeplense", tmp_path / "absent", tmp_path / "D")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no class folders"):
-        import_deeplense(tmp_path / "empty", tmp_path / "D")
+        import_folder("deeplense", tmp_path / "empty", tmp_path / "D")
 
 
 def test_an_unreadable_folder_is_named(published, tmp_path):
@@ -159,7 +167,7 @@ def test_an_unreadable_folder_is_named(published, tmp_path):
         os.seteuid(65534)  # root reads everything: be nobody for a moment
     try:
         with pytest.raises(DataError, match=r"cannot read .*Permission denied"):
-            import_deeplense(published, tmp_path / "D")
+            import_folder("deeplense", published, tmp_path / "D")
     finally:
         os.seteuid(os.getuid())
         published.chmod(0o755)

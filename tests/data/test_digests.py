@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_npy
+from lenssim.data.exchange.importers import import_folder
 from lenssim.data.format.digests import shared_images
 from lenssim.data.format.manifest import read_manifest
 from lenssim.data.streaming.dataset import ShardDataset
@@ -26,7 +26,7 @@ def test_copies_are_known_whatever_they_are_stored_in(tmp_path, pieces, storage)
         pytest.importorskip("hdf5plugin")
     pieces.make(tmp_path / "A", 200, 70, **storage)
     export_npy(tmp_path / "A", tmp_path / "npy")
-    import_deeplense(tmp_path / "npy", tmp_path / "B")
+    import_folder("deeplense", tmp_path / "npy", tmp_path / "B")
     original = ShardDataset(tmp_path / "A")
     copy = ShardDataset(tmp_path / "B")
     digests = original.verified_digests(np.arange(200))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.data.exchange.deeplense import import_deeplense
+from lenssim.data.exchange.importers import import_folder
 from lenssim.data.exchange.importing import Listeners
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.reading import read_samples
@@ -178,7 +178,7 @@ def images_in(root: Path) -> int:
 def attempt(root: Path, out: Path, **options: object) -> tuple[Manifest | None, str]:
     """What came of an import: the manifest, or what its refusal said."""
     try:
-        return import_deeplense(root, out, **options), ""
+        return import_folder("deeplense", root, out, **options), ""
     except LenssimError as error:
         return None, str(error)
 

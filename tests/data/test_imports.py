@@ -9,10 +9,9 @@ import pytest
 from astropy.io import fits
 from error_codes import has_code
 
-from lenssim.data.exchange.deeplense import import_deeplense
 from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
+from lenssim.data.exchange.importers import IMPORTERS, import_folder
 from lenssim.data.exchange.importing import Listeners
-from lenssim.data.exchange.pairs import import_pairs
 from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.dataset_card import card_text
@@ -46,20 +45,20 @@ def test_splits_are_imported_apart(tmp_path):
         ConfigError,
         match=r"holds splits \(train, val\), not classes; choose one by --split",
     ):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
     for split in ("train", "validation"):
-        manifest = import_deeplense(root, tmp_path / split, split=split)
+        manifest = import_folder("deeplense", root, tmp_path / split, split=split)
         assert manifest.class_counts == {"no_sub": 2, "cdm": 2}
         assert read_plan(tmp_path / split).config["split"] == split
         assert samples_of(tmp_path / split).texts["file"][0] == "no_sub/000.npy"
     with pytest.raises(ConfigError, match="'test' is not clear: it holds train, val"):
-        import_deeplense(root, tmp_path / "D", split="test")
+        import_folder("deeplense", root, tmp_path / "D", split="test")
     with pytest.raises(
         ConfigError, check=has_code("unknown-split", suggestion="validation")
     ):
-        import_deeplense(root, tmp_path / "D", split="valid")
-    import_deeplense(
-        root / "train", tmp_path / "given", split="train"
+        import_folder("deeplense", root, tmp_path / "D", split="valid")
+    import_folder(
+        "deeplense", root / "train", tmp_path / "given", split="train"
     )  # the split's own folder
     assert not (tmp_path / "D").exists()
 
@@ -67,8 +66,8 @@ def test_splits_are_imported_apart(tmp_path):
 def test_classes_may_be_renamed_to_the_published_ones(tmp_path):
     root = folders(tmp_path / "set", "Axion", "CDM", "No_Sub")
     heard: list[str] = []
-    assert import_deeplense(
-        root, tmp_path / "D", listeners=Listeners(note=heard.append)
+    assert import_folder(
+        "deeplense", root, tmp_path / "D", listeners=Listeners(note=heard.append)
     ).classes == (
         "Axion",
         "CDM",
@@ -76,8 +75,12 @@ def test_classes_may_be_renamed_to_the_published_ones(tmp_path):
     )
     assert any("--map-classes Axion=axion,CDM=cdm,No_Sub=no_sub" in line for line in heard)
     renamed = {"Axion": "axion", "CDM": "cdm", "No_Sub": "no_sub"}
-    manifest = import_deeplense(
-        root, tmp_path / "E", map_classes=renamed, listeners=Listeners(note=heard.append)
+    manifest = import_folder(
+        "deeplense",
+        root,
+        tmp_path / "E",
+        map_classes=renamed,
+        listeners=Listeners(note=heard.append),
     )
     assert manifest.classes == ("no_sub", "cdm", "axion")
     assert samples_of(tmp_path / "E").texts["file"][:3] == [
@@ -93,13 +96,13 @@ def test_classes_may_be_renamed_to_the_published_ones(tmp_path):
         ("CDM", "../up"): "cannot be the name",
     }.items():
         with pytest.raises(ConfigError, match=message):
-            import_deeplense(root, tmp_path / "F", map_classes=dict([mapping]))
+            import_folder("deeplense", root, tmp_path / "F", map_classes=dict([mapping]))
 
 
 def test_two_folders_may_become_one_class(tmp_path):
     root = folders(tmp_path / "set", "vort", "axion", "sphere")
-    manifest = import_deeplense(
-        root, tmp_path / "D", map_classes={"vort": "axion", "sphere": "cdm"}
+    manifest = import_folder(
+        "deeplense", root, tmp_path / "D", map_classes={"vort": "axion", "sphere": "cdm"}
     )
     assert manifest.class_counts == {"cdm": 2, "axion": 4}
     assert len(set(samples_of(tmp_path / "D").texts["file"])) == 6
@@ -109,30 +112,30 @@ def test_a_refused_import_is_forgotten(tmp_path):
     root = folders(tmp_path / "set", "a", "b")
     np.save(root / "a/009.npy", image(0, SIDE + 1))
     with pytest.raises(ConfigError, match="import them apart"):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
     (root / "a/009.npy").unlink()
-    assert import_deeplense(root, tmp_path / "D").n == 4
+    assert import_folder("deeplense", root, tmp_path / "D").n == 4
 
 
 def test_a_plan_without_shards_stands_in_nobodys_way(tmp_path):
     root = folders(tmp_path / "set", "a", "b", count=3)
-    import_deeplense(root, tmp_path / "D")
+    import_folder("deeplense", root, tmp_path / "D")
     plan = (tmp_path / "D" / PLAN).read_bytes()
     (tmp_path / "E/shards").mkdir(parents=True)
     (tmp_path / "E" / PLAN).write_bytes(plan)
     (root / "a/002.npy").unlink()
-    assert import_deeplense(root, tmp_path / "E").n == 5
+    assert import_folder("deeplense", root, tmp_path / "E").n == 5
     with pytest.raises(ConfigError, match="holds another data set"):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
 
 
 def test_contents_belong_to_the_identity(tmp_path):
     root = folders(tmp_path / "set", "a", "b")
-    import_deeplense(root, tmp_path / "D")
+    import_folder("deeplense", root, tmp_path / "D")
     np.save(root / "a/000.npy", image(99))
     with pytest.raises(ConfigError, match="contents_sha256"):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
 
 
 def test_skipped_files_are_counted_by_kind(tmp_path):
@@ -146,7 +149,8 @@ def test_skipped_files_are_counted_by_kind(tmp_path):
     (root / "empty").mkdir()
     warned: list[str] = []
     noted: list[str] = []
-    manifest = import_deeplense(
+    manifest = import_folder(
+        "deeplense",
         root,
         tmp_path / "D",
         skip_bad=True,
@@ -170,7 +174,7 @@ def test_labels_that_contradict_their_folder_are_refused(tmp_path):
         DataError,
         match=r"a/2\.npy: its label is 1, but .*a/0\.npy of the same class has the label 0",
     ):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
 
 
 def test_bands_are_asked_for(tmp_path):
@@ -178,8 +182,12 @@ def test_bands_are_asked_for(tmp_path):
     for name in ("lens", "other"):
         np.save(root / name / "a.npy", np.stack([image(1), image(2), image(3)]))
     with pytest.raises(DataError, match=r"holds 3 images .* if these are bands, --bands 3"):
-        import_deeplense(root, tmp_path / "D")
-    assert import_deeplense(root, tmp_path / "D", bands=3).image_shape == (3, SIDE, SIDE)
+        import_folder("deeplense", root, tmp_path / "D")
+    assert import_folder("deeplense", root, tmp_path / "D", bands=3).image_shape == (
+        3,
+        SIDE,
+        SIDE,
+    )
     np.testing.assert_array_equal(
         samples_of(tmp_path / "D").images[0, 2], image(3).astype(np.float32)
     )
@@ -194,12 +202,12 @@ def test_the_extension_of_fits_files_is_chosen(tmp_path):
         ]
         fits.HDUList([fits.PrimaryHDU(), *units]).writeto(root / name / "x.FITS")
     heard: list[str] = []
-    import_deeplense(root, tmp_path / "D", listeners=Listeners(note=heard.append))
+    import_folder("deeplense", root, tmp_path / "D", listeners=Listeners(note=heard.append))
     assert heard[0] == "2 files: took SCI, not ERR"
     np.testing.assert_array_equal(
         samples_of(tmp_path / "D").images[0, 0], image(5).astype(np.float32)
     )
-    import_deeplense(root, tmp_path / "E", extension="ERR")
+    import_folder("deeplense", root, tmp_path / "E", extension="ERR")
     np.testing.assert_array_equal(
         samples_of(tmp_path / "E").images[0, 0], image(0).astype(np.float32)
     )
@@ -207,8 +215,8 @@ def test_the_extension_of_fits_files_is_chosen(tmp_path):
 
 def test_an_import_beside_its_classes_is_no_class(tmp_path):
     root = folders(tmp_path, "a", "b")
-    first = import_deeplense(root, root / "D")
-    assert import_deeplense(root, root / "D") == first
+    first = import_folder("deeplense", root, root / "D")
+    assert import_folder("deeplense", root, root / "D") == first
 
 
 @pytest.mark.parametrize(
@@ -223,7 +231,7 @@ def test_an_import_beside_its_classes_is_no_class(tmp_path):
 def test_tables_of_masses_as_spreadsheets_save_them(tmp_path, table):
     root = folders(tmp_path / "set", "axion")
     (root / "masses.csv").write_bytes(table.encode())
-    import_deeplense(root, tmp_path / "D")
+    import_folder("deeplense", root, tmp_path / "D")
     np.testing.assert_array_equal(
         samples_of(tmp_path / "D").params["log10_m_axion"], [-22.5, np.nan]
     )
@@ -268,7 +276,7 @@ def test_other_tables_are_refused_with_what_they_say(tmp_path, table, message):
     root = folders(tmp_path / "set", "axion")
     (root / "masses.csv").write_bytes(table)
     with pytest.raises(DataError, match=message) as caught:
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
     assert "masses.csv" in str(caught.value)
     assert not (tmp_path / "D").exists()
 
@@ -284,9 +292,11 @@ TWINS = {
 def test_classes_that_some_disks_mix_up_are_refused_or_joined(tmp_path, twins):
     root = folders(tmp_path / "set", *twins)
     with pytest.raises(DataError, check=has_code("class-folder-name")):
-        import_deeplense(root, tmp_path / "D")
+        import_folder("deeplense", root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
-    manifest = import_deeplense(root, tmp_path / "D", map_classes={twins[0]: twins[1]})
+    manifest = import_folder(
+        "deeplense", root, tmp_path / "D", map_classes={twins[0]: twins[1]}
+    )
     assert manifest.classes == (twins[1],)
 
 
@@ -295,7 +305,7 @@ def test_an_image_in_several_classes_is_counted(tmp_path):
     shutil.copy(root / "axion" / "000.npy", root / "cdm" / "900.npy")
     shutil.copy(root / "axion" / "000.npy", root / "axion" / "900.npy")  # no contradiction
     said: list[str] = []
-    import_deeplense(root, tmp_path / "D", warn=said.append)
+    import_folder("deeplense", root, tmp_path / "D", listeners=Listeners(warn=said.append))
     (line,) = said
     assert line.startswith("warning: 1 images lie in several classes")
     assert {"cdm/900.npy", "axion/000.npy"} <= set(line.replace(",", "").split())
@@ -306,8 +316,15 @@ def test_a_data_set_is_not_written_among_its_images(tmp_path, where):
     root = folders(tmp_path / "set", "axion", "cdm")
     before = sorted(root.rglob("*"))
     with pytest.raises(ConfigError, check=has_code("same-folder")):
-        import_deeplense(root, root / where)
+        import_folder("deeplense", root, root / where)
     assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("layout", IMPORTERS)
+def test_no_layout_is_written_onto_its_source(tmp_path, layout):
+    root = folders(tmp_path / "set", "LR", "HR")
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        import_folder(layout, root, root / "LR" / "..")
 
 
 def pairs(root: Path, count: int = 3, side: int = 2 * SIDE) -> Path:
@@ -320,7 +337,7 @@ def pairs(root: Path, count: int = 3, side: int = 2 * SIDE) -> Path:
 
 
 def test_pairs_keep_their_fine_image_beside_them(tmp_path):
-    manifest = import_pairs(pairs(tmp_path / "set"), tmp_path / "D")
+    manifest = import_folder("pairs", pairs(tmp_path / "set"), tmp_path / "D")
     assert (manifest.n, manifest.image_shape) == (3, (1, SIDE, SIDE))
     samples = samples_of(tmp_path / "D")
     assert samples.texts["file"] == [f"LR/sample{i}.npy" for i in range(3)]
@@ -345,20 +362,24 @@ def test_pairs_without_a_partner_are_named(tmp_path):
         DataError,
         match=r"LR holds 1 files without a partner of the same name, the first sample1\.npy",
     ):
-        import_pairs(root, tmp_path / "D")
+        import_folder("pairs", root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
     heard: list[str] = []
     assert (
-        import_pairs(
-            root, tmp_path / "D", skip_bad=True, listeners=Listeners(note=heard.append)
+        import_folder(
+            "pairs",
+            root,
+            tmp_path / "D",
+            skip_bad=True,
+            listeners=Listeners(note=heard.append),
         ).n
         == 2
     )
     assert heard == ["files taken: 2; skipped: 1 files without a partner"]
     with pytest.raises(ConfigError, match="are in one folder"):
-        import_pairs(root, tmp_path / "E", image="HR")
+        import_folder("pairs", root, tmp_path / "E", image="HR")
     with pytest.raises(DataError, match="is no folder"):
-        import_pairs(root, tmp_path / "E", truth="SR")
+        import_folder("pairs", root, tmp_path / "E", truth="SR")
 
 
 def test_commands(tmp_path, lenssim):
@@ -387,3 +408,24 @@ def test_names_that_no_format_can_hold_are_refused_before_anything_is_written(
     done = lenssim("import", "deeplense", "set", "-o", "D")
     assert (done.code, "is not UTF-8" in done.err) == (1, True)
     assert not (tmp_path / "D").exists()
+
+
+def test_images_without_class_folders_have_no_labels(lenssim, tmp_path):
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    images = rng.random((4, SIDE, SIDE)).astype(np.float32)
+    for number, image in enumerate(images):
+        np.save(folder / f"{number}.npy", image)
+    (folder / "notes.txt").write_text("seeing was bad")
+    refused = lenssim("import", "folder", folder, "--out", folder / "D")
+    assert refused.code == 1
+    assert "notes.txt" in refused.err
+    done = lenssim("import", "folder", folder, "--out", folder / "D", "--skip-bad")
+    assert done.code == 0, done.err
+    assert f"next: lenssim show {folder / 'D'}\n" in done.out
+    data = ShardDataset(folder / "D")
+    assert data.labels is None
+    np.testing.assert_array_equal(data.images(range(4))[:, 0], images)
+    again = lenssim("import", "folder", folder, "--out", folder / "D", "--skip-bad")
+    assert again.code == 0, again.err

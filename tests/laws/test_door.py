@@ -19,6 +19,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "audit": "audit",
     "doctor": "doctor",
     "evaluate": "evaluate",
+    "export": "export",
     "generate": "generate",
     "instruments": "instruments",
     "population": "population",

@@ -23,7 +23,7 @@ def images(seed, channels=1):
 def test_a_flat_image_stays_finite(name, value):
     flat = torch.full((2, 2, 6, 6), value)
     assert torch.isfinite(normalisation(name)(flat)).all()
-    if name in scaled and name != "max":
+    if name in scaled and name not in ("max", "band_max"):
         assert (normalisation(name)(flat) == 0).all()
 
 
@@ -62,6 +62,20 @@ def test_the_ranges_are_as_promised():
     torch.testing.assert_close(standard.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(standard.std(1, correction=0), torch.ones(5))
     assert normalisation("none")(batch) is batch
+
+
+BY_BAND = [name for name in NORMALISATIONS if name.startswith("band_")]
+
+
+@pytest.mark.parametrize("name", BY_BAND)
+def test_a_band_is_scaled_by_its_own_pixels(name):
+    batch = images(1, channels=3) * torch.tensor([1.0, 50.0, 1e-4])[:, None, None]
+    scaled = normalisation(name)(batch)
+    of_one_band = normalisation(name.removeprefix("band_"))
+    for band in range(3):
+        torch.testing.assert_close(
+            scaled[:, [band]], of_one_band(batch[:, [band]]), rtol=0, atol=0
+        )
 
 
 def test_symlog_keeps_units_and_signs():

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from lenssim.data.exchange.deeplense import import_deeplense
+from lenssim.data.exchange.importers import import_folder
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError, VerificationError
 from lenssim.learn.evaluation.evaluation import evaluate
@@ -25,7 +25,7 @@ def import_images(folder: Path, images: np.ndarray) -> Path:
         (folder / "files" / name).mkdir(parents=True)
         for k, image in enumerate(part):
             np.save(folder / "files" / name / f"{k:05d}.npy", image)
-    import_deeplense(folder / "files", folder / "data")
+    import_folder("deeplense", folder / "files", folder / "data")
     return folder / "data"
 
 
@@ -120,7 +120,7 @@ def test_an_exported_and_imported_copy_of_a_simulation_is_known(
     from lenssim.data.exchange.export import export_npy
 
     export_npy(tiny_dataset, tmp_path / "files")
-    import_deeplense(tmp_path / "files", tmp_path / "copy")
+    import_folder("deeplense", tmp_path / "files", tmp_path / "copy")
     rows, words = held_out(tiny_run, ShardDataset(tmp_path / "copy"))
     assert len(rows) == 64
     assert words == "all samples but 192 that the run learned from"
@@ -152,7 +152,7 @@ def test_a_run_made_live_knows_no_images(tmp_path):
         (tmp_path / "files" / name).mkdir(parents=True)
         for k in range(4):
             np.save(tmp_path / "files" / name / f"{k}.npy", images[k] + len(name))
-    import_deeplense(tmp_path / "files", tmp_path / "data")
+    import_folder("deeplense", tmp_path / "files", tmp_path / "data")
     assert (
         "cannot be known"
         in held_out(open_run(run.folder), ShardDataset(tmp_path / "data")).words

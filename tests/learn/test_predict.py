@@ -9,6 +9,7 @@ from astropy.io import fits
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.image_files import read_file_images
 
 SHAPE = (1, 32, 32)
@@ -79,7 +80,7 @@ def test_bands_come_first(tmp_path):
     np.save(tmp_path / "stack.npy", np.stack([image, image + 1]))
     fits.writeto(tmp_path / "image.fits", image)
     for name, count in {"image.npy": 1, "image.fits": 1, "stack.npy": 2}.items():
-        (pictures,) = read_file_images(tmp_path / name, (3, 8, 8))
+        (pictures,) = read_file_images(tmp_path / name, ImageDescription((3, 8, 8)))
         assert pictures.images.shape == (count, 3, 8, 8)
         np.testing.assert_allclose(pictures.images[0], image, rtol=1e-6)
 

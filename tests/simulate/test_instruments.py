@@ -1,5 +1,6 @@
 """Instruments: their arithmetic is lenstronomy's, their depth that of real images."""
 
+import importlib.util
 import json
 import os
 from importlib import import_module
@@ -242,6 +243,15 @@ def test_impossible_resampling_is_refused(resampling, message):
     numbers = instrument("euclid_vis").model_dump()
     with pytest.raises(ValueError, match=message):
         Instrument.model_validate({**numbers, "resampling": resampling})
+
+
+def test_the_page_has_the_numbers_of_the_files():
+    """Renew it by: uv run python docs/instruments_table.py"""
+    path = Path(__file__).parents[2] / "docs" / "instruments_table.py"
+    spec = importlib.util.spec_from_file_location("instruments_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.with_table(module.PAGE.read_text())
 
 
 def test_numbers_are_told_by_function_and_command(capsys):

@@ -10,7 +10,7 @@ from lenssim.simulate.instruments import Instrument, instrument, instruments
 from lenssim.simulate.observe import NOISES, noise_sigma, observe
 from lenssim.simulate.preset import load_preset
 
-PRESETS = {"none": "III", "nominal": "III", "published": "I"}
+PRESETS = {"none": "III", "nominal": "III", "published": "I", "telescope": "III"}
 
 
 @pytest.fixture(params=sorted(NOISES))

@@ -34,7 +34,7 @@ from lenssim.data.streaming.locations import (
 )
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+__all__ = ["EXPORTERS", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
 
 UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
@@ -44,7 +44,8 @@ Report = Callable[[Progress], None]
 def export_webdataset(
     folder: Path | str, target: Path, *, report: Report = lambda progress: None
 ) -> list[Path]:
-    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters.
+    """Write tar files in the order of the samples: `<number>.npy` float32 (C, H, W), `.cls` label, `.json` parameters,
+    and the names of the bands where there are several.
 
     Truth that is kept as pictures is `.clean.npy` and `.kappa.npy`. Equal data give equal bytes. Repeating the call
     continues an export that was stopped.
@@ -228,6 +229,8 @@ def _tar(samples: Samples, manifest: Manifest) -> bytes:
                 if np.isfinite(column[row])
             }
             about = {"class": manifest.classes[label], "params": numbers}
+            if manifest.bands:
+                about["bands"] = list(manifest.bands)
             parts = {
                 "npy": _npy(image),
                 "cls": str(label).encode(),
@@ -291,3 +294,11 @@ def _fits(samples: Samples, manifest: Manifest) -> bytes:
     buffer = io.BytesIO()
     units.writeto(buffer)
     return buffer.getvalue()
+
+
+EXPORTERS: dict[str, Callable[..., list[Path]]] = {
+    "npy": export_npy,
+    "webdataset": export_webdataset,
+    "fits": export_fits,
+}
+"""Layouts by name: a new one is a function and a line."""

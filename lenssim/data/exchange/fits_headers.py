@@ -1,8 +1,9 @@
 """Cards of the FITS files that lenssim writes: units, pixel scale, a linear WCS in arcsec, and provenance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lenssim.data.format.bands import bands_of
 from lenssim.names import printable
 from lenssim.simulate.noise import noise_model
 
@@ -28,7 +29,7 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     preset = config.get("preset") or {}
     camera = preset.get("instrument")
     if not camera:
-        return _provenance(config)
+        return [*_names(bands_of(config)), *_provenance(config)]
     unit = noise_model(config.get("noise", "nominal")).unit.replace("e-", "electron")
     return [
         ("BUNIT", unit, "of a pixel"),
@@ -66,6 +67,8 @@ def _camera(
     camera: Mapping[str, Any], exposure: float | None, is_drawn: bool
 ) -> list[Card]:
     cards: list[Card] = [("INSTRUME", ascii_text(camera["name"]), "")]
+    if "bands" in camera:
+        return [*cards, *_bands(camera["bands"])]
     if exposure is None and not is_drawn:
         exposure = camera["exposure_time"]
     if exposure is not None:
@@ -78,6 +81,26 @@ def _camera(
         )
     if camera.get("zero_point") is not None:
         cards.append(("MAGZERO", camera["zero_point"], "[mag] of 1 electron/s"))
+    return cards
+
+
+def _names(names: Sequence[str]) -> list[Card]:
+    """Return the names of the bands, which are counted as FITS does, from 1."""
+    return [
+        (f"BAND{number}", ascii_text(name), "name of the band")
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+def _bands(bands: Mapping[str, Mapping[str, Any]]) -> list[Card]:
+    """Return what is known of the bands of a camera: of band 2 it is BAND2, EXPT2, MAGZ2."""
+    cards = _names(list(bands))
+    for number, band in enumerate(bands.values(), start=1):
+        exposure = band["exposure_time"] * band.get("num_exposures", 1)
+        cards.append((f"EXPT{number}", exposure, "[s] all exposures together"))
+        if band.get("zero_point") is not None:
+            zero_point = band["zero_point"]
+            cards.append((f"MAGZ{number}", zero_point, "[mag] of 1 electron/s"))
     return cards
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.data.exchange.fits_headers import ascii_text
 from lenssim.data.format.files import write
+from lenssim.drawing import colour_image
 from lenssim.errors import ConfigError
 
 __all__ = ["write_image"]
@@ -19,11 +20,12 @@ def write_image(
     header: Mapping[str, Any],
     cards: Sequence[tuple[str, Any, str]] = (),
 ) -> None:
-    """Write one image (H, W) as .npy, .fits or .png (asinh stretch, y upwards).
+    """Write one image as .npy, .fits or .png (asinh stretch, y upwards).
 
     Args:
         path: The file; its ending says which format.
-        image: The pixels.
+        image: The pixels (C, H, W). One band is written as (H, W); a .png shows several in
+            colours, the first as blue and the last as red.
         header: What is known of the image, for FITS, under names of any length.
         cards: Further cards of a FITS header, see `lenssim.data.exchange.fits_headers`.
 
@@ -33,6 +35,8 @@ def write_image(
     """
     import io
 
+    if len(image) == 1:
+        image = image[0]
     buffer = io.BytesIO()
     suffix = path.suffix.lower()
     if suffix == ".npy":
@@ -66,8 +70,12 @@ def _save_fits(
 
 
 def _save_png(buffer: BinaryIO, image: np.ndarray) -> None:
+    """Write an image (H, W), or one of several bands (C, H, W)."""
     from matplotlib.image import imsave
 
+    if image.ndim == 3:
+        imsave(buffer, colour_image(image), origin="lower", format="png")
+        return
     spread = np.percentile(image, 99.5) or 1.0
     pixels = np.arcsinh(5 * image / spread)
     imsave(buffer, pixels, cmap="magma", origin="lower", format="png")

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 import lenssim
 from lenssim.data.exchange.published import PublishedImage, read_image
@@ -18,8 +19,9 @@ from lenssim.data.format.shard import Samples
 from lenssim.data.generation.building import build, finish_shard, provenance
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
-from lenssim.errors import ConfigError, DataError, StorageError
+from lenssim.errors import ConfigError, DataError, StorageError, from_validation
 from lenssim.names import printable
+from lenssim.simulate.instruments import MAX_BANDS, BandNames
 
 __all__ = [
     "SILENT",
@@ -27,9 +29,10 @@ __all__ = [
     "ItemReader",
     "Listeners",
     "Say",
-    "checked_bands",
+    "check_apart",
     "checked_items",
     "import_config",
+    "item_reader",
     "note_tally",
     "write_items",
 ]
@@ -54,6 +57,7 @@ class ItemReader:
 
     bands: int
     extension: str | None
+    band_names: tuple[str, ...] = ()
 
     def images(self, item: ImportItem) -> list[PublishedImage]:
         """Read the images of an item, one for each of its files."""
@@ -64,20 +68,61 @@ class ItemReader:
 
     def config(self) -> dict[str, Any]:
         """What the config says of it; nothing where all is as usual, so that hashes stay."""
-        bands = {"bands": self.bands} if self.bands > 1 else {}
+        bands: dict[str, Any] = {"bands": self.bands} if self.bands > 1 else {}
+        if self.band_names:
+            bands["band_names"] = list(self.band_names)
         return bands | ({"extension": self.extension} if self.extension is not None else {})
 
 
-def checked_bands(bands: int) -> int:
-    """Return a number of bands that can be; raise `ConfigError` for another."""
-    if not 1 <= bands <= 64:
+def item_reader(bands: int | Sequence[str], extension: str | None) -> ItemReader:
+    """Return how files are read.
+
+    Args:
+        bands: How many bands an image has, or their names.
+        extension: Name or number of the FITS extension or array that is meant.
+
+    Raises:
+        ConfigError: There are too many bands, or a name cannot be that of a band.
+
+    Example:
+        >>> item_reader(["g", "r"], None).bands
+        2
+    """
+    names: tuple[str, ...] = ()
+    count = bands
+    if not isinstance(bands, int):
+        names = _checked_names(bands)
+        count = len(names)
+    assert isinstance(count, int)
+    if not 1 <= count <= MAX_BANDS:
         raise ConfigError(
-            f"--bands must lie in 1..64, got {bands}",
+            f"--bands must lie in 1..{MAX_BANDS}, got {count}",
             code="option-range",
             option="bands",
-            value=bands,
+            value=count,
         )
-    return bands
+    return ItemReader(count, extension, names)
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return TypeAdapter(BandNames).validate_python(tuple(names))
+    except ValidationError as error:
+        raise from_validation(error, "--bands") from None
+
+
+def check_apart(source: Path, folder: Path) -> None:
+    """Refuse to write a data set onto the folder that it is made of.
+
+    Raises:
+        ConfigError: Both are the same folder.
+    """
+    if folder.exists() and source.exists() and folder.samefile(source):
+        raise ConfigError(
+            f"{printable(str(folder))} is the imported folder itself; choose another --out",
+            code="same-folder",
+            folder=folder,
+        )
 
 
 def checked_items(

@@ -180,8 +180,13 @@ def _files_by_class(
     return by_class
 
 
-def files_in(folder: Path, tally: Tally) -> list[Path]:
+def files_in(folder: Path, tally: Tally, without: Path | None = None) -> list[Path]:
     """Return the image files of a folder by name, and leave out everything else.
+
+    Args:
+        folder: The folder.
+        tally: Counts what is left out.
+        without: A folder in it that is passed over.
 
     Raises:
         DataError: The folder cannot be read, or holds something else that may not be skipped.
@@ -189,6 +194,8 @@ def files_in(folder: Path, tally: Tally) -> list[Path]:
     names = _names(folder, tally)
     where = printable(str(folder))
     for path in names.folders:
+        if without is not None and path.resolve() == without.resolve():
+            continue
         entries = len(_names(path).files)
         tally.leave_out(
             f"{where} holds the sub-folder {printable(path.name)!r} with {entries} files, which are not read: "
@@ -220,12 +227,10 @@ def published_names(classes: tuple[str, ...]) -> dict[str, str]:
 
 
 def _check_apart(root: Path, folders: list[Path], out: Path) -> None:
-    """Refuse to write a data set among the images that it is made of."""
-    if any(lies_in(out, folder) for folder in folders) or (
-        out.exists() and out.samefile(root)
-    ):
+    """Refuse to write a data set among the images of a class."""
+    if any(lies_in(out, folder) for folder in folders):
         raise ConfigError(
-            f"{printable(str(out))} is the imported folder or lies in one of its classes; choose another --out",
+            f"{printable(str(out))} lies in a class folder of {printable(str(root))}; choose another --out",
             code="same-folder",
             root=root,
             out=out,

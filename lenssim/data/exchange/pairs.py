@@ -1,79 +1,53 @@
 """Pairs of images with the same file names in two folders, as super-resolution sets are published."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, override
 
 import numpy as np
+from pydantic import Field
 
-from lenssim.data.exchange.importing import (
-    SILENT,
-    ImportItem,
-    ItemReader,
-    Listeners,
-    checked_bands,
-    checked_items,
-    import_config,
-    note_tally,
-    write_items,
-)
+from lenssim.data.exchange.importer import Importer, Listing
+from lenssim.data.exchange.importing import ImportItem
 from lenssim.data.exchange.listing import files_in
 from lenssim.data.exchange.published import PublishedImage
 from lenssim.data.exchange.tally import Tally
-from lenssim.data.format.manifest import Manifest
 from lenssim.data.format.maps import PAIRED
 from lenssim.errors import ConfigError
 from lenssim.names import printable
 
-__all__ = ["import_pairs"]
+__all__ = ["PairsImporter"]
 
 _PAIR_CLASS = "lens"  # the one class of pairs, whose folders say nothing else
 
 
-def import_pairs(
-    source: Path,
-    folder: Path,
-    *,
-    image: str = "LR",
-    truth: str = "HR",
-    skip_bad: bool = False,
-    bands: int = 1,
-    extension: str | None = None,
-    listeners: Listeners = SILENT,
-) -> Manifest:
-    """Turn two folders of images with the same file names into a data set: images, and pictures `hr` beside them.
+class PairsImporter(Importer):
+    """Import pairs of images with the same file names in two folders, as super-resolution sets are published.
 
-    Args:
-        source: The folder that holds both.
-        folder: The data set's folder.
-        image: Name of the folder whose files become the images.
-        truth: Name of the folder whose files become the pictures `hr`, which may have another size.
-        skip_bad: Leave out what cannot be used, with a call of `warn` each; otherwise it is an error that names it.
-        bands: How many bands an image has.
-        extension: Name or number of the FITS extension, or name of the array in .npz files, that is the image.
-        listeners: Who is told of progress, of what is left out, and of the result.
-
-    Raises:
-        DataError: A folder or file cannot be used, or has no partner of its name; the message names it.
-        ConfigError: Both folders are one, or the images have several sizes.
+    The second image of a pair is kept as the map `hr`; it may have another size.
     """
-    tally = Tally(skip_bad, listeners.warn)
-    reader = ItemReader(checked_bands(bands), extension)
-    homes = (source / image, source / truth)
-    if homes[0].resolve() == homes[1].resolve():
-        raise ConfigError(
-            f"the images and their truth are in one folder, {printable(str(homes[0]))}",
-            code="same-folder",
-        )
-    paired = _paired_files(homes, tally)
-    every = [ImportItem(0, f"{image}/{name}", paths) for name, paths in paired.items()]
-    items, digest = checked_items(source, every, reader, tally)
-    config = import_config("pairs", source, items, digest, reader) | {"truth": [PAIRED]}
-    config |= {"folders": [image, truth]}
-    manifest = write_items(
-        folder, (_PAIR_CLASS,), config, items, reader, _truth_columns, listeners.report
+
+    source_help: ClassVar[str] = "Folder that holds the two folders of images."
+    next_words: ClassVar[tuple[str, ...]] = ("show", "--picture", PAIRED)
+
+    image: str = Field(default="LR", description="Folder of the images")
+    truth: str = Field(
+        default="HR", description="Folder of the pictures kept beside them as hr"
     )
-    note_tally(tally, len(items), listeners.note)
-    return manifest
+
+    @override
+    def listing(self, source: Path, folder: Path, tally: Tally) -> Listing:
+        homes = (source / self.image, source / self.truth)
+        if homes[0].resolve() == homes[1].resolve():
+            raise ConfigError(
+                f"the images and their truth are in one folder, {printable(str(homes[0]))}",
+                code="same-folder",
+            )
+        paired = _paired_files(homes, tally)
+        items = [
+            ImportItem(0, f"{self.image}/{name}", paths) for name, paths in paired.items()
+        ]
+        config = {"truth": [PAIRED], "folders": [self.image, self.truth]}
+        return Listing((_PAIR_CLASS,), items, config, _truth_columns)
 
 
 def _truth_columns(

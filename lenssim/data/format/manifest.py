@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +18,12 @@ from pydantic import (
 from lenssim.data.format.differences import differences
 from lenssim.data.format.files import canonical_json, cause, read_json, write_json
 from lenssim.data.format.galaxy_records import with_first_recipe
+from lenssim.data.format.records import Audit, Sha256, ShardRecord, Side
 from lenssim.data.format.spec import GenerationSpec, asked_for
 from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.names import name_fault
 from lenssim.record import Record
+from lenssim.simulate.instruments import BandNames
 
 __all__ = [
     "Audit",
@@ -52,8 +53,6 @@ def _check_class(name: str) -> str:
 
 
 ClassName = Annotated[str, AfterValidator(_check_class)]
-_Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Side = Annotated[int, Field(ge=1, le=1 << 15)]
 _MAX_SAMPLES = 1 << 40  # samples; numbers beyond are damage or malice
 _MAX_SHARDS = 1_000_000  # their names have six digits
 
@@ -170,79 +169,34 @@ class Plan(Record):
         return self.model_copy(update={"config": earlier.config})
 
 
-class DatasetRecord(Record):
-    """Where a dataset's bytes lie in its file, and their hash.
-
-    The hash of images in one piece is that of the images' own hashes. Compressed images lie in `chunks`, (offset,
-    bytes) each, and their hash is that of the chunks one after another.
-    """
-
-    offset: int = Field(ge=0)
-    bytes: int = Field(ge=0)
-    sha256: _Sha
-    chunks: tuple[tuple[int, int], ...] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_absent_chunks(self, write: Any) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in write(self).items()
-            if name != "chunks" or value is not None
-        }
-
-    @property
-    def places(self) -> list[tuple[int, int]]:
-        """(offset, bytes) of its pieces."""
-        return [(self.offset, self.bytes)] if self.chunks is None else list(self.chunks)
-
-
-class Audit(Record):
-    """How far the worst pixel of re-rendered samples is from the reference engine, by image peak and by noise rms."""
-
-    samples: int = Field(ge=1)
-    peak: float = Field(ge=0)
-    noise: float = Field(ge=0)
-
-    @staticmethod
-    def worst(audits: "Iterable[Audit | None]") -> "Audit | None":
-        """All audits as one, None if there was none."""
-        reference_checks = [audit for audit in audits if audit is not None]
-        if not reference_checks:
-            return None
-        return Audit(
-            samples=sum(audit.samples for audit in reference_checks),
-            peak=max(audit.peak for audit in reference_checks),
-            noise=max(audit.noise for audit in reference_checks),
-        )
-
-
-class ShardRecord(Record):
-    """What is known of one shard once it is written: the content of its sidecar."""
-
-    rows: int = Field(ge=1)
-    first: int = Field(ge=0)
-    last: int = Field(ge=0)
-    image_shape: tuple[_Side, _Side, _Side]
-    class_counts: tuple[int, ...]
-    bytes: int = Field(ge=1)
-    file_sha256: _Sha
-    content: _Sha
-    datasets: dict[str, DatasetRecord]
-    audit: Audit | None = None
-
-
 class Manifest(Record):
     """The seal of a complete data set: every shard's record and a fingerprint of all contents."""
 
     format: str = Field(default="lenssim-manifest/1", pattern=r"^lenssim-manifest/1$")
     n: int = Field(ge=1, le=_MAX_SAMPLES)
     classes: tuple[ClassName, ...]
-    config_hash: _Sha
-    fingerprint: _Sha
-    image_shape: tuple[_Side, _Side, _Side]
+    config_hash: Sha256
+    fingerprint: Sha256
+    image_shape: tuple[Side, Side, Side]
+    bands: BandNames = ()
     class_counts: dict[ClassName, int]
     audit: Audit | None = None
     shards: tuple[ShardRecord, ...] = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _names_all_bands(self) -> "Manifest":
+        if self.bands and len(self.bands) != self.image_shape[0]:
+            raise ValueError(
+                f"it names {len(self.bands)} bands of images of {self.image_shape[0]}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_bands(self, write: Any) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if not self.bands:
+            document.pop("bands", None)
+        return document
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""

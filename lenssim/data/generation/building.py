@@ -6,6 +6,7 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
+from lenssim.data.format.bands import bands_of
 from lenssim.data.format.files import canonical_json, cause, is_temporary, sweep, write_json
 from lenssim.data.format.manifest import (
     MANIFEST,
@@ -319,6 +320,7 @@ def seal(folder: Path, plan: Plan) -> Manifest:
         config_hash=plan.config_hash,
         fingerprint=fingerprint_sum([record.content for record in shard_records]),
         image_shape=shard_records[0].image_shape,
+        bands=bands_of(plan.config),
         class_counts=dict(zip(plan.classes, counts, strict=True)),
         audit=Audit.worst(record.audit for record in shard_records),
         shards=tuple(shard_records),

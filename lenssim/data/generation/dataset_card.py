@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.commands import command
+from lenssim.data.format.bands import bands_of
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.manifest import PLAN, Manifest, Plan
 from lenssim.data.format.spec import (
@@ -22,7 +23,17 @@ __all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
 CARD = "card.md"
 LEAK_AUDIT = "leak_audit.json"
 _LINES = (
-    *("about", "images", "classes", "instrument", "noise", "seed", "split", "engine"),
+    *(
+        "about",
+        "images",
+        "bands",
+        "classes",
+        "instrument",
+        "noise",
+        "seed",
+        "split",
+        "engine",
+    ),
     *("supersampling", "storage", "beside the images", "galaxies", "leak audit"),
     *("fingerprint", "versions"),
 )
@@ -57,12 +68,14 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
     """Return the card as Markdown; the same for the same contents and verdict."""
     facts = _facts(plan)
     shape = " x ".join(map(str, manifest.image_shape))
+    bands = ", ".join(map(markdown, manifest.bands))
     class_counts = [
         f"{markdown(name)} {count:,}" for name, count in manifest.class_counts.items()
     ]
     leak_audit = _shown(verdict) or "not made yet; `lenssim audit` on this folder makes it"
     facts |= {
         "images": f"{manifest.n:,} of {shape} (bands x rows x columns)",
+        "bands": bands or None,
         "classes": ", ".join(class_counts),
         "leak audit": leak_audit,
         "fingerprint": f"`{manifest.fingerprint}`",
@@ -173,11 +186,14 @@ def _import_command(config: dict[str, Any]) -> str:
     options = {
         name.replace("_", "-"): config.get(name) for name in ("split", "bands", "extension")
     }
+    if config.get("band_names"):
+        options["bands"] = ",".join(bands_of(config))
     renamed = config.get("map_classes", {})
     options["map-classes"] = (
         ",".join(f"{folder}={name}" for folder, name in renamed.items()) or None
     )
     options |= dict(zip(("image", "truth"), config.get("folders", ()), strict=False))
+    options |= config.get("options", {})
     words: list[object] = [
         "import",
         config.get("layout"),

@@ -4,15 +4,13 @@ import numpy as np
 
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.inspection.class_images import ClassImages
-from lenssim.drawing import plain_style, png_bytes
+from lenssim.drawing import colour_image, plain_style, png_bytes, stretched
 from lenssim.errors import ConfigError
 
 __all__ = ["check_count", "contact_sheet", "contact_sheets"]
 
 _SIGMA_RANGE = 5  # sigma, at which the colours of residuals end
 MAX_IMAGES = 400  # on a contact sheet
-_STRETCH = 8  # of the asinh; larger shows fainter parts
-_PERCENTILES = (1, 99.8)  # of the pixels, between which the stretch is defined
 
 
 @plain_style()
@@ -21,13 +19,15 @@ def contact_sheet(
 ) -> bytes:
     """Draw a grid of images, each under its sample number.
 
-    The first band is shown, y upwards, with an asinh stretch.
+    y points upwards, and the stretch is that of asinh. Several bands are shown in colours, the
+    first as blue and the last as red.
 
     Args:
         images: Images (k, C, H, W).
         numbers: Sample numbers (k,).
         title: The title of the sheet.
-        signed: Whether to show values above zero in red and below in blue, from -5 to 5.
+        signed: Whether to show values above zero in red and below in blue, from -5 to 5. Of
+            several bands it is their sum over the root of their number, which has the same noise.
 
     Returns:
         A PNG file.
@@ -42,21 +42,18 @@ def contact_sheet(
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axis in axes:
         axis.axis("off")
-    for axis, image, number in zip(axes, images[:, 0], numbers, strict=False):
+    for axis, image, number in zip(axes, images, numbers, strict=False):
         style = {"origin": "lower", "interpolation": "nearest"}
         if signed:
             limits = {"vmin": -_SIGMA_RANGE, "vmax": _SIGMA_RANGE}
-            axis.imshow(image, cmap="RdBu_r", **limits, **style)
+            mean = image.sum(0) / np.sqrt(len(image))
+            axis.imshow(mean, cmap="RdBu_r", **limits, **style)
+        elif len(image) > 1:
+            axis.imshow(colour_image(image), **style)
         else:
-            axis.imshow(_stretched(image), cmap="magma", **style)
+            axis.imshow(stretched(image[0]), cmap="magma", **style)
         axis.set_title(str(number), fontsize=6, pad=1.5)
     return png_bytes(figure, dpi=130)
-
-
-def _stretched(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W) in an asinh stretch between percentiles of its pixels."""
-    low, high = np.percentile(image, _PERCENTILES)
-    return np.arcsinh(_STRETCH * (image - low) / (high - low or 1.0))
 
 
 def contact_sheets(

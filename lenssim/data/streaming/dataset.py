@@ -152,9 +152,11 @@ class ShardDataset(SampleDataset):
         return channels, height, width
 
     @property
-    def bands(self) -> int:
-        """The number of bands, C."""
-        return self.image_shape[0]
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands; empty where they have none, or the map has one for all."""
+        if len(self.info.bands) == self.image_shape[0]:
+            return self.info.bands
+        return ()
 
     @cached_property
     def pixel_scale(self) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.data.format.bands import bands_of
 from lenssim.data.format.labels import is_labelled
 from lenssim.data.format.manifest import (
     SHARDS,
@@ -42,6 +43,7 @@ class DatasetInfo:
         config_hash: The sha256 of the config.
         fingerprint: 64 hex digits over all contents.
         image_shape: (C, H, W).
+        bands: Names of the bands; empty where they have none.
         labels: Labels (n,); None where nobody knows them.
         index: Sample numbers (n,).
         sizes: The number of rows in each shard.
@@ -53,6 +55,7 @@ class DatasetInfo:
     config_hash: str
     fingerprint: str
     image_shape: tuple[int, int, int]
+    bands: tuple[str, ...]
     labels: np.ndarray | None
     index: np.ndarray
     sizes: list[int]
@@ -179,13 +182,21 @@ def dataset_info(
         What it says of itself.
 
     Raises:
-        DataError: Sample numbers repeat or fall from one shard to the next.
+        DataError: Sample numbers repeat or fall from one shard to the next, or the manifest
+            names other bands than the plan.
     """
     index = np.concatenate([numbers for _, numbers in columns])
     if (np.diff(index) <= 0).any():
         raise DataError(
             f"{folder}: sample numbers repeat or fall from one shard to the next; "
             "generate it again",
+            code="manifest-wrong",
+            folder=folder,
+        )
+    if manifest.bands != bands_of(plan.config):
+        raise DataError(
+            f"{folder}: its manifest names the bands {', '.join(manifest.bands) or 'not'}, "
+            f"its plan {', '.join(bands_of(plan.config)) or 'does not'}; generate it again",
             code="manifest-wrong",
             folder=folder,
         )
@@ -197,6 +208,7 @@ def dataset_info(
         config_hash=manifest.config_hash,
         fingerprint=manifest.fingerprint,
         image_shape=manifest.image_shape,
+        bands=manifest.bands,
         labels=labels if labelled else None,
         index=index,
         sizes=[record.rows for record in manifest.shards],

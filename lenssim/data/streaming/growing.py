@@ -77,6 +77,7 @@ class GrowingFolder:
             config_hash=plan.config_hash,
             fingerprint=hashlib.sha256(contents).hexdigest(),
             image_shape=self.record(0).image_shape,
+            bands=plan.spec.preset.instrument.band_names,
             labels=labels(plan.spec.preset, index),
             index=index,
             sizes=[len(plan.rows(shard)) for shard in range(plan.shards)],

@@ -18,6 +18,7 @@ from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
 from lenssim.errors import ConfigError
 from lenssim.rows import row_numbers
 from lenssim.simulate.draw import draw, labels
+from lenssim.simulate.maps import MAPS
 from lenssim.simulate.pipeline import Exposure, simulate
 from lenssim.simulate.streams import BLOCK
 
@@ -51,9 +52,12 @@ class LiveDataset(SampleDataset):
         return str(self.folder)
 
     @property
-    def bands(self) -> int:
-        """The number of bands, C."""
-        return self.image_shape[0]
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands; empty where they have none, or the map has one for all."""
+        names = self.preset.instrument.band_names
+        if len(names) == self.image_shape[0]:
+            return names
+        return ()
 
     @property
     def pixel_scale(self) -> float:
@@ -78,7 +82,10 @@ class LiveDataset(SampleDataset):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return self.preset.image_shape
+        bands, height, width = self.preset.image_shape
+        if self.picture in MAPS and not MAPS[self.picture].has_bands:
+            bands = 1
+        return bands, height, width
 
     @property
     def order(self) -> ReadingOrder:

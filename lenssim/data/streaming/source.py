@@ -107,8 +107,8 @@ class ImageSource(Protocol):
         """The names of the classes, by label; empty where nobody knows the labels."""
 
     @property
-    def bands(self) -> int:
-        """The number of bands, C."""
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands, C of them; empty where they have none."""
 
     @property
     def pixel_scale(self) -> float | None:

@@ -73,7 +73,7 @@ class Ensemble:
 def _task_title(run: Run) -> str:
     """Return the task of a run and its kind of image, in words."""
     record = run.record
-    return f"{record.task.title} from {record.config.picture} {record.image_shape}"
+    return f"{record.task.title} from {record.config.picture} {record.images}"
 
 
 def _check_alike(runs: Sequence[Run]) -> None:

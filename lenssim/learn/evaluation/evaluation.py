@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lenssim.data.format.bands import shape_words
 from lenssim.data.format.files import read_json, write, write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
@@ -18,6 +19,7 @@ from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.figures.classification import curves_figure
 from lenssim.learn.figures.style import save_if_possible
+from lenssim.learn.inputs.image_files import check_bands
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.hashes import ABSENT, file_sha256
 from lenssim.learn.runs.overlap import held_out
@@ -281,19 +283,16 @@ def _check(run: Run, dataset: ShardDataset) -> None:
             folder=run.folder,
             picture=record.config.picture,
         )
+    check_bands(dataset.bands, dataset.folder, record.images)
     if record.image_shape != dataset.image_shape:
         raise DataError(
-            f"{dataset.folder} has images of {_shape_text(dataset.image_shape)}; "
-            f"the run {run.folder} takes {_shape_text(record.image_shape)} "
-            "(bands x rows x columns)",
+            f"{dataset.folder} has images of "
+            f"{shape_words(dataset.image_shape, dataset.bands)}; "
+            f"the run {run.folder} takes {record.images} (bands x rows x columns)",
             code="image-shape",
             shape=dataset.image_shape,
             folder=dataset.folder,
         )
-
-
-def _shape_text(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
 
 
 def _joint_digest(runs: Sequence[Run]) -> str:

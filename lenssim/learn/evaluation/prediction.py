@@ -70,9 +70,9 @@ def predict(
         run.novelty(),
     )
     for path in image_files(files, report):
-        shape, shown = run.record.image_shape, run.record.config.picture
+        images, shown = run.record.images, run.record.config.picture
         for pictures in read_file_images(
-            path, shape, shown, extension=extension, note=note, report=report
+            path, images, shown, extension=extension, note=note, report=report
         ):
             yield from predictions_of(pictures, ensemble, novelty)
 

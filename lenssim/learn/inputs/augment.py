@@ -10,6 +10,7 @@ from torch import Tensor
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.symmetry import Moves
+from lenssim.learn.inputs.telescope import drizzled_noise
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
@@ -82,7 +83,8 @@ def _device_generator(batch: _Batch, generator: torch.Generator) -> torch.Genera
 
 
 def _peak(images: Tensor) -> Tensor:
-    return images.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
+    """Return the peak (N, C, 1, 1) of each band."""
+    return images.amax((2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
 
 
 def _none(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
@@ -139,7 +141,7 @@ def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
 
 
 def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add photon noise of up to `amount` of the peak, for 1 / amount^2 counts there or more."""
+    """Add photon noise of up to `amount` of the band's peak, for 1 / amount^2 counts there or more."""
     relative = _amounts(batch, amount, generator)
     counts = relative.clamp(min=1e-6) ** -2
     peak = _peak(batch.images)
@@ -151,7 +153,7 @@ def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch
 
 
 def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add noise of up to `amount` of the peak to every pixel."""
+    """Add noise of up to `amount` of the band's peak to every pixel."""
     sigma = _amounts(batch, amount, generator) * _peak(batch.images)
     noise = torch.randn(
         batch.images.shape,
@@ -160,6 +162,26 @@ def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
         device=batch.images.device,
     )
     return batch.with_images(batch.images + sigma * noise)
+
+
+def _drizzle(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Add noise of up to `amount` of the peak, correlated as that of drizzled images."""
+    sigma = _amounts(batch, amount, generator) * _peak(batch.images)
+    noise = drizzled_noise(batch.images, _device_generator(batch, generator))
+    return batch.with_images(batch.images + sigma * noise)
+
+
+def _dead(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Set up to a share `amount` of the pixels to 0, in all bands, as masked pixels are."""
+    share = _amounts(batch, amount, generator)
+    height, width = batch.images.shape[-2:]
+    uniform = torch.rand(
+        (len(batch.images), 1, height, width),
+        generator=_device_generator(batch, generator),
+        dtype=batch.images.dtype,
+        device=batch.images.device,
+    )
+    return batch.with_images(torch.where(uniform < share, 0, batch.images))
 
 
 def _mask(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
@@ -183,6 +205,8 @@ AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
     "poisson": (_poisson, 0.1),
     "gaussian": (_gaussian, 0.05),
     "mask": (_mask, 3.0),
+    "drizzle": (_drizzle, 0.05),
+    "dead": (_dead, 0.01),
 }
 """The function of each augmentation and its default amount, the largest that it draws; None: it has no amount."""
 _VIEWS = {"none": 1, "flips": 4, "dihedral": 8}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lenssim.data.format.bands import shape_words
 from lenssim.data.streaming.source import ImageSource
 from lenssim.simulate.draw import draw
 from lenssim.simulate.scenes import Scenes
@@ -22,6 +23,7 @@ class ImageDescription:
         pixel_scale: Size of a pixel in arcsec, None if unknown.
         theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift.
             None if unknown.
+        bands: Names of the bands; empty where they have none.
 
     Example:
         >>> ImageDescription((1, 64, 64), pixel_scale=0.05).pixel_scale
@@ -31,6 +33,10 @@ class ImageDescription:
     shape: tuple[int, int, int]
     pixel_scale: float | None = None
     theta_E: tuple[float, float] | None = None
+    bands: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return shape_words(self.shape, self.bands)
 
 
 def describe(dataset: ImageSource) -> ImageDescription:
@@ -47,11 +53,14 @@ def describe(dataset: ImageSource) -> ImageDescription:
     """
     spec = dataset.spec
     if spec is None:
-        return ImageDescription(dataset.image_shape)
+        return ImageDescription(dataset.image_shape, bands=dataset.bands)
     numbers = np.asarray(dataset.index[:_SCENES])
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
     return ImageDescription(
-        dataset.image_shape, spec.preset.instrument.pixel_scale, _radius_range(scenes)
+        dataset.image_shape,
+        spec.preset.instrument.pixel_scale,
+        _radius_range(scenes),
+        dataset.bands,
     )
 
 

@@ -18,11 +18,13 @@ from lenssim.data.streaming.locations import is_url
 from lenssim.errors import DataError, LenssimError, from_validation
 from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.names import printable
 
 __all__ = [
     "FileImages",
+    "check_bands",
     "check_shape",
     "is_readable_name",
     "read_file_images",
@@ -60,7 +62,7 @@ def is_readable_name(name: str) -> bool:
 
 def read_file_images(
     path: Path | str,
-    image_shape: tuple[int, int, int],
+    images_of_run: ImageDescription,
     picture: str = IMAGE,
     *,
     extension: str | None = None,
@@ -72,7 +74,7 @@ def read_file_images(
     Args:
         path: A file of images, a shard, or a data set's folder or URL. The shards of a data set are
             checked byte for byte.
-        image_shape: Shape (C, H, W) of the images.
+        images_of_run: What images the run takes.
         picture: The map to read from a data set. Files of images are taken to hold it.
         extension: Name or number of the FITS extension, or name of the array in a .npz archive.
         note: Called with how a file was read, where there are several ways.
@@ -89,10 +91,12 @@ def read_file_images(
     """
     file = str(path)
     try:
-        for numbers, images, remark in _read(path, image_shape, picture, extension, report):
+        for numbers, images, remark in _read(
+            path, images_of_run, picture, extension, report
+        ):
             if remark:
                 note(f"{printable(file)}: {remark}")
-            check_shape(images, file, image_shape)
+            check_shape(images, file, images_of_run)
             usable = usable_images(images, numbers, file, picture, report)
             if len(usable.images):
                 yield usable
@@ -102,7 +106,7 @@ def read_file_images(
 
 def _read(
     location: Path | str,
-    image_shape: tuple[int, int, int],
+    images_of_run: ImageDescription,
     picture: str,
     extension: str | None,
     report: Report,
@@ -113,12 +117,13 @@ def _read(
     _check_location(location, path)
     if is_url(location) or path.is_dir():
         dataset = ShardDataset(location, picture=picture)
+        check_bands(dataset.bands, str(location), images_of_run)
         yield from _read_dataset(dataset, str(location), report)
     elif name.endswith(_SHARD_ENDINGS):
         numbers, images = _read_shard(path, picture)
         yield numbers, images, ""
     else:
-        images, remark = read_stack(path, bands=image_shape[0], extension=extension)
+        images, remark = _read_stack(path, images_of_run, extension)
         yield np.arange(len(images)), images, remark
 
 
@@ -140,6 +145,22 @@ def _check_location(location: Path | str, path: Path) -> None:
             code="image-format",
             path=path,
         )
+
+
+def _read_stack(
+    path: Path, images_of_run: ImageDescription, extension: str | None
+) -> tuple[np.ndarray, str]:
+    """Return the images of a file and how they were read; an error names the bands wanted."""
+    try:
+        return read_stack(path, bands=images_of_run.shape[0], extension=extension)
+    except DataError as error:
+        if error.code != "image-shape" or not images_of_run.bands:
+            raise
+        raise DataError(
+            f"{error}; the run takes the bands {', '.join(images_of_run.bands)}",
+            code=error.code,
+            **error.fields,
+        ) from None
 
 
 def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
@@ -188,16 +209,46 @@ def _check_against_record(path: Path) -> None:
     check_shard(path, record)
 
 
-def check_shape(images: np.ndarray, path: str, image_shape: tuple[int, int, int]) -> None:
+def check_shape(images: np.ndarray, path: str, images_of_run: ImageDescription) -> None:
     """Refuse images (N, C, H, W) of another shape than a run takes, with a `DataError`."""
-    if images.shape[1:] != image_shape:
+    shape = images.shape[1:]
+    if shape == images_of_run.shape:
+        return
+    remedy = "cut or resample the stamps to the size and pixel scale of the training data"
+    if shape[0] != images_of_run.shape[0]:
+        remedy = (
+            "give the bands that the run was trained on, in their order, before the rows"
+        )
+    raise DataError(
+        f"{printable(path)}: images of {' x '.join(map(str, shape))}, but the run "
+        f"takes {images_of_run} (bands x rows x columns); {remedy}",
+        code="image-shape",
+        shape=shape,
+        path=path,
+    )
+
+
+def check_bands(
+    bands: tuple[str, ...], path: object, images_of_run: ImageDescription
+) -> None:
+    """Refuse a data set whose bands are others than a run takes, or in another order.
+
+    Args:
+        bands: Names of the data set's bands; empty where they have none.
+        path: The data set, for the message.
+        images_of_run: What images the run takes.
+
+    Raises:
+        DataError: Both have names, and these differ.
+    """
+    expected = images_of_run.bands
+    if bands and expected and bands != expected:
         raise DataError(
-            f"{printable(path)}: images of {' x '.join(map(str, images.shape[1:]))}, but the run "
-            f"takes {' x '.join(map(str, image_shape))} (bands x rows x columns); cut or resample "
-            "the stamps to the size and pixel scale of the training data",
-            code="image-shape",
-            shape=images.shape[1:],
-            path=path,
+            f"{printable(str(path))}: its bands are {', '.join(bands)}, but the run takes "
+            f"{', '.join(expected)}; give a data set of these bands in this order",
+            code="bands-differ",
+            bands=bands,
+            expected=expected,
         )
 
 

@@ -1,11 +1,13 @@
 """Normalisations by name, functions of images (N, C, H, W) that treat every image separately.
 
-The bands of an image are scaled together, so that colours survive. A flat image becomes zeros; NaN
-stays NaN.
+The bands of an image are scaled together, so that colours survive. Those of a name that begins
+with `band_` are scaled each by its own pixels, so that a faint band counts as much as a bright
+one. A flat image becomes zeros; NaN stays NaN.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -64,6 +66,24 @@ def none(images: Tensor) -> Tensor:
     return images
 
 
+@dataclass(frozen=True)
+class ByBand:
+    """A normalisation that scales each band of an image (N, C, H, W) by its own pixels.
+
+    Example:
+        >>> bands = torch.tensor([[[[0.0, 1.0]], [[0.0, 8.0]]]])
+        >>> ByBand(maximum)(bands).flatten().tolist()
+        [0.0, 1.0, 0.0, 1.0]
+    """
+
+    scale: Callable[[Tensor], Tensor]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the scaled images (N, C, H, W)."""
+        bands = self.scale(images.flatten(0, 1)[:, None])
+        return bands.unflatten(0, images.shape[:2])[:, :, 0]
+
+
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "minmax": minmax,
     "max": maximum,
@@ -71,6 +91,10 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "asinh": asinh,
     "symlog": symlog,
     "none": none,
+    "band_minmax": ByBand(minmax),
+    "band_max": ByBand(maximum),
+    "band_standard": ByBand(standard),
+    "band_asinh": ByBand(asinh),
 }
 
 

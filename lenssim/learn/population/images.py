@@ -41,12 +41,12 @@ def image_posteriors(
     ensemble = Ensemble([run], pick_device(device))
     if len(files) == 1 and is_dataset(files[0]):
         return _dataset_posterior(run, ensemble, files[0])
-    shape = run.record.image_shape
+    images = run.record.images
     picture = run.record.config.picture
     tasks = []
     outputs = []
     for path in image_files(files, report):
-        for chunk in read_file_images(path, shape, picture, note=note, report=report):
+        for chunk in read_file_images(path, images, picture, note=note, report=report):
             task, chunk_outputs = ensemble(chunk.images)
             tasks.append(task)
             outputs.append(chunk_outputs)

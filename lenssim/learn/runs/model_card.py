@@ -80,11 +80,14 @@ def _introduction(record: RunRecord) -> list[str]:
     """Return the title, and what the network takes and gives."""
     config = record.config
     shape = " x ".join(map(str, record.image_shape))
+    bands = ""
+    if record.images.bands:
+        bands = f", bands {markdown(', '.join(record.images.bands))}"
     return [
         f"# {markdown(config.net)}: {markdown(record.task.title)}",
         "",
         f"A network of {record.parameters:,} parameters that takes images of {shape} "
-        f"(bands x rows x columns), scaled by `{config.normalise}`, "
+        f"(bands x rows x columns{bands}), scaled by `{config.normalise}`, "
         f"and gives {record.task.gives}.",
         "",
     ]

@@ -11,7 +11,7 @@ from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.autolens import grid, kernel, tracer
 from lenssim.simulate.engines.autolens_terms import profile_from_autolens
 from lenssim.simulate.engines.pyauto import al, pinned
-from lenssim.simulate.instruments import Instrument, check_sampling
+from lenssim.simulate.instruments import Instrument, check_sampling, one_band
 from lenssim.simulate.scenes import Role, Scenes
 
 __all__ = ["AutolensScene", "from_autolens", "to_autolens"]
@@ -38,13 +38,14 @@ def to_autolens(
     Args:
         scenes: The scene table.
         i: Row of the system.
-        instrument: The camera.
+        instrument: The camera, of one band.
         supersampling: Rays a side of a pixel.
 
     Raises:
         ConfigError: A profile has no counterpart, |e| is above 0.999, or a source is not behind
             the lens.
     """
+    instrument = one_band(instrument, "a Tracer's image has")
     check_sampling(instrument, supersampling)
     instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling

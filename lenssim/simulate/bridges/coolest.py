@@ -25,7 +25,7 @@ from lenssim.simulate.bridges.coolest_terms import (
     values_of,
 )
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import Instrument, one_band
 from lenssim.simulate.scenes import Role, Scenes
 
 __all__ = ["from_coolest", "to_coolest"]
@@ -48,7 +48,7 @@ def to_coolest(
     Args:
         scenes: The scene table.
         i: Row of the system.
-        instrument: The camera.
+        instrument: The camera, of one band.
         skip: Whether to leave out profiles that COOLEST lacks; they are named in
             meta["lenssim"]["skipped"].
 
@@ -56,6 +56,7 @@ def to_coolest(
         ConfigError: COOLEST lacks a profile, and `skip` is off.
     """
     scene = scenes.take(slice(i, i + 1))
+    instrument = one_band(instrument, "COOLEST describes")
     entries, skipped = _known_entries(_entries(scene, instrument), skip)
     entities, names = _entities(scene, entries, instrument)
     flat = scene.cosmology

@@ -11,7 +11,12 @@ from lenssim.simulate.conventions import scaled
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines.lenstronomy import LENS_MODELS, LIGHT_MODELS
 from lenssim.simulate.engines.lenstronomy_profiles import lens_model, light_model
-from lenssim.simulate.instruments import GaussianPSF, Instrument, check_sampling
+from lenssim.simulate.instruments import (
+    GaussianPSF,
+    Instrument,
+    check_sampling,
+    one_band,
+)
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Role, Scenes
 
@@ -76,12 +81,13 @@ def to_lenstronomy(
     Args:
         scenes: The scene table.
         i: Row of the system.
-        instrument: The camera.
+        instrument: The camera, of one band.
         supersampling: Rays a side of a pixel.
 
     Raises:
         ConfigError: The PSF is sampled finer than the pixels, and `supersampling` differs.
     """
+    instrument = one_band(instrument, "lenstronomy's kwargs describe")
     check_sampling(instrument, supersampling)
     instrument = instrument.of_image(scenes.params, i)
     fine = instrument.psf.supersampling

@@ -14,6 +14,7 @@ from lenssim.formats.yaml import parse_yaml
 from lenssim.names import printable
 from lenssim.simulate.instruments.camera import (
     CAMERA_TAGS,
+    MAX_BANDS,
     AnyCamera,
     BandNames,
     Camera,
@@ -27,6 +28,7 @@ __all__ = [
     "ADAPTIVE",
     "CAMERA_TAGS",
     "FINEST",
+    "MAX_BANDS",
     "PSF",
     "PSF_KINDS",
     "AnyCamera",

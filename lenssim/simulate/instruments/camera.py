@@ -18,6 +18,7 @@ from lenssim.simulate.instruments.instrument import Band, Instrument, Stamp
 
 __all__ = [
     "CAMERA_TAGS",
+    "MAX_BANDS",
     "AnyCamera",
     "BandNames",
     "Camera",

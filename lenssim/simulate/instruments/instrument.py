@@ -131,6 +131,20 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
             rate += self.dark * share
         return np.sqrt(reads + rate * total) / total
 
+    def saturation_flux(self, exposure_time: np.ndarray | float) -> np.ndarray:
+        """Return the flux in e-/s per pixel at which a native pixel is full.
+
+        Args:
+            exposure_time: Single exposures in s.
+        """
+        assert self.saturation is not None
+        share = (self.pixel_scale / self.native) ** 2
+        sky = 0.0
+        if self.sky_brightness is not None and self.zero_point is not None:
+            sky = 10 ** (-0.4 * (self.sky_brightness - self.zero_point))
+        full = self.saturation / np.asarray(exposure_time, dtype=np.float64) - self.dark
+        return full * share - sky * self.pixel_scale**2
+
     @property
     def taps(self) -> np.ndarray:
         """Weights (K,) along each axis by which resampling correlates its noise."""

@@ -5,11 +5,13 @@ from lenssim.simulate.noise.model import NoiseModel
 from lenssim.simulate.noise.nominal import NominalNoise
 from lenssim.simulate.noise.none import NoNoise
 from lenssim.simulate.noise.published import PublishedNoise
+from lenssim.simulate.noise.telescope import TelescopeNoise
 
 __all__ = ["NOISES", "NoiseModel", "noise_model"]
 
 NOISES: dict[str, NoiseModel] = {
-    model.name: model for model in (NoNoise(), NominalNoise(), PublishedNoise())
+    model.name: model
+    for model in (NoNoise(), NominalNoise(), PublishedNoise(), TelescopeNoise())
 }
 
 

@@ -63,7 +63,13 @@ def check_stream(name: str) -> str:
 
 
 def normal_deviates(
-    stream: str, numbers: np.ndarray, shape: tuple[int, ...], *, seed: int, split: str
+    stream: str,
+    numbers: np.ndarray,
+    shape: tuple[int, ...],
+    *,
+    seed: int,
+    split: str,
+    purpose: int = NOISE,
 ) -> np.ndarray:
     """Return standard normal deviates of the pixels of samples.
 
@@ -73,6 +79,7 @@ def normal_deviates(
         shape: Shape (C, H, W) of an image.
         seed: Seed of the data set.
         split: Split of the data set.
+        purpose: What they are for; a number in `streams`, so that layers differ.
 
     Returns:
         Deviates float32 (N, C, H, W). A sample's own do not depend on the other numbers.
@@ -87,7 +94,7 @@ def normal_deviates(
         >>> np.array_equal(two[1], one[0])
         True
     """
-    return STREAMS[check_stream(stream)](numbers, shape, seed, split)
+    return STREAMS[check_stream(stream)](numbers, shape, seed, split, purpose)
 
 
 def ccd_noise(
@@ -133,9 +140,9 @@ def ccd_noise(
     return noisy
 
 
-def philox_key(seed: int, split: str) -> tuple[int, int]:
-    """Return the two words of the key of a seed and split."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(NOISE, split_code(split)))
+def philox_key(seed: int, split: str, purpose: int = NOISE) -> tuple[int, int]:
+    """Return the two words of the key of a seed, split and purpose."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(purpose, split_code(split)))
     first, second = sequence.generate_state(2, np.uint32)
     return int(first), int(second)
 
@@ -176,37 +183,49 @@ def _high(product: np.ndarray) -> np.ndarray:
 
 
 def _sfc64(
-    numbers: np.ndarray, shape: tuple[int, ...], seed: int, split: str
+    numbers: np.ndarray,
+    shape: tuple[int, ...],
+    seed: int,
+    split: str,
+    purpose: int = NOISE,
 ) -> np.ndarray:
     """Return deviates of blocks of 64 samples, as data sets without a named stream have."""
     deviates = np.empty((len(numbers), *shape), np.float32)
     for block, positions, rows in blocks(numbers):
-        rng = generator(seed, split, NOISE, block)
+        rng = generator(seed, split, purpose, block)
         drawn = rng.standard_normal((rows.max() + 1, *shape), dtype=np.float32)
         deviates[positions] = drawn[rows]
     return deviates
 
 
 def _philox(
-    numbers: np.ndarray, shape: tuple[int, ...], seed: int, split: str
+    numbers: np.ndarray,
+    shape: tuple[int, ...],
+    seed: int,
+    split: str,
+    purpose: int = NOISE,
 ) -> np.ndarray:
     """Return deviates by counter (pixel, band, sample number)."""
     library = _library()
     if library is None:
         parts = [
-            _philox_by_numpy(numbers[start : start + _BLOCK], shape, seed, split)
+            _philox_by_numpy(numbers[start : start + _BLOCK], shape, seed, split, purpose)
             for start in range(0, len(numbers), _BLOCK)
         ]
         return np.concatenate(parts or [np.empty((0, *shape), np.float32)])
     deviates = np.empty((len(numbers), *shape), np.float32)
     library.normal_deviates(
-        *_addressed(numbers, deviates.shape, seed, split), deviates.ctypes.data
+        *_addressed(numbers, deviates.shape, seed, split, purpose), deviates.ctypes.data
     )
     return deviates
 
 
 def _philox_by_numpy(
-    numbers: np.ndarray, shape: tuple[int, ...], seed: int, split: str
+    numbers: np.ndarray,
+    shape: tuple[int, ...],
+    seed: int,
+    split: str,
+    purpose: int = NOISE,
 ) -> np.ndarray:
     """Return what philox.cpp does, bit for bit.
 
@@ -224,7 +243,7 @@ def _philox_by_numpy(
         _high(sample),
     ]
     filled = np.stack([np.broadcast_to(counter, sizes) for counter in counters])
-    words = philox4x32(filled, philox_key(seed, split))
+    words = philox4x32(filled, philox_key(seed, split, purpose))
     pairs = [*_box_muller(words[0], words[1]), *_box_muller(words[2], words[3])]
     flat = np.stack(pairs, axis=2).reshape(len(numbers), bands, 4 * quarter)
     return np.ascontiguousarray(flat[:, :, :pixels]).reshape(len(numbers), *shape)
@@ -273,13 +292,17 @@ def _signed(values: np.ndarray, sign: np.ndarray) -> np.ndarray:
 
 
 def _addressed(
-    numbers: np.ndarray, shape: tuple[int, ...], seed: int, split: str
+    numbers: np.ndarray,
+    shape: tuple[int, ...],
+    seed: int,
+    split: str,
+    purpose: int = NOISE,
 ) -> tuple[int | np.ndarray, ...]:
     """Return the first arguments of the compiled functions."""
     count, bands = shape[:2]
     column = np.ascontiguousarray(numbers, dtype=np.int64)
     pixels = int(np.prod(shape[2:]))
-    return (*philox_key(seed, split), column, count, bands, pixels)
+    return (*philox_key(seed, split, purpose), column, count, bands, pixels)
 
 
 @lru_cache
@@ -310,5 +333,5 @@ def _agrees(library: ctypes.CDLL) -> bool:
     return np.array_equal(compiled, _philox_by_numpy(numbers, shape, 5, "test"))
 
 
-Stream = Callable[[np.ndarray, tuple[int, ...], int, str], np.ndarray]
+Stream = Callable[[np.ndarray, tuple[int, ...], int, str, int], np.ndarray]
 STREAMS: dict[str, Stream] = {EARLIEST: _sfc64, NEWEST: _philox}

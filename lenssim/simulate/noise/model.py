@@ -46,7 +46,27 @@ class NoiseModel(ABC):
     def sigma(
         self, expected: np.ndarray, scenes: Scenes, instrument: AnyCamera
     ) -> np.ndarray:
-        """Return the standard deviation of observed images; arguments as `mean`."""
+        """Return the standard deviation of observed images; arguments as `mean`.
+
+        Of noise that resampling correlated it is that of the weight map.
+        """
+
+    def coverage(
+        self,
+        expected: np.ndarray,
+        scenes: Scenes,
+        instrument: AnyCamera,
+        *,
+        numbers: np.ndarray,
+        seed: int,
+        split: str,
+    ) -> np.ndarray | None:
+        """Return the share of the exposures that saw each pixel; arguments as `sample`.
+
+        Returns:
+            Shares float32 (N, C, H, W), 0 for masked pixels; None where all saw every pixel.
+        """
+        return None
 
     @abstractmethod
     def sample(

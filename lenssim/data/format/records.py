@@ -1,0 +1,74 @@
+"""What a data set records of its shards: where their bytes lie, and their hashes."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field, model_serializer
+
+from lenssim.record import Record
+
+__all__ = ["Audit", "DatasetRecord", "Sha256", "ShardRecord", "Side"]
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Side = Annotated[int, Field(ge=1, le=1 << 15)]
+
+
+class DatasetRecord(Record):
+    """Where a dataset's bytes lie in its file, and their hash.
+
+    The hash of images in one piece is that of the images' own hashes. Compressed images lie in `chunks`, (offset,
+    bytes) each, and their hash is that of the chunks one after another.
+    """
+
+    offset: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: Sha256
+    chunks: tuple[tuple[int, int], ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_chunks(self, write: Any) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in write(self).items()
+            if name != "chunks" or value is not None
+        }
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(offset, bytes) of its pieces."""
+        return [(self.offset, self.bytes)] if self.chunks is None else list(self.chunks)
+
+
+class Audit(Record):
+    """How far the worst pixel of re-rendered samples is from the reference engine, by image peak and by noise rms."""
+
+    samples: int = Field(ge=1)
+    peak: float = Field(ge=0)
+    noise: float = Field(ge=0)
+
+    @staticmethod
+    def worst(audits: "Iterable[Audit | None]") -> "Audit | None":
+        """All audits as one, None if there was none."""
+        reference_checks = [audit for audit in audits if audit is not None]
+        if not reference_checks:
+            return None
+        return Audit(
+            samples=sum(audit.samples for audit in reference_checks),
+            peak=max(audit.peak for audit in reference_checks),
+            noise=max(audit.noise for audit in reference_checks),
+        )
+
+
+class ShardRecord(Record):
+    """What is known of one shard once it is written: the content of its sidecar."""
+
+    rows: int = Field(ge=1)
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+    image_shape: tuple[Side, Side, Side]
+    class_counts: tuple[int, ...]
+    bytes: int = Field(ge=1)
+    file_sha256: Sha256
+    content: Sha256
+    datasets: dict[str, DatasetRecord]
+    audit: Audit | None = None

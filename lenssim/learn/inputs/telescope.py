@@ -1,0 +1,105 @@
+"""The layers of a telescope's noise on the training device, as the simulator has them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.noise.coverage import lost_share
+from lenssim.simulate.resampling.correlation import drizzle_taps, resampling_loss
+
+__all__ = ["drizzled_noise", "filter_by_taps", "telescope_noise"]
+
+
+def filter_by_taps(white: Tensor, taps: np.ndarray) -> Tensor:
+    """Return noise filtered along both axes.
+
+    Args:
+        white: Noise (..., H + K - 1, W + K - 1).
+        taps: Weights (K,).
+
+    Returns:
+        Noise (..., H, W): sum_kl taps_k taps_l white_(y + k)(x + l).
+    """
+    length = len(taps)
+    weights = torch.as_tensor(taps.copy(), dtype=white.dtype, device=white.device)
+    rows = white.unfold(-1, length, 1) @ weights
+    return rows.unfold(-2, length, 1) @ weights
+
+
+def drizzled_noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return noise of rms 1, correlated as that of pixels drizzled on pixels of their size.
+
+    Args:
+        images: Images (N, C, H, W), for shape, type and device.
+        generator: Random generator on their device.
+    """
+    taps = drizzle_taps(1.0)
+    margin = len(taps) - 1
+    height, width = images.shape[-2:]
+    shape = (*images.shape[:-2], height + margin, width + margin)
+    white = torch.randn(
+        shape, generator=generator, dtype=images.dtype, device=images.device
+    )
+    return filter_by_taps(white, taps)
+
+
+def telescope_noise(
+    expected: Tensor, instrument: Instrument, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return observed images of a telescope, and their noise map.
+
+    The layers are those of the noise `telescope`. Lost pixels are independent of each other:
+    a cosmic ray's track has no shape here.
+
+    Args:
+        expected: Expected images (N, 1, H, W) in e-/s, such as the map `clean`.
+        instrument: The band that they are seen in, with resampling in closed form.
+        generator: Random generator on the device of the images.
+
+    Returns:
+        Observed images and noise maps (N, 1, H, W) in e-/s. Where no exposure saw a pixel,
+        the image is 0 and the noise map infinite.
+
+    Example:
+        >>> from lenssim.simulate.instruments import instrument
+        >>> clean = torch.zeros(8, 1, 64, 64)
+        >>> camera = instrument("hst_acs_f814w")
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> observed, sigma = telescope_noise(clean, camera, generator)
+        >>> round(float((observed / sigma).std()), 2)
+        0.67
+    """
+    options: Any = {"dtype": expected.dtype, "device": expected.device}
+    total = float(instrument.total_exposure())
+    background = float(instrument.background())
+    taps = instrument.taps
+    margin = len(taps) - 1
+    flux = torch.nn.functional.pad(expected, (0, margin, 0, margin), mode="replicate")
+    light = flux.clamp(min=0)
+    white = background * torch.randn(flux.shape, generator=generator, **options)
+    if instrument.shot_noise == "poisson":
+        white += torch.poisson(light * total, generator=generator) / total - light
+    else:
+        deviates = torch.randn(flux.shape, generator=generator, **options)
+        white += deviates * (light / total).sqrt()
+    share = _exposure_share(flux, instrument, generator)
+    white = white / share.clamp(min=1e-6).sqrt()
+    noise = filter_by_taps(white, taps * np.sqrt(resampling_loss(taps)))
+    seen = share[..., : expected.shape[-2], : expected.shape[-1]]
+    sigma = ((background**2 + expected.clamp(min=0) / total) / seen).sqrt()
+    return torch.where(seen > 0, expected + noise, 0), sigma
+
+
+def _exposure_share(
+    flux: Tensor, instrument: Instrument, generator: torch.Generator
+) -> Tensor:
+    """Draw the share of the exposures that saw each pixel, of the shape of `flux`."""
+    lost = lost_share(instrument, instrument.exposure_time)
+    if lost == 0:
+        return torch.ones_like(flux)
+    count = torch.full_like(flux, float(instrument.num_exposures))
+    losses = torch.binomial(count, torch.full_like(flux, lost), generator=generator)
+    return 1 - losses / count

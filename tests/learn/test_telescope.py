@@ -1,0 +1,81 @@
+"""Noise on the training device: the same figures as the simulator's."""
+
+import numpy as np
+import pytest
+
+from lenssim.simulate.instruments import Instrument, instrument
+from lenssim.simulate.noise.correlated import filter_by_taps as by_numpy
+from lenssim.simulate.noise.variance import noise_variance
+
+torch = pytest.importorskip("torch")
+
+from lenssim.learn.inputs.augment import augmentation  # noqa: E402
+from lenssim.learn.inputs.telescope import filter_by_taps, telescope_noise  # noqa: E402
+
+
+def camera_with(**numbers) -> Instrument:
+    return Instrument.model_validate(
+        {**instrument("hst_acs_f814w").model_dump(), **numbers}
+    )
+
+
+def rho(noise, y: int, x: int) -> float:
+    height, width = noise.shape[-2:]
+    product = noise[..., y:, x:] * noise[..., : height - y, : width - x]
+    return float(product.mean() / (noise**2).mean())
+
+
+def test_a_filter_is_numpys():
+    white = np.random.default_rng(0).standard_normal((5, 12, 11))
+    taps = np.array([0.3, -0.2, 0.9])
+    np.testing.assert_allclose(
+        filter_by_taps(torch.from_numpy(white), taps).numpy(),
+        by_numpy(white, taps),
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("shot", ["gaussian", "poisson"])
+@pytest.mark.parametrize("flux", [-0.1, 0.0, 0.05])
+def test_noise_has_the_layers_of_the_camera(shot, flux):
+    camera = camera_with(shot_noise=shot)
+    expected = torch.full((400, 1, 64, 64), flux, dtype=torch.float64)
+    observed, sigma = telescope_noise(expected, camera, torch.Generator().manual_seed(1))
+    np.testing.assert_allclose(
+        sigma**2, noise_variance(expected.numpy(), camera), rtol=1e-12
+    )
+    noise = (observed - expected) / sigma
+    assert float(noise.std()) == pytest.approx(2 / 3, abs=0.005)
+    assert rho(noise, 0, 1) == pytest.approx(0.25, abs=0.005)
+    assert rho(noise, 1, 1) == pytest.approx(0.0625, abs=0.005)
+    assert float(noise.mean()) == pytest.approx(0, abs=0.005)
+
+
+def test_lost_exposures_cost_depth():
+    camera = camera_with(
+        num_exposures=2, dead_pixels=0.4, cosmic_rays={}, resampling={"kernel": "none"}
+    )
+    expected = torch.zeros((200, 1, 32, 32), dtype=torch.float64)
+    observed, sigma = telescope_noise(expected, camera, torch.Generator().manual_seed(0))
+    masked = torch.isinf(sigma)
+    assert float(masked.double().mean()) == pytest.approx(0.16, abs=0.03)
+    assert not observed[masked].any()
+    assert float((observed / sigma)[~masked].std()) == pytest.approx(1, abs=0.01)
+
+
+def test_the_augmentation_is_correlated():
+    images = torch.zeros((300, 2, 64, 64), dtype=torch.float64)
+    images[..., 32, 32] = 1
+    changed, _ = augmentation("drizzle=0.1")(images, torch.Generator().manual_seed(0))
+    noise = (changed - images)[..., :30, :]
+    assert rho(noise, 0, 1) == pytest.approx(0.25, abs=0.01)
+    assert float((noise.std((1, 2, 3))).max()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_dead_pixels_are_those_of_all_bands():
+    images = torch.ones((200, 2, 32, 32))
+    changed, _ = augmentation("dead=0.2")(images, torch.Generator().manual_seed(0))
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    shares = 1 - changed.mean((1, 2, 3))
+    assert 0.15 < float(shares.max()) <= 0.25
+    assert float(shares.mean()) == pytest.approx(0.1, abs=0.02)
