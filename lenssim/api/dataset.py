@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "open", "show"]
 
-Rows = Any
-"""Whole numbers from 0, a range, a slice, or a mask with a truth value for each sample."""
+Rows = Any  # whole numbers from 0, a range, a slice or a mask
 
 
 class Dataset:
