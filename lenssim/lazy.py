@@ -1,8 +1,9 @@
-"""Names that a package exports and imports only when they are used, so that importing it costs nothing."""
+"""Imports that wait until something is used, so that what is not used costs nothing."""
 
 from __future__ import annotations
 
 import importlib
+import sys
 
 TYPE_CHECKING = (
     False  # as type checkers read it; importing typing takes longer than all else
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["lazy_exports", "load"]
+__all__ = ["import_on_use", "lazy_exports", "load"]
 
 
 def lazy_exports(
@@ -45,6 +46,37 @@ def lazy_exports(
         return sorted(sources)
 
     return __getattr__, __dir__
+
+
+def import_on_use(package: str, name: str) -> None:
+    """Let other people's modules say `from package import name` without importing that module.
+
+    From then on, the statement binds a module that is imported when its first attribute is
+    read.
+
+    Args:
+        package: Name of the package.
+        name: Name of a module in it. Nothing happens if it is imported already.
+
+    Example:
+        >>> import_on_use("xml", "sax")
+        >>> from xml import sax
+        >>> sax.ContentHandler.__name__
+        'ContentHandler'
+    """
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
+    full_name = f"{package}.{name}"
+    if full_name in sys.modules:
+        return
+    spec = find_spec(full_name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    module = module_from_spec(spec)
+    sys.modules[full_name] = module
+    spec.loader.exec_module(module)
+    setattr(sys.modules[package], name, module)
 
 
 def load(path: str) -> Any:

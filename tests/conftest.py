@@ -13,6 +13,9 @@ import rich.style  # noqa: F401 - it draws a random number when it is imported
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
+# Hundreds of processes import torch: its sources are compiled once, not once a process.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("lenssim", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("lenssim")

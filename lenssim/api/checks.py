@@ -40,6 +40,7 @@ def verify(
     fast: bool = False,
     resimulate: int = 0,
     galaxies: Path | str | None = None,
+    background: Path | str | None = None,
 ) -> "Report":
     """Check that a data set holds what was written.
 
@@ -48,6 +49,7 @@ def verify(
         fast: Whether to look at presence and sizes only.
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
+        background: Where the cut-outs of sky are that its images show.
 
     Returns:
         What was looked at.
@@ -63,7 +65,8 @@ def verify(
     """
     if isinstance(folder, Dataset):
         folder = folder.folder
-    return verified(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    places = {"galaxies": galaxies, "background": background}
+    return verified(folder, fast=fast, resimulate=resimulate, **places)
 
 
 @checked

@@ -244,9 +244,11 @@ class Dataset:
         fast: bool = False,
         resimulate: int = 0,
         galaxies: Path | str | None = None,
+        background: Path | str | None = None,
     ) -> "VerificationReport":
         """Check that the data set holds what was written; see `lenssim.verify`."""
-        return verified(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+        places = {"galaxies": galaxies, "background": background}
+        return verified(self.folder, fast=fast, resimulate=resimulate, **places)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -86,8 +86,8 @@ class TrainConfig(Record):
     )
     picture: str = Field(
         default=IMAGE,
-        description="What the network sees: image, or clean, kappa, residual if the data "
-        "keep it",
+        description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
+        "the data keep it",
     )
     start: str | None = Field(
         default=None,

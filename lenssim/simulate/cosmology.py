@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from lenssim.record import Record
 
-# astropy.cosmology takes seconds to import: only functions that compute distances do so
+# astropy.cosmology takes a second to import, so distances are computed here
 if TYPE_CHECKING:
     from astropy.cosmology import FlatLambdaCDM
     from scipy.interpolate import CubicSpline
@@ -25,6 +25,8 @@ _PUBLISHED_ARCSEC_PER_RADIAN = 206265.0  # rounded as in the published scripts
 ARCSEC_PER_RADIAN = 206264.80624709636
 G = 4.30091727e-6  # kpc (km/s)^2 / Msun
 C = 299792.458  # km/s
+_HUBBLE_MPC = 299792458.0  # of H0 = 1 km/s/Mpc: 1000 times the Hubble distance [Mpc]
+_FOUR_G_MSUN = 1.914166336635137e-19  # Mpc: 4 G Msun / c^2 of CODATA 2018 and IAU 2015
 _HUBBLE_GYR = 977.7922216807891  # Gyr of a Hubble time at H0 = 1 km/s/Mpc
 
 
@@ -57,7 +59,7 @@ class Cosmology(Record):
     def comoving_distance(self, z: np.ndarray) -> np.ndarray:
         """Return the comoving distance [Mpc] to redshifts `z` up to 25, of the same shape.
 
-        It is astropy's, interpolated to 1e-9.
+        It is interpolated to 1e-9.
         """
         return _distances(self)(np.log1p(z))
 
@@ -100,6 +102,21 @@ class Cosmology(Record):
             [_deflection_scale(self, *map(float, triple)) for triple in unique]
         )
         return scales[inverse.ravel()].reshape(triples.shape[:-1])
+
+    def distance_ratio(self, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
+        """Return D_ls / D_s, angular-diameter distances; exactly astropy's.
+
+        Args:
+            z_lens: Redshifts of the lenses.
+            z_source: Redshifts of the sources.
+
+        Returns:
+            Ratios, of the common shape of the arguments.
+        """
+        pairs = np.stack(np.broadcast_arrays(z_lens, z_source), axis=-1)
+        unique, inverse = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
+        ratios = np.array([_distance_ratio(self, *map(float, pair)) for pair in unique])
+        return ratios[inverse.ravel()].reshape(pairs.shape[:-1])
 
 
 def critical_surface_density(
@@ -164,14 +181,35 @@ def _astropy(cosmology: Cosmology) -> "FlatLambdaCDM":
     return FlatLambdaCDM(H0=cosmology.H0, Om0=cosmology.Om0, Ob0=cosmology.Ob0)
 
 
+def _comoving_distance(cosmology: Cosmology, z: np.ndarray | float) -> np.ndarray:
+    """Return the comoving distance [Mpc] to redshifts `z`, of the same shape, to the last bit.
+
+    Without radiation it is a hypergeometric function (Baes et al. 2017, MNRAS 468, 927). The
+    order of products is astropy's, and so are the bits: data sets depend on them.
+    """
+    from scipy.special import hyp2f1
+
+    hubble_distance = _HUBBLE_MPC / cosmology.H0 * 1e-3
+    observer, redshifts = np.broadcast_arrays(0.0, z)
+    if cosmology.Om0 == 1:
+        return 2 * hubble_distance * ((observer + 1.0) ** -0.5 - (redshifts + 1.0) ** -0.5)
+
+    def integral(x: np.ndarray) -> np.ndarray:
+        return 2 * np.sqrt(x) * hyp2f1(1 / 6, 1 / 2, 7 / 6, -(x**3))
+
+    ratio = ((1 - cosmology.Om0) / cosmology.Om0) ** (1 / 3)
+    scale = hubble_distance / np.sqrt(ratio * cosmology.Om0)
+    return scale * (
+        integral(ratio / (observer + 1.0)) - integral(ratio / (redshifts + 1.0))
+    )
+
+
 @lru_cache
 def _distances(cosmology: Cosmology) -> "CubicSpline":
     from scipy.interpolate import CubicSpline
 
     log_1z = np.linspace(0, np.log(26.0), 2000)
-    return CubicSpline(
-        log_1z, cosmology.astropy().comoving_distance(np.expm1(log_1z)).to_value("Mpc")
-    )
+    return CubicSpline(log_1z, _comoving_distance(cosmology, np.expm1(log_1z)))
 
 
 @lru_cache(maxsize=65536)
@@ -180,33 +218,36 @@ def _deflection_scale(
 ) -> float:
     if z_source == z_convention:
         return 1.0
-    flat = cosmology.astropy()
     lens, source, convention = (
-        flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source, z_convention)
+        _comoving_distance(cosmology, z) for z in (z_lens, z_source, z_convention)
     )
     # in a flat universe D_ls / D_s is a ratio of comoving distances
     return float(((source - lens) / source) / ((convention - lens) / convention))
 
 
 @lru_cache(maxsize=65536)
+def _distance_ratio(cosmology: Cosmology, z_lens: float, z_source: float) -> float:
+    flat = cosmology.astropy()
+    lens, source = (flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source))
+    # in a flat universe D_ls / D_s is a ratio of comoving distances
+    return float((source - lens) / source)
+
+
+@lru_cache(maxsize=65536)
 def _solar_einstein_radius(
     cosmology: Cosmology, distances: str, z_lens: float, z_source: float
 ) -> float:
-    from astropy import constants, units
-
-    flat = cosmology.astropy()
-    four_g_msun = (4 * constants.G * units.M_sun / constants.c**2).to_value(units.Mpc)
+    lens = _comoving_distance(cosmology, z_lens)
+    source = _comoving_distance(cosmology, z_source)
     if distances == "luminosity":
-        d_lens, d_source = (
-            flat.luminosity_distance(z).to_value("Mpc") for z in (z_lens, z_source)
-        )
+        d_lens = (z_lens + 1.0) * lens
+        d_source = (z_source + 1.0) * source
         d_between = d_source - d_lens
     else:
-        d_lens, d_source = (
-            flat.angular_diameter_distance(z).to_value("Mpc") for z in (z_lens, z_source)
-        )
+        d_lens = lens / (z_lens + 1.0)
+        d_source = source / (z_source + 1.0)
         d_between = d_source - d_lens * (1 + z_lens) / (1 + z_source)  # flat
     return float(
         _PUBLISHED_ARCSEC_PER_RADIAN
-        * np.sqrt(four_g_msun * d_between / (d_lens * d_source))
+        * np.sqrt(_FOUR_G_MSUN * d_between / (d_lens * d_source))
     )

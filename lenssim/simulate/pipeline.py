@@ -7,8 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from lenssim.rows import row_numbers
+from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.telescope import covered_sigma
@@ -47,8 +49,14 @@ class Exposure:
 
         Of telescopes it is that of the weight map, before resampling; 1e8 is a masked pixel.
         """
-        model = noise_model(self.spec.noise)
-        sigma = model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        preset = self.spec.preset
+        sigma = sigma_over_background(
+            preset.background,
+            self.expected,
+            self.scenes,
+            preset.instrument,
+            self.spec.noise,
+        )
         if self.coverage is None:
             return sigma
         return covered_sigma(sigma, self.coverage)
@@ -56,6 +64,8 @@ class Exposure:
     @cached_property
     def coverage(self) -> np.ndarray | None:
         """Share of the exposures that saw each pixel (N, C, H, W); None where all did."""
+        if self.spec.preset.background is not None:
+            return None
         return noise_model(self.spec.noise).coverage(
             self.expected,
             self.scenes,
@@ -165,16 +175,21 @@ def simulate(
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
-    observed = observe(
-        expected,
-        scenes,
-        camera,
-        spec.noise,
-        numbers=numbers,
-        seed=spec.seed,
-        split=spec.split,
-        stream=spec.noise_stream,
-    )
+
+    def observed_by(camera: AnyCamera) -> np.ndarray:
+        return observe(
+            expected,
+            scenes,
+            camera,
+            spec.noise,
+            numbers=numbers,
+            seed=spec.seed,
+            split=spec.split,
+            stream=spec.noise_stream,
+        )
+
+    background = spec.preset.background
+    observed = over_background(background, scenes, camera, spec.noise, observed_by)
     return Exposure(spec, numbers, scenes, expected, observed)
 
 

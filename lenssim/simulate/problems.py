@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from lenssim.errors import explain_rule, unknown
 from lenssim.names import printable
+from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS
 from lenssim.simulate.instruments import CAMERA_TAGS, PSF_KINDS, Band, Camera, Instrument
@@ -60,6 +61,7 @@ def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
         "masses": MassConvention,
         "placement": Placement,
         "galaxies": Galaxies,
+        "background": Background,
         **cast("dict[str, type[BaseModel]]", PSF_KINDS),
         **DARK_MATTER_MODELS,
     }

@@ -23,6 +23,7 @@ from lenssim.simulate.profiles import (
     parameter_of,
 )
 from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
+from lenssim.simulate.sources.frame import check_images
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -145,7 +146,7 @@ class Scenes:
         for component in self.components:
             _check(component, self.params)
             if component.profile == "interpolated":
-                _check_images(self.params[component.prefix + "image"], self.images)
+                check_images(self.params[component.prefix + "image"], self.images)
         for kind, table in self.perturbers.items():
             _check_perturbers(_profile_of(kind, table), table)
 
@@ -182,14 +183,15 @@ class Scenes:
     ) -> dict[str, np.ndarray]:
         """The profile parameters (N,) of one component, ready for an engine.
 
-        A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass has become
-        an Einstein radius when the scene was drawn. `ConfigError` if a magnitude meets no zero point.
+        A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass or a
+        velocity dispersion has become an Einstein radius when the scene was drawn. `ConfigError` if a
+        magnitude meets no zero point.
         """
         profile = PROFILES[component.profile]
         names = [
             name
             for name in profile.parameters
-            if component.prefix + name in self.params and name != "mass"
+            if component.prefix + name in self.params and name not in ("mass", "sigma_v")
         ]
         values = {name: self.params[component.prefix + name] for name in names}
         if "magnitude" in values:
@@ -217,11 +219,12 @@ class Scenes:
             (1, 2), dtype=np.float64
         )
 
-    def in_band(self, band: str) -> "Scenes":
+    def in_band(self, band: str, number: int = 0) -> "Scenes":
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
         A component without a colour in the band has its `magnitude` there. The column of
-        the band's PSF loses the band's name.
+        the band's PSF loses the band's name. Of images of several bands the one of this
+        `number` is shown.
         """
         params = dict(self.params)
         for component in self.components:
@@ -232,7 +235,10 @@ class Scenes:
         for column in PSF_COLUMNS:
             if band_column(column, band) in params:
                 params[column] = params[band_column(column, band)]
-        return replace(self, params=params)
+        images = self.images
+        if images is not None and images.ndim == 4:
+            images = images[:, number]
+        return replace(self, params=params, images=images)
 
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
@@ -252,27 +258,6 @@ class Scenes:
         ]
         parameters = [parameter_of(stem) for stem in [*stems, name]]
         return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
-
-
-def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
-    if images is None or images.ndim != 3:
-        raise ConfigError(
-            "an interpolated source needs `images` of shape (K, H, W)", code="scene-images"
-        )
-    if (
-        (index != np.round(index)).any()
-        or (index < 0).any()
-        or (index >= len(images)).any()
-    ):
-        raise ConfigError(
-            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}",
-            code="scene-images",
-        )
-    if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
-        raise ConfigError(
-            "the `images` of an interpolated source hold NaN or infinite numbers",
-            code="scene-images",
-        )
 
 
 def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:

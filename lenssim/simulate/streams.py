@@ -13,6 +13,7 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.names import shown
 
 __all__ = [
+    "BACKGROUND",
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
@@ -42,6 +43,7 @@ COLOURS = 4
 PSF = 5  # by band
 SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
+BACKGROUND = 8
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

@@ -20,6 +20,7 @@ from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.inputs.augment import AUGMENTATIONS, augmentation
+from lenssim.learn.scores.leak_statistics import statistics
 from lenssim.simulate.engines import ENGINES
 from lenssim.simulate.preset import load_preset
 
@@ -313,6 +314,15 @@ evaluate:
     report = (tmp_path / "R" / "report.html").read_text()
     assert "Two bands" in report
     assert "this figure could not be drawn" not in report
+
+
+def test_leak_statistics_are_those_of_each_band(two_bands):
+    images = package.open(two_bands / "toy").images(range(8))
+    together = statistics(images)
+    apart = [statistics(images[:, [band]]) for band in range(2)]
+    for name, features in together.items():
+        expected = np.concatenate([columns[name] for columns in apart], axis=1)
+        np.testing.assert_array_equal(features, expected)
 
 
 def test_bridges_say_that_they_know_one_band():

@@ -121,7 +121,9 @@ class Plan(Record):
         Raises:
             ConfigError: The data were imported, or the config holds a preset that cannot be.
         """
-        return GenerationSpec.from_config(self.config, self.hints.get("galaxies"))
+        return GenerationSpec.from_config(
+            self.config, self.hints.get("galaxies"), self.hints.get("background")
+        )
 
     @property
     def is_simulated(self) -> bool:

@@ -134,6 +134,9 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
 
 def _hints(preset: Preset) -> dict[str, str]:
     """Return where the files lie that a preset names."""
-    if preset.galaxies is None or not preset.galaxies.path:
-        return {}
-    return {"galaxies": preset.galaxies.path}
+    hints = {}
+    for name in ("galaxies", "background"):
+        record = getattr(preset, name)
+        if record is not None and record.path:
+            hints[name] = record.path
+    return hints

@@ -25,7 +25,7 @@ from lenssim.data.streaming.readers import (
     image_reader,
     read_columns,
 )
-from lenssim.data.streaming.source import ReadingOrder
+from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.errors import DataError
 
 __all__ = ["MIXED_BLOCKS", "DatasetInfo", "LocalFolder", "check_manifest", "dataset_info"]

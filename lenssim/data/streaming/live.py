@@ -13,7 +13,8 @@ from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.maps import IMAGE, check_kept
 from lenssim.data.format.spec import GenerationSpec
-from lenssim.data.streaming.source import Batch, ReadingOrder, SampleDataset
+from lenssim.data.streaming.reading_order import ReadingOrder
+from lenssim.data.streaming.source import Batch, SampleDataset
 from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
 from lenssim.errors import ConfigError
 from lenssim.rows import row_numbers

@@ -29,7 +29,7 @@ from lenssim.data.streaming.folder import (
 )
 from lenssim.data.streaming.reader_cache import ReaderCache
 from lenssim.data.streaming.readers import Reader, check_columns, image_reader
-from lenssim.data.streaming.source import ReadingOrder
+from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.data.streaming.urls import path_of, reading
 from lenssim.errors import DataError, StorageError, SurroundingsError, VerificationError
 from lenssim.folders import make_private

@@ -1,5 +1,6 @@
 """What training and figures may ask of a source of images, and torch's protocol for it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset, Subset
 
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.labels import labels_of
+from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.rows import row_numbers
 
 __all__ = [
@@ -50,22 +52,6 @@ class Batch(TypedDict):
     kappa: NotRequired[Tensor]
     residual: NotRequired[Tensor]
     hr: NotRequired[Tensor]
-
-
-class ReadingOrder(TypedDict, total=False):
-    """Options of a `BatchSampler` in whose order a source is cheap to read.
-
-    Attributes:
-        block: This many neighbouring rows stay neighbours.
-        mix: The rows of this many blocks are mixed.
-        rising: The blocks come in their order in the first epoch.
-        fresh: The rows of an epoch lie this many further on than those of the last.
-    """
-
-    block: int
-    mix: int
-    rising: bool
-    fresh: int
 
 
 class ImageSource(Protocol):
@@ -153,7 +139,7 @@ class ImageSource(Protocol):
         """Return the samples of the rows (N,) with the maps and targets of these names."""
 
 
-class SampleDataset(Dataset[Sample]):
+class SampleDataset(Dataset[Sample], ABC):
     """A source of images as torch's loaders expect it: a list of samples.
 
     A subclass reads many rows at once in `read_batch`; all else follows. `dataset[5]` is a
@@ -176,14 +162,14 @@ class SampleDataset(Dataset[Sample]):
         """The specification of its simulation; None for imported images."""
         return spec_of(self.config)
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def read_batch(
         self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
     ) -> Batch:
         """Read the samples of the rows (N,), without the transform."""
-        raise NotImplementedError
 
     def checked_rows(self, rows: Sequence[SupportsIndex] | np.ndarray) -> np.ndarray:
         """Return rows (N,) that count from 0; those below 0 count from the end.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtri
+import scipy  # its modules are imported when they are used
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.columns import Columns
@@ -119,7 +119,7 @@ class HaloPopulation(HaloModel):
             np.tile(row, len(plane)) for row in grid
         )
         owner = np.repeat(np.arange(len(plane)), _QUADRATURE_HALOES)
-        normal = ndtri(scatter)
+        normal = scipy.special.ndtri(scatter)
         draws = SubhaloDraws(owner, mass, radius, angle, depth, infall, normal)
         ring = np.minimum(plane.theta_E[owner], 0.9 * self.disc(plane))
         distance = ring * np.sqrt(draws.angle)  # points that fill the ring evenly

@@ -1,23 +1,26 @@
 """The reference engine: lenstronomy itself, in double precision, one scene at a time."""
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from lenstronomy.Conf import config_loader
-from lenstronomy.Data.imaging_data import ImageData
+from lenstronomy.Data.pixel_grid import PixelGrid
 from lenstronomy.Data.psf import PSF
-from lenstronomy.ImSim.image_model import ImageModel
+from lenstronomy.LensModel.single_plane import SinglePlane
+from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util.util import make_grid_with_coordtransform
 
 from lenssim.errors import ConfigError
+from lenssim.lazy import import_on_use
 from lenssim.simulate.bands import render_bands
 from lenssim.simulate.engines import check_adaptive
 from lenssim.simulate.engines.lenstronomy_profiles import (
     LINE_MASS,
     SPIRAL,
-    lens_model,
     light_model,
+    single_plane,
 )
 from lenssim.simulate.instruments import (
     AnyCamera,
@@ -27,6 +30,9 @@ from lenssim.simulate.instruments import (
     check_sampling,
 )
 from lenssim.simulate.scenes import Component, Scenes
+
+import_on_use("scipy", "signal")  # lenstronomy needs it for other convolutions only
+from lenstronomy.ImSim.Numerics.numerics import Numerics  # noqa: E402
 
 __all__ = ["LENS_MODELS", "LIGHT_MODELS", "Lenstronomy"]
 
@@ -48,9 +54,11 @@ ComponentColumns = list[tuple[Component, dict[str, np.ndarray]]]
 
 
 class Lenstronomy:
-    """Renders with lenstronomy's ImageModel; objects are reused for scenes of the same structure.
+    """Renders with lenstronomy's profiles, grid and convolution.
 
-    A scene with deflections for another source redshift uses lenstronomy's own
+    They are put together as lenstronomy's ImageModel does it, with the same bits. ImageModel
+    itself imports all of astropy's cosmology, which a single lens plane does not need. A
+    scene with deflections for another source redshift has them scaled, as by lenstronomy's
     `deflection_scaling_list`. With one lens plane this is its multi-plane result, to
     rounding.
     """
@@ -102,14 +110,10 @@ def _render_band(
             _light_models(scenes, "source"),
             float(scale[i]),
         )
-        # lenstronomy stores the interpolation of the first image that it renders
-        if scenes.images is not None:
-            model.SourceModel.delete_interpol_caches()
-            model.LensLightModel.delete_interpol_caches()
         image = model.image(
-            kwargs_lens=lens,
-            kwargs_source=_kwargs(values, "source", i, scenes.images),
-            kwargs_lens_light=_kwargs(values, "lens_light", i, scenes.images),
+            lens,
+            _kwargs(values, "source", i, scenes.images),
+            _kwargs(values, "lens_light", i, scenes.images),
         )
         images[i, 0] = _binned(image, instrument.num_pix)
     return images
@@ -162,6 +166,53 @@ def _kwargs(
     return kwargs
 
 
+@dataclass(frozen=True)
+class _ImageModel:
+    """What lenstronomy's ImageModel computes for one lens plane, one source plane and no points."""
+
+    numerics: Numerics
+    lens: SinglePlane
+    source: LightModel
+    lens_light: LightModel
+    deflection_scale: float
+
+    def image(
+        self,
+        lens: list[dict[str, Any]],
+        source: list[dict[str, Any]],
+        lens_light: list[dict[str, Any]],
+    ) -> np.ndarray:
+        """Return the image (H, W) at the PSF's resolution, of lists of parameters."""
+        # lenstronomy stores the interpolation of the first image that it renders
+        self.source.delete_interpol_caches()
+        self.lens_light.delete_interpol_caches()
+        x, y = self.numerics.coordinates_evaluate
+        source_light = self._lensed(x, y, lens, source)
+        light = self.lens_light.surface_brightness(x, y, lens_light)
+        convolved = self.numerics.re_size_convolve
+        return convolved(source_light) + convolved(light)
+
+    def _lensed(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        lens: list[dict[str, Any]],
+        source: list[dict[str, Any]],
+    ) -> np.ndarray:
+        """Return the brightness (P,) of the sources seen at positions (P,) [arcsec]."""
+        alpha_x, alpha_y = self.lens.alpha(x, y, lens)
+        if self.deflection_scale == 1:
+            return self.source.surface_brightness(x - alpha_x, y - alpha_y, source)
+        source_x = x - alpha_x * self.deflection_scale
+        source_y = y - alpha_y * self.deflection_scale
+        brightness = np.zeros_like(x)
+        for number in range(len(source)):
+            brightness += self.source.surface_brightness(
+                source_x, source_y, source, k=number
+            )
+        return brightness
+
+
 @lru_cache(maxsize=64)
 def _image_model(
     instrument: Instrument,
@@ -170,7 +221,7 @@ def _image_model(
     lens_lights: tuple[str, ...],
     sources: tuple[str, ...],
     deflection_scale: float,
-) -> ImageModel:
+) -> _ImageModel:
     fine = instrument.psf.supersampling
     # the pixels that the PSF is sampled at
     n = instrument.num_pix * fine
@@ -178,22 +229,15 @@ def _image_model(
     _, _, ra_at_xy_0, dec_at_xy_0, _, _, pixel_to_angle, _ = make_grid_with_coordtransform(
         n, pixel, subgrid_res=1, left_lower=False, inverse=False
     )
-    data = ImageData(
-        image_data=np.zeros((n, n)),
-        ra_at_xy_0=ra_at_xy_0,
-        dec_at_xy_0=dec_at_xy_0,
-        transform_pix2angle=pixel_to_angle,
-    )
-    scaling = None
-    if deflection_scale != 1:
-        scaling = [deflection_scale] * len(sources)
-    return ImageModel(
-        data,
-        _psf(instrument, pixel),
-        lens_model_class=lens_model(list(lens_models)),
-        source_model_class=light_model(sources, deflection_scaling_list=scaling),
-        lens_light_model_class=light_model(lens_lights),
-        kwargs_numerics={"supersampling_factor": supersampling // fine},
+    grid = PixelGrid(n, n, pixel_to_angle, ra_at_xy_0, dec_at_xy_0)
+    psf = _psf(instrument, pixel)
+    psf.set_pixel_size(grid.pixel_width)
+    return _ImageModel(
+        numerics=Numerics(grid, psf, supersampling_factor=supersampling // fine),
+        lens=single_plane(lens_models),
+        source=light_model(sources),
+        lens_light=light_model(lens_lights),
+        deflection_scale=deflection_scale,
     )
 
 

@@ -1,16 +1,27 @@
 """Profiles that lenstronomy lacks, in its own class hierarchy, and models with them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LensModel.Profiles.base_profile import LensProfileBase
+from lenstronomy.LensModel.single_plane import SinglePlane
 from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.LightModel.Profiles.sersic import SersicElliptic
 from lenstronomy.Util.param_util import ellipticity2phi_q
 
-__all__ = ["LINE_MASS", "SPIRAL", "LineMass", "Spiral", "lens_model", "light_model"]
+if TYPE_CHECKING:
+    from lenstronomy.LensModel.lens_model import LensModel
+
+__all__ = [
+    "LINE_MASS",
+    "SPIRAL",
+    "LineMass",
+    "Spiral",
+    "lens_model",
+    "light_model",
+    "single_plane",
+]
 
 LINE_MASS = "LINE_MASS"
 SPIRAL = "SPIRAL"
@@ -100,24 +111,50 @@ class LineMass(LensProfileBase):
         )
 
 
-def lens_model(names: Sequence[str], **options: Any) -> LensModel:
+def lens_model(names: Sequence[str], **options: Any) -> "LensModel":
     """Return lenstronomy's LensModel of profiles, which may include `LINE_MASS`.
-
-    lenstronomy finds its profiles by name, so ours replaces a placeholder once the model is
-    made.
 
     Args:
         names: lenstronomy's names of the profiles.
         options: LensModel's own options.
     """
+    from lenstronomy.LensModel.lens_model import LensModel
+
+    model = LensModel(_stand_ins(names), **options)
+    _insert_line_masses(model.lens_model, names)
+    model.lens_model_list[:] = names
+    return model
+
+
+def single_plane(names: Sequence[str]) -> SinglePlane:
+    """Return lenstronomy's single lens plane of profiles, which may include `LINE_MASS`.
+
+    It is the part of a `LensModel` that deflects rays. Unlike that, it knows no cosmology.
+
+    Args:
+        names: lenstronomy's names of the profiles.
+
+    Example:
+        >>> single_plane(["SHEAR"]).alpha(1.0, 0.0, [{"gamma1": 0.1, "gamma2": 0.0}])[0].item()
+        0.1
+    """
+    plane = SinglePlane(_stand_ins(names))
+    _insert_line_masses(plane, names)
+    return plane
+
+
+def _stand_ins(names: Sequence[str]) -> list[str]:
+    """Return names that lenstronomy knows: it finds its profiles by name."""
     substitutes = {LINE_MASS: "POINT_MASS"}
-    model = LensModel([substitutes.get(name, name) for name in names], **options)
+    return [substitutes.get(name, name) for name in names]
+
+
+def _insert_line_masses(plane: SinglePlane, names: Sequence[str]) -> None:
+    """Replace the stand-ins by line masses."""
     line = LineMass()
     for i, name in enumerate(names):
         if name == LINE_MASS:
-            model.lens_model.func_list[i] = line
-            model.lens_model_list[i] = LINE_MASS
-    return model
+            plane.func_list[i] = line
 
 
 class Spiral(SersicElliptic):

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+import scipy  # its modules are imported when they are used
 
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.halos.linear import linear_theory
@@ -36,7 +36,9 @@ def concentration(mass: np.ndarray, z: np.ndarray, cosmology: Cosmology) -> np.n
     rows = (np.log10(mass) - _LOG_M[0]) / (_LOG_M[1] - _LOG_M[0])
     columns = np.log1p(z) / _LOG_1Z[1]
     return np.exp(
-        map_coordinates(_table(cosmology), [rows, columns], order=1, mode="nearest")
+        scipy.ndimage.map_coordinates(
+            _table(cosmology), [rows, columns], order=1, mode="nearest"
+        )
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.special import gamma
+import scipy  # its modules are imported when they are used
 
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.halos.concentration import LOWEST
@@ -116,8 +116,8 @@ class Halos:
             central
             * core
             * np.sqrt(np.pi / (2 ** (1 / slope) - 1))
-            * gamma(slope - 0.5)
-            / gamma(slope)
+            * scipy.special.gamma(slope - 0.5)
+            / scipy.special.gamma(slope)
         )
         return Perturbers.from_counts(
             np.bincount(self.owner, minlength=n),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gamma
+import scipy  # its modules are imported when they are used
 
 from lenssim.simulate.cosmology import C
 from lenssim.simulate.halos.linear import LinearTheory
@@ -88,8 +88,8 @@ def soliton_mass(
         rho_c
         * r_c**3
         * np.pi**1.5
-        * gamma(slope - 1.5)
-        / (gamma(slope) * (2 ** (1 / slope) - 1) ** 1.5)
+        * scipy.special.gamma(slope - 1.5)
+        / (scipy.special.gamma(slope) * (2 ** (1 / slope) - 1) ** 1.5)
     )
 
 

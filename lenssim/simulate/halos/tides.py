@@ -3,8 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import map_coordinates
-from scipy.special import ndtr, ndtri
+import scipy  # its modules are imported when they are used
 
 __all__ = [
     "depth_in_host",
@@ -41,9 +40,9 @@ def infall_redshift(
     s = np.clip(-np.log10(mass / host_mass), 0.5, 5.0)
     mean = 3.35549949 / (1 + 3.20546995 * s**-2.91075587)
     width = 1.97880156 / (1 + 4.17390702 * s**-2.14428416)
-    low = ndtr((_MIN_INFALL - mean) / width)
-    high = ndtr((_MAX_INFALL - mean) / width)
-    since = mean + width * ndtri(low + uniform * (high - low))
+    low = scipy.special.ndtr((_MIN_INFALL - mean) / width)
+    high = scipy.special.ndtr((_MAX_INFALL - mean) / width)
+    since = mean + width * scipy.special.ndtri(low + uniform * (high - low))
     return z_lens + np.clip(since, _MIN_INFALL, _MAX_INFALL)
 
 
@@ -103,7 +102,10 @@ def depth_in_host(x: np.ndarray, x_max: float, uniform: np.ndarray) -> np.ndarra
     rows = (log_x - _LOG_X[0]) / (_LOG_X[1] - _LOG_X[0])
     columns = uniform * (len(_DEPTHS) - 1)
     return np.hypot(
-        x, map_coordinates(_depths(x_max), [rows, columns], order=1, mode="nearest")
+        x,
+        scipy.ndimage.map_coordinates(
+            _depths(x_max), [rows, columns], order=1, mode="nearest"
+        ),
     )
 
 

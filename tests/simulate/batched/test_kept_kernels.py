@@ -36,7 +36,7 @@ def said(monkeypatch, tmp_path):
     monkeypatch.setattr(kernels, "compiler", lambda: "g++")
     monkeypatch.setattr(
         kernels,
-        "_compile",
+        "compile_module",
         lambda module, example, dynamic, target, config: target.write_text("ours"),
     )
     monkeypatch.setattr(kernels, "load_package", loaded)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import (
     FAR_FIELD,
@@ -201,12 +202,12 @@ def _deflect(
     if kind is not None:
         module = Deflect(kind, less_points)
         columns = len(PROFILES[kind].columns) + 2 * less_points
-    rows, tiles, pairs = (torch.export.Dim(name) for name in ("rows", "tiles", "pairs"))
     example = (
         torch.zeros(3, 2, 3 * TILE, dtype=dtype, device=device),
         torch.zeros(3, 4, columns, dtype=dtype, device=device),
     )
-    dynamic = ({0: rows, 2: TILE * tiles}, {0: rows, 1: 2 * pairs})
+    rows = Axis("rows")
+    dynamic = ({0: rows, 2: Axis("tiles", TILE)}, {0: rows, 1: Axis("pairs", 2)})
     return kernel(
         module, example, f"deflect {kind} {less_points}", dynamic, compiled=compiled
     )

@@ -16,6 +16,7 @@ from lenssim.simulate.engines.batched.adaptive import (
     pad_edges,
     refined,
 )
+from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
@@ -318,8 +319,8 @@ def _surface_brightness(
         torch.ones(3, count, **options),
         *images,
     )
-    rows = torch.export.Dim("rows")
-    rays = {0: rows, 2: TILE * torch.export.Dim("tiles")}
+    rows = Axis("rows")
+    rays = {0: rows, 2: Axis("tiles", TILE)}
     dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
     if images:
         dynamic = (*dynamic, tuple({0: rows} for _ in images))
@@ -333,7 +334,7 @@ def _sampling_error(
     side: int, dtype: torch.dtype, device: torch.device, compiled: bool
 ) -> Callable[..., Any]:
     """Return the kernel of the mean of smooth pixels and its expected error."""
-    rows = torch.export.Dim("rows")
+    rows = Axis("rows")
     size = side + 2 * MARGIN
     example = (
         torch.zeros(3, size, size, dtype=dtype, device=device),

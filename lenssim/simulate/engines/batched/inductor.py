@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lenssim.cache import private_compilers
 
-__all__ = ["private_inductor"]
+__all__ = ["each_expression_once", "private_inductor"]
 
 
 def private_inductor() -> None:
@@ -37,3 +40,42 @@ def private_inductor() -> None:
         headers = Path(folder) / "precompiled_headers"
         codecache._HEADER_DIR = str(headers)
         codecache._HEADER_LOCK_DIR = str(headers / "locks")
+
+
+@contextmanager
+def each_expression_once() -> Iterator[None]:
+    """Let the compiler visit an expression once, however often a formula uses it.
+
+    It inlines every intermediate result into those that use it, and visits the inlined
+    expression again for each use: a minute for the formula of a truncated halo. What it
+    writes for g++ is the same to the letter.
+    """
+    from torch._inductor.ir import Pointwise
+
+    make_loader = Pointwise.make_loader
+    Pointwise.make_loader = lambda self: _remembering(make_loader(self))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Pointwise.make_loader = make_loader  # type: ignore[method-assign]
+
+
+def _remembering(inner: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+    """Return `inner` with memory of its results, for as long as the same handler takes operations."""
+    from torch._inductor.virtualized import V
+
+    results: dict[tuple[Any, ...], Any] = {}
+    last_handler: Any = None
+
+    def loader(index: Sequence[Any]) -> Any:
+        nonlocal last_handler
+        handler = V.get_ops_handler()
+        if handler is not last_handler:
+            results.clear()
+            last_handler = handler
+        key = tuple(index)
+        if key not in results:
+            results[key] = inner(index)
+        return results[key]
+
+    return loader

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import os
 import shutil
-import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +33,7 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
+from lenssim.simulate.engines.batched.compilation import compile_module
 from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
@@ -74,7 +74,8 @@ def kernel(
         module: A pure function of tensors.
         example: Tensors with the shapes and types of the arguments.
         name: Distinguishes the kernels of this package.
-        dynamic: Dimensions that may differ: torch.export's `dynamic_shapes`.
+        dynamic: Dimensions that may differ: torch.export's `dynamic_shapes`, with an `Axis`
+            for each of its Dims.
         compiled: Whether to compile at all.
         one_loop: Whether intermediate results stay in registers; long formulas compile in
             sensible time without it.
@@ -235,7 +236,7 @@ def _compile_or_say_why(
     config: dict[str, Any],
 ) -> None:
     try:
-        _compile(module, example, dynamic, target, config)
+        compile_module(module, example, dynamic, target, config)
     except Exception as error:
         if fault := refusal(target.parent, KERNEL_ROOM // 4):
             raise SurroundingsError(
@@ -255,32 +256,6 @@ def _compile_or_say_why(
             code="kernel-compile",
             log=log,
         ) from error
-
-
-def _compile(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    dynamic: tuple[Any, ...],
-    target: Path,
-    config: dict[str, Any],
-) -> None:
-    program = torch.export.export(module, example, dynamic_shapes=dynamic)
-    torch._inductor.aoti_compile_and_package(
-        program, package_path=str(target), inductor_configs=config | _libraries()
-    )
-
-
-def _libraries() -> dict[str, Any]:
-    """Return further libraries to link.
-
-    Without a shared libstdc++ a compiler builds its own copy in, and torch may crash.
-    """
-    name = "libstdc++.so"
-    command = [str(compiler()), f"-print-file-name={name}"]
-    path = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    if path != name:  # the compiler has found the library
-        return {}
-    return {"aot_inductor.custom_op_libs": [f":{name}.6"]}
 
 
 def _key(example: tuple[Tensor, ...], name: str, dynamic: tuple[Any, ...]) -> str:

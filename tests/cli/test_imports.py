@@ -1,0 +1,48 @@
+"""What a small generation imports: nothing that it does not need."""
+
+import subprocess
+import sys
+
+NOT_NEEDED = (
+    "astropy",
+    "dask",
+    "distributed",
+    "lightning",
+    "matplotlib",
+    "scipy.stats",
+    "sympy",
+    "torch._dynamo",
+    "torch._inductor",
+)
+PROGRAM = """
+import sys
+from lenssim.cli.main import main
+
+sys.argv = ["lenssim", "generate", "-m", "III", "-n", "3", "--workers", "0", "-o", "data"]
+try:
+    main()
+finally:
+    print("imported:", *sys.modules)
+"""
+PLAN = """
+import sys
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.simulate.preset import load_preset
+
+make_plan(load_preset("III"), 3)
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_a_small_generation_imports_only_what_it_needs(tmp_path, tiny_data):
+    """Its kernels are compiled already: `tiny_data` has the same."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True
+    )
+    imported = run.stdout.partition("imported:")[2].split()
+    assert "lenstronomy" in imported, run.stderr
+    assert not set(NOT_NEEDED) & set(imported)
+
+
+def test_a_plan_is_made_without_torch():
+    assert subprocess.run([sys.executable, "-c", PLAN]).returncode == 0
