@@ -139,8 +139,7 @@ class Dataset:
         """Read images.
 
         Args:
-            rows: Numbers of the samples in this data set, counted from 0; a range, a slice,
-                or a mask with a truth value for each sample.
+            rows: Numbers of the samples in this data set, from 0; a range, slice or mask too.
             picture: What to read: `image`, or `clean`, `kappa` or `residual` if it is kept.
 
         Returns:
@@ -153,10 +152,8 @@ class Dataset:
         from lenssim.data.format.maps import check_kept
 
         check_kept(self.folder, self.source.config, picture)
-        return self.source.read_map(picture, self._source_rows(rows))
-
-    def _source_rows(self, rows: Rows) -> np.ndarray:
-        return self.rows[row_numbers(rows, len(self), from_end=True)]
+        numbers = row_numbers(rows, len(self), from_end=True)
+        return self.source.read_map(picture, self.rows[numbers])
 
     @checked
     def split(self, name: str) -> "Dataset":
@@ -254,7 +251,8 @@ class Dataset:
         return len(self.rows)
 
     def __getitem__(self, row: int) -> "Sample":
-        return self.source[int(self._source_rows([row])[0])]
+        (number,) = row_numbers([row], len(self), from_end=True)
+        return self.source[int(self.rows[number])]
 
     def __repr__(self) -> str:
         shape = shape_words(self.image_shape, self.bands)

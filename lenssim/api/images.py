@@ -116,6 +116,8 @@ def numbers_of(images: Images) -> np.ndarray:
         images = [_plain(image) for image in images]
     try:
         return np.asarray(_plain(images))
+    except DataError:
+        raise
     except Exception as error:  # whatever the class of a stranger raises
         raise DataError(
             f"{_ARRAY}: {shown(images)} is no array of images, nor a path: "

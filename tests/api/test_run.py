@@ -66,7 +66,10 @@ def test_half_precision_is_read(inside):
 
 IMAGE = np.linspace(0, 1, 64 * 64).reshape(64, 64)
 NO_IMAGES = {
-    "masked": (np.ma.masked_array(IMAGE, IMAGE > 0.5), "mask covers 2048 pixels"),
+    "masked": (
+        np.ma.masked_array(IMAGE, IMAGE > 0.5),
+        "^the array: its mask covers 2048 pixels",
+    ),
     "one masked of a list": ([IMAGE, np.ma.masked_array(IMAGE, IMAGE > 0.5)], "mask"),
     "none": (np.zeros((0, 64, 64)), "no image"),
     "empty list": ([], "no image"),

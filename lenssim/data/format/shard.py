@@ -31,7 +31,7 @@ __all__ = [
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
-_MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 holds up to 64 KiB; longer texts are datasets
+_MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 allows 64 KiB; a longer text becomes a dataset
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Samples:
     """The content of one shard: n observed systems.
 
     Attributes:
-        images: Images (n, C, H, W) as stored: float32, or float16 or int16 with a `scale`.
+        images: Images (n, C, H, W) as stored: float32 without `scale`, or float16 or int16 with it.
         labels: Labels int64 (n,).
         index: Sample numbers int64 (n,).
         params: Columns float64 (n,) by name.
         perturbers: Tables of perturbers by kind.
         units: Units of the columns by name.
-        attributes: The provenance of the whole.
+        attributes: Root attributes of the file, which say how the samples were made.
         texts: Columns of strings, such as the names of imported files.
-        scale: Scale float32 (n, C) of the stored pixels; None for float32.
+        scale: Factors float32 (n, C) by which stored pixels are multiplied; None for float32.
         compress: Whether the images are compressed.
         truth: Maps float32 (n, C, H, W) by name.
     """
@@ -137,16 +137,16 @@ def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
         samples: The samples.
 
     Returns:
-        The bytes of the file, and for each dataset the pieces (offset, bytes) of the file
-        in which it lies.
+        The bytes of the file, and for each dataset where it lies in them, as pieces (offset,
+        number of bytes).
     """
     with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
         file.attrs["schema"] = SCHEMA
         for name, value in sorted(samples.attributes.items()):
             _write_attribute(file, name, value)
         for name, array in samples.datasets():
-            # HDF5 writes the chunks of a dataset when it is closed: the variable keeps it
-            # open until the next one exists, and so decides about the order in the file
+            # HDF5 writes the chunks of a dataset when it closes it. The variable `dataset` keeps
+            # each one open until the next one exists. A change of that would reorder the file.
             dataset = _create_dataset(file, name, array, samples.compress)
             stem = name.rpartition("/")[2]
             if samples.units.get(stem):
@@ -168,7 +168,7 @@ def _write_attribute(file: h5py.File, name: str, value: Any) -> None:
 def _create_dataset(
     file: h5py.File, name: str, array: np.ndarray, compress: bool
 ) -> h5py.Dataset:
-    """Write a dataset; images in compressed chunks if that is wanted."""
+    """Write a dataset; with `compress`, images become compressed chunks."""
     layout: dict[str, Any] = {}
     if name == "images" and compress:
         chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:])
@@ -177,7 +177,7 @@ def _create_dataset(
 
 
 def _pieces(dataset: h5py.Dataset) -> list[tuple[int, int]]:
-    """Return the pieces (offset, bytes) of a file in which a dataset lies."""
+    """Return where a dataset lies in its file, as pieces (offset, number of bytes)."""
     if dataset.chunks is None:
         return [(dataset.id.get_offset() or 0, dataset.id.get_storage_size())]
     chunks = (dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks()))
@@ -185,7 +185,7 @@ def _pieces(dataset: h5py.Dataset) -> list[tuple[int, int]]:
 
 
 def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
-    """Return the sha256 of each of `rows` equally long images in `data`."""
+    """Cut `data` into `rows` images of equal length; return the sha256 of each."""
     size = len(data) // rows
     images = (data[row * size : (row + 1) * size] for row in range(rows))
     return [hashlib.sha256(image).digest() for image in images]
@@ -196,11 +196,12 @@ def digest_at(data: bytes, pieces: list[tuple[int, int]], rows_of_images: int = 
 
     Args:
         data: The bytes of the file.
-        pieces: The pieces (offset, bytes) in which the dataset lies.
-        rows_of_images: The number of images, for images in one piece; else 0.
+        pieces: Where the dataset lies, as pieces (offset, number of bytes).
+        rows_of_images: The number of images, if the dataset is uncompressed images; else 0.
 
     Returns:
-        64 hex digits: the sha256; for images in one piece that of the images' own digests.
+        64 hex digits, the sha256 of the bytes. For images that lie in one piece it is the
+        sha256 of the digests of the single images, one after another.
     """
     view = memoryview(data)
     parts = [view[offset : offset + size] for offset, size in pieces]
@@ -250,7 +251,7 @@ def _dataset_records(
     pieces: dict[str, list[tuple[int, int]]],
     digests: list[bytes],
 ) -> dict[str, dict[str, Any]]:
-    """Return where each dataset lies in the bytes of a file, and its hash."""
+    """Return offset, number of bytes and hash of each dataset in a file."""
     records = {}
     for name, parts in sorted(pieces.items()):
         record: dict[str, Any] = {
@@ -272,7 +273,7 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
 
     It is a sum over samples rather than a hash over the shard, so that the fingerprint of a
     data set does not depend on how it is cut into shards. It is a multiset hash after
-    Clarke et al. (2003), against damage and not against forgers.
+    Clarke et al. (2003). It detects damage, but a forger could evade it.
 
     Args:
         samples: The samples.
@@ -285,14 +286,14 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
     params = np.empty((len(samples), 0))
     if names:
         params = np.stack([samples.params[name] for name in names], axis=1)
-    head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
+    identities = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
     kinds = sorted(samples.perturbers)
     tables = [_table_rows(samples.perturbers[kind]) for kind in kinds]
-    preamble = "\0".join([*names, *kinds]).encode()
+    all_names = "\0".join([*names, *kinds]).encode()
     total = 0
     for i, digest in enumerate(digests):
-        hasher = hashlib.sha256(preamble)
-        hasher.update(head[i])
+        hasher = hashlib.sha256(all_names)
+        hasher.update(identities[i])
         hasher.update(digest)
         if samples.scale is not None:
             hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
@@ -308,7 +309,7 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
 
 
 def _table_rows(table: Perturbers) -> list[np.ndarray]:
-    """Return the rows (k, columns) of a table of perturbers that belong to each system."""
+    """Cut a table of perturbers into the rows (k, columns) of each system."""
     names = sorted(table.columns)
     values = np.stack([table.columns[name] for name in names], axis=1)
     return np.split(values, table.offset[1:-1])
@@ -318,7 +319,7 @@ def fingerprint_sum(contents: list[str]) -> str:
     """Return the fingerprint of a data set from the content sums of its shards.
 
     Args:
-        contents: 64 hex digits each.
+        contents: The content sum of each shard, as 64 hex digits.
 
     Returns:
         64 hex digits.
