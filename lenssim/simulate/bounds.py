@@ -80,6 +80,12 @@ class Bounds:
             valid &= column == np.round(column)
         return ~valid
 
+    def _contain(self, column: np.ndarray) -> bool:
+        """Return whether all numbers surely lie inside, by the smallest and largest alone."""
+        if self.whole or not len(column):
+            return False
+        return bool(self.low < column.min() and column.max() < self.high)
+
     def check(self, name: str, column: np.ndarray, hint: str = "") -> None:
         """Check the numbers of a column.
 
@@ -91,6 +97,8 @@ class Bounds:
         Raises:
             OutOfBoundsError: A number lies outside; the error has the row of the first one.
         """
+        if self._contain(column):
+            return
         outside = self.outside(column)
         if outside.any():
             row = int(np.argmax(outside))

@@ -5,6 +5,7 @@ tables for what systems have in differing numbers (perturbers). Engines render i
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -122,9 +123,8 @@ class Scenes:
         default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     )
     units: dict[str, str] = field(default_factory=dict)
-    images: np.ndarray | None = (
-        None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
-    )
+    # (K, H, W) per arcsec^2: what the column `image` counts, from 0
+    images: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in self.params.values()} | {
@@ -154,13 +154,16 @@ class Scenes:
         return len(self.params["z_lens"])
 
     def take(self, rows: np.ndarray | slice) -> "Scenes":
-        """The systems `rows`, in that order."""
-        rows = np.arange(len(self))[rows]
-        return replace(
-            self,
-            params={name: column[rows] for name, column in self.params.items()},
-            perturbers={kind: table.take(rows) for kind, table in self.perturbers.items()},
-        )
+        """The systems `rows`, in that order; the scenes themselves if these are all."""
+        everything = np.arange(len(self))
+        rows = everything[rows]
+        if np.array_equal(rows, everything):
+            return self
+        part = copy(self)  # of what was checked: nothing is checked again
+        part.__dict__["params"] = {name: col[rows] for name, col in self.params.items()}
+        tables = {kind: table.take(rows) for kind, table in self.perturbers.items()}
+        part.__dict__["perturbers"] = tables
+        return part
 
     @staticmethod
     def concatenate(tables: "Iterable[Scenes]") -> "Scenes":
@@ -251,11 +254,8 @@ class Scenes:
         """Unit of a column, "" if it has none."""
         if name in self.units:
             return self.units[name]
-        stems = [
-            name.removeprefix(c.prefix)
-            for c in self.components
-            if c.prefix and name.startswith(c.prefix)
-        ]
+        prefixes = [c.prefix for c in self.components if c.prefix]
+        stems = [name.removeprefix(p) for p in prefixes if name.startswith(p)]
         parameters = [parameter_of(stem) for stem in [*stems, name]]
         return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
 

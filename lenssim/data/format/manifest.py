@@ -26,11 +26,9 @@ from lenssim.record import Record
 from lenssim.simulate.instruments import BandNames
 
 __all__ = [
-    "Audit",
     "ClassName",
     "Manifest",
     "Plan",
-    "ShardRecord",
     "check_size",
     "how_to_continue",
     "read_manifest",

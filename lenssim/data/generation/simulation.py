@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.data.format.manifest import Audit, Manifest, Plan
+from lenssim.data.format.manifest import Manifest, Plan
 from lenssim.data.format.maps import UNITS
+from lenssim.data.format.records import Audit
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
 from lenssim.data.generation.building import (
