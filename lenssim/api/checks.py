@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
@@ -32,6 +33,7 @@ class LeakAudit(Table):
         return str(self.document["verdict"])
 
 
+@checked
 def verify(
     folder: Dataset | Path | str,
     *,
@@ -67,6 +69,7 @@ def verify(
     return verified(folder, fast=fast, resimulate=resimulate, **places)
 
 
+@checked
 def audit(
     data: Dataset | Path | str,
     *,
@@ -146,6 +149,7 @@ def _dataset(data: Dataset | Path | str) -> Dataset:
     return data if isinstance(data, Dataset) else Dataset(data)
 
 
+@checked
 def doctor(workers: int | None = None) -> Table:
     """Look at the machine: cache, temporary files, compiler, memory, network, limits.
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.api.arguments import checked
+
 __all__ = ["instruments", "preset_lines", "presets"]
 
 
@@ -35,6 +37,7 @@ def preset_lines(name: str | Path) -> list[str]:
     return preset_text(name).splitlines()
 
 
+@checked
 def instruments(name: str | None = None) -> dict[str, Any]:
     """Return the instruments that come with lenssim, or the numbers of one.
 

@@ -8,7 +8,7 @@ import numpy as np
 from lenssim.errors import ConfigError
 from lenssim.simulate.distributions import has_tails, support
 
-__all__ = ["Bounds", "OutOfBoundsError"]
+__all__ = ["LOG10_M_AXION", "Bounds", "OutOfBoundsError"]
 
 
 class OutOfBoundsError(ConfigError):
@@ -134,3 +134,7 @@ class Bounds:
         if self.reason:
             rule += f" ({self.reason})"
         return f"{name} {rule}, got {number:.6g}"
+
+
+# Lighter waves would be longer than galaxies, and those of heavier ones are too short to be seen.
+LOG10_M_AXION = Bounds(-26.0, 0.0, "dex(eV)")

@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
+from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.columns import Columns
@@ -58,10 +59,10 @@ def draw(
     `fixed` sets columns by hand, by name; what follows from them (an Einstein radius from a mass, a vortex's length
     from the axion's mass) follows. `ConfigError` for a name that is not drawn, or numbers below 0.
     """
-    numbers = np.asarray(numbers, dtype=np.int64)
-    if numbers.ndim != 1 or len(numbers) == 0 or numbers.min() < 0:
+    numbers = row_numbers(numbers, what="sample numbers")
+    if len(numbers) == 0:
         raise ConfigError(
-            "sample numbers are a non-empty list of whole numbers of at least 0",
+            "no sample numbers: give at least one",
             code="sample-numbers",
         )
     fixed = dict(fixed or {})

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lenssim.rows import row_numbers
 from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
@@ -177,7 +178,7 @@ def simulate(
         >>> exposure.observed.shape, exposure.sigma.shape
         ((2, 1, 64, 64), (2, 1, 64, 64))
     """
-    numbers = np.asarray(numbers, dtype=np.int64)
+    numbers = row_numbers(numbers, what="sample numbers")
     camera = spec.preset.instrument
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)

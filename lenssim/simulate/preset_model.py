@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from lenssim.errors import ConfigError, from_validation, unknown
-from lenssim.names import name_fault, printable
+from lenssim.names import name_fault, printable, twin_names
 from lenssim.record import Record
 from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.bounds import Bounds
@@ -126,16 +126,13 @@ class Preset(Record):
         """
         if fault := name_fault(self.instrument.name, "the instrument's name"):
             raise ConfigError(fault, code="bad-name", name=self.instrument.name)
-        names: dict[str, str] = {}
-        for name in self.classes:
-            twin = names.setdefault(name.casefold(), name)
-            if twin != name:
-                raise ConfigError(
-                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up",
-                    code="class-names",
-                    twin=twin,
-                    name=name,
-                )
+        if twins := twin_names(self.classes):
+            raise ConfigError(
+                f"the classes {twins[0]} and {twins[1]} differ by capitals alone: some disks mix them up",
+                code="class-names",
+                twin=twins[0],
+                name=twins[1],
+            )
         of_parts = [
             (prefix + key, choice.parameters[key], PARAMETERS[key].bounds)
             for prefix, choice in self.prefixed()

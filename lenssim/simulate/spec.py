@@ -15,7 +15,7 @@ from lenssim.simulate.maps import check_detectability, check_maps
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, parse_preset
-from lenssim.simulate.streams import split_code
+from lenssim.simulate.streams import check_seed, split_code
 
 __all__ = ["KIND", "SimulationSpec", "current_versions"]
 
@@ -101,13 +101,7 @@ class SimulationSpec(Record):
         Raises:
             ConfigError: A name is unknown, or the choices exclude each other.
         """
-        if seed < 0:
-            raise ConfigError(
-                f"the seed must be at least 0, got {seed}",
-                code="option-range",
-                option="seed",
-                value=seed,
-            )
+        check_seed(seed)
         preset.check()
         rays = preset.supersampling
         if supersampling is not None:

@@ -27,6 +27,7 @@ from lenssim.data.streaming.source import (
     Transform,
 )
 from lenssim.data.streaming.splits import rows_of_split
+from lenssim.rows import row_numbers
 
 __all__ = ["Batch", "ShardDataset"]
 
@@ -203,6 +204,7 @@ class ShardDataset(SampleDataset):
         for name in names:
             if name not in self.params:
                 raise KeyError(name, tuple(self.params))
+        rows = row_numbers(rows, len(self))
         columns = [self.params[name][rows] for name in names]
         return np.stack(columns, axis=1).astype(np.float64)
 
@@ -225,7 +227,7 @@ class ShardDataset(SampleDataset):
 
         Raises:
             DataError: A shard cannot be read.
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
         return self.read_map(self.picture, rows)
 
@@ -242,8 +244,9 @@ class ShardDataset(SampleDataset):
 
         Raises:
             DataError: A shard cannot be read, or keeps no such map.
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
+        rows = row_numbers(rows, len(self))
         maps = np.empty((len(rows), *self._shape(name)), np.float32)
         for destination, (shard, row) in zip(maps, self._positions(rows), strict=True):
             reader = self._reader(shard)
@@ -271,7 +274,7 @@ class ShardDataset(SampleDataset):
                 shard and its HDF5 datasets.
             DataError: A shard is missing or cannot be read.
         """
-        rows = np.asarray(rows, dtype=np.int64)
+        rows = row_numbers(rows, len(self))
         shards = {shard for shard, _ in self._positions(rows)}
         for shard in sorted(shards - self._verified):
             check_shard(self.location.path(shard), self.location.record(shard))
@@ -286,6 +289,7 @@ class ShardDataset(SampleDataset):
         self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
     ) -> Batch:
         """Read the samples of the rows (N,), without the transform."""
+        rows = row_numbers(rows, len(self))
         columns: Sample = {"image": torch.from_numpy(self.images(rows))}
         if self.labels is not None:
             columns["label"] = torch.from_numpy(self.labels[rows])
@@ -307,11 +311,6 @@ class ShardDataset(SampleDataset):
 
     def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """Return for each row (N,) of the data set its shard and its row in that shard."""
-        rows = np.asarray(rows, dtype=np.int64)
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
-            raise IndexError(
-                f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples"
-            )
         if self._rows is not None:
             rows = self._rows[rows]
         shards = np.searchsorted(self._starts, rows, side="right") - 1

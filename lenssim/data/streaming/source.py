@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from operator import index as as_integer
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, SupportsIndex, TypedDict, cast, overload
 
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset, Subset
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.labels import labels_of
 from lenssim.data.streaming.reading_order import ReadingOrder
+from lenssim.rows import row_numbers
 
 __all__ = [
     "Batch",
@@ -175,14 +175,9 @@ class SampleDataset(Dataset[Sample], ABC):
         """Return rows (N,) that count from 0; those below 0 count from the end.
 
         Raises:
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
-        numbers = np.array([as_integer(row) for row in rows], dtype=np.int64)
-        size = len(self)
-        outside = numbers[(numbers < -size) | (numbers >= size)]
-        if len(outside):
-            raise IndexError(f"row {outside[0]} of a data set of {size} samples")
-        return np.where(numbers < 0, numbers + size, numbers)
+        return row_numbers(rows, len(self), from_end=True)
 
     def batch(
         self,
@@ -203,7 +198,7 @@ class SampleDataset(Dataset[Sample], ABC):
             The columns of the batch, each with N entries.
         """
         batch = self.read_batch(
-            np.asarray(rows, dtype=np.int64),
+            self.checked_rows(rows),
             self.maps if maps is None else maps,
             self.columns if targets is None else targets,
         )

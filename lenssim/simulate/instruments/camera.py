@@ -45,11 +45,12 @@ def check_band_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     seen: dict[str, str] = {}
     for name in names:
-        twin = seen.setdefault(name.casefold(), name)
-        if twin is not name:
+        folded = name.casefold()
+        if folded in seen:
             raise ValueError(
-                f"two bands are called {twin} and {name}: give each its own name"
+                f"two bands are called {seen[folded]} and {name}: give each its own name"
             )
+        seen[folded] = name
     return names
 
 
