@@ -60,7 +60,9 @@ def _kappa(images: MapInput) -> np.ndarray:
     # only now: it imports torch
     from lenssim.simulate.engines.batched.convergence import convergence
 
-    return convergence(images.scenes, images.instrument, **images.engine_settings)
+    names = ("precision", "device", "kernels")
+    options = {name: images.engine_settings[name] for name in names}
+    return convergence(images.scenes, images.instrument, **options)
 
 
 def _residual(images: MapInput) -> np.ndarray:

@@ -10,6 +10,7 @@ from lenssim.errors import ConfigError
 from lenssim.record import Record
 from lenssim.simulate.backgrounds import background_of
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
+from lenssim.simulate.engines.batched.settings import with_far_field
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
 from lenssim.simulate.noise import noise_model
@@ -74,6 +75,7 @@ class SimulationSpec(Record):
         split: str = "train",
         noise: str | None = None,
         noise_stream: str = NEWEST,
+        far_field: str | None = None,
         engine: str = "batched",
         precision: str | None = None,
         device: str | None = None,
@@ -90,6 +92,7 @@ class SimulationSpec(Record):
             split: "train", "validation" or "test".
             noise: Kind of noise; None for the preset's first.
             noise_stream: Name of the random stream of the noise.
+            far_field: Which masses are points from afar; None for the newest choice.
             engine: Name of the engine.
             precision: "float32" or "float64"; None for the engine's default.
             device: "cpu", "cuda" or "auto"; None for the engine's default.
@@ -112,6 +115,9 @@ class SimulationSpec(Record):
         kind = preset.noise_kind(noise)
         _check_background(preset, maps, kind, detectability)
         settings = engine_settings(engine, precision, device)
+        if engine == "batched":
+            kinds = {kind for model in preset.classes.values() for kind in model.kinds}
+            settings = with_far_field(settings, kinds, far_field)
         if detectability:
             check_detectability(engine, settings)
         return cls(

@@ -91,8 +91,13 @@ def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def asked_for(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a config a user chooses: a stored one goes on with its own noise stream."""
+    """Return what of a config a user chooses: stored ones go on with their stream and far field."""
     chosen = {name: value for name, value in config.items() if name != "noise_stream"}
+    settings = chosen.get("engine_settings")
+    if isinstance(settings, dict):
+        chosen["engine_settings"] = {
+            name: value for name, value in settings.items() if name != "far_field"
+        }
     return without_paths(chosen)
 
 

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.compilation import Axis
+from lenssim.simulate.engines.batched.far_field import far_fields
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import (
-    FAR_FIELD,
     POINT_COLUMNS,
     Deflect,
     SummedPoints,
 )
+from lenssim.simulate.engines.batched.settings import FAR_HALOES
 from lenssim.simulate.engines.batched.tiles import TILE, Rows
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers, Scenes
@@ -33,7 +34,14 @@ MAX_A_TILE = 32  # perturbers of a tile in one call
 class Deflections:
     """Sums the deflections of perturbers, for one precision and device."""
 
-    def __init__(self, dtype: torch.dtype, device: torch.device, compiled: bool) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        device: torch.device,
+        compiled: bool,
+        far_field: str = FAR_HALOES,
+    ) -> None:
+        self.far_fields = far_fields(far_field) if FAR_ERROR[dtype] > 0 else {}
         self.dtype = dtype
         self.device = device
         self.compiled = compiled
@@ -51,7 +59,7 @@ class Deflections:
     def need_tiles(self, scenes: Scenes) -> bool:
         """Return whether some perturbers are summed on near tiles only."""
         kinds = [kind for kind, table in scenes.perturbers.items() if table.counts.any()]
-        return FAR_ERROR[self.dtype] > 0 and any(kind in FAR_FIELD for kind in kinds)
+        return any(kind in self.far_fields for kind in kinds)
 
     def _add_kind(self, total: "_Sum", rows: Rows, kind: str, table: Perturbers) -> None:
         """Add all perturbers of a kind, as points where they are far."""
@@ -64,7 +72,7 @@ class Deflections:
             centres = columns[:, _centre_columns(names)]
             points = torch.cat([strength, 0 * strength, centres], dim=1)
             self._add(total, rows, None, points, table)
-        elif kind in FAR_FIELD and FAR_ERROR[self.dtype] > 0:
+        elif kind in self.far_fields:
             centres = columns[:, _centre_columns(names)]
             strength, softening, reach = self._far_field(kind, columns)
             points = torch.stack([strength, softening], dim=1)
@@ -83,7 +91,7 @@ class Deflections:
             for name, column in zip(names, columns.T, strict=True)
             if name[:6] != "center"
         }
-        return FAR_FIELD[kind](**values, error=FAR_ERROR[self.dtype])
+        return self.far_fields[kind](**values, error=FAR_ERROR[self.dtype])
 
     def _add(
         self,

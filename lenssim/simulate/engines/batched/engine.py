@@ -21,6 +21,7 @@ from lenssim.simulate.engines.batched.hoisted import (
 )
 from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
+from lenssim.simulate.engines.batched.settings import FAR_HALOES
 from lenssim.simulate.engines.batched.tiles import (
     RASTER,
     TILED,
@@ -52,16 +53,20 @@ class Batched:
     """Renders with our own profiles.
 
     An image's bits do not depend on the batch it is rendered in. The arguments are those of
-    `batched_settings`.
+    `batched_settings`; `far_field` names the masses that are points from afar.
     """
 
     def __init__(
-        self, precision: str = "float32", device: str = "cpu", kernels: str = "compiled"
+        self,
+        precision: str = "float32",
+        device: str = "cpu",
+        kernels: str = "compiled",
+        far_field: str = FAR_HALOES,
     ) -> None:
         self.dtype = getattr(torch, precision)
         self.device = torch.device(device)
         self.compiled = kernels == "compiled"
-        self.deflections = Deflections(self.dtype, self.device, self.compiled)
+        self.deflections = Deflections(self.dtype, self.device, self.compiled, far_field)
 
     def render(
         self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1

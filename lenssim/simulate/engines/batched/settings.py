@@ -6,9 +6,19 @@ from typing import Any
 from lenssim.errors import ConfigError
 from lenssim.simulate.native import compiler, is_eager
 
-__all__ = ["DEVICES", "PRECISIONS", "batched_settings", "compiler"]
+__all__ = [
+    "DEVICES",
+    "FAR_HALOES",
+    "FAR_SOLITONS",
+    "PRECISIONS",
+    "batched_settings",
+    "compiler",
+    "with_far_field",
+]
 
 PRECISIONS = ("float32", "float64")
+FAR_HALOES = "haloes"  # far fields of data sets that name none
+FAR_SOLITONS = "solitons"
 DEVICES = ("cpu", "cuda", "auto")
 
 
@@ -51,6 +61,27 @@ def batched_settings(
     if is_eager():
         kernels = "eager"
     return {"precision": precision, "device": device, "kernels": kernels}
+
+
+def with_far_field(
+    settings: dict[str, Any], kinds: set[str], name: str | None = None
+) -> dict[str, Any]:
+    """Return settings that name the far field, if images depend on it.
+
+    Args:
+        settings: What `batched_settings` returned.
+        kinds: The kinds of perturbers of the data set.
+        name: The far field; None for the newest.
+
+    Example:
+        >>> with_far_field({"precision": "float32"}, {"uldm"})
+        {'precision': 'float32', 'far_field': 'solitons'}
+    """
+    name = name or FAR_SOLITONS
+    is_same = settings["precision"] != "float32" or "uldm" not in kinds
+    if is_same or name == FAR_HALOES:
+        return settings
+    return settings | {"far_field": name}
 
 
 def _cuda_or_cpu(device: str) -> str:
