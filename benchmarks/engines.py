@@ -1,10 +1,11 @@
 """How fast images are made, all in one run on the same cores:
 
-uv run python benchmarks/engines.py [--n 20000] [--workers 2]
+uv run python benchmarks/engines.py [--n 20000] [--workers 2] [--memory /dev/shm]
 
 End to end (draw, render, PSF, noise, hash, write) with this package's engines, against a bare lenstronomy loop that
-renders and adds noise and keeps nothing; rendering only, against caustics and PyAutoLens, on one core. Prints its
-conditions and a table in Markdown; compare ratios, the machines differ.
+renders and adds noise and keeps nothing, and against the disk's own limit; rendering only, against caustics and
+PyAutoLens, on one core. Prints its conditions and a table in Markdown; compare ratios, the machines differ, and take
+none from a machine whose load is above 0.5 at the start.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # every contender gets one thread a process
 
 import numpy as np
+from disk import images_a_second
 
 MODEL = "III"
 
@@ -52,18 +54,16 @@ def conditions(arguments: argparse.Namespace) -> str:
 
 
 def end_to_end(
-    engine_name: str, n: int, workers: int, precision: str | None = None
+    engine_name: str, n: int, workers: int, place: Path | None = None, **options: str
 ) -> tuple[float, float]:
     """(images/s from the first finished shard to the last, seconds before the first shard was finished)."""
     from lenssim.data.generation.simulation import generate, make_plan
     from lenssim.simulate.preset import load_preset
 
-    folder = Path(tempfile.mkdtemp(prefix="lenssim-bench-"))
+    folder = Path(tempfile.mkdtemp(prefix="lenssim-bench-", dir=place))
     marks: list[tuple[int, float]] = []
     try:
-        plan = make_plan(
-            load_preset(MODEL), n, engine_name=engine_name, precision=precision
-        )
+        plan = make_plan(load_preset(MODEL), n, engine_name=engine_name, **options)
         start = time.perf_counter()
         generate(
             folder / "D",
@@ -293,6 +293,9 @@ def main() -> None:
         "--n", type=int, default=20000, help="images end to end with the batched engine"
     )
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--memory", type=Path, default=Path("/dev/shm"), help="a folder in memory (tmpfs)"
+    )
     arguments = parser.parse_args()
     print(conditions(arguments), flush=True)
     few = max(600, arguments.n // 20)
@@ -301,13 +304,20 @@ def main() -> None:
     )
     loop = lenstronomy_loop(few, arguments.workers)
     print(f"| bare lenstronomy loop, nothing kept | {loop:,.0f} | 1.0 | |", flush=True)
-    for label, name, precision, n in (
-        ("batched, float32", "batched", None, arguments.n),
-        ("batched, float64", "batched", "float64", arguments.n // 4),
-        ("lenstronomy", "lenstronomy", None, few),
-        ("PyAutoLens (the autolens engine)", "autolens", None, few),
+    limit = images_a_second(Path(tempfile.gettempdir()))
+    print(
+        f"| the disk: flushed files of a shard's size | {limit:,.0f} | {limit / loop:.1f} | |",
+        flush=True,
+    )
+    for label, name, n, place, options in (
+        ("batched, float32", "batched", arguments.n, None, {}),
+        ("batched, float32, into memory", "batched", arguments.n, arguments.memory, {}),
+        ("batched, float16", "batched", arguments.n, None, {"storage": "float16"}),
+        ("batched, float64", "batched", arguments.n // 4, None, {"precision": "float64"}),
+        ("lenstronomy", "lenstronomy", few, None, {}),
+        ("PyAutoLens (the autolens engine)", "autolens", few, None, {}),
     ):
-        rate, started = end_to_end(name, n, arguments.workers, precision)
+        rate, started = end_to_end(name, n, arguments.workers, place, **options)
         print(f"| {label} | {rate:,.0f} | {rate / loop:.1f} | {started:.1f} |", flush=True)
     again = lenstronomy_loop(few, arguments.workers)
     print(
@@ -321,6 +331,7 @@ def main() -> None:
     )
     for label, rate in rates.items():
         print(f"| {label} | {rate:,.0f} | {rate / base:.2f} |")
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def make_shards(folder: Path, n: int, storage: str, compress: bool) -> None:
     from lenssim.data.format.manifest import Plan
     from lenssim.data.format.shard import Samples
     from lenssim.data.format.spec import storage_config
-    from lenssim.data.generation.building import build, finish_shard, provenance
+    from lenssim.data.generation.building import build, provenance
+    from lenssim.data.generation.finishing import finish_shard
     from lenssim.data.generation.runners import local_runner
 
     config = {"kind": "benchmark", **storage_config(storage, compress)}

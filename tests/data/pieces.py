@@ -27,7 +27,8 @@ def slow_task(seconds: float, shape: tuple[int, int, int] = (1, 8, 8)):
 
         from lenssim.data.format.manifest import Plan as ThePlan
         from lenssim.data.format.shard import Samples
-        from lenssim.data.generation.building import finish_shard, provenance
+        from lenssim.data.generation.building import provenance
+        from lenssim.data.generation.finishing import finish_shard
         from lenssim.simulate.streams import BLOCK
 
         plan = ThePlan.model_validate(document)

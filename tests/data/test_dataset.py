@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.building import build, provenance
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.sampler import BatchSampler

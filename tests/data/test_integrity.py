@@ -24,7 +24,8 @@ from lenssim.data.exchange.export import (
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan, read_manifest, read_plan
 from lenssim.data.format.reading import read_samples
-from lenssim.data.generation.building import finish_shard, seal
+from lenssim.data.generation.building import seal
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset

@@ -11,7 +11,8 @@ from lenssim.data.exchange.export import export_fits, export_webdataset
 from lenssim.data.format.manifest import SHARDS, read_plan, shard_name
 from lenssim.data.format.packing import pack
 from lenssim.data.format.reading import read_samples
-from lenssim.data.generation.building import finish_shard, seal
+from lenssim.data.generation.building import seal
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.resimulation import resimulate

@@ -12,7 +12,8 @@ from lenssim.data.exchange.export import export_npy
 from lenssim.data.format.labels import UNLABELLED, is_labelled, unlabelled_config
 from lenssim.data.format.manifest import Plan, read_plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.building import build, provenance
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.verification import verify

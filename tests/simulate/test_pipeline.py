@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lenssim.data.format.manifest import SHARDS, shard_name
 from lenssim.data.format.reading import read_samples
 from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.simulate import pipeline
 from lenssim.simulate.pipeline import Exposure, simulate, simulate_blocks
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.spec import SimulationSpec
@@ -73,3 +74,18 @@ def test_a_parameter_is_set_by_hand_and_the_others_stay():
     assert (by_hand["theta_E"] == 1.1).all()
     assert plain.keys() == by_hand.keys()
     np.testing.assert_array_equal(plain["gamma1"], by_hand["gamma1"])
+
+
+@pytest.mark.parametrize("at_once", [2, 16])
+def test_blocks_at_once_change_no_bits(monkeypatch, at_once):
+    """What a GPU is given, on the CPU."""
+    spec = SimulationSpec.of(load_preset("III"), seed=2)
+    numbers = np.arange(3, 150)
+    alone = [exposure.observed for _, exposure in simulate_blocks(spec, numbers)]
+    monkeypatch.setitem(pipeline.BLOCKS_AT_ONCE, "cpu", at_once)
+    together = list(simulate_blocks(spec, numbers))
+    assert len(together) == -(-150 // (64 * at_once))
+    observed = np.concatenate([exposure.observed for _, exposure in together])
+    np.testing.assert_array_equal(observed, np.concatenate(alone))
+    places = np.concatenate([numbers[positions] for positions, _ in together])
+    np.testing.assert_array_equal(places, numbers)

@@ -151,7 +151,8 @@ def pieces_task():
 
         from lenssim.data.format.manifest import Plan
         from lenssim.data.format.shard import Samples
-        from lenssim.data.generation.building import finish_shard, provenance
+        from lenssim.data.generation.building import provenance
+        from lenssim.data.generation.finishing import finish_shard
 
         plan = Plan.model_validate(document)
         clock.sleep(0.3)

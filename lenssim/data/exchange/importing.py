@@ -16,7 +16,8 @@ from lenssim.data.exchange.tally import Tally
 from lenssim.data.format.files import cause
 from lenssim.data.format.manifest import PLAN, SHARDS, Manifest, Plan, read_plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import build, finish_shard, provenance
+from lenssim.data.generation.building import build, provenance
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.errors import ConfigError, DataError, StorageError, from_validation

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from lenssim.data.format.bands import bands_of
-from lenssim.data.format.files import canonical_json, cause, is_temporary, sweep, write_json
+from lenssim.data.format.files import canonical_json, cause, is_temporary, sweep
 from lenssim.data.format.manifest import (
     MANIFEST,
     PLAN,
@@ -20,11 +20,9 @@ from lenssim.data.format.manifest import (
     shard_name,
     sidecars,
 )
-from lenssim.data.format.packing import Packed, pack, write_shard
 from lenssim.data.format.reading import LinkError, check_inside
 from lenssim.data.format.records import Audit
-from lenssim.data.format.rules import broken_rules
-from lenssim.data.format.shard import Samples, fingerprint_sum
+from lenssim.data.format.shard import fingerprint_sum
 from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.generation.progress import Progress, Report, ShardTally
@@ -32,7 +30,6 @@ from lenssim.data.generation.runners import Runner
 from lenssim.data.streaming.locations import LocalFolder
 from lenssim.errors import (
     ConfigError,
-    DataError,
     IncompleteError,
     StorageError,
     SurroundingsError,
@@ -43,11 +40,8 @@ __all__ = [
     "Stop",
     "build",
     "build_share",
-    "checked_pack",
-    "finish_shard",
     "provenance",
     "seal",
-    "store_shard",
 ]
 
 _OURS = (
@@ -69,46 +63,6 @@ def provenance(plan: Plan) -> dict[str, str]:
         "config_hash": plan.config_hash,
         "classes": canonical_json(list(plan.classes)).decode(),
     }
-
-
-def finish_shard(
-    folder: Path, plan: Plan, shard: int, samples: Samples, audit: Audit | None = None
-) -> int:
-    """Write a shard, then its sidecar, which says that the shard is finished; returns the number of samples.
-
-    Raises:
-        DataError: The samples break a rule that `verify` checks; nothing is written.
-    """
-    return store_shard(
-        folder, plan, shard, checked_pack(folder, plan, shard, samples), audit
-    )
-
-
-def checked_pack(folder: Path, plan: Plan, shard: int, samples: Samples) -> Packed:
-    """Return the bytes of a shard, ready to be written; errors as `finish_shard`."""
-    path = folder / SHARDS / shard_name(shard)
-    if lines := broken_rules(samples, plan, shard):
-        raise DataError(
-            f"{path} was not written: {'; '.join(lines)}", code="write-check", path=path
-        )
-    return pack(samples)
-
-
-def store_shard(
-    folder: Path, plan: Plan, shard: int, packed: Packed, audit: Audit | None = None
-) -> int:
-    """Write the bytes of a shard, then its sidecar; returns the number of samples."""
-    path = folder / SHARDS / shard_name(shard)
-    write_shard(path, packed)
-    write_json(
-        path.with_suffix(".json"),
-        {
-            **packed.record,
-            "audit": audit.model_dump() if audit else None,
-            "config_hash": plan.config_hash,
-        },
-    )
-    return int(packed.record["rows"])
 
 
 def build(

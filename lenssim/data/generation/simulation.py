@@ -12,15 +12,9 @@ from lenssim.data.format.maps import UNITS
 from lenssim.data.format.records import Audit
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
-from lenssim.data.generation.building import (
-    Stop,
-    build,
-    build_share,
-    checked_pack,
-    provenance,
-    store_shard,
-)
+from lenssim.data.generation.building import Stop, build, build_share, provenance
 from lenssim.data.generation.failures import SampleFailure, sample_failure
+from lenssim.data.generation.finishing import checked_pack, store_shard
 from lenssim.data.generation.planning import default_shard_size, make_plan
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.reference_check import (

@@ -12,7 +12,8 @@ from lenssim.data.format.spec import (
     storage_config,
     storage_of,
 )
-from lenssim.data.generation.building import Stop, build, finish_shard, provenance
+from lenssim.data.generation.building import Stop, build, provenance
+from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.streaming.locations import check_apart, open_complete

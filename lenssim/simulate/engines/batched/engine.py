@@ -45,6 +45,7 @@ from lenssim.simulate.scenes import Scenes
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
 
 SCENES = 64  # largest number of scenes a step
+SCENES_OF_GPU = 1024  # a card needs more work at once than a core
 RAYS_A_STEP = 1 << 22  # of several scenes: bounds the memory
 MAX_RAYS = 1 << 26  # rays an image, some GiB
 
@@ -85,7 +86,7 @@ class Batched:
         """
         check_sampling(instrument, supersampling)
         size = instrument.num_pix
-        step = scenes_a_step(instrument, supersampling)
+        step = scenes_a_step(instrument, supersampling, self.device.type)
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
         with torch.inference_mode():
@@ -322,7 +323,9 @@ def _same_grids(
     return grids
 
 
-def scenes_a_step(instrument: AnyCamera, supersampling: Supersampling) -> int:
+def scenes_a_step(
+    instrument: AnyCamera, supersampling: Supersampling, device: str = "cpu"
+) -> int:
     """Return the number of scenes rendered at a time.
 
     Raises:
@@ -341,4 +344,5 @@ def scenes_a_step(instrument: AnyCamera, supersampling: Supersampling) -> int:
             num_pix=instrument.num_pix,
             supersampling=supersampling,
         )
-    return max(1, min(SCENES, RAYS_A_STEP // side**2))
+    most = SCENES if device == "cpu" else SCENES_OF_GPU
+    return max(1, min(most, RAYS_A_STEP // side**2))

@@ -1,0 +1,162 @@
+"""Everything that a GPU does, in one run of less than nine minutes.
+
+uv run python benchmarks/gpu.py [--minutes 8.5] [--device cuda]
+
+`--device cpu` goes through the same code on machines without a card, to test the script.
+Prints a table in Markdown: rendering by batch size and preset, end to end into memory and
+onto the disk, live data, and one epoch of training. What no longer fits into the minutes
+is left out, and named.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.streaming.live import LiveDataset
+from lenssim.simulate.draw import draw
+from lenssim.simulate.engines import engine
+from lenssim.simulate.preset import load_preset
+
+Step = tuple[str, Callable[[str], str]]
+
+
+def rate(function: Callable[[], object], images: int, device: str) -> str:
+    """Images/s of the fastest of three calls after one that warms up and compiles."""
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        function()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    first, fastest = seconds[0], min(seconds[1:])
+    return f"{images / fastest:,.0f} images/s ({first:.1f} s for the first)"
+
+
+def rendering(model: str, count: int, precision: str = "float32") -> Step:
+    """Render scenes of a preset at once."""
+
+    def measure(device: str) -> str:
+        preset = load_preset(model)
+        scenes = draw(preset, np.arange(count), seed=0)
+        kernels = "compiled" if device == "cuda" else "eager"
+        renderer = engine("batched", precision=precision, device=device, kernels=kernels)
+
+        def render() -> object:
+            return renderer.render(
+                scenes, preset.instrument, supersampling=preset.supersampling
+            )
+
+        return rate(render, count, device)
+
+    return f"render {model}, {precision}, {count:,} at once", measure
+
+
+def agreement(model: str) -> Step:
+    """Compare a card's images with the CPU's."""
+
+    def measure(device: str) -> str:
+        preset = load_preset(model)
+        scenes = draw(preset, np.arange(6), seed=1)
+        images = []
+        for place in ("cpu", device):
+            renderer = engine("batched", precision="float32", device=place, kernels="eager")
+            images.append(renderer.render(scenes, preset.instrument))
+        peaks = images[0].max(axis=(1, 2, 3), keepdims=True)
+        return f"worst pixel {np.abs(images[1] - images[0]).max() / peaks.max():.1e} of the peak"
+
+    return f"{model} against the CPU", measure
+
+
+def generating(model: str, count: int, folder: Path | None, writers: int) -> Step:
+    """Make a data set, `writers` threads writing shards while the device renders."""
+
+    def measure(device: str) -> str:
+        from concurrent.futures import ThreadPoolExecutor
+
+        room = Path(tempfile.mkdtemp(prefix="lenssim-gpu-", dir=folder))
+
+        def in_threads(job, shards):
+            with ThreadPoolExecutor(writers + 1) as pool:
+                yield from pool.map(job, shards)
+
+        try:
+            plan = make_plan(load_preset(model), count, device=device)
+            start = time.perf_counter()
+            generate(room / "D", plan, runner=in_threads)
+            seconds = time.perf_counter() - start
+        finally:
+            shutil.rmtree(room)
+        return f"{count / seconds:,.0f} images/s, start included"
+
+    where = "memory" if folder is not None else "disk"
+    return f"generate {count:,} of {model} into {where}, {writers} writers", measure
+
+
+def live(model: str, count: int) -> Step:
+    """Read live batches of 1,024."""
+
+    def measure(device: str) -> str:
+        dataset = LiveDataset(make_plan(load_preset(model), count, device=device))
+        batches = np.arange(count).reshape(-1, 1024)
+
+        def read() -> None:
+            for batch in batches:
+                dataset.images(batch)
+
+        return rate(read, count, device)
+
+    return f"live batches of 1,024 of {model}", measure
+
+
+def steps(small: bool) -> list[Step]:
+    """All measurements, the most telling first; a tenth of the images if `small`."""
+    many = 1024 if small else 8192
+    memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+    return [
+        agreement("III"),
+        rendering("III", many),
+        generating("III", 4 * many, memory, 2),
+        generating("III", 4 * many, None, 4),
+        live("III", many),
+        rendering("hst", 64),
+        rendering("euclid", 64),
+        rendering("III", 64),
+        rendering("III", 1024),
+        rendering("III", 1024, "float64"),
+        rendering("III-corrected", 64),
+        agreement("hst"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=8.5)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--only", type=int, default=None, help="so many measurements")
+    arguments = parser.parse_args()
+    end = time.monotonic() + 60 * arguments.minutes
+    name = torch.cuda.get_device_name() if arguments.device == "cuda" else "no card"
+    print(f"{name}, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}\n")
+    print("| what | figure |\n|---|---|", flush=True)
+    for label, measure in steps(arguments.device == "cpu")[: arguments.only]:
+        if time.monotonic() > end:
+            print(f"| {label} | no time left |", flush=True)
+            continue
+        try:
+            figure = measure(arguments.device)
+        except Exception as error:  # the next measurement may work
+            figure = f"failed: {type(error).__name__}: {error}"[:200]
+        print(f"| {label} | {figure} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
