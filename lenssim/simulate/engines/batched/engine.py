@@ -17,6 +17,7 @@ from lenssim.simulate.engines.batched.adaptive import (
     refined,
 )
 from lenssim.simulate.engines.batched.compilation import Axis
+from lenssim.simulate.engines.batched.compilers import Job, announce
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import blur, pixel_flux
@@ -82,6 +83,7 @@ class Batched:
         step = scenes_a_step(instrument, supersampling)
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
+        announce([*self.deflections.jobs(scenes), self._brightness_job(scenes)])
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
@@ -89,6 +91,12 @@ class Batched:
                 for band, image in self._render_step(views, supersampling, step):
                     images[part, band] = image.cpu().numpy()
         return images
+
+    def _brightness_job(self, scenes: Scenes) -> Job:
+        """Return the job of the kernel of the brightness."""
+        image_shape = () if scenes.images is None else scenes.images.shape[1:]
+        arguments = (scenes.components, image_shape, self.dtype, self.device, self.compiled)
+        return f"{__name__}:_surface_brightness", arguments
 
     def _render_step(
         self, views: list[BandView], supersampling: Supersampling, step: int
@@ -216,12 +224,8 @@ class Batched:
         Returns:
             Brightness (R, P) [e-/s/arcsec^2].
         """
-        image_shape: tuple[int, ...] = ()
-        if scenes.images is not None:
-            image_shape = scenes.images.shape[1:]
-        surface_brightness = _surface_brightness(
-            scenes.components, image_shape, self.dtype, self.device, self.compiled
-        )
+        _, arguments = self._brightness_job(scenes)
+        surface_brightness = _surface_brightness(*arguments)
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         images = self.shown_images(scenes, rows.owner)
