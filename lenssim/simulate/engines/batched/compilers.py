@@ -4,6 +4,7 @@ An engine announces the kernels that its scenes need. Helpers start when one of 
 out to be missing, so they cost nothing where all are in the cache.
 """
 
+import atexit
 import fcntl
 import pickle
 import subprocess
@@ -25,7 +26,7 @@ _MODULE = "lenssim.simulate.engines.batched.compilers"
 _MEMORY = 1.0e9  # bytes of a process that compiles
 waits = True  # for other processes that compile the same kernel
 _announced: list[Job] = []
-_started: list[subprocess.Popen[bytes]] = []  # nobody waits for them
+_started: list[subprocess.Popen[bytes]] = []
 
 
 def announce(jobs: Sequence[Job]) -> None:
@@ -70,6 +71,14 @@ def _start_helper(jobs: list[Job], lock: int) -> None:
     assert helper.stdin is not None
     with suppress(BrokenPipeError), helper.stdin as stream:
         pickle.dump(jobs, stream)
+
+
+@atexit.register
+def _end_helpers() -> None:
+    """End helpers with the process that needed their kernels."""
+    for helper in _started:
+        helper.terminate()
+        helper.wait()
 
 
 def help_out(jobs: Sequence[Job]) -> None:
