@@ -1,10 +1,11 @@
 """The one tree of errors: each message says what is wrong, where, and how to mend it."""
 
+import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from lenssim.names import printable
+from lenssim.names import printable, shown
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -18,12 +19,36 @@ __all__ = [
     "SurroundingsError",
     "VerificationError",
     "explain_problem",
+    "explain_rule",
     "from_validation",
     "unknown",
 ]
 
 
 _MAX_PROBLEMS = 20
+_LIST = "must be a list"
+_MAPPING = "must be a mapping, with values by name"
+_TEXT = "must be a text"
+_WHOLE = "must be a whole number"
+_NUMBER = "must be a number"
+_SWITCH = "must be true or false"
+_RULES = {  # by pydantic's type of a problem
+    "bool_parsing": _SWITCH,
+    "bool_type": _SWITCH,
+    "dict_type": _MAPPING,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "int_from_float": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "int_type": _WHOLE,
+    "list_type": _LIST,
+    "model_attributes_type": _MAPPING,
+    "model_type": _MAPPING,
+    "string_type": _TEXT,
+    "tuple_type": _LIST,
+}
+_WORDED = ("value_error", "assertion_error")  # the message is ours
 
 
 class LenssimError(Exception):
@@ -83,7 +108,7 @@ class IncompleteError(LenssimError):
 
 def unknown(
     what: str,
-    name: str,
+    name: object,
     known: Iterable[str],
     *,
     code: str = "unknown-name",
@@ -92,7 +117,7 @@ def unknown(
 
     Args:
         what: What the name is of, such as "preset".
-        name: The name that was given.
+        name: The name that was given, which may be no text.
         known: The names that there are.
         code: The code of the error.
 
@@ -104,10 +129,10 @@ def unknown(
         ('unknown-net', 'cmn', 'cnn')
     """
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    close = get_close_matches(name, names, n=1, cutoff=0.5) if isinstance(name, str) else []
     hint = f"did you mean {close[0]!r}? " if close else ""
     return ConfigError(
-        f"unknown {what} {name!r}: {hint}known are {', '.join(names) or 'none'}",
+        f"unknown {what} {shown(name)}: {hint}known are {', '.join(names) or 'none'}",
         code=code,
         name=name,
         known=names,
@@ -115,15 +140,40 @@ def unknown(
     )
 
 
+def explain_rule(problem: dict[str, Any]) -> str:
+    """Return which rule a value breaks, and the value, in the words of this project.
+
+    Args:
+        problem: One problem that pydantic reports.
+
+    Example:
+        >>> explain_rule({"type": "tuple_type", "msg": "", "input": "nominal"})
+        'must be a list: [nominal]'
+        >>> explain_rule({"type": "too_short", "msg": "List should have 2 items", "input": []})
+        'must have 2 items, got []'
+    """
+    kind = problem.get("type", "value_error")
+    message = problem["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        return "is missing"
+    if kind in _WORDED or (kind not in _RULES and " should " not in message):
+        return printable(message)
+    rule = _RULES.get(kind) or printable(re.sub(r"^\w+ should ", "must ", message))
+    value = problem.get("input")
+    if rule == _LIST and isinstance(value, str):
+        return f"{rule}: [{printable(value[:40])}]"
+    return f"{rule}, got {shown(value)}"
+
+
 def explain_problem(problem: dict[str, Any]) -> str:
     """Return one problem of pydantic as "key: message"; a message about the whole has no key.
 
     Example:
-        >>> explain_problem({"loc": ("a", 0), "msg": "Value error, too small"})
+        >>> explain_problem({"type": "value_error", "loc": ("a", 0), "msg": "too small"})
         'a.0: too small'
     """
     location = printable(".".join(map(str, problem["loc"])))
-    message = printable(problem["msg"].removeprefix("Value error, "))
+    message = explain_rule(problem)
     if not location:
         return message
     return f"{location}: {message}"
@@ -150,7 +200,7 @@ def from_validation(
         ...     TypeAdapter(dict[str, int]).validate_python({"epochs": "many"})
         ... except ValidationError as problem:
         ...     print(from_validation(problem, "train.yaml"))
-        train.yaml: epochs: Input should be a valid integer, unable to parse string as an integer
+        train.yaml: epochs: must be a whole number, got 'many'
     """
     problems = error.errors(include_url=False)
     if len(problems) > 1:  # a list whose entries are wrong is also reported as too short

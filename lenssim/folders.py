@@ -9,7 +9,15 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["danger", "free_bytes", "make_private", "reason", "refusal", "shared_danger"]
+__all__ = [
+    "danger",
+    "free_bytes",
+    "lies_in",
+    "make_private",
+    "reason",
+    "refusal",
+    "shared_danger",
+]
 
 _PROBE_BYTES = 1 << 16
 
@@ -17,6 +25,25 @@ _PROBE_BYTES = 1 << 16
 def reason(error: OSError) -> str:
     """Return why the system refused, in words."""
     return error.strerror or str(error)
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Return whether a path is a folder or lies in it, by whatever name or link.
+
+    Args:
+        path: A path, which need not exist.
+        folder: A folder. Nothing lies in one that does not exist.
+
+    Example:
+        >>> lies_in(Path("data/III/shards/.."), Path("data/III"))
+        True
+    """
+    if not folder.exists():
+        return False
+    real = path.resolve()
+    return any(
+        parent.exists() and parent.samefile(folder) for parent in (real, *real.parents)
+    )
 
 
 def make_private(folder: Path) -> str:

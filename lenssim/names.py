@@ -1,13 +1,16 @@
 """Names and texts that come from files: which of them may become paths, and how they are shown."""
 
+import math
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["is_name", "markdown", "name_fault", "printable"]
+__all__ = ["is_name", "markdown", "name_fault", "printable", "shown", "twin_names"]
 
 _LONGEST_NAME = (
     100  # characters; a file name may hold 255 bytes, and ours add a number and an ending
 )
+_LONGEST_VALUE = 100  # characters of a value in a message
 _FORBIDDEN = re.compile(r"[/\\:*?\"<>|`$\x00-\x1f\x7f-\x9f]")
 
 
@@ -50,6 +53,24 @@ def name_fault(text: str, where: str) -> str | None:
     )
 
 
+def twin_names(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two names that some disks mix up; None if there are none.
+
+    Such names differ by capitals alone, or by how their accents are composed.
+
+    Example:
+        >>> twin_names(["no_sub", "CDM", "cdm"]), twin_names(["cdm", "cdm"])
+        (('CDM', 'cdm'), None)
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        twin = seen.setdefault(plain, name)
+        if twin != name:
+            return twin, name
+    return None
+
+
 def printable(text: str) -> str:
     """Return a text that a terminal shows and does not obey: control characters as escapes.
 
@@ -58,6 +79,24 @@ def printable(text: str) -> str:
         'a\\\\x1b[2Jb'
     """
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def shown(value: object) -> str:
+    """Return a value in a few words for a message, whatever it is and however large.
+
+    Example:
+        >>> shown("big"), shown(2**70), shown(10**5000), shown([1, 2])
+        ("'big'", '1180591620717411303424', 'a number of 5,001 digits', '[1, 2]')
+    """
+    if isinstance(value, int) and value.bit_length() > _LONGEST_VALUE:
+        return f"a number of {int(value.bit_length() * math.log10(2)) + 1:,} digits"
+    try:
+        text = repr(value)
+    except Exception:  # the repr of any class at all
+        text = f"an object of type {type(value).__name__}"
+    if len(text) > _LONGEST_VALUE:
+        text = f"{text[:_LONGEST_VALUE]}..."
+    return printable(" ".join(text.split()))
 
 
 def markdown(text: str) -> str:

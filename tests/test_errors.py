@@ -4,12 +4,14 @@ import copy
 import pickle
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from error_codes import CLASSES, sites
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from lenssim.errors import ConfigError, DataError, from_validation, unknown
+from lenssim.names import shown
 from lenssim.simulate.bounds import OutOfBoundsError
 
 SITES = list(sites())
@@ -65,6 +67,64 @@ def test_an_unknown_name_brings_the_nearest_known_one():
 
 
 @pytest.mark.parametrize(
+    "name",
+    [None, 3, 1.5, ["cnn"], b"cnn", 1 << 9999, object()],
+    ids=lambda name: type(name).__name__,
+)
+def test_an_unknown_name_may_be_anything(name):
+    error = unknown("net", name, ["vit", "cnn"], code="unknown-net")
+    assert str(error).endswith("known are cnn, vit")
+    assert error.fields["name"] is name
+
+
+class _Anything(BaseModel):
+    """A field for each kind of rule that pydantic knows by a word of its own."""
+
+    names: tuple[str, ...] = ()
+    tables: dict[str, int] = {}
+    inner: "_Anything | None" = None
+    text: str = Field(default="", pattern="^[a-z]*$", max_length=9)
+    count: int = Field(default=1, ge=0)
+    share: float = Field(default=0.5, lt=1, allow_inf_nan=False)
+    switch: bool = False
+    choice: Literal["a", "b"] = "a"
+
+
+VALUES = [
+    None,
+    "Nominal",
+    "x" * 200,
+    3,
+    -1,
+    1.5,
+    float("nan"),
+    10**5000,
+    [1],
+    {"a": "b"},
+    b"x",
+]
+
+
+@pytest.mark.parametrize("field", _Anything.model_fields)
+@pytest.mark.parametrize("value", VALUES, ids=[shown(value)[:20] for value in VALUES])
+def test_a_broken_rule_is_told_in_words_of_this_project(field, value):
+    try:
+        _Anything.model_validate({field: value})
+    except ValidationError as problem:
+        message = str(from_validation(problem, "a.yaml"))
+        assert re.match(rf"a\.yaml: {field}(\.[\w.]+)?: must ", message)
+        assert not re.search(r"Input|valid (string|integer|tuple|dict)|should", message)
+        assert len(message) < 400
+        assert message.isprintable()
+
+
+def test_a_text_for_a_list_is_shown_as_a_list():
+    with pytest.raises(ValidationError) as problem:
+        _Anything.model_validate({"names": "nominal"})
+    assert str(from_validation(problem.value, "p")) == "p: names: must be a list: [nominal]"
+
+
+@pytest.mark.parametrize(
     ("kind", "code"), [(ConfigError, "settings-invalid"), (DataError, "document-invalid")]
 )
 def test_values_that_pydantic_refuses_become_an_error_with_their_keys(kind, code):
@@ -74,7 +134,7 @@ def test_values_that_pydantic_refuses_become_an_error_with_their_keys(kind, code
     assert type(error) is kind
     assert error.code == code
     assert error.fields == {"where": "a.yaml", "keys": ["a", "c\x1b"]}
-    assert str(error).startswith("a.yaml: a: Input should be")
+    assert str(error).startswith("a.yaml: a: must be a whole number, got")
     assert "\x1b" not in str(error), "a terminal shows the message and does not obey it"
 
 

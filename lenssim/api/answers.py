@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 
+from lenssim.api.arguments import Between, checked
 from lenssim.api.pictures import Picture, Pictures
 from lenssim.api.table import Table
 
@@ -157,7 +158,12 @@ class Posterior:
         """Covariances (N, T, T)."""
         return self.distribution.covariance
 
-    def sample(self, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    @checked
+    def sample(
+        self,
+        draws: Annotated[int, Between(1, 10**9)] = 1000,
+        seed: Annotated[int, Between(0, 2**63 - 1)] = 0,
+    ) -> np.ndarray:
         """Draw random targets.
 
         Args:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
@@ -32,12 +33,14 @@ class LeakAudit(Table):
         return str(self.document["verdict"])
 
 
+@checked
 def verify(
     folder: Dataset | Path | str,
     *,
     fast: bool = False,
     resimulate: int = 0,
     galaxies: Path | str | None = None,
+    background: Path | str | None = None,
 ) -> "Report":
     """Check that a data set holds what was written.
 
@@ -46,6 +49,7 @@ def verify(
         fast: Whether to look at presence and sizes only.
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
+        background: Where the cut-outs of sky are that its images show.
 
     Returns:
         What was looked at.
@@ -61,9 +65,11 @@ def verify(
     """
     if isinstance(folder, Dataset):
         folder = folder.folder
-    return verified(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    places = {"galaxies": galaxies, "background": background}
+    return verified(folder, fast=fast, resimulate=resimulate, **places)
 
 
+@checked
 def audit(
     data: Dataset | Path | str,
     *,
@@ -143,6 +149,7 @@ def _dataset(data: Dataset | Path | str) -> Dataset:
     return data if isinstance(data, Dataset) else Dataset(data)
 
 
+@checked
 def doctor(workers: int | None = None) -> Table:
     """Look at the machine: cache, temporary files, compiler, memory, network, limits.
 

@@ -1,13 +1,13 @@
 """Data sets from Python: tables, images, splits, loaders and contact sheets."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from lenssim.api.arguments import Between, checked
 from lenssim.api.loader import Loader
 from lenssim.api.pictures import Pictures
 from lenssim.api.sheets import draw_sheets
@@ -15,6 +15,7 @@ from lenssim.api.table import Table
 from lenssim.api.verification import verified
 from lenssim.data.format.bands import shape_words
 from lenssim.errors import ConfigError
+from lenssim.rows import row_numbers
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.class_images import Report
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "open", "show"]
 
-Rows = Iterable[int] | np.ndarray | slice
+Rows = Any  # whole numbers from 0, a range, a slice or a mask
 
 
 class Dataset:
@@ -55,6 +56,7 @@ class Dataset:
         Dataset data/III, test: 64 images of 1 x 64 x 64 (no_sub 22, cdm 21, axion 21), noise nominal
     """
 
+    @checked
     def __init__(self, folder: Path | str, split: str | None = None) -> None:
         from lenssim.data.streaming.dataset import ShardDataset
 
@@ -132,11 +134,12 @@ class Dataset:
                 if "units" in group[name].attrs
             }
 
+    @checked
     def images(self, rows: Rows, picture: str = "image") -> np.ndarray:
         """Read images.
 
         Args:
-            rows: Numbers of the samples in this data set, counted from 0; a range or slice too.
+            rows: Numbers of the samples in this data set, from 0; a range, slice or mask too.
             picture: What to read: `image`, or `clean`, `kappa` or `residual` if it is kept.
 
         Returns:
@@ -149,13 +152,10 @@ class Dataset:
         from lenssim.data.format.maps import check_kept
 
         check_kept(self.folder, self.source.config, picture)
-        return self.source.read_map(picture, self._source_rows(rows))
+        numbers = row_numbers(rows, len(self), from_end=True)
+        return self.source.read_map(picture, self.rows[numbers])
 
-    def _source_rows(self, rows: Rows) -> np.ndarray:
-        if isinstance(rows, slice):
-            return self.rows[rows]
-        return self.rows[np.asarray(list(rows), dtype=np.int64)]
-
+    @checked
     def split(self, name: str) -> "Dataset":
         """Return the samples of a split.
 
@@ -176,14 +176,15 @@ class Dataset:
         part._attach(self.source, name)
         return part
 
+    @checked
     def loader(
         self,
         split: str | None = None,
-        batch_size: int = 64,
+        batch_size: Annotated[int, Between(1, 2**24)] = 64,
         *,
         shuffle: bool = True,
-        seed: int = 0,
-        workers: int = 0,
+        seed: Annotated[int, Between(0, 2**63 - 1)] = 0,
+        workers: Annotated[int, Between(0, 256)] = 0,
     ) -> Loader:
         """Return batches for a training loop.
 
@@ -193,6 +194,9 @@ class Dataset:
             shuffle: Whether each epoch has an order of its own.
             seed: Seed of the orders.
             workers: Threads that read ahead.
+
+        Raises:
+            ConfigError: A value cannot be, or there is no such split.
 
         Example:
             >>> batch = next(iter(Dataset("data/III").loader("train", 32)))
@@ -204,6 +208,7 @@ class Dataset:
             part.source, part.rows, batch_size, shuffle=shuffle, seed=seed, workers=workers
         )
 
+    @checked
     def show(
         self, count: int = 25, picture: str = "image", *, report: "Report | None" = None
     ) -> Pictures:
@@ -229,23 +234,25 @@ class Dataset:
             self.source.location, self.folder, count, picture, numbers, report
         )
 
+    @checked
     def verify(
         self,
         *,
         fast: bool = False,
         resimulate: int = 0,
         galaxies: Path | str | None = None,
+        background: Path | str | None = None,
     ) -> "VerificationReport":
         """Check that the data set holds what was written; see `lenssim.verify`."""
-        return verified(self.folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+        places = {"galaxies": galaxies, "background": background}
+        return verified(self.folder, fast=fast, resimulate=resimulate, **places)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, row: int) -> "Sample":
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a data set of {len(self)} samples")
-        return self.source[int(self.rows[row])]
+        (number,) = row_numbers([row], len(self), from_end=True)
+        return self.source[int(self.rows[number])]
 
     def __repr__(self) -> str:
         shape = shape_words(self.image_shape, self.bands)
@@ -275,6 +282,7 @@ class Dataset:
         return f"<table>{''.join(lines)}</table>"
 
 
+@checked
 def open(folder: Path | str, split: str | None = None) -> Dataset:
     """Open a data set.
 
@@ -299,6 +307,7 @@ def open(folder: Path | str, split: str | None = None) -> Dataset:
     return Dataset(folder, split)
 
 
+@checked
 def show(
     folder: Path | str | Dataset,
     out: Path | str | None = None,

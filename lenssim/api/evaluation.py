@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenssim.api.answers import Scores
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.images import Images
 from lenssim.api.predictions import Answers
 from lenssim.api.run import Run, as_run
 from lenssim.errors import ConfigError
+from lenssim.names import shown
 
 if TYPE_CHECKING:
     from lenssim.learn.inputs.problems import Report
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "image_counts", "load_run", "population", "predict"]
 
 
+@checked
 def load_run(folder: Path | str) -> Run:
     """Open a run.
 
@@ -36,6 +39,7 @@ def load_run(folder: Path | str) -> Run:
     return Run(folder)
 
 
+@checked
 def evaluate(
     run: Run | Path | str,
     data: Dataset | Path | str,
@@ -71,6 +75,7 @@ def evaluate(
     return as_run(run).evaluate(data, others=others, tta=tta, device=device)
 
 
+@checked
 def predict(
     run: Run | Path | str,
     images: Images,
@@ -116,6 +121,7 @@ def predict(
     )
 
 
+@checked
 def population(
     run: Run | Path | str,
     files: Path | str | Iterable[Path | str],
@@ -193,7 +199,7 @@ def image_counts(images: str | Sequence[int] | None) -> tuple[int, ...]:
         counts = (0,)
     if any(count < 1 for count in counts):
         raise ConfigError(
-            f"--images takes whole numbers of at least 1, such as 1,4,16, got {images!r}",
+            f"--images takes whole numbers of at least 1, such as 1,4,16, got {shown(images)}",
             code="option-format",
             option="images",
             value=images,

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.options import parse_request
 
 __all__ = ["export", "import_data"]
 
 
+@checked
 def import_data(
     layout: str, source: Path | str, out: Path | str, **options: Any
 ) -> Dataset:
@@ -51,6 +53,7 @@ def import_data(
     return Dataset(out)
 
 
+@checked
 def export(folder: Dataset | Path | str, out: Path | str, to: str = "npy") -> list[Path]:
     """Write a data set in another layout.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lenssim.api.arguments import checked
 from lenssim.api.pictures import Picture
 from lenssim.api.table import Table
 from lenssim.data.format.bands import shape_words
@@ -103,6 +104,7 @@ class Exposure:
         title = f"{self.spec.preset.name}: {names}"
         return Picture(contact_sheet(self.observed, self.numbers, title))
 
+    @checked
     def save(self, path: Path | str, row: int = 0) -> Path:
         """Write one image into a file.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lenssim.api.arguments import checked, value_of
 from lenssim.api.dataset import Dataset
 from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
@@ -13,6 +14,7 @@ from lenssim.api.simulation_options import GenerationOptions, SimulationOptions
 from lenssim.api.workers import Workers
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.errors import ConfigError
+from lenssim.names import shown
 from lenssim.simulate.request import SimulationRequest
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ __all__ = [
 ]
 
 DEVICE = "auto"  # by default: the fastest device of the machine
+LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
 NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
 Stop = Callable[[], bool]
 
 
+@checked
 @takes_options(GenerationRequest, GenerationOptions, device=DEVICE)
 def generate(
     model: str | Path | Preset,
@@ -146,6 +150,7 @@ def generate_shards(
     return plan, numbers, images
 
 
+@checked
 @takes_options(
     SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )
@@ -188,17 +193,19 @@ def render(
     label = 0
     if class_name is not None:
         label = spec.preset.label(class_name)
-    if number < 0:
+    if not 0 <= number <= LARGEST_NUMBER:
         raise ConfigError(
-            f"--number must be at least 0, got {number}",
+            f"number must lie in 0..{LARGEST_NUMBER}, got {shown(number)}",
             code="option-range",
             option="number",
             value=number,
         )
     sample_number = label + number * len(spec.preset.classes)
+    fixed = {name: value_of(name, value, float) for name, value in fixed.items()}
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 
 
+@checked
 @takes_options(
     SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )

@@ -8,16 +8,19 @@ import numpy as np
 
 from lenssim.api.dataset import Dataset
 from lenssim.errors import DataError
+from lenssim.names import printable, shown
 
 if TYPE_CHECKING:
     from lenssim.learn.inputs.image_files import FileImages as ImageSet
     from lenssim.learn.inputs.problems import Report
     from lenssim.learn.runs.run import RunRecord
 
-__all__ = ["Images", "as_stack", "images_of"]
+__all__ = ["Images", "images_of", "numbers_of"]
 
 Images = Any
 """An array (H, W), (N, H, W) or (N, C, H, W), a batch, a `Dataset`, a path or several paths."""
+
+_ARRAY = "the array"  # as messages call it
 
 _CHUNK = 1024  # images in memory at a time
 
@@ -45,7 +48,7 @@ def images_of(
     from lenssim.notes import note
 
     report = report or raise_problem
-    shown = record.config.picture
+    picture = record.config.picture
     if isinstance(images, Dataset):
         yield from _of_dataset(record, images, report)
     elif _is_path(images) or _is_paths(images):
@@ -56,7 +59,7 @@ def images_of(
             yield from read_file_images(
                 path,
                 record.images,
-                shown,
+                picture,
                 extension=extension,
                 note=note,
                 report=report,
@@ -71,57 +74,82 @@ def _of_dataset(
     """Yield the images of a data set, or of one of its splits, a part at a time."""
     from lenssim.learn.inputs.image_files import check_bands, check_shape, usable_images
 
-    shown = record.config.picture
+    picture = record.config.picture
     name = str(data.folder)
     check_bands(data.bands, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
-        images = data.images(rows, shown)
+        images = data.images(rows, picture)
         check_shape(images, name, record.images)
-        yield usable_images(images, data.index[rows], name, shown, report)
+        yield usable_images(images, data.index[rows], name, picture, report)
 
 
 def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":
     """Return images from an array or a batch."""
+    from lenssim.formats.images import as_images, check_numbers
     from lenssim.learn.inputs.image_files import check_shape, usable_images
 
-    if isinstance(images, Mapping):
-        images = images["image"]
-    stack = as_stack(np.asarray(images), record.image_shape[0])
-    check_shape(stack, "the array", record.images)
+    array = numbers_of(images)
+    check_numbers(array.dtype, _ARRAY)
+    stack = as_images(array, record.image_shape[0], _ARRAY)
+    check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
-    shown = record.config.picture
-    return usable_images(stack, numbers, "the array", shown, report)
+    return usable_images(stack, numbers, _ARRAY, record.config.picture, report)
 
 
-def as_stack(images: np.ndarray, bands: int) -> np.ndarray:
-    """Return images as (N, C, H, W).
+def numbers_of(images: Images) -> np.ndarray:
+    """Return images, however Python holds them, as an array of numbers.
 
     Args:
-        images: One image (H, W), images of one band (N, H, W), one image of several bands
-            (C, H, W), or images (N, C, H, W).
-        bands: Number of bands C that is wanted.
+        images: An array, a tensor, a list of either, or a batch of a loader.
 
     Raises:
-        DataError: The array has none of these shapes.
+        DataError: It holds no numbers, or pixels are masked.
 
     Example:
-        >>> as_stack(np.zeros((64, 64)), 1).shape, as_stack(np.zeros((5, 64, 64)), 1).shape
-        ((1, 1, 64, 64), (5, 1, 64, 64))
+        >>> numbers_of([np.zeros((64, 64)), np.ones((64, 64))]).shape
+        (2, 64, 64)
     """
-    if images.ndim == 2:
-        return images[None, None]
-    if images.ndim == 3 and bands == 1:
-        return images[:, None]
-    if images.ndim == 3:
-        return images[None]
-    if images.ndim == 4:
-        return images
-    raise DataError(
-        f"images are an array (H, W), (N, H, W) or (N, C, H, W), got {images.shape}",
-        code="image-shape",
-        shape=images.shape,
-    )
+    if isinstance(images, Mapping):
+        images = _image_of_batch(images)
+    if isinstance(images, list | tuple):
+        images = [_plain(image) for image in images]
+    try:
+        return np.asarray(_plain(images))
+    except DataError:
+        raise
+    except Exception as error:  # whatever the class of a stranger raises
+        raise DataError(
+            f"{_ARRAY}: {shown(images)} is no array of images, nor a path: "
+            f"{printable(str(error))[:200]}",
+            code="not-an-array",
+        ) from None
+
+
+def _image_of_batch(batch: Mapping[str, Any]) -> Images:
+    """Return the images of a batch."""
+    if "image" not in batch:
+        raise DataError(
+            f"a batch holds its images as `image`; this one has {shown(list(batch))}",
+            code="not-an-array",
+        )
+    return batch["image"]
+
+
+def _plain(images: Images) -> Images:
+    """Return what numpy can read of a tensor, and refuse masked pixels."""
+    if hasattr(images, "detach"):
+        tensor = images.detach().cpu()
+        return tensor.double() if tensor.is_floating_point() else tensor
+    masked = int(np.ma.count_masked(images)) if isinstance(images, np.ma.MaskedArray) else 0
+    if masked:
+        raise DataError(
+            f"{_ARRAY}: its mask covers {masked} pixels, which a network cannot leave out: "
+            "give values to them (images.filled(...)), or leave those images out",
+            code="image-values",
+            masked=masked,
+        )
+    return images
 
 
 def _is_path(images: Images) -> bool:

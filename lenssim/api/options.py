@@ -11,7 +11,8 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from lenssim.errors import ConfigError, unknown
+from lenssim.errors import ConfigError, explain_rule, unknown
+from lenssim.names import shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -255,8 +256,10 @@ def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:
     if name in model.model_fields:
         title = model.model_fields[name].title or name
     if problem["type"] == "greater_than_equal":
-        return f"{title} must be at least {problem['ctx']['ge']}, got {problem['input']}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{title} must be at least {problem['ctx']['ge']}, got {shown(problem['input'])}"
+    if problem["type"] == "less_than_equal":
+        return f"{title} must be at most {problem['ctx']['le']:,}, got {shown(problem['input'])}"
+    message = explain_rule(problem)
     if problem["type"] == "value_error":
         return message
     return f"{title}: {message}"

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from lenssim.api.arguments import checked
+
 __all__ = ["instruments", "preset_lines", "presets"]
 
 
@@ -16,10 +18,12 @@ def presets() -> dict[str, str]:
         >>> presets()["III"]
         'DeepLense Model III as published (HST WFC3 F160W, 64 x 64)'
     """
-    from lenssim.simulate.preset import load_preset
+    from lenssim.simulate.preset import load_preset, presets_with_galaxies
     from lenssim.simulate.preset import presets as names
 
-    return {name: load_preset(name).summary for name in names()}
+    return {
+        name: load_preset(name).summary for name in [*names(), *presets_with_galaxies()]
+    }
 
 
 def preset_lines(name: str | Path) -> list[str]:
@@ -33,6 +37,7 @@ def preset_lines(name: str | Path) -> list[str]:
     return preset_text(name).splitlines()
 
 
+@checked
 def instruments(name: str | None = None) -> dict[str, Any]:
     """Return the instruments that come with lenssim, or the numbers of one.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lenssim.api.answers import Posterior, Scores
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.images import Images, images_of
 from lenssim.api.pictures import Picture, Pictures
@@ -45,6 +46,7 @@ class Run:
         300
     """
 
+    @checked
     def __init__(self, folder: Path | str) -> None:
         from lenssim.learn.runs.run import open_run
 
@@ -72,6 +74,7 @@ class Run:
         names = epochs[0] if epochs else ()
         return Table({name: [epoch[name] for epoch in epochs] for name in names})
 
+    @checked
     def evaluate(
         self,
         data: Dataset | Path | str,
@@ -100,6 +103,7 @@ class Run:
         folder = evaluation_folder(self.trained, dataset, members, tta)
         return Scores(document, folder, presentation(self.record).headlines)
 
+    @checked
     def predict(
         self,
         images: Images,
@@ -118,8 +122,11 @@ class Run:
         predictions: list[Prediction] = []
         for part in images_of(self.record, images, extension, report):
             predictions += predictions_of(part, ensemble, novelty)
+        if not predictions and report is None:
+            raise _nothing()
         return Answers(predictions)
 
+    @checked
     def posterior(
         self,
         images: Images,
@@ -152,7 +159,7 @@ class Run:
         ensemble = self._ensemble(others, tta, device)
         parts = [part.images for part in images_of(self.record, images, extension)]
         if not parts:
-            raise DataError("there is no image to answer for", code="no-images")
+            raise _nothing()
         task, outputs = ensemble(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
 
@@ -210,6 +217,11 @@ class Run:
 def _trained(runs: "Sequence[Run | Path | str] | None") -> "list[TrainedRun]":
     """Open the runs that answer together with another."""
     return [as_run(run).trained for run in runs or ()]
+
+
+def _nothing() -> DataError:
+    """Return the error for an answer that nothing was asked of."""
+    return DataError("there is no image to answer for", code="no-images")
 
 
 def load_runs(folders: Sequence[Path | str]) -> list[Run]:

@@ -12,13 +12,13 @@ Names = str | Sequence[str]
 class SimulationOptions(TypedDict, total=False):
     """Options of simulated images: fields of `SimulationRequest`."""
 
-    seed: int
-    split: str
+    seed: int | None
+    split: str | None
     noise: str | None
     classes: Names | None
     galaxies: Path | str | None
     shared: Names | None
-    engine: str
+    engine: str | None
     precision: str | None
     device: str | None
     supersampling: int | str | None
@@ -28,7 +28,7 @@ class GenerationOptions(SimulationOptions, total=False):
     """Options of a data set: fields of `GenerationRequest`."""
 
     maps: Names | None
-    detectability: bool
+    detectability: bool | None
     shard_size: int | None
     storage: str | None
-    compress: bool
+    compress: bool | None

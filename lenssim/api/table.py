@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.rows import row_numbers
+
 __all__ = ["Table"]
 
 _ROWS = 8  # of a table that are shown
@@ -51,17 +53,22 @@ class Table(dict[str, np.ndarray]):
             number: Number of the row, counted from 0.
 
         Raises:
-            IndexError: The table has no such row.
+            RowError: The table has no such row.
         """
-        return {name: column[number].item() for name, column in self.items()}
+        (row,) = row_numbers([number], self.rows, from_end=True)
+        return {name: column[row].item() for name, column in self.items()}
 
     def take(self, rows: np.ndarray | slice) -> "Table":
         """Return the table of some rows.
 
         Args:
-            rows: Numbers (k,) of the rows, or a slice.
+            rows: Numbers (k,) of the rows, a slice, or a mask with a truth value for each row.
+
+        Raises:
+            RowError: They are no rows of the table.
         """
-        columns = {name: column[rows] for name, column in self.items()}
+        chosen = row_numbers(rows, self.rows, from_end=True)
+        columns = {name: column[chosen] for name, column in self.items()}
         return Table(columns, self.units, self.title)
 
     def heading(self, name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.options import check_names, model_options, settings_of
 from lenssim.api.run import Run
@@ -17,7 +18,7 @@ __all__ = ["TrainingSettings", "default_folder", "train", "training_settings"]
 class TrainingSettings(TypedDict, total=False):
     """Settings of a training; those that are left out have the defaults of docs/training.md."""
 
-    live: str | None
+    live: Path | str | None
     live_n: int | None
     live_seed: int | None
     live_endless: bool | None
@@ -61,6 +62,7 @@ class TrainingSettings(TypedDict, total=False):
     method: str | None
 
 
+@checked
 def train(
     task: str,
     data: Dataset | Path | str | None = None,

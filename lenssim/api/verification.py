@@ -12,16 +12,28 @@ __all__ = ["depth", "inspect", "raise_problems", "verified"]
 
 
 def verified(
-    folder: Path | str, *, fast: bool, resimulate: int, galaxies: Path | str | None
+    folder: Path | str,
+    *,
+    fast: bool,
+    resimulate: int,
+    galaxies: Path | str | None,
+    background: Path | str | None,
 ) -> "Report":
     """Check a data set; see `lenssim.verify`."""
-    report = inspect(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    report = inspect(
+        folder, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+    )
     raise_problems(folder, report, fast=fast, listed=True)
     return report
 
 
 def inspect(
-    folder: Path | str, *, fast: bool, resimulate: int, galaxies: Path | str | None
+    folder: Path | str,
+    *,
+    fast: bool,
+    resimulate: int,
+    galaxies: Path | str | None,
+    background: Path | str | None,
 ) -> "Report":
     """Look at a data set as `verified` does, and return the problems in place of raising them.
 
@@ -30,6 +42,7 @@ def inspect(
         fast: Whether to look at presence and sizes only.
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
+        background: Where the cut-outs of sky are that its images show.
     """
     from lenssim.data.inspection.verification import verify
 
@@ -37,8 +50,12 @@ def inspect(
     if resimulate and not report.problems and not report.incomplete:
         from lenssim.data.inspection.resimulation import resimulate as make_again
 
-        place = None if galaxies is None else Path(galaxies)
-        numbers, report.problems = make_again(folder, resimulate, galaxies=place)
+        numbers, report.problems = make_again(
+            folder,
+            resimulate,
+            galaxies=None if galaxies is None else Path(galaxies),
+            background=None if background is None else Path(background),
+        )
         report.resimulated = len(numbers)
     return report
 

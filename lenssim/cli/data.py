@@ -119,6 +119,12 @@ def verify(
             help="Where the galaxies are that the data set's sources show; for --resimulate."
         ),
     ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the cut-outs of sky are that the images show; for --resimulate."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check that a data set holds what was written; exit code 3 if it does not, 4 if it is unfinished."""
@@ -128,7 +134,9 @@ def verify(
     from lenssim.api.verification import depth, inspect, raise_problems
     from lenssim.names import printable
 
-    report = inspect(folder, fast=fast, resimulate=resimulate, galaxies=galaxies)
+    report = inspect(
+        folder, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+    )
     if json:
         is_whole = not report.problems and not report.incomplete
         print(dumps({"ok": is_whole, **asdict(report)}))
@@ -150,7 +158,7 @@ def show(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures.")]
     = None,
     count: Annotated[int, typer.Option(help="Images a class.")] = 25,
-    picture: Annotated[str, typer.Option(help="image, or clean, kappa, residual if it is kept.")] = "image",
+    picture: Annotated[str, typer.Option(help="image, or a map that is kept, such as clean or sigma.")] = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
     from lenssim.api.dataset import show as draw_sheets

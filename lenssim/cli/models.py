@@ -19,13 +19,18 @@ def models(
 ) -> None:
     """List the presets, or print one as YAML to copy and change."""
     from lenssim.names import printable
-    from lenssim.simulate.preset import load_preset, preset_text, presets
+    from lenssim.simulate.preset import (
+        load_preset,
+        preset_text,
+        presets,
+        presets_with_galaxies,
+    )
 
     if name is not None:
         for line in preset_text(name).splitlines():
             print(printable(line))
         return
-    for preset_name in presets():
+    for preset_name in [*presets(), *presets_with_galaxies()]:
         preset = load_preset(preset_name)
         print(f"{preset_name:<16} {preset.summary}: {', '.join(preset.class_names)}")
     print(

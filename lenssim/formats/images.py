@@ -6,8 +6,9 @@ import numpy as np
 
 from lenssim.errors import DataError
 
-__all__ = ["as_images", "as_pixels", "described_stack", "pixels_of"]
+__all__ = ["as_images", "as_pixels", "check_numbers", "described_stack", "pixels_of"]
 
+_REAL = "biuf"  # kinds of numpy's types
 _SMALLEST_SIDE = 4  # pixels
 _MOST_BANDS = 16  # what a last axis may be if it looks like bands
 _LARGEST_LOSS = 0.01  # of an image's range, by rounding it to float32
@@ -63,6 +64,24 @@ def as_images(array: np.ndarray, bands: int, where: str) -> np.ndarray:
             where=where,
         )
     return array.reshape(shape)
+
+
+def check_numbers(dtype: np.dtype, where: str) -> None:
+    """Refuse an array whose entries are no real numbers.
+
+    Args:
+        dtype: Type of the entries.
+        where: The file, for messages.
+
+    Raises:
+        DataError: They are complex numbers, texts, objects, dates or records.
+    """
+    if dtype.kind not in _REAL:
+        raise DataError(
+            f"{where}: it holds {str(dtype)[:100]}, not numbers that an image can be made of",
+            code="image-values",
+            where=where,
+        )
 
 
 def _with_all_axes(sides: tuple[int, ...], bands: int) -> tuple[int, ...]:
@@ -129,8 +148,8 @@ def as_pixels(
         may_be_flat: Whether an image whose pixels are all equal is accepted.
 
     Raises:
-        DataError: An image has pixels that are NaN or infinite, is flat, or has values that float32 cannot tell apart
-            or cannot hold.
+        DataError: An image holds no real numbers, has pixels that are NaN or infinite, is flat, or has values that
+            float32 cannot tell apart or cannot hold.
     """
     pixels = np.empty(images.shape, np.float32)
     for row, image in enumerate(images):
@@ -148,6 +167,7 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
         Traceback (most recent call last):
         lenssim.errors.DataError: a.npy: its values lie between 0 and 1e+39, more than float32 can hold ...
     """
+    check_numbers(image.dtype, where)
     bad = image.size - int(np.count_nonzero(np.isfinite(image)))
     if bad:
         raise DataError(

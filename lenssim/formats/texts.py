@@ -22,6 +22,7 @@ MAX_YAML_BYTES = 4 * 2**20
 MAX_JSON_BYTES = 64 * 2**20  # a plan may hold the numbers of a large PSF
 MAX_DEPTH = 50
 MAX_VALUES = 200_000  # every alias counts as all that it stands for
+_MOST_DIGITS = 308  # of a whole number that any float holds
 TOO_MANY = f"more than {MAX_VALUES:,} values, each alias counted as all that it stands for"
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
@@ -73,7 +74,11 @@ def read_text(path: Path, what: str) -> str:
 
 def finite_integer(text: str) -> int:
     """Return the whole number that a text writes; refuse one that no float holds."""
-    finite_float(text)
+    digits = len(text.lstrip("+-"))
+    if digits > _MOST_DIGITS:
+        raise RefusedError(
+            f"{text[:20]}... has {digits:,} digits, at most {_MOST_DIGITS} are read"
+        )
     return int(text)
 
 

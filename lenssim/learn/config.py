@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from lenssim.errors import LenssimError, unknown
+from lenssim.errors import LenssimError, explain_rule, unknown
 from lenssim.lazy import load
 from lenssim.record import Record
 from lenssim.simulate.request import SimulationRequest
@@ -45,6 +45,7 @@ class LiveData(SimulationRequest):
     n: int = Field(
         default=9000,
         ge=1,
+        le=2**40,
         description="samples of an epoch, of which 80 % are trained on",
     )
     endless: bool = Field(default=False, description="other samples every epoch")
@@ -85,8 +86,8 @@ class TrainConfig(Record):
     )
     picture: str = Field(
         default=IMAGE,
-        description="What the network sees: image, or clean, kappa, residual if the data "
-        "keep it",
+        description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
+        "the data keep it",
     )
     start: str | None = Field(
         default=None,
@@ -101,9 +102,14 @@ class TrainConfig(Record):
         description="Settings of the method alone, by name",
         json_schema_extra={"hidden": True},
     )
-    epochs: int = Field(default=12, ge=1, description="Passes over the training images")
+    epochs: int = Field(
+        default=12, ge=1, le=10**9, description="Passes over the training images"
+    )
     batch_size: int = Field(
-        default=64, ge=2, description="Images in a step; an incomplete batch is left out"
+        default=64,
+        ge=2,
+        le=2**24,
+        description="Images in a step; an incomplete batch is left out",
     )
     optimiser: str = Field(
         default="adamw",
@@ -126,7 +132,10 @@ class TrainConfig(Record):
         default=1e-2, ge=0, description="Weight decay of all optimisers but adam"
     )
     seed: int = Field(
-        default=0, ge=0, description="Decides weights, order and augmentation"
+        default=0,
+        ge=0,
+        le=2**63 - 1,
+        description="Decides weights, order and augmentation",
     )
     normalise: str = Field(
         default="minmax",
@@ -144,23 +153,29 @@ class TrainConfig(Record):
         "answers draw it too",
     )
     draws: int = Field(
-        default=16, ge=1, description="Passes of an answer, each with another dropout"
+        default=16,
+        ge=1,
+        le=10**6,
+        description="Passes of an answer, each with another dropout",
     )
     patience: int | None = Field(
         default=None,
         ge=1,
+        le=10**9,
         description="Stop after this many epochs without a better validation loss",
         json_schema_extra={"unset": "never"},
     )
     limit: int | None = Field(
         default=None,
         ge=2,
+        le=2**40,
         description="Use only this many training images",
         json_schema_extra={"unset": "all"},
     )
     checkpoint_steps: int | None = Field(
         default=None,
         ge=1,
+        le=10**15,
         description="Save a checkpoint every this many steps too",
         json_schema_extra={"unset": "after each epoch only"},
     )
@@ -179,7 +194,10 @@ class TrainConfig(Record):
         description="Compile the network by torch.compile: minutes first, then faster steps",
     )
     devices: int = Field(
-        default=1, ge=1, description="GPUs that share each batch, a process each"
+        default=1,
+        ge=1,
+        le=4096,
+        description="GPUs that share each batch, a process each",
     )
     device: str = Field(
         default="auto", description="Where networks are computed: auto, cpu, cuda or mps"
@@ -256,5 +274,4 @@ def explain(problem: dict[str, Any], kind: type[BaseModel]) -> str:
         return f"{key} is missing"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
-    message = problem["msg"].replace("Input should be", "must be")
-    return f"{key}: {message}, got {problem['input']!r}"
+    return f"{key}: {explain_rule(problem)}"

@@ -34,8 +34,10 @@ def band_views(scenes: Scenes, camera: AnyCamera) -> list[BandView]:
     if isinstance(camera, Instrument):
         return [(scenes, camera)]
     return [
-        (scenes.in_band(name), instrument)
-        for name, instrument in zip(camera.band_names, camera.instruments, strict=True)
+        (scenes.in_band(name, number), instrument)
+        for number, (name, instrument) in enumerate(
+            zip(camera.band_names, camera.instruments, strict=True)
+        )
     ]
 
 

@@ -149,11 +149,14 @@ def _checked_values(profile: Profile, numbers: dict[str, Any]) -> dict[str, Any]
 def _allowed_names(profile: Profile, numbers: Iterable[str]) -> list[str]:
     """Return the names of the parameters that may be stated.
 
-    POLAR may stand for e1 and e2; GALAXY stands for image and scale.
+    POLAR may stand for e1 and e2. GALAXY stands for image and scale, unless the scale of a
+    stamp's own pixels is stated.
     """
     names = list(profile.parameters)
     if "e1" in profile.required and any(key in numbers for key in POLAR):
         names = [key for key in names if key not in ("e1", "e2")] + list(POLAR)
     if "image" in profile.required:
-        names = [key for key in names if key not in ("image", "scale")] + list(GALAXY)
+        names.remove("image")
+        if "scale" not in numbers:
+            names = [key for key in names if key != "scale"] + list(GALAXY)
     return names

@@ -97,11 +97,34 @@ class Cosmology(Record):
             Factors, of the common shape of the arguments.
         """
         triples = np.stack(np.broadcast_arrays(z_lens, z_source, z_convention), axis=-1)
-        unique, inverse = np.unique(triples.reshape(-1, 3), axis=0, return_inverse=True)
+        unique, inverse = _distinct(triples.reshape(-1, 3))
         scales = np.array(
             [_deflection_scale(self, *map(float, triple)) for triple in unique]
         )
-        return scales[inverse.ravel()].reshape(triples.shape[:-1])
+        return scales[inverse].reshape(triples.shape[:-1])
+
+    def distance_ratio(self, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
+        """Return D_ls / D_s, angular-diameter distances; exactly astropy's.
+
+        Args:
+            z_lens: Redshifts of the lenses.
+            z_source: Redshifts of the sources.
+
+        Returns:
+            Ratios, of the common shape of the arguments.
+        """
+        pairs = np.stack(np.broadcast_arrays(z_lens, z_source), axis=-1)
+        unique, inverse = _distinct(pairs.reshape(-1, 2))
+        ratios = np.array([_distance_ratio(self, *map(float, pair)) for pair in unique])
+        return ratios[inverse].reshape(pairs.shape[:-1])
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows (K, c) of rows (N, c), and which of them each row is."""
+    if len(rows) and (rows == rows[0]).all():  # saves sorting
+        return rows[:1], np.zeros(len(rows), np.int64)
+    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return unique, inverse.ravel()
 
 
 def critical_surface_density(
@@ -149,14 +172,12 @@ class MassConvention(Record):
         cosmology = self.cosmology or cosmology
         if self.z_source is not None:
             z_source = np.full_like(z_lens, self.z_source)
-        pairs, inverse = np.unique(
-            np.stack([z_lens, z_source], axis=-1), axis=0, return_inverse=True
-        )
+        pairs, inverse = _distinct(np.stack([z_lens, z_source], axis=-1))
         radii = [
             _solar_einstein_radius(cosmology, self.distances, *map(float, pair))
             for pair in pairs
         ]
-        return np.array(radii)[inverse.ravel()]
+        return np.array(radii)[inverse]
 
 
 @lru_cache
@@ -208,6 +229,14 @@ def _deflection_scale(
     )
     # in a flat universe D_ls / D_s is a ratio of comoving distances
     return float(((source - lens) / source) / ((convention - lens) / convention))
+
+
+@lru_cache(maxsize=65536)
+def _distance_ratio(cosmology: Cosmology, z_lens: float, z_source: float) -> float:
+    flat = cosmology.astropy()
+    lens, source = (flat.comoving_distance(z).to_value("Mpc") for z in (z_lens, z_source))
+    # in a flat universe D_ls / D_s is a ratio of comoving distances
+    return float((source - lens) / source)
 
 
 @lru_cache(maxsize=65536)

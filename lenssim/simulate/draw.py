@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
+from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.columns import Columns
@@ -21,8 +22,10 @@ from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import PARAMETERS, POLAR
 from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
+from lenssim.simulate.sources.early_types import isothermal_radius
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
 from lenssim.simulate.streams import (
+    BACKGROUND,
     BLOCK,
     COLOURS,
     MACRO,
@@ -56,10 +59,10 @@ def draw(
     `fixed` sets columns by hand, by name; what follows from them (an Einstein radius from a mass, a vortex's length
     from the axion's mass) follows. `ConfigError` for a name that is not drawn, or numbers below 0.
     """
-    numbers = np.asarray(numbers, dtype=np.int64)
-    if numbers.ndim != 1 or len(numbers) == 0 or numbers.min() < 0:
+    numbers = row_numbers(numbers, what="sample numbers")
+    if len(numbers) == 0:
         raise ConfigError(
-            "sample numbers are a non-empty list of whole numbers of at least 0",
+            "no sample numbers: give at least one",
             code="sample-numbers",
         )
     fixed = dict(fixed or {})
@@ -155,6 +158,9 @@ def _draw_columns(
     )
     perturbers, units = draw_dark_matter(preset, seed, split, block, columns, plane)
     _draw_psfs(preset, seed, split, block, columns)
+    if preset.background is not None:
+        rng = generator(seed, split, BACKGROUND, block)
+        preset.background.draw(columns, rng, preset.instrument, split)
     return columns, perturbers, units
 
 
@@ -281,17 +287,28 @@ def _check_planes(preset: Preset, values: Mapping[str, np.ndarray]) -> None:
 
 
 def _einstein_radii(preset: Preset, columns: Columns, solar: np.ndarray) -> None:
+    """Put the Einstein radii of lenses that are stated by a mass or a velocity dispersion."""
+    values = columns.values
     for component in preset.components():
-        mass = (
-            columns.values.get(component.prefix + "mass")
-            if component.role == "lens"
-            else None
-        )
+        if component.role != "lens":
+            continue
+        mass = values.get(component.prefix + "mass")
+        sigma_v = values.get(component.prefix + "sigma_v")
+        stated = "mass"
         if mass is not None:
-            radius = columns.put(component.prefix + "theta_E", solar * np.sqrt(mass))
-            with columns.naming_samples():
-                name = f"{component.prefix}theta_E, from {component.prefix}mass,"
-                PARAMETERS["theta_E"].bounds.check(name, radius)
+            radius = solar * np.sqrt(mass)
+        elif sigma_v is not None:
+            stated = "sigma_v"
+            z_source = values.get("z_source_convention", values["z_source"])
+            radius = isothermal_radius(
+                sigma_v, values["z_lens"], z_source, preset.cosmology
+            )
+        else:
+            continue
+        radius = columns.put(component.prefix + "theta_E", radius)
+        with columns.naming_samples():
+            name = f"{component.prefix}theta_E, from {component.prefix}{stated},"
+            PARAMETERS["theta_E"].bounds.check(name, radius)
 
 
 def _ellipticities(preset: Preset, columns: Columns) -> None:
@@ -310,5 +327,6 @@ def _choose_galaxies(preset: Preset, columns: Columns, galaxies: np.ndarray) -> 
         prefix = component.prefix
         choice = columns.rng.integers(len(galaxies), size=columns.n)
         columns.put(prefix + "image", galaxies[choice].astype(np.float64))
-        scale = columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
-        columns.put(prefix + "scale", scale)
+        if prefix + "R_half" in columns.values:
+            scale = columns.values[prefix + "R_half"] * GALAXY_WIDTH / GALAXY_SIDE
+            columns.put(prefix + "scale", scale)

@@ -1,6 +1,6 @@
 """C++ functions of this package, compiled once and loaded without torch.
 
-Each has a twin in numpy that gives the same bits and serves where there is no compiler. So
+Each has a twin in numpy or torch that gives the same bits and serves where there is no compiler. So
 nothing that is stored depends on which of the two ran.
 """
 
@@ -47,7 +47,7 @@ def is_eager() -> bool:
     return os.environ.get("LENSSIM_KERNELS") == "eager" or compiler() is None
 
 
-def load(source: Path) -> ctypes.CDLL | None:
+def load(source: Path, *flags: str) -> ctypes.CDLL | None:
     """Return a source file of this package as a library.
 
     It is compiled into the cache of kernels, or into the folder of the run where the cache
@@ -55,6 +55,7 @@ def load(source: Path) -> ctypes.CDLL | None:
 
     Args:
         source: A C++ file with functions of C linkage.
+        *flags: Further options of the compiler.
 
     Returns:
         The library; None where nothing can be compiled. A note says why.
@@ -62,15 +63,15 @@ def load(source: Path) -> ctypes.CDLL | None:
     if is_eager():
         return None
     try:
-        return ctypes.CDLL(str(_compiled(source)))
+        return ctypes.CDLL(str(_compiled(source, flags)))
     except (OSError, SurroundingsError, subprocess.SubprocessError) as error:
         say_once(source.stem, f"{source.name} could not be compiled, numpy serves: {error}")
         return None
 
 
-def _compiled(source: Path) -> Path:
+def _compiled(source: Path, flags: tuple[str, ...]) -> Path:
     """Return the path of a compiled source, which nobody else can have planted."""
-    name = f"{_key(source)}.so"
+    name = f"{_key(source, flags)}.so"
     folder = cache_folder(_KERNELS)
     if folder is None:
         folder = run_folder() / _KERNELS
@@ -80,12 +81,12 @@ def _compiled(source: Path) -> Path:
         return path
     with scratch_folder() as workshop:
         fresh = workshop / name
-        _compile(source, fresh)
+        _compile(source, flags, fresh)
         return _stored(fresh, folder)
 
 
-def _compile(source: Path, target: Path) -> None:
-    command = [str(compiler()), *_FLAGS, str(source), "-o", str(target)]
+def _compile(source: Path, flags: tuple[str, ...], target: Path) -> None:
+    command = [str(compiler()), *_FLAGS, *flags, str(source), "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
     if done.returncode:
         lines = done.stderr.splitlines() or ["the compiler says nothing"]
@@ -117,8 +118,10 @@ def _moved(fresh: Path, folder: Path) -> Path:
     return folder / fresh.name
 
 
-def _key(source: Path) -> str:
+def _key(source: Path, flags: tuple[str, ...]) -> str:
     """Return the name of a compiled source: everything that it can run on, and its text."""
     digest = hashlib.sha256(source.read_bytes())
-    digest.update("\n".join([str(compiler()), *_FLAGS, processor_features()]).encode())
+    digest.update(
+        "\n".join([str(compiler()), *_FLAGS, *flags, processor_features()]).encode()
+    )
     return digest.hexdigest()[:32]

@@ -18,9 +18,11 @@ from lenssim.simulate.engines import (
 from lenssim.simulate.instruments import ADAPTIVE, FINEST, Supersampling, check_sampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.preset import Preset
+from lenssim.simulate.streams import check_seed
 
 __all__ = ["Parity", "Residual", "compare_engines", "compared_engines"]
 
+_MOST_SCENES = 10**6  # of a class: more do not fit into memory
 _PIXELS = (1, 2, 3)  # axes of images
 _SIDES = (2, 3)  # of one band
 
@@ -123,13 +125,14 @@ def compare_engines(
         ConfigError: An engine is unknown, or a number cannot be.
     """
     names = _checked_engines(engines)
-    if n < 1:
+    if not 1 <= n <= _MOST_SCENES:
         raise ConfigError(
-            f"the number of scenes a class must be at least 1, got {n}",
+            f"the number of scenes a class must lie in 1..{_MOST_SCENES:,}, got {n}",
             code="option-range",
             option="n",
             value=n,
         )
+    check_seed(seed)
     rays = _rays(preset, supersampling)
     scenes = draw(preset, np.arange(n * len(preset.classes)), seed=seed)
     camera = preset.instrument

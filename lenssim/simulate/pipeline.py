@@ -1,4 +1,7 @@
-"""The pipeline: draw scenes, render their images, observe them. It stands here once."""
+"""The pipeline: draw scenes, render their images, observe them.
+
+Data sets, live training and the Python door all simulate by these functions.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from lenssim.rows import row_numbers
+from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.telescope import covered_sigma
@@ -28,7 +34,7 @@ class Exposure:
         numbers: Sample numbers (N,) int64.
         scenes: The N scenes that were drawn.
         expected: Images (N, C, H, W) in e-/s without noise, in the engine's precision.
-        observed: Images float32 (N, C, H, W) with noise, in the unit of the kind of noise.
+        observed: Images float32 (N, C, H, W) with noise. The kind of noise decides their unit.
     """
 
     spec: SimulationSpec
@@ -42,19 +48,31 @@ class Exposure:
 
     @cached_property
     def sigma(self) -> np.ndarray:
-        """Standard deviation of `observed` (N, C, H, W), in its unit.
+        """Standard deviation (N, C, H, W) of the noise in `observed`, in the same unit.
 
-        Of telescopes it is that of the weight map, before resampling; 1e8 is a masked pixel.
+        With the noise `telescope` it is the standard deviation that a weight map states: that
+        of the noise before resampling. Pixels that no exposure saw have 1e8.
         """
-        model = noise_model(self.spec.noise)
-        sigma = model.sigma(self.expected, self.scenes, self.spec.preset.instrument)
+        preset = self.spec.preset
+        sigma = sigma_over_background(
+            preset.background,
+            self.expected,
+            self.scenes,
+            preset.instrument,
+            self.spec.noise,
+        )
         if self.coverage is None:
             return sigma
         return covered_sigma(sigma, self.coverage)
 
     @cached_property
     def coverage(self) -> np.ndarray | None:
-        """Share of the exposures that saw each pixel (N, C, H, W); None where all did."""
+        """Share (N, C, H, W) of the telescope's exposures that saw each pixel.
+
+        None if every exposure saw every pixel, and over a background of real sky.
+        """
+        if self.spec.preset.background is not None:
+            return None
         return noise_model(self.spec.noise).coverage(
             self.expected,
             self.scenes,
@@ -66,7 +84,7 @@ class Exposure:
 
     @property
     def mask(self) -> np.ndarray:
-        """Whether a pixel holds a finite number and was seen, bool (N, C, H, W)."""
+        """Whether each pixel is usable: finite, and seen by an exposure. Bool (N, C, H, W)."""
         finite = np.isfinite(self.observed)
         if self.coverage is None:
             return finite
@@ -74,13 +92,13 @@ class Exposure:
 
     @property
     def labels(self) -> np.ndarray:
-        """Class (N,) of each sample."""
+        """Label (N,) of each sample, the number of its class."""
         return labels(self.spec.preset, self.numbers)
 
     @cached_property
     def maps(self) -> dict[str, np.ndarray]:
         """The maps that the specification names, float32 (N, C, H, W)."""
-        images = MapInput(
+        map_input = MapInput(
             expected=self.expected,
             observed=self.observed,
             scenes=self.scenes,
@@ -91,19 +109,20 @@ class Exposure:
             mask=lambda: self.mask,
         )
         return {
-            name: MAPS[name].compute(images).astype(np.float32) for name in self.spec.maps
+            name: MAPS[name].compute(map_input).astype(np.float32)
+            for name in self.spec.maps
         }
 
     @cached_property
     def params(self) -> dict[str, np.ndarray]:
-        """Columns (N,) of the true parameters: what was drawn, and what the maps say."""
+        """Columns (N,) of the true parameters, by name: the drawn ones and `map_columns`."""
         return self.scenes.params | map_columns(self.spec, self.scenes, self.maps)
 
 
 def map_columns(
     spec: SimulationSpec, scenes: Scenes, maps: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return the columns that are computed beside the drawn ones.
+    """Return the columns that are not drawn but computed from the scenes or their maps.
 
     Args:
         spec: The specification of the images.
@@ -111,8 +130,8 @@ def map_columns(
         maps: Their maps (N, C, H, W).
 
     Returns:
-        Columns (N,): those of `detectability` where it is asked for, and `chi2` of
-        residuals.
+        Columns (N,) by name. If the specification asks for `detectability`, they contain its
+        columns. If there is the map `residual`, they contain its `chi2`.
     """
     columns = {}
     if spec.detectability:
@@ -144,7 +163,7 @@ def simulate(
     Args:
         spec: What to simulate.
         numbers: Sample numbers (N,).
-        fixed: Values of drawn parameters that are set by hand, by name.
+        fixed: Values that replace drawn parameters, by name.
 
     Returns:
         The images with their scenes.
@@ -159,21 +178,26 @@ def simulate(
         >>> exposure.observed.shape, exposure.sigma.shape
         ((2, 1, 64, 64), (2, 1, 64, 64))
     """
-    numbers = np.asarray(numbers, dtype=np.int64)
+    numbers = row_numbers(numbers, what="sample numbers")
     camera = spec.preset.instrument
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
-    observed = observe(
-        expected,
-        scenes,
-        camera,
-        spec.noise,
-        numbers=numbers,
-        seed=spec.seed,
-        split=spec.split,
-        stream=spec.noise_stream,
-    )
+
+    def observed_by(camera: AnyCamera) -> np.ndarray:
+        return observe(
+            expected,
+            scenes,
+            camera,
+            spec.noise,
+            numbers=numbers,
+            seed=spec.seed,
+            split=spec.split,
+            stream=spec.noise_stream,
+        )
+
+    background = spec.preset.background
+    observed = over_background(background, scenes, camera, spec.noise, observed_by)
     return Exposure(spec, numbers, scenes, expected, observed)
 
 
@@ -184,10 +208,10 @@ def simulate_blocks(
 
     Args:
         spec: What to simulate.
-        numbers: Sample numbers (N,), rising.
+        numbers: Sample numbers (N,), in increasing order.
 
     Yields:
-        The positions in `numbers` of a block's samples, and their exposure.
+        The slice of `numbers` that lies in one block, and the exposure of its samples.
     """
     edges = np.flatnonzero(np.diff(numbers // BLOCK)) + 1
     starts = [0, *edges.tolist()]

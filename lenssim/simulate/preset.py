@@ -12,7 +12,16 @@ from lenssim.formats.yaml import parse_yaml
 from lenssim.names import printable
 from lenssim.simulate.preset_model import Preset, parse_preset
 
-__all__ = ["Preset", "load_preset", "parse_preset", "preset_text", "presets"]
+__all__ = [
+    "Preset",
+    "load_preset",
+    "parse_preset",
+    "preset_text",
+    "presets",
+    "presets_with_galaxies",
+]
+
+_WITH_GALAXIES = "presets_with_galaxies"
 
 
 def presets() -> list[str]:
@@ -22,7 +31,21 @@ def presets() -> list[str]:
         >>> "III" in presets()
         True
     """
-    files = resources.files("lenssim.simulate").joinpath("presets").iterdir()
+    return _names("presets")
+
+
+def presets_with_galaxies() -> list[str]:
+    """Return the names of the presets that show galaxies which a user brings.
+
+    Example:
+        >>> "IV" in presets_with_galaxies()
+        True
+    """
+    return _names(_WITH_GALAXIES)
+
+
+def _names(folder: str) -> list[str]:
+    files = resources.files("lenssim.simulate").joinpath(folder).iterdir()
     return sorted(
         file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")
     )
@@ -40,15 +63,21 @@ def preset_text(model: str | Path) -> str:
     name = str(model)
     if _is_file(name):
         return read_text(Path(model), "the preset")
-    if name not in presets():
+    folder = _WITH_GALAXIES if name in presets_with_galaxies() else "presets"
+    if name not in _names(folder):
         hint = ""
         if Path(name).is_file():
             hint = "; the file of a preset ends in .yaml, .yml or .json"
-        error = unknown("model", printable(name), presets(), code="unknown-preset")
+        error = unknown(
+            "model",
+            printable(name),
+            [*presets(), *presets_with_galaxies()],
+            code="unknown-preset",
+        )
         raise ConfigError(f"{error}{hint}", code=error.code, **error.fields)
     return (
         resources.files("lenssim.simulate")
-        .joinpath("presets", f"{name}.yaml")
+        .joinpath(folder, f"{name}.yaml")
         .read_text(encoding="utf-8")
     )
 

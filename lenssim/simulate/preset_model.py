@@ -8,14 +8,17 @@ from typing import Annotated, Any
 from pydantic import (
     Field,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from lenssim.errors import ConfigError, from_validation, unknown
-from lenssim.names import name_fault, printable
+from lenssim.names import name_fault, printable, twin_names
 from lenssim.record import Record
+from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fluxes
 from lenssim.simulate.component_choice import ComponentChoice
@@ -31,7 +34,7 @@ from lenssim.simulate.problems import explain_key
 from lenssim.simulate.profiles import COLOUR, PARAMETERS
 from lenssim.simulate.redshift_order import check_order
 from lenssim.simulate.scenes import Component, Role
-from lenssim.simulate.sources.galaxies import Galaxies
+from lenssim.simulate.sources.galaxies import Galaxies, check_shown
 
 __all__ = ["Preset", "parse_preset"]
 
@@ -64,6 +67,15 @@ class Preset(Record):
     galaxies: Galaxies | None = None
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
+    background: Background | None = None
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a background that is not stated, as documents of version 0.1 do."""
+        document: dict[str, Any] = handler(self)
+        if self.background is None:
+            document.pop("background", None)
+        return document
 
     @field_validator("classes")
     @classmethod
@@ -95,12 +107,7 @@ class Preset(Record):
                 "state it for each of the camera's bands"
             )
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
-        if (self.galaxies is None) == bool(shown) or any(
-            "amp" in choice.parameters for choice in shown
-        ):
-            raise ValueError(
-                "`galaxies` go with a source of profile interpolated that has R_half and magnitude"
-            )
+        check_shown(self.galaxies, [choice.parameters for choice in shown], self.placement)
         try:
             components = self.components()
             if self.placement is not None:
@@ -119,17 +126,19 @@ class Preset(Record):
         """
         if fault := name_fault(self.instrument.name, "the instrument's name"):
             raise ConfigError(fault, code="bad-name", name=self.instrument.name)
-        names: dict[str, str] = {}
-        for name in self.classes:
-            twin = names.setdefault(name.casefold(), name)
-            if twin != name:
-                raise ConfigError(
-                    f"the classes {twin} and {name} differ by capitals alone: some disks mix them up",
-                    code="class-names",
-                    twin=twin,
-                    name=name,
-                )
-        for column, value, bounds in (*self.drawn(), *self.colours(), *self._of_parts()):
+        if twins := twin_names(self.classes):
+            raise ConfigError(
+                f"the classes {twins[0]} and {twins[1]} differ by capitals alone: some disks mix them up",
+                code="class-names",
+                twin=twins[0],
+                name=twins[1],
+            )
+        of_parts = [
+            (prefix + key, choice.parameters[key], PARAMETERS[key].bounds)
+            for prefix, choice in self.prefixed()
+            for key in choice.undrawn
+        ]
+        for column, value, bounds in (*self.drawn(), *self.colours(), *of_parts):
             bounds.check_value(column, value)
         for name, model in self.classes.items():
             for key, bounds in model.limits().items():
@@ -160,14 +169,6 @@ class Preset(Record):
             ]
         return numbers
 
-    def _of_parts(self) -> list[tuple[str, Any, Bounds]]:
-        """Names, values or distributions, and bounds of what each part of a composite draws for itself."""
-        return [
-            (prefix + key, choice.parameters[key], PARAMETERS[key].bounds)
-            for prefix, choice in self.prefixed()
-            for key in choice.undrawn
-        ]
-
     def colours(self) -> list[tuple[str, Any, Bounds]]:
         """(column, value or distribution, bounds) of the colours of light, in the order in which they are drawn."""
         return [
@@ -177,7 +178,7 @@ class Preset(Record):
         ]
 
     def prefixed(self) -> list[tuple[str, ComponentChoice]]:
-        """Prefix of the columns, and choice, of each component of lens, lens light and source."""
+        """Prefix and choice of each component of lens, lens light and source."""
         default = {"lens": "", "lens_light": "lens_light_", "source": "source_"}
         return [
             (f"{choice.name}_" if choice.name else default[role], choice)

@@ -4,8 +4,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from lenssim.errors import unknown
+from lenssim.errors import explain_rule, unknown
 from lenssim.names import printable
+from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS
 from lenssim.simulate.instruments import CAMERA_TAGS, PSF_KINDS, Band, Camera, Instrument
@@ -33,9 +34,7 @@ def explain_key(problem: dict[str, Any], root: list[str]) -> str:
         return f"{where}: {unknown('dark-matter model', tag, DARK_MATTER_MODELS)}"
     if problem["type"] == "missing":
         return f"{where} is missing"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] not in ("value_error", "psf_kind"):
-        return f"{where}: must be {message}"
+    message = explain_rule(problem)
     if not where:
         return message
     return f"{where}: {message}"
@@ -62,6 +61,7 @@ def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
         "masses": MassConvention,
         "placement": Placement,
         "galaxies": Galaxies,
+        "background": Background,
         **cast("dict[str, type[BaseModel]]", PSF_KINDS),
         **DARK_MATTER_MODELS,
     }

@@ -165,13 +165,13 @@ _CENTRED = (("center_x", 0.0), ("center_y", 0.0))
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("sie", "mass", ("e1", "e2"), _CENTRED, ("theta_E", "mass")),
+        Profile("sie", "mass", ("e1", "e2"), _CENTRED, ("theta_E", "mass", "sigma_v")),
         Profile(
             "epl",
             "mass",
             ("gamma", "e1", "e2"),
             _CENTRED,
-            ("theta_E", "mass"),
+            ("theta_E", "mass", "sigma_v"),
             flattest=0.03,
         ),
         Profile("shear", "mass", ("gamma1", "gamma2")),

@@ -67,6 +67,7 @@ class SimulationRequest(Record):
     seed: int = Field(
         default=0,
         ge=0,
+        le=2**128 - 1,
         title="the seed",
         description="with preset, split and number it decides every sample",
     )

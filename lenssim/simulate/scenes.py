@@ -5,6 +5,7 @@ tables for what systems have in differing numbers (perturbers). Engines render i
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,6 +24,7 @@ from lenssim.simulate.profiles import (
     parameter_of,
 )
 from lenssim.simulate.psf.choice import PSF_COLUMNS, band_column
+from lenssim.simulate.sources.frame import check_images
 from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["REDSHIFTS", "Component", "Perturbers", "Role", "Scenes", "check_redshifts"]
@@ -121,9 +123,8 @@ class Scenes:
         default_factory=lambda: Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     )
     units: dict[str, str] = field(default_factory=dict)
-    images: np.ndarray | None = (
-        None  # (K, H, W) per arcsec^2: what the column `image` counts, from 0
-    )
+    # (K, H, W) per arcsec^2: what the column `image` counts, from 0
+    images: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in self.params.values()} | {
@@ -145,7 +146,7 @@ class Scenes:
         for component in self.components:
             _check(component, self.params)
             if component.profile == "interpolated":
-                _check_images(self.params[component.prefix + "image"], self.images)
+                check_images(self.params[component.prefix + "image"], self.images)
         for kind, table in self.perturbers.items():
             _check_perturbers(_profile_of(kind, table), table)
 
@@ -153,13 +154,16 @@ class Scenes:
         return len(self.params["z_lens"])
 
     def take(self, rows: np.ndarray | slice) -> "Scenes":
-        """The systems `rows`, in that order."""
-        rows = np.arange(len(self))[rows]
-        return replace(
-            self,
-            params={name: column[rows] for name, column in self.params.items()},
-            perturbers={kind: table.take(rows) for kind, table in self.perturbers.items()},
-        )
+        """The systems `rows`, in that order; the scenes themselves if these are all."""
+        everything = np.arange(len(self))
+        rows = everything[rows]
+        if np.array_equal(rows, everything):
+            return self
+        part = copy(self)  # of what was checked: nothing is checked again
+        part.__dict__["params"] = {name: col[rows] for name, col in self.params.items()}
+        tables = {kind: table.take(rows) for kind, table in self.perturbers.items()}
+        part.__dict__["perturbers"] = tables
+        return part
 
     @staticmethod
     def concatenate(tables: "Iterable[Scenes]") -> "Scenes":
@@ -182,14 +186,15 @@ class Scenes:
     ) -> dict[str, np.ndarray]:
         """The profile parameters (N,) of one component, ready for an engine.
 
-        A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass has become
-        an Einstein radius when the scene was drawn. `ConfigError` if a magnitude meets no zero point.
+        A magnitude becomes an amplitude in e-/s/arcsec^2 with the instrument's `zero_point`. A mass or a
+        velocity dispersion has become an Einstein radius when the scene was drawn. `ConfigError` if a
+        magnitude meets no zero point.
         """
         profile = PROFILES[component.profile]
         names = [
             name
             for name in profile.parameters
-            if component.prefix + name in self.params and name != "mass"
+            if component.prefix + name in self.params and name not in ("mass", "sigma_v")
         ]
         values = {name: self.params[component.prefix + name] for name in names}
         if "magnitude" in values:
@@ -217,11 +222,12 @@ class Scenes:
             (1, 2), dtype=np.float64
         )
 
-    def in_band(self, band: str) -> "Scenes":
+    def in_band(self, band: str, number: int = 0) -> "Scenes":
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
         A component without a colour in the band has its `magnitude` there. The column of
-        the band's PSF loses the band's name.
+        the band's PSF loses the band's name. Of images of several bands the one of this
+        `number` is shown.
         """
         params = dict(self.params)
         for component in self.components:
@@ -232,7 +238,10 @@ class Scenes:
         for column in PSF_COLUMNS:
             if band_column(column, band) in params:
                 params[column] = params[band_column(column, band)]
-        return replace(self, params=params)
+        images = self.images
+        if images is not None and images.ndim == 4:
+            images = images[:, number]
+        return replace(self, params=params, images=images)
 
     def deflection_scale(self) -> np.ndarray:
         """Factor (N,) by which the source sees the stated deflections scaled (1 in a single-convention scene)."""
@@ -245,34 +254,10 @@ class Scenes:
         """Unit of a column, "" if it has none."""
         if name in self.units:
             return self.units[name]
-        stems = [
-            name.removeprefix(c.prefix)
-            for c in self.components
-            if c.prefix and name.startswith(c.prefix)
-        ]
+        prefixes = [c.prefix for c in self.components if c.prefix]
+        stems = [name.removeprefix(p) for p in prefixes if name.startswith(p)]
         parameters = [parameter_of(stem) for stem in [*stems, name]]
         return next((UNITS[stem] for stem in parameters if stem in UNITS), "")
-
-
-def _check_images(index: np.ndarray, images: np.ndarray | None) -> None:
-    if images is None or images.ndim != 3:
-        raise ConfigError(
-            "an interpolated source needs `images` of shape (K, H, W)", code="scene-images"
-        )
-    if (
-        (index != np.round(index)).any()
-        or (index < 0).any()
-        or (index >= len(images)).any()
-    ):
-        raise ConfigError(
-            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}",
-            code="scene-images",
-        )
-    if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
-        raise ConfigError(
-            "the `images` of an interpolated source hold NaN or infinite numbers",
-            code="scene-images",
-        )
 
 
 def _check(component: Component, params: Mapping[str, np.ndarray]) -> None:

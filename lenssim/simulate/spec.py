@@ -8,13 +8,14 @@ from pydantic import Field
 import lenssim
 from lenssim.errors import ConfigError
 from lenssim.record import Record
+from lenssim.simulate.backgrounds import background_of
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
 from lenssim.simulate.maps import check_detectability, check_maps
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, parse_preset
-from lenssim.simulate.streams import split_code
+from lenssim.simulate.streams import check_seed, split_code
 
 __all__ = ["KIND", "SimulationSpec", "current_versions"]
 
@@ -100,13 +101,7 @@ class SimulationSpec(Record):
         Raises:
             ConfigError: A name is unknown, or the choices exclude each other.
         """
-        if seed < 0:
-            raise ConfigError(
-                f"the seed must be at least 0, got {seed}",
-                code="option-range",
-                option="seed",
-                value=seed,
-            )
+        check_seed(seed)
         preset.check()
         rays = preset.supersampling
         if supersampling is not None:
@@ -115,6 +110,7 @@ class SimulationSpec(Record):
         check_sampling(preset.instrument, rays)
         check_adaptive(engine, rays)
         kind = preset.noise_kind(noise)
+        _check_background(preset, maps, kind, detectability)
         settings = engine_settings(engine, precision, device)
         if detectability:
             check_detectability(engine, settings)
@@ -134,12 +130,18 @@ class SimulationSpec(Record):
         )
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], galaxies: str | None = None) -> Self:
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        galaxies: str | None = None,
+        background: str | None = None,
+    ) -> Self:
         """Return the specification that a config holds, whatever version wrote it.
 
         Args:
             config: The config of a plan, as `config` returns it.
             galaxies: Where the galaxies of its sources lie on this machine, if known.
+            background: Where its backgrounds lie on this machine, if known.
 
         Raises:
             ConfigError: The config is not one of simulated images, or its preset cannot be.
@@ -152,6 +154,9 @@ class SimulationSpec(Record):
         keeps_path = preset.galaxies is not None and "path" in config["preset"]["galaxies"]
         if preset.galaxies is not None and galaxies:
             preset = preset.with_galaxies(galaxies)
+        if preset.background is not None and background:
+            moved = preset.background.at(background)
+            preset = preset.model_copy(update={"background": moved})
         spec = cls(preset=preset, keeps_path=keeps_path, **cls._stated(config))
         if list(spec.config()) == list(config):
             return spec
@@ -196,6 +201,8 @@ class SimulationSpec(Record):
             document["galaxies"] = {
                 name: value for name, value in galaxies.items() if name != "path"
             }
+        if "background" in document:
+            document["background"] = background_of(document["background"])
         return document
 
     def _noise_document(self) -> dict[str, Any]:
@@ -223,3 +230,24 @@ def _stream(noise: str, stream: str) -> str:
     if noise_model(noise).has_streams:
         return check_stream(stream)
     return EARLIEST
+
+
+def _check_background(
+    preset: Preset, maps: tuple[str, ...], noise: str, detectability: bool
+) -> None:
+    """Refuse what knows the camera's own noise alone, where the sky is real."""
+    if preset.background is None:
+        return
+    wanted = [
+        *(name for name in maps if name == "residual"),
+        *["delta chi2"] * detectability,
+    ]
+    if noise == "published":
+        wanted = ["the published noise"]
+    if wanted:
+        raise ConfigError(
+            f"{wanted[0]} knows the noise of the camera, and not that of a background; leave it "
+            "or the background out",
+            code="background-noise",
+            what=wanted[0],
+        )

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lenssim.errors import unknown
+from lenssim.errors import ConfigError, unknown
+from lenssim.names import shown
 
 __all__ = [
+    "BACKGROUND",
     "BAND_NOISE",
     "BLOCK",
     "COLOURS",
@@ -24,12 +26,14 @@ __all__ = [
     "SPLITS",
     "block_numbers",
     "blocks",
+    "check_seed",
     "generator",
     "noise_generator",
     "split_code",
 ]
 
 BLOCK = 64
+LARGEST_SEED = 2**128 - 1
 # purposes: first element of the spawn key, never to be renumbered
 MACRO = 0
 DARK_MATTER = 1
@@ -39,6 +43,7 @@ COLOURS = 4
 PSF = 5  # by band
 SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
+BACKGROUND = 8
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 
@@ -47,6 +52,28 @@ def split_code(split: str) -> int:
     if split not in SPLITS:
         raise unknown("split", split, SPLITS, code="unknown-split")
     return SPLITS.index(split)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that cannot be: it lies in 0..2^128 - 1.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if seed < 0:
+        raise ConfigError(
+            f"the seed must be at least 0, got {shown(seed)}",
+            code="option-range",
+            option="seed",
+            value=seed,
+        )
+    if seed > LARGEST_SEED:
+        raise ConfigError(
+            f"the seed must be at most 2^128 - 1, got {shown(seed)}",
+            code="option-range",
+            option="seed",
+            value=seed,
+        )
 
 
 def generator(

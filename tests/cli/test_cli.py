@@ -101,7 +101,7 @@ def test_render_writes_what_is_asked_for(tmp_path, lenssim):
         (("--set", "theta_E=big"), "--set takes NAME=NUMBER"),
         (("--out", tmp_path / "image.gif"), "written as .npy, .fits or .png"),
         (("--class", "axoin"), "did you mean 'axion'"),
-        (("--number", -1), "--number must be at least 0"),
+        (("--number", -1), "number must lie in 0.."),
         (("--noise", "published"), "noise of preset III"),
     ):
         done = lenssim(*common, "--out", tmp_path / "x.npy", *bad)

@@ -110,7 +110,7 @@ def test_engines_that_disagree_are_named_and_the_exit_code_is_3(lenssim, monkeyp
             ["-m", "III", "--engine", "lenstronomy"],
             "unknown engine to compare with lenstronomy",
         ),
-        (["-m", "III", "-n", 0], "scenes a class must be at least 1, got 0"),
+        (["-m", "III", "-n", 0], "scenes a class must lie in 1..1,000,000, got 0"),
         (
             ["-m", "III", "-n", 1, "--supersampling", 13],
             "supersampling must lie in 1..12 and be the same for all engines, got 13",

@@ -1,6 +1,7 @@
 """What an import may be asked, and that a refused one leaves nothing behind."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from astropy.io import fits
 from error_codes import has_code
 
 from lenssim.data.exchange.export import export_fits, export_npy, export_webdataset
-from lenssim.data.exchange.importers import import_folder
+from lenssim.data.exchange.importers import IMPORTERS, import_folder
 from lenssim.data.exchange.importing import Listeners
 from lenssim.data.format.manifest import PLAN, read_manifest, read_plan, shard_name
 from lenssim.data.format.reading import read_samples
@@ -256,6 +257,16 @@ def test_tables_of_masses_as_spreadsheets_save_them(tmp_path, table):
             "line 2 has 3 cells, its first line 2",
         ),
         (b"file,log10_m_axion\naxion/000.npy,nan\n", "'nan', not a number"),
+        (
+            b"file,log10_m_axion\naxion/000.npy,1e-23\n",
+            r"line 2: log10_m_axion must lie in \[-26, 0\] .*give its logarithm, -23",
+        ),
+        (b"file,log10_m_axion\naxion/000.npy,1e300\n", "line 2: log10_m_axion must lie in"),
+        (b"file,log10_m_axion\naxion/000.npy,-27\n", "line 2: log10_m_axion must lie in"),
+        (
+            b"file,log10_m_axion\naxion\\000.npy,-22\n",
+            r"line 2 speaks of .*write / in place of \\",
+        ),
         (b"file,log10_m_axion\naxion/000.npy,\n", "'', not a number"),
         ("file,log10_m_axion\n".encode("utf-16"), "no UTF-8 text"),
         (b"", "names no columns"),
@@ -268,6 +279,52 @@ def test_other_tables_are_refused_with_what_they_say(tmp_path, table, message):
         import_folder("deeplense", root, tmp_path / "D")
     assert "masses.csv" in str(caught.value)
     assert not (tmp_path / "D").exists()
+
+
+TWINS = {
+    "capitals": ("CDM", "cdm"),
+    "accents": ("\u00e9", "e\u0301"),
+    "letters": ("ß", "SS"),
+}
+
+
+@pytest.mark.parametrize("twins", TWINS.values(), ids=TWINS)
+def test_classes_that_some_disks_mix_up_are_refused_or_joined(tmp_path, twins):
+    root = folders(tmp_path / "set", *twins)
+    with pytest.raises(DataError, check=has_code("class-folder-name")):
+        import_folder("deeplense", root, tmp_path / "D")
+    assert not (tmp_path / "D").exists()
+    manifest = import_folder(
+        "deeplense", root, tmp_path / "D", map_classes={twins[0]: twins[1]}
+    )
+    assert manifest.classes == (twins[1],)
+
+
+def test_an_image_in_several_classes_is_counted(tmp_path):
+    root = folders(tmp_path / "set", "axion", "cdm")
+    shutil.copy(root / "axion" / "000.npy", root / "cdm" / "900.npy")
+    shutil.copy(root / "axion" / "000.npy", root / "axion" / "900.npy")  # no contradiction
+    said: list[str] = []
+    import_folder("deeplense", root, tmp_path / "D", listeners=Listeners(warn=said.append))
+    (line,) = said
+    assert line.startswith("warning: 1 images lie in several classes")
+    assert {"cdm/900.npy", "axion/000.npy"} <= set(line.replace(",", "").split())
+
+
+@pytest.mark.parametrize("where", [".", "axion/D", "cdm/deep/D"])
+def test_a_data_set_is_not_written_among_its_images(tmp_path, where):
+    root = folders(tmp_path / "set", "axion", "cdm")
+    before = sorted(root.rglob("*"))
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        import_folder("deeplense", root, root / where)
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("layout", IMPORTERS)
+def test_no_layout_is_written_onto_its_source(tmp_path, layout):
+    root = folders(tmp_path / "set", "LR", "HR")
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        import_folder(layout, root, root / "LR" / "..")
 
 
 def pairs(root: Path, count: int = 3, side: int = 2 * SIDE) -> Path:

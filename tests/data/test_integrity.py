@@ -87,6 +87,36 @@ def test_what_copies_data_refuses_damaged_shards(data, tmp_path, copy):
         COPIES[copy](data, tmp_path / "out")
 
 
+def through_a_link(folder: Path) -> Path:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    return link
+
+
+INSIDE = {
+    "itself": lambda folder: folder,
+    "inside": lambda folder: folder / "sub",
+    "shards": lambda folder: folder / "shards" / "deeper" / "still",
+    "by a detour": lambda folder: folder / "shards" / "..",
+    "by a link": through_a_link,
+    "inside by a link": lambda folder: through_a_link(folder) / "sub",
+}
+
+
+@pytest.mark.parametrize("place", [str, "file://{}".format], ids=["path", "URL"])
+@pytest.mark.parametrize("where", INSIDE)
+@pytest.mark.parametrize("copy", [*EXPORTS, "repack"])
+def test_a_data_set_is_not_copied_into_itself(data, copy, where, place):
+    """It would be taken for the finished copy, and its damage for data."""
+    target = INSIDE[where](data)
+    with h5py.File(data / "shards/000000.h5", "r+") as file:
+        file["images"][:] = 0
+    before = names(data)
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        COPIES[copy](place(data), target)
+    assert names(data) == before
+
+
 def test_show_goes_on_after_a_damaged_shard(data, lenssim):
     """The other shards are drawn; the damaged one is named, with the exit code of damage."""
     with h5py.File(data / "shards/000001.h5", "r+") as file:
@@ -312,7 +342,7 @@ def test_the_work_is_bounded_by_the_files_there_are(
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [
-        (2**50, (), "a data set holds at most"),
+        (2**50, (), "n must be at most 1,099,511,627,776"),
         (2**40, (), "choose a larger --shard-size"),
         (2**40, ("--shard-size", 2**40), "choose a smaller --shard-size"),
     ],

@@ -15,6 +15,7 @@ from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.data.streaming.source import ImageSource, SampleDataset
 from lenssim.data.streaming.stream import stream
 from lenssim.errors import ConfigError
+from lenssim.rows import RowError
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.streams import SPLITS
 
@@ -158,9 +159,9 @@ def test_rows_below_zero_count_from_the_end(data):
     assert data[-N]["index"] == 0
     assert [sample["index"].item() for sample in Subset(data, [-2, 1])] == [N - 2, 1]
     for row in (N, -N - 1):
-        with pytest.raises(IndexError, match=f"row {row} of a data set of {N} samples"):
+        with pytest.raises(IndexError, match=f"no {row}: the rows count from 0"):
             data[row]
-    with pytest.raises(TypeError):
+    with pytest.raises(RowError):
         data[1.5]
     assert data[np.int64(3)]["index"] == data[torch.tensor(3)]["index"] == 3
 

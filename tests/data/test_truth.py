@@ -9,8 +9,8 @@ from error_codes import has_code
 
 from lenssim.data.exchange.export import export_fits, export_webdataset
 from lenssim.data.format.manifest import SHARDS, read_plan, shard_name
+from lenssim.data.format.packing import pack
 from lenssim.data.format.reading import read_samples
-from lenssim.data.format.shard import pack
 from lenssim.data.generation.building import finish_shard, seal
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.repacking import repack
@@ -175,7 +175,7 @@ def test_verification_and_resimulation_know_them(folder, tmp_path):
     path = data / SHARDS / shard_name(1)
     samples = read_samples(path)
     samples.truth["kappa"][3, 0, 2, 2] += 1
-    path.write_bytes(pack(samples)[0])
+    path.write_bytes(bytes(pack(samples)))
     assert any(
         "dataset kappa does not hold what was written" in line
         for line in verify(data).problems
@@ -195,7 +195,7 @@ def test_a_picture_of_another_shape_is_refused(folder, tmp_path):
     path = data / SHARDS / shard_name(0)
     samples = read_samples(path)
     samples.truth["clean"] = samples.truth["clean"][:, :, :-1]
-    path.write_bytes(pack(samples)[0])
+    path.write_bytes(bytes(pack(samples)))
     with pytest.raises(DataError, match="clean has the shape"):
         read_samples(path)
 

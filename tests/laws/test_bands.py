@@ -14,6 +14,7 @@ from lenssim.simulate.bands import band_views
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import ENGINES, engine
 from lenssim.simulate.instruments import Camera, Instrument
+from lenssim.simulate.instruments.camera import check_band_names
 from lenssim.simulate.parity import compare_engines
 from lenssim.simulate.pipeline import simulate
 from lenssim.simulate.preset import load_preset, parse_preset
@@ -238,6 +239,12 @@ def test_what_cannot_be_is_refused(case):
     with pytest.raises(ConfigError) as refused:
         parse_preset(document).check()
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [("g", "g"), ("g", "G"), ("F814W", "r", "F814W")])
+def test_names_of_bands_differ(names):
+    with pytest.raises(ValueError, match=f"two bands are called {names[0]} and"):
+        check_band_names(names)
 
 
 def test_problems_of_a_band_are_named_by_its_key():

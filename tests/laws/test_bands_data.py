@@ -20,6 +20,7 @@ from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.live import LiveDataset
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.inputs.augment import AUGMENTATIONS, augmentation
+from lenssim.learn.scores.leak_statistics import statistics
 from lenssim.simulate.engines import ENGINES
 from lenssim.simulate.preset import load_preset
 
@@ -27,6 +28,7 @@ HERE = Path(__file__).parent
 PRESET = HERE / "toy.yaml"
 BANDS = ("g", "r")
 SIDE = 16
+NOISES = ("gaussian", "poisson", "drizzle")  # augmentations that differ from band to band
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +146,7 @@ def test_augmentations_keep_bands_together(name):
     image = torch.rand((16, 1, 12, 12), generator=torch.Generator().manual_seed(1))
     change = augmentation(name)
     changed, _ = change(image.repeat(1, 2, 1, 1), torch.Generator().manual_seed(7))
-    if name in ("gaussian", "poisson"):
+    if name in NOISES:
         assert not torch.equal(changed[:, 0], changed[:, 1])
         faint = torch.cat([image, 1e-3 * image], dim=1)
         noisy, _ = change(faint, torch.Generator().manual_seed(7))
@@ -313,6 +315,15 @@ evaluate:
     report = (tmp_path / "R" / "report.html").read_text()
     assert "Two bands" in report
     assert "this figure could not be drawn" not in report
+
+
+def test_leak_statistics_are_those_of_each_band(two_bands):
+    images = package.open(two_bands / "toy").images(range(8))
+    together = statistics(images)
+    apart = [statistics(images[:, [band]]) for band in range(2)]
+    for name, features in together.items():
+        expected = np.concatenate([columns[name] for columns in apart], axis=1)
+        np.testing.assert_array_equal(features, expected)
 
 
 def test_bridges_say_that_they_know_one_band():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lenssim.errors import ConfigError
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.classify import Classify
 
@@ -41,6 +42,28 @@ def test_passes_are_averaged_as_probabilities():
     assert [a["predicted"] for a in answers] == [
         CLASSES[k] for k in task.probabilities(outputs).argmax(1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "value"),
+    [
+        ("balanced", "balanced"),
+        ("b=3", {"b": 3.0}),
+        ("a=1, b=2.5", {"a": 1.0, "b": 2.5}),
+        ({"b": 3}, {"b": 3.0}),
+        (None, None),
+    ],
+)
+def test_class_weights_are_taken_as_the_command_line_writes_them(weights, value):
+    assert parse_config({"data": "d", "class_weights": weights}).class_weights == value
+
+
+@pytest.mark.parametrize("weights", ["balance", "b", "=1", "b=", "b=0", {"b": "x"}, 3, [1]])
+def test_class_weights_that_cannot_be_are_told_once(weights):
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"data": "d", "class_weights": weights})
+    assert str(caught.value).startswith("training: class_weights")
+    assert ";" not in str(caught.value).replace("cdm=2; got", "")
 
 
 def test_balanced_weights_count_every_class_alike():

@@ -282,3 +282,19 @@ def test_cosmos_galaxies(shared_data):
     assert len(images) == 10
     assert sorted(len(galaxies.of(split)) for split in SPLITS) == [1, 1, 8]
     np.testing.assert_allclose(images.sum((1, 2), dtype=np.float64), 1, rtol=1e-6)
+
+
+def test_a_data_set_of_version_0_1_goes_on_with_its_galaxies(tmp_path):
+    """The same command asks for the new recipe, and continues the old one."""
+    path = written(tmp_path, "npy")
+    asked = make_plan(load_preset("sie").with_galaxies(path), 8, shard_size=4)
+    record = asked.config["preset"]["galaxies"]
+    assert record["recipe"] == 2
+    preset = asked.config["preset"] | {"galaxies": {"sha256": record["sha256"]}}
+    earlier = asked.model_copy(update={"config": asked.config | {"preset": preset}})
+    assert asked.continuing(earlier, tmp_path).config == earlier.config
+    assert earlier.spec.preset.galaxies.recipe == 1
+    preset = preset | {"galaxies": {"sha256": "0" * 64}}
+    other = asked.model_copy(update={"config": asked.config | {"preset": preset}})
+    with pytest.raises(ConfigError, match="holds another data set"):
+        asked.continuing(other, tmp_path)

@@ -39,7 +39,7 @@ BAD = [
         lambda d: d["classes"]["cdm"].update(mass={"power_law": [-0.9, 1e10, 1e6]}),
         "0 < low < high",
     ),
-    (lambda d: d.update(classes={}), "classes: must be"),
+    (lambda d: d.update(classes={}), "classes: must have at least 1 item"),
     (lambda d: d.update(z_lens={"unifrom": [0, 1]}), "did you mean 'uniform'"),
     (lambda d: d.update(z_lens={"uniform": [2, 1]}), "lies above the upper end"),
     (lambda d: d.update(z_lens={"normal": [0, -1]}), "negative"),
@@ -51,6 +51,8 @@ BAD = [
     (lambda d: d.update(z_lens={"log10_normal": [0, -1]}), "negative"),
     (lambda d: d.update(z_lens="far"), "expected a finite number"),
     (lambda d: d.update(z_lens=True), "expected a finite number"),
+    (lambda d: d.update(noise="nominal"), "noise: must be a list: [nominal]"),
+    (lambda d: d.update(name=".."), "name: must match pattern"),
     (
         lambda d: d["cosmology"].update(H0=-70),
         "cosmology.H0: must be greater than or equal to 1",

@@ -11,7 +11,7 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import ENGINES, engine
 from lenssim.simulate.engines.batched.gradients import jacobian
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import Instrument, instrument
 from lenssim.simulate.preset import load_preset, parse_preset
 from lenssim.simulate.psf import PSF_KINDS, MoffatPSF, OpticalPSF, PixelPSF, SetPSF
 from lenssim.simulate.psf.measure import kernel_fwhm, noise_area, psf_fwhm
@@ -396,3 +396,38 @@ def test_a_real_set_has_damaged_kernels_that_a_crop_mends(capfd):
     assert "each of 56 kernels" in capfd.readouterr().err
     widths = [psf_fwhm(psf.at(k), 0.0396) for k in range(psf.count)]
     assert np.median(widths) == pytest.approx(0.077, rel=0.02)
+
+
+@pytest.mark.skipif(not (REAL / "lenses").is_dir(), reason=f"no real lenses in {REAL}")
+def test_kernels_of_real_lenses_load_and_have_their_widths():
+    slacs = [
+        PixelPSF(kernel=str(path), normalise=True)
+        for path in sorted((REAL / "lenses/slacs").glob("*/psf.fits"))
+    ]
+    assert len(slacs) == 16
+    _check_alike(instrument("hst_acs_f814w"), [psf.array() for psf in slacs])
+    stamps = [
+        PixelPSF(kernel=str(path), normalise=True).array()
+        for path in (REAL / "lenses/euclid").glob("EUC*/vis/psf.fits")
+    ]
+    (cutout,) = (REAL / "lenses/euclid").glob("NEG*/cutout.fits")
+    stamps.append(fits.getdata(cutout, "VIS_PSF").astype(np.float64))
+    _check_alike(instrument("euclid_vis_q1"), stamps)
+
+
+def _check_alike(camera: Instrument, kernels: list[np.ndarray]) -> None:
+    """The width, the peak and the light of 3 x 3 and 5 x 5 pixels are those of real kernels."""
+    ours = camera.psf.kernel_at(camera.pixel_scale)
+    half = min(len(kernel) // 2 for kernel in kernels)
+    rows = np.array([_shape(kernel, half) for kernel in (ours, *kernels)])
+    np.testing.assert_allclose(rows[0], np.median(rows[1:], axis=0), rtol=0.07)
+
+
+def _shape(kernel: np.ndarray, half: int) -> list[float]:
+    middle = len(kernel) // 2
+    kernel = kernel[middle - half : middle + half + 1, middle - half : middle + half + 1]
+    kernel = kernel / kernel.sum()
+    light = [
+        kernel[half - k : half + k + 1, half - k : half + k + 1].sum() for k in (0, 1, 2)
+    ]
+    return [kernel_fwhm(kernel), *light]

@@ -366,3 +366,56 @@ def test_the_noise_map_is_that_of_the_weight_map():
     assert exposure.mask.all()
     # the chi2 per pixel of a perfect model; beside bright pixels it is higher
     assert (residual**2).mean() == pytest.approx(4 / 9, abs=0.04)
+
+
+def test_an_exposure_map_sets_the_depth_of_each_pixel(tmp_path):
+    shares = np.ones((32, 32))
+    shares[:, :8] = 0.25
+    shares[:4] = 0
+    np.save(tmp_path / "map.npy", shares)
+    preset = preset_with(exposure_map=str(tmp_path / "map.npy"))
+    exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), range(50))
+    np.testing.assert_allclose(exposure.coverage, np.broadcast_to(shares, (50, 1, 32, 32)))
+    np.testing.assert_array_equal(exposure.mask, exposure.coverage > 0)
+    residual = (exposure.observed - exposure.expected) / exposure.sigma
+    assert residual[exposure.coverage == 0.25].std() == pytest.approx(1, abs=0.03)
+    full = preset_with()
+    bright = simulate(SimulationSpec.of(full, engine="lenstronomy"), [0]).sigma
+    ratio = exposure.sigma[0, 0, 4:, :8] / bright[0, 0, 4:, :8]
+    np.testing.assert_allclose(ratio, 2, rtol=1e-6)
+    for wrong, message in (
+        (np.ones((8, 8)), "8 pixels a side"),
+        (2 * shares, "0 to 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            preset_with(exposure_map=wrong)
+
+
+def test_bands_have_noise_and_psfs_of_their_own():
+    """Each band has its own layers, kernels and columns."""
+    acs = instrument("hst_acs_f814w").model_dump(
+        exclude={"name", "summary", "source", "num_pix", "pixel_scale"}
+    )
+    seeing = {"fwhm": {"uniform": [0.1, 0.2]}, "beta": 3.0, "truncation": 2.0}
+    bands = {
+        "drizzled": {**acs, "psf": {"fwhm": 0.1}, "saturation": None},
+        "white": {**acs, "psf": seeing, "resampling": {}, "saturation": None},
+    }
+    document = load_preset("III").model_dump(mode="json")
+    document["instrument"] = {
+        "name": "two",
+        "num_pix": 32,
+        "pixel_scale": 0.05,
+        "bands": bands,
+    }
+    preset = parse_preset({**document, "noise": ["telescope"]})
+    exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), range(40))
+    assert "psf_fwhm_white" in exposure.params
+    residual = (exposure.observed - exposure.expected) / exposure.sigma
+    loss = [residual[:, band].std() for band in range(2)]
+    assert loss == pytest.approx([2 / 3, 1], abs=0.03)
+    together = (residual[:, 0] * residual[:, 1]).mean()
+    assert together == pytest.approx(0, abs=0.02)
+    batched = SimulationSpec.of(preset, engine="batched", precision="float64")
+    ours = simulate(batched, range(6)).expected
+    assert np.abs(ours - exposure.expected[:6]).max() < 1e-9 * exposure.expected.max()

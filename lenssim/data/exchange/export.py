@@ -26,7 +26,12 @@ from lenssim.data.format.files import (
 from lenssim.data.format.manifest import Manifest, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.progress import Progress
-from lenssim.data.streaming.locations import LocalFolder, RemoteFolder, open_complete
+from lenssim.data.streaming.locations import (
+    LocalFolder,
+    RemoteFolder,
+    check_apart,
+    open_complete,
+)
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
 __all__ = ["EXPORTERS", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
@@ -153,6 +158,7 @@ def _unfinished(
     }
     marker = target / UNFINISHED
     try:
+        check_apart(place, target)
         _check_target(target, document)
         make_folder(target)
         sweep(target)

@@ -12,6 +12,7 @@ from lenssim.data.exchange.importing import (
     SILENT,
     ImportItem,
     Listeners,
+    check_apart,
     checked_items,
     import_config,
     item_reader,
@@ -125,6 +126,7 @@ class Importer(Record, ABC):
             DataError: A folder, file or table cannot be used; the message names it.
             ConfigError: An option does not fit the folder, or the images have several sizes.
         """
+        check_apart(source, folder)
         tally = Tally(self.skip_bad, listeners.warn)
         reader = item_reader(self.bands, self.extension)
         listing = self.listing(source, folder, tally)

@@ -29,6 +29,7 @@ __all__ = [
     "ItemReader",
     "Listeners",
     "Say",
+    "check_apart",
     "checked_items",
     "import_config",
     "item_reader",
@@ -110,6 +111,20 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
         raise from_validation(error, "--bands") from None
 
 
+def check_apart(source: Path, folder: Path) -> None:
+    """Refuse to write a data set onto the folder that it is made of.
+
+    Raises:
+        ConfigError: Both are the same folder.
+    """
+    if folder.exists() and source.exists() and folder.samefile(source):
+        raise ConfigError(
+            f"{printable(str(folder))} is the imported folder itself; choose another --out",
+            code="same-folder",
+            folder=folder,
+        )
+
+
 def checked_items(
     source: Path, every: list[ImportItem], reader: ItemReader, tally: Tally
 ) -> tuple[list[ImportItem], str]:
@@ -120,6 +135,7 @@ def checked_items(
     usable: list[ImportItem] = []
     shapes: list[tuple[tuple[int, ...], ...]] = []
     digests: list[bytes] = []
+    pictures: list[bytes] = []
     labels: dict[int, tuple[int, str]] = {}
     for item in every:
         try:
@@ -131,6 +147,7 @@ def checked_items(
         usable.append(item)
         shapes.append(tuple(image.pixels.shape for image in images))
         digests.append(_digest(images))
+        pictures.append(hashlib.sha256(np.ascontiguousarray(images[0].pixels)).digest())
         tally.remarks.update(image.remark for image in images if image.remark)
     if not usable:
         raise DataError(
@@ -138,6 +155,7 @@ def checked_items(
             code="no-images",
             source=source,
         )
+    _note_contradictions(usable, pictures, tally)
     common_shape = _one_shape(usable, shapes, tally)
     rows = [row for row, shape in enumerate(shapes) if shape == common_shape]
     return [usable[row] for row in rows], hashlib.sha256(
@@ -151,6 +169,23 @@ def _digest(images: list[PublishedImage]) -> bytes:
         hasher.update(f"{image.pixels.shape} {image.mass!r}\0".encode())
         hasher.update(np.ascontiguousarray(image.pixels))
     return hasher.digest()
+
+
+def _note_contradictions(
+    items: list[ImportItem], pictures: list[bytes], tally: Tally
+) -> None:
+    """Warn of images that lie in several classes: at most one of their labels is right."""
+    first: dict[bytes, ImportItem] = {}
+    examples: list[str] = []
+    for item, picture in zip(items, pictures, strict=True):
+        twin = first.setdefault(picture, item)
+        if twin.label != item.label:
+            examples.append(f"{printable(item.name)} is {printable(twin.name)}")
+    if examples:
+        tally.warn(
+            f"warning: {len(examples)} images lie in several classes, so that their labels contradict "
+            f"each other; the first: {examples[0]}"
+        )
 
 
 def _check_label(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lenssim.data.exchange.tally import Tally
 from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.folders import lies_in
 from lenssim.formats.files import is_image_name, is_passed_over
-from lenssim.names import name_fault, printable
+from lenssim.names import name_fault, printable, twin_names
 
 __all__ = [
     "MASSES",
@@ -129,6 +130,7 @@ def list_classes(
     """
     names = _names(root, tally)
     folders = [path for path in names.folders if path.resolve() != out.resolve()]
+    _check_apart(root, folders, out)
     _check_beside(root, names, tally)
     if not folders:
         raise DataError(
@@ -166,6 +168,15 @@ def _files_by_class(
                 f"{printable(str(path))} holds no images: it would be no class",
                 "empty class folders",
             )
+    if twins := twin_names(by_class):
+        raise DataError(
+            f"{printable(str(root))}: the classes {printable(twins[0])} and {printable(twins[1])} differ by capitals "
+            "alone: some disks mix them up; rename a folder, or join them by --map-classes "
+            f"{printable(twins[0])}={printable(twins[1])}",
+            code="class-folder-name",
+            root=root,
+            twins=twins,
+        )
     return by_class
 
 
@@ -213,6 +224,17 @@ def published_names(classes: tuple[str, ...]) -> dict[str, str]:
                 likely[name] = published
     changed = {name: published for name, published in likely.items() if name != published}
     return changed if len(set(likely.values())) == len(likely) else {}
+
+
+def _check_apart(root: Path, folders: list[Path], out: Path) -> None:
+    """Refuse to write a data set among the images of a class."""
+    if any(lies_in(out, folder) for folder in folders):
+        raise ConfigError(
+            f"{printable(str(out))} lies in a class folder of {printable(str(root))}; choose another --out",
+            code="same-folder",
+            root=root,
+            out=out,
+        )
 
 
 def _check_beside(root: Path, names: _Names, tally: Tally) -> None:

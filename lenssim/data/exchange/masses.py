@@ -7,8 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
 from lenssim.names import printable
+from lenssim.simulate.bounds import LOG10_M_AXION
 
 __all__ = ["read_masses"]
 
@@ -75,8 +78,9 @@ def _parse(text: str, files: Collection[str]) -> dict[str, float]:
             )
         name = row[columns.index(_FILE)].strip()
         if name not in files:
+            slashes = "; write / in place of \\" if name.replace("\\", "/") in files else ""
             raise Refused(
-                f"{line} speaks of {printable(name)!r}, which is no image of these class folders"
+                f"{line} speaks of {printable(name)!r}, which is no image of these class folders{slashes}"
             )
         if name in masses:
             raise Refused(f"{line} speaks of {printable(name)!r} a second time")
@@ -94,4 +98,11 @@ def _number(text: str, line: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise Refused(f"{line}: {_MASS} is {printable(text[:40])!r}, not a number")
+    if LOG10_M_AXION.outside(np.array([number])).any():
+        hint = ""
+        if number > 0:
+            hint = f"; of a mass in eV give its logarithm, {math.log10(number):.6g}"
+        raise Refused(
+            f"{line}: {_MASS} must lie in {LOG10_M_AXION}, got {number:.6g}{hint}"
+        )
     return number

@@ -11,10 +11,12 @@ from lenssim.errors import DataError
 from lenssim.formats.files import read_content
 from lenssim.formats.images import as_images, as_pixels, described_stack
 from lenssim.names import printable
+from lenssim.simulate.bounds import LOG10_M_AXION
 
 __all__ = ["PublishedImage", "read_image", "read_stack"]
 
 _LARGEST_MASS = 1e-3  # eV; the published axions have 1e-24 to 1e-22
+_SMALLEST_MASS = 10**LOG10_M_AXION.low
 _LARGEST_LABEL = 1000
 
 
@@ -158,9 +160,9 @@ def _meaning(number: Any, name: str) -> tuple[float | None, int | None]:
     if stack and 0 <= number <= _LARGEST_LABEL:
         return None, int(number)
     mass = float(number)
-    if not (math.isfinite(mass) and 0 < mass < _LARGEST_MASS):
+    if not (math.isfinite(mass) and _SMALLEST_MASS <= mass < _LARGEST_MASS):
         raise DataError(
-            f"{name}: the axion mass must be a positive number of eV below {_LARGEST_MASS:g}, "
+            f"{name}: the axion mass must be a positive number of eV from {_SMALLEST_MASS:g} to {_LARGEST_MASS:g}, "
             f"and a label a whole number from 0 on; got {mass:g}",
             code="published-layout",
             name=name,

@@ -1,24 +1,29 @@
 """Hashes of shards, checked against their records, and of images, which show copies."""
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 
 from lenssim.data.format.files import cause
-from lenssim.data.format.manifest import ShardRecord
+from lenssim.data.format.packing import digest_at
 from lenssim.data.format.reading import read_samples
-from lenssim.data.format.shard import Samples, digest_at
+from lenssim.data.format.records import ShardRecord
+from lenssim.data.format.shard import Samples
 from lenssim.errors import DataError, VerificationError
 
 __all__ = [
     "check_shard",
     "damage",
+    "holds",
     "is_whole",
     "pixel_digests",
     "read_verified",
     "shared_images",
 ]
+
+_AT_ONCE = 1 << 20  # bytes
 
 
 def pixel_digests(images: np.ndarray) -> np.ndarray:
@@ -74,13 +79,43 @@ def is_whole(path: Path, record: ShardRecord) -> bool:
         with path.open("rb") as file:
             if path.stat().st_size != record.bytes:
                 return False
-            return hashlib.file_digest(file, "sha256").hexdigest() == record.file_sha256
+            return _has_hashes(file, record)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {cause(error)}", code="unreadable-file", path=path
         ) from None
+
+
+def holds(data: bytes, record: ShardRecord) -> bool:
+    """Return whether bytes are, each of them, the file of a record."""
+    return len(data) == record.bytes and _has_hashes(io.BytesIO(data), record)
+
+
+def _has_hashes(file: io.BufferedIOBase, record: ShardRecord) -> bool:
+    """Return whether an open file has the hashes of a record."""
+    if record.file_sha256 is not None:
+        return hashlib.file_digest(file, "sha256").hexdigest() == record.file_sha256
+    images = record.datasets["images"]
+    frame = hashlib.sha256()
+    _feed(file, images.offset, frame)
+    digests = hashlib.sha256()
+    for row in range(record.rows):
+        size = images.bytes * (row + 1) // record.rows - images.bytes * row // record.rows
+        digests.update(hashlib.sha256(file.read(size)).digest())
+    _feed(file, record.bytes - images.offset - images.bytes, frame)
+    return (frame.hexdigest(), digests.hexdigest()) == (record.frame_sha256, images.sha256)
+
+
+def _feed(file: io.BufferedIOBase, size: int, hasher: "hashlib._Hash") -> None:
+    """Feed the next bytes of a file to a hash, in bounded memory."""
+    while size > 0:
+        data = file.read(min(size, _AT_ONCE))
+        if not data:
+            return
+        hasher.update(data)
+        size -= len(data)
 
 
 def check_shard(path: Path, record: ShardRecord) -> None:
@@ -115,7 +150,7 @@ def read_verified(path: Path, record: ShardRecord) -> Samples:
         DataError: The file is missing, cannot be read, or is no shard.
     """
     data = _read(path)
-    if hashlib.sha256(data).hexdigest() != record.file_sha256:
+    if not holds(data, record):
         raise _not_as_written(path, data, record)
     return read_samples(path, data)
 

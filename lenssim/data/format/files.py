@@ -7,6 +7,7 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Buffer
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,17 +56,20 @@ def make_folder(path: Path) -> None:
         ) from None
 
 
-def write(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write(
+    path: Path, *parts: Buffer, durable: bool = True, sync_folder: bool = True
+) -> None:
     """Write a file so that after any crash it is whole or absent.
 
     The content is written under a temporary name, flushed to the disk, and renamed.
 
     Args:
         path: The file. Its mode follows from the umask, as that of any other file.
-        data: Its content.
+        *parts: Its content, one part after another.
         durable: Whether the file must also survive a loss of power. Without, thousands of
             small files are written many times faster, and each is still whole or absent
             when the process dies.
+        sync_folder: Whether its entry in the folder is flushed as well.
 
     Raises:
         StorageError: The disk is full, read-only or gone. The message names path and cause;
@@ -75,15 +79,14 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
     try:
         descriptor = _create(temporary)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for part in parts:
+                _write_all(descriptor, memoryview(part).cast("B"))
             if durable:
                 os.fsync(descriptor)
             temporary.replace(path)
         finally:
             os.close(descriptor)
-        if durable:
+        if durable and sync_folder:
             _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):  # the disk may be gone altogether
@@ -94,6 +97,12 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
             code="write-failed",
             path=path,
         ) from None
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    """Write bytes, in as many calls as the system needs."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _sync_folder(folder: Path) -> None:

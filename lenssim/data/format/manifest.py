@@ -26,11 +26,9 @@ from lenssim.record import Record
 from lenssim.simulate.instruments import BandNames
 
 __all__ = [
-    "Audit",
     "ClassName",
     "Manifest",
     "Plan",
-    "ShardRecord",
     "check_size",
     "how_to_continue",
     "read_manifest",
@@ -121,7 +119,9 @@ class Plan(Record):
         Raises:
             ConfigError: The data were imported, or the config holds a preset that cannot be.
         """
-        return GenerationSpec.from_config(self.config, self.hints.get("galaxies"))
+        return GenerationSpec.from_config(
+            self.config, self.hints.get("galaxies"), self.hints.get("background")
+        )
 
     @property
     def is_simulated(self) -> bool:

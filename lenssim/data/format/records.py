@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import Field, model_serializer
+from pydantic import Field, model_serializer, model_validator
 
 from lenssim.record import Record
 
@@ -60,7 +60,12 @@ class Audit(Record):
 
 
 class ShardRecord(Record):
-    """What is known of one shard once it is written: the content of its sidecar."""
+    """What is known of one shard once it is written: the content of its sidecar.
+
+    `file_sha256` is the hash of its file. Shards whose images lie in one piece have
+    `frame_sha256` instead: that of all bytes but the images, whose own hash is in
+    `datasets`. So each byte is hashed once.
+    """
 
     rows: int = Field(ge=1)
     first: int = Field(ge=0)
@@ -68,7 +73,26 @@ class ShardRecord(Record):
     image_shape: tuple[Side, Side, Side]
     class_counts: tuple[int, ...]
     bytes: int = Field(ge=1)
-    file_sha256: Sha256
+    file_sha256: Sha256 | None = None
+    frame_sha256: Sha256 | None = None
     content: Sha256
     datasets: dict[str, DatasetRecord]
     audit: Audit | None = None
+
+    @model_validator(mode="after")
+    def _covers_every_byte(self) -> "ShardRecord":
+        if (self.file_sha256 is None) == (self.frame_sha256 is None):
+            raise ValueError("a record has one of file_sha256 and frame_sha256")
+        images = self.datasets.get("images")
+        if self.frame_sha256 and (images is None or images.chunks is not None):
+            raise ValueError("frame_sha256 needs images in one piece")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_hash(self, write: Any) -> dict[str, Any]:
+        hashes = ("file_sha256", "frame_sha256")
+        return {
+            name: value
+            for name, value in write(self).items()
+            if name not in hashes or value is not None
+        }

@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
-import h5py
 import numpy as np
 
-from lenssim.data.format.files import write
-from lenssim.data.format.storage import CHUNK_ROWS, compression, decode, encode
+from lenssim.data.format.storage import decode, encode
 from lenssim.errors import DataError
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.scenes import Component, Perturbers, Scenes
@@ -21,17 +18,13 @@ __all__ = [
     "SCHEMA",
     "Samples",
     "content_sum",
-    "digest_at",
     "fingerprint_sum",
     "image_digests",
-    "pack",
     "scene_attributes",
-    "write_shard",
 ]
 
 SCHEMA = "lenssim-shard/1"
 _MODULUS = 1 << 256
-_MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 holds up to 64 KiB; longer texts are datasets
 
 
 @dataclass(frozen=True)
@@ -39,15 +32,15 @@ class Samples:
     """The content of one shard: n observed systems.
 
     Attributes:
-        images: Images (n, C, H, W) as stored: float32, or float16 or int16 with a `scale`.
+        images: Images (n, C, H, W) as stored: float32 without `scale`, or float16 or int16 with it.
         labels: Labels int64 (n,).
         index: Sample numbers int64 (n,).
         params: Columns float64 (n,) by name.
         perturbers: Tables of perturbers by kind.
         units: Units of the columns by name.
-        attributes: The provenance of the whole.
+        attributes: Root attributes of the file, which say how the samples were made.
         texts: Columns of strings, such as the names of imported files.
-        scale: Scale float32 (n, C) of the stored pixels; None for float32.
+        scale: Factors float32 (n, C) by which stored pixels are multiplied; None for float32.
         compress: Whether the images are compressed.
         truth: Maps float32 (n, C, H, W) by name.
     """
@@ -128,143 +121,11 @@ def scene_attributes(scenes: Scenes) -> dict[str, str]:
     }
 
 
-def pack(samples: Samples) -> tuple[bytes, dict[str, list[tuple[int, int]]]]:
-    """Build the file of a shard in memory.
-
-    Equal samples give equal bytes: the file holds no dates and no host names.
-
-    Args:
-        samples: The samples.
-
-    Returns:
-        The bytes of the file, and for each dataset the pieces (offset, bytes) of the file
-        in which it lies.
-    """
-    with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
-        file.attrs["schema"] = SCHEMA
-        for name, value in sorted(samples.attributes.items()):
-            _write_attribute(file, name, value)
-        for name, array in samples.datasets():
-            # HDF5 writes the chunks of a dataset when it is closed: the variable keeps it
-            # open until the next one exists, and so decides about the order in the file
-            dataset = _create_dataset(file, name, array, samples.compress)
-            stem = name.rpartition("/")[2]
-            if samples.units.get(stem):
-                dataset.attrs["units"] = samples.units[stem]
-        file.flush()
-        pieces = {name: _pieces(file[name]) for name, _ in samples.datasets()}
-        return file.id.get_file_image(), pieces
-
-
-def _write_attribute(file: h5py.File, name: str, value: Any) -> None:
-    """Write a root attribute; a long text becomes a dataset."""
-    if isinstance(value, str) and len(value.encode()) > _MAX_ATTRIBUTE_BYTES:
-        data = np.void(value.encode())
-        file.create_dataset(f"attributes/{name}", data=data, track_times=False)
-    else:
-        file.attrs[name] = value
-
-
-def _create_dataset(
-    file: h5py.File, name: str, array: np.ndarray, compress: bool
-) -> h5py.Dataset:
-    """Write a dataset; images in compressed chunks if that is wanted."""
-    layout: dict[str, Any] = {}
-    if name == "images" and compress:
-        chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:])
-        layout = {"chunks": chunks, **compression()}
-    return file.create_dataset(name, data=array, track_times=False, **layout)
-
-
-def _pieces(dataset: h5py.Dataset) -> list[tuple[int, int]]:
-    """Return the pieces (offset, bytes) of a file in which a dataset lies."""
-    if dataset.chunks is None:
-        return [(dataset.id.get_offset() or 0, dataset.id.get_storage_size())]
-    chunks = (dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks()))
-    return [(chunk.byte_offset, chunk.size) for chunk in chunks]
-
-
 def image_digests(data: bytes | memoryview, rows: int) -> list[bytes]:
-    """Return the sha256 of each of `rows` equally long images in `data`."""
+    """Cut `data` into `rows` images of equal length; return the sha256 of each."""
     size = len(data) // rows
     images = (data[row * size : (row + 1) * size] for row in range(rows))
     return [hashlib.sha256(image).digest() for image in images]
-
-
-def digest_at(data: bytes, pieces: list[tuple[int, int]], rows_of_images: int = 0) -> str:
-    """Return the digest of a dataset's bytes in a file.
-
-    Args:
-        data: The bytes of the file.
-        pieces: The pieces (offset, bytes) in which the dataset lies.
-        rows_of_images: The number of images, for images in one piece; else 0.
-
-    Returns:
-        64 hex digits: the sha256; for images in one piece that of the images' own digests.
-    """
-    view = memoryview(data)
-    parts = [view[offset : offset + size] for offset, size in pieces]
-    if rows_of_images and len(parts) == 1:
-        digests = image_digests(parts[0], rows_of_images)
-        return hashlib.sha256(b"".join(digests)).hexdigest()
-    hasher = hashlib.sha256()
-    for part in parts:
-        hasher.update(part)
-    return hasher.hexdigest()
-
-
-def write_shard(path: Path, samples: Samples) -> dict[str, Any]:
-    """Write a shard atomically.
-
-    Args:
-        path: The shard's file.
-        samples: Its content.
-
-    Returns:
-        The fields of its `ShardRecord`: shape, pieces and hashes.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
-    data, pieces = pack(samples)
-    write(path, data)
-    stored = np.ascontiguousarray(samples.images)
-    digests = image_digests(memoryview(stored).cast("B"), len(samples))
-    classes = len(samples.class_names)
-    return {
-        "rows": len(samples),
-        "first": int(samples.index[0]),
-        "last": int(samples.index[-1]),
-        "image_shape": list(samples.images.shape[1:]),
-        "class_counts": np.bincount(samples.labels, minlength=classes).tolist(),
-        "bytes": len(data),
-        "file_sha256": hashlib.sha256(data).hexdigest(),
-        "content": f"{content_sum(samples, digests):064x}",
-        "datasets": _dataset_records(samples, data, pieces, digests),
-    }
-
-
-def _dataset_records(
-    samples: Samples,
-    data: bytes,
-    pieces: dict[str, list[tuple[int, int]]],
-    digests: list[bytes],
-) -> dict[str, dict[str, Any]]:
-    """Return where each dataset lies in the bytes of a file, and its hash."""
-    records = {}
-    for name, parts in sorted(pieces.items()):
-        record: dict[str, Any] = {
-            "offset": parts[0][0],
-            "bytes": sum(size for _, size in parts),
-        }
-        if name == "images" and not samples.compress:
-            record["sha256"] = hashlib.sha256(b"".join(digests)).hexdigest()
-        else:
-            record["sha256"] = digest_at(data, parts)
-        if name == "images" and samples.compress:
-            record["chunks"] = parts
-        records[name] = record
-    return records
 
 
 def content_sum(samples: Samples, digests: list[bytes]) -> int:
@@ -272,7 +133,7 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
 
     It is a sum over samples rather than a hash over the shard, so that the fingerprint of a
     data set does not depend on how it is cut into shards. It is a multiset hash after
-    Clarke et al. (2003), against damage and not against forgers.
+    Clarke et al. (2003). It detects damage, but a forger could evade it.
 
     Args:
         samples: The samples.
@@ -285,40 +146,47 @@ def content_sum(samples: Samples, digests: list[bytes]) -> int:
     params = np.empty((len(samples), 0))
     if names:
         params = np.stack([samples.params[name] for name in names], axis=1)
-    head = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
+    identities = np.stack([samples.index, samples.labels], axis=1).astype("<i8")
     kinds = sorted(samples.perturbers)
     tables = [_table_rows(samples.perturbers[kind]) for kind in kinds]
-    preamble = "\0".join([*names, *kinds]).encode()
-    total = 0
-    for i, digest in enumerate(digests):
-        hasher = hashlib.sha256(preamble)
-        hasher.update(head[i])
-        hasher.update(digest)
-        if samples.scale is not None:
-            hasher.update(np.ascontiguousarray(samples.scale[i], "<f4"))
-        for name, maps in sorted(samples.truth.items()):
-            hasher.update(name.encode() + np.ascontiguousarray(maps[i], "<f4").tobytes())
-        hasher.update(np.ascontiguousarray(params[i], "<f8"))
-        for table in tables:
-            hasher.update(table[i])
-        for _, texts in sorted(samples.texts.items()):
-            hasher.update(texts[i].encode() + b"\0")
-        total += int.from_bytes(hasher.digest(), "big")
-    return total % _MODULUS
+    all_names = "\0".join([*names, *kinds]).encode()
+    parts = [_row_bytes(identities), digests]
+    if samples.scale is not None:
+        parts.append(_row_bytes(samples.scale.astype("<f4", copy=False)))
+    for name, maps in sorted(samples.truth.items()):
+        parts += [
+            [name.encode()] * len(digests),
+            _row_bytes(maps.astype("<f4", copy=False)),
+        ]
+    parts += [_row_bytes(params.astype("<f8", copy=False)), *tables]
+    for _, texts in sorted(samples.texts.items()):
+        parts.append([text.encode() + b"\0" for text in texts])
+    rows = zip(*parts, strict=True)
+    sums = [hashlib.sha256(all_names + b"".join(row)).digest() for row in rows]
+    return sum(int.from_bytes(digest, "big") for digest in sums) % _MODULUS
 
 
-def _table_rows(table: Perturbers) -> list[np.ndarray]:
-    """Return the rows (k, columns) of a table of perturbers that belong to each system."""
+def _row_bytes(array: np.ndarray) -> list[memoryview]:
+    """Return the bytes of each row (first axis) of an array."""
+    size = array.nbytes // max(1, len(array))
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return [data[row * size : (row + 1) * size] for row in range(len(array))]
+
+
+def _table_rows(table: Perturbers) -> list[memoryview]:
+    """Return the bytes of the rows (k, columns) of a table that belong to each system."""
     names = sorted(table.columns)
     values = np.stack([table.columns[name] for name in names], axis=1)
-    return np.split(values, table.offset[1:-1])
+    data = values.reshape(-1).view(np.uint8).data
+    edges = (table.offset * values.itemsize * len(names)).tolist()
+    return [data[start:stop] for start, stop in pairwise(edges)]
 
 
 def fingerprint_sum(contents: list[str]) -> str:
     """Return the fingerprint of a data set from the content sums of its shards.
 
     Args:
-        contents: 64 hex digits each.
+        contents: The content sum of each shard, as 64 hex digits.
 
     Returns:
         64 hex digits.

@@ -12,7 +12,6 @@ from lenssim.data.format.manifest import (
     MANIFEST,
     PLAN,
     SHARDS,
-    Audit,
     Manifest,
     Plan,
     read_plan,
@@ -21,9 +20,11 @@ from lenssim.data.format.manifest import (
     shard_name,
     sidecars,
 )
+from lenssim.data.format.packing import pack, write_shard
 from lenssim.data.format.reading import LinkError, check_inside
+from lenssim.data.format.records import Audit
 from lenssim.data.format.rules import broken_rules
-from lenssim.data.format.shard import Samples, fingerprint_sum, write_shard
+from lenssim.data.format.shard import Samples, fingerprint_sum
 from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.generation.progress import Progress, Report, ShardTally
@@ -73,11 +74,12 @@ def finish_shard(
         raise DataError(
             f"{path} was not written: {'; '.join(lines)}", code="write-check", path=path
         )
-    record = write_shard(path, samples)
+    packed = pack(samples)
+    write_shard(path, packed)
     write_json(
         path.with_suffix(".json"),
         {
-            **record,
+            **packed.record,
             "audit": audit.model_dump() if audit else None,
             "config_hash": plan.config_hash,
         },

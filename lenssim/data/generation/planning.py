@@ -1,4 +1,4 @@
-"""Planning: from what a user asks for to the plan of a data set."""
+"""Planning: build the plan of a data set from the wishes of a user, and check them."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from lenssim.simulate.streams import BLOCK
 
 __all__ = ["default_shard_size", "make_plan", "plan_of"]
 
-SHARD_BYTES = 64 * 2**20  # of images, by default
+SHARD_BYTES = 64 * 2**20  # default limit on the images of a shard
 MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
-MAX_SHARD_SIZE = 2048  # samples, by default
-MIN_SHARDS = 8  # by default, where there are enough samples
+MAX_SHARD_SIZE = 2048  # default limit on the samples of a shard
+MIN_SHARDS = 8  # default, if there are enough samples
 
 
 def make_plan(
@@ -32,20 +32,20 @@ def make_plan(
     supersampling: Supersampling | str | None = None,
     **options: Any,
 ) -> Plan:
-    """Return the plan of a data set of a preset.
+    """Return the plan of a data set that is simulated from a preset.
 
     Args:
         preset: What is drawn.
         n: Number of samples.
         engine_name: Name of the engine.
         truth: Names of maps to keep beside the images.
-        shard_size: Samples a shard, see `plan_of`.
+        shard_size: Number of samples in a shard, see `plan_of`.
         folder: Folder of the data set, see `plan_of`.
-        supersampling: Rays a pixel side, or "adaptive".
+        supersampling: Rays along each side of a pixel, or "adaptive".
         **options: Further arguments of `GenerationSpec.of`.
 
     Raises:
-        ConfigError: Numbers or names cannot be.
+        ConfigError: A number is out of range, or a name is unknown.
 
     Example:
         >>> from lenssim.simulate.preset import load_preset
@@ -81,12 +81,10 @@ def plan_of(
     Args:
         spec: What to simulate and how to store it.
         n: Number of samples.
-        shard_size: Samples a shard. Without it a data set that lies in `folder` keeps its
-            own,
-            and another one takes `default_shard_size`.
-        folder: Folder of the data set. Where there is none yet, a first sample is drawn, so
-            that
-            physics that cannot be leaves no folder behind.
+        shard_size: Number of samples in a shard. By default a data set that exists in
+            `folder` keeps its shard size, and a new one has `default_shard_size`.
+        folder: Folder of the data set. For a new data set the first sample is drawn now, so
+            that impossible physics raises an error before the folder is made.
 
     Raises:
         ConfigError: The shards are too many or too large, or the first sample cannot be
@@ -109,9 +107,10 @@ def plan_of(
 
 
 def default_shard_size(n: int, preset: Preset) -> int:
-    """Return the samples of a shard: whole blocks of 64, at most 64 MiB of images.
+    """Return the default number of samples in a shard.
 
-    Where there are enough samples there are at least eight shards.
+    It is a multiple of 64 with at most 64 MiB of images, unless one block of 64 is larger. With
+    enough samples a data set has at least eight shards.
     """
     image_bytes = 4 * math.prod(preset.image_shape)
     max_blocks = max(1, min(MAX_SHARD_SIZE, SHARD_BYTES // image_bytes) // BLOCK)
@@ -120,7 +119,7 @@ def default_shard_size(n: int, preset: Preset) -> int:
 
 
 def _check_shard_bytes(rows: int, preset: Preset) -> None:
-    """Refuse shards that do not fit into memory."""
+    """Raise `ConfigError` if the images of a shard would not fit into memory."""
     image_bytes = 4 * math.prod(preset.image_shape)
     if rows * image_bytes > MAX_SHARD_BYTES:
         raise ConfigError(
@@ -133,7 +132,10 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
 
 
 def _hints(preset: Preset) -> dict[str, str]:
-    """Return where the files lie that a preset names."""
-    if preset.galaxies is None or not preset.galaxies.path:
-        return {}
-    return {"galaxies": preset.galaxies.path}
+    """Return paths on this machine of the files that a preset names; no plan on disk has them."""
+    hints = {}
+    for name in ("galaxies", "background"):
+        record = getattr(preset, name)
+        if record is not None and record.path:
+            hints[name] = record.path
+    return hints

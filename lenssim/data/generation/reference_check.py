@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lenssim.data.format.manifest import Audit
+from lenssim.data.format.records import Audit
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.engines import REFERENCE, Engine, engine, engine_info
 from lenssim.simulate.instruments import (

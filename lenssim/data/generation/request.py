@@ -27,12 +27,14 @@ class GenerationRequest(SimulationRequest):
 
     n: int = Field(
         ge=1,
+        le=2**40,
         description="number of images; a larger number later extends the set",
         json_schema_extra={"options": ["-n"]},
     )
     shard_size: int | None = Field(
         default=None,
         ge=1,
+        le=2**40,
         title="the shard size",
         description="samples a shard; changes no sample",
         json_schema_extra={"unset": "at most 64 MiB of images"},

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.data.format.manifest import Audit, Manifest, Plan
+from lenssim.data.format.manifest import Manifest, Plan
 from lenssim.data.format.maps import UNITS
+from lenssim.data.format.records import Audit
 from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
 from lenssim.data.generation.building import (
@@ -28,6 +29,7 @@ from lenssim.data.generation.runners import Runner, local_runner
 from lenssim.data.generation.surroundings import require
 from lenssim.data.generation.watch import Note
 from lenssim.errors import ConfigError, DataError, SurroundingsError
+from lenssim.names import shown
 from lenssim.simulate.draw import labels
 from lenssim.simulate.engines import REFERENCE, engine_module
 from lenssim.simulate.maps import map_modules
@@ -111,7 +113,7 @@ def share(text: str, shards: int) -> range:
         return range(shards)[slice(*numbers)]
     except (TypeError, ValueError):
         raise ConfigError(
-            f"--shards takes a number or a slice such as 0:100 or 3::8, got {text!r}",
+            f"--shards takes a number or a slice such as 0:100 or 3::8, got {shown(text)}",
             code="option-format",
             option="shards",
             value=text,

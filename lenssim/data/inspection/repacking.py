@@ -15,7 +15,7 @@ from lenssim.data.format.spec import (
 from lenssim.data.generation.building import Stop, build, finish_shard, provenance
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
-from lenssim.data.streaming.locations import open_complete
+from lenssim.data.streaming.locations import check_apart, open_complete
 from lenssim.errors import ConfigError
 
 __all__ = ["repack"]
@@ -49,10 +49,11 @@ def repack(
         The manifest of the copy.
 
     Raises:
-        ConfigError: The data set was rounded to another storage.
+        ConfigError: The data set was rounded to another storage, or `folder` lies in it.
         VerificationError: A shard does not hold what was written; the message names it.
     """
     location = open_complete(source)
+    check_apart(location, folder)
     plan = read_plan(location.folder)
     source_storage = storage_of(plan.config)
     if source_storage not in (DEFAULT_STORAGE, storage):

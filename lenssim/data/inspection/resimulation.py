@@ -17,7 +17,12 @@ __all__ = ["resimulate"]
 
 
 def resimulate(
-    folder: Path | str, count: int, seed: int = 0, *, galaxies: Path | None = None
+    folder: Path | str,
+    count: int,
+    seed: int = 0,
+    *,
+    galaxies: Path | None = None,
+    background: Path | None = None,
 ) -> tuple[list[int], list[str]]:
     """Make samples of a data set again and compare them with what is stored.
 
@@ -26,6 +31,7 @@ def resimulate(
         count: The number of samples to make.
         seed: Seed of the choice of these samples.
         galaxies: Where the images of galaxies lie that its sources show.
+        background: Where the cut-outs of sky lie that its images show.
 
     Returns:
         The numbers of the samples, and lines that say what differs, by shard and dataset.
@@ -52,9 +58,11 @@ def resimulate(
             value=count,
         )
     _check_versions(folder, plan)
-    if galaxies is not None:
-        plan = plan.model_copy(update={"hints": {"galaxies": str(galaxies.resolve())}})
-    _check_galaxies(plan)
+    places = {"galaxies": galaxies, "background": background}
+    hints = {name: str(path.resolve()) for name, path in places.items() if path is not None}
+    if hints:
+        plan = plan.model_copy(update={"hints": hints})
+    _check_files(plan)
     numbers = np.sort(
         np.random.default_rng(seed).choice(plan.n, min(count, plan.n), replace=False)
     )
@@ -83,15 +91,21 @@ def _check_versions(folder: Path | str, plan: Plan) -> None:
         )
 
 
-def _check_galaxies(plan: Plan) -> None:
+def _check_files(plan: Plan) -> None:
     """Read the galaxies of a plan, so that missing files stop everything."""
     preset = plan.spec.preset
     if preset.galaxies is not None:
         preset.galaxies.images()
-    elif plan.hints:
+    elif "galaxies" in plan.hints:
         raise ConfigError(
             f"preset {preset.name} shows no galaxies: leave --galaxies out",
             code="no-galaxies",
+            preset=preset.name,
+        )
+    if preset.background is None and "background" in plan.hints:
+        raise ConfigError(
+            f"preset {preset.name} shows no background: leave --background out",
+            code="no-background",
             preset=preset.name,
         )
 

@@ -1,12 +1,11 @@
 """Verification: does a data set still hold, byte for byte, what was written?"""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.format.digests import damage
+from lenssim.data.format.digests import damage, holds
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import (
     MANIFEST,
@@ -14,7 +13,6 @@ from lenssim.data.format.manifest import (
     SHARDS,
     Manifest,
     Plan,
-    ShardRecord,
     how_to_continue,
     read_plan,
     read_record,
@@ -23,6 +21,7 @@ from lenssim.data.format.manifest import (
     sidecars,
 )
 from lenssim.data.format.reading import LinkError, check_inside, read_samples
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, content_sum, fingerprint_sum, image_digests
 from lenssim.data.generation.dataset_card import LEAK_AUDIT
@@ -202,7 +201,7 @@ def _check_file(
     if fast:
         return damaged, []
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != record.file_sha256:
+    if not holds(data, record):
         return [*damaged, *damage(data, record)], []
     return damaged, _impossible(read_samples(path, data), plan, shard, record)
 

@@ -1,4 +1,4 @@
-"""A data set as a torch data set, whose images stay on disk."""
+"""ShardDataset: a data set of lenssim as torch reads it, with its images left on disk."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -27,34 +27,35 @@ from lenssim.data.streaming.source import (
     Transform,
 )
 from lenssim.data.streaming.splits import rows_of_split
+from lenssim.rows import row_numbers
 
 __all__ = ["Batch", "ShardDataset"]
 
-_ROWS_PER_HASH = 64  # images that are in memory while they are hashed
+_ROWS_PER_HASH = 64  # images in memory at a time while hashing
 
 
 class ShardDataset(SampleDataset):
-    """The samples of a data set by row; the rows of all shards are counted through.
+    """The samples of a data set by row. Rows are counted from 0 through all shards.
 
     A sample is a dict of `image` float32 (C, H, W), `label` and `index` (the sample
-    number), each an int64 scalar. So `torch.utils.data.DataLoader` batches it as any other
-    data set: shuffled, with workers, forked or spawned. `batch` reads many rows faster.
-    Images stay on disk.
+    number), each an int64 scalar. `torch.utils.data.DataLoader` makes batches of it as of any
+    other data set, also in random order and with worker processes. `batch` reads many rows
+    faster. Images stay on disk.
 
     Args:
         folder: A folder, a URL that fsspec knows, or `follow:` and the folder of a
             generation that may still run.
-        split: "train", "validation" or "test": only the samples of this split. None: all.
-        maps: Names of maps that come along, such as "clean" and "kappa".
-        targets: Names of true parameters that come along as `target` float64 (T,).
+        split: "train", "validation" or "test": only the samples of this split. None: all samples.
+        maps: Names of maps that every sample contains too, such as "clean" and "kappa".
+        targets: Names of T true parameters. Every sample contains them as `target` float64 (T,).
         transform: Applied to the image of every sample.
-        picture: Name of a map that takes the place of the image.
+        picture: Name of the map that is read as the image, such as "residual".
 
     Attributes:
         index: Sample numbers (n,).
-        labels: Labels (n,); None where nobody knows them.
-        location: Where it is stored.
-        info: What the whole data set says of itself, whatever the split.
+        labels: Labels (n,), or None if they are not known.
+        location: Where the data set is stored.
+        info: Description of the whole data set, also if `split` selects a part of it.
 
     Raises:
         ConfigError: The split is unknown, or the data set keeps no such map.
@@ -95,10 +96,12 @@ class ShardDataset(SampleDataset):
         self._select_rows()
         self._open_readers()
         if self.columns:
-            self.targets(self.columns, np.arange(0))  # an unknown name is an error now
+            self.targets(
+                self.columns, np.arange(0)
+            )  # so that an unknown name is an error now
 
     def _select_rows(self) -> None:
-        """Set the rows of the split among all rows, and their labels and numbers."""
+        """Find the rows of the split, and set their labels and sample numbers."""
         self.index = self.info.index
         self.labels = self.info.labels
         self._rows: np.ndarray | None = None
@@ -110,7 +113,7 @@ class ShardDataset(SampleDataset):
             self.labels = self.labels[self._rows]
 
     def _open_readers(self) -> None:
-        """Open the shards in a folder: one that is damaged is to be found now."""
+        """Open the shards of a local folder now, so that a damaged one is found early."""
         shards = range(len(self.info.sizes))
         self._starts = np.cumsum([0, *self.info.sizes])[:-1]
         self._verified: set[int] = set()
@@ -121,17 +124,17 @@ class ShardDataset(SampleDataset):
 
     @property
     def manifest(self) -> Manifest:
-        """The seal of the data set; `DataError` while it grows."""
+        """The manifest; `DataError` while the data set still grows and has none."""
         return self.location.manifest or read_manifest(self.location.folder)
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the data set's folder."""
         return self.folder.name
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, by label; empty where nobody knows the labels."""
+        """The names of the classes, by label; empty if the labels are not known."""
         return self.info.classes
 
     @property
@@ -141,7 +144,7 @@ class ShardDataset(SampleDataset):
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits over all contents; over the plan for a data set that grows."""
+        """64 hex digits that identify the contents, or the plan of a data set that still grows."""
         return self.info.fingerprint
 
     @property
@@ -152,7 +155,7 @@ class ShardDataset(SampleDataset):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """Names of the bands; empty where they have none, or the map has one for all."""
+        """Names of the bands; empty if bands have no names, or `picture` has one map for all."""
         if len(self.info.bands) == self.image_shape[0]:
             return self.info.bands
         return ()
@@ -166,7 +169,7 @@ class ShardDataset(SampleDataset):
 
     @property
     def order(self) -> ReadingOrder:
-        """Options of a `BatchSampler` that reads these images cheaply."""
+        """Options with which a `BatchSampler` reads these images fast."""
         return self.info.order
 
     @cached_property
@@ -201,6 +204,7 @@ class ShardDataset(SampleDataset):
         for name in names:
             if name not in self.params:
                 raise KeyError(name, tuple(self.params))
+        rows = row_numbers(rows, len(self))
         columns = [self.params[name][rows] for name in names]
         return np.stack(columns, axis=1).astype(np.float64)
 
@@ -219,11 +223,11 @@ class ShardDataset(SampleDataset):
             rows: Rows (N,) of the data set, from 0.
 
         Returns:
-            Images float32 (N, C, H, W), or the maps in their place.
+            Images float32 (N, C, H, W): the maps `picture`, if one was given.
 
         Raises:
             DataError: A shard cannot be read.
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
         return self.read_map(self.picture, rows)
 
@@ -240,36 +244,37 @@ class ShardDataset(SampleDataset):
 
         Raises:
             DataError: A shard cannot be read, or keeps no such map.
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
+        rows = row_numbers(rows, len(self))
         maps = np.empty((len(rows), *self._shape(name)), np.float32)
-        for image, (shard, row) in zip(maps, self._positions(rows), strict=True):
+        for destination, (shard, row) in zip(maps, self._positions(rows), strict=True):
             reader = self._reader(shard)
             if name != IMAGE:
                 reader = self._map_reader(name, shard)
-            reader.read(row, image)
+            reader.read(row, destination)
         return maps
 
     def verified_digests(self, rows: np.ndarray) -> np.ndarray:
         """Check the shards of some rows, byte for byte, and hash the images of these rows.
 
-        A shard is checked once by each `ShardDataset`. In a data set that still grows, the
-        method waits for it.
+        Each `ShardDataset` checks a shard only once. In a data set that still grows, the method
+        waits until the shards of these rows are finished.
 
         Args:
             rows: Rows (N,) of the data set.
 
         Returns:
             Digests uint8 (N, 32), the sha256 of each image's pixels as little-endian
-            float32 in C order. Copies of an image share it, whatever data set, layout or
-            lossless storage they lie in.
+            float32 in C order. Exact copies of an image have the same digest, also in another
+            data set, layout or lossless storage.
 
         Raises:
-            VerificationError: A shard does not hold what was written. The message names the
-                shard and the datasets.
+            VerificationError: A shard differs from what was written. The message names the
+                shard and its HDF5 datasets.
             DataError: A shard is missing or cannot be read.
         """
-        rows = np.asarray(rows, dtype=np.int64)
+        rows = row_numbers(rows, len(self))
         shards = {shard for shard, _ in self._positions(rows)}
         for shard in sorted(shards - self._verified):
             check_shard(self.location.path(shard), self.location.record(shard))
@@ -284,6 +289,7 @@ class ShardDataset(SampleDataset):
         self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
     ) -> Batch:
         """Read the samples of the rows (N,), without the transform."""
+        rows = row_numbers(rows, len(self))
         columns: Sample = {"image": torch.from_numpy(self.images(rows))}
         if self.labels is not None:
             columns["label"] = torch.from_numpy(self.labels[rows])
@@ -304,12 +310,7 @@ class ShardDataset(SampleDataset):
         return self._map_reader(name, 0).shape[1:]
 
     def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Return the shard of each row (N,) of the data set, and its row in the shard."""
-        rows = np.asarray(rows, dtype=np.int64)
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
-            raise IndexError(
-                f"rows {rows.min()} to {rows.max()} of a data set of {len(self)} samples"
-            )
+        """Return for each row (N,) of the data set its shard and its row in that shard."""
         if self._rows is not None:
             rows = self._rows[rows]
         shards = np.searchsorted(self._starts, rows, side="right") - 1

@@ -12,12 +12,12 @@ from lenssim.data.format.manifest import (
     SHARDS,
     Manifest,
     Plan,
-    ShardRecord,
     read_manifest,
     read_plan,
     shard_name,
 )
 from lenssim.data.format.reading import check_inside
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.reader_cache import ReaderCache
 from lenssim.data.streaming.readers import (
     ChunkedReader,

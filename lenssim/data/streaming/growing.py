@@ -11,12 +11,12 @@ from lenssim.data.format.manifest import (
     SHARDS,
     Manifest,
     Plan,
-    ShardRecord,
     read_plan,
     read_record,
     shard_name,
 )
 from lenssim.data.format.reading import check_inside
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.folder import MIXED_BLOCKS, DatasetInfo
 from lenssim.data.streaming.reader_cache import ReaderCache
 from lenssim.data.streaming.readers import Reader, image_reader

@@ -17,6 +17,7 @@ from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.data.streaming.source import Batch, SampleDataset
 from lenssim.data.streaming.splits import SPLIT_PERIOD, rows_of_split
 from lenssim.errors import ConfigError
+from lenssim.rows import row_numbers
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.maps import MAPS
 from lenssim.simulate.pipeline import Exposure, simulate
@@ -111,7 +112,7 @@ class LiveDataset(SampleDataset):
         Raises:
             KeyError: A name is unknown; the error holds it and the known names.
         """
-        return _columns(self._params(np.asarray(rows, dtype=np.int64)), names)
+        return _columns(self._params(row_numbers(rows, what="sample numbers")), names)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Return images float32 (N, C, H, W) of the sample numbers (N,), or their maps."""
@@ -135,10 +136,7 @@ class LiveDataset(SampleDataset):
 
     def checked_rows(self, rows: Sequence[SupportsIndex] | np.ndarray) -> np.ndarray:
         """Return sample numbers (N,), which have no end; `IndexError` for one below 0."""
-        numbers = np.array([int(row) for row in rows], dtype=np.int64)
-        if (numbers < 0).any():
-            raise IndexError(f"sample number {numbers.min()} is below 0")
-        return numbers
+        return row_numbers(rows, what="sample numbers")
 
     def read_batch(
         self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]

@@ -7,6 +7,7 @@ from lenssim.data.streaming.growing import GrowingFolder
 from lenssim.data.streaming.remote import RemoteFolder
 from lenssim.data.streaming.urls import is_url, path_of, reading
 from lenssim.errors import ConfigError
+from lenssim.folders import lies_in
 
 __all__ = [
     "FOLLOW",
@@ -15,6 +16,7 @@ __all__ = [
     "LocalFolder",
     "Location",
     "RemoteFolder",
+    "check_apart",
     "is_url",
     "open_complete",
     "open_location",
@@ -48,6 +50,30 @@ def open_complete(place: Path | str) -> LocalFolder | RemoteFolder:
             place=place,
         )
     return location
+
+
+def check_apart(location: LocalFolder | RemoteFolder, target: Path) -> None:
+    """Refuse to copy a data set into itself.
+
+    A data set that is copied onto itself would be taken for the finished copy, damage and all.
+
+    Args:
+        location: Where the data set is stored.
+        target: Folder of the copy.
+
+    Raises:
+        ConfigError: The target is the data set's folder, or lies in it.
+    """
+    home = location.origin
+    if getattr(home, "protocol", "") not in ("", "file", "local"):
+        return
+    if lies_in(target, Path(home)):
+        raise ConfigError(
+            f"{target} is the data set {home} itself or lies in it; choose another --out",
+            code="same-folder",
+            place=home,
+            target=target,
+        )
 
 
 def open_location(place: Path | str) -> Location:

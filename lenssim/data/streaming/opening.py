@@ -5,8 +5,8 @@ from pathlib import Path
 import h5py
 
 from lenssim.data.format.files import cause
-from lenssim.data.format.manifest import ShardRecord
 from lenssim.data.format.reading import open_shard
+from lenssim.data.format.records import ShardRecord
 from lenssim.errors import DataError
 
 __all__ = ["open_recorded"]

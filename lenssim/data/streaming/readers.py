@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from lenssim.data.format.files import cause
-from lenssim.data.format.manifest import ShardRecord
 from lenssim.data.format.reading import decoded, open_shard
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.reader_cache import Descriptor, ReaderCache
 from lenssim.errors import DataError, VerificationError

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.cache import cache_root
-from lenssim.data.format.digests import is_whole
+from lenssim.data.format.digests import holds, is_whole
 from lenssim.data.format.files import cause, write
 from lenssim.data.format.manifest import (
     MANIFEST,
     PLAN,
     SHARDS,
     Manifest,
-    ShardRecord,
     read_manifest,
     read_plan,
     shard_name,
 )
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.folder import (
     MIXED_BLOCKS,
     DatasetInfo,
@@ -200,7 +200,7 @@ class RemoteFolder:
     def _fetch_shard(self, name: str, record: ShardRecord) -> bytes:
         """Fetch a shard whole, and check its hash."""
         data = self._fetch(f"{SHARDS}/{name}")
-        if hashlib.sha256(data).hexdigest() != record.file_sha256:
+        if not holds(data, record):
             raise VerificationError(
                 f"{self.url}/{SHARDS}/{name} is damaged: its sha256 is not the manifest's",
                 code="damaged-data",

@@ -1,8 +1,8 @@
 """What training and figures may ask of a source of images, and torch's protocol for it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from operator import index as as_integer
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, SupportsIndex, TypedDict, cast, overload
 
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Subset
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.labels import labels_of
 from lenssim.data.streaming.reading_order import ReadingOrder
+from lenssim.rows import row_numbers
 
 __all__ = [
     "Batch",
@@ -138,7 +139,7 @@ class ImageSource(Protocol):
         """Return the samples of the rows (N,) with the maps and targets of these names."""
 
 
-class SampleDataset(Dataset[Sample]):
+class SampleDataset(Dataset[Sample], ABC):
     """A source of images as torch's loaders expect it: a list of samples.
 
     A subclass reads many rows at once in `read_batch`; all else follows. `dataset[5]` is a
@@ -161,27 +162,22 @@ class SampleDataset(Dataset[Sample]):
         """The specification of its simulation; None for imported images."""
         return spec_of(self.config)
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def read_batch(
         self, rows: np.ndarray, maps: Sequence[str], targets: Sequence[str]
     ) -> Batch:
         """Read the samples of the rows (N,), without the transform."""
-        raise NotImplementedError
 
     def checked_rows(self, rows: Sequence[SupportsIndex] | np.ndarray) -> np.ndarray:
         """Return rows (N,) that count from 0; those below 0 count from the end.
 
         Raises:
-            IndexError: A row lies outside the data set.
+            RowError: A row lies outside the data set; it is an `IndexError` too.
         """
-        numbers = np.array([as_integer(row) for row in rows], dtype=np.int64)
-        size = len(self)
-        outside = numbers[(numbers < -size) | (numbers >= size)]
-        if len(outside):
-            raise IndexError(f"row {outside[0]} of a data set of {size} samples")
-        return np.where(numbers < 0, numbers + size, numbers)
+        return row_numbers(rows, len(self), from_end=True)
 
     def batch(
         self,
@@ -202,7 +198,7 @@ class SampleDataset(Dataset[Sample]):
             The columns of the batch, each with N entries.
         """
         batch = self.read_batch(
-            np.asarray(rows, dtype=np.int64),
+            self.checked_rows(rows),
             self.maps if maps is None else maps,
             self.columns if targets is None else targets,
         )

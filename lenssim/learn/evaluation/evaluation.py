@@ -1,4 +1,4 @@
-"""Evaluation: scores of a run on samples that it has not learned from."""
+"""Evaluation: the scores of a run on samples that it was not trained on."""
 
 import csv
 import hashlib
@@ -33,13 +33,13 @@ __all__ = ["evaluate", "evaluation_folder", "finished_evaluation", "read_table"]
 _INTERVALS = {"kind": "bootstrap percentile", "level": 0.95}
 _METRICS = "metrics.json"
 _TABLE = "predictions.csv"
-COMPARED_IMAGES = 4096  # with the training data
+COMPARED_IMAGES = 4096  # at most so many are compared with the training data
 
 
 def evaluation_folder(
     run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
 ) -> Path:
-    """Return the folder of an evaluation; arguments as of `evaluate`."""
+    """Return the folder of an evaluation. The arguments are those of `evaluate`."""
     name = f"evaluation-{dataset.fingerprint[:8]}"
     if others:
         name += f"-with-{_joint_digest(others)[:8]}"
@@ -51,9 +51,10 @@ def evaluation_folder(
 def finished_evaluation(
     run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
 ) -> dict[str, Any] | None:
-    """Return the document of an earlier evaluation, if all of its files exist.
+    """Return what `evaluate` returned earlier, if it need not be repeated.
 
-    It has to be of the same weights on the same data. Arguments are as of `evaluate`.
+    The weights and the data must be the same as then, and all files must exist. The arguments
+    are those of `evaluate`. The result is None if a new evaluation is needed.
 
     Raises:
         DataError: The weights are damaged, or of another run.
@@ -87,24 +88,27 @@ def evaluate(
 ) -> dict[str, Any]:
     """Judge a run's best weights on the held-out samples of a data set.
 
-    The numbers are written before the figures are drawn, and a figure that fails is a warning: it costs no number.
+    The scores are written before the figures are drawn. If a figure fails, a warning says so, and
+    the scores remain.
 
     Args:
         run: The run.
-        dataset: The data set. The shards that are used are checked byte for byte.
-        others: Judge the mean of their answers and the run's.
-        tta: Judge the mean of the answers in all symmetries of the training.
-        device: Where the networks are computed.
-        resamples: Bootstrap resamples of the intervals.
+        dataset: The data set. Every shard with evaluated samples is checked byte for byte.
+        others: Further runs. If given, the mean of the answers of all runs is judged.
+        tta: Judge the mean of the answers to all mirror images and rotations that the training used.
+        device: Device that computes the networks.
+        resamples: Number of bootstrap resamples for the intervals.
         seed: Seed of the resamples.
-        say: Called with a line on how many images the run is judged.
+        say: Function that is called with a line of text: how many images are judged, and which.
 
     Returns:
-        What metrics.json in `evaluation_folder` holds. predictions.csv and the figures lie beside it.
+        The content of metrics.json in `evaluation_folder`. Beside it lie predictions.csv and the
+        figures.
 
     Raises:
-        DataError: Classes or image shape are not the run's, nothing is held out, or a file is damaged.
-        VerificationError: A shard does not hold what was written.
+        DataError: Classes or image shape differ from the run's, no sample is held out, or a file is
+            damaged.
+        VerificationError: A shard differs from what was written.
         StorageError: The run's folder cannot be written into.
     """
     _check(run, dataset)
@@ -136,7 +140,7 @@ def evaluate(
 
 
 def _check_rows(dataset: ShardDataset, rows: np.ndarray, which: str) -> None:
-    """Raise `DataError` if no row of a data set is left to judge by."""
+    """Raise `DataError` if there are no rows to judge; `which` says how they were chosen."""
     if len(rows):
         return
     if which.startswith("all of them"):
@@ -165,7 +169,7 @@ def _title(run: Run, ensemble: Ensemble, dataset: ShardDataset, rows: np.ndarray
 def _subject(
     run: Run, others: Sequence[Run], ensemble: Ensemble, dataset: ShardDataset
 ) -> dict[str, Any]:
-    """Return which runs were judged on which data, for metrics.json."""
+    """Return the entries of metrics.json that name the runs and the data set."""
     record = run.record
     return {
         "run": {
@@ -225,7 +229,9 @@ def _write(
 
 
 def read_table(folder: Path) -> dict[str, np.ndarray]:
-    """Return the columns of predictions.csv in the folder of an evaluation, as text, by name.
+    """Return the columns of predictions.csv in the folder of an evaluation, by name.
+
+    All values are texts.
 
     Raises:
         DataError: The table is missing or damaged.
@@ -238,24 +244,27 @@ def read_table(folder: Path) -> dict[str, np.ndarray]:
             path=path,
         )
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        lines = list(csv.DictReader(file))
+    return {name: np.array([line[name] for line in lines]) for name in lines[0]}
 
 
 def _table_is_whole(folder: Path, document: Mapping[str, Any]) -> bool:
-    """Whether predictions.csv is the file that metrics.json names.
+    """Whether predictions.csv exists and has the hash that metrics.json states.
 
-    It only has to exist if metrics.json names no hash.
+    Without a hash in metrics.json it need only exist.
     """
     digest = file_sha256(folder / _TABLE)
-    return digest == document.get("files", {_TABLE: digest})[_TABLE] != ABSENT
+    if digest == ABSENT:
+        return False
+    stated = document.get("files", {_TABLE: digest})[_TABLE]
+    return digest == stated
 
 
 def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]:
-    """Return the share of rows that look unlike the training data.
+    """Return the entry of metrics.json with the share of rows that look unlike the training data.
 
-    Of images like the training data a share of `alarm_rate` looks unlike it. Nothing is
-    returned for a run that cannot tell.
+    `alarm_rate` is the share to expect by chance, if all images are like the training data. The
+    result is empty for a run that has no `novelty`.
     """
     novelty = run.novelty()
     if novelty is None:
@@ -296,7 +305,7 @@ def _check(run: Run, dataset: ShardDataset) -> None:
 
 
 def _joint_digest(runs: Sequence[Run]) -> str:
-    """Return a SHA-256 of the weights of several runs."""
+    """Return one SHA-256 for the weights of several runs together."""
     return hashlib.sha256("".join(run.digest for run in runs).encode()).hexdigest()
 
 

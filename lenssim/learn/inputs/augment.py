@@ -14,9 +14,8 @@ from lenssim.learn.inputs.telescope import drizzled_noise
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
-_BATCH_KEY = (
-    17  # spawn key of these streams, distinct from those of the order and the simulation
-)
+# spawn key of these streams; the order of the samples and the simulation have other keys
+_BATCH_KEY = 17
 
 
 def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
@@ -46,7 +45,7 @@ def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Images (N, C, H, W), their targets (N, T), and how the targets move."""
+    """Images (N, C, H, W), their targets (N, T), and the rules by which targets follow images."""
 
     images: Tensor
     targets: Tensor
@@ -56,7 +55,7 @@ class _Batch:
         return replace(self, images=images)
 
     def where(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Batch":
-        """Take `images` where `chosen` (N,), and all of `targets`, which are moved already."""
+        """Replace the `chosen` (N,) images, and all targets: `targets` has moved only the chosen."""
         images = torch.where(chosen[:, None, None, None], images, self.images)
         return _Batch(images, targets, self.moves)
 
@@ -65,7 +64,7 @@ _Step = Callable[[_Batch, float, torch.Generator], _Batch]
 
 
 def _coins(batch: _Batch, generator: torch.Generator) -> Tensor:
-    """Choose a random half of the images, (N,)."""
+    """Choose each image with probability 1/2, bool (N,)."""
     coins = torch.randint(2, (len(batch.images),), generator=generator, dtype=torch.bool)
     return coins.to(batch.images.device)
 
@@ -83,7 +82,7 @@ def _device_generator(batch: _Batch, generator: torch.Generator) -> torch.Genera
 
 
 def _peak(images: Tensor) -> Tensor:
-    """Return the peak (N, C, 1, 1) of each band."""
+    """Return the peak (N, C, 1, 1) of each band of each image."""
     return images.amax((2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
 
 
@@ -122,8 +121,8 @@ def _recentre(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
     x, y = shifts.to(images.device)
     rows = (torch.arange(height, device=x.device) - y[:, None]) % height
     columns = (torch.arange(width, device=x.device) - x[:, None]) % width
-    index = torch.arange(len(images), device=x.device)[:, None, None]
-    shifted = images[index, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+    image_index = torch.arange(len(images), device=x.device)[:, None, None]
+    shifted = images[image_index, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
     targets = batch.moves.shifted(batch.targets, x, y)
     return _Batch(shifted, targets, batch.moves)
 
@@ -141,7 +140,10 @@ def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
 
 
 def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add photon noise of up to `amount` of the band's peak, for 1 / amount^2 counts there or more."""
+    """Add photon noise that at the peak of a band is a share r of it, with r up to `amount`.
+
+    The peak then has 1 / r^2 counts.
+    """
     relative = _amounts(batch, amount, generator)
     counts = relative.clamp(min=1e-6) ** -2
     peak = _peak(batch.images)
@@ -153,7 +155,7 @@ def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch
 
 
 def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add noise of up to `amount` of the band's peak to every pixel."""
+    """Add Gaussian noise to every pixel, with a sigma up to a share `amount` of the band's peak."""
     sigma = _amounts(batch, amount, generator) * _peak(batch.images)
     noise = torch.randn(
         batch.images.shape,
@@ -165,14 +167,14 @@ def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
 
 
 def _drizzle(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add noise of up to `amount` of the peak, correlated as that of drizzled images."""
+    """Add noise, correlated as in drizzled images, with a sigma up to `amount` of the peak."""
     sigma = _amounts(batch, amount, generator) * _peak(batch.images)
     noise = drizzled_noise(batch.images, _device_generator(batch, generator))
     return batch.with_images(batch.images + sigma * noise)
 
 
 def _dead(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Set up to a share `amount` of the pixels to 0, in all bands, as masked pixels are."""
+    """Set a share of the pixels, up to `amount`, to 0 in all bands: masked pixels are 0 too."""
     share = _amounts(batch, amount, generator)
     height, width = batch.images.shape[-2:]
     uniform = torch.rand(
@@ -190,9 +192,9 @@ def _mask(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
     height, width = batch.images.shape[-2:]
     uniform = torch.rand((2, len(batch.images), 1, 1), generator=generator)
     y, x = uniform.to(batch.images)
-    rows = torch.arange(height, device=x.device)[:, None] - y * (height - 1)
-    columns = torch.arange(width, device=x.device) - x * (width - 1)
-    disc = (rows**2 + columns**2 < radius**2)[:, None]
+    dy = torch.arange(height, device=x.device)[:, None] - y * (height - 1)
+    dx = torch.arange(width, device=x.device) - x * (width - 1)
+    disc = (dy**2 + dx**2 < radius**2)[:, None]
     return batch.with_images(torch.where(disc, 0, batch.images))
 
 
@@ -208,17 +210,17 @@ AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
     "drizzle": (_drizzle, 0.05),
     "dead": (_dead, 0.01),
 }
-"""The function of each augmentation and its default amount, the largest that it draws; None: it has no amount."""
+"""The function of each augmentation, and its largest amount by default, or None for no amount."""
 _VIEWS = {"none": 1, "flips": 4, "dihedral": 8}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Augmentations in their order.
+    """A chain of augmentations, applied one after another.
 
     Attributes:
         steps: Name and largest amount of each augmentation.
-        moves: How targets follow the images.
+        moves: The rules by which targets follow images.
     """
 
     steps: tuple[tuple[str, float], ...]
@@ -235,8 +237,8 @@ class Augmentation:
             targets: Targets (N, T), if any.
 
         Returns:
-            The changed images (N, C, H, W), and the targets (N, T) that follow them, (N, 0) without
-            targets.
+            The changed images (N, C, H, W) and the targets (N, T), changed with them. Without
+            targets, T is 0.
         """
         if targets is None:
             targets = images.new_zeros((len(images), 0))
@@ -255,13 +257,13 @@ def augmentation(
     Args:
         text: Names of `AUGMENTATIONS` joined by `+`, with amounts.
         targets: Names of the targets that must follow.
-        images: The images, if known. Only then it is known how far targets are shifted.
+        images: Description of the images. Its pixel scale says how far targets shift with them.
 
     Returns:
         The augmentation.
 
     Raises:
-        ConfigError: A name is unknown, an amount is impossible, or a target cannot follow.
+        ConfigError: A name is unknown, an amount is impossible, or a target cannot follow the image.
 
     Example:
         >>> augmentation("flips+psf=1.5").steps
@@ -319,7 +321,7 @@ def _flipped(images: Tensor) -> tuple[Tensor, ...]:
 
 
 def _view(number: int) -> Callable[[Tensor], Tensor]:
-    """Return one of the eight views of a square image: four flips, then those of its transpose."""
+    """Return one of eight views: 0 to 3 flip a square image, 4 to 7 flip its transpose."""
 
     def view(images: Tensor) -> Tensor:
         if number >= 4:
@@ -343,5 +345,5 @@ def symmetries(text: str) -> list[Callable[[Tensor], Tensor]]:
         8
     """
     names = [name for name, _ in augmentation(text).steps]
-    views = max(_VIEWS.get(name, 1) for name in names)
-    return [_view(number) for number in range(views)]
+    view_count = max(_VIEWS.get(name, 1) for name in names)
+    return [_view(number) for number in range(view_count)]

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from lenssim.data.exchange.published import read_stack
 from lenssim.data.format.digests import check_shard
 from lenssim.data.format.files import read_json
-from lenssim.data.format.manifest import SHARDS, ShardRecord
+from lenssim.data.format.manifest import SHARDS
 from lenssim.data.format.maps import IMAGE
 from lenssim.data.format.reading import decoded, open_shard
+from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.locations import is_url
 from lenssim.errors import DataError, LenssimError, from_validation

@@ -97,9 +97,14 @@ def _exposure_share(
     flux: Tensor, instrument: Instrument, generator: torch.Generator
 ) -> Tensor:
     """Draw the share of the exposures that saw each pixel, of the shape of `flux`."""
+    share = torch.ones_like(flux)
     lost = lost_share(instrument, instrument.exposure_time)
-    if lost == 0:
-        return torch.ones_like(flux)
-    count = torch.full_like(flux, float(instrument.num_exposures))
-    losses = torch.binomial(count, torch.full_like(flux, lost), generator=generator)
-    return 1 - losses / count
+    if lost > 0:
+        count = torch.full_like(flux, float(instrument.num_exposures))
+        losses = torch.binomial(count, torch.full_like(flux, lost), generator=generator)
+        share -= losses / count
+    shares = instrument.exposure_shares()
+    if shares is not None:
+        height, width = shares.shape
+        share[..., :height, :width] *= torch.as_tensor(shares.copy()).to(share)
+    return share

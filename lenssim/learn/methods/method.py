@@ -1,4 +1,4 @@
-"""What a method is: how the weights of networks are found."""
+"""What a method is: a way to train one or more networks."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["MODEL", "Method", "TrainingSetup"]
 
 MODEL = "model"
-"""Name of the network that answers. Other trainings may start from its weights."""
+"""Name of the network that evaluation and prediction use. A later training may start from it."""
 
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What the steps of a training depend on.
+    """What a method may know about the training that it takes part in.
 
     Args:
         config: Settings of the training.
         task: The task, fitted to the training data.
-        images: Description of the images.
+        images: Description of the training images, such as their shape.
         samples: Number of training samples.
         steps: Number of steps in the whole training.
     """
@@ -49,14 +49,14 @@ class TrainingSetup:
 
 
 class Method(Record, ABC):
-    """How the weights of networks are found. The fields of a subclass are its settings.
+    """A way to train networks. The fields of a subclass are its settings.
 
-    A training calls `networks` once, then `views` and `step` for every batch. All that is
-    random in a step has to follow from torch's own generator, which is seeded for it.
+    A training calls `networks` once, then `views` and `step` for every batch. Random numbers
+    in a step must come from torch's default generators, which are seeded for every batch.
     """
 
     sources: ClassVar[tuple[str, ...]] = ("data",)
-    """Names of the data sets that a step takes a batch of."""
+    """Names of the data sets. A step gets a batch of each."""
 
     def networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         """Return the untrained networks by name; one of them is `MODEL`.
@@ -69,7 +69,7 @@ class Method(Record, ABC):
         return {MODEL: fresh_model(setup.config, setup.images, setup.task.outputs)}
 
     def fresh_networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
-        """Return `networks`, drawn from the seed of the training alone."""
+        """Return `networks` with first weights that depend only on the seed of the training."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -82,17 +82,18 @@ class Method(Record, ABC):
         """Return what a step sees of a batch: by default one augmented view.
 
         Args:
-            batch: ImageDescription, labels and targets.
+            batch: Images, with their labels and targets.
             augment: Augmentation of the training.
-            generator: Generator of all that is random in the view.
+            generator: Generator, on the CPU, of the random numbers of the views.
         """
         images, targets = augment(batch["image"], generator, batch.get("target"))
         return ({**batch, "image": images, "target": targets},)
 
     def optimisers(self, networks: Networks) -> dict[str, Weights]:
-        """Return the weights of each optimiser, by the name of its turn.
+        """Return the weights that each optimiser changes, by the name of the optimiser.
 
-        By default one optimiser trains all networks. A step is taken in each turn.
+        By default one optimiser trains all networks. Several optimisers take turns: for every
+        batch each takes one step, with a loss of its own.
         """
         from lenssim.learn.methods.networks import weight_groups
 
@@ -106,19 +107,19 @@ class Method(Record, ABC):
         setup: TrainingSetup,
         turn: str,
     ) -> Tensor:
-        """Return the scalar loss that the optimiser of a turn lowers.
+        """Return the scalar loss that one optimiser lowers.
 
         Args:
             networks: The networks, by name.
-            views: Views of one batch, by the name of its source.
+            views: For each of `sources`, the views of one of its batches.
             setup: What the training depends on.
-            turn: Name of the optimiser.
+            turn: Name of the optimiser whose turn it is.
         """
 
     def validation_step(
         self, networks: Networks, batch: Batch, setup: TrainingSetup
     ) -> tuple[Tensor, Tensor]:
-        """Return outputs (N, K) for a batch of validation images, and their scalar loss."""
+        """Return the outputs (N, K) for a batch of validation images, and the scalar loss."""
         outputs = networks[MODEL](batch["image"])
         return outputs, setup.task.loss(outputs, batch)
 

@@ -101,10 +101,10 @@ def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
     """Return all statistics of images.
 
     Args:
-        images: Images (N, C, H, W), of which the channels are averaged.
+        images: Images (N, C, H, W).
 
     Returns:
-        Features (N, k) by name.
+        Features (N, C k) by name, those of each band in turn.
 
     Raises:
         DataError: Pixels are NaN or infinite.
@@ -113,12 +113,15 @@ def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
         >>> statistics(np.ones((2, 1, 16, 16)))["flux"].tolist()
         [[256.0, 1.0], [256.0, 1.0]]
     """
-    grey = np.asarray(images, dtype=np.float64).mean(1)
-    bad = int((~np.isfinite(grey).all((1, 2))).sum())
+    bands = np.moveaxis(np.asarray(images, dtype=np.float64), 1, 0)
+    bad = int((~np.isfinite(bands).all((0, 2, 3))).sum())
     if bad:
         raise DataError(
             f"{bad} images hold NaN or infinite pixels; lenssim verify names their shards",
             code="images-not-finite",
         )
     functions = {**STATISTICS, EDGE: _edges}
-    return {name: function(grey) for name, function in functions.items()}
+    return {
+        name: np.concatenate([function(band) for band in bands], axis=1)
+        for name, function in functions.items()
+    }

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.bounds import LOG10_M_AXION, Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.population import HaloPopulation
 from lenssim.simulate.distributions import Value
@@ -33,8 +33,6 @@ from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["FuzzyDarkMatter"]
 
-_MIN_LOG10_M = -26  # eV: lighter waves would be longer than galaxies
-_MAX_LOG10_M = 0  # eV: waves are far too short to be seen
 _BLOBS_PER_AREA = 4.0  # blobs on pi length^2 that make a field close to Gaussian
 
 
@@ -64,7 +62,7 @@ class FuzzyDarkMatter(HaloPopulation):
     kinds: ClassVar[tuple[str, ...]] = ("tnfw", "uldm", "sheet")
     bounds: ClassVar[dict[str, Bounds]] = {
         **HaloPopulation.bounds,
-        "log10_m_axion": Bounds(_MIN_LOG10_M, _MAX_LOG10_M, "dex(eV)"),
+        "log10_m_axion": LOG10_M_AXION,
         "velocity_dispersion": Bounds(1.0, 1e4, "km/s"),
     }
     units: ClassVar[dict[str, str]] = {

@@ -1,4 +1,4 @@
-"""HaloModel: the numbers of a population of haloes, and how haloes get their structure."""
+"""HaloModel: the settings of a population of haloes, and the structure of each halo."""
 
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
@@ -27,15 +27,17 @@ from lenssim.simulate.plane import LensPlane
 
 __all__ = ["HaloModel", "SubhaloDraws"]
 
-FIELD_OVERDENSITY = 50  # mean density at the edge of a field halo, in critical densities
+FIELD_OVERDENSITY = (
+    50  # mean density inside the edge of a field halo, over the critical density
+)
 
 
 @dataclass(frozen=True)
 class SubhaloDraws:
-    """The numbers (M,) that decide M subhaloes.
+    """The random draws (M,) from which M subhaloes follow.
 
     Attributes:
-        owner: System of each subhalo, int64.
+        owner: Index of the system that each subhalo belongs to, int64.
         mass: M_200c at infall [Msun].
         radius: Quantile of the projected radius, in 0..1.
         angle: Position angle in turns, in 0..1.
@@ -104,9 +106,10 @@ class HaloModel(DarkMatterModel):
         return self
 
     def limits(self) -> dict[str, Bounds]:
-        """Return `bounds`, narrowed where other numbers narrow them.
+        """Return `bounds`, some of them narrowed by other settings.
 
-        A host outweighs its subhaloes. f_sub needs a finite total mass, so its slope has a limit.
+        A host must be heavier than its subhaloes. f_sub needs a finite total mass, so with it
+        the slope must lie above -2.
         """
         host = Bounds(
             self.mass[1],
@@ -125,7 +128,7 @@ class HaloModel(DarkMatterModel):
     def survival(
         self, columns: Columns, owner: np.ndarray, mass: np.ndarray, field: bool
     ) -> np.ndarray:
-        """Return the number of haloes over that in cold dark matter.
+        """Return the ratio of the number of haloes to their number in cold dark matter.
 
         It is also the probability with which a halo drawn for cold dark matter is retained.
 
@@ -133,7 +136,7 @@ class HaloModel(DarkMatterModel):
             columns: Columns (n,) of the systems.
             owner: System of each halo (M,).
             mass: Masses M_200c (M,) [Msun].
-            field: Whether the haloes are along the line of sight, or subhaloes.
+            field: True for haloes along the line of sight, False for subhaloes.
 
         Returns:
             Ratios (M,) in 0..1.
@@ -141,7 +144,7 @@ class HaloModel(DarkMatterModel):
         return np.ones(len(mass))
 
     def shrink(self, columns: Columns, owner: np.ndarray, mass: np.ndarray) -> np.ndarray:
-        """Return the concentration (M,) of haloes over that in cold dark matter.
+        """Return the ratio (M,) of the concentration to that in cold dark matter.
 
         Args:
             columns: Columns (n,) of the systems.
@@ -155,7 +158,7 @@ class HaloModel(DarkMatterModel):
         return self.radius or float(np.sqrt(2)) * plane.frame
 
     def mean_density(self, columns: Columns, plane: LensPlane) -> np.ndarray:
-        """Return Sigma_sub F (n,) [1 / kpc^2].
+        """Return Sigma_sub F(M_host, z) (n,) [1 / kpc^2], with F of `HaloPopulation`.
 
         It is the amplitude of the subhalo mass function of cold dark matter at 1e8 Msun.
         """
@@ -173,7 +176,7 @@ class HaloModel(DarkMatterModel):
         )
 
     def cone(self, columns: Columns, plane: LensPlane) -> Field:
-        """Return the haloes of the field along the lines of sight, before they are drawn."""
+        """Return the distribution from which haloes along the lines of sight are drawn."""
         return Field(
             plane,
             mass=self.mass,
@@ -184,12 +187,12 @@ class HaloModel(DarkMatterModel):
         )
 
     def subhalos_of(self, columns: Columns, plane: LensPlane, draws: SubhaloDraws) -> Halos:
-        """Return the M subhaloes that the numbers `draws` decide."""
+        """Return the M subhaloes that follow from `draws`."""
         owner = draws.owner
         mass = draws.mass
-        host_radius = self._host_radius(columns, plane)
-        x, r3d = self._radii_in_host(plane, host_radius, draws)
-        radius = x * (host_radius / plane.kpc_per_arcsec)[owner]
+        host_scale_radius = self._host_scale_radius(columns, plane)
+        x, r3d = self._radii_in_host(plane, host_scale_radius, draws)
+        radius = x * (host_scale_radius / plane.kpc_per_arcsec)[owner]
         angle = 2 * np.pi * draws.angle
         host_mass = columns.values["host_mass"][owner]
         z = infall_redshift(mass, host_mass, plane.z_lens[owner], draws.infall)
@@ -203,7 +206,7 @@ class HaloModel(DarkMatterModel):
             plane.z_lens[owner],
             z,
             c,
-            roche_radius(mass, r3d * host_radius[owner]),
+            roche_radius(mass, r3d * host_scale_radius[owner]),
             plane.kpc_per_arcsec[owner],
             plane.sigma_crit_arcsec[owner],
             rho_s,
@@ -224,7 +227,7 @@ class HaloModel(DarkMatterModel):
         Args:
             columns: Columns (n,) of the systems.
             plane: Their lens plane.
-            field: M haloes: masses, redshifts and effective scales.
+            field: M haloes: their masses, redshifts, and scales as seen in the lens plane.
             radius: Quantiles (M,) of the projected radius, in 0..1.
             angle: Position angles (M,) in turns, in 0..1.
             scatter: Standard normal deviates (M,) of the concentration.
@@ -232,9 +235,9 @@ class HaloModel(DarkMatterModel):
         c = self._concentration(columns, plane, field.owner, field.mass, field.z, scatter)
         rho_s, r_s = nfw_structure(field.mass, c, field.z, plane.cosmology)
         critical_density = plane.cosmology.critical_density(field.z)
-        # The order of these products decides the last bit, which data sets promise to keep.
-        edge = 3 * field.mass / (4 * np.pi * FIELD_OVERDENSITY * critical_density)
-        distance = self.disc(plane) * np.sqrt(radius)
+        # Another order of these products would change the last bits of existing data sets.
+        edge_cubed = 3 * field.mass / (4 * np.pi * FIELD_OVERDENSITY * critical_density)
+        distance = self.disc(plane) * np.sqrt(radius)  # arcsec from the centre of the disc
         phi = 2 * np.pi * angle
         return Halos(
             field.owner,
@@ -244,7 +247,7 @@ class HaloModel(DarkMatterModel):
             field.z,
             field.z,
             c,
-            np.cbrt(edge),
+            np.cbrt(edge_cubed),
             field.kpc_per_arcsec,
             field.sigma_crit,
             rho_s,
@@ -257,14 +260,14 @@ class HaloModel(DarkMatterModel):
         ring = np.minimum(plane.theta_E, disc)
         if self.places == "uniform":
             return (ring / disc) ** 2
-        host_radius = self._host_radius(columns, plane) / plane.kpc_per_arcsec
-        return projected_share(ring / host_radius, disc / host_radius)
+        host_scale_radius = self._host_scale_radius(columns, plane) / plane.kpc_per_arcsec
+        return projected_share(ring / host_scale_radius, disc / host_scale_radius)
 
     def _radii_in_host(
-        self, plane: LensPlane, host_radius: np.ndarray, draws: SubhaloDraws
+        self, plane: LensPlane, host_scale_radius: np.ndarray, draws: SubhaloDraws
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return projected and three-dimensional radii (M,) in scale radii of the host."""
-        disc = self.disc(plane) * plane.kpc_per_arcsec / host_radius
+        disc = self.disc(plane) * plane.kpc_per_arcsec / host_scale_radius
         if self.places == "host":
             x = projected_radius(disc[draws.owner], draws.radius)
         else:
@@ -273,11 +276,11 @@ class HaloModel(DarkMatterModel):
             return x, whole_radius(self.host_concentration, draws.depth)
         return x, depth_in_host(x, self.host_concentration, draws.depth)
 
-    def _host_radius(self, columns: Columns, plane: LensPlane) -> np.ndarray:
+    def _host_scale_radius(self, columns: Columns, plane: LensPlane) -> np.ndarray:
         """Return the scale radius (n,) of the host [kpc]."""
-        c_host = np.full(len(plane), self.host_concentration)
+        concentrations = np.full(len(plane), self.host_concentration)
         return nfw_structure(
-            columns.values["host_mass"], c_host, plane.z_lens, plane.cosmology
+            columns.values["host_mass"], concentrations, plane.z_lens, plane.cosmology
         )[1]
 
     def _concentration(

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from lenssim.errors import ConfigError
-from lenssim.simulate.bounds import Bounds
+from lenssim.simulate.bounds import LOG10_M_AXION, Bounds
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.darkmatter.model import DarkMatterModel
 from lenssim.simulate.distributions import Value
@@ -20,7 +20,7 @@ __all__ = ["BeadVortex", "LineVortex"]
 
 _BOUNDS = {
     "mass": Bounds(0.0, 1e17, "Msun"),
-    "log10_m_axion": Bounds(-26.0, 0.0, "dex(eV)"),
+    "log10_m_axion": LOG10_M_AXION,
 }
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from lenssim.errors import ConfigError, unknown
 from lenssim.formats.texts import read_text
 from lenssim.formats.yaml import parse_yaml
+from lenssim.names import printable
 from lenssim.simulate.instruments.camera import (
     CAMERA_TAGS,
     MAX_BANDS,
@@ -61,9 +62,9 @@ def parse_sampling(text: str) -> Supersampling:
     """Supersampling as written on a command line; `ConfigError` for what is neither a number nor "adaptive"."""
     if text == ADAPTIVE:
         return "adaptive"
-    if not text.isdecimal() or not 1 <= int(text) <= FINEST:
+    if text not in map(str, range(1, FINEST + 1)):
         raise ConfigError(
-            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {text}",
+            f"supersampling must lie in 1..{FINEST} or be {ADAPTIVE}, got {printable(text[:40])}",
             code="supersampling",
             text=text,
         )

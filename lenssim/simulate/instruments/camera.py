@@ -34,10 +34,10 @@ BandName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$", max_lengt
 
 
 def check_band_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return names of bands that are all different, capitals or not.
+    """Check that names of bands differ by more than capitals, and return them.
 
     Raises:
-        ValueError: Two of them are the same.
+        ValueError: Two names are the same, or differ only by capitals.
 
     Example:
         >>> check_band_names(("g", "r"))
@@ -45,11 +45,12 @@ def check_band_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     seen: dict[str, str] = {}
     for name in names:
-        twin = seen.setdefault(name.casefold(), name)
-        if twin is not name:
+        folded = name.casefold()
+        if folded in seen:
             raise ValueError(
-                f"two bands are called {twin} and {name}: give each its own name"
+                f"two bands are called {seen[folded]} and {name}: give each its own name"
             )
+        seen[folded] = name
     return names
 
 
@@ -83,6 +84,7 @@ class Camera(Stamp):
             try:
                 self._instrument(name)
             except ValueError as error:
+                # of pydantic's report only the sentence, without its type and link
                 message = str(error).partition("Value error, ")[2].partition(" [type=")[0]
                 raise ValueError(f"band {name}: {message or error}") from None
         return self
@@ -131,7 +133,7 @@ CAMERA_TAGS = ("one_band", "several_bands")
 
 
 def _tag(data: Any) -> str:
-    """Return which kind of camera a mapping of keys states."""
+    """Return the tag of a camera, or of the keys from which one is built."""
     if isinstance(data, BaseModel):
         return CAMERA_TAGS[isinstance(data, Camera)]
     return CAMERA_TAGS[isinstance(data, dict) and "bands" in data]
@@ -144,11 +146,11 @@ CameraChoice = Annotated[
 
 
 def one_band(camera: AnyCamera, what: str) -> Instrument:
-    """Return the instrument of a camera of one band.
+    """Return the camera if it is an `Instrument`; a `Camera` with named bands is refused.
 
     Args:
         camera: A camera.
-        what: What knows one band only, with its verb: "COOLEST describes".
+        what: How the error message begins, such as "COOLEST describes".
 
     Raises:
         ConfigError: The camera has named bands.

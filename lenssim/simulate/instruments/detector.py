@@ -1,22 +1,26 @@
 """What a detector and its pipeline add to a band: native pixels, dark current, resampling."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
 
 from lenssim.record import Record
+from lenssim.simulate.packing import is_packed, pack, unpack
 from lenssim.simulate.resampling.correlation import (
     drizzle_taps,
     resampling_loss,
     spline_taps,
 )
-from lenssim.simulate.resampling.measured import MeasuredNoise
+from lenssim.simulate.resampling.measured import MeasuredNoise, read_square
 
 __all__ = ["CosmicRays", "Depth", "Detector", "Resampling"]
 
@@ -112,6 +116,8 @@ class Detector(Record):
             distribution is skewed below some 20 electrons a pixel, and ten times as slow.
         cosmic_rays: Cosmic rays, if they are simulated.
         dead_pixels: Share of the native pixels that give no signal.
+        exposure_map: A .npy or FITS file of the share of the exposure that each pixel of the
+            image has, from 0 to 1. Its numbers are taken over.
         depth: A depth to hold.
         lenstronomy: Where lenstronomy's numbers differ, and why.
     """
@@ -123,8 +129,32 @@ class Detector(Record):
     shot_noise: Literal["gaussian", "poisson"] = "gaussian"
     cosmic_rays: CosmicRays | None = None
     dead_pixels: float = Field(default=0.0, ge=0, le=0.5)
+    exposure_map: str | None = Field(default=None, repr=False)
     depth: Depth | None = None
     lenstronomy: str = ""
+
+    @field_validator("exposure_map", mode="before")
+    @classmethod
+    def _read_map(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None:
+            return None
+        if is_packed(value):
+            shares = unpack(value)
+        else:
+            folder = Path((info.context or {}).get("folder", "."))
+            shares = read_square(value, folder, "exposure map")
+        if shares.ndim != 2 or shares.min() < 0 or shares.max() > 1:
+            raise ValueError(
+                "an exposure map has the share of the exposure of each pixel, 0 to 1, got "
+                f"{shares.min():g} to {shares.max():g}"
+            )
+        return pack(shares)
+
+    def exposure_shares(self) -> np.ndarray | None:
+        """Return the exposure map (H, W), if there is one."""
+        if self.exposure_map is None:
+            return None
+        return unpack(self.exposure_map)
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

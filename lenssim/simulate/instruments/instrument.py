@@ -67,6 +67,11 @@ class Instrument(Band, Stamp):  # in this order: it decides about the order of t
         width = 0.0
         if isinstance(self.psf, GaussianPSF | MoffatPSF):
             width = self.psf.width
+        shares = self.exposure_shares()
+        if shares is not None and shares.shape != (self.num_pix, self.num_pix):
+            raise ValueError(
+                f"the exposure map has {len(shares)} pixels a side, and the stamp {self.num_pix}"
+            )
         if width > side:
             raise ValueError(
                 f"psf.fwhm of {width:g} arcsec is wider than the stamp, {self.num_pix} pixels of a "

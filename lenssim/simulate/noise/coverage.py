@@ -17,7 +17,11 @@ _STEP = 0.5  # of a track, in pixels
 
 def has_losses(instrument: Instrument) -> bool:
     """Return whether pixels of an instrument lose exposures."""
-    return instrument.cosmic_rays is not None or instrument.dead_pixels > 0
+    return (
+        instrument.cosmic_rays is not None
+        or instrument.dead_pixels > 0
+        or instrument.exposure_map is not None
+    )
 
 
 def exposure_share(
@@ -42,7 +46,7 @@ def exposure_share(
     rays = instrument.cosmic_rays
     if count > _MAX_EXPOSURES:
         share = lost_share(instrument, exposure_time)
-        return (1 - rng.binomial(count, share, (side, side)) / count).astype(np.float32)
+        return _mapped(1 - rng.binomial(count, share, (side, side)) / count, instrument)
     lost = np.zeros((side, side), np.int32)
     scale = instrument.native / instrument.pixel_scale
     for _ in range(count):
@@ -52,7 +56,15 @@ def exposure_share(
             y, x = track_pixels(rays, int(rng.poisson(expected)), side, scale, rng)
             hit[y, x] = True
         lost += hit
-    return (1 - lost / count).astype(np.float32)
+    return _mapped(1 - lost / count, instrument)
+
+
+def _mapped(share: np.ndarray, instrument: Instrument) -> np.ndarray:
+    """Return shares (H, W) of what the camera's exposure map leaves, float32."""
+    shares = instrument.exposure_shares()
+    if shares is not None:
+        share = share * shares
+    return share.astype(np.float32)
 
 
 def lost_share(instrument: Instrument, exposure_time: float) -> float:

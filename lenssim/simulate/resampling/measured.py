@@ -12,7 +12,7 @@ from lenssim.formats.files import read_content
 from lenssim.record import Record
 from lenssim.simulate.packing import is_packed, pack, unpack
 
-__all__ = ["MeasuredNoise"]
+__all__ = ["MeasuredNoise", "read_square"]
 
 _MAX_SIDE = 1023
 _ASYMMETRY = 1e-3  # of rho(x) and rho(-x)
@@ -43,7 +43,7 @@ class MeasuredNoise(Record):
             raise ValueError("give either correlation or power, the name of a file")
         folder = Path((info.context or {}).get("folder", "."))
         if "power" in data:
-            power = _square(data["power"], folder, "power spectrum")
+            power = read_square(data["power"], folder, "power spectrum")
             if (power < 0).any():
                 raise ValueError("a power spectrum has no negative numbers")
             rho = np.fft.fftshift(np.fft.ifft2(power).real)
@@ -52,7 +52,7 @@ class MeasuredNoise(Record):
         elif is_packed(data["correlation"]):
             return data
         else:
-            rho = _square(data["correlation"], folder, "correlation function")
+            rho = read_square(data["correlation"], folder, "correlation function")
         others = {name: data[name] for name in data if name not in ("correlation", "power")}
         return {"correlation": pack(_normal(rho)), **others}
 
@@ -86,7 +86,17 @@ class MeasuredNoise(Record):
         return np.fft.irfft2(spectrum, white.shape[-2:])
 
 
-def _square(file: Any, folder: Path, what: str) -> np.ndarray:
+def read_square(file: Any, folder: Path, what: str) -> np.ndarray:
+    """Return the square array (K, K) of a .npy or FITS file, or of an array.
+
+    Args:
+        file: Name of the file, or the array itself.
+        folder: The folder that the name is relative to.
+        what: What to call it in errors.
+
+    Raises:
+        ValueError: It is no such file, not square, too large or not finite.
+    """
     if isinstance(file, np.ndarray):
         array = file
     elif isinstance(file, str | Path):

@@ -12,6 +12,7 @@ __all__ = [
     "effective_radius",
     "gaussians",
     "isothermal_dispersion",
+    "isothermal_radius",
 ]
 
 CALIBRATED = (100.0, 400.0)  # km/s, where the relations were measured
@@ -77,8 +78,30 @@ def isothermal_dispersion(
         array([285.])
     """
     source = cosmology.comoving_distance(z_source)
-    ratio = source / (source - cosmology.comoving_distance(z_lens))
-    return C * np.sqrt(theta_E / ARCSEC_PER_RADIAN * ratio / (4 * np.pi))
+    ratio = (source - cosmology.comoving_distance(z_lens)) / source
+    return C * np.sqrt(theta_E / ARCSEC_PER_RADIAN / ratio / (4 * np.pi))
+
+
+def isothermal_radius(
+    sigma_v: np.ndarray, z_lens: np.ndarray, z_source: np.ndarray, cosmology: Cosmology
+) -> np.ndarray:
+    """Return the Einstein radius (N,) [arcsec] of an isothermal lens.
+
+    theta_E = 4 pi (sigma_v / c)^2 D_ls / D_s.
+
+    Args:
+        sigma_v: Velocity dispersions (N,) [km/s].
+        z_lens: Redshifts (N,).
+        z_source: Redshifts (N,) that the Einstein radii are stated for.
+        cosmology: The cosmology.
+
+    Example:
+        >>> z = np.array([0.5]), np.array([2.5])
+        >>> isothermal_radius(np.array([260.0]), *z, Cosmology(H0=70, Om0=0.3, Ob0=0)).round(3)
+        array([1.318])
+    """
+    ratio = cosmology.distance_ratio(z_lens, z_source)
+    return 4 * np.pi * (sigma_v / C) ** 2 * ratio * ARCSEC_PER_RADIAN
 
 
 @lru_cache(maxsize=1)

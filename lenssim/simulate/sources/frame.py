@@ -9,6 +9,7 @@ __all__ = [
     "GALAXY_WIDTH",
     "brightness_at",
     "centre_and_radius",
+    "check_images",
     "edge_pixels",
     "framed",
     "resampled",
@@ -152,3 +153,34 @@ def brightness_at(
     lower = (1 - u) * pixel(i0, j0) + u * pixel(i0, j0 + 1)
     upper = (1 - u) * pixel(i0 + 1, j0) + u * pixel(i0 + 1, j0 + 1)
     return (1 - v) * lower + v * upper
+
+
+def check_images(index: np.ndarray, images: np.ndarray | None) -> None:
+    """Check that interpolated sources show images that are there.
+
+    Args:
+        index: Rows (N,) of `images`.
+        images: Images (K, H, W) or (K, bands, H, W), None if there are none.
+
+    Raises:
+        ConfigError: They are no images, or there is no such row.
+    """
+    if images is None or images.ndim not in (3, 4):
+        raise ConfigError(
+            "an interpolated source needs `images` of shape (K, H, W), or (K, bands, H, W)",
+            code="scene-images",
+        )
+    if (
+        (index != np.round(index)).any()
+        or (index < 0).any()
+        or (index >= len(images)).any()
+    ):
+        raise ConfigError(
+            f"`image` must be a whole number from 0 to {len(images) - 1}, got {index.min()} to {index.max()}",
+            code="scene-images",
+        )
+    if not np.isfinite(images[np.unique(index).astype(np.int64)]).all():
+        raise ConfigError(
+            "the `images` of an interpolated source hold NaN or infinite numbers",
+            code="scene-images",
+        )

@@ -1,7 +1,7 @@
 """Images of real galaxies as sources: where they are, which of them are shown, in which split."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,23 +10,24 @@ import numpy as np
 from pydantic import (
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
 
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.notes import say_once
 from lenssim.simulate.sources.catalogue import catalogue_files, read_catalogue
 from lenssim.simulate.sources.first_recipe import first_recipe_images, first_recipe_rows
 from lenssim.simulate.sources.galsim_layout import companion_files
 from lenssim.simulate.sources.selection import Selected, Selection, selected
+from lenssim.simulate.sources.splits import FEWEST, rows_of_split
 from lenssim.simulate.streams import split_code
 
-__all__ = ["Galaxies"]
+__all__ = ["Galaxies", "check_shown"]
 
 _RECIPE = 2  # of new data sets
-_FEWEST = 10  # galaxies that are shared out among the splits
 
 
 class Galaxies(Selection):
@@ -57,9 +58,11 @@ class Galaxies(Selection):
         if (
             not isinstance(data, dict)
             or data.get("sha256")
-            or not isinstance(data.get("path"), str)
+            or not isinstance(data.get("path", ""), str)
         ):
             return data
+        if not data.get("path"):  # to be given on the command line
+            return {**data, "recipe": _RECIPE}
         folder = (info.context or {}).get("folder", ".")
         path = Path(folder, data["path"]).expanduser().resolve()
         try:
@@ -85,7 +88,14 @@ class Galaxies(Selection):
 
     def at(self, path: str | Path) -> "Galaxies":
         """Return the same galaxies, which are at `path` now."""
-        return self.model_copy(update={"path": str(Path(path).expanduser().resolve())})
+        where = str(Path(path).expanduser().resolve())
+        if self.sha256:
+            return self.model_copy(update={"path": where})
+        document = {**self.model_dump(), "path": where}
+        try:
+            return type(self).model_validate(document)
+        except ValidationError as error:
+            raise from_validation(error, "galaxies") from None
 
     def images(self) -> np.ndarray:
         """Return the galaxies that are shown, float32.
@@ -110,11 +120,11 @@ class Galaxies(Selection):
         if self.recipe == 1:
             rows = first_recipe_rows(count, split_code(split))
         else:
-            rows = _rows_of_split(loaded.identities, split_code(split))
+            rows = rows_of_split(loaded.identities, split_code(split))
         if not len(rows):
             raise ConfigError(
                 f"{self.path} holds {count} galaxies, none of them for the split {split!r}: every "
-                f"tenth is, so give at least {_FEWEST}",
+                f"tenth is, so give at least {FEWEST}",
                 code="too-few-galaxies",
                 path=self.path,
                 split=split,
@@ -123,9 +133,10 @@ class Galaxies(Selection):
 
     def _loaded(self) -> Selected:
         if not self.path:
+            known = f" with the sha256 {self.sha256[:16]}..." * bool(self.sha256)
             raise ConfigError(
-                f"the images of galaxies with the sha256 {self.sha256[:16]}... are needed, and it "
-                "is not known where they are; give --galaxies PATH",
+                f"the images of galaxies{known} are needed, and it is not known where they are; "
+                "give --galaxies PATH",
                 code="galaxies-missing",
             )
         if not Path(self.path).exists():
@@ -137,22 +148,33 @@ class Galaxies(Selection):
         return _load(self)
 
 
-def _rows_of_split(identities: Sequence[str], code: int) -> np.ndarray:
-    """Return which galaxies are for a split, by the hash of each.
+def check_shown(
+    galaxies: Galaxies | None, sources: Sequence[Mapping[str, Any]], placement: object
+) -> None:
+    """Check that a preset shows galaxies as their frame needs it.
 
-    Of ten or more galaxies each split has at least one: if none falls into validation or
-    test, the one nearest to it does.
+    Args:
+        galaxies: The preset's galaxies, None if it has none.
+        sources: The parameters of each source that shows galaxies.
+        placement: The preset's placement, None if it has none.
+
+    Raises:
+        ValueError: There are galaxies and no such source, or the reverse, or a source does
+            not state what the frame needs.
     """
-    place = np.array([int(identity[:12], 16) / 16**12 for identity in identities])
-    share = np.digitize(place, (0.8, 0.9))
-    if len(place) < _FEWEST:
-        share = np.zeros(len(place), dtype=np.int64)
-    else:
-        for split in (2, 1):
-            if not (share == split).any():
-                train = np.flatnonzero(share == 0)
-                share[train[np.argmax(place[train])]] = split
-    return np.flatnonzero(share == code)
+    if (galaxies is None) == bool(sources) or any("amp" in source for source in sources):
+        raise ValueError(
+            "`galaxies` go with a source of profile interpolated that has R_half and magnitude"
+        )
+    if galaxies is None:
+        return
+    wanted = "scale" if galaxies.frame == "native" else "R_half"
+    if any(wanted not in source for source in sources):
+        raise ValueError(
+            f"galaxies with `frame: {galaxies.frame}` go with a source that states {wanted}"
+        )
+    if galaxies.frame == "native" and placement is not None:
+        raise ValueError("a placement needs galaxies with `frame: half_light`")
 
 
 def _digest(files: list[Path]) -> str:

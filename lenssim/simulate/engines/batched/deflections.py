@@ -44,8 +44,9 @@ class Deflections:
         alpha = torch.zeros(
             len(rows), 2, rows.rays.shape[2], dtype=self.dtype, device=self.device
         )
+        total = _Sum(alpha)
         for kind, table in scenes.perturbers.items():
-            self._add_kind(alpha, rows, kind, table)
+            self._add_kind(total, rows, kind, table)
         return alpha
 
     def jobs(self, scenes: Scenes) -> list[Job]:
@@ -61,7 +62,12 @@ class Deflections:
         settings = (self.dtype, self.device, self.compiled)
         return [(f"{__name__}:_deflect", (*call, *settings)) for call in calls]
 
-    def _add_kind(self, alpha: Tensor, rows: Rows, kind: str, table: Perturbers) -> None:
+    def need_tiles(self, scenes: Scenes) -> bool:
+        """Return whether some perturbers are summed on near tiles only."""
+        kinds = [kind for kind, table in scenes.perturbers.items() if table.counts.any()]
+        return FAR_ERROR[self.dtype] > 0 and any(kind in FAR_FIELD for kind in kinds)
+
+    def _add_kind(self, total: "_Sum", rows: Rows, kind: str, table: Perturbers) -> None:
         """Add all perturbers of a kind, as points where they are far."""
         names = PROFILES[kind].columns
         columns = torch.from_numpy(
@@ -71,17 +77,17 @@ class Deflections:
             strength = columns[:, [names.index("theta_E")]] ** 2
             centres = columns[:, _centre_columns(names)]
             points = torch.cat([strength, 0 * strength, centres], dim=1)
-            self._add(alpha, rows, None, points, table)
+            self._add(total, rows, None, points, table)
         elif kind in FAR_FIELD and FAR_ERROR[self.dtype] > 0:
             centres = columns[:, _centre_columns(names)]
             strength, softening, reach = self._far_field(kind, columns)
             points = torch.stack([strength, softening], dim=1)
-            self._add(alpha, rows, None, torch.cat([points, centres], dim=1), table)
+            self._add(total, rows, None, torch.cat([points, centres], dim=1), table)
             differences = torch.cat([columns, points], dim=1)
             nearby = _within_reach(rows, centres, reach, table)
-            self._add_nearby(alpha, rows, kind, differences, nearby)
+            self._add_nearby(total.alpha, rows, kind, differences, nearby)
         else:
-            self._add(alpha, rows, kind, columns, table)
+            self._add(total, rows, kind, columns, table)
 
     def _far_field(self, kind: str, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the points that perturbers are from afar: strength, softening and reach."""
@@ -95,7 +101,7 @@ class Deflections:
 
     def _add(
         self,
-        alpha: Tensor,
+        total: "_Sum",
         rows: Rows,
         kind: str | None,
         columns: Tensor,
@@ -113,7 +119,8 @@ class Deflections:
             for numbers, index in batches:
                 numbers = numbers.to(self.device)
                 index = index.to(self.device)
-                alpha[numbers] += deflect(rows.rays[numbers], flat[index])
+                total.add(numbers, deflect(rows.of(numbers), flat[index]))
+            total.is_zero = False
 
     def _add_nearby(
         self,
@@ -168,6 +175,21 @@ class Deflections:
                 rank = torch.arange(size)
                 valid = rank < counts[numbers, None]
                 yield numbers, torch.where(valid, starts[numbers, None] + rank, null)
+
+
+class _Sum:
+    """A deflection `alpha` (R, 2, P) that is summed up from zero, some rows at a time."""
+
+    def __init__(self, alpha: Tensor) -> None:
+        self.alpha = alpha
+        self.is_zero = True
+
+    def add(self, numbers: Tensor, deflection: Tensor) -> None:
+        """Add a deflection (r, 2, P) to the rows `numbers` (r,), all different."""
+        if self.is_zero:
+            self.alpha.index_copy_(0, numbers, deflection)
+        else:
+            self.alpha.index_add_(0, numbers, deflection)
 
 
 def _centre_columns(names: Sequence[str]) -> list[int]:

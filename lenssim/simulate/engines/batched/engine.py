@@ -1,8 +1,6 @@
 """The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,22 +10,26 @@ from lenssim.errors import ConfigError
 from lenssim.simulate.bands import BandView, band_views
 from lenssim.simulate.engines.batched.adaptive import (
     MARGIN,
-    SamplingError,
     pad_edges,
     refined,
 )
-from lenssim.simulate.engines.batched.compilation import Axis
-from lenssim.simulate.engines.batched.compilers import Job, announce
+from lenssim.simulate.engines.batched.compilers import announce
 from lenssim.simulate.engines.batched.deflections import Deflections
-from lenssim.simulate.engines.batched.kernels import kernel
-from lenssim.simulate.engines.batched.optics import blur, pixel_flux
-from lenssim.simulate.engines.batched.rays import SurfaceBrightness
+from lenssim.simulate.engines.batched.hoisted import (
+    behind_lens,
+    common_lens,
+    light_jobs,
+    unit_deflection,
+)
+from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
+from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.tiles import (
-    TILE,
+    RASTER,
+    TILED,
     Rows,
-    grid_rows,
+    grid_rays,
+    on_grid,
     scattered_rows,
-    untiled,
 )
 from lenssim.simulate.instruments import (
     ADAPTIVE,
@@ -39,7 +41,7 @@ from lenssim.simulate.instruments import (
 from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.psf.choice import psf_values
-from lenssim.simulate.scenes import Component, Scenes
+from lenssim.simulate.scenes import Scenes
 
 __all__ = ["SCENES", "Batched", "scenes_a_step"]
 
@@ -83,7 +85,8 @@ class Batched:
         step = scenes_a_step(instrument, supersampling)
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
-        announce([*self.deflections.jobs(scenes), self._brightness_job(scenes)])
+        options = (self.dtype, self.device, self.compiled)
+        announce([*self.deflections.jobs(scenes), *light_jobs(scenes, *options)])
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
@@ -92,12 +95,6 @@ class Batched:
                     images[part, band] = image.cpu().numpy()
         return images
 
-    def _brightness_job(self, scenes: Scenes) -> Job:
-        """Return the job of the kernel of the brightness."""
-        image_shape = () if scenes.images is None else scenes.images.shape[1:]
-        arguments = (scenes.components, image_shape, self.dtype, self.device, self.compiled)
-        return f"{__name__}:_surface_brightness", arguments
-
     def _render_step(
         self, views: list[BandView], supersampling: Supersampling, step: int
     ) -> Iterator[tuple[int, Tensor]]:
@@ -105,25 +102,39 @@ class Batched:
         for side, bands in _same_grids(views, supersampling).items():
             group = [views[band] for band in bands]
             fluxes = self._fluxes(group, side, supersampling)
-            for band, flux in zip(bands, fluxes, strict=True):
-                scenes, instrument = views[band]
-                values = psf_values(instrument.psf, scenes.params)
-                yield band, self.blurred(flux, instrument, step, values)
+            for band, (light, area) in zip(bands, fluxes, strict=True):
+                yield band, self._taken(light, area, views[band], step)
 
     def _fluxes(
         self, views: list[BandView], side: int, supersampling: Supersampling
-    ) -> Iterator[Tensor]:
-        """Yield the flux (N, fine H, fine W) [e-/s] of fine pixels in bands of one grid of rays."""
+    ) -> Iterator[tuple[Tensor, float]]:
+        """Yield the light of fine pixels in bands of one grid of rays.
+
+        Each is the sum (N, fine H, fine W) [e-/s/arcsec^2] over a pixel's rays, and the
+        area [arcsec^2] of one ray.
+        """
         _, camera = views[0]
         step = camera.pixel_scale / (side // camera.num_pix)
-        lights, alpha = self._on_grid(views, side, step)
+        is_adaptive = supersampling == ADAPTIVE
+        lights, alpha = self._on_grid(views, side, step, with_alpha=is_adaptive)
         for (scenes, instrument), brightness in zip(views, lights, strict=True):
-            if supersampling == ADAPTIVE:
+            if alpha is not None:
                 yield self._adaptive_flux(scenes, instrument, brightness, alpha)
                 continue
             fine = instrument.psf.supersampling
             rays = int(supersampling) // fine
-            yield pixel_flux(brightness, rays, instrument.pixel_scale / fine)
+            area = (instrument.pixel_scale / fine / rays) ** 2
+            yield pixel_sum(brightness, rays), area
+
+    def _taken(self, light: Tensor, area: float, view: BandView, step: int) -> Tensor:
+        """Return images (N, H, W) [e-/s per pixel] of the flux `light` * `area`."""
+        scenes, instrument = view
+        values = psf_values(instrument.psf, scenes.params)
+        if values is None and light.device.type == "cpu" and light.dtype == torch.float32:
+            compiled = banded(instrument, step)
+            if compiled is not None:
+                return compiled(light, area)
+        return self.blurred(light * area, instrument, step, values)
 
     @staticmethod
     def blurred(
@@ -149,14 +160,14 @@ class Batched:
 
     def _adaptive_flux(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, alpha: Tensor
-    ) -> Tensor:
-        """Return the flux (N, fine H, fine W) [e-/s] of fine pixels, from adaptive rays."""
+    ) -> tuple[Tensor, float]:
+        """Return the mean brightness (N, fine H, fine W) of fine pixels, and their area."""
         side = brightness.shape[-1]
         step = instrument.pixel_scale / instrument.psf.supersampling
         scale = torch.as_tensor(
             scenes.deflection_scale() / step, dtype=self.dtype, device=self.device
         )[:, None, None, None]
-        smooth = _sampling_error(side, self.dtype, self.device, self.compiled)
+        smooth = sampling_error(side, self.dtype, self.device, self.compiled)
         mean, error = smooth(
             pad_edges(brightness[:, None], MARGIN)[:, 0],
             pad_edges(scale * alpha, MARGIN - 1),
@@ -169,7 +180,7 @@ class Batched:
             return values.unflatten(1, (-1, points.shape[2])).flatten(0, 1)[groups]
 
         sigma = self._noise(scenes, instrument, brightness, step)
-        return refined(trace_rays, mean, error, sigma, step) * step**2
+        return refined(trace_rays, mean, error, sigma, step), step**2
 
     def _noise(
         self, scenes: Scenes, instrument: Instrument, brightness: Tensor, step: float
@@ -190,25 +201,30 @@ class Batched:
         return variance.sqrt() / step**2
 
     def _on_grid(
-        self, views: list[BandView], side: int, step: float
-    ) -> tuple[list[Tensor], Tensor]:
+        self, views: list[BandView], side: int, step: float, *, with_alpha: bool
+    ) -> tuple[list[Tensor], Tensor | None]:
         """Return brightness and the perturbers' deflection on a regular grid of rays.
 
         Returns:
-            Brightness (N, side, side) of each band, and the deflection (N, 2, side, side).
+            Brightness (N, side, side) of each band, and the deflection (N, 2, side, side)
+            if it is asked for.
         """
         scenes, _ = views[0]
-        owner = torch.arange(len(scenes))
+        grid = TILED if self.deflections.need_tiles(scenes) else RASTER
         alphas = []
         lights: list[list[Tensor]] = [[] for _ in views]
-        for rays in grid_rows(side, step):
-            rays_of_one = torch.from_numpy(rays).to(self.dtype).to(self.device)
-            rows = Rows(rays_of_one.repeat(len(scenes), 1, 1), owner)
-            alphas.append(self.deflections(scenes, rows))
+        for rays in grid_rays(side, step, grid, self.dtype, self.device, len(scenes)):
+            rows = Rows(rays[: len(scenes)], torch.arange(len(scenes)), same=True)
+            alpha = self.deflections(scenes, rows)
             for light, view in zip(lights, views, strict=True):
-                light.append(self.brightness(*view, rows, alphas[-1]))
-        alpha = untiled(_joined(alphas).flatten(0, 1), side).unflatten(0, (-1, 2))
-        return [untiled(_joined(light), side) for light in lights], alpha
+                light.append(self.brightness(*view, rows, alpha))
+            if with_alpha:
+                alphas.append(alpha)
+        images = [on_grid(_joined(light), side, grid) for light in lights]
+        if not with_alpha:
+            return images, None
+        deflection = on_grid(_joined(alphas).flatten(0, 1), side, grid)
+        return images, deflection.unflatten(0, (-1, 2))
 
     def brightness(
         self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor
@@ -224,12 +240,35 @@ class Batched:
         Returns:
             Brightness (R, P) [e-/s/arcsec^2].
         """
-        _, arguments = self._brightness_job(scenes)
-        surface_brightness = _surface_brightness(*arguments)
+        lens = common_lens(scenes) if rows.same else None
+        if lens is not None:
+            return self._behind_lens(scenes, instrument, rows, alpha, lens)
+        image_shape: tuple[int, ...] = ()
+        if scenes.images is not None:
+            image_shape = scenes.images.shape[1:]
+        light = surface_brightness(
+            scenes.components, image_shape, self.dtype, self.device, self.compiled
+        )
         owner = rows.owner.to(self.device)
         parameters = self.component_parameters(scenes, instrument)[owner]
         images = self.shown_images(scenes, rows.owner)
-        return surface_brightness(rows.rays, alpha, parameters, *images)
+        return light(rows.rays, alpha, parameters, *images)
+
+    def _behind_lens(
+        self, scenes: Scenes, instrument: Instrument, rows: Rows, alpha: Tensor, lens: int
+    ) -> Tensor:
+        """Return what `brightness` does, where the component `lens` is the same in all scenes."""
+        options = (self.dtype, self.device, self.compiled)
+        parameters = self.component_parameters(scenes, instrument)
+        component = scenes.components[lens]
+        names = PROFILES[component.profile].columns
+        before = scenes.components[:lens]
+        start = 1 + sum(len(PROFILES[other.profile].columns) for other in before)
+        columns = parameters[:1, start : start + len(names)].contiguous()
+        rays = rows.rays[:1]
+        unit = unit_deflection(component.profile, *options)(rays, columns)
+        light = behind_lens(scenes.components, lens, *options)
+        return light(rays, alpha, parameters, unit)
 
     def component_parameters(self, scenes: Scenes, instrument: Instrument) -> Tensor:
         """Return the parameters (N, 1 + columns) of `SurfaceBrightness`."""
@@ -302,49 +341,3 @@ def scenes_a_step(instrument: AnyCamera, supersampling: Supersampling) -> int:
             supersampling=supersampling,
         )
     return max(1, min(SCENES, RAYS_A_STEP // side**2))
-
-
-@lru_cache
-def _surface_brightness(
-    components: tuple[Component, ...],
-    image_shape: tuple[int, ...],
-    dtype: torch.dtype,
-    device: torch.device,
-    compiled: bool,
-) -> Callable[..., Tensor]:
-    """Return the kernel of the brightness of components along rays."""
-    options: Any = {"dtype": dtype, "device": device}
-    count = 1 + sum(len(PROFILES[component.profile].columns) for component in components)
-    image_count = sum(component.profile == "interpolated" for component in components)
-    images = [torch.zeros(3, *image_shape, **options) for _ in range(image_count)]
-    example = (
-        torch.zeros(3, 2, 3 * TILE, **options),
-        torch.zeros(3, 2, 3 * TILE, **options),
-        torch.ones(3, count, **options),
-        *images,
-    )
-    rows = Axis("rows")
-    rays = {0: rows, 2: Axis("tiles", TILE)}
-    dynamic: tuple[Any, ...] = (rays, rays, {0: rows})
-    if images:
-        dynamic = (*dynamic, tuple({0: rows} for _ in images))
-    module = SurfaceBrightness(components)
-    name = f"shine {components}"
-    return kernel(module, example, name, dynamic, compiled=compiled, one_loop=False)
-
-
-@lru_cache
-def _sampling_error(
-    side: int, dtype: torch.dtype, device: torch.device, compiled: bool
-) -> Callable[..., Any]:
-    """Return the kernel of the mean of smooth pixels and its expected error."""
-    rows = Axis("rows")
-    size = side + 2 * MARGIN
-    example = (
-        torch.zeros(3, size, size, dtype=dtype, device=device),
-        torch.zeros(3, 2, size - 2, size - 2, dtype=dtype, device=device),
-    )
-    dynamic = ({0: rows}, {0: rows})
-    return kernel(
-        SamplingError(), example, "doubt", dynamic, compiled=compiled, one_loop=False
-    )

@@ -8,10 +8,11 @@ from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from lenssim.simulate.engines.batched.banded import BandedBlur, banded_blur
 from lenssim.simulate.instruments import GaussianPSF, Instrument
 from lenssim.simulate.psf import PointSpread
 
-__all__ = ["blur", "pixel_flux", "pixel_sum"]
+__all__ = ["banded", "blur", "pixel_flux", "pixel_sum"]
 
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
@@ -48,6 +49,29 @@ def blur(
         return pixel_sum(_convolved(images, kernel), psf.supersampling)
     matrix = _blur_matrix(psf, instrument.pixel_scale, instrument.num_pix).to(images)
     return matrix @ images @ matrix.T
+
+
+def banded(instrument: Instrument, count: int) -> BandedBlur | None:
+    """Return the blur of a camera's Gaussian PSF in single precision, compiled.
+
+    Args:
+        instrument: The camera.
+        count: Number of images that `blur` is given at once; its bits are those.
+
+    Returns:
+        The blur; None for another PSF, and where `blur` itself has to serve.
+    """
+    if not isinstance(instrument.psf, GaussianPSF):
+        return None
+    return _banded(instrument.psf, instrument.pixel_scale, instrument.num_pix, count)
+
+
+@lru_cache(maxsize=16)
+def _banded(
+    psf: GaussianPSF, pixel_scale: float, size: int, count: int
+) -> BandedBlur | None:
+    matrix = _blur_matrix(psf, pixel_scale, size)
+    return banded_blur(matrix.to(torch.float32).numpy(), count)
 
 
 def pixel_sum(images: Tensor, factor: int) -> Tensor:

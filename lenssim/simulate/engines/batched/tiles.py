@@ -10,7 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FEW_RAYS", "RAYS", "TILE", "Rows", "grid_rows", "scattered_rows", "untiled"]
+__all__ = [
+    "FEW_RAYS",
+    "RASTER",
+    "RAYS",
+    "TILE",
+    "TILED",
+    "Rows",
+    "grid_rays",
+    "grid_rows",
+    "on_grid",
+    "scattered_rows",
+    "untiled",
+]
 
 SIDE = 8
 TILE = SIDE * SIDE  # rays a tile
@@ -18,12 +30,26 @@ RAYS = 64 * TILE  # rays a row of a grid: one 64 x 64 stamp
 FEW_RAYS = 16 * TILE  # rays a row where pixels are refined
 
 
+TILED = "tiled"  # order of rays: tile by tile, for perturbers that are near some tiles only
+RASTER = "raster"  # row by row, as images are
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Rows of P rays in tiles: `rays` (R, 2, P) [arcsec] and the scene of each, `owner` (R,) int64."""
+    """Rows of P rays in tiles: `rays` (R, 2, P) [arcsec] and the scene of each, `owner` (R,) int64.
+
+    `same` says that all rows have the same rays.
+    """
 
     rays: Tensor
     owner: Tensor
+    same: bool = False
+
+    def of(self, numbers: Tensor) -> Tensor:
+        """Return the rays (r, 2, P) of the rows `numbers` (r,)."""
+        if self.same:
+            return self.rays[: len(numbers)]
+        return self.rays[numbers]
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -54,6 +80,53 @@ def grid_rows(side: int, step: float) -> np.ndarray:
         [rays, np.repeat(rays[:, -1:], rows * RAYS - rays.shape[1], axis=1)], axis=1
     )
     return np.ascontiguousarray(filled.reshape(2, rows, RAYS).transpose(1, 0, 2))
+
+
+@lru_cache(maxsize=8)
+def _raster_rows(side: int, step: float) -> np.ndarray:
+    """Return the rays of `grid_rows` (T, 2, RAYS), row by row; the last is repeated."""
+    axis = (np.arange(side) - (side - 1) / 2) * step
+    x, y = np.meshgrid(axis, axis)
+    rays = np.stack([x.ravel(), y.ravel()])
+    rows = -(-(side**2) // RAYS)
+    filled = np.pad(rays, ((0, 0), (0, rows * RAYS - side**2)), mode="edge")
+    return np.ascontiguousarray(filled.reshape(2, rows, RAYS).transpose(1, 0, 2))
+
+
+@lru_cache(maxsize=4)
+def _repeated(
+    side: int, step: float, grid: str, dtype: torch.dtype, device: torch.device, count: int
+) -> list[Tensor]:
+    rows = (grid_rows if grid == TILED else _raster_rows)(side, step)
+    return [
+        torch.from_numpy(rays).to(dtype).to(device).repeat(count, 1, 1) for rays in rows
+    ]
+
+
+def grid_rays(
+    side: int, step: float, grid: str, dtype: torch.dtype, device: torch.device, count: int
+) -> list[Tensor]:
+    """Return the rays (count or more, 2, RAYS) [arcsec] of a square grid, the same for each scene.
+
+    Args:
+        side: Rays a side.
+        step: Distance of rays [arcsec].
+        grid: `TILED` or `RASTER`.
+        dtype: Type of the rays.
+        device: Device of the rays.
+        count: Number of scenes.
+    """
+    room = 1 << max(0, count - 1).bit_length()
+    if side**2 > RAYS:  # larger grids are not worth their memory
+        return _repeated.__wrapped__(side, step, grid, dtype, device, count)
+    return _repeated(side, step, grid, dtype, device, room)
+
+
+def on_grid(values: Tensor, side: int, grid: str) -> Tensor:
+    """Return values (N, side, side), of those in the order of a grid's rays (N, T * RAYS)."""
+    if grid == TILED:
+        return untiled(values, side)
+    return values[:, : side**2].unflatten(1, (side, side))
 
 
 def untiled(values: Tensor, side: int) -> Tensor:
