@@ -171,7 +171,7 @@ def test_a_library_that_cannot_be_loaded_is_no_samples_fault(tmp_path, pieces, e
         calls.append(shard)
         raise error("libtorch_cpu.so: failed to map segment from shared object")
 
-    with pytest.raises(SurroundingsError, match="libtorch_cpu.*no sample is at fault"):
+    with pytest.raises(SurroundingsError, match=r"libtorch_cpu.*no sample is at fault"):
         build(tmp_path / "D", pieces.plan_of(20, 5), task, local_runner(0))
     assert calls == [0], "what no repetition mends is not repeated"
     assert not (tmp_path / "D" / "failures").exists()

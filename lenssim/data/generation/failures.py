@@ -96,8 +96,8 @@ def attempt(
     """Make a shard unless it is there; try again if that fails, then record why, so that others can go on.
 
     Errors that no repetition mends (`ConfigError`, `VerificationError`) or that meet every shard (`StorageError`) are
-    raised. A library that cannot be loaded (`ImportError`) and what the system refuses (`OSError`) are no sample's fault: they are a
-    `SurroundingsError`, the latter where it is refused twice.
+    raised. A library that cannot be loaded (`ImportError`), and what the system refuses twice (`OSError`), are no
+    sample's fault: they are a `SurroundingsError`.
     """
     plan = Plan.model_validate(document)
     place = Path(folder)
