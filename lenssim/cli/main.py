@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ _ABOUT_PATHS = (  # another path would do
     errno.EPERM,
     errno.EROFS,
 )
+
+_LOADING = re.compile(r"\.so[.\d]*: |\.dylib|shared object|cannot allocate memory", re.I)
 
 app = typer.Typer(
     name="lenssim",
@@ -115,12 +118,25 @@ def _run() -> int:
         return error.exit_code
     except OSError as error:
         return _refused(error)
+    except ImportError as error:
+        if not _is_of_the_loader(error):
+            raise
+        say(
+            f"the system cannot load a library: {printable(str(error))}; is memory limited "
+            "(ulimit -v)? lenssim doctor looks for what is wrong here"
+        )
+        return 2
     except MemoryError as error:
         say(
             f"there is not enough memory{f' ({error})' if str(error) else ''}; fewer workers or smaller data need less"
         )
         return 1
     return 0
+
+
+def _is_of_the_loader(error: ImportError) -> bool:
+    """Say whether the system refused to load a library, rather than Python to find a module."""
+    return bool(_LOADING.search(str(error)))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from lenssim.errors import ConfigError, from_validation, unknown
-from lenssim.names import name_fault, printable, twin_names
+from lenssim.names import name_fault, printable, shown, twin_names
 from lenssim.record import Record
 from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.bounds import Bounds
@@ -325,8 +325,9 @@ def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:
     """A preset from a parsed YAML or JSON document; files it names lie in `folder`. `ConfigError` as `load_preset`."""
     if not isinstance(data, dict):
+        content = "nothing" if data is None else shown(data)
         raise ConfigError(
-            f"{where} must be a mapping of keys to values, got {type(data).__name__}",
+            f"{where} must be a mapping of keys to values, got {content}",
             code="settings-invalid",
             where=where,
         )

@@ -190,3 +190,30 @@ def test_a_command_is_one_line_for_a_shell():
         "a b",
         "3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("message", "is_of_the_system"),
+    [
+        ("libtorch_cpu.so: failed to map segment from shared object", True),
+        ("libc.so.6: cannot open shared object file: No such file or directory", True),
+        ("libgomp.so.1: cannot allocate memory in static TLS block", True),
+        ("cannot import name 'nonsense' from 'lenssim'", False),
+        ("No module named 'nonsense'", False),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_told_in_a_line(
+    lenssim, monkeypatch, message, is_of_the_system
+):
+    def fails() -> None:
+        raise ImportError(message)
+
+    monkeypatch.setattr("lenssim.simulate.preset.presets", fails)
+    if not is_of_the_system:
+        with pytest.raises(ImportError):
+            lenssim("models")
+        return
+    done = lenssim("models")
+    assert done.code == 2
+    assert message in done.err
+    assert "lenssim doctor" in done.err

@@ -22,7 +22,7 @@ from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.generation.simulation import generate, make_plan, share
 from lenssim.data.inspection.verification import verify
-from lenssim.errors import ConfigError, IncompleteError, StorageError
+from lenssim.errors import ConfigError, IncompleteError, StorageError, SurroundingsError
 from lenssim.simulate import pipeline
 from lenssim.simulate.preset import load_preset
 
@@ -161,6 +161,20 @@ def test_a_mistake_that_meets_every_sample_ends_early(tmp_path, pieces):
     with pytest.raises(IncompleteError, match="8 of 100 shards failed"):
         build(tmp_path / "D", pieces.plan_of(100, 1), task, local_runner(0))
     assert sorted(set(tried)) == list(range(8))
+
+
+@pytest.mark.parametrize("error", [ImportError, ModuleNotFoundError])
+def test_a_library_that_cannot_be_loaded_is_no_samples_fault(tmp_path, pieces, error):
+    calls: list[int] = []
+
+    def task(target, document, shard):
+        calls.append(shard)
+        raise error("libtorch_cpu.so: failed to map segment from shared object")
+
+    with pytest.raises(SurroundingsError, match=r"libtorch_cpu.*no sample is at fault"):
+        build(tmp_path / "D", pieces.plan_of(20, 5), task, local_runner(0))
+    assert calls == [0], "what no repetition mends is not repeated"
+    assert not (tmp_path / "D" / "failures").exists()
 
 
 def test_the_command_line_ends_with_4(tmp_path, stumble, lenssim):

@@ -203,7 +203,8 @@ def test_presets_from_files(tmp_path):
         load_preset(tmp_path / "absent.yaml")
     for text, message in (
         ("{", "is not YAML"),
-        ("- 1", "must be a mapping"),
+        ("- 1", r"must be a mapping of keys to values, got \[1\]"),
+        ("", "must be a mapping of keys to values, got nothing"),
         ("!!python/object:os.system {}", "remove the tag"),
     ):
         path.write_text(text)

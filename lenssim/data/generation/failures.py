@@ -96,8 +96,8 @@ def attempt(
     """Make a shard unless it is there; try again if that fails, then record why, so that others can go on.
 
     Errors that no repetition mends (`ConfigError`, `VerificationError`) or that meet every shard (`StorageError`) are
-    raised. What the system refuses (`OSError`) is no sample's fault: where it is refused twice, it is a
-    `SurroundingsError`.
+    raised. A library that cannot be loaded (`ImportError`), and what the system refuses twice (`OSError`), are no
+    sample's fault: they are a `SurroundingsError`.
     """
     plan = Plan.model_validate(document)
     place = Path(folder)
@@ -109,6 +109,12 @@ def attempt(
             rows = task(folder, document, shard)
         except (ConfigError, StorageError, VerificationError):
             raise
+        except ImportError as error:
+            raise SurroundingsError(
+                f"a library that a shard needs cannot be loaded: {error}; no sample is at fault. Is it installed here, "
+                "and is memory limited (ulimit -v)? lenssim doctor looks for what is wrong",
+                code="surroundings",
+            ) from error
         except OSError as error:
             if tries + 1 == _TRIES:
                 raise _refused(error) from error

@@ -17,7 +17,7 @@ from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
 from lenssim.learn.population.options import PopulationOptions
 from lenssim.learn.tasks import parse_config
-from lenssim.names import name_fault, printable
+from lenssim.names import name_fault, printable, shown
 from lenssim.record import Record
 
 __all__ = [
@@ -239,8 +239,9 @@ def load_recipe(path: Path) -> Recipe:
     """A checked recipe; `ConfigError` says what is wrong with the file, key by key, before anything is done."""
     document = read_yaml(path, "the recipe")
     if not isinstance(document, dict):
+        content = "nothing" if document is None else shown(document)
         raise ConfigError(
-            f"{path} must be a mapping of steps, got {type(document).__name__}",
+            f"{path} must be a mapping of steps, got {content}",
             code="settings-invalid",
             path=path,
         )

@@ -192,6 +192,13 @@ lenssim repack a -o a; code=$?
 """,
         says="refused",
     ),
+    Entry(
+        "S8-memory",
+        "under a limit of memory a library that could not be loaded was a traceback",
+        "ulimit -v 900000\nlenssim generate -m III -n 6 --workers 0 -o a",
+        code=2,
+        says="a library that a shard needs cannot be loaded.*ulimit",
+    ),
     *(
         Entry(
             f"S6-{name}",

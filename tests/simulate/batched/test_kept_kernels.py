@@ -176,7 +176,6 @@ def test_other_processes_of_a_run_say_nothing_more(said, tmp_path, monkeypatch):
 def test_a_ready_kernel_is_read_without_a_lock(said, tmp_path, monkeypatch):
     path = made()
     assert path.parent == tmp_path / "cache" / "kernels"
-    (path.parent / "lock").unlink()
     monkeypatch.setattr(kernels, "_compiled", None)  # as where nothing can be written
     said.clear()
     assert made() == path

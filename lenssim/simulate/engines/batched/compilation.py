@@ -73,11 +73,17 @@ def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:
 
 
 def _quick_wrapper() -> dict[str, Any]:
-    """Return the option that leaves what calls the loops as it is: most of g++'s time goes there."""
-    option = "compile_wrapper_opt_level"
-    if not hasattr(torch._inductor.config.aot_inductor, option):  # in older releases
-        return {}
-    return {f"aot_inductor.{option}": "O0"}
+    """Return options of what calls the loops: most of g++'s time goes there, and no bits.
+
+    Precompiled headers take longer than they save on a handful of kernels.
+    """
+    options = {"compile_wrapper_opt_level": "O0", "precompile_headers": False}
+    settings = torch._inductor.config.aot_inductor
+    return {
+        f"aot_inductor.{name}": value
+        for name, value in options.items()
+        if hasattr(settings, name)  # not in older releases
+    }
 
 
 def _libraries() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.compilation import Axis
+from lenssim.simulate.engines.batched.compilers import Job
 from lenssim.simulate.engines.batched.far_field import far_fields
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.rays import (
@@ -55,6 +56,19 @@ class Deflections:
         for kind, table in scenes.perturbers.items():
             self._add_kind(total, rows, kind, table)
         return alpha
+
+    def jobs(self, scenes: Scenes) -> list[Job]:
+        """Return the jobs of the kernels that scenes need, in their order."""
+        calls: list[tuple[str | None, bool]] = []
+        for kind in scenes.perturbers:
+            if kind == "point_mass":
+                calls.append((None, False))
+            elif kind in self.far_fields:
+                calls += [(None, False), (kind, True)]
+            else:
+                calls.append((kind, False))
+        settings = (self.dtype, self.device, self.compiled)
+        return [(f"{__name__}:_deflect", (*call, *settings)) for call in calls]
 
     def need_tiles(self, scenes: Scenes) -> bool:
         """Return whether some perturbers are summed on near tiles only."""

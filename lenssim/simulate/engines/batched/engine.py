@@ -13,10 +13,12 @@ from lenssim.simulate.engines.batched.adaptive import (
     pad_edges,
     refined,
 )
+from lenssim.simulate.engines.batched.compilers import announce
 from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.hoisted import (
     behind_lens,
     common_lens,
+    light_jobs,
     unit_deflection,
 )
 from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
@@ -89,6 +91,8 @@ class Batched:
         step = scenes_a_step(instrument, supersampling, self.device.type)
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
+        options = (self.dtype, self.device, self.compiled)
+        announce([*self.deflections.jobs(scenes), *light_jobs(scenes, *options)])
         with torch.inference_mode():
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))

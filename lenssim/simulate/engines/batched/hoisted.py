@@ -16,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.compilation import Axis
+from lenssim.simulate.engines.batched.compilers import Job
 from lenssim.simulate.engines.batched.kernels import kernel
+from lenssim.simulate.engines.batched.light import surface_brightness
 from lenssim.simulate.engines.batched.rays import LIGHT, MASS, SurfaceBrightness
 from lenssim.simulate.engines.batched.tiles import TILE
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-__all__ = ["behind_lens", "common_lens", "unit_deflection"]
+__all__ = ["behind_lens", "common_lens", "light_jobs", "unit_deflection"]
 
 UNIT = {"sie": "theta_E"}  # the parameter that multiplies last
 _SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
@@ -114,6 +116,23 @@ def common_lens(scenes: Scenes) -> int | None:
         if all(bool(np.all(column == column[0])) for column in columns):
             return number
     return None
+
+
+def light_jobs(
+    scenes: Scenes, dtype: torch.dtype, device: torch.device, compiled: bool
+) -> list[Job]:
+    """Return the jobs of the kernels of the brightness on grids that scenes share."""
+    options = (dtype, device, compiled)
+    lens = common_lens(scenes)
+    if lens is None:
+        image_shape = () if scenes.images is None else scenes.images.shape[1:]
+        arguments = (scenes.components, image_shape, *options)
+        return [(f"{surface_brightness.__module__}:surface_brightness", arguments)]
+    profile = scenes.components[lens].profile
+    return [
+        (f"{__name__}:unit_deflection", (profile, *options)),
+        (f"{__name__}:behind_lens", (scenes.components, lens, *options)),
+    ]
 
 
 @lru_cache

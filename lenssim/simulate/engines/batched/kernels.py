@@ -33,6 +33,7 @@ from lenssim.cache import (
 from lenssim.errors import ConfigError, SurroundingsError
 from lenssim.folders import danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
+from lenssim.simulate.engines.batched import compilers
 from lenssim.simulate.engines.batched.compilation import compile_module
 from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
@@ -155,10 +156,11 @@ def _compiled(package: str, name: str, make: Callable[[Path], None]) -> Path:
             )
     else:
         folder = (cache_root() or run_folder()) / _KERNELS
-    with _locked(folder):
+    with _locked(folder, package):
         path = _ready(package)
         if path is not None:
             return path
+        compilers.start_helpers(folder)
         say(f"compiling a kernel, once ({name.split()[0]}, kept in {folder})")
         with _workshop() as workshop:
             make(workshop / package)
@@ -166,13 +168,14 @@ def _compiled(package: str, name: str, make: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, package: str) -> Iterator[None]:
     """Hold a lock, so that only one of several processes compiles a kernel.
 
-    File systems without locks do without.
+    File systems without locks do without. A helper does not wait for the lock.
     """
+    path = folder / f"{package}.lock"
     try:
-        file = (folder / "lock").open("w")
+        file = path.open("w")
     except OSError as error:
         raise SurroundingsError(
             f"cannot write into {folder}: {reason(error)}; set LENSSIM_CACHE",
@@ -180,9 +183,13 @@ def _locked(folder: Path) -> Iterator[None]:
             folder=folder,
         ) from None
     with file:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+        if compilers.waits:
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+        path.unlink(missing_ok=True)  # who waits for it finds the kernel
 
 
 @contextmanager
