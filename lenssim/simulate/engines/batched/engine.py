@@ -1,6 +1,6 @@
 """The batched engine: many scenes at once in torch, compiled, on CPU or GPU, differentiable."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from lenssim.simulate.engines.batched.tiles import (
     TILED,
     Rows,
     grid_rays,
+    joined,
     on_grid,
     scattered_rows,
 )
@@ -226,10 +227,10 @@ class Batched:
                 light.append(self.brightness(*view, rows, alpha))
             if with_alpha:
                 alphas.append(alpha)
-        images = [on_grid(_joined(light), side, grid) for light in lights]
+        images = [on_grid(joined(light), side, grid) for light in lights]
         if not with_alpha:
             return images, None
-        deflection = on_grid(_joined(alphas).flatten(0, 1), side, grid)
+        deflection = on_grid(joined(alphas).flatten(0, 1), side, grid)
         return images, deflection.unflatten(0, (-1, 2))
 
     def brightness(
@@ -305,13 +306,6 @@ def numpy_dtype(dtype: torch.dtype) -> type[np.floating]:
     if dtype == torch.float32:
         return np.float32
     return np.float64
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    """Return the values of all rays, of those of some rays each."""
-    if len(parts) == 1:
-        return parts[0]
-    return torch.cat(list(parts), dim=-1)
 
 
 def _same_grids(

@@ -3,6 +3,7 @@
 Perturbers that are near a ray are near its tile.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ __all__ = [
     "Rows",
     "grid_rays",
     "grid_rows",
+    "joined",
     "on_grid",
     "scattered_rows",
     "untiled",
@@ -127,6 +129,13 @@ def on_grid(values: Tensor, side: int, grid: str) -> Tensor:
     if grid == TILED:
         return untiled(values, side)
     return values[:, : side**2].unflatten(1, (side, side))
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the values of all rays, of those of some rays each."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(list(parts), dim=-1)
 
 
 def untiled(values: Tensor, side: int) -> Tensor:
