@@ -86,15 +86,27 @@ def _of_dataset(
 
 def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":
     """Return images from an array or a batch."""
-    from lenssim.formats.images import as_images, check_numbers
+    from lenssim.formats.images import check_numbers
     from lenssim.learn.inputs.image_files import check_shape, usable_images
 
     array = numbers_of(images)
     check_numbers(array.dtype, _ARRAY)
-    stack = as_images(array, record.image_shape[0], _ARRAY)
+    stack = _stacked(array, record)
     check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
     return usable_images(stack, numbers, _ARRAY, record.config.picture, report)
+
+
+def _stacked(array: np.ndarray, record: "RunRecord") -> np.ndarray:
+    """Return an array as images (N, C, H, W); where they are none, say what the run takes."""
+    from lenssim.formats.images import as_images
+
+    try:
+        return as_images(array, record.image_shape[0], _ARRAY)
+    except DataError as error:
+        raise DataError(
+            f"{error}; the run takes {record.images}", code=error.code, **error.fields
+        ) from None
 
 
 def numbers_of(images: Images) -> np.ndarray:

@@ -75,5 +75,5 @@ def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
 
 def test_no_row_is_read_that_is_none(dataset):
     for rows in ([120], [-1], [5, 120]):
-        with pytest.raises(IndexError, match="of a data set of 120 samples"):
+        with pytest.raises(IndexError, match="there are 120 rows, counted from 0"):
             dataset.images(np.array(rows))

@@ -387,10 +387,11 @@ def test_variables_of_the_environment_do_not_change_a_training(
     tiny_run, tmp_path, monkeypatch
 ):
     """Lightning takes defaults of its Trainer from PL_TRAINER_...; a training is what its config says."""
-    from lenssim.learn.training.lightning import trainer_of
+    from lenssim.learn.training.lightning import quiet, trainer_of
 
     monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
     monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "0.5")
-    trainer = trainer_of(tiny_run.record.config, torch.device("cpu"), tiny_run, [])
+    with quiet():  # Lightning gives advice where SLURM is installed
+        trainer = trainer_of(tiny_run.record.config, torch.device("cpu"), tiny_run, [])
     assert (trainer.limit_train_batches, trainer.gradient_clip_val) == (1.0, None)
     assert os.environ["PL_TRAINER_LIMIT_TRAIN_BATCHES"] == "1"

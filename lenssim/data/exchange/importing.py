@@ -113,12 +113,12 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_apart(source: Path, folder: Path) -> None:
-    """Refuse to write a data set onto the folder that it is made of.
-
-    Raises:
-        ConfigError: Both are the same folder.
-    """
-    if folder.exists() and source.exists() and folder.samefile(source):
+    """Refuse to write a data set onto the folder that it is made of, with a `ConfigError`."""
+    try:
+        same = folder.samefile(source)
+    except OSError:  # one of them is missing or cannot be read, which its reader says
+        same = False
+    if same:
         raise ConfigError(
             f"{printable(str(folder))} is the imported folder itself; choose another --out",
             code="same-folder",

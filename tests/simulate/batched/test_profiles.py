@@ -39,7 +39,13 @@ LENSTRONOMY = {
     "sersic": SersicElliptic,
     "interpolated": Interpol,
 }
-OWN = {"line_mass": ("theta_E", "half_length", "angle", "center_x", "center_y")}
+OWN = {
+    "line_mass": ("theta_E", "half_length", "angle", "center_x", "center_y"),
+    "spiral": (
+        *("amp", "R_sersic", "n_sersic", "e1", "e2", "center_x", "center_y"),
+        *("arms", "arm_strength", "winding", "arm_phase"),
+    ),
+}
 FIXED_ORIGIN = {"ra_0", "dec_0"}  # lenstronomy's sheet and shear may be centred elsewhere
 GEOMETRY = {"ellipticity", "projection"}
 MASSLESS = {"shear", "point_mass", "line_mass"}  # no convergence where there are pixels
