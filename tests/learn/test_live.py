@@ -1,13 +1,20 @@
 """Training on samples that are simulated while it runs."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 
+from lenssim.data.format.files import canonical_json
+from lenssim.data.format.spec import earlier_configs
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
+from lenssim.learn.config import LiveData
 from lenssim.learn.tasks import parse_config
+from lenssim.learn.training.source import open_source
 from lenssim.learn.training.training import train
+from lenssim.simulate.spec import SimulationSpec
 from lenssim.simulate.streams import BLOCK
 
 
@@ -41,3 +48,21 @@ def test_blocks_stay_together():
     assert not np.array_equal(order, sampler.order(1))
     runs = np.split(order, np.flatnonzero(np.diff(order) != 1) + 1)
     assert {len(run) % BLOCK for run in runs} <= {0, 20}
+
+
+@pytest.mark.parametrize("model", ["III", "hst"])
+def test_a_training_goes_on_with_the_images_of_its_version(model):
+    """Plans of earlier versions name no noise stream and no far field."""
+    live = LiveData(model=model, n=640)
+    newest = open_source(None, live)
+    assert open_source(None, live, fingerprint="0" * 64).fingerprint == newest.fingerprint
+    earlier = list(earlier_configs(newest.config))
+    assert earlier, "III and hst have nominal noise"
+    for config in earlier:
+        fingerprint = hashlib.sha256(canonical_json([config, 640])).hexdigest()
+        source = open_source(None, live, fingerprint=fingerprint)
+        assert source.fingerprint == fingerprint
+        assert source.config == config
+    oldest = SimulationSpec.from_config(earlier[-1])
+    assert oldest.noise_stream == "sfc64"
+    assert (oldest.config(), source.spec.config()) == (earlier[-1], earlier[-1])

@@ -1,6 +1,6 @@
 """The specification of a simulated data set: of its images, and of how they are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, override
 
 from lenssim.data.format.galaxy_records import without_paths
@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_STORAGE",
     "GenerationSpec",
     "asked_for",
+    "earlier_configs",
     "maps_of",
     "spec_of",
     "storage_config",
@@ -99,6 +100,28 @@ def asked_for(config: dict[str, Any]) -> dict[str, Any]:
             name: value for name, value in settings.items() if name != "far_field"
         }
     return without_paths(chosen)
+
+
+def earlier_configs(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield how earlier versions stated the same request: without the keys that came later.
+
+    Images of such a config have the noise stream and the far field of its version.
+
+    Args:
+        config: The config of today's version.
+
+    Example:
+        >>> list(earlier_configs({"seed": 0, "noise_stream": "philox"}))
+        [{'seed': 0}]
+    """
+    settings = config.get("engine_settings")
+    if isinstance(settings, dict) and "far_field" in settings:
+        near = {name: value for name, value in settings.items() if name != "far_field"}
+        without_far_field = {**config, "engine_settings": near}
+        yield without_far_field
+        yield from earlier_configs(without_far_field)
+    if "noise_stream" in config:
+        yield {name: value for name, value in config.items() if name != "noise_stream"}
 
 
 def storage_config(storage: str, compress: bool) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     """
     method = method_of(config)
     _check_sources(config, method)
-    dataset = open_source(config.data, config.live, config.picture)
+    fingerprint = previous.record.data.fingerprint if previous else None
+    dataset = open_source(config.data, config.live, config.picture, fingerprint=fingerprint)
     if config.live is not None and dataset.spec is not None:
         require(0, dataset.spec.engine_settings)
     task, rows = _fit_task(config, dataset)
