@@ -16,8 +16,10 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from lenssim.cache import cache_fault, cache_root
+from lenssim.cache import cache_fault, cache_root, temporary_fault
 from lenssim.errors import StorageError
+from lenssim.names import printable
+from lenssim.notes import say_once
 
 __all__ = ["scratch_folder", "temporary_files"]
 
@@ -64,6 +66,11 @@ def temporary_files() -> Iterator[None]:
         yield
         return
     environment = os.environ.get("TMPDIR")
+    if environment and (fault := temporary_fault(Path(environment))):
+        say_once(
+            "tmpdir",
+            f"temporary files go to {folder}; {printable(environment)} cannot be used: {fault}",
+        )
     chosen = tempfile.tempdir
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = str(folder)
