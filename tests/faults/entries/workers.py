@@ -110,7 +110,7 @@ ENTRIES = (
     Entry(
         name="R10-gone",
         fault="Samples were called safe although the data set's folder had been deleted.",
-        script="(while [ $(ls a/shards/*.json 2>/dev/null | wc -l) -lt 4 ]; do sleep 0.05; done; rm -rf a) &\n"
+        script="(while [ $(ls a/shards/*.json 2>/dev/null | wc -l) -lt 4 ]; do sleep 0.05; done; mv a b; rm -rf b) &\n"
         "lenssim generate -m III -n 20000 --shard-size 64 --workers 0 -o a",
         code=4,
         says=r"a is gone: it was deleted or moved",
