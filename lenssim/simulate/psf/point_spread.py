@@ -32,7 +32,7 @@ class PointSpread(Record, ABC):
         return ""
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Draw the column of `count` images, float64 (count,)."""
+        """Draw the column of `count` images, float64 (count,); only of a PSF that has one."""
         raise NotImplementedError(f"{type(self).__name__} is the same in all images")
 
     def value_bounds(self) -> tuple[float, float]:
