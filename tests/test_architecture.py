@@ -20,6 +20,7 @@ WINGS = [
 HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
 TORCH_MAY = (
     "simulate/engines/batched",
+    "simulate/fit",
     "learn",
     *(
         f"data/streaming/{name}.py"
