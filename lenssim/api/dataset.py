@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lenssim.data.inspection.class_images import Report
     from lenssim.data.inspection.verification import Report as VerificationReport
     from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.data.streaming.observations import Observation
     from lenssim.data.streaming.source import Sample
 
 __all__ = ["Dataset", "open", "show"]
@@ -105,7 +106,7 @@ class Dataset:
 
     @property
     def pixel_scale(self) -> float | None:
-        """Size of a pixel in arcsec; None for imported images."""
+        """Size of a pixel in arcsec; None where it is not known."""
         return self.source.pixel_scale
 
     @property
@@ -154,6 +155,27 @@ class Dataset:
         check_kept(self.folder, self.source.config, picture)
         numbers = row_numbers(rows, len(self), from_end=True)
         return self.source.read_map(picture, self.rows[numbers])
+
+    @checked
+    def observations(self, rows: Rows) -> "list[Observation]":
+        """Return images with all that a fit needs: noise map, mask, PSF and pixel scale.
+
+        Args:
+            rows: Numbers of the samples in this data set, from 0; a range, slice or mask too.
+
+        Returns:
+            A record for each image; see `lenssim.data.Observation`.
+
+        Raises:
+            DataError: A shard is missing or damaged.
+
+        Example:
+            >>> first = Dataset("data/III").observations([0])[0]
+            >>> first.image.shape, first.pixel_scale, first.psf[0].sum().round(6)
+            ((1, 64, 64), 0.08, np.float64(1.0))
+        """
+        numbers = row_numbers(rows, len(self), from_end=True)
+        return self.source.observations(self.rows[numbers])
 
     @checked
     def split(self, name: str) -> "Dataset":
