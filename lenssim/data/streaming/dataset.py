@@ -172,7 +172,7 @@ class ShardDataset(SampleDataset):
     @cached_property
     def names(self) -> dict[int, str]:
         """Names of lenses by sample number; empty where they have none."""
-        return sample_names(self)
+        return sample_names(self.location, self.config_hash)
 
     @property
     def order(self) -> ReadingOrder:

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from lenssim.data.format.maps import KERNEL, MASK, SIGMA
 from lenssim.data.format.spec import maps_of
+from lenssim.data.streaming.locations import Location
 from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.readers import read_column
+from lenssim.data.streaming.source import ImageSource
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.psf.choice import band_column
 
-if TYPE_CHECKING:
-    from lenssim.data.streaming.dataset import ShardDataset
-
-__all__ = ["Observation", "observations", "sample_names"]
+__all__ = ["Observation", "Observed", "observations", "sample_names"]
 
 _NAMES = "texts/name"
 
@@ -53,7 +52,22 @@ class Observation:
     zero_points: tuple[float, ...]
 
 
-def observations(dataset: "ShardDataset", rows: np.ndarray) -> list[Observation]:
+class Observed(ImageSource, Protocol):
+    """A data set on disk: its images, maps, parameters and names."""
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """Columns (n,) of the true parameters, by name."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of lenses by sample number; empty where they have none."""
+
+    def read_map(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return the maps float32 (N, C, H, W) of some rows."""
+
+
+def observations(dataset: Observed, rows: np.ndarray) -> list[Observation]:
     """Return the observations of some rows.
 
     Imported images have the noise maps, masks and PSFs that were imported with them. Simulated
@@ -97,22 +111,28 @@ def observations(dataset: "ShardDataset", rows: np.ndarray) -> list[Observation]
     return result
 
 
-def sample_names(dataset: "ShardDataset") -> dict[int, str]:
-    """Return the names of lenses by sample number, of a whole data set; empty without names."""
+def sample_names(location: Location, config_hash: str) -> dict[int, str]:
+    """Return the names of lenses by sample number; empty where they have none.
+
+    Args:
+        location: Where the data set is stored.
+        config_hash: The sha256 of its config.
+    """
+    info = location.info()
     names: list[str] = []
-    for shard in range(len(dataset.info.sizes)):
-        path = dataset.location.path(shard)
-        record = dataset.location.record(shard)
+    for shard in range(len(info.sizes)):
+        path = location.path(shard)
+        record = location.record(shard)
         if _NAMES not in record.datasets:
             return {}
-        with open_recorded(path, record, dataset.config_hash) as file:
+        with open_recorded(path, record, config_hash) as file:
             texts = read_column(file, _NAMES, path, record)
             names += [text.decode("utf-8", "replace") for text in texts.tolist()]
-    return dict(zip(dataset.info.index.tolist(), names, strict=True))
+    return dict(zip(info.index.tolist(), names, strict=True))
 
 
 def _kernels(
-    dataset: "ShardDataset", row: int, bands: int
+    dataset: Observed, row: int, bands: int
 ) -> tuple[tuple[np.ndarray, ...] | None, tuple[int, ...]]:
     """Return the PSF kernels of an image and their supersampling, one of each a band."""
     spec = dataset.spec
@@ -143,7 +163,7 @@ def _without_zeros(kernel: np.ndarray) -> np.ndarray:
     return kernel[edge : len(kernel) - edge, edge : len(kernel) - edge]
 
 
-def _zero_points(dataset: "ShardDataset", row: int, bands: int) -> tuple[float, ...]:
+def _zero_points(dataset: Observed, row: int, bands: int) -> tuple[float, ...]:
     """Return the zero point of each band; NaN where it is not known."""
     spec = dataset.spec
     if spec is not None:
