@@ -46,8 +46,8 @@ def generate(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Worker processes; 0 works in this one. Default: one a core, fewer where "
-            "memory is short."
+            help="Worker processes; 0 works in this one. Default: as many as pay for their "
+            "start, at most one a core."
         ),
     ] = None,
     cluster: Annotated[

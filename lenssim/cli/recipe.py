@@ -34,7 +34,7 @@ def run_recipe(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that simulate. Default: one a core, fewer where memory is short."
+            help="Processes that simulate. Default: as many as pay for their start."
         ),
     ] = None,
     jobs: Annotated[
@@ -53,7 +53,6 @@ def run_recipe(
     from json import dumps
 
     from lenssim.cli.progress import samples_bar
-    from lenssim.data.generation.runners import default_workers
     from lenssim.errors import ConfigError
     from lenssim.learn.recipes.recipe import load_recipe
     from lenssim.learn.report.table import report_text
@@ -77,7 +76,7 @@ def run_recipe(
         rows = follow(
             steps,
             folder,
-            workers=default_workers() if workers is None else workers,
+            workers=workers,
             jobs=jobs,
             device=device,
             say=lambda text: print(text, file=sys.stderr, flush=True),

@@ -15,6 +15,7 @@ from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.data.format.storage import encode
 from lenssim.data.generation.building import Stop, build, build_share, provenance
+from lenssim.data.generation.effort import images_left, paying_workers
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.finishing import checked_pack, store_shard
 from lenssim.data.generation.planning import default_shard_size, make_plan
@@ -56,7 +57,7 @@ def generate(
     folder: Path,
     plan: Plan,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     runner: Runner | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     note: Note = lambda text: None,
@@ -64,11 +65,13 @@ def generate(
 ) -> Manifest:
     """Simulate the data set of a plan, or go on with it; errors and `stop` as `build`.
 
-    `workers` dask processes on this machine (0: in this process), or wherever `runner`
-    takes the work. `note` hears of workers that do not fit into memory, and when nothing
-    was finished for long.
+    `workers` dask processes on this machine (0: in this process, None: as many as pay for
+    their start), or wherever `runner` takes the work. `note` hears of workers that do not
+    fit into memory, and when nothing was finished for long.
     """
     if runner is None:
+        if workers is None:
+            workers = paying_workers(plan, images_left(folder, plan))
         require(min(workers, plan.shards), plan.spec.engine_settings)
         runner = local_runner(min(workers, plan.shards), preload=modules(plan), note=note)
     return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
