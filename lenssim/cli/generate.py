@@ -25,8 +25,8 @@ _GenerateOut = Annotated[Path, typer.Option("--out", "-o", help="Folder of the d
 _Workers = Annotated[
     int | None,
     typer.Option(
-        help="Worker processes; 0 works in this one. Default: one a core, fewer where "
-        "memory is short."
+        help="Worker processes; 0 works in this one. Default: as many as pay for their "
+        "start, at most one a core."
     ),
 ]
 _Cluster = Annotated[

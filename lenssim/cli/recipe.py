@@ -23,7 +23,7 @@ _Out = Annotated[
 _Workers = Annotated[
     int | None,
     typer.Option(
-        help="Processes that simulate. Default: one a core, fewer where memory is short."
+        help="Processes that simulate. Default: as many as pay for their start."
     ),
 ]
 _Jobs = Annotated[
