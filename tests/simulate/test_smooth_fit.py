@@ -73,7 +73,7 @@ def test_derivatives_of_rays_are_those_of_finite_differences(mass, number):
     torch.testing.assert_close((beta_x, beta_y), trace(x, y, mass))
     for after, before, slope in zip(ahead, behind, slopes, strict=True):
         expected = (after - before) / 2e-6
-        torch.testing.assert_close(slope[:, number], expected, atol=1e-7, rtol=1e-6)
+        torch.testing.assert_close(slope[:, number], expected, atol=1e-7, rtol=1e-5)
 
 
 @pytest.mark.parametrize("number", range(4), ids=["dx", "dy", "e1", "e2"])
@@ -88,7 +88,7 @@ def test_derivatives_of_radii_are_those_of_finite_differences(number):
         moved[number] = moved[number] + sign * 1e-6
         sides.append(radius_squared_slopes(*moved)[0])
     expected = (sides[0] - sides[1]) / 2e-6
-    torch.testing.assert_close(slopes[number], expected, atol=1e-7, rtol=1e-6)
+    torch.testing.assert_close(slopes[number], expected, atol=1e-7, rtol=1e-5)
 
 
 @pytest.mark.parametrize("number", range(len(PARAMETERS)), ids=PARAMETERS)
@@ -108,9 +108,9 @@ def test_slopes_of_the_model_are_those_of_its_projected_image(number):
         moved[0, number] += sign * 1e-6
         images.append(sum(model.images(moved, state.amplitudes)))
     slope = (images[0] - images[1])[0] / 2e-6 * stamps.weights[0]
-    columns = torch.cat(
-        [model.light_columns(values)[0], model._source(values)[0][0]]
-    )[state.active[0]]
+    columns = torch.cat([model.light_columns(values)[0], model._source(values)[0][0]])[
+        state.active[0]
+    ]
     basis, _ = torch.linalg.qr(columns.T)
     expected = slope - basis @ (basis.T @ slope)
     difference = (state.slopes[0, 0] - expected).norm() / slope.norm()
@@ -129,7 +129,9 @@ def test_amplitudes_are_those_of_scipy(seed, kind):
         columns = np.exp(-(radius**2) / 2 / sigmas[:, None] ** 2)
     data = generator.normal(size=150) + columns.T @ generator.normal(size=count)
     is_free = torch.zeros(count, dtype=torch.bool)
-    solved, active = amplitudes(torch.tensor(columns)[None], torch.tensor(data)[None], is_free)
+    solved, active = amplitudes(
+        torch.tensor(columns)[None], torch.tensor(data)[None], is_free
+    )
     lengths = np.linalg.norm(columns, axis=1)
     matrix = np.vstack([(columns / lengths[:, None]).T, np.sqrt(RIDGE) * np.eye(count)])
     target = np.concatenate([data, np.zeros(count)])
@@ -144,7 +146,9 @@ def test_a_free_amplitude_may_be_negative():
     columns = torch.eye(2, dtype=torch.float64)[None]
     data = torch.tensor([[-1.0, -1.0]], dtype=torch.float64)
     solved, active = amplitudes(columns, data, torch.tensor([True, False]))
-    torch.testing.assert_close(solved, torch.tensor([[-1.0, 0.0]]).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        solved, torch.tensor([[-1.0, 0.0]]).double(), atol=1e-5, rtol=0
+    )
     assert active.tolist() == [[True, False]]
 
 
@@ -175,7 +179,7 @@ def test_a_batch_finds_what_each_lens_finds_alone():
     alone = [search([lens], SMALL)[0].best for lens in lenses]
     together = [result.best for result in search(lenses, SMALL)]
     for one, other in zip(alone, together, strict=True):
-        torch.testing.assert_close(one.values, other.values, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(one.values, other.values, atol=1e-6, rtol=1e-5)
 
 
 def test_rows_of_a_minimisation_do_not_depend_on_each_other():
@@ -205,7 +209,9 @@ def test_the_search_finds_the_lens(light):
     assert model.flags == ()
     residual = (observation.image - model.pictures["model"]) / SIGMA
     inside = model.pictures["residual"] != 0
-    np.testing.assert_allclose(residual[inside], model.pictures["residual"][inside], atol=1e-9)
+    np.testing.assert_allclose(
+        residual[inside], model.pictures["residual"][inside], atol=1e-9
+    )
 
 
 def test_pulls_of_the_errors_are_normal():

@@ -119,9 +119,7 @@ def _by_scipy(
     return x, passive
 
 
-def _lawson_hanson(
-    matrix: np.ndarray, target: np.ndarray, free: np.ndarray
-) -> np.ndarray:
+def _lawson_hanson(matrix: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Return x >= 0; free elements are differences of two that are not."""
     signs = np.concatenate([np.ones(len(target)), -np.ones(len(free))])
     chosen = np.concatenate([np.arange(len(target)), free])

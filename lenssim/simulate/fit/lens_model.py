@@ -6,28 +6,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.fit.critical_curve import effective_radius, image_count
+from lenssim.simulate.fit.flags import FLAGS
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, prepare
 from lenssim.simulate.fit.projection import PARAMETERS, Evaluation, GaussianModel
+from lenssim.simulate.fit.refinement import refined_scenes
 from lenssim.simulate.fit.scan import Candidate
-from lenssim.simulate.fit.search import Minimum, Search, SearchResult, at_bound, doubts, search
+from lenssim.simulate.fit.search import (
+    Minimum,
+    Search,
+    SearchResult,
+    at_bound,
+    doubts,
+    search,
+)
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
-__all__ = ["FLAGS", "LensModel", "fit_lens"]
+__all__ = ["LensModel", "described", "fit_lens"]
 
-FLAGS = {
-    "another-minimum": "another minimum fits nearly as well, with another theta_E",
-    "bound": "a parameter sits at its bound",
-    "poor-fit": "chi2 a pixel is above 3 with the noise of the search",
-    "chi2": "chi2 a pixel is above 1.5 times the level of the image's corners",
-    "no-arcs": "a lensed source gains less than 100 in chi2",
-    "no-lens": "the source explains less than half of what the lens light leaves",
-    "one-image": "the model has one image of the source only",
-    "saturated": "the brightest pixels are masked",
-    "no-noise-map": "the noise was estimated from the image",
-    "no-psf": "the PSF is not known and was left out",
-}
 RAYS = 4  # a pixel side, for errors and pictures
 _MIN_GAIN = 100.0
 _MIN_EXPLAINED = 0.5
@@ -155,7 +153,17 @@ def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
     numbers["theta_E_other"] = other
     numbers["objective_gap"] = gap
     numbers["gain"], numbers["explained"] = _gain(result)
-    return numbers
+    return _equivalents(result) | numbers
+
+
+def _equivalents(result: SearchResult) -> dict[str, float]:
+    """Return the lens as a scene with Sersic light, by the growth curves of its Gaussians."""
+    try:
+        scenes = refined_scenes(result, result.best)
+    except ConfigError:  # there is no light
+        return {}
+    params = {name: float(column[0]) for name, column in scenes.params.items()}
+    return {name: value for name, value in params.items() if not name.startswith("z_")}
 
 
 def _gain(result: SearchResult) -> tuple[float, float]:

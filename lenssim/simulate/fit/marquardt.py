@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lenssim.simulate.fit.projection import Evaluation, GaussianModel, number_of
 
-__all__ = ["LOWEST", "HIGHEST", "bounded", "minimise"]
+__all__ = ["HIGHEST", "LOWEST", "bounded", "minimise"]
 
 _INITIAL_DAMPING = 1e-2
 _MIN_DAMPING = 1e-6

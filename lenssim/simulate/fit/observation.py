@@ -146,7 +146,9 @@ def _kernel(name: str, psf: np.ndarray) -> np.ndarray:
     if not np.isfinite(kernel).all() or kernel.sum() <= 0:
         raise _refused(name, "its PSF is not finite, or has no flux")
     if len(kernel) % 2 == 0:
-        raise _refused(name, f"its PSF has {len(kernel)} pixels a side; an odd number is needed")
+        raise _refused(
+            name, f"its PSF has {len(kernel)} pixels a side; an odd number is needed"
+        )
     return kernel / kernel.sum()
 
 

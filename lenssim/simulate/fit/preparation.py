@@ -8,7 +8,15 @@ from scipy.ndimage import gaussian_filter
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.stamps import Stamps, stamps
 
-__all__ = ["FLOOR", "Noise", "Prepared", "prepare", "stamps_of"]
+__all__ = [
+    "FLOOR",
+    "Noise",
+    "Prepared",
+    "binned_psf",
+    "corner_noise",
+    "prepare",
+    "stamps_of",
+]
 
 FLOOR = 0.02  # of a pixel's flux, added to its noise while searching
 _CENTRE_WITHIN = 0.7  # arcsec
@@ -74,19 +82,17 @@ def prepare(
     cut = max(_MIN_CUT, _CUT_OVER_THETA_E * (theta_E or 0.0))
     height, width = observation.image.shape
     middle = ((width - 1) / 2, (height - 1) / 2)
+    half = min(round(cut / scale), (max(height, width) + 1) // 2)
+    half = max(2 * (half // 2), 8)
+    x = (width + 1) // 2
+    y = (height + 1) // 2
+    origin = half - 0.5
     if has_light:
         x, y = _brightest(observation, middle)
-        half = min(round(cut / scale), max(height, width) // 2)
         origin = float(half)
-    else:
-        half = min(round(cut / scale), (max(height, width) + 1) // 2)
-        x = round(middle[0] + 0.5)
-        y = round(middle[1] + 0.5)
-        origin = half - 0.5 * (width % 2 == 0)
-    half = max(2 * (half // 2), 8)
-    if not has_light:
-        origin = half - 0.5 * (width % 2 == 0)
-    else:
+    elif width % 2:
+        x -= 1
+        y -= 1
         origin = float(half)
     part = _square(observation, x - half, y - half, 2 * half)
     offset = (
@@ -189,7 +195,7 @@ def stamps_of(
     scale = first.observation.pixel_scale
     if bin > 1:
         images, sigmas, masks = _binned(images, sigmas, masks, bin)
-        psfs = np.stack([_binned_psf(psf, bin) for psf in psfs])
+        psfs = np.stack([binned_psf(psf, bin) for psf in psfs])
         origin = (origin - (bin - 1) / 2) / bin
         scale = scale * bin
     sigmas = np.sqrt(sigmas**2 + (floor * np.maximum(images, 0)) ** 2)
@@ -218,8 +224,17 @@ def _binned(
     )
 
 
-def _binned_psf(psf: np.ndarray, bin: int) -> np.ndarray:
-    """Return the PSF on larger pixels, averaged over the places of a source in its pixel."""
+def binned_psf(psf: np.ndarray, bin: int) -> np.ndarray:
+    """Return the PSF on larger pixels, averaged over the places of a source in its pixel.
+
+    Args:
+        psf: PSF (k, k), k odd.
+        bin: Pixels a side that become one.
+
+    Example:
+        >>> binned_psf(np.ones((1, 1)), 3).tolist()
+        [[1.0]]
+    """
     side = len(psf)
     half = -(-(side // 2) // bin)
     coarse = 2 * half + 1

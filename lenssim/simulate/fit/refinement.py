@@ -180,4 +180,3 @@ def _index_of(ratio: float) -> float:
 
 def _radii_ratio(index: float) -> float:
     return float((gammaincinv(2 * index, 0.8) / gammaincinv(2 * index, 0.2)) ** index)
-

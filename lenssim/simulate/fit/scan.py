@@ -188,7 +188,9 @@ def _of_mass(stamps: Stamps, mass: Tensor, sources: Tensor) -> Tensor:
     brightness = torch.exp(-((dx * dx + dy * dy) / (2 * variance)).clamp(max=60.0))
     side = stamps.transform.shape[-2]
     images = brightness.unflatten(-1, (stamps.size, stamps.size))
-    spectrum = torch.fft.rfft2(images, (side, side)) * stamps.transform[0].to(torch.complex64)
+    spectrum = torch.fft.rfft2(images, (side, side)) * stamps.transform[0].to(
+        torch.complex64
+    )
     blurred = torch.fft.irfft2(spectrum, (side, side))
     return blurred[None, :, : stamps.size, : stamps.size].flatten(-2).contiguous()
 

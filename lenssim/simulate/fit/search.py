@@ -7,7 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B, LensLight, fit_light, start_values
+from lenssim.simulate.fit.lens_light import (
+    LIGHT,
+    LIGHT_B,
+    LensLight,
+    fit_light,
+    start_values,
+)
 from lenssim.simulate.fit.marquardt import HIGHEST, LOWEST, minimise
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, stamps_of
 from lenssim.simulate.fit.projection import GaussianModel, Prior
