@@ -93,5 +93,12 @@ def _camera(lenses: Lenses, row: int) -> Instrument:
         pixel_scale=observation.pixel_scale,
         exposure_time=1,
         background_rms=float(np.median(observation.sigma[observation.mask])),
-        psf=PixelPSF(kernel=np.maximum(observation.psf, 0).tolist(), normalise=True),
+        psf=PixelPSF(kernel=_rows(observation.psf)),
     )
+
+
+def _rows(psf: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """Return a PSF as rows of numbers that are not negative and sum to 1."""
+    kernel = np.maximum(psf, 0)
+    kernel = kernel / kernel.sum()
+    return tuple(tuple(row) for row in kernel.tolist())

@@ -76,10 +76,11 @@ class Lenses:
         """Refuse a data set that cannot be modelled, before any work.
 
         Raises:
-            ConfigError: Pixels have no known scale, or images no unit of flux.
+            ConfigError: Images have no unit of flux, or a source does not fit them.
+            DataError: The pixel scale is not known.
         """
         if self.dataset.pixel_scale is None:
-            raise ConfigError(
+            raise DataError(
                 f"{self.dataset.folder}: the pixel scale is not known; import the images by "
                 "lenssim import fits --pixel-scale",
                 code="no-pixel-scale",

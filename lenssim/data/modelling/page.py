@@ -111,13 +111,15 @@ def _figure(models: ShardDataset, row: int) -> bytes:
     arcs = np.where(inside, models.images(rows)[0, 0] - light, 0)
     source = models.read_map("source", rows)[0, 0]
     figure = Figure(figsize=(6, 2), facecolor="white")
-    for number, plane in enumerate((arcs, source, residual)):
+    colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -_SIGMAS, "vmax": _SIGMAS}
+    magma: dict[str, Any] = {"cmap": "magma"}
+    drawn = [
+        (stretched(arcs), magma),
+        (stretched(source), magma),
+        (residual, colours),
+    ]
+    for number, (plane, options) in enumerate(drawn):
         axis = figure.add_axes((number / 3, 0, 0.33, 1))
-        options = {"cmap": "magma"}
-        drawn = stretched(plane)
-        if number == 2:
-            options = {"cmap": "RdBu_r", "vmin": -_SIGMAS, "vmax": _SIGMAS}
-            drawn = plane
-        axis.imshow(drawn, origin="lower", **options)
+        axis.imshow(plane, origin="lower", **options)
         axis.set_axis_off()
     return png_bytes(figure, dpi=80)

@@ -22,6 +22,7 @@ from lenssim.simulate.fit.search import (
     doubts,
     search,
 )
+from lenssim.simulate.fit.threads import one_thread
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
 __all__ = ["LensModel", "described", "fit_lens"]
@@ -90,6 +91,7 @@ def fit_lens(
     return described(observation, result)
 
 
+@one_thread
 def described(observation: Observation, result: SearchResult) -> LensModel:
     """Return the model of a lens from what its search found."""
     rows = torch.tensor([0])

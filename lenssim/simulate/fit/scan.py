@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,7 +155,7 @@ def _orthonormal(light: Tensor) -> Tensor:
     return basis[sizes > _MIN_LIGHT * sizes[0]]
 
 
-def _templates(stamps: Stamps, grid: ScanGrid):
+def _templates(stamps: Stamps, grid: ScanGrid) -> Iterator[Tensor]:
     """Yield templates (m, S, P), float32, of some masses at a time, kept where small."""
     key = _key(stamps, grid)
     if key in _BANKS:

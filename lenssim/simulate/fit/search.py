@@ -16,9 +16,10 @@ from lenssim.simulate.fit.lens_light import (
 )
 from lenssim.simulate.fit.marquardt import HIGHEST, LOWEST, minimise
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, stamps_of
-from lenssim.simulate.fit.projection import GaussianModel, Prior
+from lenssim.simulate.fit.projection import Evaluation, GaussianModel, Prior
 from lenssim.simulate.fit.scan import FINE, QUICK, Candidate, ScanGrid, candidates
 from lenssim.simulate.fit.stamps import Stamps
+from lenssim.simulate.fit.threads import one_thread
 
 __all__ = ["Minimum", "Priors", "Search", "SearchResult", "search"]
 
@@ -151,6 +152,7 @@ class SearchResult:
         )
 
 
+@one_thread
 def search(
     lenses: Sequence[Prepared],
     settings: Search,
@@ -369,7 +371,12 @@ def _fine_minima(
 
 
 def _by_lens(
-    rows: list[int], values: Tensor, state, shears: Tensor, count: int, kept: int
+    rows: list[int],
+    values: Tensor,
+    state: Evaluation,
+    shears: Tensor,
+    count: int,
+    kept: int,
 ) -> list[tuple[Minimum, ...]]:
     """Return the distinct minima of each lens, the best first."""
     groups: list[list[Minimum]] = [[] for _ in range(count)]
