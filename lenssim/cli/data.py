@@ -28,76 +28,33 @@ def info(folder: Folder, json: Json = False) -> None:
     """Say what a data set is: preset, size, classes, noise, seed, versions, fingerprint."""
     from json import dumps
 
-    from lenssim.data.format.bands import bands_of
-    from lenssim.data.format.manifest import (
-        MANIFEST,
-        Manifest,
-        ShardRecord,
-        read_manifest,
-        read_plan,
-        read_records,
-    )
-    from lenssim.data.generation.dataset_card import known_verdict
-    from lenssim.data.streaming.locations import is_url, open_complete
-    from lenssim.names import printable
+    from lenssim.api.folders import info as summarise
 
-    manifest: Manifest | None
-    records: list[ShardRecord]
-    if is_url(folder):  # whole, or refused; its shards are not looked at
-        location = open_complete(folder)
-        local_folder = location.folder
-        manifest = location.manifest
-        plan = read_plan(local_folder)
-        records = list(manifest.shards)
-    else:
-        local_folder = Path(folder)
-        plan = read_plan(local_folder)
-        manifest = (
-            read_manifest(local_folder) if (local_folder / MANIFEST).exists() else None
-        )
-        records = list(read_records(local_folder, plan).values())
-    config = plan.config
-    facts: dict[str, Any] = {
-        "folder": str(folder),
-        "complete": manifest is not None,
-        "images": f"{sum(record.rows for record in records)} of {plan.n}",
-        "classes": manifest.class_counts if manifest else list(plan.classes),
-        "image_shape": list(manifest.image_shape) if manifest else None,
-        "bands": list(bands_of(config)) or None,
-        "made_by": config.get("preset", {}).get("name")
-        or f"import of {config.get('source')}",
-        **{
-            key: config[key]
-            for key in ("noise", "seed", "split", "engine", "supersampling")
-            if key in config
-        },
-        "shards": f"{len(records)} of {plan.shards}",
-        "bytes": sum(record.bytes for record in records),
-        "versions": config.get("versions", {}),
-        "config_hash": plan.config_hash,
-        "fingerprint": manifest.fingerprint if manifest else None,
-        "leak_audit": known_verdict(local_folder, manifest.fingerprint)
-        if manifest
-        else None,
-    }
+    facts = summarise(folder).document()
     if json:
         print(dumps(facts))
         return
     for name, value in facts.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {item}" for key, item in value.items())
-        elif isinstance(value, list):
-            value = (" x " if name == "image_shape" else ", ").join(map(str, value))
-        elif isinstance(value, bool):
-            value = "yes" if value else "no: repeat the command that made it to continue"
-        value = printable(value) if isinstance(value, str) else value
         if value is not None:
-            print(
-                f"{name.replace('_', ' '):<14} {value:,}"
-                if name == "bytes"
-                else f"{name.replace('_', ' '):<14} {value}"
-            )
+            print(f"{name.replace('_', ' '):<14} {_fact_text(name, value)}")
     print(f"next: {command('verify', folder)}, or {command('show', folder)}")
+
+
+def _fact_text(name: str, value: Any) -> str:
+    """Return a fact of a summary as it is printed."""
+    from lenssim.names import printable
+
+    if isinstance(value, bool):
+        return "yes" if value else "no: repeat the command that made it to continue"
+    if isinstance(value, dict):
+        value = ", ".join(f"{key} {item}" for key, item in value.items())
+    elif name == "image_shape":
+        value = " x ".join(map(str, value))
+    elif isinstance(value, list):
+        value = ", ".join(map(str, value))
+    elif name == "bytes":
+        value = f"{value:,}"
+    return printable(str(value))
 
 
 def verify(

@@ -24,11 +24,10 @@ def seal(
     json: Json = False,
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
-    from lenssim.cli.generate import print_manifest
-    from lenssim.data.format.manifest import read_plan
-    from lenssim.data.generation.building import seal as run
+    from lenssim.api.folders import seal as complete
+    from lenssim.cli.generate import print_dataset
 
-    print_manifest(folder, run(folder, read_plan(folder)), json)
+    print_dataset(complete(folder), json)
 
 
 def repack(
@@ -44,11 +43,10 @@ def repack(
     json: Json = False,
 ) -> None:
     """Store a data set in another way: the same as if it had been generated so. Repeating the command continues."""
-    from lenssim.cli.generate import print_manifest
-    from lenssim.cli.progress import samples_bar
+    from lenssim.api.folders import repack as write_copy
+    from lenssim.cli.generate import print_dataset
     from lenssim.cli.stop import stoppable
-    from lenssim.data.inspection.repacking import repack as run
 
-    with stoppable() as stop, samples_bar("repacking") as report:
-        manifest = run(source, out, storage, compress, report=report, stop=stop)
-    print_manifest(out, manifest, json)
+    with stoppable() as stop:
+        data = write_copy(source, out, storage, compress, stop=stop)
+    print_dataset(data, json)

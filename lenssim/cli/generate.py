@@ -12,11 +12,11 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.data.format.manifest import Manifest
+    from lenssim.api.dataset import Dataset
     from lenssim.data.generation.request import GenerationRequest
     from lenssim.simulate.request import SimulationRequest
 
-__all__ = ["print_manifest", "register"]
+__all__ = ["print_dataset", "register"]
 
 NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
@@ -111,7 +111,7 @@ def generate(
             stop=stop,
             **options,
         )
-    print_manifest(out, data.source.manifest, json)
+    print_dataset(data, json)
 
 
 def _print_plan(out: Path, script: str | None, options: dict[str, Any]) -> None:
@@ -139,8 +139,10 @@ def _make_share(
         print(f"next, when the other shares are there: {command('seal', out)}")
 
 
-def print_manifest(out: Path, manifest: Manifest, json: bool) -> None:
+def print_dataset(data: Dataset, json: bool) -> None:
     """Say what a finished data set is."""
+    out = data.folder
+    manifest = data.source.manifest
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
         return

@@ -58,48 +58,31 @@ def parity(
     """
     from json import dumps
 
-    from lenssim.data.format.files import write
-    from lenssim.data.inspection.residual_figure import residual_figure
-    from lenssim.errors import ConfigError
-    from lenssim.simulate.parity import compare_engines
-    from lenssim.simulate.preset import load_preset, presets
+    from lenssim.api.comparison import parity as compare
 
-    names = model or presets()
-    if out is not None and (out.suffix != ".png" or len(names) > 1):
-        raise ConfigError(
-            f"--out takes one preset's figure as .png; got {out} and {len(names)} presets",
-            code="option-format",
-            option="out",
-            value=out,
-        )
-    results = []
-    for name in names:
-        result = compare_engines(
-            load_preset(name), n, seed=seed, supersampling=supersampling, engines=engine
-        )
-        results.append(result)
-        if out is not None:
-            write(out, residual_figure(result.worst, _title(result, n)))
-        if not json:
-            _print_residuals(result, n)
+    compared = compare(
+        model,
+        n,
+        seed=seed,
+        supersampling=supersampling,
+        engine=engine,
+        out=out,
+        report=None if json else _print_residuals,
+    )
     if json:
-        print(dumps([result.document() for result in results], indent=1))
+        print(dumps([result.document() for result in compared], indent=1))
     elif out is not None:
         print(f"{out}: where they differ")
-    _refuse_differences(results)
+    _refuse_differences(compared)
 
 
-def _title(result: "Parity", n: int) -> str:
-    """Say what was compared."""
-    return f"{result.preset}: {n} scenes a class, supersampling {result.supersampling}"
-
-
-def _print_residuals(result: "Parity", n: int) -> None:
+def _print_residuals(result: "Parity") -> None:
     """Print the residuals of one preset as a table."""
+    from lenssim.api.comparison import parity_title
     from lenssim.cli.table import print_table
     from lenssim.simulate.engines import REFERENCE
 
-    print(f"{_title(result, n)}, against {REFERENCE}")
+    print(f"{parity_title(result)}, against {REFERENCE}")
     rows = [
         [
             residual.engine,

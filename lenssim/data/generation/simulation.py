@@ -239,7 +239,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     maps = {name: np.concatenate([part[name] for part in map_parts]) for name in spec.maps}
     samples = _samples(plan, spec, numbers, images, Scenes.concatenate(parts), maps)
     if (spec.storage, spec.compress) != (DEFAULT_STORAGE, False):
-        samples = samples.stored_as(spec.storage, spec.compress)
+        samples = samples.stored_as(spec.storage, spec.compress, spec.dither_stream)
     return samples, Audit.worst(audits)
 
 
