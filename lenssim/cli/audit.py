@@ -74,6 +74,7 @@ def audit(
     from json import dumps
 
     from lenssim.api.checks import audit as audit_data
+    from lenssim.api.realism import RealismTable
     from lenssim.cli.table import print_table
     from lenssim.names import printable
 
@@ -82,7 +83,7 @@ def audit(
     if json:
         print(dumps(audited.document))
         return
-    if real is not None:
+    if isinstance(audited, RealismTable):
         _print_realism(audited)
         return
     rows = [_cells(audited.row(number)) for number in range(audited.rows)]

@@ -110,10 +110,13 @@ def audit_realism(
     rows, real_rows = _rows(dataset, real, limit or DEFAULT_LIMIT)
     check_counts(len(real_rows), len(rows))
     samples = (_sample(real, real_rows), _sample(dataset, rows))
-    values = [_statistics(sample) for sample in samples]
-    differences = compare(*values)
+    real_values, values = (_statistics(sample) for sample in samples)
+    differences = compare(real_values, values)
     compared = [row.statistic for row in differences]
-    columns = [np.stack([table[name] for name in compared], axis=1) for table in values]
+    columns = [
+        np.stack([table[name] for name in compared], axis=1)
+        for table in (real_values, values)
+    ]
     model = run.model() if run is not None else untrained_model(describe(dataset))
     features = partial(network_features, model, device=pick_device(device))
     separations = [
@@ -128,8 +131,10 @@ def audit_realism(
         "separations": [row.document() for row in separations],
         "statistics": [row.document() for row in differences],
     }
-    shown = _shown_images(*samples)
-    return RealismAudit(document, differences, separations, *values, *shown)
+    real_images, images = _shown_images(*samples)
+    return RealismAudit(
+        document, differences, separations, real_values, values, real_images, images
+    )
 
 
 def _net_name(run: Run | None) -> str:
@@ -149,15 +154,15 @@ def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
         word for name, value in options.items() if value for word in (f"--{name}", value)
     ]
     mend = command("import", "fits", "DIR", "--out", "REAL", *known)
-    scales = (scale, real.pixel_scale)
-    if None not in scales and abs(np.log(scales[0] / scales[1])) > _SCALE_TOLERANCE:
+    real_scale = real.pixel_scale
+    if scale and real_scale and abs(np.log(scale / real_scale)) > _SCALE_TOLERANCE:
         raise ConfigError(
-            f'{real.folder} has pixels of {scales[1]:g}", and {dataset.folder} of '
-            f'{scales[0]:g}": resample the real images, {mend}',
+            f'{real.folder} has pixels of {real_scale:g}", and {dataset.folder} of '
+            f'{scale:g}": resample the real images, {mend}',
             code="pixels-differ",
             real=real.folder,
-            scale=scales[1],
-            expected=scales[0],
+            scale=real_scale,
+            expected=scale,
         )
     if dataset.image_shape != real.image_shape or dataset.bands != real.bands:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """Figures of a realism audit: the statistics that differ most, and images side by side."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -54,7 +55,12 @@ def _histograms(ax: Axes, real: np.ndarray, simulated: np.ndarray) -> None:
     values = values[np.isfinite(values)]
     low, high = np.percentile(values, _ENDS)
     edges = np.linspace(low, max(high, low + 1e-12), _BINS + 1)
-    style = {"bins": edges, "density": True, "histtype": "stepfilled", "alpha": 0.5}
+    style: dict[str, Any] = {
+        "bins": edges,
+        "density": True,
+        "histtype": "stepfilled",
+        "alpha": 0.5,
+    }
     ax.hist(simulated.clip(low, high), color=BLUE, label="simulated", **style)
     if len(real) > 5 * _BINS:
         ax.hist(real.clip(low, high), color=ORANGE, label="real", **style)
