@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lenssim.api.arguments import Between, checked
 from lenssim.api.generation import DEVICE
 from lenssim.api.table import Table
-from lenssim.api.workers import Workers
+from lenssim.api.workers import check_workers
 
 if TYPE_CHECKING:
     from lenssim.learn.report.table import Row
@@ -46,7 +46,7 @@ def run(
     Args:
         recipe: YAML file such as pipelines/quickstart.yaml.
         out: Folder for data, runs and report; None: runs/ and the name of the recipe.
-        workers: Processes that simulate. None: one a core, as far as memory goes.
+        workers: Processes that simulate. None: as many as pay for their start.
         jobs: Trainings at a time, sharing the GPU or the cores; evaluations too.
         device: auto, cpu, cuda, mps or one of several, such as cuda:1.
 
@@ -75,13 +75,12 @@ def run(
     from lenssim.notes import note
 
     steps = load_recipe(Path(recipe))
-    place = Workers(workers)
-    place.check()
+    check_workers(workers)
     folder = recipe_folder(recipe, out)
     rows = follow(
         steps,
         folder,
-        workers=place.number,
+        workers=workers,
         jobs=jobs,
         device=device,
         say=note,

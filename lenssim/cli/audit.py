@@ -12,6 +12,45 @@ if TYPE_CHECKING:
     from lenssim.api.realism import RealismTable
 
 __all__ = ["register"]
+_Data = Annotated[
+    str,
+    typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads."),
+]
+_Limit = Annotated[
+    int | None,
+    typer.Option(
+        help="Judge only the first so many images of each class; with --real, of each set (1,000 unless stated)."
+    ),
+]
+_JudgedBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D2",
+        help="Learn from all of D and judge by this one: other samples of the same preset, as of another seed.",
+    ),
+]
+_Real = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REAL",
+        help="Compare the images with real ones instead: a data set of lenssim import fits.",
+    ),
+]
+_Run = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="With --real: a run whose network is asked. Default: a network with random weights.",
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="JSON file to write. Default: leak_audit.json in the folder, or realism_audit.json.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,47 +59,12 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="D", help="Folder of a data set, or what lenssim train reads."
-        ),
-    ],
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            help="Judge only the first so many images of each class; with --real, of each set (1,000 unless stated)."
-        ),
-    ] = None,
-    judged_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="D2",
-            help="Learn from all of D and judge by this one: other samples of the same preset, as of another seed.",
-        ),
-    ] = None,
-    real: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REAL",
-            help="Compare the images with real ones instead: a data set of lenssim import fits.",
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="With --real: a run whose network is asked. Default: a network with random weights.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="JSON file to write. Default: leak_audit.json in the folder, or realism_audit.json.",
-        ),
-    ] = None,
+    data: _Data,
+    limit: _Limit = None,
+    judged_by: _JudgedBy = None,
+    real: _Real = None,
+    run: _Run = None,
+    out: _Out = None,
     json: Json = False,
 ) -> None:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.

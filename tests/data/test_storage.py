@@ -21,7 +21,14 @@ from lenssim.data.format import dither
 from lenssim.data.format.dither import DITHERS, EARLIEST_DITHER, NEWEST_DITHER
 from lenssim.data.format.manifest import read_plan
 from lenssim.data.format.reading import decoded, open_shard, read_samples
-from lenssim.data.format.storage import STORAGES, decode, encode, error_bound, noise_level
+from lenssim.data.format.storage import (
+    STORAGES,
+    are_finite,
+    decode,
+    encode,
+    error_bound,
+    noise_level,
+)
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.resimulation import resimulate
@@ -131,6 +138,28 @@ def test_the_dither_of_earlier_versions_keeps_its_bits(storage, digest):
     numbers = np.array([0, 7, 64, 1 << 35, 3])
     stored, scale = encode(images, numbers, storage, EARLIEST_DITHER)
     assert hashlib.sha256(stored.tobytes() + scale.tobytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_seen_without_decoding(storage, value):
+    stored, scale = encode(noisy(3), np.arange(3), storage)
+    assert are_finite(stored, scale).tolist() == [True, True, True]
+    damaged = stored.copy()
+    if storage == "int16":
+        scale[1] = value
+    else:
+        damaged[1, 0, 3, 4] = value
+    with np.errstate(invalid="ignore"):  # 0 * inf
+        expected = np.isfinite(decode(damaged, scale)).all(axis=(1, 2, 3))
+    assert are_finite(damaged, scale).tolist() == expected.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_a_scale_that_is_too_large_is_seen(storage):
+    stored, scale = encode(-np.abs(noisy(2)), np.arange(2), storage)
+    scale[0] = 3e38
+    assert are_finite(stored, scale).tolist() == [False, True]
 
 
 def test_an_unknown_dither_is_named():

@@ -18,6 +18,7 @@ __all__ = [
     "CHUNK_ROWS",
     "FILTER",
     "STORAGES",
+    "are_finite",
     "check_storage",
     "compression",
     "decode",
@@ -149,6 +150,38 @@ def decode(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
     if scale is None:
         return stored
     return np.multiply(stored, scale[:, :, None, None], dtype=np.float32)
+
+
+def are_finite(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
+    """Say which images have finite pixels, without decoding them.
+
+    Args:
+        stored: Stored pixels (n, C, H, W).
+        scale: Their scale (n, C); None for float32.
+
+    Returns:
+        Truth values (n,).
+
+    Example:
+        >>> stored = np.full((1, 1, 2, 2), 2, np.int16)
+        >>> scales = (np.float32(1), np.float32(np.inf))
+        >>> [are_finite(stored, np.full((1, 1), scale)).item() for scale in scales]
+        [True, False]
+    """
+    if scale is None:
+        return np.isfinite(stored).all(axis=(1, 2, 3))
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = _largest(stored).astype(np.float32) * scale
+    return np.isfinite(largest).all(axis=1)
+
+
+def _largest(stored: np.ndarray) -> np.ndarray:
+    """Return the largest size (n, C) of the pixels of each image; not finite if one is not."""
+    if stored.dtype == np.float16:  # its bits without the sign have the order of its sizes
+        sizes = np.ascontiguousarray(stored).view(np.uint16) & np.uint16(0x7FFF)
+        return sizes.max(axis=(2, 3), initial=0).view(np.float16)
+    top = stored.max(axis=(2, 3), initial=0).astype(np.float32)
+    return np.maximum(top, -stored.min(axis=(2, 3), initial=0).astype(np.float32))
 
 
 def error_bound(images: np.ndarray, scale: np.ndarray | None, storage: str) -> np.ndarray:
