@@ -153,7 +153,7 @@ def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
     known = [
         word for name, value in options.items() if value for word in (f"--{name}", value)
     ]
-    mend = command("import", "fits", "DIR", "--out", "REAL", *known)
+    mend = command("import", "fits", "DIR", "--out", "REAL", *options_as_words)
     real_scale = real.pixel_scale
     if scale and real_scale and abs(np.log(scale / real_scale)) > _SCALE_TOLERANCE:
         raise ConfigError(
@@ -208,14 +208,14 @@ def _spaced(rows: np.ndarray, limit: int) -> np.ndarray:
 def _sample(dataset: ShardDataset, rows: np.ndarray) -> _Sample:
     """Read images, and set pixels to NaN that the noise map or the mask marks."""
     images = dataset.images(rows).astype(np.float64)
-    kept = maps_of(dataset.config)
+    maps = maps_of(dataset.config)
     sigma = None
-    if "sigma" in kept:
+    if "sigma" in maps:
         sigma = dataset.read_map("sigma", rows).astype(np.float64)
         masked = ~(sigma < _MASKED_SIGMA) | (sigma <= 0)
         images[masked] = np.nan
         sigma[masked] = np.nan
-    if "mask" in kept:
+    if "mask" in maps:
         images[dataset.read_map("mask", rows) == 0] = np.nan
     return _Sample(images, sigma, dataset.bands)
 
@@ -247,8 +247,8 @@ def _of_band(sample: _Sample, band: int) -> Values:
 def _shown_images(*samples: _Sample, count: int = 16) -> list[np.ndarray]:
     """Return as many images of each sample, evenly spaced."""
     count = min(count, *(len(sample.images) for sample in samples))
-    shown = []
+    images = []
     for sample in samples:
         rows = _spaced(np.arange(len(sample.images)), count)
-        shown.append(sample.filled[rows])
-    return shown
+        images.append(sample.filled[rows])
+    return images

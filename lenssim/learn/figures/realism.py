@@ -88,14 +88,16 @@ def realism_sheet(real: np.ndarray, simulated: np.ndarray, title: str) -> Figure
     """
     stamps = [Stamps(images[:, 0]) for images in (real, simulated)]
     softening = _SOFTENING * float(np.nanmedian(stamps[0].rms)) or 1.0
-    shown = [np.arcsinh(stamp.light / softening) for stamp in stamps]
-    top = float(np.percentile(shown[0], _BRIGHTEST))
+    stretched = [np.arcsinh(stamp.light / softening) for stamp in stamps]
+    top = float(np.percentile(stretched[0], _BRIGHTEST))
     lines = -(-len(real) // _COLUMNS)
     figure = titled_figure(title, 1.3 * _COLUMNS, 1.4 * 2 * lines)
     axes = figure.subplots(2 * lines, _COLUMNS, squeeze=False)
     for ax in axes.ravel():
         ax.set_axis_off()
-    for half, (name, images) in enumerate(zip(("real", "simulated"), shown, strict=True)):
+    for half, (name, images) in enumerate(
+        zip(("real", "simulated"), stretched, strict=True)
+    ):
         for number, image in enumerate(images):
             ax = axes[half * lines + number // _COLUMNS, number % _COLUMNS]
             ax.imshow(image, origin="lower", cmap="magma", vmin=-1, vmax=top)

@@ -46,10 +46,10 @@ def network_features(model: Model, images: np.ndarray, device: torch.device) -> 
             code="no-features",
             net=model.name,
         )
-    seen: list[Tensor] = []
+    features: list[Tensor] = []
 
     def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(inputs[0].detach().float().cpu().flatten(1))
+        features.append(inputs[0].detach().float().cpu().flatten(1))
 
     model = model.to(device).eval()
     hook = layers[-1].register_forward_pre_hook(keep)
@@ -60,4 +60,4 @@ def network_features(model: Model, images: np.ndarray, device: torch.device) -> 
                 model(batch.to(device, torch.float32))
     finally:
         hook.remove()
-    return torch.cat(seen).double().numpy()
+    return torch.cat(features).double().numpy()

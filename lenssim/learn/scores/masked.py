@@ -28,8 +28,8 @@ def masked_median(values: np.ndarray) -> np.ndarray:
     good = np.isfinite(values)
     count = good.sum(-1, keepdims=True)
     ordered = np.sort(np.where(good, values, np.inf), axis=-1)
-    last = ordered.shape[-1] - 1
+    final = ordered.shape[-1] - 1
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, -1)
-    high = np.take_along_axis(ordered, np.minimum(count // 2, last), -1)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, final), -1)
     middle = np.where(count > 0, (low + high) / 2, np.nan)
     return middle[..., 0]

@@ -101,10 +101,10 @@ def check_counts(real: int, simulated: int) -> None:
         DataError: There are fewer than 8 real or 50 simulated images.
     """
     counts = {"real": (real, MIN_REAL), "simulated": (simulated, MIN_SIMULATED)}
-    for name, (count, least) in counts.items():
-        if count < least:
+    for name, (count, minimum) in counts.items():
+        if count < minimum:
             raise DataError(
-                f"there are {count} {name} images; a realism audit needs at least {least}",
+                f"there are {count} {name} images; a realism audit needs at least {minimum}",
                 code="too-few-images",
                 name=name,
                 count=count,

@@ -53,15 +53,15 @@ def _peak(stamps: Stamps) -> np.ndarray:
 
 def _psf_width(stamps: Stamps) -> np.ndarray:
     """Return the full width at half maximum of the brightest peak, in pixels of its area."""
-    above = stamps.light >= 0.5 * _peak(stamps)[:, None, None]
-    return 2 * np.sqrt(above.sum((1, 2)) / np.pi)
+    core = stamps.light >= 0.5 * _peak(stamps)[:, None, None]
+    return 2 * np.sqrt(core.sum((1, 2)) / np.pi)
 
 
 def _radius(stamps: Stamps, share: float) -> np.ndarray:
     """Return the radius of a share of the light, in units of the stamp's half."""
     rings = (np.arange(stamps.growth.shape[1]) + 0.5) / stamps.growth.shape[1]
-    first = (stamps.growth >= share).argmax(axis=1)
-    return rings[first]
+    ring = (stamps.growth >= share).argmax(axis=1)
+    return rings[ring]
 
 
 def _concentration(stamps: Stamps) -> np.ndarray:
@@ -113,8 +113,8 @@ def _objects(stamps: Stamps) -> np.ndarray:
     height, width = stamps.images.shape[1:]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     blurred = uniform_filter(stamps.fine_structure, size=(0, 3, 3))
-    found = (blurred > _OBJECT / 2) & (np.hypot(x, y) > 0.5)
-    return np.array([label(plane)[1] for plane in found], dtype=float)
+    objects = (blurred > _OBJECT / 2) & (np.hypot(x, y) > 0.5)
+    return np.array([label(plane)[1] for plane in objects], dtype=float)
 
 
 CORNERS = ("rms / noise map", "rho(1,0)", "rho(1,1)", "skew")
