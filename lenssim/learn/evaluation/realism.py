@@ -150,10 +150,10 @@ def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
     options: dict[str, Any] = {"pixel-scale": scale, "num-pix": height}
     if channels > 1:
         options["bands"] = ",".join(dataset.bands) or channels
-    known = [
+    words = [
         word for name, value in options.items() if value for word in (f"--{name}", value)
     ]
-    mend = command("import", "fits", "DIR", "--out", "REAL", *options_as_words)
+    mend = command("import", "fits", "DIR", "--out", "REAL", *words)
     real_scale = real.pixel_scale
     if scale and real_scale and abs(np.log(scale / real_scale)) > _SCALE_TOLERANCE:
         raise ConfigError(
