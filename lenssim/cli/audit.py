@@ -9,6 +9,28 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 __all__ = ["register"]
+_Data = Annotated[
+    str,
+    typer.Argument(metavar="D", help="Folder of a data set, or what lenssim train reads."),
+]
+_Limit = Annotated[
+    int | None, typer.Option(help="Judge only the first so many images of each class.")
+]
+_JudgedBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D2",
+        help="Learn from all of D and judge by this one: other samples of the same preset, as of another seed.",
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="JSON file to write. Default: leak_audit.json in the folder.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,30 +39,10 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="D", help="Folder of a data set, or what lenssim train reads."
-        ),
-    ],
-    limit: Annotated[
-        int | None, typer.Option(help="Judge only the first so many images of each class.")
-    ] = None,
-    judged_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="D2",
-            help="Learn from all of D and judge by this one: other samples of the same preset, as of another seed.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="JSON file to write. Default: leak_audit.json in the folder.",
-        ),
-    ] = None,
+    data: _Data,
+    limit: _Limit = None,
+    judged_by: _JudgedBy = None,
+    out: _Out = None,
     json: Json = False,
 ) -> None:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.

@@ -7,6 +7,7 @@ from lenssim.commands import command
 from lenssim.data.format.bands import bands_of
 from lenssim.data.format.files import read_json, write
 from lenssim.data.format.manifest import PLAN, Manifest, Plan
+from lenssim.data.format.origin import Origin
 from lenssim.data.format.spec import (
     COMPRESSION,
     DEFAULT_STORAGE,
@@ -110,14 +111,14 @@ def _title(plan: Plan) -> str:
     """Say what the data set holds."""
     if plan.is_simulated:
         return markdown(plan.spec.preset.name)
-    return "import of " + markdown(str(plan.config.get("source")))
+    return markdown(Origin.of(plan.config).made_by)
 
 
 def _facts_of_import(plan: Plan) -> dict[str, str | None]:
     """Return what the plan says of imported data."""
     config = plan.config
-    names = ("noise", "seed", "split", "engine", "supersampling")
-    facts = {name: _shown(config.get(name)) for name in names}
+    request = Origin.of(config).request()
+    facts = {name: _shown(value) for name, value in request.items()}
     facts["storage"] = _stored(storage_of(config), bool(config.get("compress")))
     facts["beside the images"] = _shown(", ".join(maps_of(config)) or None)
     return facts
