@@ -14,10 +14,14 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from lenssim.simulate.preset import Preset
 
 
 def timed(function: Callable[[], object]) -> tuple[float, object]:
@@ -35,53 +39,41 @@ def best(function: Callable[[], object], repeats: int = 3) -> float:
 
 def far_fields(count: int) -> None:
     """Print what images of the presets cost with each far field."""
-    from lenssim.simulate.draw import draw
-    from lenssim.simulate.engines import engine
     from lenssim.simulate.engines.batched.settings import FAR_FIELDS
     from lenssim.simulate.preset import load_preset
 
-    print(
-        "| preset | far field | CPU ms an image | ratio | off by, of the peak |\n"
-        "|---|---|---|---|---|"
-    )
+    print("| preset | far field | CPU ms an image | ratio | off by, of the peak |")
+    print("|---|---|---|---|---|")
     for name in ("hst", "euclid", "III-corrected"):
         preset = load_preset(name)
-        scenes = draw(preset, np.arange(count), seed=0)
-        first = 0.0
-        earlier = None
-        for far_field in FAR_FIELDS:
-            renderer = engine(
-                "batched",
-                precision="float32",
-                device="cpu",
-                kernels="compiled",
-                far_field=far_field,
-            )
-            seconds, images = cpu_time(
-                lambda: renderer.render(
-                    scenes, preset.instrument, supersampling=preset.supersampling
-                )
-            )
-            first = first or seconds
-            earlier = images if earlier is None else earlier
-            peaks = images.max(axis=(1, 2, 3), keepdims=True)
+        results = [images_of(preset, far_field, count) for far_field in FAR_FIELDS]
+        slowest, earlier = results[0]
+        peaks = earlier.max(axis=(1, 2, 3), keepdims=True)
+        for far_field, (seconds, images) in zip(FAR_FIELDS, results, strict=True):
             off = float((np.abs(images - earlier) / peaks).max())
             print(
                 f"| {name} | {far_field} | {seconds / count * 1e3:.1f} "
-                f"| {first / seconds:.1f} | {off:.1e} |"
+                f"| {slowest / seconds:.1f} | {off:.1e} |"
             )
     print(f"\nLoad at the end: {os.getloadavg()[0]:.1f}.")
 
 
-def cpu_time(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """(CPU seconds, result) of the cheaper of two calls after one that warms up."""
-    result = function()
+def images_of(preset: "Preset", far_field: str, count: int) -> tuple[float, np.ndarray]:
+    """(CPU seconds, images) of the cheaper of two renderings after one that warms up."""
+    from lenssim.simulate.draw import draw
+    from lenssim.simulate.engines import engine
+
+    scenes = draw(preset, np.arange(count), seed=0)
+    settings = {"precision": "float32", "device": "cpu", "kernels": "compiled"}
+    renderer = engine("batched", **settings, far_field=far_field)
     seconds = []
-    for _ in range(2):
+    for _ in range(3):
         start = time.process_time()
-        function()
+        images = renderer.render(
+            scenes, preset.instrument, supersampling=preset.supersampling
+        )
         seconds.append(time.process_time() - start)
-    return min(seconds), result
+    return min(seconds[1:]), images
 
 
 def main() -> None:

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from lenssim import data, errors, learn, simulate
     from lenssim.api.answers import Posterior, Scores
     from lenssim.api.checks import audit, doctor, verify
-    from lenssim.api.dataset import Dataset, open, show
+    from lenssim.api.comparison import parity
+    from lenssim.api.dataset import Dataset
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
     from lenssim.api.exposure import Exposure
+    from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
+    from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
+    from lenssim.api.recipes import run
     from lenssim.api.run import Run
     from lenssim.api.table import Table
     from lenssim.api.training import train
@@ -45,14 +49,19 @@ __all__ = [
     "expose",
     "generate",
     "import_data",
+    "info",
     "instruments",
     "learn",
     "load_run",
     "open",
+    "parity",
     "population",
     "predict",
     "presets",
     "render",
+    "repack",
+    "run",
+    "seal",
     "show",
     "simulate",
     "train",
@@ -63,12 +72,16 @@ __version__ = "0.1.0"
 _MODULES = {
     "answers": ("Posterior", "Scores"),
     "checks": ("audit", "doctor", "verify"),
-    "dataset": ("Dataset", "open", "show"),
+    "comparison": ("parity",),
+    "dataset": ("Dataset",),
+    "opening": ("open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),
     "exchange": ("export", "import_data"),
     "exposure": ("Exposure",),
+    "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "presets": ("instruments", "presets"),
+    "recipes": ("run",),
     "run": ("Run",),
     "table": ("Table",),
     "training": ("train",),

@@ -62,7 +62,8 @@ def generate(
         model: Preset, by name or by the path of its YAML file, or a `Preset`.
         n: Number of images; a larger number later extends the set.
         out: Folder of the data set.
-        workers: Worker processes; 0 works in this one. None: one a core, as far as memory goes.
+        workers: Worker processes; 0 works in this one. None: as many as pay for their start,
+            at most one a core.
         cluster: YAML file of a batch queue, whose jobs make the shards.
         scheduler: Address of a dask scheduler, whose workers make the shards.
         dashboard: Whether to print the address of dask's dashboard.
@@ -142,7 +143,7 @@ def generate_shards(
             Path(out),
             plan,
             numbers,
-            workers=place.number,
+            workers=place.number(plan, sum(len(plan.rows(shard)) for shard in numbers)),
             report=report,
             note=say,
             stop=stop,

@@ -1,40 +1,52 @@
 """What comes with lenssim: presets and instruments."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lenssim.api.arguments import checked
 
-__all__ = ["instruments", "preset_lines", "presets"]
+if TYPE_CHECKING:
+    from lenssim.simulate.preset import Preset
+
+__all__ = ["instruments", "loaded_presets", "presets"]
 
 
-def presets() -> dict[str, str]:
-    """Return the presets that come with lenssim.
+@overload
+def presets(name: None = None) -> dict[str, str]: ...
+@overload
+def presets(name: Path | str) -> str: ...
+@checked
+def presets(name: Path | str | None = None) -> dict[str, str] | str:
+    """Return the presets that come with lenssim, or one as YAML to copy and change.
+
+    Args:
+        name: Name of a preset, or the path of its file; None for all.
 
     Returns:
-        What each preset simulates, by name.
+        What each preset simulates, by name. For one preset the text of its file.
+
+    Raises:
+        ConfigError: There is no such preset.
 
     Example:
         >>> presets()["III"]
         'DeepLense Model III as published (HST WFC3 F160W, 64 x 64)'
-    """
-    from lenssim.simulate.preset import load_preset, presets_with_galaxies
-    from lenssim.simulate.preset import presets as names
-
-    return {
-        name: load_preset(name).summary for name in [*names(), *presets_with_galaxies()]
-    }
-
-
-def preset_lines(name: str | Path) -> list[str]:
-    """Return the lines of a preset's YAML file.
-
-    Args:
-        name: Name of the preset, or the path of its file.
+        >>> "z_lens: 0.5" in presets("III")
+        True
     """
     from lenssim.simulate.preset import preset_text
 
-    return preset_text(name).splitlines()
+    if name is not None:
+        return preset_text(name)
+    return {name: preset.summary for name, preset in loaded_presets().items()}
+
+
+def loaded_presets() -> "dict[str, Preset]":
+    """Return the presets that come with lenssim, by name."""
+    from lenssim.simulate.preset import load_preset, presets_with_galaxies
+    from lenssim.simulate.preset import presets as names
+
+    return {name: load_preset(name) for name in [*names(), *presets_with_galaxies()]}
 
 
 @checked

@@ -50,14 +50,21 @@ class Workers:
             )
         check_workers(self.count)
 
-    @property
-    def number(self) -> int:
-        """Number of worker processes on this machine, by default as many as there is room for."""
-        from lenssim.data.generation.runners import default_workers
+    def number(self, plan: "Plan", images: int | None = None) -> int:
+        """Return the number of worker processes on this machine.
 
-        if self.count is None:
-            return default_workers()
-        return self.count
+        Args:
+            plan: What they are to make.
+            images: How many images of it are still to make. None: all.
+
+        Returns:
+            What the user says, or else as many as pay for their start.
+        """
+        if self.count is not None:
+            return self.count
+        from lenssim.data.generation.effort import paying_workers
+
+        return paying_workers(plan, images)
 
     def script(self) -> str | None:
         """Return the script of a queue's jobs; None where there are none."""
@@ -79,15 +86,16 @@ class Workers:
             return queue_runner(queue, folder, dashboard=self.dashboard, note=say)
         if self.scheduler is not None:
             return scheduler_runner(self.scheduler, dashboard=self.dashboard, note=say)
-        return self._local_runner(plan)
+        return self._local_runner(folder, plan)
 
-    def _local_runner(self, plan: "Plan") -> "Runner":
+    def _local_runner(self, folder: Path, plan: "Plan") -> "Runner":
         """Return a runner on this machine, which is looked at before."""
+        from lenssim.data.generation.effort import images_left
         from lenssim.data.generation.runners import local_runner
         from lenssim.data.generation.simulation import modules
         from lenssim.data.generation.surroundings import require
         from lenssim.notes import say
 
-        count = min(self.number, plan.shards)
+        count = min(self.number(plan, images_left(folder, plan)), plan.shards)
         require(count, plan.spec.engine_settings)
         return local_runner(count, modules(plan), dashboard=self.dashboard, note=say)

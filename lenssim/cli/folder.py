@@ -8,6 +8,17 @@ import typer
 from lenssim.cli.options import Json
 
 __all__ = ["register"]
+_Folder = Annotated[
+    Path,
+    typer.Argument(help="Folder of a data set whose shards were made by --shards."),
+]
+_Source = Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to write.")]
+_Storage = Annotated[str, typer.Option(help="float32, float16 or int16.")]
+_Compress = Annotated[
+    bool,
+    typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,38 +28,28 @@ def register(app: typer.Typer) -> None:
 
 
 def seal(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="Folder of a data set whose shards were made by --shards."),
-    ],
+    folder: _Folder,
     json: Json = False,
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
-    from lenssim.cli.generate import print_manifest
-    from lenssim.data.format.manifest import read_plan
-    from lenssim.data.generation.building import seal as run
+    from lenssim.api.folders import seal as complete
+    from lenssim.cli.generate import print_dataset
 
-    print_manifest(folder, run(folder, read_plan(folder)), json)
+    print_dataset(complete(folder), json)
 
 
 def repack(
-    source: Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the data set to write.")
-    ],
-    storage: Annotated[str, typer.Option(help="float32, float16 or int16.")] = "float32",
-    compress: Annotated[
-        bool,
-        typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
-    ] = False,
+    source: _Source,
+    out: _Out,
+    storage: _Storage = "float32",
+    compress: _Compress = False,
     json: Json = False,
 ) -> None:
     """Store a data set in another way: the same as if it had been generated so. Repeating the command continues."""
-    from lenssim.cli.generate import print_manifest
-    from lenssim.cli.progress import samples_bar
+    from lenssim.api.folders import repack as write_copy
+    from lenssim.cli.generate import print_dataset
     from lenssim.cli.stop import stoppable
-    from lenssim.data.inspection.repacking import repack as run
 
-    with stoppable() as stop, samples_bar("repacking") as report:
-        manifest = run(source, out, storage, compress, report=report, stop=stop)
-    print_manifest(out, manifest, json)
+    with stoppable() as stop:
+        data = write_copy(source, out, storage, compress, stop=stop)
+    print_dataset(data, json)

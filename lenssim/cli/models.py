@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 __all__ = ["register"]
+_Name = Annotated[
+    str | None, typer.Argument(help="Print this preset as YAML, comments and all.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -13,25 +16,17 @@ def register(app: typer.Typer) -> None:
 
 
 def models(
-    name: Annotated[
-        str | None, typer.Argument(help="Print this preset as YAML, comments and all.")
-    ] = None,
+    name: _Name = None,
 ) -> None:
     """List the presets, or print one as YAML to copy and change."""
+    from lenssim.api.presets import loaded_presets, presets
     from lenssim.names import printable
-    from lenssim.simulate.preset import (
-        load_preset,
-        preset_text,
-        presets,
-        presets_with_galaxies,
-    )
 
     if name is not None:
-        for line in preset_text(name).splitlines():
+        for line in presets(name).splitlines():
             print(printable(line))
         return
-    for preset_name in [*presets(), *presets_with_galaxies()]:
-        preset = load_preset(preset_name)
+    for preset_name, preset in loaded_presets().items():
         print(f"{preset_name:<16} {preset.summary}: {', '.join(preset.class_names)}")
     print(
         "\nnext: lenssim models III, or lenssim generate --model III --n 3000 --out data/III"

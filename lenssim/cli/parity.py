@@ -18,37 +18,42 @@ _FIGURES = {
 }
 
 
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Preset, or path of one; may be repeated. Default: every preset.",
+    ),
+]
+_Number = Annotated[int, typer.Option("--n", "-n", help="Scenes a class.")]
+_Seed = Annotated[int, typer.Option(help="Seed of the scenes.")]
+_Supersampling = Annotated[
+    int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")
+]
+_Engine = Annotated[
+    list[str] | None,
+    typer.Option(help="Engine to compare with lenstronomy; may be repeated. Default: all."),
+]
+_Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print the residuals as JSON.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     app.command()(parity)
 
 
 def parity(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Preset, or path of one; may be repeated. Default: every preset.",
-        ),
-    ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", help="Scenes a class.")] = 20,
-    seed: Annotated[int, typer.Option(help="Seed of the scenes.")] = 0,
-    supersampling: Annotated[
-        int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")
-    ] = None,
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Engine to compare with lenstronomy; may be repeated. Default: all."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the residuals as JSON.")
-    ] = False,
+    model: _Model = None,
+    n: _Number = 20,
+    seed: _Seed = 0,
+    supersampling: _Supersampling = None,
+    engine: _Engine = None,
+    out: _Out = None,
+    json: _Json = False,
 ) -> None:
     """Render the same scenes with every engine and print how far the images are apart.
 
@@ -58,48 +63,31 @@ def parity(
     """
     from json import dumps
 
-    from lenssim.data.format.files import write
-    from lenssim.data.inspection.residual_figure import residual_figure
-    from lenssim.errors import ConfigError
-    from lenssim.simulate.parity import compare_engines
-    from lenssim.simulate.preset import load_preset, presets
+    from lenssim.api.comparison import parity as compare
 
-    names = model or presets()
-    if out is not None and (out.suffix != ".png" or len(names) > 1):
-        raise ConfigError(
-            f"--out takes one preset's figure as .png; got {out} and {len(names)} presets",
-            code="option-format",
-            option="out",
-            value=out,
-        )
-    results = []
-    for name in names:
-        result = compare_engines(
-            load_preset(name), n, seed=seed, supersampling=supersampling, engines=engine
-        )
-        results.append(result)
-        if out is not None:
-            write(out, residual_figure(result.worst, _title(result, n)))
-        if not json:
-            _print_residuals(result, n)
+    compared = compare(
+        model,
+        n,
+        seed=seed,
+        supersampling=supersampling,
+        engine=engine,
+        out=out,
+        report=None if json else _print_residuals,
+    )
     if json:
-        print(dumps([result.document() for result in results], indent=1))
+        print(dumps([result.document() for result in compared], indent=1))
     elif out is not None:
         print(f"{out}: where they differ")
-    _refuse_differences(results)
+    _refuse_differences(compared)
 
 
-def _title(result: "Parity", n: int) -> str:
-    """Say what was compared."""
-    return f"{result.preset}: {n} scenes a class, supersampling {result.supersampling}"
-
-
-def _print_residuals(result: "Parity", n: int) -> None:
+def _print_residuals(result: "Parity") -> None:
     """Print the residuals of one preset as a table."""
+    from lenssim.api.comparison import parity_title
     from lenssim.cli.table import print_table
     from lenssim.simulate.engines import REFERENCE
 
-    print(f"{_title(result, n)}, against {REFERENCE}")
+    print(f"{parity_title(result)}, against {REFERENCE}")
     rows = [
         [
             residual.engine,

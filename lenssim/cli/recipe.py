@@ -1,8 +1,7 @@
 """`lenssim run`: a recipe from data to report."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,6 +10,28 @@ from lenssim.cli.stop import resumable
 from lenssim.commands import command, quoted
 
 __all__ = ["register"]
+_Recipe = Annotated[
+    Path,
+    typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>."
+    ),
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes that simulate. Default: as many as pay for their start."),
+]
+_Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Trainings at a time, sharing the GPU or the cores; evaluations too.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,32 +40,10 @@ def register(app: typer.Typer) -> None:
 
 
 def run_recipe(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>."
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that simulate. Default: one a core, fewer where memory is short."
-        ),
-    ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            help="Trainings at a time, sharing the GPU or the cores; evaluations too.",
-        ),
-    ] = 1,
+    recipe: _Recipe,
+    out: _Out = None,
+    workers: _Workers = None,
+    jobs: _Jobs = 1,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -52,47 +51,16 @@ def run_recipe(
     from dataclasses import asdict
     from json import dumps
 
-    from lenssim.cli.progress import samples_bar
-    from lenssim.data.generation.runners import default_workers
-    from lenssim.errors import ConfigError
-    from lenssim.learn.recipes.recipe import load_recipe
-    from lenssim.learn.report.table import report_text
+    from lenssim.api.recipes import recipe_folder, run
 
-    steps = load_recipe(recipe)
-    folder = out or Path("runs") / recipe.stem
-    if not 1 <= jobs <= 256:
-        raise ConfigError(
-            f"the number of jobs must lie in 1..256, got {jobs}",
-            code="option-range",
-            option="jobs",
-            value=jobs,
-        )
-
+    folder = recipe_folder(recipe, out)
     repeat: list[object] = ["run", recipe, "--out", folder]
     if jobs > 1:
         repeat += ["--jobs", jobs]
     with resumable(command(*repeat)):
-        from lenssim.learn.recipes.execution import follow
-
-        rows = follow(
-            steps,
-            folder,
-            workers=default_workers() if workers is None else workers,
-            jobs=jobs,
-            device=device,
-            say=lambda text: print(text, file=sys.stderr, flush=True),
-            generating=samples_bar,
-            training=_displays,
-        )
+        report = run(recipe, folder, workers=workers, jobs=jobs, device=device)
     if json:
-        print(dumps([asdict(row) for row in rows]))
+        print(dumps([asdict(row) for row in report.evaluations]))
         return
-    print(report_text(steps.title, rows))
+    print(report.text)
     print(f"next: open {quoted(folder / 'report.html')}")
-
-
-def _displays() -> list[Any]:
-    """Return what shows the progress of a training."""
-    from lenssim.learn.training.progress import progress
-
-    return [progress()]

@@ -78,7 +78,7 @@ def test_options_are_written_in_the_order_that_hashes_know(options):
     assert_same_document(config)
     keys = ["kind", "preset", "seed", "split", "noise", "engine", "engine_settings"]
     keys += ["supersampling", "versions", "noise_stream"]
-    keys += ["storage", "compress", "detectability", "truth"]
+    keys += ["storage", "compress", "dither_stream", "detectability", "truth"]
     assert list(config) == [key for key in keys if key in config]
 
 
@@ -96,7 +96,7 @@ def test_galaxies_are_known_by_their_contents_and_old_paths_stay():
     }
     for stated in (galaxies, named):
         preset = {
-            **load_preset("hst").model_dump(mode="json"),
+            **load_preset("hst-arcs").model_dump(mode="json"),
             "galaxies": stated,
             "source": [interpolated],
         }
@@ -117,7 +117,7 @@ def test_a_repacked_data_set_keeps_the_order_of_its_keys(tmp_path):
     generate(tmp_path / "plain", plan)
     repack(tmp_path / "plain", tmp_path / "packed", storage="float16", compress=False)
     config = read_plan(tmp_path / "packed").config
-    assert list(config)[-2:] == ["truth", "storage"]
+    assert list(config)[-3:] == ["truth", "storage", "dither_stream"]
     assert_same_document(config)
 
 

@@ -1,6 +1,8 @@
 """Storage: what rounding costs, what repacking keeps, and what others can read."""
 
+import hashlib
 import io
+import itertools
 import json
 import tarfile
 from pathlib import Path
@@ -9,13 +11,24 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lenssim.data.exchange.export import export_fits, export_webdataset
+from lenssim.data.format import dither
+from lenssim.data.format.dither import DITHERS, EARLIEST_DITHER, NEWEST_DITHER
+from lenssim.data.format.manifest import read_plan
 from lenssim.data.format.reading import decoded, open_shard, read_samples
-from lenssim.data.format.storage import STORAGES, decode, encode, error_bound, noise_level
+from lenssim.data.format.storage import (
+    STORAGES,
+    are_finite,
+    decode,
+    encode,
+    error_bound,
+    noise_level,
+)
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.inspection.repacking import repack
 from lenssim.data.inspection.resimulation import resimulate
@@ -25,6 +38,11 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.preset import load_preset
 
 pytest.importorskip("hdf5plugin")
+ROUNDED = ("float16", "int16")
+FIRST_DITHER = {  # the digests of version 0.1
+    "float16": "c4d4732ae66b5afca37fa2ad9fbd6acd3f14062085bdba65460dd7e60e3f6695",
+    "int16": "6475ff6cfdf5338d5eb88e4710f821aa972fb6d2e552ef3f8d5ee103e9b1a3ca",
+}
 KINDS = [(storage, compress) for storage in STORAGES for compress in (False, True)]
 pixels = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
@@ -60,25 +78,116 @@ def test_int16_steps_are_an_eighth_of_the_noise():
     assert error.var() < 0.01**2 / (4 * 64)
 
 
-@pytest.mark.parametrize("storage", ["float16", "int16"])
-def test_dither_leaves_means_alone(storage):
+@pytest.mark.parametrize("stream", sorted(DITHERS))
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_dither_leaves_means_alone(storage, stream):
     """A value between two steps, stored under many numbers: the mean is the value, not a step."""
     value = np.full((4000, 1, 2, 2), 0.12347, np.float32)
     value[:, :, 0, 0] = 100.0  # the peak, which sets the scale
-    stored, scale = encode(value, np.arange(4000), storage)
+    stored, scale = encode(value, np.arange(4000), storage, stream)
     values = decode(stored, scale)[:, 0, 1, 1].astype(np.float64)
     step = np.ptp(values)
     assert step > 0
     assert abs(values.mean() - 0.12347) < 4 * step / np.sqrt(4000)
 
 
-def test_bits_depend_on_image_and_number_alone():
+@pytest.mark.parametrize("stream", sorted(DITHERS))
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_bits_depend_on_image_and_number_alone(storage, stream):
     images = noisy(6)
-    whole, scale = encode(images, np.arange(6), "int16")
+    whole, scale = encode(images, np.arange(6), storage, stream)
     for start in range(6):
-        part, own = encode(images[start:], np.arange(start, 6), "int16")
+        part, own = encode(images[start:], np.arange(start, 6), storage, stream)
         np.testing.assert_array_equal(part, whole[start:])
         np.testing.assert_array_equal(own, scale[start:])
+
+
+@pytest.mark.parametrize("stream", sorted(DITHERS))
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_the_dither_differs_by_number_and_pixel(storage, stream):
+    value = np.full((2, 2, 16, 16), 1.2345678, np.float32)
+    value[:, :, 0, 0] = 1000.0  # the peak, which sets the scale
+    stored, _ = encode(value, np.array([3, 1 << 33]), storage, stream)
+    parts = [*stored[0, :, 1:9], *stored[0, :, 8:], *stored[1, :, 1:9], *stored[1, :, 8:]]
+    for first, second in itertools.combinations(parts, 2):
+        assert first.tobytes() != second.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (3, 2, 3), (2, 17, 31), (1, 64, 64)])
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_compiled_and_numpy_round_to_the_same_bits(monkeypatch, storage, shape):
+    """From the largest pixel down to the subnormal numbers of float16 and to nothing."""
+    if dither._compiled() is None:
+        pytest.skip("there is no C++ compiler here")
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, *shape)) * 10.0 ** rng.integers(-12, 4, (4, *shape))
+    images = images.astype(np.float32)
+    numbers = np.array([0, 5, 3, 1 << 40])
+    compiled, scale = encode(images, numbers, storage)
+    monkeypatch.setattr(dither, "_compiled", lambda: None)
+    by_numpy, again = encode(images, numbers, storage)
+    assert compiled.tobytes() == by_numpy.tobytes()
+    assert scale.tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize(("storage", "digest"), FIRST_DITHER.items())
+def test_the_dither_of_earlier_versions_keeps_its_bits(storage, digest):
+    rng = np.random.default_rng(4)
+    sigma = np.array([1, 1e-3, 50, 0, 7])[:, None, None, None]
+    images = (rng.standard_normal((5, 2, 9, 7)) * sigma).astype(np.float32)
+    numbers = np.array([0, 7, 64, 1 << 35, 3])
+    stored, scale = encode(images, numbers, storage, EARLIEST_DITHER)
+    assert hashlib.sha256(stored.tobytes() + scale.tobytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_seen_without_decoding(storage, value):
+    stored, scale = encode(noisy(3), np.arange(3), storage)
+    assert are_finite(stored, scale).tolist() == [True, True, True]
+    damaged = stored.copy()
+    if storage == "int16":
+        scale[1] = value
+    else:
+        damaged[1, 0, 3, 4] = value
+    with np.errstate(invalid="ignore"):  # 0 * inf
+        expected = np.isfinite(decode(damaged, scale)).all(axis=(1, 2, 3))
+    assert are_finite(damaged, scale).tolist() == expected.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_a_scale_that_is_too_large_is_seen(storage):
+    stored, scale = encode(-np.abs(noisy(2)), np.arange(2), storage)
+    scale[0] = 3e38
+    assert are_finite(stored, scale).tolist() == [False, True]
+
+
+def test_an_unknown_dither_is_named():
+    with pytest.raises(ConfigError, check=has_code("unknown-dither", suggestion="philox")):
+        make_plan(load_preset("III"), 6, storage="int16", dither_stream="philx")
+
+
+@pytest.mark.parametrize("storage", ROUNDED)
+def test_a_data_set_goes_on_with_the_dither_that_it_began_with(tmp_path, storage):
+    def make(folder: Path, n: int, **options) -> str:
+        plan = make_plan(load_preset("III"), n, shard_size=3, storage=storage, **options)
+        return generate(folder, plan).fingerprint
+
+    old = make(tmp_path / "old", 6, dither_stream=EARLIEST_DITHER)
+    make(tmp_path / "grown", 3, dither_stream=EARLIEST_DITHER)
+    assert "dither_stream" not in read_plan(tmp_path / "grown").config
+    assert make(tmp_path / "grown", 6) == old  # with no stream asked for
+    assert resimulate(tmp_path / "grown", 6)[1] == []
+    assert make(tmp_path / "new", 6) != old
+    assert read_plan(tmp_path / "new").config["dither_stream"] == NEWEST_DITHER
+    repack(tmp_path / "old", tmp_path / "packed", storage, True)
+    assert "dither_stream" not in read_plan(tmp_path / "packed").config
+    assert verify(tmp_path / "packed").fingerprint == old
+
+
+def test_what_is_not_rounded_names_no_dither():
+    plans = [make_plan(load_preset("III"), 6, dither_stream=stream) for stream in DITHERS]
+    assert plans[0].config_hash == plans[1].config_hash
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-30, 3.0, -5.0])

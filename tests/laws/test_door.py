@@ -21,13 +21,24 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "evaluate": "evaluate",
     "export": "export",
     "generate": "generate",
+    "info": "info",
     "instruments": "instruments",
+    "parity": "parity",
     "population": "population",
     "predict": "predict",
+    "presets": "models",
     "render": "render",
+    "repack": "repack",
+    "run": "run",
+    "seal": "seal",
     "show": "show",
     "verify": "verify",
 }
+OF_OPTIONS = {
+    "import": "import_data",
+    "train": "train",
+}  # commands for each importer and task
+OF_REQUESTS = ("generate", "render")  # their options are fields of a model
 RENAMED = {("predict", "files"): "images"}  # arrays too
 OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "help",
@@ -38,8 +49,10 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("generate", "stop"),
+    ("parity", "report"),
     ("population", "report"),
     ("predict", "report"),
+    ("repack", "stop"),
     ("show", "report"),
 }
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
@@ -78,14 +91,20 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
     }
 
 
-def stated_defaults(key: str, option: Any) -> tuple[Any, ...]:
+def stated_defaults(name: str, key: str, option: Any) -> tuple[Any, ...]:
     """What an option that is left out means: of one that has no default, what its model says."""
     if option.default not in (None, (), []):
         return (option.default,)
-    field = GenerationRequest.model_fields.get(key)
     if key == "device":
         return (DEVICE,)
-    return (None,) if field is None else (field.default,)
+    if name not in OF_REQUESTS or key not in GenerationRequest.model_fields:
+        return (None,)
+    return (GenerationRequest.model_fields[key].default,)
+
+
+def test_every_command_has_a_function():
+    assert set(commands()) == {*COMMANDS.values(), *OF_OPTIONS}
+    assert {*COMMANDS, *OF_OPTIONS.values()} <= set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -98,7 +117,7 @@ def test_a_function_takes_what_its_command_takes(name):
         if option.required:
             assert parameter.default is inspect.Parameter.empty, key
         else:
-            assert parameter.default in stated_defaults(key, option), key
+            assert parameter.default in stated_defaults(name, key, option), key
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from lenssim.simulate.noise import deviates
-from lenssim.simulate.noise.deviates import STREAMS, normal_deviates, philox4x32
+from lenssim.simulate.noise.deviates import STREAMS, normal_deviates
+from lenssim.simulate.noise.philox import philox4x32
 from lenssim.simulate.noise.variance import pixel_variance
 
 SHAPE = (2, 32, 33)

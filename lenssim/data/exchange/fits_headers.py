@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lenssim.data.format.bands import bands_of
+from lenssim.data.format.origin import Origin
 from lenssim.names import printable
 from lenssim.simulate.noise import noise_model
 
@@ -26,25 +26,27 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     Returns:
         Cards for `astropy.io.fits.Header.extend`; imported images have neither unit nor pixel scale.
     """
-    preset = config.get("preset") or {}
-    camera = preset.get("instrument")
-    if not camera:
-        return [*_names(bands_of(config)), *_provenance(config)]
-    unit = noise_model(config.get("noise", "nominal")).unit.replace("e-", "electron")
+    origin = Origin.of(config)
+    camera = origin.instrument
+    if camera is None:
+        return [*_names(origin.bands), *_provenance(origin)]
+    unit = noise_model(origin.noise or "nominal").unit.replace("e-", "electron")
     return [
         ("BUNIT", unit, "of a pixel"),
         *pixel_cards(config, side),
         *_camera(
-            camera, config.get("exposure_time"), preset.get("exposure_time") is not None
+            camera,
+            config.get("exposure_time"),
+            config["preset"].get("exposure_time") is not None,
         ),
-        *_provenance(config),
+        *_provenance(origin),
     ]
 
 
 def pixel_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     """Return the cards of pixel scale and WCS alone, for pictures beside the images; arguments as `image_cards`."""
-    camera = (config.get("preset") or {}).get("instrument")
-    if not camera:
+    camera = Origin.of(config).instrument
+    if camera is None:
         return []
     scale = camera["pixel_scale"]
     rows, columns = side
@@ -104,16 +106,16 @@ def _bands(bands: Mapping[str, Mapping[str, Any]]) -> list[Card]:
     return cards
 
 
-def _provenance(config: Mapping[str, Any]) -> list[Card]:
+def _provenance(origin: Origin) -> list[Card]:
     named = {
         "ORIGIN": ("lenssim", "program"),
-        "LENSVERS": ((config.get("versions") or {}).get("lenssim"), "its version"),
-        "PRESET": ((config.get("preset") or {}).get("name"), "what was simulated"),
-        "NOISE": (config.get("noise"), "kind of noise"),
-        "SEED": (config.get("seed"), "of the random numbers"),
-        "SPLIT": (config.get("split"), "of the random numbers"),
-        "ENGINE": (config.get("engine"), "what rendered"),
-        "SOURCE": (config.get("source"), "folder that was imported"),
+        "LENSVERS": (origin.versions.get("lenssim"), "its version"),
+        "PRESET": (origin.preset, "what was simulated"),
+        "NOISE": (origin.noise, "kind of noise"),
+        "SEED": (origin.seed, "of the random numbers"),
+        "SPLIT": (origin.split, "of the random numbers"),
+        "ENGINE": (origin.engine, "what rendered"),
+        "SOURCE": (origin.source, "folder that was imported"),
     }
     return [
         (name, ascii_text(value), comment)

@@ -6,6 +6,7 @@ from lenssim.data.format.labels import UNLABELLED, is_labelled
 from lenssim.data.format.manifest import Plan
 from lenssim.data.format.shard import Samples
 from lenssim.data.format.spec import maps_of
+from lenssim.data.format.storage import are_finite
 
 __all__ = ["broken_rules"]
 
@@ -33,7 +34,7 @@ def broken_rules(samples: Samples, plan: Plan, shard: int) -> list[str]:
 def _image_faults(samples: Samples) -> list[str]:
     """Pixels are finite, and scales are positive."""
     lines = []
-    if count := _count_not_finite(samples.pixels):
+    if count := int((~are_finite(samples.images, samples.scale)).sum()):
         lines.append(f"dataset images: {count} images hold NaN or infinite pixels")
     if samples.scale is not None and not (samples.scale > 0).all():
         lines.append("dataset scale: a scale is not positive")
@@ -44,7 +45,7 @@ def _map_faults(samples: Samples, plan: Plan) -> list[str]:
     """Maps are finite, and they are those of the plan."""
     lines = []
     for name, maps in samples.truth.items():
-        if count := _count_not_finite(maps):
+        if count := int((~are_finite(maps, None)).sum()):
             lines.append(f"dataset {name}: {count} pictures hold NaN or infinite pixels")
     if differing := set(maps_of(plan.config)) ^ set(samples.truth):
         names = ", ".join(sorted(differing))
@@ -85,8 +86,3 @@ def _column_faults(samples: Samples) -> list[str]:
             if not np.isfinite(column).all():
                 lines.append(f"dataset perturbers/{kind}/{name}: NaN or infinite values")
     return lines
-
-
-def _count_not_finite(images: np.ndarray) -> int:
-    """Return how many images (n, C, H, W) hold a pixel that is not finite."""
-    return int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())

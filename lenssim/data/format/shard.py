@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.data.format.dither import NEWEST_DITHER
 from lenssim.data.format.storage import decode, encode
 from lenssim.errors import DataError
 from lenssim.simulate.cosmology import Cosmology
@@ -70,9 +71,11 @@ class Samples:
         """Images float32 (n, C, H, W) in e-/s, whatever the storage."""
         return decode(self.images, self.scale)
 
-    def stored_as(self, storage: str, compress: bool) -> "Samples":
+    def stored_as(
+        self, storage: str, compress: bool, dither_stream: str = NEWEST_DITHER
+    ) -> "Samples":
         """Return these samples in another storage, with the same attributes."""
-        images, scale = encode(self.pixels, self.index, storage)
+        images, scale = encode(self.pixels, self.index, storage, dither_stream)
         return replace(self, images=images, scale=scale, compress=compress)
 
     def packed(self, compress: bool) -> "Samples":

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, override
 
+from pydantic import Field
+
+from lenssim.data.format.dither import EARLIEST_DITHER, NEWEST_DITHER, check_dither
 from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.storage import check_storage
 from lenssim.simulate.engines.batched.settings import FAR_SERIES, FAR_SOLITONS
@@ -14,6 +17,7 @@ __all__ = [
     "DEFAULT_STORAGE",
     "GenerationSpec",
     "asked_for",
+    "dither_of",
     "earlier_configs",
     "maps_of",
     "spec_of",
@@ -23,6 +27,8 @@ __all__ = [
 
 DEFAULT_STORAGE = "float32"
 COMPRESSION = "bitshuffle-lz4"
+# keys of random streams that earlier versions did not name, the newest first
+_STREAMS = ("dither_stream", "noise_stream")
 
 
 class GenerationSpec(SimulationSpec):
@@ -37,15 +43,23 @@ class GenerationSpec(SimulationSpec):
 
     storage: str = DEFAULT_STORAGE
     compress: bool = False
+    dither_stream: str = Field(
+        default=EARLIEST_DITHER,
+        description="random stream of the rounding; old data sets go on with their own",
+    )
 
     @override
     @classmethod
     def of(cls, preset: Preset, **options: Any) -> Self:
-        """Return the checked specification; `options` may also hold storage and compress."""
+        """Return the checked specification; `options` may also hold the fields of this class."""
         storage = options.pop("storage", None) or DEFAULT_STORAGE
         compress = options.pop("compress", False)
+        stream = check_dither(options.pop("dither_stream", NEWEST_DITHER))
         check_storage(storage, compress)
-        return super().of(preset, storage=storage, compress=compress, **options)
+        if storage == DEFAULT_STORAGE:
+            stream = EARLIEST_DITHER  # nothing is rounded, so the config names none
+        stored = {"storage": storage, "compress": compress, "dither_stream": stream}
+        return super().of(preset, **stored, **options)
 
     @override
     @classmethod
@@ -53,11 +67,12 @@ class GenerationSpec(SimulationSpec):
         values = super()._stated(config)
         values["storage"] = storage_of(config)
         values["compress"] = bool(config.get("compress"))
+        values["dither_stream"] = dither_of(config)
         return values
 
     @override
     def _storage_document(self) -> dict[str, Any]:
-        return storage_config(self.storage, self.compress)
+        return storage_config(self.storage, self.compress, self.dither_stream)
 
 
 def spec_of(config: Mapping[str, Any]) -> GenerationSpec | None:
@@ -82,6 +97,19 @@ def storage_of(config: Mapping[str, Any]) -> str:
     return str(config.get("storage", DEFAULT_STORAGE))
 
 
+def dither_of(config: Mapping[str, Any]) -> str:
+    """Return the random stream by which the images were rounded.
+
+    Raises:
+        ConfigError: This version knows none of that name.
+
+    Example:
+        >>> dither_of({"storage": "int16"})
+        'sfc64'
+    """
+    return check_dither(config.get("dither_stream", EARLIEST_DITHER))
+
+
 def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the maps beside the images, simulated or imported.
 
@@ -93,8 +121,8 @@ def maps_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def asked_for(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a config a user chooses: stored ones go on with their stream and far field."""
-    chosen = {name: value for name, value in config.items() if name != "noise_stream"}
+    """Return what of a config a user chooses: stored ones go on with their streams and far field."""
+    chosen = {name: value for name, value in config.items() if name not in _STREAMS}
     settings = chosen.get("engine_settings")
     if isinstance(settings, dict):
         chosen["engine_settings"] = {
@@ -106,7 +134,7 @@ def asked_for(config: dict[str, Any]) -> dict[str, Any]:
 def earlier_configs(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield how earlier versions stated the same request: without the keys that came later.
 
-    Images of such a config have the noise stream and the far field of its version.
+    Images of such a config have the streams and the far field of its version.
 
     Args:
         config: The config of today's version.
@@ -125,20 +153,26 @@ def earlier_configs(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         without_far_field = {**config, "engine_settings": near}
         yield without_far_field
         yield from earlier_configs(without_far_field)
-    if "noise_stream" in config:
-        yield {name: value for name, value in config.items() if name != "noise_stream"}
+    for place, stream in enumerate(_STREAMS):
+        if stream in config:
+            later = _STREAMS[: place + 1]
+            yield {name: value for name, value in config.items() if name not in later}
 
 
-def storage_config(storage: str, compress: bool) -> dict[str, Any]:
-    """Return what a config says of a storage: nothing of the default, which is older.
+def storage_config(
+    storage: str, compress: bool, dither_stream: str = NEWEST_DITHER
+) -> dict[str, Any]:
+    """Return what a config says of a storage: nothing of defaults that are older.
 
     Example:
         >>> storage_config("int16", compress=False)
-        {'storage': 'int16'}
+        {'storage': 'int16', 'dither_stream': 'philox'}
     """
     document: dict[str, Any] = {}
     if storage != DEFAULT_STORAGE:
         document["storage"] = storage
     if compress:
         document["compress"] = COMPRESSION
+    if storage != DEFAULT_STORAGE and dither_stream != EARLIEST_DITHER:
+        document["dither_stream"] = dither_stream
     return document

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from lenssim.data.format.dither import NEWEST_DITHER, rounded
 from lenssim.errors import ConfigError, unknown
 
 __all__ = [
     "CHUNK_ROWS",
     "FILTER",
     "STORAGES",
+    "are_finite",
     "check_storage",
     "compression",
     "decode",
@@ -30,7 +32,6 @@ STORAGES = ("float32", "float16", "int16")
 FILTER = 32008
 CHUNK_ROWS = 64  # images compressed together: a block of sample numbers
 
-_DITHER_KEY = 18  # spawn key of these streams; no other part of lenssim uses it
 _STEPS_A_SIGMA = 8  # int16: rounding adds sigma^2 / (6 * 64), 0.3 % of the noise's variance
 _MAX_STEPS = 32_000  # int16 steps of the largest pixel
 _TOP_EXPONENT = 14  # float16: the largest pixel of an image lies in [2^13, 2^14]
@@ -93,7 +94,10 @@ def noise_level(images: np.ndarray) -> np.ndarray:
 
 
 def encode(
-    images: np.ndarray, numbers: np.ndarray, storage: str
+    images: np.ndarray,
+    numbers: np.ndarray,
+    storage: str,
+    dither_stream: str = NEWEST_DITHER,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Round images to a storage, with dither.
 
@@ -104,6 +108,7 @@ def encode(
         images: Images float32 (n, C, H, W).
         numbers: Sample numbers (n,).
         storage: One of `STORAGES`.
+        dither_stream: Name of the stream of the dither.
 
     Returns:
         The images as stored, and their scale float32 (n, C); None for float32.
@@ -116,32 +121,20 @@ def encode(
     """
     if storage == "float32":
         return images.astype(np.float32, copy=False), None
-    peak = np.abs(images).max(axis=(2, 3), initial=0).astype(np.float64)
+    scale = _scale(images, storage)
+    return rounded(dither_stream, images, scale, numbers, storage), scale
+
+
+def _scale(images: np.ndarray, storage: str) -> np.ndarray:
+    """Return the step float32 (n, C) of each image."""
+    top = images.max(axis=(2, 3), initial=0)
+    bottom = images.min(axis=(2, 3), initial=0)
+    peak = np.maximum(top, -bottom).astype(np.float64)
     if storage == "int16":
         scale = np.maximum(noise_level(images) / _STEPS_A_SIGMA, peak / _MAX_STEPS)
     else:
         scale = np.exp2(np.ceil(np.log2(np.where(peak > 0, peak, 1.0))) - _TOP_EXPONENT)
-    scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
-    stored = np.empty(images.shape, storage)
-    for i, number in enumerate(numbers):
-        rng = np.random.Generator(
-            np.random.SFC64(np.random.SeedSequence(int(number), spawn_key=(_DITHER_KEY,)))
-        )
-        ratio = images[i] / scale[i, :, None, None].astype(np.float64)
-        if storage == "int16":
-            stored[i] = np.floor(ratio + rng.random(ratio.shape))
-        else:
-            stored[i] = _to_half(ratio.astype(np.float32), rng)
-    return stored, scale
-
-
-def _to_half(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Round float32 to float16 with dither.
-
-    A random number is added to the 13 bits that float16 lacks. Then they are cut off.
-    """
-    bits = values.view(np.uint32) + rng.integers(0, 1 << 13, values.shape, dtype=np.uint32)
-    return (bits & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float16)
+    return np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
 
 
 def decode(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
@@ -157,6 +150,38 @@ def decode(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
     if scale is None:
         return stored
     return np.multiply(stored, scale[:, :, None, None], dtype=np.float32)
+
+
+def are_finite(stored: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
+    """Say which images have finite pixels, without decoding them.
+
+    Args:
+        stored: Stored pixels (n, C, H, W).
+        scale: Their scale (n, C); None for float32.
+
+    Returns:
+        Truth values (n,).
+
+    Example:
+        >>> stored = np.full((1, 1, 2, 2), 2, np.int16)
+        >>> scales = (np.float32(1), np.float32(np.inf))
+        >>> [are_finite(stored, np.full((1, 1), scale)).item() for scale in scales]
+        [True, False]
+    """
+    if scale is None:
+        return np.isfinite(stored).all(axis=(1, 2, 3))
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = _largest(stored).astype(np.float32) * scale
+    return np.isfinite(largest).all(axis=1)
+
+
+def _largest(stored: np.ndarray) -> np.ndarray:
+    """Return the largest size (n, C) of the pixels of each image; not finite if one is not."""
+    if stored.dtype == np.float16:  # its bits without the sign have the order of its sizes
+        sizes = np.ascontiguousarray(stored).view(np.uint16) & np.uint16(0x7FFF)
+        return sizes.max(axis=(2, 3), initial=0).view(np.float16)
+    top = stored.max(axis=(2, 3), initial=0).astype(np.float32)
+    return np.maximum(top, -stored.min(axis=(2, 3), initial=0).astype(np.float32))
 
 
 def error_bound(images: np.ndarray, scale: np.ndarray | None, storage: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import Plan, read_record, shard_name
+from lenssim.data.format.origin import Origin
 from lenssim.errors import (
     ConfigError,
     DataError,
@@ -178,11 +179,12 @@ def keep(folder: Path, outcome: Outcome) -> None:
 
 def sample_failure(plan: Plan, number: int, error: BaseException) -> SampleFailure:
     """The record of a sample whose making raised `error`; to be called while it is handled."""
+    origin = Origin.of(plan.config)
     return SampleFailure(
         number=number,
         class_name=plan.classes[number % len(plan.classes)],
-        seed=plan.config.get("seed"),
-        split=plan.config.get("split"),
+        seed=origin.seed,
+        split=origin.split,
         error=_line(error),
         traceback=traceback.format_exc(),
     )

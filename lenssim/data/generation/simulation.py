@@ -1,6 +1,7 @@
 """Generation: from a plan to shards. A shard depends on the plan and its number alone."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,8 +12,10 @@ from lenssim.data.format.manifest import Manifest, Plan
 from lenssim.data.format.maps import UNITS
 from lenssim.data.format.records import Audit
 from lenssim.data.format.shard import Samples, scene_attributes
-from lenssim.data.format.spec import DEFAULT_STORAGE, GenerationSpec
+from lenssim.data.format.spec import GenerationSpec
+from lenssim.data.format.storage import encode
 from lenssim.data.generation.building import Stop, build, build_share, provenance
+from lenssim.data.generation.effort import images_left, paying_workers
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.finishing import checked_pack, store_shard
 from lenssim.data.generation.planning import default_shard_size, make_plan
@@ -54,7 +57,7 @@ def generate(
     folder: Path,
     plan: Plan,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     runner: Runner | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     note: Note = lambda text: None,
@@ -62,11 +65,13 @@ def generate(
 ) -> Manifest:
     """Simulate the data set of a plan, or go on with it; errors and `stop` as `build`.
 
-    `workers` dask processes on this machine (0: in this process), or wherever `runner`
-    takes the work. `note` hears of workers that do not fit into memory, and when nothing
-    was finished for long.
+    `workers` dask processes on this machine (0: in this process, None: as many as pay for
+    their start), or wherever `runner` takes the work. `note` hears of workers that do not
+    fit into memory, and when nothing was finished for long.
     """
     if runner is None:
+        if workers is None:
+            workers = paying_workers(plan, images_left(folder, plan))
         require(min(workers, plan.shards), plan.spec.engine_settings)
         runner = local_runner(min(workers, plan.shards), preload=modules(plan), note=note)
     return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
@@ -226,20 +231,25 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     spec = plan.spec
     numbers = np.arange(rows.start, rows.stop)
     checked = numbers_to_check(spec, numbers)
-    images = np.empty((len(numbers), *spec.preset.image_shape), np.float32)
+    images = np.empty((len(numbers), *spec.preset.image_shape), spec.storage)
+    scale_parts: list[np.ndarray] = []
     parts: list[Scenes] = []
     map_parts: list[dict[str, np.ndarray]] = []
     audits: list[Audit | None] = []
     for positions, exposure in simulate_blocks(spec, numbers):
         audits.append(check_against_reference(exposure, checked))
         _check_finite(exposure)
-        images[positions] = exposure.observed
+        images[positions], scale = encode(
+            exposure.observed, exposure.numbers, spec.storage, spec.dither_stream
+        )
+        if scale is not None:
+            scale_parts.append(scale)
         parts.append(exposure.scenes)
         map_parts.append(exposure.maps)
     maps = {name: np.concatenate([part[name] for part in map_parts]) for name in spec.maps}
     samples = _samples(plan, spec, numbers, images, Scenes.concatenate(parts), maps)
-    if (spec.storage, spec.compress) != (DEFAULT_STORAGE, False):
-        samples = samples.stored_as(spec.storage, spec.compress)
+    if scale_parts:
+        samples = replace(samples, scale=np.concatenate(scale_parts))
     return samples, Audit.worst(audits)
 
 
@@ -269,6 +279,7 @@ def _samples(
         names |= table.columns.keys()
     return Samples(
         images=images,
+        compress=spec.compress,
         labels=labels(spec.preset, numbers),
         index=numbers,
         params=params,

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.format.digests import read_verified
+from lenssim.data.format.dither import NEWEST_DITHER
 from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.manifest import Manifest, Plan, read_plan
 from lenssim.data.format.spec import (
     DEFAULT_STORAGE,
+    dither_of,
     storage_config,
     storage_of,
 )
@@ -73,7 +75,8 @@ def repack(
         stored = read_verified(location.path(shard), record)
         samples = stored.packed(compress)
         if source_storage != storage:
-            samples = stored.stored_as(storage, compress)
+            stream = dither_of(target_plan.config)
+            samples = stored.stored_as(storage, compress, stream)
         samples.attributes.update(provenance(target_plan))
         return finish_shard(Path(target), target_plan, shard, samples, record.audit)
 
@@ -83,11 +86,14 @@ def repack(
 
 def _plan_of_copy(plan: Plan, storage: str, compress: bool) -> Plan:
     """Return the plan of a data set in another storage."""
+    stream = NEWEST_DITHER
+    if storage_of(plan.config) == storage:
+        stream = dither_of(plan.config)  # what is rounded stays as it is
     config = {
         name: value
         for name, value in without_paths(plan.config).items()
-        if name not in ("storage", "compress")
+        if name not in ("storage", "compress", "dither_stream")
     }
-    config |= storage_config(storage, compress)
+    config |= storage_config(storage, compress, stream)
     copy = plan.model_copy(update={"config": config})
     return Plan.model_validate(copy.model_dump())

@@ -38,7 +38,7 @@ def follow(
     recipe: Recipe,
     folder: Path,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     jobs: int = 1,
     device: str = "auto",
     say: Say = lambda text: None,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, SerializeAsAny, model_validator
 
+from lenssim.data.format.origin import Origin
 from lenssim.data.streaming.source import ImageSource
 from lenssim.learn.compute.cost import Cost
 from lenssim.learn.config import IMAGE, TrainConfig
@@ -139,15 +140,18 @@ class RunRecord(Record):
 
 def identify(dataset: ImageSource) -> DataIdentity:
     """Return which data a data set holds, or simulates."""
-    config: dict[str, Any] = dataset.config
+    origin = Origin.of(dataset.config)
     return DataIdentity(
         fingerprint=dataset.fingerprint,
         config_hash=dataset.config_hash,
         n=len(dataset),
-        kind=config.get("kind", "unknown"),
-        preset=config.get("preset", {}).get("name"),
+        kind=origin.kind or "unknown",
+        preset=origin.preset,
         picture=dataset.picture,
-        **{key: config.get(key) for key in ("noise", "seed", "split", "engine")},
+        noise=origin.noise,
+        seed=origin.seed,
+        split=origin.split,
+        engine=origin.engine,
     )
 
 

@@ -8,14 +8,18 @@ band, pixel) alone, so that any part of any image can be had by itself and on an
 import ctypes
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lenssim.errors import unknown
-from lenssim.simulate.native import load
-from lenssim.simulate.streams import NOISE, blocks, generator, split_code
+from lenssim.simulate.noise.philox import (
+    addressed,
+    lanes_to_pixels,
+    library,
+    philox_key,
+    pixel_words,
+)
+from lenssim.simulate.streams import NOISE, blocks, generator
 
 __all__ = [
     "EARLIEST",
@@ -24,17 +28,11 @@ __all__ = [
     "ccd_noise",
     "check_stream",
     "normal_deviates",
-    "philox4x32",
-    "philox_key",
 ]
 
 EARLIEST = "sfc64"  # of data sets that name none
 NEWEST = "philox"
-_SOURCE = Path(__file__).with_name("philox.cpp")
 _BLOCK = 64  # samples at a time without a compiler
-_ROUNDS = 10
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOG = (  # of (ln(1 + x) - x + x^2 / 2) / x^3, from Cephes' logf; the highest power first
     7.0376836292e-2,
     -1.1514610310e-1,
@@ -121,8 +119,8 @@ def ccd_noise(
     Returns:
         Images float32 (N, C, H, W); None where there is no compiled code.
     """
-    library = _library()
-    if library is None or flux.dtype != np.float32:
+    compiled = _library()
+    if compiled is None or flux.dtype != np.float32:
         return None
     flux = np.ascontiguousarray(flux)
     count, bands = flux.shape[:2]
@@ -133,53 +131,11 @@ def ccd_noise(
         for column in (exposure, background2)
     ]
     noisy = np.empty_like(flux)
-    library.ccd_noise(
-        *_addressed(numbers, flux.shape, seed, split),
+    compiled.ccd_noise(
+        *addressed(numbers, flux.shape, philox_key(seed, split)),
         *(array.ctypes.data for array in (flux, *columns, noisy)),
     )
     return noisy
-
-
-def philox_key(seed: int, split: str, purpose: int = NOISE) -> tuple[int, int]:
-    """Return the two words of the key of a seed, split and purpose."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(purpose, split_code(split)))
-    first, second = sequence.generate_state(2, np.uint32)
-    return int(first), int(second)
-
-
-def philox4x32(counters: np.ndarray, key: tuple[int, int]) -> np.ndarray:
-    """Return the random words of counters, Philox4x32-10 of Salmon et al. (2011).
-
-    Args:
-        counters: Counters uint32 (4, ...).
-        key: Two words of 32 bits.
-
-    Returns:
-        Words uint32 (4, ...).
-
-    Example:
-        >>> words = philox4x32(np.zeros((4, 1), np.uint32), (0, 0))
-        >>> [f"{int(word):08x}" for word in words[:, 0]]
-        ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
-    """
-    words = list(counters.astype(np.uint32))
-    keys = list(key)
-    for _ in range(_ROUNDS):
-        product0 = words[0].astype(np.uint64) * np.uint64(_MULTIPLIERS[0])
-        product1 = words[2].astype(np.uint64) * np.uint64(_MULTIPLIERS[1])
-        words = [
-            _high(product1) ^ words[1] ^ np.uint32(keys[0]),
-            product1.astype(np.uint32),
-            _high(product0) ^ words[3] ^ np.uint32(keys[1]),
-            product0.astype(np.uint32),
-        ]
-        keys = [(word + step) & 0xFFFFFFFF for word, step in zip(keys, _WEYL, strict=True)]
-    return np.stack(words)
-
-
-def _high(product: np.ndarray) -> np.ndarray:
-    """Return the upper 32 bits of each product."""
-    return (product >> np.uint64(32)).astype(np.uint32)
 
 
 def _sfc64(
@@ -206,17 +162,16 @@ def _philox(
     purpose: int = NOISE,
 ) -> np.ndarray:
     """Return deviates by counter (pixel, band, sample number)."""
-    library = _library()
-    if library is None:
+    compiled = _library()
+    if compiled is None:
         parts = [
             _philox_by_numpy(numbers[start : start + _BLOCK], shape, seed, split, purpose)
             for start in range(0, len(numbers), _BLOCK)
         ]
         return np.concatenate(parts or [np.empty((0, *shape), np.float32)])
     deviates = np.empty((len(numbers), *shape), np.float32)
-    library.normal_deviates(
-        *_addressed(numbers, deviates.shape, seed, split, purpose), deviates.ctypes.data
-    )
+    address = addressed(numbers, deviates.shape, philox_key(seed, split, purpose))
+    compiled.normal_deviates(*address, deviates.ctypes.data)
     return deviates
 
 
@@ -227,26 +182,10 @@ def _philox_by_numpy(
     split: str,
     purpose: int = NOISE,
 ) -> np.ndarray:
-    """Return what philox.cpp does, bit for bit.
-
-    The four words of counter j are the deviates of pixel j of each quarter of a band.
-    """
-    bands = shape[0]
-    pixels = int(np.prod(shape[1:]))
-    quarter = -(-pixels // 4)
-    sizes = (len(numbers), bands, quarter)
-    sample = numbers.astype(np.uint64)[:, None, None]
-    counters = [
-        np.arange(quarter, dtype=np.uint32),
-        np.arange(bands, dtype=np.uint32)[:, None],
-        sample.astype(np.uint32),
-        _high(sample),
-    ]
-    filled = np.stack([np.broadcast_to(counter, sizes) for counter in counters])
-    words = philox4x32(filled, philox_key(seed, split, purpose))
+    """Return what philox.cpp does, bit for bit."""
+    words = pixel_words(numbers, shape, philox_key(seed, split, purpose))
     pairs = [*_box_muller(words[0], words[1]), *_box_muller(words[2], words[3])]
-    flat = np.stack(pairs, axis=2).reshape(len(numbers), bands, 4 * quarter)
-    return np.ascontiguousarray(flat[:, :, :pixels]).reshape(len(numbers), *shape)
+    return lanes_to_pixels(np.stack(pairs), shape)
 
 
 def _box_muller(length: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -291,46 +230,23 @@ def _signed(values: np.ndarray, sign: np.ndarray) -> np.ndarray:
     return (values.view(np.uint32) ^ sign).view(np.float32)
 
 
-def _addressed(
-    numbers: np.ndarray,
-    shape: tuple[int, ...],
-    seed: int,
-    split: str,
-    purpose: int = NOISE,
-) -> tuple[int | np.ndarray, ...]:
-    """Return the first arguments of the compiled functions."""
-    count, bands = shape[:2]
-    column = np.ascontiguousarray(numbers, dtype=np.int64)
-    pixels = int(np.prod(shape[2:]))
-    return (*philox_key(seed, split, purpose), column, count, bands, pixels)
-
-
 @lru_cache
 def _library() -> ctypes.CDLL | None:
     """Return philox.cpp as a library, if it gives the bits of numpy on this machine."""
-    library = load(_SOURCE)
-    if library is None:
+    compiled = library()
+    if compiled is None:
         return None
-    word = ctypes.c_uint32
-    size = ctypes.c_int64
-    column: Any = np.ctypeslib.ndpointer(np.int64, flags="C_CONTIGUOUS")
-    counted: list[Any] = [word, word, column, size, size, size]
-    library.normal_deviates.argtypes = [*counted, ctypes.c_void_p]
-    library.ccd_noise.argtypes = [*counted, *[ctypes.c_void_p] * 4]
-    for function in (library.normal_deviates, library.ccd_noise):
-        function.restype = None
-    return library if _agrees(library) else None
+    return compiled if _agrees(compiled) else None
 
 
-def _agrees(library: ctypes.CDLL) -> bool:
+def _agrees(compiled: ctypes.CDLL) -> bool:
     """Return whether compiled deviates have the bits of numpy's."""
     numbers = np.array([0, 1 << 33])
     shape = (2, 9, 131)
-    compiled = np.empty((2, *shape), np.float32)
-    library.normal_deviates(
-        *_addressed(numbers, compiled.shape, 5, "test"), compiled.ctypes.data
-    )
-    return np.array_equal(compiled, _philox_by_numpy(numbers, shape, 5, "test"))
+    deviates = np.empty((2, *shape), np.float32)
+    address = addressed(numbers, deviates.shape, philox_key(5, "test"))
+    compiled.normal_deviates(*address, deviates.ctypes.data)
+    return np.array_equal(deviates, _philox_by_numpy(numbers, shape, 5, "test"))
 
 
 Stream = Callable[[np.ndarray, tuple[int, ...], int, str, int], np.ndarray]

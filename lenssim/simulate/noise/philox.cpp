@@ -1,6 +1,7 @@
-// Normal deviates by counter, and the noise of a CCD. See deviates.py, whose numpy functions
-// give the same bits: each operation here is one that IEEE 754 rounds exactly, and the
-// compiler may not contract two of them into one.
+// Random words by counter, normal deviates from them, the noise of a CCD, and dither. See
+// deviates.py and the storage's dither.py, whose numpy functions give the same bits: each
+// operation here is one that IEEE 754 rounds exactly, and the compiler may not contract two of
+// them into one.
 
 #include <cmath>
 #include <cstdint>
@@ -91,10 +92,9 @@ void box_muller(const uint32_t* length, const uint32_t* angle, float* first, flo
     }
 }
 
-// STEP deviates of each quarter of the pixels of one band.
-void quarters(uint32_t key0, uint32_t key1, int64_t number, int64_t band, int64_t start,
-              float (*deviates)[STEP]) {
-    Words words;
+// STEP random words of each quarter of the pixels of one band.
+void quarter_words(uint32_t key0, uint32_t key1, int64_t number, int64_t band, int64_t start,
+                   Words& words) {
     for (int i = 0; i < STEP; ++i) {
         words.at[0][i] = uint32_t(start + i);
         words.at[1][i] = uint32_t(band);
@@ -102,24 +102,73 @@ void quarters(uint32_t key0, uint32_t key1, int64_t number, int64_t band, int64_
         words.at[3][i] = uint32_t(uint64_t(number) >> 32);
     }
     philox(words, key0, key1);
-    box_muller(words.at[0], words.at[1], deviates[0], deviates[1]);
-    box_muller(words.at[2], words.at[3], deviates[2], deviates[3]);
+}
+
+// Call write(words, first pixel, count) for all pixels of one band.
+template <typename Write>
+void each_word_run(uint32_t key0, uint32_t key1, int64_t number, int64_t band, int64_t pixels,
+                   Write write) {
+    const int64_t quarter = (pixels + 3) / 4;
+    Words words;
+    for (int64_t start = 0; start < quarter; start += STEP) {
+        quarter_words(key0, key1, number, band, start, words);
+        write(words, start);
+    }
+}
+
+// Call write(values of a quarter, first pixel, count) for the pixels that exist.
+template <typename Value, typename Write>
+void each_quarter(const Value (*values)[STEP], int64_t start, int64_t pixels, Write write) {
+    const int64_t quarter = (pixels + 3) / 4;
+    for (int64_t lane = 0; lane < 4; ++lane) {
+        const int64_t first = lane * quarter + start;
+        int64_t count = quarter - start < STEP ? quarter - start : STEP;
+        if (count > pixels - first) count = pixels - first;
+        if (count > 0) write(values[lane], first, count);
+    }
 }
 
 // Call write(deviates, first pixel, count) for all pixels of one band.
 template <typename Write>
 void each_run(uint32_t key0, uint32_t key1, int64_t number, int64_t band, int64_t pixels,
               Write write) {
-    const int64_t quarter = (pixels + 3) / 4;
-    float deviates[4][STEP];
-    for (int64_t start = 0; start < quarter; start += STEP) {
-        quarters(key0, key1, number, band, start, deviates);
-        for (int64_t lane = 0; lane < 4; ++lane) {
-            const int64_t first = lane * quarter + start;
-            int64_t count = quarter - start < STEP ? quarter - start : STEP;
-            if (count > pixels - first) count = pixels - first;
-            if (count > 0) write(deviates[lane], first, count);
-        }
+    each_word_run(key0, key1, number, band, pixels, [=](const Words& words, int64_t start) {
+        float deviates[4][STEP];
+        box_muller(words.at[0], words.at[1], deviates[0], deviates[1]);
+        box_muller(words.at[2], words.at[3], deviates[2], deviates[3]);
+        each_quarter(deviates, start, pixels, write);
+    });
+}
+
+// The nearest half of a float below 2^16 whose last 13 bits are zero; subnormals to even.
+uint16_t as_half(uint32_t bits) {
+    const uint32_t sign = bits & 0x80000000u;
+    const uint32_t size = bits ^ sign;
+    const uint32_t subnormal = as_bits(as_float(size) + 0.5f) - 0x3F000000u;
+    const uint32_t normal = (size - 0x38000000u) >> 13;
+    return uint16_t((size < 0x38800000u ? subnormal : normal) | (sign >> 16));
+}
+
+// Call round(word, pixel of the image, scale) for all pixels, and store what it returns.
+template <typename Stored, typename Round>
+void dither(uint32_t key0, uint32_t key1, const int64_t* numbers, int64_t n, int64_t bands,
+            int64_t pixels, const float* images, const float* scales, Stored* out,
+            Round round) {
+    for (int64_t image = 0; image < n * bands; ++image) {
+        const float scale = scales[image];
+        const float* light = images + image * pixels;
+        Stored* target = out + image * pixels;
+        each_word_run(
+            key0, key1, numbers[image / bands], image % bands, pixels,
+            [=](const Words& words, int64_t start) {
+                each_quarter(words.at, start, pixels,
+                             [=](const uint32_t* random, int64_t first, int64_t count) {
+                                 for (int64_t j = 0; j < count; ++j) {
+                                     target[first + j] =
+                                         round(random[j], light[first + j], scale);
+                                 }
+                             });
+            });
     }
 }
 
@@ -163,5 +212,28 @@ void ccd_noise(uint32_t key0, uint32_t key1, const int64_t* numbers, int64_t n,
                      });
         }
     }
+}
+
+// out = images / scales as half, rounded by 13 random bits; all (n, bands, pixels) but the
+// scales, which are (n, bands).
+void dither_float16(uint32_t key0, uint32_t key1, const int64_t* numbers, int64_t n,
+                    int64_t bands, int64_t pixels, const float* images, const float* scales,
+                    uint16_t* out) {
+    dither(key0, key1, numbers, n, bands, pixels, images, scales, out,
+           [](uint32_t random, float light, float scale) {
+               const uint32_t bits = as_bits(light / scale) + (random >> 19);
+               return as_half(bits & 0xFFFFE000u);
+           });
+}
+
+// out = floor(images / scales + a random number in 0..1).
+void dither_int16(uint32_t key0, uint32_t key1, const int64_t* numbers, int64_t n,
+                  int64_t bands, int64_t pixels, const float* images, const float* scales,
+                  int16_t* out) {
+    dither(key0, key1, numbers, n, bands, pixels, images, scales, out,
+           [](uint32_t random, float light, float scale) {
+               const double steps = double(light) / double(scale);
+               return int16_t(std::floor(steps + double(random) * 0x1p-32));
+           });
 }
 }

@@ -135,7 +135,7 @@ def test_null_masses_deflect_nothing(name):
 
 @pytest.mark.parametrize("model", ["axion", "sidm", "wdm"])
 def test_images_agree_with_every_perturber_in_full(model):
-    preset = load_preset("hst").with_classes((model,))
+    preset = load_preset("hst-arcs").with_classes((model,))
     scenes = draw(preset, np.arange(3), seed=4)
     assert any(table.counts.any() for table in scenes.perturbers.values())
     camera = preset.instrument
@@ -154,7 +154,7 @@ def test_images_agree_with_every_perturber_in_full(model):
 
 
 def test_a_data_set_names_the_far_field_where_it_counts():
-    axion = load_preset("hst").with_classes(("no_sub", "axion"))
+    axion = load_preset("hst-arcs").with_classes(("no_sub", "axion"))
     cdm = load_preset("III-corrected").with_classes(("no_sub", "cdm"))
     for preset, names in ((axion, ("series", "solitons")), (cdm, ("series",))):
         for name in FAR_FIELDS:

@@ -1,0 +1,136 @@
+"""The summary of a data set: what it is and how much of it exists, from its records alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lenssim.data.format.manifest import (
+    MANIFEST,
+    Manifest,
+    Plan,
+    read_manifest,
+    read_plan,
+    read_records,
+)
+from lenssim.data.format.origin import Origin
+from lenssim.data.format.records import ShardRecord
+from lenssim.data.generation.dataset_card import known_verdict
+from lenssim.data.streaming.locations import is_url, open_complete
+
+__all__ = ["Summary", "summarise"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a data set is, and how much of it exists.
+
+    Attributes:
+        folder: Folder or URL.
+        plan: Classes, numbers of images and shards, and the config.
+        manifest: Shape, class counts and fingerprint; None while the set is incomplete.
+        images: Number of images that exist.
+        shards: Number of shards that exist.
+        bytes: Size of these shards.
+        leak_audit: Verdict of the leak audit; None if there is none.
+    """
+
+    folder: str
+    plan: Plan
+    manifest: Manifest | None
+    images: int
+    shards: int
+    bytes: int
+    leak_audit: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards exist and the manifest is written."""
+        return self.manifest is not None
+
+    @property
+    def origin(self) -> Origin:
+        """How the images were made."""
+        return Origin.of(self.plan.config)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """64 hex digits over all contents; None while the set is incomplete."""
+        if self.manifest is None:
+            return None
+        return self.manifest.fingerprint
+
+    def document(self) -> dict[str, Any]:
+        """Return the summary as plain values, ready for `json.dumps`."""
+        manifest = self.manifest
+        origin = self.origin
+        classes: Any = list(self.plan.classes)
+        shape = None
+        if manifest is not None:
+            classes = manifest.class_counts
+            shape = list(manifest.image_shape)
+        return {
+            "folder": self.folder,
+            "complete": self.complete,
+            "images": f"{self.images} of {self.plan.n}",
+            "classes": classes,
+            "image_shape": shape,
+            "bands": list(origin.bands) or None,
+            "made_by": origin.made_by,
+            **origin.request(),
+            "shards": f"{self.shards} of {self.plan.shards}",
+            "bytes": self.bytes,
+            "versions": dict(origin.versions),
+            "config_hash": self.plan.config_hash,
+            "fingerprint": self.fingerprint,
+            "leak_audit": self.leak_audit,
+        }
+
+
+def summarise(folder: Path | str) -> Summary:
+    """Summarise a data set, whose shards are not read.
+
+    Args:
+        folder: Folder of the data set, complete or not; or the URL of a complete one.
+
+    Returns:
+        The summary.
+
+    Raises:
+        DataError: There is no data set.
+    """
+    if is_url(folder):
+        location = open_complete(folder)
+        manifest = location.manifest
+        return _summary(folder, location.folder, manifest, manifest.shards)
+    local_folder = Path(folder)
+    plan = read_plan(local_folder)
+    is_complete = (local_folder / MANIFEST).exists()
+    return _summary(
+        folder,
+        local_folder,
+        read_manifest(local_folder) if is_complete else None,
+        read_records(local_folder, plan).values(),
+    )
+
+
+def _summary(
+    place: Path | str,
+    folder: Path,
+    manifest: Manifest | None,
+    records: Iterable[ShardRecord],
+) -> Summary:
+    """Add up the records of shards; the plan and the leak audit lie in `folder`."""
+    shards = list(records)
+    verdict = None
+    if manifest is not None:
+        verdict = known_verdict(folder, manifest.fingerprint)
+    return Summary(
+        folder=str(place),
+        plan=read_plan(folder),
+        manifest=manifest,
+        images=sum(record.rows for record in shards),
+        shards=len(shards),
+        bytes=sum(record.bytes for record in shards),
+        leak_audit=verdict,
+    )
