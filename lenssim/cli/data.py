@@ -132,7 +132,7 @@ def show(
     picture: _Picture = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
-    from lenssim.api.dataset import show as draw_sheets
+    from lenssim.api.opening import show as draw_sheets
     from lenssim.cli.problems import raise_last
     from lenssim.data.streaming.locations import is_url
     from lenssim.errors import ConfigError, DataError
