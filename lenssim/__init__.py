@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from lenssim.api.answers import Posterior, Scores
     from lenssim.api.checks import audit, doctor, verify
     from lenssim.api.comparison import parity
-    from lenssim.api.dataset import Dataset, open, show
+    from lenssim.api.dataset import Dataset
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
     from lenssim.api.exposure import Exposure
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
+    from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
@@ -72,7 +73,8 @@ _MODULES = {
     "answers": ("Posterior", "Scores"),
     "checks": ("audit", "doctor", "verify"),
     "comparison": ("parity",),
-    "dataset": ("Dataset", "open", "show"),
+    "dataset": ("Dataset",),
+    "opening": ("open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),
     "exchange": ("export", "import_data"),
     "exposure": ("Exposure",),

@@ -6,10 +6,12 @@ import pwd
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 __all__ = [
+    "copy_at_once",
     "danger",
     "free_bytes",
     "lies_in",
@@ -61,6 +63,32 @@ def make_private(folder: Path) -> str:
     except OSError as error:
         return reason(error)
     return ""
+
+
+def copy_at_once(file: Path, folder: Path, mode: int) -> Path:
+    """Copy a file into a folder, where other processes see all of it or nothing.
+
+    Args:
+        file: The file.
+        folder: The folder.
+        mode: Permissions of the copy.
+
+    Returns:
+        Path of the copy.
+
+    Raises:
+        OSError: The system refuses; nothing is left behind.
+    """
+    hidden = folder / f".{file.name}-{os.getpid()}"
+    try:
+        shutil.copyfile(file, hidden)
+        hidden.chmod(mode)
+        hidden.replace(folder / file.name)
+    except OSError:
+        with suppress(OSError):
+            hidden.unlink()
+        raise
+    return folder / file.name
 
 
 def refusal(folder: Path, room: int = 0) -> str:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from lenssim.data.inspection.class_images import Report
     from lenssim.data.inspection.verification import Report as VerificationReport
     from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.data.streaming.observations import Observation
     from lenssim.data.streaming.source import Sample
 
-__all__ = ["Dataset", "open", "show"]
+__all__ = ["Dataset"]
 
 Rows = Any  # whole numbers from 0, a range, a slice or a mask
 
@@ -105,7 +106,7 @@ class Dataset:
 
     @property
     def pixel_scale(self) -> float | None:
-        """Size of a pixel in arcsec; None for imported images."""
+        """Size of a pixel in arcsec; None where it is not known."""
         return self.source.pixel_scale
 
     @property
@@ -154,6 +155,27 @@ class Dataset:
         check_kept(self.folder, self.source.config, picture)
         numbers = row_numbers(rows, len(self), from_end=True)
         return self.source.read_map(picture, self.rows[numbers])
+
+    @checked
+    def observations(self, rows: Rows) -> "list[Observation]":
+        """Return images with all that a fit needs: noise map, mask, PSF and pixel scale.
+
+        Args:
+            rows: Numbers of the samples in this data set, from 0; a range, slice or mask too.
+
+        Returns:
+            A record for each image; see `lenssim.data.Observation`.
+
+        Raises:
+            DataError: A shard is missing or damaged.
+
+        Example:
+            >>> first = Dataset("data/III").observations([0])[0]
+            >>> first.image.shape, first.pixel_scale, first.psf[0].sum().round(6)
+            ((1, 64, 64), 0.08, np.float64(1.0))
+        """
+        numbers = row_numbers(rows, len(self), from_end=True)
+        return self.source.observations(self.rows[numbers])
 
     @checked
     def split(self, name: str) -> "Dataset":
@@ -280,71 +302,3 @@ class Dataset:
             if fact is not None
         ]
         return f"<table>{''.join(lines)}</table>"
-
-
-@checked
-def open(folder: Path | str, split: str | None = None) -> Dataset:
-    """Open a data set.
-
-    Args:
-        folder: Folder or URL of the data set; `follow:` and a folder for one that still grows.
-        split: Only this split's samples: train, validation or test.
-
-    Returns:
-        The data set.
-
-    Raises:
-        DataError: There is no data set, or a shard is missing or damaged.
-        ConfigError: There is no such split.
-
-    Example:
-        >>> data = open("data/III")
-        >>> data
-        Dataset data/III: 300 images of 1 x 64 x 64 (no_sub 100, cdm 100, axion 100), noise nominal
-        >>> data.images(range(8)).shape
-        (8, 1, 64, 64)
-    """
-    return Dataset(folder, split)
-
-
-@checked
-def show(
-    folder: Path | str | Dataset,
-    out: Path | str | None = None,
-    count: int = 25,
-    picture: str = "image",
-    *,
-    report: "Report | None" = None,
-) -> Pictures:
-    """Draw a contact sheet of each class.
-
-    Args:
-        folder: A data set, its folder or its URL.
-        out: Folder to write the pictures into as PNG; None: nothing is written.
-        count: Images a class.
-        picture: What to draw: `image`, or `clean`, `kappa` or `residual` if it is kept.
-        report: Called with the error of each damaged shard, whose images are left out; None:
-            it is raised.
-
-    Returns:
-        A picture for each class, which a notebook shows.
-
-    Raises:
-        ConfigError: A sheet shows 1 to 400 images, or there is no such picture.
-        DataError: There is no data set.
-        VerificationError: A shard does not hold what was written.
-
-    Example:
-        >>> show("data/III", count=4)
-        Pictures: contact-no_sub, contact-cdm, contact-axion
-    """
-    if isinstance(folder, Dataset):
-        sheets = folder.show(count, picture, report=report)
-    else:
-        from lenssim.data.streaming.locations import open_complete
-
-        location = open_complete(folder)
-        sheets = draw_sheets(location, folder, count, picture, None, report)
-    if out is not None:
-        sheets.save(out)
-    return sheets

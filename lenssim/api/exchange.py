@@ -19,11 +19,13 @@ def import_data(
     Progress, and what is left out, is shown on stderr.
 
     Args:
-        layout: deeplense (class folders), folder (images without classes) or pairs.
+        layout: deeplense (class folders), folder (images without classes), pairs, or fits
+            (telescope images with noise maps, masks and PSFs).
         source: Folder of the images.
         out: Folder of the data set to make.
         **options: Options of the importer: `bands`, `extension`, `skip_bad`; for deeplense
-            `split` and `map_classes`; for pairs `image` and `truth`.
+            `split` and `map_classes`; for pairs `image` and `truth`; for fits `labels`,
+            `rename`, `pixel_scale`, `num_pix` and what `lenssim import fits --help` lists.
 
     Returns:
         The data set.

@@ -31,6 +31,25 @@ Tta = Annotated[
         "--tta", help="Average over the flips and turns that the run was trained with."
     ),
 ]
+_Data = Annotated[
+    str,
+    typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on."),
+]
+_Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too.",
+    ),
+]
+_Extension = Annotated[
+    str | None,
+    typer.Option(
+        "--extension",
+        metavar="NAME|NUMBER",
+        help="The FITS extension, or array of .npz files, to read.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,12 +60,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     run: RunFolder,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data", "-d", help="Folder or URL of the data set to judge the run on."
-        ),
-    ],
+    data: _Data,
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
@@ -96,24 +110,11 @@ def _print_scores(task: "Task", document: dict[str, Any]) -> None:
 
 def predict(
     run: RunFolder,
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE...",
-            help=".npy, .npz, .fits, .h5 files, folders of them, or data sets; URLs too.",
-        ),
-    ],
+    files: _Files,
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
-    extension: Annotated[
-        str | None,
-        typer.Option(
-            "--extension",
-            metavar="NAME|NUMBER",
-            help="The FITS extension, or array of .npz files, to read.",
-        ),
-    ] = None,
+    extension: _Extension = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.

@@ -14,6 +14,39 @@ Folder = Annotated[
     str,
     typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...)."),
 ]
+_Fast = Annotated[bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")]
+_Resimulate = Annotated[
+    int,
+    typer.Option(
+        "--resimulate",
+        metavar="K",
+        help="Also make K samples again and compare every bit.",
+    ),
+]
+_Galaxies = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the galaxies are that the data set's sources show; for --resimulate."
+    ),
+]
+_Background = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the cut-outs of sky are that the images show; for --resimulate."
+    ),
+]
+_ShowOut = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures."),
+]
+_Count = Annotated[int, typer.Option(help="Images a class.")]
+_Picture = Annotated[
+    str, typer.Option(help="image, or a map that is kept, such as clean or sigma.")
+]
+_ExportOut = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
+_To = Annotated[
+    str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,29 +92,10 @@ def _fact_text(name: str, value: Any) -> str:
 
 def verify(
     folder: Folder,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Presence and sizes only, no hashing.")
-    ] = False,
-    resimulate: Annotated[
-        int,
-        typer.Option(
-            "--resimulate",
-            metavar="K",
-            help="Also make K samples again and compare every bit.",
-        ),
-    ] = 0,
-    galaxies: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the galaxies are that the data set's sources show; for --resimulate."
-        ),
-    ] = None,
-    background: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the cut-outs of sky are that the images show; for --resimulate."
-        ),
-    ] = None,
+    fast: _Fast = False,
+    resimulate: _Resimulate = 0,
+    galaxies: _Galaxies = None,
+    background: _Background = None,
     json: Json = False,
 ) -> None:
     """Check that a data set holds what was written; exit code 3 if it does not, 4 if it is unfinished."""
@@ -112,13 +126,13 @@ def verify(
 
 def show(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures.")]
+    out: _ShowOut
     = None,
-    count: Annotated[int, typer.Option(help="Images a class.")] = 25,
-    picture: Annotated[str, typer.Option(help="image, or a map that is kept, such as clean or sigma.")] = "image",
+    count: _Count = 25,
+    picture: _Picture = "image",
 ) -> None:  # fmt: skip
     """Draw a contact sheet of each class as PNG."""
-    from lenssim.api.dataset import show as draw_sheets
+    from lenssim.api.opening import show as draw_sheets
     from lenssim.cli.problems import raise_last
     from lenssim.data.streaming.locations import is_url
     from lenssim.errors import ConfigError, DataError
@@ -139,10 +153,8 @@ def show(
 
 def export(
     folder: Folder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
-    to: Annotated[
-        str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")
-    ] = "npy",
+    out: _ExportOut,
+    to: _To = "npy",
 ) -> None:
     """Write a data set in another layout."""
     from lenssim.api.exchange import export as export_data

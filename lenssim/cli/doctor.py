@@ -7,6 +7,9 @@ import typer
 from lenssim.cli.options import Json
 
 __all__ = ["register"]
+_Workers = Annotated[
+    int | None, typer.Option(help="Worker processes to judge for. Default: one a core.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -15,9 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes to judge for. Default: one a core.")
-    ] = None,
+    workers: _Workers = None,
     json: Json = False,
 ) -> None:
     """Look at the machine: cache, temporary files, compiler, memory, network, limits. Exit code 1 if a run would fail.

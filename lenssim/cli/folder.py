@@ -8,6 +8,17 @@ import typer
 from lenssim.cli.options import Json
 
 __all__ = ["register"]
+_Folder = Annotated[
+    Path,
+    typer.Argument(help="Folder of a data set whose shards were made by --shards."),
+]
+_Source = Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set to write.")]
+_Storage = Annotated[str, typer.Option(help="float32, float16 or int16.")]
+_Compress = Annotated[
+    bool,
+    typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def seal(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="Folder of a data set whose shards were made by --shards."),
-    ],
+    folder: _Folder,
     json: Json = False,
 ) -> None:
     """Complete a data set whose shards are all there: write its manifest."""
@@ -31,15 +39,10 @@ def seal(
 
 
 def repack(
-    source: Annotated[str, typer.Argument(help="Folder or URL of a complete data set.")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the data set to write.")
-    ],
-    storage: Annotated[str, typer.Option(help="float32, float16 or int16.")] = "float32",
-    compress: Annotated[
-        bool,
-        typer.Option("--compress", help="Bitshuffle and LZ4 (needs lenssim[compress])."),
-    ] = False,
+    source: _Source,
+    out: _Out,
+    storage: _Storage = "float32",
+    compress: _Compress = False,
     json: Json = False,
 ) -> None:
     """Store a data set in another way: the same as if it had been generated so. Repeating the command continues."""

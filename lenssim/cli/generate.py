@@ -21,6 +21,60 @@ __all__ = ["print_dataset", "register"]
 NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
 
 
+_GenerateOut = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set.")]
+_Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Worker processes; 0 works in this one. Default: as many as pay for their "
+        "start, at most one a core."
+    ),
+]
+_Cluster = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file of a batch queue: make shards there (pipelines/slurm/cluster.yaml)."
+    ),
+]
+_Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Address of a dask scheduler that runs: make shards on its workers."),
+]
+_Shards = Annotated[
+    str | None,
+    typer.Option(
+        help="Make only these shards, such as 3::8; lenssim seal completes the set."
+    ),
+]
+_Dashboard = Annotated[
+    bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")
+]
+_DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything, print the plan and any job script only."
+    ),
+]
+_RenderOut = Annotated[
+    Path, typer.Option("--out", "-o", help="File to write: .npy, .fits or .png.")
+]
+_ClassName = Annotated[
+    str | None,
+    typer.Option("--class", "-c", help="Class; default: the preset's first."),
+]
+_Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set a drawn parameter by hand; may be repeated.",
+    ),
+]
+_Number = Annotated[int, typer.Option(help="Which sample of the class, counted from 0.")]
+_Json = Annotated[
+    bool, typer.Option("--json", help="Print the scene's parameters as JSON.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     add_command(app, generate, _generation_request)
@@ -42,42 +96,13 @@ def _simulation_request() -> type[SimulationRequest]:
 
 
 def generate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set.")],
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Worker processes; 0 works in this one. Default: as many as pay for their "
-            "start, at most one a core."
-        ),
-    ] = None,
-    cluster: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML file of a batch queue: make shards there "
-            "(pipelines/slurm/cluster.yaml)."
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a dask scheduler that runs: make shards on its workers."
-        ),
-    ] = None,
-    shards: Annotated[
-        str | None,
-        typer.Option(
-            help="Make only these shards, such as 3::8; lenssim seal completes the set."
-        ),
-    ] = None,
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Print the address of dask's dashboard.")
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Check everything, print the plan and any job script only."
-        ),
-    ] = False,
+    out: _GenerateOut,
+    workers: _Workers = None,
+    cluster: _Cluster = None,
+    scheduler: _Scheduler = None,
+    shards: _Shards = None,
+    dashboard: _Dashboard = False,
+    dry_run: _DryRun = False,
     json: Json = False,
     **options: Any,
 ) -> None:
@@ -166,27 +191,11 @@ def print_dataset(data: Dataset, json: bool) -> None:
 
 
 def render(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="File to write: .npy, .fits or .png.")
-    ],
-    class_name: Annotated[
-        str | None,
-        typer.Option("--class", "-c", help="Class; default: the preset's first."),
-    ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Set a drawn parameter by hand; may be repeated.",
-        ),
-    ] = None,
-    number: Annotated[
-        int, typer.Option(help="Which sample of the class, counted from 0.")
-    ] = 0,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the scene's parameters as JSON.")
-    ] = False,
+    out: _RenderOut,
+    class_name: _ClassName = None,
+    sets: _Sets = None,
+    number: _Number = 0,
+    json: _Json = False,
     **options: Any,
 ) -> None:
     """Render one scene; any of its parameters can be set by the name that /params has."""

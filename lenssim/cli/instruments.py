@@ -27,15 +27,16 @@ _UNITS = {
 }
 
 
+_Name = Annotated[str | None, typer.Argument(help="Print the numbers of this instrument.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add this command to the app."""
     app.command(name="instruments")(instruments)
 
 
 def instruments(
-    name: Annotated[
-        str | None, typer.Argument(help="Print the numbers of this instrument.")
-    ] = None,
+    name: _Name = None,
     json: Json = False,
 ) -> None:
     """List the instruments, or print the numbers and the depth of one."""

@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 __all__ = ["register"]
+_Name = Annotated[
+    str | None, typer.Argument(help="Print this preset as YAML, comments and all.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -13,9 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def models(
-    name: Annotated[
-        str | None, typer.Argument(help="Print this preset as YAML, comments and all.")
-    ] = None,
+    name: _Name = None,
 ) -> None:
     """List the presets, or print one as YAML to copy and change."""
     from lenssim.api.presets import loaded_presets, presets

@@ -18,37 +18,42 @@ _FIGURES = {
 }
 
 
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Preset, or path of one; may be repeated. Default: every preset.",
+    ),
+]
+_Number = Annotated[int, typer.Option("--n", "-n", help="Scenes a class.")]
+_Seed = Annotated[int, typer.Option(help="Seed of the scenes.")]
+_Supersampling = Annotated[
+    int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")
+]
+_Engine = Annotated[
+    list[str] | None,
+    typer.Option(help="Engine to compare with lenstronomy; may be repeated. Default: all."),
+]
+_Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print the residuals as JSON.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     app.command()(parity)
 
 
 def parity(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Preset, or path of one; may be repeated. Default: every preset.",
-        ),
-    ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", help="Scenes a class.")] = 20,
-    seed: Annotated[int, typer.Option(help="Seed of the scenes.")] = 0,
-    supersampling: Annotated[
-        int | None, typer.Option(help="Rays a pixel side, 1 to 12; default: the preset's.")
-    ] = None,
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Engine to compare with lenstronomy; may be repeated. Default: all."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG of the largest residuals.")
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the residuals as JSON.")
-    ] = False,
+    model: _Model = None,
+    n: _Number = 20,
+    seed: _Seed = 0,
+    supersampling: _Supersampling = None,
+    engine: _Engine = None,
+    out: _Out = None,
+    json: _Json = False,
 ) -> None:
     """Render the same scenes with every engine and print how far the images are apart.
 

@@ -10,6 +10,37 @@ from lenssim.cli.problems import raise_problems
 from lenssim.commands import quoted
 
 __all__ = ["register"]
+_Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")
+]
+_Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="Images of one population, or a data set of populations.",
+    ),
+]
+_Images = Annotated[
+    str | None,
+    typer.Option(help="Judge the first so many of each too, such as 1,4,16."),
+]
+_Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        "-c",
+        help="Data set of other populations: how alike do images of one err?",
+    ),
+]
+_Scatter = Annotated[
+    bool,
+    typer.Option("--scatter", help="Lenses differ: infer the population's mean and width."),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population."),
+]
+_Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,39 +49,13 @@ def register(app: typer.Typer) -> None:
 
 
 def population(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder that lenssim train wrote.")
-    ],
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="Images of one population, or a data set of populations.",
-        ),
-    ],
-    images: Annotated[
-        str | None,
-        typer.Option(help="Judge the first so many of each too, such as 1,4,16."),
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration",
-            "-c",
-            help="Data set of other populations: how alike do images of one err?",
-        ),
-    ] = None,
-    scatter: Annotated[
-        bool,
-        typer.Option(
-            "--scatter", help="Lenses differ: infer the population's mean and width."
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder for the result. Default: RUN/population."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    run: _Run,
+    files: _Files,
+    images: _Images = None,
+    calibration: _Calibration = None,
+    scatter: _Scatter = False,
+    out: _Out = None,
+    device: _Device = "auto",
     json: Json = False,
 ) -> None:
     """Infer what the lenses of many images share: their posteriors as one, the training's prior divided out.

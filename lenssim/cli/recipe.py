@@ -10,6 +10,28 @@ from lenssim.cli.stop import resumable
 from lenssim.commands import command, quoted
 
 __all__ = ["register"]
+_Recipe = Annotated[
+    Path,
+    typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>."
+    ),
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes that simulate. Default: as many as pay for their start."),
+]
+_Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Trainings at a time, sharing the GPU or the cores; evaluations too.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,32 +40,10 @@ def register(app: typer.Typer) -> None:
 
 
 def run_recipe(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder for data, runs and report. Default: runs/<recipe>."
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that simulate. Default: as many as pay for their start."
-        ),
-    ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            help="Trainings at a time, sharing the GPU or the cores; evaluations too.",
-        ),
-    ] = 1,
+    recipe: _Recipe,
+    out: _Out = None,
+    workers: _Workers = None,
+    jobs: _Jobs = 1,
     device: Device = "auto",
     json: Json = False,
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lenssim.data.inspection.verification import verify
     from lenssim.data.streaming.dataset import Batch, ShardDataset
     from lenssim.data.streaming.live import LiveDataset
+    from lenssim.data.streaming.observations import Observation
     from lenssim.data.streaming.sampler import BatchSampler
     from lenssim.data.streaming.stream import stream
 
@@ -27,6 +28,7 @@ __all__ = [
     "BatchSampler",
     "LiveDataset",
     "Manifest",
+    "Observation",
     "Plan",
     "ShardDataset",
     "generate",
@@ -46,6 +48,7 @@ _MODULES = {
     "inspection.resimulation": ("resimulate",),
     "inspection.verification": ("verify",),
     "streaming.dataset": ("Batch", "ShardDataset"),
+    "streaming.observations": ("Observation",),
     "streaming.sampler": ("BatchSampler",),
     "streaming.stream": ("stream",),
 }

@@ -9,6 +9,7 @@ from lenssim.errors import DataError
 from lenssim.formats.fits import read_fits
 from lenssim.formats.npy import load_npy
 from lenssim.formats.npz import read_npz
+from lenssim.formats.sky_header import UNKNOWN, SkyHeader
 from lenssim.names import printable
 
 __all__ = ["IMAGE_ENDINGS", "Content", "is_image_name", "is_passed_over", "read_content"]
@@ -35,10 +36,12 @@ class Content:
     Attributes:
         value: An array of numbers, or the nested list of an array of objects.
         remark: What was chosen of several things in the file, for the user to know; else "".
+        sky: What its header says of the sky.
     """
 
     value: Any
     remark: str = ""
+    sky: SkyHeader = UNKNOWN
 
 
 def is_image_name(name: str) -> bool:
@@ -83,4 +86,4 @@ def read_content(path: Path, extension: str | None = None) -> Content:
     if ending[2]:
         return Content(*read_npz(path, extension))
     image = read_fits(path, extension)
-    return Content(image.array, image.remark)
+    return Content(image.array, image.remark, image.sky)

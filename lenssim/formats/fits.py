@@ -19,11 +19,12 @@ from lenssim.formats.limits import (
     open_regular,
     refusing,
 )
+from lenssim.formats.sky_header import UNKNOWN, SkyHeader, read_sky_header
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
 
-__all__ = ["FitsImage", "open_fits", "read_fits", "read_fits_images"]
+__all__ = ["FitsImage", "fits_names", "open_fits", "read_fits", "read_fits_images"]
 
 _MAX_LISTED = 30  # images of a file that a message names
 _GZIP = b"\x1f\x8b"
@@ -40,10 +41,12 @@ class FitsImage:
     Attributes:
         array: Its numbers, in the machine's byte order, rows = y as stored.
         remark: Which unit was taken and which were not, if there are several images; else "".
+        sky: What its header says of the sky.
     """
 
     array: np.ndarray
     remark: str
+    sky: SkyHeader = UNKNOWN
 
 
 @contextmanager
@@ -139,7 +142,23 @@ def read_fits(path: Path, extension: str | None = None) -> FitsImage:
         chosen = _choice(names, extension)
         unread = [name for number, name in names.items() if number != chosen]
         remark = f"took {names[chosen]}, not {', '.join(unread[:8])}" if unread else ""
-        return FitsImage(_numbers(units[chosen].data, chosen), remark)
+        sky = read_sky_header(units[chosen].header)
+        if sky == UNKNOWN and chosen:
+            sky = read_sky_header(units[0].header)
+        return FitsImage(_numbers(units[chosen].data, chosen), remark, sky)
+
+
+def fits_names(path: Path) -> list[str]:
+    """Return the names of the images of a FITS file, as `read_fits` takes them.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with open_fits(path) as units:
+        return list(_image_names(units).values())
 
 
 def read_fits_images(path: Path) -> list[np.ndarray]:

@@ -168,13 +168,7 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
         lenssim.errors.DataError: a.npy: its values lie between 0 and 1e+39, more than float32 can hold ...
     """
     check_numbers(image.dtype, where)
-    bad = image.size - int(np.count_nonzero(np.isfinite(image)))
-    if bad:
-        raise DataError(
-            f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first",
-            code="image-values",
-            where=where,
-        )
+    _check_finite(image, where)
     with np.errstate(all="ignore"):
         pixels = image.astype(np.float32)
     low = image.min()
@@ -195,13 +189,7 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
             where=where,
             low=low,
         )
-    if np.can_cast(image.dtype, np.float32):
-        return pixels
-    with np.errstate(all="ignore"):
-        loss = np.abs(pixels.astype(np.longdouble) - image).max() / (
-            np.longdouble(high) - np.longdouble(low)
-        )
-    if not loss <= _LARGEST_LOSS:
+    if not _rounding_loss(image, pixels) <= _LARGEST_LOSS:
         raise DataError(
             f"{where}: {values}, which float32 cannot tell apart: the image would be flat or coarse; "
             "subtract the level that its pixels share, or divide by the maximum",
@@ -209,3 +197,23 @@ def pixels_of(image: np.ndarray, where: str, *, may_be_flat: bool = False) -> np
             where=where,
         )
     return pixels
+
+
+def _check_finite(image: np.ndarray, where: str) -> None:
+    """Refuse an image with pixels that are no numbers."""
+    bad = image.size - int(np.count_nonzero(np.isfinite(image)))
+    if bad:
+        raise DataError(
+            f"{where}: {bad} of its pixels are NaN or infinite; replace them by the sky's level first",
+            code="image-values",
+            where=where,
+        )
+
+
+def _rounding_loss(image: np.ndarray, pixels: np.ndarray) -> float:
+    """Return the largest error of an image's float32 pixels, in units of the image's range."""
+    if np.can_cast(image.dtype, np.float32):
+        return 0.0
+    image_range = np.longdouble(image.max()) - np.longdouble(image.min())
+    with np.errstate(all="ignore"):
+        return float(np.abs(pixels.astype(np.longdouble) - image).max() / image_range)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lenssim.cache import cache_folder, run_folder, scratch_folder
 from lenssim.errors import SurroundingsError
-from lenssim.folders import danger, make_private, reason
+from lenssim.folders import copy_at_once, danger, make_private, reason
 from lenssim.machine import processor_features
 from lenssim.notes import say_once
 
@@ -96,26 +96,14 @@ def _compile(source: Path, flags: tuple[str, ...], target: Path) -> None:
 def _stored(fresh: Path, folder: Path) -> Path:
     """Move a library into a folder, or into that of the run where this is impossible."""
     try:
-        return _moved(fresh, folder)
+        return copy_at_once(fresh, folder, 0o700)
     except OSError as error:
         shared = run_folder() / _KERNELS
         if problem := make_private(shared):
             raise SurroundingsError(
                 f"{reason(error)}; {shared}: {problem}", code="kernel-folder", folder=shared
             ) from None
-        return _moved(fresh, shared)
-
-
-def _moved(fresh: Path, folder: Path) -> Path:
-    """Copy a file into a folder at once: other processes see all of it or nothing."""
-    hidden = folder / f".{fresh.name}-{os.getpid()}"
-    try:
-        shutil.copyfile(fresh, hidden)
-        hidden.chmod(0o700)
-        hidden.replace(folder / fresh.name)
-    finally:
-        hidden.unlink(missing_ok=True)
-    return folder / fresh.name
+        return copy_at_once(fresh, shared, 0o700)
 
 
 def _key(source: Path, flags: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ import numpy as np
 from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise import NOISES, noise_model
 from lenssim.simulate.noise.deviates import NEWEST
+from lenssim.simulate.noise.model import NoiseIdentity
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
@@ -46,9 +47,6 @@ def observe(
         expected,
         scenes,
         instrument,
-        numbers=numbers,
-        seed=seed,
-        split=split,
-        stream=stream,
+        NoiseIdentity(numbers, seed, split, stream),
     )
     return images.astype(np.float32, copy=images is expected)

@@ -15,7 +15,7 @@ from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
-from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise import NoiseIdentity, noise_model
 from lenssim.simulate.noise.telescope import covered_sigma
 from lenssim.simulate.observe import observe
 from lenssim.simulate.scenes import Scenes
@@ -80,9 +80,7 @@ class Exposure:
             self.expected,
             self.scenes,
             self.spec.preset.instrument,
-            numbers=self.numbers,
-            seed=self.spec.seed,
-            split=self.spec.split,
+            NoiseIdentity(self.numbers, self.spec.seed, self.spec.split),
         )
 
     @property

@@ -48,7 +48,7 @@ class ToyNoise(NoiseModel):
     def sigma(self, expected, scenes, instrument):
         return np.ones_like(expected)
 
-    def sample(self, expected, scenes, instrument, *, numbers, seed, split, **settings):
+    def sample(self, expected, scenes, instrument, identity):
         return expected + 1.0
 
 

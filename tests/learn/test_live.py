@@ -50,14 +50,14 @@ def test_blocks_stay_together():
     assert {len(run) % BLOCK for run in runs} <= {0, 20}
 
 
-@pytest.mark.parametrize("model", ["III", "hst"])
+@pytest.mark.parametrize("model", ["III", "hst-arcs"])
 def test_a_training_goes_on_with_the_images_of_its_version(model):
     """Plans of earlier versions name no noise stream and no far field."""
     live = LiveData(model=model, n=640)
     newest = open_source(None, live)
     assert open_source(None, live, fingerprint="0" * 64).fingerprint == newest.fingerprint
     earlier = list(earlier_configs(newest.config))
-    assert earlier, "III and hst have nominal noise"
+    assert earlier, "III and hst-arcs have nominal noise"
     for config in earlier:
         fingerprint = hashlib.sha256(canonical_json([config, 640])).hexdigest()
         source = open_source(None, live, fingerprint=fingerprint)

@@ -49,7 +49,7 @@ ENGINES = {
 }
 
 
-def preset_of(model: str = "hst", **changes):
+def preset_of(model: str = "hst-arcs", **changes):
     document = load_preset(model).model_dump(mode="json")
     document["classes"] = {"no_sub": {"model": "no_sub"}}
     preset = parse_preset(document | changes)
@@ -103,7 +103,7 @@ def test_a_preset_with_a_composite_is_read_again_from_its_document(name):
 
 def test_profiles_keep_their_documents():
     """Documents of version 0.1 hold no key of what they do not state."""
-    document = load_preset("hst").model_dump(mode="json")
+    document = load_preset("hst-arcs").model_dump(mode="json")
     for choice in (*document["lens"], *document["source"]):
         assert set(choice) == {"profile", "name", "parameters"}
 
@@ -245,7 +245,7 @@ def test_arms_are_a_whole_number():
         preset_of(source=[{**SPIRAL, "arms": 2.5}])
     with pytest.raises(ConfigError, match="spiral needs"):
         parse_preset(
-            load_preset("hst").model_dump(mode="json")
+            load_preset("hst-arcs").model_dump(mode="json")
             | {"source": [{"profile": "spiral", "magnitude": 20}]}
         )
 

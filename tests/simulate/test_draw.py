@@ -215,7 +215,7 @@ def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():
 
 
 def test_laws_are_what_columns_were_drawn_from():
-    preset = load_preset("hst")
+    preset = load_preset("hst-arcs")
     known = laws(preset, "wdm")
     drawn = draw(preset, np.arange(2, 1200, 6), seed=0).params  # the class wdm
     for name in ("theta_E", "Sigma_sub", "shmf_slope", "log10_m_hm", "z_lens"):

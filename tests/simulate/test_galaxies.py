@@ -190,7 +190,7 @@ def test_magnification_is_that_of_rays_shot_by_lenstronomy(tmp_path):
         assert inside[i] == pytest.approx(held, abs=0.01)
 
 
-@pytest.mark.parametrize("model", ["hst", "sie"])
+@pytest.mark.parametrize("model", ["hst-arcs", "sie"])
 def test_both_engines_show_them_and_light_is_kept(tmp_path, model):
     preset = load_preset(model).with_galaxies(written(tmp_path, "cube"))
     scenes = draw(preset, np.arange(4), seed=2)

@@ -171,7 +171,7 @@ def test_a_dispersion_is_an_einstein_radius():
     """As lenstronomy's SIS, for the source that deflections are stated for."""
     from lenstronomy.Cosmo.lens_cosmo import LensCosmo
 
-    document = load_preset("hst").model_dump(mode="json")
+    document = load_preset("hst-arcs").model_dump(mode="json")
     lens = document["lens"][0]["parameters"]
     del lens["theta_E"]
     document["lens"][0]["parameters"] = lens | {"sigma_v": 240.0}

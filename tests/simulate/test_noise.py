@@ -6,7 +6,7 @@ from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
-from lenssim.simulate.noise import NOISES, noise_model
+from lenssim.simulate.noise import NOISES, NoiseIdentity, noise_model
 from lenssim.simulate.noise.model import FLUX_UNIT
 from lenssim.simulate.noise.variance import noise_sigma, pixel_variance
 from lenssim.simulate.preset import load_preset
@@ -40,9 +40,7 @@ def sample(model, preset, scenes, expected, numbers, seed=3, split="train"):
         expected[numbers],
         scenes.take(numbers),
         preset.instrument,
-        numbers=numbers,
-        seed=seed,
-        split=split,
+        NoiseIdentity(numbers, seed, split),
     )
 
 

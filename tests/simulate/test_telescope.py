@@ -10,7 +10,7 @@ from astropy.io import fits
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Instrument, instrument
-from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise import NoiseIdentity, noise_model
 from lenssim.simulate.noise.correlated import correlate, filter_by_taps, resampling_margin
 from lenssim.simulate.noise.coverage import exposure_share
 from lenssim.simulate.noise.shot import gaussian_shot, poisson_shot
@@ -56,7 +56,7 @@ def preset_with(**numbers):
 def sample(camera: Instrument, expected: np.ndarray, seed: int = 1) -> np.ndarray:
     scenes = draw(load_preset("III"), np.arange(len(expected)), seed=0)
     return noise_model("telescope").sample(
-        expected, scenes, camera, numbers=np.arange(len(expected)), seed=seed, split="train"
+        expected, scenes, camera, NoiseIdentity(np.arange(len(expected)), seed, "train")
     )
 
 

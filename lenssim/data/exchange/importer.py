@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from lenssim.data.exchange.importing import (
     SILENT,
     ImportItem,
+    ItemReader,
     Listeners,
     check_apart,
     checked_items,
@@ -45,12 +46,14 @@ class Listing:
         items: The samples, in the order of their numbers.
         config: What the data set's config says of the options, besides bands and extension.
         columns: Makes further fields of `Samples` from items and their images.
+        reader: Reads the items; None: each of their files is an image.
     """
 
     classes: tuple[str, ...]
     items: list[ImportItem]
     config: dict[str, Any] = field(default_factory=dict)
     columns: Columns = no_columns
+    reader: ItemReader | None = None
 
 
 def _checked_bands(bands: Any) -> Any:
@@ -130,6 +133,7 @@ class Importer(Record, ABC):
         tally = Tally(self.skip_bad, listeners.warn)
         reader = item_reader(self.bands, self.extension)
         listing = self.listing(source, folder, tally)
+        reader = listing.reader or reader
         usable, digest = checked_items(source, listing.items, reader, tally)
         present = sorted({item.label for item in usable})
         for label, name in enumerate(listing.classes):

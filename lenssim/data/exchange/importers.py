@@ -8,6 +8,7 @@ from lenssim.data.exchange.importer import Importer
 from lenssim.data.exchange.importing import SILENT, Listeners
 from lenssim.data.exchange.pairs import PairsImporter
 from lenssim.data.exchange.plain_folder import PlainFolderImporter
+from lenssim.data.exchange.telescope.fits_folder import FitsImporter
 from lenssim.data.format.manifest import Manifest
 from lenssim.errors import unknown
 
@@ -16,6 +17,7 @@ __all__ = ["IMPORTERS", "import_folder", "importer_class"]
 IMPORTERS: dict[str, type[Importer]] = {
     "deeplense": DeepLenseImporter,
     "folder": PlainFolderImporter,
+    "fits": FitsImporter,
     "pairs": PairsImporter,
 }
 

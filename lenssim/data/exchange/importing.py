@@ -143,7 +143,7 @@ def checked_items(
             images = reader.images(item)
             _check_label(item, images[0], labels)
         except DataError as error:
-            tally.leave_out(str(error), "files that cannot be used")
+            tally.leave_out_for(error, "files that cannot be used")
             continue
         usable.append(item)
         shapes.append(tuple(image.pixels.shape for image in images))
@@ -167,8 +167,8 @@ def checked_items(
 def _digest(images: list[PublishedImage]) -> bytes:
     hasher = hashlib.sha256()
     for image in images:
-        hasher.update(f"{image.pixels.shape} {image.mass!r}\0".encode())
-        hasher.update(np.ascontiguousarray(image.pixels))
+        for part in image.contents():
+            hasher.update(part)
     return hasher.digest()
 
 
@@ -221,7 +221,7 @@ def _one_shape(
         problem = (
             f"{printable(str(item.paths[0]))}: its shape is {_sizes(shape)}, but "
             f"{printable(str(example.paths[0]))} has {_sizes(common_shape)}; "
-            "a data set holds one stamp size: import them apart"
+            "a data set holds one stamp size: import them apart, or cut them to one size"
         )
         if not tally.skip_bad:
             raise ConfigError(problem, code="sizes-differ")
@@ -308,14 +308,14 @@ def write_items(
         rows = plan.rows(shard)
         part = [items[row] for row in rows]
         images = [reader.images(item) for item in part]
-        parts = {"params": {}, "units": {}, **columns(part, images)}
+        texts = {"file": [item.name for item in part]}
+        parts = {"params": {}, "units": {}, "texts": texts, **columns(part, images)}
         samples = Samples(
             images=np.stack([item_images[0].pixels for item_images in images]),
             labels=np.array([item.label for item in part], dtype=np.int64),
             index=np.arange(rows.start, rows.stop),
             perturbers={},
             attributes=provenance(plan),
-            texts={"file": [item.name for item in part]},
             **parts,
         )
         return finish_shard(Path(target), plan, shard, samples)

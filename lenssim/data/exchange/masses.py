@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
+from lenssim.data.exchange.csv_text import SEPARATORS, table_text
+from lenssim.formats.limits import Refused, refusing
 from lenssim.names import printable
 from lenssim.simulate.bounds import LOG10_M_AXION
 
@@ -17,8 +18,6 @@ __all__ = ["read_masses"]
 
 _FILE = "file"
 _MASS = "log10_m_axion"
-_SEPARATORS = (",", ";", "\t")
-_LARGEST_TABLE = 256 << 20  # bytes
 
 
 def read_masses(path: Path, files: Collection[str]) -> dict[str, float]:
@@ -38,22 +37,12 @@ def read_masses(path: Path, files: Collection[str]) -> dict[str, float]:
     if not path.is_symlink() and not path.exists():
         return {}
     with refusing(path, "a table of masses"):
-        return _parse(_text(path), files)
-
-
-def _text(path: Path) -> str:
-    with open_regular(path) as (file, size):
-        check_bytes(size, _LARGEST_TABLE)
-        data = file.read()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused("it is no UTF-8 text; save it as CSV in UTF-8") from None
+        return _parse(table_text(path), files)
 
 
 def _table(text: str) -> tuple[Any, list[str]]:
     """Return a reader of the rows below the first line, and the columns that this names."""
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns = [name.strip() for name in next(table, [])]
         if columns.count(_FILE) == 1 and columns.count(_MASS) == 1:

@@ -1,6 +1,7 @@
 """Images as people publish them: arrays alone, and arrays with a mass or a label behind the pixels."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ class PublishedImage:
     mass: float | None = None
     label: int | None = None
     remark: str = ""
+
+    def contents(self) -> Iterator[bytes | np.ndarray]:
+        """Yield everything that a data set keeps of it, for the hash of an import."""
+        yield f"{self.pixels.shape} {self.mass!r}\0".encode()
+        yield np.ascontiguousarray(self.pixels)
 
 
 def read_image(

@@ -30,10 +30,20 @@ class Tally:
         Raises:
             DataError: Nothing may be skipped; it states the problem.
         """
+        self.leave_out_for(DataError(problem, code="unusable-images"), kind, count)
+
+    def leave_out_for(self, error: DataError, kind: str, count: int = 1) -> None:
+        """Count `count` names of a `kind` that are left out for an error.
+
+        Raises:
+            DataError: Nothing may be skipped; it has the code and the fields of the error.
+        """
         if not self.skip_bad:
-            raise DataError(f"{problem} (--skip-bad leaves it out)", code="unusable-images")
+            raise DataError(
+                f"{error} (--skip-bad leaves it out)", code=error.code, **error.fields
+            )
         self.skipped[kind] += count
-        self.warn(f"skipped: {problem}")
+        self.warn(f"skipped: {error}")
 
     def lines(self) -> list[str]:
         """What an import says in the end: how many files it took, what it skipped, and what it chose."""

@@ -7,12 +7,28 @@ from lenssim.data.format.spec import maps_of
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.maps import MAPS
 
-__all__ = ["IMAGE", "PAIRED", "PICTURES", "TRUTHS", "UNITS", "check_kept", "check_picture"]
+__all__ = [
+    "IMAGE",
+    "KERNEL",
+    "MASK",
+    "OF_OTHER_SIZE",
+    "PAIRED",
+    "PICTURES",
+    "SIGMA",
+    "TRUTHS",
+    "UNITS",
+    "check_kept",
+    "check_picture",
+]
 
 TRUTHS = tuple(MAPS)  # maps of simulated data
 IMAGE = "image"  # the map that is the image itself
 PAIRED = "hr"  # of imported pairs: the same sky on finer pixels, of a size of its own
-PICTURES = (*TRUTHS, PAIRED)  # whatever a shard may keep beside its images
+KERNEL = "psf"  # of telescope images: the PSF of each band, of a size of its own
+SIGMA = "sigma"
+MASK = "mask"
+OF_OTHER_SIZE = (PAIRED, KERNEL)  # maps whose pixels are not those of the images
+PICTURES = (*TRUTHS, *OF_OTHER_SIZE)  # whatever a shard may keep beside its images
 UNITS = {name: kind.unit for name, kind in MAPS.items()}
 
 
@@ -44,6 +60,8 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
         maker = f"lenssim generate --truth {name}"
         if name == PAIRED:
             maker = "lenssim import pairs"
+        elif name == KERNEL or config.get("kind") == "imported":
+            maker = "lenssim import fits"
         raise ConfigError(
             f"{folder} keeps no {name!r}; pictures are kept by {maker}",
             code="no-map",

@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lenssim.data.format.maps import PAIRED, PICTURES
+from lenssim.data.format.maps import OF_OTHER_SIZE, PICTURES
 from lenssim.data.format.shard import SCHEMA
 from lenssim.data.format.storage import FILTER, STORAGES
 from lenssim.errors import DataError
@@ -194,7 +194,7 @@ def _check_maps(file: h5py.File, path: Path) -> None:
         if name not in file:
             continue
         fits = file[name].shape in (shape, (shape[0], 1, *shape[2:]))
-        if name == PAIRED:  # its pixels are finer
+        if name in OF_OTHER_SIZE:
             fits = file[name].shape[0] == shape[0] and file[name].size > 0
         if file[name].chunks is not None or not fits:
             raise DataError(

@@ -105,46 +105,53 @@ def _on_workers(
 ) -> Iterator[Outcome]:
     _start_fork_server(["distributed", *preload])  # it imports while this process does
     from dask import config
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     settings = {
         "distributed.worker.multiprocessing-method": "forkserver",
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,
         **SCHEDULING,
     }
-    scratch = str(scratch_folder())
     with ExitStack() as stack:
         stack.enter_context(
             config.set(config.merge(*config.defaults))
         )  # whatever the user's dask is set to
         stack.enter_context(config.set(settings))
         stack.enter_context(without_main())
-        try:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=_THREADS,
-                processes=True,
-                memory_limit=0,
-                security=certificates(),
-                local_directory=scratch,
-                env={"TMPDIR": scratch},
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": dashboard},
-                silence_logs="CRITICAL",
-            )
-        except (OSError, RuntimeError) as error:
-            raise IncompleteError(
-                f"{workers} workers could not be started: {error}; fewer --workers need less, "
-                "--workers 0 works in one process",
-                code="workers-lost",
-                workers=workers,
-            ) from None
+        cluster = _local_cluster(workers, dashboard)
         client = stack.enter_context(Client(stack.enter_context(cluster)))
         if dashboard:
             note(f"dask's dashboard: {cluster.dashboard_link}")
         client.register_plugin(_deaf_plugin())
         watch = Watch(client, note, gives_up=True)
         yield from run_on_dask(client, job, shards, lambda: workers, watch)
+
+
+def _local_cluster(workers: int, dashboard: bool) -> Any:
+    """Start workers on this machine; `IncompleteError` where it has no room for them."""
+    from distributed import LocalCluster
+
+    scratch = str(scratch_folder())
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=_THREADS,
+            processes=True,
+            memory_limit=0,
+            security=certificates(),
+            local_directory=scratch,
+            env={"TMPDIR": scratch},
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": dashboard},
+            silence_logs="CRITICAL",
+        )
+    except (OSError, RuntimeError) as error:
+        raise IncompleteError(
+            f"{workers} workers could not be started: {error}; fewer --workers need less, "
+            "--workers 0 works in one process",
+            code="workers-lost",
+            workers=workers,
+        ) from None
 
 
 def _start_fork_server(modules: list[str]) -> None:

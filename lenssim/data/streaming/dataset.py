@@ -12,6 +12,7 @@ from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
+from lenssim.data.streaming.observations import Observation, observations, sample_names
 from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.readers import (
     ContiguousReader,
@@ -162,10 +163,16 @@ class ShardDataset(SampleDataset):
 
     @cached_property
     def pixel_scale(self) -> float | None:
-        """The pixel scale in arcsec; None where the images were not simulated."""
+        """The pixel scale in arcsec; None where it is not known."""
         if self.spec is None:
-            return None
+            scale: float | None = self.config.get("pixel_scale")
+            return scale
         return self.spec.preset.instrument.pixel_scale
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Names of lenses by sample number; empty where they have none."""
+        return sample_names(self.location, self.config_hash)
 
     @property
     def order(self) -> ReadingOrder:
@@ -254,6 +261,10 @@ class ShardDataset(SampleDataset):
                 reader = self._map_reader(name, shard)
             reader.read(row, destination)
         return maps
+
+    def observations(self, rows: np.ndarray) -> list[Observation]:
+        """Return images with their noise maps, masks and PSFs; errors as `read_map`."""
+        return observations(self, row_numbers(rows, len(self)))
 
     def verified_digests(self, rows: np.ndarray) -> np.ndarray:
         """Check the shards of some rows, byte for byte, and hash the images of these rows.

@@ -186,20 +186,7 @@ def dataset_info(
             names other bands than the plan.
     """
     index = np.concatenate([numbers for _, numbers in columns])
-    if (np.diff(index) <= 0).any():
-        raise DataError(
-            f"{folder}: sample numbers repeat or fall from one shard to the next; "
-            "generate it again",
-            code="manifest-wrong",
-            folder=folder,
-        )
-    if manifest.bands != bands_of(plan.config):
-        raise DataError(
-            f"{folder}: its manifest names the bands {', '.join(manifest.bands) or 'not'}, "
-            f"its plan {', '.join(bands_of(plan.config)) or 'does not'}; generate it again",
-            code="manifest-wrong",
-            folder=folder,
-        )
+    _check_contents(plan, folder, manifest, index)
     labelled = is_labelled(plan.config)
     labels = np.concatenate([shard_labels for shard_labels, _ in columns])
     return DatasetInfo(
@@ -214,3 +201,23 @@ def dataset_info(
         sizes=[record.rows for record in manifest.shards],
         order=order,
     )
+
+
+def _check_contents(
+    plan: Plan, folder: Path, manifest: Manifest, index: np.ndarray
+) -> None:
+    """Refuse sample numbers that repeat, and bands that the plan does not name."""
+    if (np.diff(index) <= 0).any():
+        raise DataError(
+            f"{folder}: sample numbers repeat or fall from one shard to the next; "
+            "generate it again",
+            code="manifest-wrong",
+            folder=folder,
+        )
+    if manifest.bands != bands_of(plan.config):
+        raise DataError(
+            f"{folder}: its manifest names the bands {', '.join(manifest.bands) or 'not'}, "
+            f"its plan {', '.join(bands_of(plan.config)) or 'does not'}; generate it again",
+            code="manifest-wrong",
+            folder=folder,
+        )

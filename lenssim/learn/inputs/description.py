@@ -42,7 +42,7 @@ class ImageDescription:
 def describe(dataset: ImageSource) -> ImageDescription:
     """Describe the images of a data set.
 
-    Pixel scale and Einstein radii are known for simulated images. The radii are those of the first
+    Einstein radii are known for simulated images. The radii are those of the first
     256 samples, and of the first lens that has one.
 
     Args:
@@ -53,7 +53,9 @@ def describe(dataset: ImageSource) -> ImageDescription:
     """
     spec = dataset.spec
     if spec is None:
-        return ImageDescription(dataset.image_shape, bands=dataset.bands)
+        return ImageDescription(
+            dataset.image_shape, dataset.pixel_scale, bands=dataset.bands
+        )
     numbers = np.asarray(dataset.index[:_SCENES])
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
     return ImageDescription(

@@ -171,16 +171,20 @@ def load_weights(
     if not mismatched and not partly:
         mismatched = reshaped
     if mismatched:
-        net = getattr(network, "name", name)
-        raise DataError(
-            f"{path} does not fit the net {net}: {len(mismatched)} of its weights are "
-            f"missing, unknown or of another shape, such as {mismatched[0]}; is it the "
-            "checkpoint of another run?",
-            code="checkpoint-of-another",
-            path=path,
-            net=net,
-        )
+        raise _mismatch(path, getattr(network, "name", name), mismatched)
     network.load_state_dict(weights | {key: initial[key] for key in reshaped})
+
+
+def _mismatch(path: Path, net: str, names: list[str]) -> DataError:
+    """Return the error for a checkpoint whose weights of these names do not fit."""
+    return DataError(
+        f"{path} does not fit the net {net}: {len(names)} of its weights are "
+        f"missing, unknown or of another shape, such as {names[0]}; is it the "
+        "checkpoint of another run?",
+        code="checkpoint-of-another",
+        path=path,
+        net=net,
+    )
 
 
 def outputs(

@@ -201,12 +201,17 @@ def _document(
         ],
     }
     if answer.compared is not None:
-        spread = prior.sample(_PRIOR_DRAWS, np.random.default_rng(0)).std(0)
-        document["coverage"] = {
-            str(size): coverage(answer.columns, inferred, truths, spread)
-            for size, inferred, truths in _by_size(answer, answer.compared)
-        }
+        document["coverage"] = _coverage(answer, answer.compared, prior)
     return document
+
+
+def _coverage(answer: _Answer, truths: np.ndarray, prior: Prior) -> dict[str, Any]:
+    """Return how often the truths are covered, by number of images."""
+    spread = prior.sample(_PRIOR_DRAWS, np.random.default_rng(0)).std(0)
+    return {
+        str(size): coverage(answer.columns, inferred, true_values, spread)
+        for size, inferred, true_values in _by_size(answer, truths)
+    }
 
 
 def _by_size(

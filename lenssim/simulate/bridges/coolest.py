@@ -192,9 +192,7 @@ def from_coolest(
     entries = []
     for k, (redshift, masses, lights) in enumerate(entities):
         names = iter(extra.get("names", [[]] * len(entities))[k])
-        role: Role = "lens_light"
-        if redshift == z_source:
-            role = "source"
+        role: Role = "source" if redshift == z_source else "lens_light"
         for profile, parameters in masses:
             values = values_of(profile, parameters, pixel, critical)
             values = c.scaled(profile, values, 1 / factor)

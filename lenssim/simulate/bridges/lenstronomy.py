@@ -204,20 +204,11 @@ def from_lenstronomy(
     factor = _scaling(kwargs_model)
     entries: list[ProfileEntry] = []
     for role, list_name, counterparts in _LISTS:
-        models = list(kwargs_model.get(list_name) or ())
-        params = list(kwargs_params.get(f"kwargs_{role}") or ())
-        if len(models) != len(params):
-            raise ConfigError(
-                f"{list_name} holds {len(models)} models, but kwargs_{role} {len(params)} sets "
-                "of parameters",
-                code="kwargs-differ",
-                list_name=list_name,
-                role=role,
-            )
         named = None
         if components is not None:
             named = [component for component in components if component.role == role]
-        for k, (model, values) in enumerate(zip(models, params, strict=True)):
+        models = _models(kwargs_model, kwargs_params, role, list_name)
+        for k, (model, values) in enumerate(models):
             profile = _profile(model, counterparts)
             name = _name(k, role, profile, named, f"{list_name} holds {model}")
             converted = _values(model, profile, values)
@@ -225,6 +216,26 @@ def from_lenstronomy(
                 converted = scaled(profile, converted, factor)
             entries.append(ProfileEntry(role, profile, converted, name))
     return assemble_scene(entries, redshifts, _cosmology(kwargs_model))
+
+
+def _models(
+    kwargs_model: Mapping[str, Any],
+    kwargs_params: Mapping[str, Sequence[Mapping[str, Any]]],
+    role: str,
+    list_name: str,
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the models of a list with their parameters; refuse lists of other lengths."""
+    models = list(kwargs_model.get(list_name) or ())
+    params = list(kwargs_params.get(f"kwargs_{role}") or ())
+    if len(models) != len(params):
+        raise ConfigError(
+            f"{list_name} holds {len(models)} models, but kwargs_{role} {len(params)} sets "
+            "of parameters",
+            code="kwargs-differ",
+            list_name=list_name,
+            role=role,
+        )
+    return list(zip(models, params, strict=True))
 
 
 def _name(

@@ -1,13 +1,13 @@
 """Kinds of noise, one a file. A new kind is a file and a line in `NOISES`."""
 
 from lenssim.errors import unknown
-from lenssim.simulate.noise.model import NoiseModel
+from lenssim.simulate.noise.model import NoiseIdentity, NoiseModel
 from lenssim.simulate.noise.nominal import NominalNoise
 from lenssim.simulate.noise.none import NoNoise
 from lenssim.simulate.noise.published import PublishedNoise
 from lenssim.simulate.noise.telescope import TelescopeNoise
 
-__all__ = ["NOISES", "NoiseModel", "noise_model"]
+__all__ = ["NOISES", "NoiseIdentity", "NoiseModel", "noise_model"]
 
 NOISES: dict[str, NoiseModel] = {
     model.name: model

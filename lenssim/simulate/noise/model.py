@@ -1,6 +1,7 @@
 """The contract of a kind of noise."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -9,9 +10,26 @@ from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["FLUX_UNIT", "NoiseModel"]
+__all__ = ["FLUX_UNIT", "NoiseIdentity", "NoiseModel"]
 
 FLUX_UNIT = "e-/s"  # of expected images
+
+
+@dataclass(frozen=True)
+class NoiseIdentity:
+    """What decides the noise of samples, besides their images.
+
+    Attributes:
+        numbers: Sample numbers (N,) int64.
+        seed: Seed of the data set.
+        split: Split of the data set.
+        stream: Name of the stream of normal deviates, in `STREAMS`.
+    """
+
+    numbers: np.ndarray
+    seed: int
+    split: str
+    stream: str = NEWEST
 
 
 class NoiseModel(ABC):
@@ -56,10 +74,7 @@ class NoiseModel(ABC):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
+        identity: NoiseIdentity,
     ) -> np.ndarray | None:
         """Return the share of the exposures that saw each pixel; arguments as `sample`.
 
@@ -74,11 +89,7 @@ class NoiseModel(ABC):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
-        stream: str = NEWEST,
+        identity: NoiseIdentity,
     ) -> np.ndarray:
         """Return observed images.
 
@@ -86,10 +97,7 @@ class NoiseModel(ABC):
             expected: Expected images (N, C, H, W) in e-/s.
             scenes: The scenes that they show.
             instrument: The camera.
-            numbers: Sample numbers (N,) int64.
-            seed: Seed of the data set.
-            split: Split of the data set.
-            stream: Name of the stream of normal deviates, in `STREAMS`.
+            identity: The sample numbers (N,), seed, split and stream.
 
         Returns:
             Images (N, C, H, W) in `unit`.

@@ -5,8 +5,7 @@ from typing import override
 import numpy as np
 
 from lenssim.simulate.instruments import AnyCamera
-from lenssim.simulate.noise.deviates import NEWEST
-from lenssim.simulate.noise.model import NoiseModel
+from lenssim.simulate.noise.model import NoiseIdentity, NoiseModel
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["NoNoise"]
@@ -29,10 +28,6 @@ class NoNoise(NoiseModel):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
-        stream: str = NEWEST,
+        identity: NoiseIdentity,
     ) -> np.ndarray:
         return expected

@@ -6,8 +6,7 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.instruments import AnyCamera
-from lenssim.simulate.noise.deviates import NEWEST
-from lenssim.simulate.noise.model import NoiseModel
+from lenssim.simulate.noise.model import NoiseIdentity, NoiseModel
 from lenssim.simulate.noise.variance import camera_columns
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.streams import blocks, noise_generator
@@ -51,23 +50,21 @@ class PublishedNoise(NoiseModel):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
-        stream: str = NEWEST,
+        identity: NoiseIdentity,
     ) -> np.ndarray:
         exposure_time = scenes.params.get("exposure_time")
         total, background = camera_columns(instrument, exposure_time, len(scenes))
         counts = np.empty(expected.shape, np.float64)
-        for block, positions, rows in blocks(numbers):
+        for block, positions, rows in blocks(identity.numbers):
             for position, row in zip(positions, rows, strict=True):
                 for band, flux in enumerate(expected[position].astype(np.float64)):
                     # a stream a sample: the length of a Poisson draw depends on the image
-                    rng = noise_generator(seed, split, block, band, int(row))
+                    rng = noise_generator(
+                        identity.seed, identity.split, block, band, int(row)
+                    )
                     camera = (total[position, band], background[position, band])
                     mean = _rate(flux, *camera, rng)
-                    _check_counts(mean, int(numbers[position]))
+                    _check_counts(mean, int(identity.numbers[position]))
                     counts[position, band] = rng.poisson(mean)
         return counts
 

@@ -1,14 +1,15 @@
 """The noise of a telescope's images: sky, reads, dark, light, lost pixels, resampling."""
 
-from typing import Any, override
+from dataclasses import replace
+from typing import override
 
 import numpy as np
 
 from lenssim.simulate.instruments import AnyCamera, Instrument
 from lenssim.simulate.noise.correlated import correlate, resampling_margin
 from lenssim.simulate.noise.coverage import exposure_share, has_losses
-from lenssim.simulate.noise.deviates import NEWEST, normal_deviates
-from lenssim.simulate.noise.model import NoiseModel
+from lenssim.simulate.noise.deviates import normal_deviates
+from lenssim.simulate.noise.model import NoiseIdentity, NoiseModel
 from lenssim.simulate.noise.shot import gaussian_shot, poisson_shot
 from lenssim.simulate.noise.variance import camera_columns, noise_sigma
 from lenssim.simulate.scenes import Scenes
@@ -43,10 +44,7 @@ class TelescopeNoise(NoiseModel):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
+        identity: NoiseIdentity,
     ) -> np.ndarray | None:
         bands = instrument.instruments
         saturates = any(band.saturation is not None for band in bands)
@@ -60,9 +58,11 @@ class TelescopeNoise(NoiseModel):
                 len(expected),
             )
             if has_losses(band):
-                for block, positions, rows in blocks(numbers):
+                for block, positions, rows in blocks(identity.numbers):
                     for position, row in zip(positions, rows, strict=True):
-                        rng = generator(seed, split, COVERAGE, block, number, int(row))
+                        rng = generator(
+                            identity.seed, identity.split, COVERAGE, block, number, int(row)
+                        )
                         time = float(times[position])
                         share[position, number] = exposure_share(band, time, rng)
             if band.saturation is not None:
@@ -76,44 +76,66 @@ class TelescopeNoise(NoiseModel):
         expected: np.ndarray,
         scenes: Scenes,
         instrument: AnyCamera,
-        *,
-        numbers: np.ndarray,
-        seed: int,
-        split: str,
-        stream: str = NEWEST,
+        identity: NoiseIdentity,
     ) -> np.ndarray:
-        identity: dict[str, Any] = {"seed": seed, "split": split}
+        margin = max(resampling_margin(band) for band in instrument.instruments)
+        share = self.coverage(expected, scenes, instrument, identity)
         exposure_time = scenes.params.get("exposure_time")
         columns = camera_columns(instrument, exposure_time, len(scenes), np.float32)
-        share = self.coverage(expected, scenes, instrument, numbers=numbers, **identity)
-        bands = instrument.instruments
-        margin = max(resampling_margin(band) for band in bands)
         observed = np.empty(expected.shape, np.float32)
-        for block, positions, rows in blocks(numbers):
+        for block, positions, rows in blocks(identity.numbers):
             flux = _padded(expected[positions].astype(np.float32), margin)
-            options = {"stream": stream, "numbers": numbers[positions], **identity}
-            total, background = (column[positions] for column in columns)
-            white = normal_deviates(shape=flux.shape[1:], purpose=NOISE, **options)
-            white *= background
-            if any(band.shot_noise == "gaussian" for band in bands):
-                deviates = normal_deviates(shape=flux.shape[1:], purpose=SHOT, **options)
-            for number, band in enumerate(bands):
-                light = flux[:, number]
-                time = total[:, number]
-                if band.shot_noise == "gaussian":
-                    white[:, number] += gaussian_shot(light, time, deviates[:, number])
-                    continue
-                for i, row in enumerate(rows):
-                    rng = generator(seed, split, SHOT, block, number, int(row))
-                    white[i, number] += poisson_shot(light[i], float(time[i, 0, 0]), rng)
+            part = replace(identity, numbers=identity.numbers[positions])
+            camera = [column[positions] for column in columns]
+            white = _white(flux, instrument, camera, part, block, rows)
             if share is not None:
                 white /= np.sqrt(_padded(share[positions], margin).clip(min=1e-6))
-            for number, band in enumerate(bands):
+            for number, band in enumerate(instrument.instruments):
                 noise = _resampled(white[:, number], band, margin)
                 observed[positions, number] = expected[positions, number] + noise
         if share is not None:
             observed[share == 0] = 0
         return observed
+
+
+def _white(
+    flux: np.ndarray,
+    instrument: AnyCamera,
+    columns: list[np.ndarray],
+    identity: NoiseIdentity,
+    block: int,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """Return the noise of some samples of a block before resampling, in all bands.
+
+    Args:
+        flux: Expected images (N, C, H, W) in e-/s.
+        instrument: The camera.
+        columns: Total exposures in s and background in e-/s, each (N, C, 1, 1).
+        identity: What decides the noise of these samples.
+        block: Number of the block.
+        rows: Rows (N,) of the samples in the block.
+    """
+    seed = identity.seed
+    split = identity.split
+    shape = flux.shape[1:]
+    samples = (identity.stream, identity.numbers)
+    total, background = columns
+    white = normal_deviates(*samples, shape, seed=seed, split=split, purpose=NOISE)
+    white *= background
+    bands = instrument.instruments
+    if any(band.shot_noise == "gaussian" for band in bands):
+        deviates = normal_deviates(*samples, shape, seed=seed, split=split, purpose=SHOT)
+    for number, band in enumerate(bands):
+        light = flux[:, number]
+        time = total[:, number]
+        if band.shot_noise == "gaussian":
+            white[:, number] += gaussian_shot(light, time, deviates[:, number])
+            continue
+        for i, row in enumerate(rows):
+            rng = generator(seed, split, SHOT, block, number, int(row))
+            white[i, number] += poisson_shot(light[i], float(time[i, 0, 0]), rng)
+    return white
 
 
 def covered_sigma(sigma: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def test_a_soliton_is_a_point_beyond_its_reach(kappa_0, theta_c, slope):
 
 
 def test_images_agree_with_every_perturber_in_full():
-    preset = load_preset("hst").with_classes(("axion",))
+    preset = load_preset("hst-arcs").with_classes(("axion",))
     scenes = draw(preset, np.arange(3), seed=4)
     assert scenes.perturbers["uldm"].counts.any()
     camera = preset.instrument
@@ -47,7 +47,7 @@ def test_images_agree_with_every_perturber_in_full():
 
 
 def test_a_data_set_names_the_far_field_where_it_counts():
-    axion = load_preset("hst").with_classes(("no_sub", "axion"))
+    axion = load_preset("hst-arcs").with_classes(("no_sub", "axion"))
     settings = SimulationSpec.of(axion).engine_settings
     assert settings["far_field"] == "solitons"
     assert "far_field" not in SimulationSpec.of(axion, far_field="haloes").engine_settings

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ from lenssim.cache import (
     temporary_folder,
 )
 from lenssim.errors import ConfigError, SurroundingsError
-from lenssim.folders import danger, make_private, reason, refusal
+from lenssim.folders import copy_at_once, danger, make_private, reason, refusal
 from lenssim.notes import RUN_FOLDER, say, say_once
 from lenssim.simulate.engines.batched import compilers
 from lenssim.simulate.engines.batched.compilation import compile_module
@@ -209,7 +208,7 @@ def _workshop() -> Iterator[Path]:
 def _stored(package: Path, folder: Path) -> Path:
     """Move a kernel into the cache, or into the folder of the run where that is impossible."""
     try:
-        return _moved(package, folder)
+        return copy_at_once(package, folder, 0o600)
     except OSError as error:
         say_once(
             "cache",
@@ -218,20 +217,7 @@ def _stored(package: Path, folder: Path) -> Path:
         )
         shared = run_folder() / _KERNELS
         make_private(shared)
-        return _moved(package, shared)
-
-
-def _moved(package: Path, folder: Path) -> Path:
-    fresh = folder / f".{package.name}-{os.getpid()}"
-    try:
-        shutil.copyfile(package, fresh)
-        fresh.chmod(0o600)
-        fresh.replace(folder / package.name)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink()
-        raise
-    return folder / package.name
+        return copy_at_once(package, shared, 0o600)
 
 
 def _compile_or_say_why(

@@ -1,0 +1,243 @@
+"""From the files of a lens to one image on one grid, with noise map, mask and PSFs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lenssim.data.exchange.telescope.band_image import BandImage, ReadingOptions
+from lenssim.data.exchange.telescope.pixels import (
+    all_masked,
+    check_flux,
+    check_noise,
+    filled,
+    kernel_of,
+    masked_by_value,
+    noise_rms,
+    used_pixels,
+)
+from lenssim.data.exchange.telescope.placing import on_grid
+from lenssim.data.exchange.telescope.planes import LensFiles, Plane
+from lenssim.errors import DataError
+from lenssim.formats.files import read_content
+from lenssim.formats.hdf5 import read_hdf5
+from lenssim.formats.sky_header import UNKNOWN, SkyHeader
+from lenssim.names import printable
+
+__all__ = ["bands_of_lens", "read_bands"]
+
+_NOISE = ("sigma", "variance", "weight")
+_MASKS = ("mask", "flags", "used")
+_MOST_PLANES = 64  # of a cube
+
+
+def bands_of_lens(lens: LensFiles, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the bands of a lens that are read, as its files write them.
+
+    Args:
+        lens: The lens.
+        wanted: Names that a user gives, in order; none: all that have an image.
+
+    Raises:
+        DataError: The lens lacks a band.
+    """
+    bands = [plane.band for plane in lens.planes if plane.role == "image"]
+    if not wanted or bands == [""]:
+        return tuple(bands)
+    by_name = {band.casefold(): band for band in bands}
+    missing = [name for name in wanted if name.casefold() not in by_name]
+    if missing:
+        raise DataError(
+            f"{printable(lens.name)} has no image of the band {printable(missing[0])}; it has "
+            f"{', '.join(printable(band) or 'one without a name' for band in bands)}",
+            code="band-missing",
+            lens=lens.name,
+            band=missing[0],
+            bands=bands,
+        )
+    return tuple(by_name[name.casefold()] for name in wanted)
+
+
+def read_bands(
+    lens: LensFiles, wanted: Sequence[str], options: ReadingOptions
+) -> list[BandImage]:
+    """Return the bands of a lens, each on the pixels of the data set.
+
+    Args:
+        lens: The lens.
+        wanted: Names of the bands, in order; none: all.
+        options: How they are read.
+
+    Raises:
+        DataError: A file cannot be used, or bands are equal or on different pixels.
+    """
+    bands = []
+    for band in bands_of_lens(lens, wanted):
+        planes = {
+            plane.role: plane
+            for plane in reversed(lens.planes)
+            if plane.band == band or (not plane.band and plane.role != "image")
+        }
+        bands += _read_cube(planes, band, wanted, options)
+    _check_apart(lens, bands)
+    placed = [on_grid(image, options, lens.name) for image in bands]
+    shapes = {image.pixels.shape for image in placed}
+    if len(shapes) > 1:
+        sizes = ", ".join(sorted(f"{height} x {width}" for height, width in shapes))
+        raise DataError(
+            f"{printable(lens.name)}: its bands have different sizes: {sizes}; choose bands by "
+            "--bands, or resample them by --pixel-scale and --num-pix",
+            code="bands-differ",
+            lens=lens.name,
+        )
+    return placed
+
+
+def _read_cube(
+    planes: dict[str, Plane], band: str, wanted: Sequence[str], options: ReadingOptions
+) -> list[BandImage]:
+    """Return the images of one plane: one, or the bands of a cube."""
+    plane = planes["image"]
+    array, sky = _read(plane)
+    array = array.reshape([side for side in array.shape if side > 1])
+    if array.ndim == 2:
+        return [_band_image(planes, band, array, sky, options, None)]
+    if array.ndim != 3 or len(array) > _MOST_PLANES or array.shape[1] < array.shape[0]:
+        raise DataError(
+            f"{plane}: its shape is {array.shape}; give an image (rows, columns), or a cube "
+            "with its bands first",
+            code="image-shape",
+            shape=array.shape,
+        )
+    names = [str(number + 1) for number in range(len(array))]
+    if len(wanted) == len(array):
+        names = list(wanted)
+    return [
+        _band_image(planes, name, array[number], sky, options, number)
+        for number, name in enumerate(names)
+    ]
+
+
+def _band_image(
+    planes: dict[str, Plane],
+    band: str,
+    image: np.ndarray,
+    sky: SkyHeader,
+    options: ReadingOptions,
+    number: int | None,
+) -> BandImage:
+    """Return a band with its noise map, mask and PSF; `number` is its place in a cube."""
+    where = str(planes["image"])
+    image = _real(image, where)
+    hidden = masked_by_value(image, options.masked_values)
+    if hidden.all():
+        raise all_masked(where)
+    masked = hidden.copy()
+    check_flux(np.where(hidden, np.nan, image), sky.unit, where)
+    for role in _MASKS:
+        if role in planes:
+            array = _like(image, planes[role], number)
+            masked |= ~used_pixels(array, role, options.mask_means, str(planes[role]))
+    sigma = _sigma(planes, image, masked, options, number)
+    if sigma is not None:
+        masked |= ~np.isfinite(sigma)
+        sigma = np.where(masked, np.nan, sigma)
+    if masked.all():
+        raise all_masked(where)
+    if sigma is not None:
+        check_noise(np.where(masked, np.nan, image), sigma, where)
+    pixels = filled(np.where(hidden, np.nan, image), ~masked)
+    psf = None
+    if "psf" in planes:
+        array, _ = _read(planes["psf"])
+        if array.ndim == 3 and number is not None and len(array) > number:
+            array = array[number]
+        psf = kernel_of(array, str(planes["psf"]))
+    return BandImage(band, pixels, ~masked, sigma, psf, _with_numbers(planes, sky))
+
+
+def _sigma(
+    planes: dict[str, Plane],
+    image: np.ndarray,
+    masked: np.ndarray,
+    options: ReadingOptions,
+    number: int | None,
+) -> np.ndarray | None:
+    """Return the noise map (H, W) of a band, or None."""
+    for role in _NOISE:
+        if role in planes:
+            array = _like(image, planes[role], number)
+            return noise_rms(array, options.noise_kind or role, str(planes[role]))
+    if "background_rms" not in planes:
+        return None
+    variance = _read(planes["background_rms"])[0].astype(np.float64) ** 2
+    if "exposure_time" in planes:
+        exposure, _ = _read(planes["exposure_time"])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = variance + np.where(masked, 0, image).clip(min=0) / exposure
+    sigma = np.sqrt(np.broadcast_to(variance, image.shape))
+    return noise_rms(sigma, "sigma", str(planes["background_rms"]))
+
+
+def _with_numbers(planes: dict[str, Plane], sky: SkyHeader) -> SkyHeader:
+    """Return a header with the numbers that an HDF5 file holds beside its image."""
+    scale = sky.pixel_scale
+    zero_point = sky.zero_point
+    if "transform" in planes:
+        matrix = _read(planes["transform"])[0].reshape(2, 2)
+        scale = float(np.sqrt(abs(np.linalg.det(matrix.astype(np.float64)))))
+    if "pixel_scale" in planes:
+        scale = float(_read(planes["pixel_scale"])[0].reshape(-1)[0])
+    if "zero_point" in planes:
+        zero_point = float(_read(planes["zero_point"])[0].reshape(-1)[0])
+    return replace(sky, pixel_scale=scale, zero_point=zero_point)
+
+
+def _read(plane: Plane) -> tuple[np.ndarray, SkyHeader]:
+    """Return the array of a plane and what its header says."""
+    if plane.path.suffix.lower() in (".h5", ".hdf5"):
+        assert plane.unit is not None
+        return read_hdf5(plane.path, plane.unit), UNKNOWN
+    content = read_content(plane.path, plane.unit)
+    return np.asarray(content.value), content.sky
+
+
+def _like(image: np.ndarray, plane: Plane, number: int | None) -> np.ndarray:
+    """Return the map of a plane, of the shape (H, W) of its image."""
+    array, _ = _read(plane)
+    array = array.reshape([side for side in array.shape if side > 1])
+    if array.ndim == 3 and number is not None and len(array) > number:
+        array = array[number]
+    if array.shape != image.shape:
+        raise DataError(
+            f"{plane}: its shape is {array.shape}, and that of its image {image.shape}",
+            code="shapes-differ",
+            shape=array.shape,
+            image_shape=image.shape,
+        )
+    return array
+
+
+def _real(image: np.ndarray, where: str) -> np.ndarray:
+    if image.dtype.kind not in "iuf":
+        raise DataError(
+            f"{where}: it holds {image.dtype}, not numbers",
+            code="image-values",
+            where=where,
+        )
+    return image.astype(np.float64)
+
+
+def _check_apart(lens: LensFiles, bands: Sequence[BandImage]) -> None:
+    """Refuse two bands with the same pixels: one of them was copied over the other."""
+    for number, image in enumerate(bands):
+        for other in bands[:number]:
+            if np.array_equal(image.pixels, other.pixels):
+                raise DataError(
+                    f"{printable(lens.name)}: its bands {printable(other.band)} and "
+                    f"{printable(image.band)} hold the same pixels: one of them is a copy; "
+                    "fetch the file again",
+                    code="bands-equal",
+                    lens=lens.name,
+                    bands=[other.band, image.band],
+                )

@@ -1,0 +1,186 @@
+"""What a FITS header says of the sky: pixel scale, zero point, unit, and place."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["UNKNOWN", "SkyHeader", "read_sky_header"]
+
+_ARCSEC = {"deg": 3600.0, "degree": 3600.0, "arcsec": 1.0, "arcmin": 60.0, "rad": 206264.8}
+_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "PIXSCAL1", "D001SCAL", "SECPIX", "SECPIX1")
+_ZERO_KEYS = ("MAGZERO", "MAGZPT", "MAGZP", "ZP", "ZPT", "ZEROPT", "PHOTZP", "ZPAB")
+_SCALES = (1e-4, 600.0)  # arcsec; outside of them a number is no pixel scale
+_ZEROS = (-50.0, 60.0)  # mag
+_SKY_AXES = ("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT")
+_SQUARE = 0.01  # how far the two sides of a pixel may differ
+_JY_ZERO = 8.9  # AB magnitude of 1 Jy
+
+
+@dataclass(frozen=True)
+class SkyHeader:
+    """What a header says of an image.
+
+    Attributes:
+        pixel_scale: Side of a pixel [arcsec]; None if the header does not say.
+        zero_point: AB magnitude of one unit of the pixels; None if it does not say.
+        ra: Right ascension [deg] of the middle of the image; None if it does not say.
+        dec: Declination [deg] of the middle.
+        unit: Unit of the pixels as it stands, or "".
+        is_square: Whether both sides of a pixel are equal.
+    """
+
+    pixel_scale: float | None = None
+    zero_point: float | None = None
+    ra: float | None = None
+    dec: float | None = None
+    unit: str = ""
+    is_square: bool = True
+
+    @property
+    def is_brightness(self) -> bool:
+        """Whether pixels hold the flux of an area of the sky, and not of the pixel."""
+        return any(
+            word in self.unit.lower() for word in ("/sr", "/arcsec", "sr-1", "sr^-1")
+        )
+
+
+UNKNOWN = SkyHeader()
+"""The header of a file that says nothing."""
+
+
+def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
+    """Return what a FITS header says of the sky.
+
+    The pixel scale follows from the CD matrix, or from CDELT and PC, if the axes are those of
+    the sky or have a unit of angle; else from PIXSCALE and similar keywords.
+
+    Args:
+        header: An astropy header, or any mapping of keywords.
+
+    Example:
+        >>> wcs = {"CTYPE1": "RA---TAN", "CD1_1": -1 / 36000, "CD2_2": 1 / 36000}
+        >>> round(read_sky_header(wcs | {"MAGZERO": 24.6}).pixel_scale, 6)
+        0.1
+    """
+    sides = _sides(header)
+    scale = _first_number(header, _SCALE_KEYS, _SCALES)
+    if sides is not None:
+        scale = math.sqrt(sides[0] * sides[1])
+    place = _place(header) or (None, None)
+    return SkyHeader(
+        pixel_scale=scale,
+        zero_point=_zero_point(header),
+        ra=place[0],
+        dec=place[1],
+        unit=str(header.get("BUNIT", "")).strip(),
+        is_square=sides is None or abs(sides[0] / sides[1] - 1) < _SQUARE,
+    )
+
+
+def _sides(header: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return both sides of a pixel [arcsec] that the WCS states."""
+    factors = [_factor(header, axis) for axis in (1, 2)]
+    if factors[0] is None or factors[1] is None:
+        return None
+    names = ("1_1", "1_2", "2_1", "2_2")
+    cd = [_number(header.get(f"CD{name}")) for name in names]
+    matrix = [value or 0.0 for value in cd]
+    if all(value is None for value in cd):
+        steps = [_number(header.get(f"CDELT{axis}")) for axis in (1, 2)]
+        if steps[0] is None or steps[1] is None:
+            return None
+        identity = (1.0, 0.0, 0.0, 1.0)
+        turns = [
+            _number(header.get(f"PC{name}", default))
+            for name, default in zip(names, identity, strict=True)
+        ]
+        rows = (steps[0], steps[0], steps[1], steps[1])
+        matrix = [step * (turn or 0.0) for step, turn in zip(rows, turns, strict=True)]
+    first = math.hypot(matrix[0] * factors[0], matrix[2] * factors[1])
+    second = math.hypot(matrix[1] * factors[0], matrix[3] * factors[1])
+    if not all(_SCALES[0] < side < _SCALES[1] for side in (first, second)):
+        return None
+    return first, second
+
+
+def _factor(header: Mapping[str, Any], axis: int) -> float | None:
+    """Return what one unit of an axis is in arcsec; None if it is no angle."""
+    unit = str(header.get(f"CUNIT{axis}", "")).strip().lower()
+    if unit:
+        return _ARCSEC.get(unit)
+    kinds = [str(header.get(f"CTYPE{number}", "")).upper() for number in (1, 2)]
+    if any(kind.startswith(_SKY_AXES) for kind in kinds):
+        return _ARCSEC["deg"]
+    return None
+
+
+def _zero_point(header: Mapping[str, Any]) -> float | None:
+    """Return the AB magnitude of one unit of the pixels."""
+    stated = _first_number(header, _ZERO_KEYS, _ZEROS)
+    if stated is not None:
+        return stated
+    unit = str(header.get("BUNIT", "")).strip().lower()
+    factors = {"jy": 1.0, "mjy": 1e-3, "ujy": 1e-6, "microjansky": 1e-6, "njy": 1e-9}
+    if unit in factors:
+        return _JY_ZERO - 2.5 * math.log10(factors[unit])
+    return _hst_zero_point(header)
+
+
+def _hst_zero_point(header: Mapping[str, Any]) -> float | None:
+    """Return the AB zero point that PHOTFLAM and PHOTPLAM of HST state."""
+    flam = _number(header.get("PHOTFLAM"))
+    plam = _number(header.get("PHOTPLAM"))
+    if not flam or not plam or flam < 0 or plam < 0:
+        return None
+    return -2.5 * math.log10(flam) - 21.10 - 5 * math.log10(plam) + 18.6921
+
+
+def _place(header: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return right ascension and declination [deg] of the middle of an image."""
+    if not str(header.get("CTYPE1", "")).upper().startswith("RA"):
+        return None
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+
+    cards = Header()
+    keys = ("CTYPE", "CUNIT", "CRVAL", "CRPIX", "CDELT")
+    names = [f"{key}{axis}" for key in keys for axis in (1, 2)]
+    names += [f"{key}{i}_{j}" for key in ("CD", "PC") for i in (1, 2) for j in (1, 2)]
+    for name in names:
+        if name in header:
+            cards[name] = header[name]
+    if any(name.startswith("CD") and "_" in name for name in cards):
+        for axis in (1, 2):
+            cards.pop(f"CDELT{axis}", None)
+    middle = [(int(header.get(f"NAXIS{axis}", 1)) - 1) / 2 for axis in (1, 2)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ra, dec = WCS(cards).wcs_pix2world([middle], 0)[0]
+    except Exception:  # wcslib refuses headers in many ways; a place is not needed
+        return None
+    if not (math.isfinite(ra) and math.isfinite(dec)):
+        return None
+    return float(ra), float(dec)
+
+
+def _first_number(
+    header: Mapping[str, Any], names: tuple[str, ...], bounds: tuple[float, float]
+) -> float | None:
+    """Return the first of some keywords that holds a number within bounds."""
+    for name in names:
+        value = _number(header.get(name))
+        if value is not None and bounds[0] < value < bounds[1]:
+            return value
+    return None
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number; None for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

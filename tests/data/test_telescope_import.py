@@ -1,0 +1,555 @@
+"""Laws over the layouts in which people keep images of telescopes: all become the same data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from error_codes import has_code
+
+from lenssim.data.exchange.importers import import_folder
+from lenssim.data.exchange.importing import Listeners
+from lenssim.data.exchange.telescope.regridding import overlap, regrid, regrid_kernel
+from lenssim.data.format.manifest import read_plan
+from lenssim.data.inspection.verification import verify
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.errors import ConfigError, DataError
+
+SIDE = 24
+SCALE = 0.1
+NAMES = ("J0001+0001", "J0002-0002")
+BANDS = ("g", "r")
+ZERO_POINTS = {"g": 27.0, "r": 26.5}
+
+
+@dataclass
+class Truth:
+    """What the files of one band of a lens say."""
+
+    image: np.ndarray
+    sigma: np.ndarray
+    bad: np.ndarray
+    psf: np.ndarray
+
+
+def truth(seed: int) -> Truth:
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    sigma = rng.uniform(0.9, 1.1, (SIDE, SIDE))
+    image = 40 * np.exp(-np.hypot(x, y * 1.2) / 3) + rng.normal(0, 1, (SIDE, SIDE)) * sigma
+    bad = rng.random((SIDE, SIDE)) < 0.03
+    axis = np.arange(7) - 3
+    psf = np.exp(-(axis[:, None] ** 2 + axis**2) / rng.uniform(2, 4))
+    return Truth(image.astype(np.float32), sigma.astype(np.float32), bad, psf / psf.sum())
+
+
+def truths(bands) -> dict[str, dict[str, Truth]]:
+    numbers = {name: 10 * number for number, name in enumerate(NAMES)}
+    return {
+        name: {band: truth(numbers[name] + place) for place, band in enumerate(bands)}
+        for name in NAMES
+    }
+
+
+def header(band: str = "g", *, wcs: bool = True) -> fits.Header:
+    cards = fits.Header()
+    if wcs:
+        cards["CTYPE1"] = "RA---TAN"
+        cards["CTYPE2"] = "DEC--TAN"
+        cards["CD1_1"] = -SCALE / 3600
+        cards["CD2_2"] = SCALE / 3600
+        cards["CRPIX1"] = cards["CRPIX2"] = (SIDE + 1) / 2
+        cards["CRVAL1"] = 150.0
+        cards["CRVAL2"] = 2.0
+    cards["MAGZERO"] = ZERO_POINTS[band]
+    return cards
+
+
+def write(path: Path, array: np.ndarray, cards: fits.Header | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fits.writeto(path, array, cards)
+
+
+def marked(sigma: np.ndarray, bad: np.ndarray, sign: float) -> np.ndarray:
+    return np.where(bad, sign, sigma).astype(np.float32)
+
+
+def folder_a_lens(root, lenses):
+    for name, bands in lenses.items():
+        (lens,) = bands.values()
+        write(root / name / "image.fits", lens.image, header())
+        write(root / name / "noise.fits", marked(lens.sigma, lens.bad, 1e8))
+        write(root / name / "psf.fits", lens.psf)
+
+
+def folder_a_band(root, lenses):
+    for name, bands in lenses.items():
+        for band, lens in bands.items():
+            write(root / name / band / "data.fits", lens.image, header(band))
+            write(root / name / band / "noise_map.fits", lens.sigma)
+            write(root / name / band / "psf.fits", lens.psf)
+            write(root / name / band / "mask.fits", lens.bad.astype(np.uint8))
+
+
+def names_with_bands(root, lenses):
+    for name, bands in lenses.items():
+        for band, lens in bands.items():
+            write(root / f"{name}_{band}.fits", lens.image, header(band))
+            write(root / f"{name}_{band}_rms.fits", marked(lens.sigma, lens.bad, np.inf))
+            write(root / f"{name}_{band}_psf.fits", lens.psf)
+
+
+def folder_a_role(root, lenses):
+    for name, bands in lenses.items():
+        (lens,) = bands.values()
+        write(root / "images" / f"{name}.fits", lens.image, header())
+        weight = np.where(lens.bad, 0, lens.sigma.astype(np.float64) ** -2)
+        write(root / "weights" / f"{name}.fits", weight)
+        write(root / "psf" / f"{name}.fits", lens.psf)
+
+
+def extensions_as_euclid(root, lenses):
+    for name, bands in lenses.items():
+        units = [fits.PrimaryHDU()]
+        for band, lens in bands.items():
+            sigma = marked(lens.sigma, lens.bad, 1e16)
+            units += [
+                fits.ImageHDU(lens.image, header(band), name=f"DES_{band}_BGSUB"),
+                fits.ImageHDU(lens.psf, name=f"DES_{band}_PSF"),
+                fits.ImageHDU(sigma, name=f"DES_{band}_RMS"),
+            ]
+        (root / name).mkdir(parents=True)
+        fits.HDUList(units).writeto(root / name / "cutout.fits")
+
+
+def extensions_as_hst(root, lenses):
+    root.mkdir(parents=True)
+    for name, bands in lenses.items():
+        (lens,) = bands.values()
+        units = [
+            fits.PrimaryHDU(),
+            fits.ImageHDU(lens.image, header(), name="SCI"),
+            fits.ImageHDU(lens.sigma**2, name="VAR"),
+            fits.ImageHDU(lens.bad.astype(np.int16) * 64, name="DQ"),
+            fits.ImageHDU(lens.psf, name="PSF"),
+        ]
+        fits.HDUList(units).writeto(root / f"{name}.fits")
+
+
+def cubes(root, lenses):
+    for name, bands in lenses.items():
+        parts = list(bands.values())
+        bad = [marked(lens.sigma, lens.bad, np.nan) for lens in parts]
+        write(root / f"{name}.fits", np.stack([lens.image for lens in parts]), header())
+        write(root / f"{name}_err.fits", np.stack(bad))
+        write(root / f"{name}_psf.fits", np.stack([lens.psf for lens in parts]))
+
+
+def hdf5_as_lenstronomy(root, lenses):
+    root.mkdir(parents=True)
+    for name, bands in lenses.items():
+        (lens,) = bands.values()
+        with h5py.File(root / f"{name}.h5", "w") as file:
+            file["image_data"] = lens.image
+            file["noise_map"] = lens.sigma
+            file["likelihood_mask"] = (~lens.bad).astype(np.int64)
+            file["kernel_point_source"] = lens.psf
+            file["ra_at_xy_0"] = 1.0
+            file["transform_pix2angle"] = np.diag([-SCALE, SCALE])
+
+
+def hdf5_as_dolphin(root, lenses):
+    for name, bands in lenses.items():
+        (root / name).mkdir(parents=True)
+        for number, lens in enumerate(bands.values()):
+            filters = f"{name}_F{475 + number}W"
+            with h5py.File(root / name / f"image_{filters}.h5", "w") as file:
+                file["image_data"] = np.where(lens.bad, np.nan, lens.image)
+                file["background_rms"] = 1.0
+                file["exposure_time"] = np.full((SIDE, SIDE), 1e30)
+                file["transform_pix2angle"] = np.diag([SCALE, SCALE])
+                lens.sigma = np.ones_like(lens.sigma)
+            with h5py.File(root / name / f"psf_{filters}.h5", "w") as file:
+                file["kernel_point_source"] = lens.psf
+
+
+def arrays(root, lenses):
+    for name, bands in lenses.items():
+        (lens,) = bands.values()
+        (root / name).mkdir(parents=True)
+        image = np.where(lens.bad, -9999.0, lens.image)
+        np.save(root / name / "image.npy", image)
+        np.save(root / name / "noise.npy", lens.sigma)
+        np.save(root / name / "psf.npy", lens.psf)
+
+
+LAYOUTS = {
+    folder_a_lens: ("g",),
+    folder_a_band: BANDS,
+    names_with_bands: BANDS,
+    folder_a_role: ("g",),
+    extensions_as_euclid: BANDS,
+    extensions_as_hst: ("g",),
+    cubes: BANDS,
+    hdf5_as_lenstronomy: ("g",),
+    hdf5_as_dolphin: BANDS,
+    arrays: ("g",),
+}
+WITHOUT_WCS = (arrays,)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_every_layout_becomes_the_same_observations(tmp_path, layout):
+    bands = LAYOUTS[layout]
+    lenses = truths(bands)
+    layout(tmp_path / "set", lenses)
+    options = {"pixel_scale": SCALE} if layout in WITHOUT_WCS else {}
+    import_folder("fits", tmp_path / "set", tmp_path / "D", **options)
+    assert verify(tmp_path / "D").problems == []
+    dataset = ShardDataset(tmp_path / "D")
+    assert dataset.image_shape == (len(bands), SIDE, SIDE)
+    assert dataset.pixel_scale == pytest.approx(SCALE, rel=1e-9)
+    assert dataset.labels is None
+    for observation, name in zip(dataset.observations([0, 1]), NAMES, strict=True):
+        assert observation.name == name
+        expected = list(lenses[name].values())
+        for number, lens in enumerate(expected):
+            good = ~lens.bad
+            np.testing.assert_array_equal(observation.mask[number], good)
+            np.testing.assert_allclose(observation.image[number][good], lens.image[good])
+            np.testing.assert_allclose(
+                observation.sigma[number][good], lens.sigma[good], rtol=1e-6
+            )
+            assert (observation.sigma[number][lens.bad] == 1e8).all()
+            np.testing.assert_allclose(observation.psf[number], lens.psf, atol=1e-7)
+            assert np.isfinite(observation.image).all()
+
+
+def test_zero_points_and_places_follow_the_headers(tmp_path):
+    folder_a_band(tmp_path / "set", truths(BANDS))
+    import_folder("fits", tmp_path / "set", tmp_path / "D")
+    dataset = ShardDataset(tmp_path / "D")
+    assert dataset.bands == BANDS
+    assert dataset.observations([0])[0].zero_points == (27.0, 26.5)
+    np.testing.assert_allclose(dataset.params["ra"], 150.0, atol=1e-6)
+    np.testing.assert_allclose(dataset.params["dec"], 2.0, atol=1e-6)
+
+
+def test_bands_are_chosen_and_ordered_by_name(tmp_path):
+    lenses = truths(BANDS)
+    folder_a_band(tmp_path / "set", lenses)
+    heard: list[str] = []
+    import_folder(
+        "fits",
+        *(tmp_path / "set", tmp_path / "D"),
+        bands="r",
+        listeners=Listeners(note=heard.append),
+    )
+    dataset = ShardDataset(tmp_path / "D")
+    assert (dataset.bands, dataset.image_shape[0]) == (("r",), 1)
+    assert "did not read the bands g" in heard[0]
+    import_folder("fits", tmp_path / "set", tmp_path / "E", bands="r,g")
+    both = ShardDataset(tmp_path / "E")
+    assert both.bands == ("r", "g")
+    np.testing.assert_array_equal(both.images([0])[:, :1], dataset.images([0]))
+    with pytest.raises(DataError, check=has_code("band-missing", band="i")):
+        import_folder("fits", tmp_path / "set", tmp_path / "F", bands="g,i")
+
+
+def test_a_table_gives_labels_and_true_parameters(tmp_path):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        f"name,theta_E_SIE,is_lens,remark\n{NAMES[1]},1.4,1,good\nJ9,2.0,0,\n{NAMES[0]},,0,x\n"
+    )
+    heard: list[str] = []
+    manifest = import_folder(
+        "fits",
+        *(tmp_path / "set", tmp_path / "D"),
+        labels=str(table),
+        rename={"theta_E_SIE": "theta_E"},
+        listeners=Listeners(note=heard.append),
+    )
+    assert manifest.class_counts == {"nolens": 1, "lens": 1}
+    assert "rows of the table without images, the first J9" in "".join(heard)
+    dataset = ShardDataset(tmp_path / "D")
+    np.testing.assert_array_equal(dataset.params["theta_E"], [np.nan, 1.4])
+    np.testing.assert_array_equal(dataset.labels, [0, 1])
+
+
+FAULTS = {
+    "name twice": f"name,x\n{NAMES[0]},1\n{NAMES[0]},2\n",
+    "no lens": "name,x\nother,1\n",
+    "ragged": f"name,x\n{NAMES[0]}\n",
+    "no class of one": f"name,class\n{NAMES[0]},a\n",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_table_that_does_not_fit_is_refused(tmp_path, fault):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    table = tmp_path / "labels.csv"
+    table.write_text(FAULTS[fault])
+    with pytest.raises(DataError) as refused:
+        import_folder("fits", tmp_path / "set", tmp_path / "D", labels=str(table))
+    assert refused.value.code in ("labels-table", "file-invalid")
+    assert not (tmp_path / "D").exists()
+
+
+def one_lens(root: Path, **changes) -> Path:
+    """A folder with one lens, some of whose files are other arrays; None: they are absent."""
+    lens = truth(1)
+    files = {"image": lens.image, "noise": lens.sigma, "psf": lens.psf, **changes}
+    cards = files.pop("cards", header())
+    for name, array in files.items():
+        if array is not None:
+            write(root / "lens" / f"{name}.fits", array, cards if name == "image" else None)
+    return root
+
+
+def magnitudes() -> np.ndarray:
+    return (25 - 2.5 * np.log10(np.clip(truth(1).image, 0.5, None))).astype(np.float32)
+
+
+def with_unit(unit: str) -> fits.Header:
+    cards = header()
+    cards["BUNIT"] = unit
+    return cards
+
+
+FILES = {
+    "even kernel": ({"psf": np.ones((6, 6))}, "psf-invalid"),
+    "oblong kernel": ({"psf": np.ones((5, 7))}, "psf-invalid"),
+    "kernel with NaN": ({"psf": np.full((5, 5), np.nan)}, "psf-invalid"),
+    "negative kernel": ({"psf": np.eye(5) - 0.1}, "psf-invalid"),
+    "no pixel scale": ({"cards": header(wcs=False)}, "no-pixel-scale"),
+    "noise of another shape": ({"noise": np.ones((9, 9))}, "shapes-differ"),
+    "mask of another shape": ({"mask": np.ones((9, 9))}, "shapes-differ"),
+    "all noise masked": ({"noise": np.full((SIDE, SIDE), np.inf)}, "all-masked"),
+    "all pixels masked": ({"mask": np.ones((SIDE, SIDE))}, "all-masked"),
+    "all pixels NaN": ({"image": np.full((SIDE, SIDE), np.nan)}, "all-masked"),
+    "negative noise": ({"noise": truth(1).image - 5}, "noise-values"),
+    "weights called noise": ({"noise": np.full((SIDE, SIDE), 1e-4)}, "noise-values"),
+    "magnitudes by value": ({"image": magnitudes(), "noise": None}, "magnitudes"),
+    "magnitudes by unit": ({"cards": with_unit("mag/arcsec2")}, "magnitudes"),
+    "an oblong stamp": (
+        {"image": np.random.default_rng(0).random((9, 12)), "noise": None},
+        "image-shape",
+    ),
+    "bands last": (
+        {"image": np.random.default_rng(0).random((64, 64, 3)), "noise": None},
+        "image-shape",
+    ),
+    "no image": ({"image": None}, "image-unclear"),
+}
+
+
+@pytest.mark.parametrize("fault", FILES)
+def test_files_that_cannot_be_used_are_refused_by_name(tmp_path, fault):
+    changes, code = FILES[fault]
+    root = one_lens(tmp_path / "set", **changes)
+    with pytest.raises(DataError, match="lens") as refused:
+        import_folder("fits", root, tmp_path / "D")
+    assert refused.value.code == code, str(refused.value)
+    assert not (tmp_path / "D").exists()
+    folder_a_lens(root, truths("g"))
+    assert import_folder("fits", root, tmp_path / "D", skip_bad=True).n == 2
+
+
+def test_a_band_that_is_a_copy_of_another_is_named(tmp_path):
+    lenses = truths(BANDS)
+    lenses[NAMES[1]]["r"] = lenses[NAMES[1]]["g"]
+    names_with_bands(tmp_path / "set", lenses)
+    with pytest.raises(DataError, match=NAMES[1].replace("+", r"\+")) as refused:
+        import_folder("fits", tmp_path / "set", tmp_path / "D")
+    assert refused.value.code == "bands-equal"
+    manifest = import_folder("fits", tmp_path / "set", tmp_path / "D", skip_bad=True)
+    assert manifest.n == 1
+
+
+def test_a_file_of_several_images_without_names_asks_for_them(tmp_path):
+    lenses = truths(BANDS)
+    (tmp_path / "set").mkdir()
+    for name, bands in lenses.items():
+        units = [fits.PrimaryHDU()]
+        for band, lens in bands.items():
+            units += [fits.ImageHDU(lens.image, header(band)), fits.ImageHDU(lens.sigma)]
+        fits.HDUList(units).writeto(tmp_path / "set" / f"{name}.fits")
+    with pytest.raises(DataError, match=r"1, 2, 3, 4.*--extension 1,3") as refused:
+        import_folder("fits", tmp_path / "set", tmp_path / "D")
+    assert refused.value.code == "image-unclear"
+    named = {"extension": "1,3", "noise_extension": "2,4", "bands": "g,r"}
+    import_folder("fits", tmp_path / "set", tmp_path / "D", **named)
+    observation = ShardDataset(tmp_path / "D").observations([1])[0]
+    np.testing.assert_array_equal(
+        observation.sigma, np.stack([lens.sigma for lens in lenses[NAMES[1]].values()])
+    )
+    for options in (
+        {"noise_extension": "2"},
+        {"extension": "1,3", "psf_extension": "1,2,3"},
+    ):
+        with pytest.raises(ConfigError):
+            import_folder("fits", tmp_path / "set", tmp_path / "E", **options)
+
+
+@pytest.mark.parametrize("sign", [np.nan, np.inf, 100.0, 1e8, -9999.0])
+def test_masked_pixels_of_an_image_are_known_by_their_value(tmp_path, sign):
+    lens = truth(1)
+    image = np.where(lens.bad, sign, lens.image / 100)
+    root = one_lens(tmp_path / "set", image=image, noise=lens.sigma / 100)
+    import_folder("fits", root, tmp_path / "D")
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    np.testing.assert_array_equal(observation.mask[0], ~lens.bad)
+    assert np.abs(observation.image).max() <= lens.image.max() / 100
+
+
+def test_a_value_may_be_named_as_masked(tmp_path):
+    lens = truth(1)
+    image = np.where(lens.bad, 7.0, lens.image)
+    root = one_lens(tmp_path / "set", image=image)
+    import_folder("fits", root, tmp_path / "D", masked_values="7,8")
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    np.testing.assert_array_equal(observation.mask[0], ~lens.bad)
+
+
+@pytest.mark.parametrize("means", ["bad", "good"])
+def test_a_mask_has_the_sense_that_the_user_states(tmp_path, means):
+    bad = truth(1).bad
+    mask = bad if means == "bad" else ~bad
+    root = one_lens(tmp_path / "set", mask=mask.astype(np.uint8))
+    import_folder("fits", root, tmp_path / "D", mask_means=means)
+    np.testing.assert_array_equal(
+        ShardDataset(tmp_path / "D").observations([0])[0].mask[0], ~bad
+    )
+
+
+def test_the_middle_of_a_stamp_is_cut_out(tmp_path):
+    root = one_lens(tmp_path / "set")
+    import_folder("fits", root, tmp_path / "D", num_pix=12)
+    image = ShardDataset(tmp_path / "D").images([0])[0, 0]
+    np.testing.assert_array_equal(image, truth(1).image[6:18, 6:18])
+    with pytest.raises(DataError, check=has_code("stamp-too-small", side=SIDE)):
+        import_folder("fits", root, tmp_path / "E", num_pix=25)
+
+
+@pytest.mark.parametrize("new_scale", [0.05, 0.2, 0.137])
+def test_resampling_keeps_flux_and_aperture_noise(new_scale):
+    rng = np.random.default_rng(0)
+    image = np.zeros((40, 40))
+    image[12:28, 12:28] = rng.random((16, 16))
+    num_pix = int(40 * SCALE / new_scale)
+    assert regrid(image, SCALE, num_pix, new_scale).sum() == pytest.approx(
+        image.sum(), 1e-12
+    )
+    shares = overlap(40, SCALE, num_pix, new_scale)
+    assert shares.sum(0).max() == pytest.approx(1)
+    np.testing.assert_allclose(shares.sum(1), new_scale / SCALE)
+
+
+def test_a_resampled_kernel_is_the_image_of_a_resampled_point():
+    kernel = truth(1).psf
+    point = np.zeros((21, 21))
+    point[7:14, 7:14] = kernel
+    resampled = regrid(point, 0.1, 7, 0.3)
+    np.testing.assert_allclose(
+        regrid_kernel(kernel, 0.1, 0.3), resampled[2:5, 2:5], atol=1e-12
+    )
+
+
+def test_images_are_resampled_with_noise_and_mask(tmp_path):
+    lens = truth(1)
+    sigma = marked(lens.sigma, lens.bad, 1e8)
+    root = one_lens(tmp_path / "set", noise=sigma)
+    import_folder("fits", root, tmp_path / "D", pixel_scale=0.2)
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    assert (observation.pixel_scale, observation.image.shape) == (0.2, (1, 12, 12))
+    blocks = (12, 2, 12, 2)
+    bad = lens.bad.reshape(blocks).any((1, 3))
+    np.testing.assert_array_equal(observation.mask[0], ~bad)
+    flux = lens.image.astype(np.float64).reshape(blocks).sum((1, 3))
+    np.testing.assert_allclose(observation.image[0][~bad], flux[~bad], rtol=1e-6)
+    variance = (lens.sigma.astype(np.float64) ** 2).reshape(blocks).sum((1, 3))
+    np.testing.assert_allclose(observation.sigma[0][~bad] ** 2, variance[~bad], rtol=1e-6)
+    assert observation.psf[0].sum() == pytest.approx(1)
+
+
+def test_lenses_of_different_pixel_scales_are_brought_to_one(tmp_path):
+    root = one_lens(tmp_path / "set")
+    cards = header()
+    cards["CD1_1"] = cards["CD2_2"] = 2 * SCALE / 3600
+    write(root / "wide" / "image.fits", truth(2).image, cards)
+    write(root / "wide" / "noise.fits", truth(2).sigma)
+    write(root / "wide" / "psf.fits", truth(2).psf)
+    with pytest.raises(DataError, check=has_code("pixel-scale-differs", lens="wide")):
+        import_folder("fits", root, tmp_path / "D")
+    grid = {"pixel_scale": 0.2, "num_pix": 10}
+    assert import_folder("fits", root, tmp_path / "D", **grid).n == 2
+
+
+def test_an_import_does_not_depend_on_the_place_of_its_files(tmp_path):
+    for name in ("a", "b"):
+        folder_a_band(tmp_path / name / "set", truths(BANDS))
+        import_folder("fits", tmp_path / name / "set", tmp_path / name / "D")
+    configs = [read_plan(tmp_path / name / "D").config for name in ("a", "b")]
+    assert configs[0] == configs[1]
+    write(tmp_path / "b/set" / NAMES[0] / "g/psf2.fits", truth(5).psf)
+    (tmp_path / "b/set" / NAMES[0] / "g/psf2.fits").replace(
+        tmp_path / "b/set" / NAMES[0] / "g/psf.fits"
+    )
+    with pytest.raises(ConfigError, check=has_code("config-differs")):
+        import_folder("fits", tmp_path / "b/set", tmp_path / "b/D")
+
+
+def test_simulated_images_are_observations_too(tmp_path, lenssim):
+    made = lenssim(
+        *("generate", "--model", "III", "-n", 3, "--out", "D", "--workers", 0),
+        *("--truth", "sigma,mask", "--engine", "lenstronomy"),
+    )
+    assert made.code == 0, made.err
+    dataset = ShardDataset(tmp_path / "D")
+    (observation,) = dataset.observations([2])
+    assert (observation.name, observation.number) == ("2", 2)
+    assert observation.pixel_scale == dataset.pixel_scale
+    np.testing.assert_array_equal(observation.sigma, dataset.read_map("sigma", [2])[0])
+    assert observation.psf[0].sum() == pytest.approx(1)
+
+
+def test_real_slacs_lenses(tmp_path, shared_data):
+    source = shared_data / "lenses" / "slacs"
+    import_folder(
+        *("fits", source, tmp_path / "D"),
+        pixel_scale=0.05,
+        labels=str(source / "published.csv"),
+        rename={"theta_E_SIE": "theta_E"},
+    )
+    dataset = ShardDataset(tmp_path / "D")
+    assert len(dataset) == 16
+    assert np.isfinite(dataset.params["theta_E"]).all()
+    for observation in dataset.observations(np.arange(16)):
+        noise = fits.getdata(source / observation.name / "noise.fits")
+        np.testing.assert_array_equal(observation.sigma[0], noise)
+        np.testing.assert_array_equal(observation.mask[0], noise < 1e7)
+
+
+def test_real_euclid_lenses(tmp_path, shared_data):
+    source = shared_data / "lenses" / "euclid"
+    options = {"bands": "VIS,NIR_Y,NIR_J,NIR_H", "num_pix": 100}
+    import_folder("fits", source, tmp_path / "D", **options)
+    dataset = ShardDataset(tmp_path / "D")
+    assert dataset.pixel_scale == pytest.approx(0.1)
+    assert dataset.observations([1])[0].zero_points == (24.6, 29.8, 30.0, 29.9)
+    with pytest.raises(DataError, check=has_code("band-missing")):
+        import_folder("fits", source, tmp_path / "E", bands="VIS,F814W")
+
+
+def test_real_hsc_mocks_ask_which_images_are_meant(tmp_path, shared_data):
+    """Their second images of each band are negative in places, so they are no errors."""
+    source = shared_data / "lenses" / "hsc_mocks"
+    with pytest.raises(DataError, check=has_code("image-unclear")):
+        import_folder("fits", source, tmp_path / "D", pixel_scale=0.168)
+    named = {"extension": "1,3,5,7", "bands": "g,r,i,z", "pixel_scale": 0.168}
+    assert import_folder("fits", source, tmp_path / "D", **named).n == 8
+    with pytest.raises(DataError, check=has_code("noise-values")):
+        import_folder("fits", source, tmp_path / "E", noise_extension="2,4,6,8", **named)
