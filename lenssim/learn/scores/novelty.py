@@ -11,11 +11,11 @@ from typing import Self
 import numpy as np
 import torch
 from pydantic import ValidationError
-from sklearn.covariance import LedoitWolf
 
 from lenssim.data.format.files import read_json, signed_json
 from lenssim.errors import DataError, from_validation
 from lenssim.learn.inputs.normalise import normalisation
+from lenssim.learn.scores.shrinkage import shrunk_covariance
 from lenssim.record import Record
 
 __all__ = [
@@ -124,8 +124,8 @@ class Novelty(Record):
         mean = features.mean(axis=0)
         spread = features.std(axis=0)
         spread[spread == 0] = 1
-        correlations = LedoitWolf(assume_centered=True).fit((features - mean) / spread)
-        precision = correlations.precision_ / np.outer(spread, spread)
+        correlations = shrunk_covariance((features - mean) / spread)
+        precision = np.linalg.pinv(correlations, hermitian=True) / np.outer(spread, spread)
         uncalibrated = cls(
             normalise=normalise,
             mean=mean.tolist(),
