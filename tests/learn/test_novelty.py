@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,5 +128,7 @@ def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
     )  # of an earlier kind
     assert read_novelty(tmp_path) is None
     write_json(tmp_path / "novelty.json", {"format": "lenssim-novelty/2"})
-    with pytest.raises(DataError, match=r"novelty\.json"):
+    with pytest.raises(
+        DataError, match=r"novelty\.json", check=has_code("document-invalid")
+    ):
         read_novelty(tmp_path)

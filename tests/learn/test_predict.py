@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
@@ -196,7 +197,11 @@ def test_files_that_hold_no_images_are_refused_by_name(tiny_run, tiny_data, tmp_
         ):
             list(predict(tiny_run, [tmp_path / name]))
         assert words in str(error.value)
-    with pytest.raises(DataError, match="1 x 64 x 64, but the run takes 1 x 32 x 32"):
+    with pytest.raises(
+        DataError,
+        match="1 x 64 x 64, but the run takes 1 x 32 x 32",
+        check=has_code("image-shape"),
+    ):
         list(predict(tiny_run, [tiny_data]))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
@@ -310,7 +311,9 @@ def test_layers_have_streams_of_their_own():
 
 
 def test_too_much_light_is_refused():
-    with pytest.raises(ConfigError, match="more than Poisson noise can count"):
+    with pytest.raises(
+        ConfigError, match="more than Poisson noise can count", check=has_code("too-bright")
+    ):
         sample(camera_with(num_pix=16, shot_noise="poisson"), np.full((1, 1, 16, 16), 1e18))
 
 
