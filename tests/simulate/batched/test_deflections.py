@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -149,7 +150,7 @@ def test_perturbers_outside_the_frame_deflect_and_massless_ones_do_not():
 def test_impossible_perturbers_are_refused(column, value, message):
     table = population("point_mass", [2])
     columns = {**table.columns, column: np.array([0.1, value])}
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message, check=has_code("out-of-bounds")):
         replace(
             scenes_with("point_mass", [2]),
             perturbers={"point_mass": Perturbers.from_counts([2], **columns)},
@@ -164,7 +165,9 @@ def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
     scenes, renderer = draw(preset, np.arange(13), seed=0), engine("batched", **SETTINGS[0])
     whole = renderer.render(scenes, camera)
     np.testing.assert_array_equal(renderer.render(scenes.take([12]), camera)[0], whole[12])
-    with pytest.raises(ConfigError, match="are kept in memory"):
+    with pytest.raises(
+        ConfigError, match="are kept in memory", check=has_code("too-many-rays")
+    ):
         renderer.render(
             scenes, camera.model_copy(update={"num_pix": 4096}), supersampling=4
         )
