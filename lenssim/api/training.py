@@ -70,6 +70,7 @@ class TrainingSettings(TypedDict, total=False):
     *(entry.settings for entry in TASKS.values()),
     *METHODS.values(),
     types=TrainingSettings,
+    without=(),
     **dict.fromkeys(TrainingSettings.__annotations__),
 )
 def train(
