@@ -127,13 +127,13 @@ def steps(small: bool) -> list[Step]:
         generating("III", 4 * many, memory, 2),
         generating("III", 4 * many, None, 4),
         live("III", many),
-        rendering("hst", 64),
-        rendering("euclid", 64),
+        rendering("hst-arcs", 64),
+        rendering("euclid-arcs", 64),
         rendering("III", 64),
         rendering("III", 1024),
         rendering("III", 1024, "float64"),
         rendering("III-corrected", 64),
-        agreement("hst"),
+        agreement("hst-arcs"),
     ]
 
 

@@ -19,7 +19,12 @@ from lenssim.simulate.preset import load_preset
 
 POPULATIONS = (
     *(("III", "none"), ("III", "nominal"), ("III-corrected", "nominal")),
-    *(("II", "none"), ("II", "nominal"), ("hst", "nominal"), ("euclid", "nominal")),
+    *(
+        ("II", "none"),
+        ("II", "nominal"),
+        ("hst-arcs", "nominal"),
+        ("euclid-arcs", "nominal"),
+    ),
 )
 
 

@@ -44,7 +44,7 @@ def classes() -> None:
 
 def dark_matter() -> None:
     """A lens with each kind of dark matter of the survey presets: convergence of the perturbers, image, difference."""
-    preset = load_preset("hst")
+    preset = load_preset("hst-arcs")
     numbers = np.arange(6)
     macro = {name: column[0] for name, column in draw(preset, [0], seed=7).params.items()}
     macro = {name: float(macro[name]) for name, _ in preset.parameters()} | {

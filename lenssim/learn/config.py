@@ -18,6 +18,7 @@ from lenssim.simulate.request import SimulationRequest
 
 if TYPE_CHECKING:
     from lenssim.data.format.manifest import Plan
+    from lenssim.simulate.preset import Preset
 
 __all__ = ["IMAGE", "LiveData", "TrainConfig", "check_choice", "explain"]
 
@@ -50,8 +51,11 @@ class LiveData(SimulationRequest):
     )
     endless: bool = Field(default=False, description="other samples every epoch")
 
-    def plan(self) -> "Plan":
+    def plan(self, base: "Preset | None" = None) -> "Plan":
         """Return the plan of an epoch.
+
+        Args:
+            base: A preset in place of the one that `model` names.
 
         Raises:
             ConfigError: What is asked for cannot be.
@@ -59,7 +63,7 @@ class LiveData(SimulationRequest):
         from lenssim.data.format.spec import GenerationSpec
         from lenssim.data.generation.planning import plan_of
 
-        spec = GenerationSpec.of(self.preset(), **self.options())
+        spec = GenerationSpec.of(self.preset(base), **self.options())
         return plan_of(spec, self.n)
 
 

@@ -11,17 +11,22 @@ from lenssim.names import printable
 from lenssim.simulate.instruments import (
     CAMERA_TAGS,
     AnyCamera,
+    Band,
     CameraChoice,
     instrument,
     instruments,
     read_camera,
 )
+from lenssim.simulate.instruments.detector import Detector
+from lenssim.simulate.instruments.instrument import Stamp
 from lenssim.simulate.psf import PointSpread
 from lenssim.simulate.psf.choice import band_column
 
 __all__ = ["PresetCamera", "check_colours", "check_fluxes", "psf_columns"]
 
 _FILE_ENDINGS = (".yaml", ".yml")
+_GRID = set(Stamp.model_fields)
+_BAND = set(Band.model_fields) - set(Detector.model_fields)
 
 
 def _resolve(data: Any, info: ValidationInfo) -> Any:
@@ -33,6 +38,8 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
     if "like" in data and "name" in data:
         data = {**_like(str(data["like"])), **data}
         data = {key: value for key, value in data.items() if key != "like"}
+    if _is_whole(data):
+        return data
     name = str(data.get("name"))
     changes = {key: value for key, value in data.items() if key != "name"}
     if "pixel_scale" not in data and name.lower().endswith(_FILE_ENDINGS):
@@ -43,6 +50,14 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
     if "pixel_scale" not in data:
         raise ValueError(str(unknown("instrument", printable(name), instruments())))
     return data
+
+
+def _is_whole(data: dict[str, Any]) -> bool:
+    """Return whether a document states every number of a camera, as that of a data set does.
+
+    Such a document leaves out what has its default, so a named camera must not fill it in.
+    """
+    return set(data) >= _GRID and ("bands" in data or set(data) >= _BAND)
 
 
 def _like(name: str) -> dict[str, Any]:

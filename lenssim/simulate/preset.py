@@ -14,6 +14,7 @@ from lenssim.simulate.preset_model import Preset, parse_preset
 
 __all__ = [
     "Preset",
+    "former_preset",
     "load_preset",
     "parse_preset",
     "preset_text",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 _WITH_GALAXIES = "presets_with_galaxies"
+_FORMER = {"hst": "hst-arcs", "euclid": "euclid-arcs"}
+"""Names that stood for other presets in version 0.1, and what these are called now."""
 
 
 def presets() -> list[str]:
@@ -129,3 +132,24 @@ def load_preset(model: str | Path) -> Preset:
     return _load_text(
         preset_text(model), f"preset {printable(str(model))}", Path(model).parent
     )
+
+
+def former_preset(name: str | Path) -> Preset | None:
+    """Return what version 0.1 simulated under a name that has another preset now.
+
+    Data sets and runs of that version go on with it.
+
+    Args:
+        name: Name of a preset.
+
+    Returns:
+        The preset under its former name, or None if it is still the same.
+
+    Example:
+        >>> former_preset("hst").lens_light
+        ()
+    """
+    today = _FORMER.get(str(name))
+    if today is None:
+        return None
+    return load_preset(today).model_copy(update={"name": str(name)})

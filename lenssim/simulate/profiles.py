@@ -76,6 +76,8 @@ PARAMETERS = {
     "sigma_v": Parameter(Bounds(1.0, 2000.0, "km/s")),
     "luminosity_scatter": Parameter(Bounds(-10.0, 10.0, "mag")),
     "size_scatter": Parameter(Bounds(-3.0, 3.0, "dex")),
+    "e1_offset": Parameter(Bounds(-0.5, 0.5)),
+    "e2_offset": Parameter(Bounds(-0.5, 0.5)),
     "absolute_magnitude": Parameter(Bounds(-60.0, 60.0, "mag")),
     "image": Parameter(Bounds(0.0, 1e6, whole=True)),
     "phi_G": _ANGLE,

@@ -96,7 +96,7 @@ def test_galaxies_are_known_by_their_contents_and_old_paths_stay():
     }
     for stated in (galaxies, named):
         preset = {
-            **load_preset("hst").model_dump(mode="json"),
+            **load_preset("hst-arcs").model_dump(mode="json"),
             "galaxies": stated,
             "source": [interpolated],
         }

@@ -10,10 +10,10 @@ from lenssim.data.format.spec import GenerationSpec
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Supersampling
-from lenssim.simulate.preset import Preset
+from lenssim.simulate.preset import Preset, former_preset
 from lenssim.simulate.streams import BLOCK
 
-__all__ = ["default_shard_size", "make_plan", "plan_of"]
+__all__ = ["begun_with", "default_shard_size", "make_plan", "plan_of"]
 
 SHARD_BYTES = 64 * 2**20  # default limit on the images of a shard
 MAX_SHARD_BYTES = 16 * 2**30  # a shard is built in memory
@@ -104,6 +104,27 @@ def plan_of(
         config=spec.config(),
         hints=_hints(spec.preset),
     )
+
+
+def begun_with(model: str, folder: Path) -> Preset | None:
+    """Return the preset that a data set in `folder` began with, where its name has another now.
+
+    Args:
+        model: Name of the preset that is asked for.
+        folder: Folder of the data set.
+
+    Returns:
+        The former preset of that name, if the data set has its lens and light; else None.
+    """
+    former = former_preset(model)
+    if former is None or not (folder / PLAN).exists():
+        return None
+    stored = read_plan(folder).config.get("preset")
+    document = former.model_dump(mode="json")
+    if not isinstance(stored, dict):
+        return None
+    same = all(stored.get(key) == document[key] for key in ("name", "lens", "lens_light"))
+    return former if same else None
 
 
 def default_shard_size(n: int, preset: Preset) -> int:

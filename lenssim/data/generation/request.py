@@ -58,6 +58,8 @@ class GenerationRequest(SimulationRequest):
 
     def plan(self, folder: Path | None = None, base: Preset | None = None) -> Plan:
         """Return the plan of the data set; arguments and errors as `plan_of`."""
-        from lenssim.data.generation.planning import plan_of
+        from lenssim.data.generation.planning import begun_with, plan_of
 
+        if base is None and folder is not None:
+            base = begun_with(self.model, folder)
         return plan_of(self.spec(base), self.n, self.shard_size, folder)

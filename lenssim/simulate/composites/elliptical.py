@@ -80,13 +80,19 @@ def _of_the_lens(columns: Columns, setting: Setting) -> np.ndarray:
 
 
 def _shape(columns: Columns, setting: Setting) -> dict[str, np.ndarray]:
-    """Return ellipticity and centre of the light: those stated, or else those of the lens."""
+    """Return ellipticity and centre of the light: those stated, or else those of the lens.
+
+    `e1_offset` and `e2_offset` are added, where they are stated.
+    """
     shape = {}
     for name in ("e1", "e2", "center_x", "center_y"):
         column = columns.values.get(setting.prefix + name)
         if column is None and setting.lens is not None:
             column = columns.values.get(setting.lens + name)
         shape[name] = np.zeros(columns.n) if column is None else column
+        offset = columns.values.get(f"{setting.prefix}{name}_offset")
+        if offset is not None:
+            shape[name] = shape[name] + offset
     return shape
 
 
@@ -137,7 +143,7 @@ def _elliptical(
             ("size_scatter", {"normal": [0.0, 0.11]}),
             *defaults,
         ),
-        optional=("sigma_v", "e1", "e2", "center_x", "center_y"),
+        optional=("sigma_v", "e1", "e2", "e1_offset", "e2_offset", "center_x", "center_y"),
         parts=partial(_parts, count=count),
         compose=partial(_compose, parts=parts),
     )

@@ -111,7 +111,7 @@ def test_it_is_stated_for_the_source():
     np.testing.assert_allclose(found, 0.01 * factor, rtol=1e-12)
 
 
-@pytest.mark.parametrize("model", ["III", "hst"])
+@pytest.mark.parametrize("model", ["III", "hst-arcs"])
 def test_bits_do_not_depend_on_the_batch_and_single_precision_is_near(model):
     preset = load_preset(model)
     scenes = draw(preset, np.arange(len(preset.classes)), seed=2)

@@ -53,7 +53,7 @@ def test_no_perturbers_no_difference():
     assert all((column == 0).all() for column in none.values())
 
 
-@pytest.mark.parametrize("model", ["II", "III", "III-corrected", "hst"])
+@pytest.mark.parametrize("model", ["II", "III", "III-corrected", "hst-arcs"])
 def test_a_model_that_may_move_never_fits_worse(model):
     preset = load_preset(model)
     camera = preset.instrument.model_copy(update={"num_pix": 32})

@@ -37,7 +37,7 @@ def chi2(residual: np.ndarray) -> np.ndarray:
     return (residual.astype(float) ** 2).sum((1, 2, 3))
 
 
-@pytest.mark.parametrize("model", ["I", "II", "III", "III-corrected", "hst", "sie"])
+@pytest.mark.parametrize("model", ["I", "II", "III", "III-corrected", "hst-arcs", "sie"])
 def test_of_a_smooth_lens_without_noise_nothing_is_left(model):
     preset = load_preset(model)
     camera = preset.instrument.model_copy(update={"num_pix": 24})
