@@ -40,6 +40,11 @@ class Models(Table):
 
     Attributes:
         folder: The folder of the fit.
+
+    Example:
+        >>> models = fit("data/III", "fits/III", workers=0, n=1)
+        >>> models.flagged <= models.rows
+        True
     """
 
     folder: Path
@@ -58,7 +63,7 @@ class Models(Table):
 
 
 @checked
-@takes_options(FitRequest, FitOptions)
+@takes_options(FitRequest, types=FitOptions)
 def fit(
     data: Dataset | Path | str,
     out: Path | str,

@@ -20,9 +20,9 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.bridges.coolest import from_coolest
 from lenssim.simulate.fit.scan import ScanGrid
-from lenssim.simulate.fit.search import Search
+from lenssim.simulate.fit.settings import Search
 
-QUICK = ScanGrid((0.9, 1.2, 1.6), 3)
+QUICK = ScanGrid((0.8, 1.0, 1.25, 1.6), 3)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def small_search(monkeypatch):
     """Fewer starts: these tests look at how work is cut, not at how lenses are found."""
 
     def search(**options):
-        return Search(**options, grid=QUICK, fine_grid=QUICK, starts=2, kept=2)
+        return Search(**options, grid=QUICK, fine_grid=QUICK, starts=3, minima=2)
 
     monkeypatch.setattr(modelling, "Search", search)
 
@@ -50,7 +50,7 @@ def fitted(lenses, tmp_path_factory):
             modelling,
             "Search",
             lambda **options: Search(
-                **options, grid=QUICK, fine_grid=QUICK, starts=2, kept=2
+                **options, grid=QUICK, fine_grid=QUICK, starts=3, minima=2
             ),
         )
         table = fit_dataset(folder, lenses, FitRequest())
@@ -60,7 +60,7 @@ def fitted(lenses, tmp_path_factory):
 def test_a_resumed_fit_has_the_same_bits(lenses, fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(modelling._SHARD_ROWS, "mge", 2)
     stops = iter([False, True])
-    with pytest.raises(IncompleteError):
+    with pytest.raises(IncompleteError, check=has_code("stopped")):
         fit_dataset(tmp_path, lenses, FitRequest(), stop=lambda: next(stops))
     fit_dataset(tmp_path, lenses, FitRequest())
     folder, _ = fitted
@@ -91,7 +91,7 @@ def test_the_table_holds_what_the_data_set_holds(fitted):
 
 def test_radii_are_near_the_truth(fitted):
     _, table = fitted
-    np.testing.assert_allclose(table["theta_E"], table["true_theta_E"], rtol=0.05)
+    np.testing.assert_allclose(table["theta_E"], table["true_theta_E"], rtol=0.06)
 
 
 def test_the_pictures_are_a_data_set(lenses, fitted):
@@ -169,15 +169,13 @@ def test_a_data_set_without_a_pixel_scale_is_refused(tmp_path):
     (tmp_path / "files").mkdir()
     np.save(tmp_path / "files" / "a.npy", np.eye(32, dtype=np.float32))
     data = package.import_data("folder", tmp_path / "files", tmp_path / "data")
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, check=has_code("no-pixel-scale")):
         package.fit(data, tmp_path / "fit", workers=0)
-    assert has_code("no-pixel-scale")(error.value)
 
 
 def test_a_band_that_is_not_there_is_refused(lenses, tmp_path):
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(ConfigError, check=has_code("unknown-band")):
         fit_dataset(tmp_path, lenses, FitRequest(band="z"))
-    assert has_code("unknown-band")(error.value)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +184,8 @@ def test_a_band_that_is_not_there_is_refused(lenses, tmp_path):
 def test_bad_guesses_are_refused(tmp_path, text):
     path = tmp_path / "guesses.csv"
     path.write_text(text)
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, check=has_code("bad-guesses")):
         read_guesses(path)
-    assert has_code("bad-guesses")(error.value)
 
 
 def test_a_guess_is_one_more_start(lenses, tmp_path):
@@ -202,9 +199,8 @@ def test_a_guess_is_one_more_start(lenses, tmp_path):
 
 def test_other_options_need_another_folder(lenses, fitted):
     folder, _ = fitted
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(ConfigError, check=has_code("config-differs")):
         fit_dataset(folder, lenses, replace_request(lens_light="yes"))
-    assert has_code("config-differs")(error.value)
 
 
 def replace_request(**changes):

@@ -26,7 +26,7 @@ from lenssim.simulate.fit.lens_model import LensModel, fit_lens
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.power_law import with_power_law
 from lenssim.simulate.fit.scan import Candidate
-from lenssim.simulate.fit.search import Search
+from lenssim.simulate.fit.settings import Search
 
 __all__ = ["MODULE", "UNUSABLE", "fit_plan", "fit_rows", "model_dataset"]
 

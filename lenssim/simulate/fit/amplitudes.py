@@ -71,16 +71,16 @@ def non_negative(
     for number in range(_PASSES):
         x = _solved(gram, projection, passive)
         gradient = (gram @ x[..., None])[..., 0] - projection
-        wrong = torch.where(passive, (x < -tolerance) & ~is_free, gradient < -tolerance)
-        count = wrong.sum(1)
+        violates = torch.where(passive, (x < -tolerance) & ~is_free, gradient < -tolerance)
+        count = violates.sum(1)
         if not bool(count.any()):
             return _clipped(x, passive, is_free)
         fewer = count < fewest
         fewest = torch.where(fewer, count, fewest)
         patience = torch.where(fewer, torch.full_like(patience, 3), patience - 1)
-        single = (patience < 0) | (number >= _BLOCK_PASSES)
-        last = wrong & (order == (wrong * order).amax(1, keepdim=True))
-        passive = passive ^ torch.where(single[:, None], last, wrong)
+        one_by_one = (patience < 0) | (number >= _BLOCK_PASSES)
+        highest = violates & (order == (violates * order).amax(1, keepdim=True))
+        passive = passive ^ torch.where(one_by_one[:, None], highest, violates)
     return _by_scipy(gram, projection, is_free, x, passive, count > 0)
 
 

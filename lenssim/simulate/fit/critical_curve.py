@@ -31,20 +31,20 @@ def effective_radius(mass: Tensor) -> float:
     axis = (torch.arange(_PIXELS, dtype=torch.float64) + 0.5) * 2 * half / _PIXELS - half
     x = (axis[None, :] + mass[3]).expand(_PIXELS, _PIXELS).reshape(-1)
     y = (axis[:, None] + mass[4]).expand(_PIXELS, _PIXELS).reshape(-1)
-    inside = (_determinant(x, y, mass[None])[0] < 0).reshape(_PIXELS, _PIXELS).numpy()
-    areas, _ = label(inside)
+    is_inside = (_determinant(x, y, mass[None])[0] < 0).reshape(_PIXELS, _PIXELS).numpy()
+    areas, _ = label(is_inside)
     middle = areas[_PIXELS // 2, _PIXELS // 2]
-    chosen = inside if middle == 0 else areas == middle
+    chosen = is_inside if middle == 0 else areas == middle
     return float(np.sqrt(chosen.sum() * (2 * half / _PIXELS) ** 2 / np.pi))
 
 
 def _determinant(x: Tensor, y: Tensor, mass: Tensor) -> Tensor:
     """Return the determinant (1, R) of the Jacobian of the lens equation."""
-    right = trace(x + _STEP, y, mass)
-    left = trace(x - _STEP, y, mass)
+    at_right = trace(x + _STEP, y, mass)
+    at_left = trace(x - _STEP, y, mass)
     up = trace(x, y + _STEP, mass)
     down = trace(x, y - _STEP, mass)
-    xx, yx = ((a - b) / (2 * _STEP) for a, b in zip(right, left, strict=True))
+    xx, yx = ((a - b) / (2 * _STEP) for a, b in zip(at_right, at_left, strict=True))
     xy, yy = ((a - b) / (2 * _STEP) for a, b in zip(up, down, strict=True))
     return xx * yy - xy * yx
 
@@ -70,11 +70,13 @@ def image_count(mass: Tensor, source_x: float, source_y: float) -> int:
     beta_x, beta_y = trace(x, y, mass[None])
     corners = torch.stack([beta_x[0] - source_x, beta_y[0] - source_y])
     corners = corners.reshape(2, side, side)
-    first = _holds_origin(corners[:, :-1, :-1], corners[:, :-1, 1:], corners[:, 1:, :-1])
-    second = _holds_origin(corners[:, 1:, 1:], corners[:, 1:, :-1], corners[:, :-1, 1:])
-    near = torch.hypot(x - mass[3], y - mass[4]).reshape(side, side)[:-1, :-1]
-    far_enough = near > 0.1 * float(mass[0])
-    return int(((first | second) & far_enough).sum())
+    lower_half = _holds_origin(
+        corners[:, :-1, :-1], corners[:, :-1, 1:], corners[:, 1:, :-1]
+    )
+    upper_half = _holds_origin(corners[:, 1:, 1:], corners[:, 1:, :-1], corners[:, :-1, 1:])
+    distance = torch.hypot(x - mass[3], y - mass[4]).reshape(side, side)[:-1, :-1]
+    far_enough = distance > 0.1 * float(mass[0])
+    return int(((lower_half | upper_half) & far_enough).sum())
 
 
 def _holds_origin(a: Tensor, b: Tensor, c: Tensor) -> Tensor:

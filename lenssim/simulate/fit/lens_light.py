@@ -85,14 +85,14 @@ def light_prior(values: Tensor) -> Prior:
 def _arcs(stamps: Stamps, residual: Tensor, values: Tensor) -> Tensor:
     """Return which pixels (L, P) stand out of the lens light."""
     x, y = (axis.cpu().numpy() for axis in stamps.rays())
-    found = []
+    masks = []
     for plane, row in zip(residual.cpu().numpy(), values.cpu().numpy(), strict=True):
         smooth = gaussian_filter(plane.reshape(stamps.size, -1), 1.0) * _SMOOTHING_GAIN
         is_far = np.hypot(x - row[11], y - row[12]) > _CORE
         bright = (smooth > _CLIP) & is_far.reshape(smooth.shape)
         grown = binary_dilation(binary_opening(bright), iterations=_GROWTH)
-        found.append(grown.ravel())
-    return torch.from_numpy(np.stack(found)).to(stamps.data.device)
+        masks.append(grown.ravel())
+    return torch.from_numpy(np.stack(masks)).to(stamps.data.device)
 
 
 def _ellipticity(values: Tensor, amplitudes: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def _ellipticity(values: Tensor, amplitudes: Tensor) -> Tensor:
     sigmas = values.new_tensor(LIGHT + LIGHT_B)
     counts = (sigmas > _MIN_SIGMA) & (sigmas < _MAX_SIGMA)
     flux = amplitudes[:, : len(sigmas)] * counts
-    first = flux[:, : len(LIGHT)].sum(1, keepdim=True)
-    second = flux[:, len(LIGHT) :].sum(1, keepdim=True)
-    total = (first + second).clamp(min=1e-30)
-    return (values[:, 13:15] * first + values[:, 15:17] * second) / total
+    flux_a = flux[:, : len(LIGHT)].sum(1, keepdim=True)
+    flux_b = flux[:, len(LIGHT) :].sum(1, keepdim=True)
+    total = (flux_a + flux_b).clamp(min=1e-30)
+    return (values[:, 13:15] * flux_a + values[:, 15:17] * flux_b) / total

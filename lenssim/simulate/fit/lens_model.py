@@ -9,19 +9,14 @@ import torch
 from lenssim.errors import ConfigError
 from lenssim.simulate.fit.critical_curve import effective_radius, image_count
 from lenssim.simulate.fit.flags import FLAGS
+from lenssim.simulate.fit.minima import Minimum
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, prepare
 from lenssim.simulate.fit.projection import PARAMETERS, Evaluation, GaussianModel
 from lenssim.simulate.fit.refinement import refined_scenes
 from lenssim.simulate.fit.scan import Candidate
-from lenssim.simulate.fit.search import (
-    Minimum,
-    Search,
-    SearchResult,
-    at_bound,
-    doubts,
-    search,
-)
+from lenssim.simulate.fit.search import SearchResult, at_bound, doubts, search
+from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.threads import one_thread
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
@@ -147,12 +142,12 @@ def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
     numbers["chi2_per_pixel_expected"] = result.prepared.noise.variance
     numbers["noise_correlation"] = result.prepared.noise.neighbours
     numbers["minima"] = float(len(result.minima))
-    other = np.nan
+    second = np.nan
     gap = np.nan
     if len(result.minima) > 1:
-        other = float(result.minima[1].values[0])
+        second = float(result.minima[1].values[0])
         gap = result.minima[1].objective - best.objective
-    numbers["theta_E_other"] = other
+    numbers["theta_E_other"] = second
     numbers["objective_gap"] = gap
     numbers["gain"], numbers["explained"] = _gain(result)
     return _equivalents(result) | numbers
@@ -174,8 +169,8 @@ def _gain(result: SearchResult) -> tuple[float, float]:
     empty = model.evaluate(result.best.values[None], [])
     gain = float(empty.chi2[0]) - result.best.chi2
     noise = result.pixels * min(result.prepared.noise.variance, 1.0)
-    left = max(float(empty.chi2[0]) - noise, 1.0)
-    return gain, min(gain / left, 1.0)
+    light_chi2 = max(float(empty.chi2[0]) - noise, 1.0)
+    return gain, min(gain / light_chi2, 1.0)
 
 
 def _pictures(
@@ -185,7 +180,7 @@ def _pictures(
     values: torch.Tensor,
     state: Evaluation,
 ) -> dict[str, np.ndarray]:
-    """Return the pictures on the pixels of the whole image; 0 beyond the stamp."""
+    """Return the pictures on the pixels of the picture image; 0 beyond the stamp."""
     light, arcs = model.images(values, state.amplitudes)
     side = model.stamps.size
     planes = {
@@ -204,15 +199,15 @@ def _placed(plane: np.ndarray, observation: Observation, prepared: Prepared) -> 
     """Return a stamp on the pixels of its image."""
     height, width = observation.image.shape
     scale = observation.pixel_scale
-    left = round(prepared.offset[0] / scale - prepared.origin + (width - 1) / 2)
-    top = round(prepared.offset[1] / scale - prepared.origin + (height - 1) / 2)
-    whole = np.zeros((height, width))
-    rows = slice(max(top, 0), min(top + len(plane), height))
-    columns = slice(max(left, 0), min(left + len(plane), width))
-    whole[rows, columns] = plane[
-        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    column = round(prepared.offset[0] / scale - prepared.origin + (width - 1) / 2)
+    row = round(prepared.offset[1] / scale - prepared.origin + (height - 1) / 2)
+    picture = np.zeros((height, width))
+    rows = slice(max(row, 0), min(row + len(plane), height))
+    columns = slice(max(column, 0), min(column + len(plane), width))
+    picture[rows, columns] = plane[
+        rows.start - row : rows.stop - row, columns.start - column : columns.stop - column
     ]
-    return whole
+    return picture
 
 
 def _flags(
@@ -241,5 +236,5 @@ def _is_saturated(observation: Observation, prepared: Prepared) -> bool:
     """Return whether pixels near the centre of the lens are masked."""
     inner = prepared.observation
     pixels = np.arange(len(inner.image)) - prepared.origin
-    near = np.hypot(pixels[None], pixels[:, None]) * inner.pixel_scale < 0.3
-    return bool((~inner.mask & near).any())
+    is_central = np.hypot(pixels[None], pixels[:, None]) * inner.pixel_scale < 0.3
+    return bool((~inner.mask & is_central).any())

@@ -27,10 +27,10 @@ def bounded(values: Tensor) -> Tensor:
     """Return values (N, 17) inside their bounds, ellipticities at most 0.65."""
     values = values.clamp(values.new_tensor(LOWEST), values.new_tensor(HIGHEST))
     for name in _ELLIPTICITIES:
-        first = number_of(name)
-        length = torch.hypot(values[:, first], values[:, first + 1])
+        column = number_of(name)
+        length = torch.hypot(values[:, column], values[:, column + 1])
         factor = (_MAX_ELLIPTICITY / length).clamp(max=1.0)
-        values[:, first : first + 2] *= factor[:, None]
+        values[:, column : column + 2] *= factor[:, None]
     return values
 
 
@@ -50,7 +50,7 @@ def minimise(
         values: Start (N, 17).
         free: Columns of values that may move.
         fixed: Free parameters (N, F) that must not move in some rows.
-        steps: Steps that may be taken.
+        steps: Steps that may be step_count.
         min_gain: A step that gains less of the objective ends its row.
 
     Returns:
@@ -60,8 +60,8 @@ def minimise(
     state = model.evaluate(values, free)
     count = len(values)
     damping = values.new_full((count,), _INITIAL_DAMPING)
-    taken = torch.zeros(count, dtype=torch.long, device=values.device)
-    failures = torch.zeros_like(taken)
+    step_count = torch.zeros(count, dtype=torch.long, device=values.device)
+    failures = torch.zeros_like(step_count)
     todo = torch.arange(count, device=values.device)
     part = model
     while len(todo):
@@ -76,10 +76,10 @@ def minimise(
         state.put(accepted, trial, torch.nonzero(better)[:, 0])
         factor = torch.where(better, _SOFTER, _HARDER)
         damping[todo] = (damping[todo] * factor).clamp(_MIN_DAMPING, _MAX_DAMPING)
-        taken[todo] += better
+        step_count[todo] += better
         failures[todo] = torch.where(better, 0, failures[todo] + 1)
         going = torch.where(better, gain > min_gain, failures[todo] < _TRIALS)
-        going &= taken[todo] < steps
+        going &= step_count[todo] < steps
         if not bool(going.all()):
             todo = todo[going]
             part = model.take(todo)

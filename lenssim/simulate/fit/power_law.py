@@ -99,10 +99,10 @@ def _described(
     numbers["chi2"] = float((residual**2).sum())
     numbers["pixels"] = float(pixels)
     numbers["chi2_per_pixel"] = numbers["chi2"] / pixels
-    whole = observation.image - residual * observation.sigma
+    model_image = observation.image - residual * observation.sigma
     pictures = {
-        "model": np.where(observation.mask, whole, 0.0),
-        "lens_light": np.where(observation.mask, whole - arcs, 0.0),
+        "model": np.where(observation.mask, model_image, 0.0),
+        "lens_light": np.where(observation.mask, model_image - arcs, 0.0),
         "source": arcs,
         "residual": residual,
     }

@@ -222,14 +222,14 @@ class GaussianModel:
         by_radius2 = (weights[:, None] @ brightness)[:, 0]
         gradient_x = by_radius2 * by_x
         gradient_y = by_radius2 * by_y
-        own = (-gradient_x, -gradient_y, by_radius2 * by_e1, by_radius2 * by_e2)
+        of_source = (-gradient_x, -gradient_y, by_radius2 * by_e1, by_radius2 * by_e2)
         rows = []
         for number in numbers:
             if number < 7:
                 row = gradient_x * mass_x[:, number] + gradient_y * mass_y[:, number]
                 rows.append(row)
             else:
-                rows.append(own[number - 7])
+                rows.append(of_source[number - 7])
         return torch.stack(rows, dim=1)
 
     def _light_slopes(self, numbers: list[int], solved: Tensor, parts: list) -> Tensor:

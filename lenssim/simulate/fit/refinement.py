@@ -8,7 +8,8 @@ from scipy.special import gammaincinv
 from lenssim.errors import ConfigError
 from lenssim.simulate.engines.batched.fit import SmoothFit
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B
-from lenssim.simulate.fit.search import FINE_SOURCE, Minimum, SearchResult
+from lenssim.simulate.fit.minima import FINE_SOURCE, Minimum
+from lenssim.simulate.fit.search import SearchResult
 from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Component, Scenes
 from lenssim.simulate.sources.sersic import unit_flux

@@ -117,7 +117,7 @@ def scan(stamps: Stamps, light: Tensor, grid: ScanGrid) -> tuple[Tensor, Tensor]
 def candidates(
     stamps: Stamps, light: Tensor, grid: ScanGrid, count: int
 ) -> list[Candidate]:
-    """Return the best masses of a scan that differ from each other.
+    """Return the best masses of a scan that differ from each rival.
 
     Args:
         stamps: One lens (1, P).
@@ -131,7 +131,7 @@ def candidates(
     chosen: list[Candidate] = []
     for row in torch.argsort(gains, descending=True, stable=True).tolist():
         theta_E, e1, e2 = masses[row, :3].tolist()
-        if not all(_differs(theta_E, e1, e2, other) for other in chosen):
+        if not all(_differs(theta_E, e1, e2, rival) for rival in chosen):
             continue
         x, y, _ = places[int(sources[row])].tolist()
         chosen.append(Candidate(theta_E, e1, e2, x, y, float(gains[row])))
@@ -140,10 +140,10 @@ def candidates(
     return chosen
 
 
-def _differs(theta_E: float, e1: float, e2: float, other: Candidate) -> bool:
+def _differs(theta_E: float, e1: float, e2: float, rival: Candidate) -> bool:
     return (
-        abs(np.log(theta_E / other.theta_E)) > _SEPARATION
-        or np.hypot(e1 - other.e1, e2 - other.e2) > _QUADRUPOLE
+        abs(np.log(theta_E / rival.theta_E)) > _SEPARATION
+        or np.hypot(e1 - rival.e1, e2 - rival.e2) > _QUADRUPOLE
     )
 
 
