@@ -29,22 +29,9 @@ def samples_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
 def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
     from rich.text import Text
 
-    bar = Progress(
-        TextColumn(verb),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-    )
+    bar = _bar(verb)
     task = bar.add_task(verb, total=None, rate="starting")
     rate = _rate()
     with Live(bar, console=Console(stderr=True), refresh_per_second=4) as live:
@@ -59,6 +46,25 @@ def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
             )
 
         yield report
+
+
+def _bar(verb: str) -> Any:
+    """Return a bar with the columns that it shows."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    return Progress(
+        TextColumn(verb),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
 
 
 def _lines(verb: str) -> "Callable[[Progress], None]":
