@@ -265,7 +265,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
 
 def _check_finite(exposure: Exposure) -> None:
     """Refuse images with pixels that are no numbers."""
-    finite = exposure.mask.all(axis=(1, 2, 3))
+    finite = np.isfinite(exposure.observed).all(axis=(1, 2, 3))
     if not finite.all():
         raise DataError(
             f"the images of samples {exposure.numbers[~finite].tolist()} hold NaN or "

@@ -4,6 +4,7 @@ The score is a distance of plain image statistics, compared with that of validat
 statistics do not depend on the network, so a confident network cannot hide an unusual image.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,14 @@ from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.scores.shrinkage import shrunk_covariance
 from lenssim.record import Record
 
-__all__ = ["ALARM_RATE", "NOVELTY", "Novelty", "image_features", "read_novelty"]
+__all__ = [
+    "ALARM_RATE",
+    "NOVELTY",
+    "Novelty",
+    "image_features",
+    "most_unlike",
+    "read_novelty",
+]
 
 ALARM_RATE = 0.01
 NOVELTY = "novelty.json"
@@ -149,6 +157,26 @@ class Novelty(Record):
     def to_json(self) -> bytes:
         """Return the bytes of novelty.json."""
         return signed_json({"format": _FORMAT, **self.model_dump(mode="json")})
+
+
+def most_unlike(
+    novelties: Sequence[Novelty], images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how unlike the training data of several runs images are: the strictest verdict.
+
+    A mean of answers is as good as the worst of them, so one run that does not know an image is
+    enough.
+
+    Args:
+        novelties: What each run knows of images like its own, at least one.
+        images: Images (N, C, H, W).
+
+    Returns:
+        The smallest p-values (N,), and whether one of them is below the run's threshold (N,).
+    """
+    p_values = np.stack([novelty.p_values(images) for novelty in novelties])
+    thresholds = np.array([novelty.threshold for novelty in novelties])
+    return p_values.min(axis=0), (p_values <= thresholds[:, None]).any(axis=0)
 
 
 def read_novelty(folder: Path) -> Novelty | None:
