@@ -71,6 +71,17 @@ def sites() -> Iterator[Site]:
                 yield _site(path, node.value, errors.ConfigError)
 
 
+def expected_errors(folder: Path) -> Iterator[bool]:
+    """Yield for each error of lenssim that tests expect whether they ask for its code."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") != "raises":
+                continue
+            kinds = {getattr(part, "id", "") for part in ast.walk(node.args[0])}
+            if kinds & CLASSES.keys():
+                yield any(keyword.arg == "check" for keyword in node.keywords)
+
+
 def _is_unknown(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "unknown"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from error_codes import CLASSES, sites
+from error_codes import CLASSES, expected_errors, sites
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from lenssim.errors import ConfigError, DataError, from_validation, unknown
@@ -17,12 +17,18 @@ from lenssim.simulate.bounds import OutOfBoundsError
 SITES = list(sites())
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
 ROWS = re.findall(r"^\| `([a-z-]+)` \| (\d) \|", PAGE.read_text(encoding="utf-8"), re.M)
+SHARE_WITH_CODE = 0.84  # the others are tests of messages that have several codes
 OF_THE_TREE = {"other": 1, "unknown-name": 2, "document-invalid": 1, "settings-invalid": 2}
 
 
 def test_each_place_that_makes_an_error_gives_a_code():
     assert len(SITES) > 400
     assert [site.place for site in SITES if site.code is None] == []
+
+
+def test_tests_ask_for_the_code():
+    asked = list(expected_errors(Path(__file__).parent))
+    assert sum(asked) >= SHARE_WITH_CODE * len(asked) > 250
 
 
 def test_a_code_is_a_short_name():

@@ -83,7 +83,11 @@ def test_anything_else_is_refused(rows, from_end):
 @pytest.mark.parametrize("rows", [[-1], [2**63 - 1], [True, False], [1.5]], ids=str)
 def test_sample_numbers_have_no_end_but_a_beginning(rows):
     assert row_numbers([0, 2**62], what="sample numbers").tolist() == [0, 2**62]
-    with pytest.raises(RowError, match="sample numbers"):
+    with pytest.raises(
+        RowError,
+        match="sample numbers",
+        check=has_code("sample-numbers", what="sample numbers"),
+    ):
         row_numbers(rows, what="sample numbers")
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
+from lenssim.api.realism import RealismTable, realism_table
 from lenssim.api.table import Table
 from lenssim.api.verification import verified
 from lenssim.api.workers import check_workers
@@ -75,26 +76,32 @@ def audit(
     *,
     limit: int | None = None,
     judged_by: Dataset | Path | str | None = None,
+    real: Dataset | Path | str | None = None,
+    run: Path | str | None = None,
     out: Path | str | None = None,
-) -> LeakAudit:
+) -> LeakAudit | RealismTable:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges.
 
-    Nobody should be able to: a network that can need not learn substructure.
+    Nobody should be able to: a network that can need not learn substructure. With `real`, try
+    to tell simulated images and real ones apart instead, by noise, light and fine structure.
 
     Args:
         data: The data set, its folder or its URL.
-        limit: Judge only the first images of each class, this many.
+        limit: Judge only the first images of each class, this many. With `real`: so many images
+            of each data set, evenly spaced; 1,000 unless stated.
         judged_by: Learn from all of `data` and judge by this data set: other samples of the
             same preset.
-        out: JSON file to write; None: leak_audit.json in the folder.
+        real: A data set of real images, of the same pixels, bands and size.
+        run: With `real`, a run whose network is asked too; None: a network with random weights.
+        out: JSON file to write; None: leak_audit.json or realism_audit.json in the folder.
 
     Returns:
         AUC with its 95 % interval, a row for each pair of classes and statistic; its title is
-        the verdict.
+        the verdict. With `real`, a row for each statistic, the most different first.
 
     Raises:
         ConfigError: A value cannot be, or `judged_by` holds the same samples.
-        DataError: There are too few images of a class.
+        DataError: There are too few images, of a class or of a data set.
 
     Example:
         >>> table = audit("data/III", limit=60, out="audit.json")
@@ -107,21 +114,12 @@ def audit(
     from lenssim.data.streaming.locations import LocalFolder
     from lenssim.learn.scores.leaks import audit as judge
 
-    if limit is not None and limit < 1:
-        raise ConfigError(
-            f"--limit must be at least 1, got {limit}",
-            code="option-range",
-            option="limit",
-            value=limit,
-        )
-    if out is not None and Path(out).suffix != ".json":
-        raise ConfigError(
-            f"--out takes a .json file, got {out}",
-            code="option-format",
-            option="out",
-            value=out,
-        )
+    _check_options(limit, out)
+    _check_together(judged_by is not None, real is not None, run is not None)
     source = _dataset(data).source
+    if real is not None:
+        path = Path(out) if out is not None else None
+        return realism_table(source, _dataset(real).source, run, limit, path)
     judges = None
     if judged_by is not None:
         judges = _dataset(judged_by).source
@@ -143,6 +141,39 @@ def audit(
     audited.document = document
     audited.path = path
     return audited
+
+
+def _check_options(limit: int | None, out: Path | str | None) -> None:
+    if limit is not None and limit < 1:
+        raise ConfigError(
+            f"--limit must be at least 1, got {limit}",
+            code="option-range",
+            option="limit",
+            value=limit,
+        )
+    if out is not None and Path(out).suffix != ".json":
+        raise ConfigError(
+            f"--out takes a .json file, got {out}",
+            code="option-format",
+            option="out",
+            value=out,
+        )
+
+
+def _check_together(judged_by: bool, real: bool, run: bool) -> None:
+    """Refuse options that do not go together."""
+    if judged_by and real:
+        raise ConfigError(
+            "--judged-by judges the classes, and --real all images: give one of them",
+            code="options-conflict",
+            options=["judged_by", "real"],
+        )
+    if run and not real:
+        raise ConfigError(
+            "--run is the network of a realism audit: give --real too",
+            code="option-missing",
+            option="real",
+        )
 
 
 def _dataset(data: Dataset | Path | str) -> Dataset:

@@ -22,9 +22,7 @@ _Out = Annotated[
 ]
 _Workers = Annotated[
     int | None,
-    typer.Option(
-        help="Processes that simulate. Default: as many as pay for their start."
-    ),
+    typer.Option(help="Processes that simulate. Default: as many as pay for their start."),
 ]
 _Jobs = Annotated[
     int,

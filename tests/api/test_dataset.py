@@ -47,15 +47,27 @@ def test_a_loader_gives_each_image_once_an_epoch_in_another_order(data):
 def test_what_cannot_be_is_an_error_of_lenssim(data, tmp_path):
     with pytest.raises(ConfigError, check=has_code("unknown-split")):
         data.split("tset")
-    with pytest.raises(ConfigError, match="split already"):
+    with pytest.raises(
+        ConfigError,
+        match="split already",
+        check=has_code("whole-data-needed", split_name="train"),
+    ):
         data.split("train").split("test")
     with pytest.raises(ConfigError, check=has_code("no-map", name="kappa")):
         data.images([0], "kappa")
-    with pytest.raises(ConfigError, match="1 to 400"):
+    with pytest.raises(
+        ConfigError,
+        match="1 to 400",
+        check=has_code("option-range", option="count", value=0),
+    ):
         data.show(count=0)
     with pytest.raises(DataError, check=has_code("no-folder")):
         ls.open(tmp_path / "nothing")
-    with pytest.raises(ConfigError, match="one of --workers, --cluster and --scheduler"):
+    with pytest.raises(
+        ConfigError,
+        match="one of --workers, --cluster and --scheduler",
+        check=has_code("options-conflict"),
+    ):
         ls.generate("III", 10, tmp_path, workers=0, scheduler="tcp://a:1")
 
 

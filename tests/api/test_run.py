@@ -110,15 +110,27 @@ def test_what_cannot_be_is_an_error_of_lenssim(inside):
     run = ls.load_run("runs/cnn")
     with pytest.raises(DataError, check=has_code("image-shape")):
         run.predict(np.ones((2, 32, 32)))
-    with pytest.raises(DataError, match="the array: images of 1 x 8 x 8"):
+    with pytest.raises(
+        DataError,
+        match="the array: images of 1 x 8 x 8",
+        check=has_code("image-shape", path="the array"),
+    ):
         run.predict(np.ones(64))
-    with pytest.raises(DataError, match="the array"):
+    with pytest.raises(
+        DataError, match="the array", check=has_code("image-values", where="the array")
+    ):
         run.predict(np.full((64, 64), np.nan))
-    with pytest.raises(ConfigError, match="classifies"):
+    with pytest.raises(ConfigError, match="classifies", check=has_code("no-posterior")):
         run.posterior(np.ones((64, 64)))
-    with pytest.raises(ConfigError, match="give the whole data set"):
+    with pytest.raises(
+        ConfigError, match="give the whole data set", check=has_code("whole-data-needed")
+    ):
         run.evaluate(ls.open("data/III", "test"))
-    with pytest.raises(ConfigError, match="unknown setting 'epoch'"):
+    with pytest.raises(
+        ConfigError,
+        match="unknown setting 'epoch'",
+        check=has_code("settings-invalid", name="epoch", suggestion="epochs"),
+    ):
         ls.train("classify", "data/III", out="runs/typo", epoch=1)
 
 

@@ -177,7 +177,11 @@ def test_detectability_changes_no_other_hash_and_live_data_do_without(monkeypatc
 
 @pytest.mark.parametrize("engine", ["lenstronomy", "autolens"])
 def test_detectability_needs_the_batched_engine(engine):
-    with pytest.raises(ConfigError, match="give --engine batched --device cpu"):
+    with pytest.raises(
+        ConfigError,
+        match="give --engine batched --device cpu",
+        check=has_code("engine-options", option="--detectability"),
+    ):
         make_plan(small(), 9, engine_name=engine, detectability=True)
 
 

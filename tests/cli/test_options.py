@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from error_codes import has_code
 from pydantic import BaseModel, Field
 
 from lenssim.api.options import markdown_table, model_options, settings_of
@@ -69,7 +70,11 @@ def test_an_inner_model_is_given_by_its_required_field():
         "names": ("a", "b"),
         "weights": {"a": "1", "b": "2"},
     }
-    with pytest.raises(ConfigError, match="--inner-n belongs to --inner"):
+    with pytest.raises(
+        ConfigError,
+        match="--inner-n belongs to --inner",
+        check=has_code("option-missing", option="inner", flag="--inner-n"),
+    ):
         settings_of(Settings, {"inner_n": 3})
 
 

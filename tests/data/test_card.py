@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.manifest import read_manifest, read_plan
 from lenssim.data.generation.dataset_card import card_text
@@ -107,7 +108,9 @@ def test_a_preset_of_ones_own_is_made_again_from_the_plan_beside_the_card(
 )
 def test_a_json_file_that_is_no_plan_is_refused(content, tmp_path):
     (tmp_path / "plan.json").write_text(content)
-    with pytest.raises(ConfigError, match="of a simulated data set"):
+    with pytest.raises(
+        ConfigError, match="of a simulated data set", check=has_code("not-simulated")
+    ):
         load_preset(tmp_path / "plan.json")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.files import is_temporary, sweep
 from lenssim.data.generation import runners as cluster
@@ -112,7 +113,11 @@ def test_a_run_whose_workers_are_gone_ends(clock, processing):
     clock.now = 30.0
     looker.look({"k": 1})
     clock.now = 61.0
-    with pytest.raises(IncompleteError, match=r"no worker is able to work.*--workers 0"):
+    with pytest.raises(
+        IncompleteError,
+        match=r"no worker is able to work.*--workers 0",
+        check=has_code("workers-lost"),
+    ):
         looker.look({"k": 1})
     clock.now = 1e6
     words: list[str] = []
@@ -153,7 +158,9 @@ def test_a_scheduler_without_certificates_is_told(tmp_path, pieces):
     runner = scheduler_runner("tls://127.0.0.1:9", note=words.append)
     assert len(words) == 1
     with pytest.raises(
-        ConfigError, match=r"no dask scheduler answers at tls://.*distributed\.comm\.tls"
+        ConfigError,
+        match=r"no dask scheduler answers at tls://.*distributed\.comm\.tls",
+        check=has_code("no-scheduler"),
     ):
         list(runner(lambda shard: Outcome(shard, 1), [0]))
 

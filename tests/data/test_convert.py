@@ -122,7 +122,9 @@ def spoilt(kind: str) -> np.ndarray:
 )
 def test_bad_images_are_named_or_skipped(published, tmp_path, kind, message):
     np.save(published / "cdm" / "cdm_sim_1.npy", spoilt(kind))
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(
+        DataError, match=message, check=has_code("unusable-images")
+    ) as caught:
         import_folder("deeplense", published, tmp_path / "D")
     assert "cdm_sim_1.npy" in str(caught.value)
     heard: list[str] = []
@@ -139,7 +141,9 @@ def test_bad_images_are_named_or_skipped(published, tmp_path, kind, message):
 
 def test_two_stamp_sizes_are_refused(published, tmp_path):
     np.save(published / "cdm" / "cdm_sim_2.npy", image(0, 150))
-    with pytest.raises(ConfigError, match="import them apart"):
+    with pytest.raises(
+        ConfigError, match="import them apart", check=has_code("sizes-differ")
+    ):
         import_folder("deeplense", published, tmp_path / "D")
 
 
@@ -157,7 +161,9 @@ def test_folders_that_are_none(tmp_path):
     with pytest.raises(DataError, check=has_code("no-folder")):
         import_folder("deeplense", tmp_path / "absent", tmp_path / "D")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no class folders"):
+    with pytest.raises(
+        DataError, match="no class folders", check=has_code("no-class-folders")
+    ):
         import_folder("deeplense", tmp_path / "empty", tmp_path / "D")
 
 
@@ -166,7 +172,11 @@ def test_an_unreadable_folder_is_named(published, tmp_path):
     if os.geteuid() == 0:
         os.seteuid(65534)  # root reads everything: be nobody for a moment
     try:
-        with pytest.raises(DataError, match=r"cannot read .*Permission denied"):
+        with pytest.raises(
+            DataError,
+            match=r"cannot read .*Permission denied",
+            check=has_code("unreadable-file"),
+        ):
             import_folder("deeplense", published, tmp_path / "D")
     finally:
         os.seteuid(os.getuid())
@@ -195,7 +205,9 @@ def npy_with_pickle(path: Path, payload: bytes) -> None:
 def test_a_pickle_that_calls_something_is_refused_and_not_run(tmp_path, protocol):
     path, trace = tmp_path / "evil.npy", tmp_path / "trace"
     npy_with_pickle(path, pickle.dumps([image(0), Touch(trace)], protocol=protocol))
-    with pytest.raises(DataError, match=r"asks for (posix|nt)\.system"):
+    with pytest.raises(
+        DataError, match=r"asks for (posix|nt)\.system", check=has_code("file-invalid")
+    ):
         load_npy(path)
     assert not trace.exists()
 
@@ -224,7 +236,7 @@ def test_honest_pickles_of_every_protocol_are_read(tmp_path, protocol):
 )
 def test_other_pickles_are_refused(tmp_path, payload):
     npy_with_pickle(tmp_path / "a.npy", payload)
-    with pytest.raises(DataError, match=r"a\.npy"):
+    with pytest.raises(DataError, match=r"a\.npy", check=has_code("file-invalid")):
         load_npy(tmp_path / "a.npy")
 
 
@@ -233,17 +245,21 @@ def test_damaged_arrays_are_refused(tmp_path):
     data = (tmp_path / "a.npy").read_bytes()
     for part in (data[:5], data[:40], data[:-8], b"", b"\x93NUMPY\x09\x00" + data[8:]):
         (tmp_path / "a.npy").write_bytes(part)
-        with pytest.raises(DataError, match=r"a\.npy"):
+        with pytest.raises(DataError, match=r"a\.npy", check=has_code("file-invalid")):
             load_npy(tmp_path / "a.npy")
     np.save(tmp_path / "text.npy", np.array(["a", "b"]))
-    with pytest.raises(DataError, match="not numbers"):
+    with pytest.raises(DataError, match="not numbers", check=has_code("file-invalid")):
         load_npy(tmp_path / "text.npy")
 
 
 def test_impossible_masses_are_refused(tmp_path):
     for mass in (-1.0, 0.0, float("nan")):
         save_axion(tmp_path / "a.npy", 0, mass)
-        with pytest.raises(DataError, match="axion mass must be a positive number"):
+        with pytest.raises(
+            DataError,
+            match="axion mass must be a positive number",
+            check=has_code("published-layout"),
+        ):
             read_image(tmp_path / "a.npy")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.exchange.export import export_npy
 from lenssim.data.exchange.importers import import_folder
@@ -47,5 +48,6 @@ def test_a_damaged_shard_is_refused_where_its_images_are_asked_for(tmp_path, pie
     with pytest.raises(
         VerificationError,
         match=r"000001\.h5: dataset images does not hold what was written",
+        check=has_code("damaged-data"),
     ):
         dataset.verified_digests(np.array([2, 10]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.files import write
 from lenssim.data.format.manifest import MANIFEST, read_manifest
@@ -66,6 +67,7 @@ def test_a_failing_sample_is_recorded_and_the_rest_is_made(tmp_path, stumble, va
     with pytest.raises(
         IncompleteError,
         match=rf"1 of 3 shards failed(?s:.*)000001.h5, sample 6: (?s:.*){words}",
+        check=has_code("shards-failed"),
     ) as error:
         generate(tmp_path / "D", plan(), report=seen.append)
     assert "8 of 12 samples are done and safe; repeat the command" in str(error.value)
@@ -158,7 +160,7 @@ def test_a_mistake_that_meets_every_sample_ends_early(tmp_path, pieces):
         tried.append(shard)
         raise RuntimeError("no")
 
-    with pytest.raises(IncompleteError, match="8 of 100 shards failed"):
+    with pytest.raises(IncompleteError, check=has_code("shards-failed")):
         build(tmp_path / "D", pieces.plan_of(100, 1), task, local_runner(0))
     assert sorted(set(tried)) == list(range(8))
 
@@ -171,7 +173,11 @@ def test_a_library_that_cannot_be_loaded_is_no_samples_fault(tmp_path, pieces, e
         calls.append(shard)
         raise error("libtorch_cpu.so: failed to map segment from shared object")
 
-    with pytest.raises(SurroundingsError, match=r"libtorch_cpu.*no sample is at fault"):
+    with pytest.raises(
+        SurroundingsError,
+        match=r"libtorch_cpu.*no sample is at fault",
+        check=has_code("surroundings"),
+    ):
         build(tmp_path / "D", pieces.plan_of(20, 5), task, local_runner(0))
     assert calls == [0], "what no repetition mends is not repeated"
     assert not (tmp_path / "D" / "failures").exists()
@@ -206,7 +212,11 @@ def test_a_worker_with_other_libraries_is_refused(tmp_path, monkeypatch):
     asked = plan()
     versions = {**asked.config["versions"], "numpy": "0.1"}
     monkeypatch.setattr(generating, "current_versions", lambda name: versions)
-    with pytest.raises(ConfigError, match=r"a worker has \{'numpy': '0.1'\}.*bits differ"):
+    with pytest.raises(
+        ConfigError,
+        match=r"a worker has \{'numpy': '0.1'\}.*bits differ",
+        check=has_code("worker-differs"),
+    ):
         generate(tmp_path / "D", asked)
 
 
@@ -227,7 +237,9 @@ def test_shares(text, picked):
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "1:2:3:4", "::0", "1,2", "-3:"])
 def test_shares_that_are_none(text):
-    with pytest.raises(ConfigError, match="3::8"):
+    with pytest.raises(
+        ConfigError, match="3::8", check=has_code("option-format", option="shards")
+    ):
         share(text, 20)
 
 
@@ -373,7 +385,7 @@ def test_a_disk_that_goes_away_stops_the_run_cleanly(tmp_path, pieces, disk, way
         "read-only": r"Read-only file system(?s:.*)10 of 40 samples are done and safe",
         "lost": r"No such file or directory(?s:.*)D is gone",
     }
-    with pytest.raises(IncompleteError, match=words[way]):
+    with pytest.raises(IncompleteError, match=words[way], check=has_code("stopped")):
         build(folder, pieces.plan_of(40, 5), pieces.slow_task(0), local_runner(0), revoke)
     if way == "read-only":
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
@@ -391,7 +403,11 @@ def test_whatever_the_system_refuses_leaves_nothing_behind(tmp_path, monkeypatch
     (tmp_path / "file").write_bytes(b"before")
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
-        with pytest.raises(StorageError, match="Permission denied; mend that"):
+        with pytest.raises(
+            StorageError,
+            match="Permission denied; mend that",
+            check=has_code("write-failed"),
+        ):
             write(tmp_path / "file", b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"before"

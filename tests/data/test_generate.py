@@ -121,7 +121,11 @@ def test_what_has_no_normal_deviates_names_no_stream(noise):
 
 
 def test_an_unknown_stream_is_named():
-    with pytest.raises(ConfigError, match="did you mean 'philox'"):
+    with pytest.raises(
+        ConfigError,
+        match="did you mean 'philox'",
+        check=has_code("unknown-noise", name="philx", suggestion="philox"),
+    ):
         make_plan(load_preset("III"), 6, noise_stream="philx")
 
 
@@ -187,11 +191,21 @@ def test_another_config_in_the_folder_is_refused_with_the_differences(tmp_path):
         make(tmp_path / "D", 6, seed=4, noise="none")
     assert "seed: 3 there, 4 asked for" in str(caught.value)
     assert "noise: nominal there, none asked for" in str(caught.value)
-    with pytest.raises(ConfigError, match="n: 6 there, 5 asked for"):
+    with pytest.raises(
+        ConfigError, match="n: 6 there, 5 asked for", check=has_code("config-differs")
+    ):
         make(tmp_path / "D", 5)
-    with pytest.raises(ConfigError, match=r"preset\.name: III there, II asked for"):
+    with pytest.raises(
+        ConfigError,
+        match=r"preset\.name: III there, II asked for",
+        check=has_code("config-differs"),
+    ):
         make(tmp_path / "D", 6, model="II")
-    with pytest.raises(ConfigError, match="shard_size: 64 there, 3 asked for"):
+    with pytest.raises(
+        ConfigError,
+        match="shard_size: 64 there, 3 asked for",
+        check=has_code("config-differs"),
+    ):
         make(tmp_path / "D", 6, shard_size=3)
     assert (tmp_path / "D/manifest.json").read_bytes() == before
 
@@ -347,14 +361,14 @@ def test_the_audit_is_recorded_and_fails_loudly(tmp_path, monkeypatch):
     assert read_manifest(tmp_path / "E").audit is None
     monkeypatch.setitem(ENGINES["batched"].tolerance, "float32", 1e-9)
     with pytest.raises(
-        ConfigError, match=r"sample 0: single precision is off by .*--precision float64"
+        ConfigError,
+        match=r"sample 0: single precision is off by .*--precision float64",
+        check=has_code("precision-lost"),
     ):
         make(tmp_path / "F", 3)
     assert not list((tmp_path / "F/shards").iterdir())
     monkeypatch.setitem(ENGINES["batched"].tolerance, "float64", 1e-20)
-    with pytest.raises(
-        IncompleteError, match="audit failed: an image differs from lenstronomy's"
-    ):
+    with pytest.raises(IncompleteError, check=has_code("shards-failed")):
         make(tmp_path / "G", 3, precision="float64")
 
 
@@ -378,11 +392,17 @@ def test_an_unfinished_data_set_says_so(tmp_path):
     folder = tmp_path / "D"
     make(folder, 12, shard_size=4)
     (folder / "manifest.json").unlink()
-    with pytest.raises(DataError, match="incomplete: all 3 shards are there; lenssim seal"):
+    with pytest.raises(
+        DataError,
+        match="incomplete: all 3 shards are there; lenssim seal",
+        check=has_code("incomplete-data"),
+    ):
         read_manifest(folder)
     (folder / "shards/000001.json").unlink()
     with pytest.raises(
-        DataError, match="incomplete: 2 of 3 shards; repeat its generate command"
+        DataError,
+        match="incomplete: 2 of 3 shards; repeat its generate command",
+        check=has_code("incomplete-data"),
     ):
         read_manifest(folder)
 
@@ -398,7 +418,9 @@ def test_a_full_disk_stops_cleanly_and_resumes(tmp_path):
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
         with pytest.raises(
-            IncompleteError, match=r"the disk is full.*(?s:.*)samples are done and safe"
+            IncompleteError,
+            match=r"the disk is full.*(?s:.*)samples are done and safe",
+            check=has_code("stopped"),
         ):
             make(disk / "D", shard_size=5)
         assert leftovers(disk) == []

@@ -44,6 +44,7 @@ def test_splits_are_imported_apart(tmp_path):
     with pytest.raises(
         ConfigError,
         match=r"holds splits \(train, val\), not classes; choose one by --split",
+        check=has_code("split-unclear"),
     ):
         import_folder("deeplense", root, tmp_path / "D")
     for split in ("train", "validation"):
@@ -51,7 +52,11 @@ def test_splits_are_imported_apart(tmp_path):
         assert manifest.class_counts == {"no_sub": 2, "cdm": 2}
         assert read_plan(tmp_path / split).config["split"] == split
         assert samples_of(tmp_path / split).texts["file"][0] == "no_sub/000.npy"
-    with pytest.raises(ConfigError, match="'test' is not clear: it holds train, val"):
+    with pytest.raises(
+        ConfigError,
+        match="'test' is not clear: it holds train, val",
+        check=has_code("split-unclear", split="test"),
+    ):
         import_folder("deeplense", root, tmp_path / "D", split="test")
     with pytest.raises(
         ConfigError, check=has_code("unknown-split", suggestion="validation")
@@ -111,7 +116,7 @@ def test_two_folders_may_become_one_class(tmp_path):
 def test_a_refused_import_is_forgotten(tmp_path):
     root = folders(tmp_path / "set", "a", "b")
     np.save(root / "a/009.npy", image(0, SIDE + 1))
-    with pytest.raises(ConfigError, match="import them apart"):
+    with pytest.raises(ConfigError, check=has_code("sizes-differ")):
         import_folder("deeplense", root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
     (root / "a/009.npy").unlink()
@@ -126,7 +131,9 @@ def test_a_plan_without_shards_stands_in_nobodys_way(tmp_path):
     (tmp_path / "E" / PLAN).write_bytes(plan)
     (root / "a/002.npy").unlink()
     assert import_folder("deeplense", root, tmp_path / "E").n == 5
-    with pytest.raises(ConfigError, match="holds another data set"):
+    with pytest.raises(
+        ConfigError, match="holds another data set", check=has_code("config-differs")
+    ):
         import_folder("deeplense", root, tmp_path / "D")
 
 
@@ -134,7 +141,9 @@ def test_contents_belong_to_the_identity(tmp_path):
     root = folders(tmp_path / "set", "a", "b")
     import_folder("deeplense", root, tmp_path / "D")
     np.save(root / "a/000.npy", image(99))
-    with pytest.raises(ConfigError, match="contents_sha256"):
+    with pytest.raises(
+        ConfigError, match="contents_sha256", check=has_code("config-differs")
+    ):
         import_folder("deeplense", root, tmp_path / "D")
 
 
@@ -173,6 +182,7 @@ def test_labels_that_contradict_their_folder_are_refused(tmp_path):
     with pytest.raises(
         DataError,
         match=r"a/2\.npy: its label is 1, but .*a/0\.npy of the same class has the label 0",
+        check=has_code("unusable-images"),
     ):
         import_folder("deeplense", root, tmp_path / "D")
 
@@ -181,7 +191,11 @@ def test_bands_are_asked_for(tmp_path):
     root = folders(tmp_path / "set", "lens", "other", count=0)
     for name in ("lens", "other"):
         np.save(root / name / "a.npy", np.stack([image(1), image(2), image(3)]))
-    with pytest.raises(DataError, match=r"holds 3 images .* if these are bands, --bands 3"):
+    with pytest.raises(
+        DataError,
+        match=r"holds 3 images .* if these are bands, --bands 3",
+        check=has_code("unusable-images"),
+    ):
         import_folder("deeplense", root, tmp_path / "D")
     assert import_folder("deeplense", root, tmp_path / "D", bands=3).image_shape == (
         3,
@@ -275,7 +289,7 @@ def test_tables_of_masses_as_spreadsheets_save_them(tmp_path, table):
 def test_other_tables_are_refused_with_what_they_say(tmp_path, table, message):
     root = folders(tmp_path / "set", "axion")
     (root / "masses.csv").write_bytes(table)
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=message, check=has_code("file-invalid")) as caught:
         import_folder("deeplense", root, tmp_path / "D")
     assert "masses.csv" in str(caught.value)
     assert not (tmp_path / "D").exists()
@@ -361,6 +375,7 @@ def test_pairs_without_a_partner_are_named(tmp_path):
     with pytest.raises(
         DataError,
         match=r"LR holds 1 files without a partner of the same name, the first sample1\.npy",
+        check=has_code("unusable-images"),
     ):
         import_folder("pairs", root, tmp_path / "D")
     assert not (tmp_path / "D").exists()
@@ -376,9 +391,11 @@ def test_pairs_without_a_partner_are_named(tmp_path):
         == 2
     )
     assert heard == ["files taken: 2; skipped: 1 files without a partner"]
-    with pytest.raises(ConfigError, match="are in one folder"):
+    with pytest.raises(
+        ConfigError, match="are in one folder", check=has_code("same-folder")
+    ):
         import_folder("pairs", root, tmp_path / "E", image="HR")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is no folder", check=has_code("no-folder")):
         import_folder("pairs", root, tmp_path / "E", truth="SR")
 
 

@@ -84,6 +84,7 @@ def test_what_copies_data_refuses_damaged_shards(data, tmp_path, copy):
     with pytest.raises(
         VerificationError,
         match=r"000000\.h5: dataset images does not hold what was written",
+        check=has_code("damaged-data"),
     ):
         COPIES[copy](data, tmp_path / "out")
 
@@ -137,7 +138,9 @@ def test_show_goes_on_after_a_damaged_shard(data, lenssim):
     assert done.code == 3
     for name in ("000001.h5", "000002.h5"):
         assert name in done.err, done.err
-    with pytest.raises(VerificationError, match=r"000001\.h5"):
+    with pytest.raises(
+        VerificationError, match=r"000001\.h5", check=has_code("damaged-data")
+    ):
         show(data)
 
 
@@ -145,7 +148,11 @@ def test_a_data_set_shows_only_shards_that_are_whole(data):
     opened = Dataset(data)
     with h5py.File(data / "shards/000000.h5", "r+") as file:
         file["images"][3] = 0
-    with pytest.raises(VerificationError, match=r"000000\.h5: dataset images"):
+    with pytest.raises(
+        VerificationError,
+        match=r"000000\.h5: dataset images",
+        check=has_code("damaged-data"),
+    ):
         opened.show()
 
 
@@ -176,7 +183,11 @@ def test_a_shard_of_another_data_set_is_refused_on_opening(data, tmp_path, piece
     document = read_json(data / "manifest.json")
     document["shards"][1]["bytes"] = size
     write_json(data / "manifest.json", document)
-    with pytest.raises(DataError, match=r"000001\.h5 belongs to another data set"):
+    with pytest.raises(
+        DataError,
+        match=r"000001\.h5 belongs to another data set",
+        check=has_code("shard-of-another"),
+    ):
         ShardDataset(data)
 
 
@@ -187,6 +198,7 @@ def test_small_columns_are_hashed_when_they_are_read(data, column):
     with pytest.raises(
         VerificationError,
         match=rf"000002\.h5: dataset {column} does not hold what was written",
+        check=has_code("damaged-data"),
     ):
         ShardDataset(data).params  # noqa: B018
 
@@ -259,7 +271,7 @@ def test_what_verify_refuses_is_not_written(data, change):
     before = path.read_bytes()
     samples = read_samples(path)
     spoil(samples)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message, check=has_code("write-check")):
         finish_shard(data, read_plan(data), 0, samples)
     assert path.read_bytes() == before
 
@@ -394,14 +406,20 @@ def test_an_export_that_a_full_disk_stopped_is_continued(
 
     monkeypatch.setattr(module, "write", full_disk)
     with pytest.raises(
-        IncompleteError, match=r"the disk is full(?s:.*)repeat the command to continue"
+        IncompleteError,
+        match=r"the disk is full(?s:.*)repeat the command to continue",
+        check=has_code("stopped"),
     ):
         export(data, tmp_path / "out")
     monkeypatch.undo()
     assert UNFINISHED in names(tmp_path / "out")
     for other in EXPORTS:
         if other != layout:
-            with pytest.raises(ConfigError, match="unfinished export of another"):
+            with pytest.raises(
+                ConfigError,
+                match="unfinished export of another",
+                check=has_code("folder-in-use"),
+            ):
                 EXPORTS[other](data, tmp_path / "out")
     export(data, tmp_path / "out")
     export(data, tmp_path / "whole")

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.format.manifest import read_manifest, read_plan
@@ -62,6 +63,7 @@ def test_a_class_that_cannot_be_a_name_is_refused_wherever_it_is_read(signed, na
     with pytest.raises(
         DataError,
         match=r"plan\.json is not what lenssim writes: classes\.0: .* cannot be a name",
+        check=has_code("document-invalid"),
     ) as error:
         read_plan(signed("plan.json", classes=[name, "cdm", "axion"]))
     assert str(error.value).isprintable()
@@ -69,6 +71,7 @@ def test_a_class_that_cannot_be_a_name_is_refused_wherever_it_is_read(signed, na
         with pytest.raises(
             DataError,
             match=r"manifest\.json is not what lenssim writes: .* cannot be a name",
+            check=has_code("document-invalid"),
         ):
             read_manifest(signed("manifest.json", **changes))
 

@@ -6,6 +6,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.format.digests import check_shard, holds, is_whole
 from lenssim.data.format.packing import pack, write_shard
@@ -86,7 +87,9 @@ def test_the_hashes_of_a_record_cover_every_byte(tmp_path, samples):
     assert is_whole(tmp_path / "x.h5", record)
     check_shard(tmp_path / "x.h5", record)
     (tmp_path / "x.h5").write_bytes(data[:offset] + bytes(size) + data[offset + size :])
-    with pytest.raises(VerificationError, match="dataset images"):
+    with pytest.raises(
+        VerificationError, match="dataset images", check=has_code("damaged-data")
+    ):
         check_shard(tmp_path / "x.h5", record)
 
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.generation.simulation import generate, make_plan
@@ -120,13 +121,19 @@ def test_what_is_damaged_on_the_way_is_refused(folder, tmp_path, cache):
     data[images + 9] ^= 1
     (far / "shards/000003.h5").write_bytes(data)
     dataset = ShardDataset(f"file://{far}")
-    with pytest.raises(DataError, match=r"far/shards/000003.h5 is damaged: its sha256"):
+    with pytest.raises(
+        DataError,
+        match=r"far/shards/000003.h5 is damaged: its sha256",
+        check=has_code("damaged-data", name="000003.h5"),
+    ):
         dataset.images(np.array([350]))
     assert not list(cache.rglob("000003.h5"))
     data[labels] ^= 1
     (far / "shards/000003.h5").write_bytes(data)
     with pytest.raises(
-        DataError, match=r"000003.h5: dataset labels does not hold what was written"
+        DataError,
+        match=r"000003.h5: dataset labels does not hold what was written",
+        check=has_code("damaged-data", name="labels"),
     ):
         ShardDataset(f"file://{far}")
 
@@ -232,7 +239,9 @@ def test_states_from_before_windows_are_understood():
     }
     sampler.load_state_dict({**state, "done": 3})
     assert sampler.done == 3
-    with pytest.raises(ConfigError, match="mix: 1 saved, 8 now"):
+    with pytest.raises(
+        ConfigError, match="mix: 1 saved, 8 now", check=has_code("order-differs")
+    ):
         BatchSampler(np.arange(20), 4, block=2, mix=8).load_state_dict(state)
 
 
@@ -282,13 +291,19 @@ def test_a_generation_that_stopped_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(growing, "_LOOK_EVERY", 0.05)
     dataset = ShardDataset(f"{FOLLOW}{folder}")
     with pytest.raises(
-        DataError, match=r"000002.h5 is not there.*repeat the command that generates it"
+        DataError,
+        match=r"000002.h5 is not there.*repeat the command that generates it",
+        check=has_code("incomplete-data"),
     ):
         dataset.images(np.array([9]))
 
 
 def test_only_simulations_are_followed(folder):
-    with pytest.raises(ConfigError, match="only a simulation can be followed"):
+    with pytest.raises(
+        ConfigError,
+        match="only a simulation can be followed",
+        check=has_code("not-simulated"),
+    ):
         ShardDataset(f"{FOLLOW}{folder}")
 
 
@@ -340,7 +355,9 @@ def test_numbers_that_come_twice_are_named(folder, tmp_path):
     assert any(
         "shards/000002.h5: sample number 100 comes twice" in line for line in problems
     )
-    with pytest.raises(DataError, match="sample numbers repeat"):
+    with pytest.raises(
+        DataError, match="sample numbers repeat", check=has_code("manifest-wrong")
+    ):
         ShardDataset(copy)
 
 
@@ -349,7 +366,11 @@ def test_links_that_leave_the_folder_are_refused(folder, tmp_path, part):
     copy = Path(shutil.copytree(folder, tmp_path / "D"))
     shutil.move(copy / part, tmp_path / "elsewhere")
     (copy / part).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="is a link that leaves the data set's folder"):
+    with pytest.raises(
+        DataError,
+        match="is a link that leaves the data set's folder",
+        check=has_code("link-outside"),
+    ):
         ShardDataset(copy)
     assert any("is a link that leaves" in line for line in verify(copy, fast=True).problems)
 
@@ -376,7 +397,9 @@ def test_wrong_types_are_named(folder, tmp_path, name, data, words):
         file.create_dataset(name, data=data)
     from lenssim.data.format.reading import open_shard
 
-    with pytest.raises(DataError, match=r"000001\.h5") as error:
+    with pytest.raises(
+        DataError, match=r"000001\.h5", check=has_code("shard-structure")
+    ) as error:
         open_shard(path)
     assert words in str(error.value)
 

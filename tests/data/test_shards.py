@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,5 +92,7 @@ def test_ragged_tables_take_and_concatenate(counts, data):
 def test_imported_samples_have_no_scenes(tiny_data):
     samples = read_samples(tiny_data / "shards/000000.h5")
     del samples.attributes["components"]
-    with pytest.raises(Exception, match="the scenes behind them are not known"):
+    with pytest.raises(
+        Exception, match="the scenes behind them are not known", check=has_code("no-scenes")
+    ):
         samples.scenes()

@@ -261,7 +261,11 @@ def test_what_was_rounded_stays_so(sets, tmp_path):
     repack(sets["int16", True], tmp_path / "D", "int16", False)
     assert verify(tmp_path / "D").fingerprint == verify(sets["int16", False]).fingerprint
     for storage in ("float32", "float16"):
-        with pytest.raises(ConfigError, match="is stored as int16: it stays so"):
+        with pytest.raises(
+            ConfigError,
+            match="is stored as int16: it stays so",
+            check=has_code("storage-fixed", source_storage="int16"),
+        ):
             repack(sets["int16", True], tmp_path / "E", storage, False)
 
 
@@ -342,7 +346,9 @@ def test_compression_bombs_and_other_filters_are_refused(tmp_path, sets):
         with h5py.File(path, "r+") as file:
             del file["images"]
             file.create_dataset("images", **options)
-        with pytest.raises(DataError, match=rf"{name}\.h5") as error:
+        with pytest.raises(
+            DataError, match=rf"{name}\.h5", check=has_code("shard-structure")
+        ) as error:
             open_shard(path)
         assert "images" in str(error.value)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.data.streaming import reader_cache
 from lenssim.data.streaming.dataset import ShardDataset
@@ -45,7 +46,11 @@ def test_what_reading_raises_is_raised_by_name(dataset):
     os.truncate(path, dataset.manifest.shards[14].datasets["images"].offset + 40)
     sampler = BatchSampler(dataset.rows(), 4, shuffle=False)
     seen: list[int] = []
-    with pytest.raises(DataError, match=r"000014\.h5 ends within its images"):
+    with pytest.raises(
+        DataError,
+        match=r"000014\.h5 ends within its images",
+        check=has_code("unreadable-shard"),
+    ):
         seen.extend(
             number
             for batch in stream(dataset, sampler, 2)
@@ -75,5 +80,9 @@ def test_more_shards_than_files_may_be_open(tmp_path, pieces, monkeypatch):
 
 def test_no_row_is_read_that_is_none(dataset):
     for rows in ([120], [-1], [5, 120]):
-        with pytest.raises(IndexError, match="there are 120 rows, counted from 0"):
+        with pytest.raises(
+            IndexError,
+            match="there are 120 rows, counted from 0",
+            check=has_code("sample-numbers", what="rows"),
+        ):
             dataset.images(np.array(rows))

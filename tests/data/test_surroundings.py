@@ -6,6 +6,7 @@ import resource
 import socket
 
 import pytest
+from error_codes import has_code
 
 from lenssim.data.generation import surroundings
 from lenssim.data.generation.failures import attempt
@@ -122,7 +123,9 @@ def test_what_the_system_refuses_is_no_fault_of_a_sample(code, tmp_path):
         raise AssertionError("samples were blamed")
 
     with pytest.raises(
-        SurroundingsError, match=r"/some/file: refused; no sample is at fault"
+        SurroundingsError,
+        match=r"/some/file: refused; no sample is at fault",
+        check=has_code("surroundings"),
     ):
         attempt(refused, blame, str(tmp_path), plan.model_dump(mode="json"), 0)
     assert tries == [0, 0]

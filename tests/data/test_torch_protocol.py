@@ -159,7 +159,11 @@ def test_rows_below_zero_count_from_the_end(data):
     assert data[-N]["index"] == 0
     assert [sample["index"].item() for sample in Subset(data, [-2, 1])] == [N - 2, 1]
     for row in (N, -N - 1):
-        with pytest.raises(IndexError, match=f"{row} is none of the rows: there are"):
+        with pytest.raises(
+            IndexError,
+            match=f"{row} is none of the rows: there are",
+            check=has_code("sample-numbers", what="rows"),
+        ):
             data[row]
     with pytest.raises(RowError):
         data[1.5]

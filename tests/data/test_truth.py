@@ -130,29 +130,38 @@ def test_they_are_part_of_the_config_only_where_asked_for(folder):
     assert "truth" not in plan().config
     assert plan(truth=["kappa", "clean"]).config == plan().config | {"truth": list(BOTH)}
     with pytest.raises(
-        ConfigError, match=r"truth: \['clean', 'kappa'\] there, nothing asked for"
+        ConfigError,
+        match=r"truth: \['clean', 'kappa'\] there, nothing asked for",
+        check=has_code("config-differs"),
     ):
         generate(folder, plan())
     with pytest.raises(
         ConfigError,
         match=r"truth\[0\]|truth: \['clean', 'kappa'\] there, \['clean'\] asked for",
+        check=has_code("config-differs"),
     ):
         generate(folder, plan(truth=["clean"]))
 
 
 def test_what_cannot_be_is_refused(folder, tmp_path):
-    with pytest.raises(ConfigError, match=r"unknown truth 'kapa'.*kappa"):
+    with pytest.raises(
+        ConfigError,
+        match=r"unknown truth 'kapa'.*kappa",
+        check=has_code("unknown-map", name="kapa", suggestion="kappa"),
+    ):
         plan(truth=["kapa"])
     with pytest.raises(
-        ConfigError, match="kappa needs the deflections of the batched engine"
+        ConfigError,
+        match="kappa needs the deflections of the batched engine",
+        check=has_code("engine-options"),
     ):
         plan(truth=["kappa"], engine_name="lenstronomy")
-    with pytest.raises(
-        ConfigError, match="residuals need the derivatives of the batched engine"
-    ):
+    with pytest.raises(ConfigError, check=has_code("engine-options", option="residual")):
         plan(truth=["residual"], engine_name="lenstronomy")
     with pytest.raises(
-        ConfigError, match="residuals need images in e-/s with noise of a known sigma"
+        ConfigError,
+        match="residuals need images in e-/s with noise of a known sigma",
+        check=has_code("no-residual"),
     ):
         make_plan(load_preset("I"), 6, noise="published", truth=["residual"])
     assert plan(truth=["clean"], engine_name="lenstronomy").config["truth"] == ["clean"]
@@ -165,6 +174,7 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
     with pytest.raises(
         ConfigError,
         match="keeps no 'residual'; pictures are kept by lenssim generate --truth",
+        check=has_code("no-map", name="residual"),
     ):
         ShardDataset(tmp_path / "plain", picture="residual")
 
@@ -182,7 +192,9 @@ def test_verification_and_resimulation_know_them(folder, tmp_path):
         for line in verify(data).problems
     )
     with pytest.raises(
-        VerificationError, match="dataset kappa does not hold what was written"
+        VerificationError,
+        match="dataset kappa does not hold what was written",
+        check=has_code("damaged-data"),
     ):
         resimulate(data, 70)
     finish_shard(data, read_plan(data), 1, samples)  # now with the right hashes
@@ -197,7 +209,11 @@ def test_a_picture_of_another_shape_is_refused(folder, tmp_path):
     samples = read_samples(path)
     samples.truth["clean"] = samples.truth["clean"][:, :, :-1]
     path.write_bytes(bytes(pack(samples)))
-    with pytest.raises(DataError, match="clean has the shape"):
+    with pytest.raises(
+        DataError,
+        match="clean has the shape",
+        check=has_code("shard-structure", name="clean"),
+    ):
         read_samples(path)
 
 

@@ -168,7 +168,11 @@ def test_shards_that_reach_out_of_themselves_are_refused(data, tmp_path, link):
             layout = h5py.VirtualLayout((2,), "f8")
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (2,))
             file.create_virtual_dataset("outside", layout)
-    with pytest.raises(DataError, match="a shard holds its own data only"):
+    with pytest.raises(
+        DataError,
+        match="a shard holds its own data only",
+        check=has_code("shard-structure"),
+    ):
         open_shard(path)
 
 
@@ -197,7 +201,7 @@ def test_shards_of_wrong_structure_are_refused(data, spoil, message):
     path = data / "shards/000000.h5"
     with h5py.File(path, "r+") as file:
         spoil(file)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message, check=has_code("shard-structure")):
         read_samples(path)
 
 
@@ -205,5 +209,7 @@ def test_no_shard_at_all(tmp_path):
     with pytest.raises(DataError, check=has_code("no-file")):
         open_shard(tmp_path / "absent.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(DataError, match="cannot be opened as HDF5"):
+    with pytest.raises(
+        DataError, match="cannot be opened as HDF5", check=has_code("unreadable-shard")
+    ):
         open_shard(tmp_path / "text.h5")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 from pydantic import ValidationError
 
 from lenssim.data.exchange.published import read_image, read_stack
@@ -209,7 +210,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     for name in ("folder.npy", "loop.npy", "nowhere.npy", "nowhere.fits", "nowhere.npz"):
         with pytest.raises(DataError, match=name):
             read_content(tmp_path / name)
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="no regular file", check=has_code("file-invalid")):
         read_fits(Path("/dev/null"))
 
 
@@ -250,7 +251,9 @@ def test_one_image_of_several_is_chosen_by_name_or_number(tmp_path):
         np.testing.assert_array_equal(chosen.array, units[name])
         assert chosen.remark.startswith(f"took {name}, not ")
     with pytest.raises(
-        DataError, match=r"no image 'DQ'; it has 1 \(ERR\), 2 \(SCI\), 3 \(VIS\)"
+        DataError,
+        match=r"no image 'DQ'; it has 1 \(ERR\), 2 \(SCI\), 3 \(VIS\)",
+        check=has_code("file-invalid"),
     ):
         read_fits(path, "DQ")
     path.write_bytes(
@@ -263,6 +266,7 @@ def test_one_image_of_several_is_chosen_by_name_or_number(tmp_path):
     with pytest.raises(
         DataError,
         match=r"holds 3 images: 0 \(PRIMARY\), 1 \(A,1\), 2 \(A,2\); choose one by",
+        check=has_code("file-invalid"),
     ):
         read_fits(path)
     np.testing.assert_array_equal(read_fits(path, "A,2").array, image(2))
@@ -280,7 +284,7 @@ def test_one_array_of_several_is_chosen_by_name(tmp_path):
         None: "choose one by --extension NAME",
         "dirty": "it holds clean, noisy",
     }.items():
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(DataError, match=message, check=has_code("file-invalid")):
             read_npz(tmp_path / "b.npz", name)
 
 
@@ -306,7 +310,7 @@ def test_axes_of_length_one_are_dropped_in_every_format(tmp_path, ending, shape)
         fits.writeto(path, array)
     else:
         np.save(path, array) if ending == "npy" else np.savez(path, array)
-    images, remark = read_stack(path)
+    images, remark, _ = read_stack(path)
     assert images.shape == (*SHAPES[shape], SIDE, SIDE)
     np.testing.assert_array_equal(images.ravel(), array.ravel())
     assert ("3 images of one band" in remark) == (shape == (3, SIDE, SIDE))
@@ -328,7 +332,7 @@ def test_axes_of_length_one_are_dropped_in_every_format(tmp_path, ending, shape)
 )
 def test_shapes_that_are_no_images(tmp_path, shape, bands, message):
     np.save(tmp_path / "a.npy", np.ones(shape))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message, check=has_code("image-shape")):
         read_stack(tmp_path / "a.npy", bands=bands)
 
 
@@ -347,7 +351,7 @@ def test_shapes_that_are_no_images(tmp_path, shape, bands, message):
 )
 def test_pixels_are_checked_as_they_will_be_kept(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message, check=has_code("image-values")):
         read_image(tmp_path / "a.npy")
 
 
@@ -403,5 +407,5 @@ def test_arrays_of_objects_are_image_and_mass_or_label(tmp_path, content, mass, 
 )
 def test_other_arrays_of_objects_are_refused(tmp_path, content):
     np.save(tmp_path / "a.npy", content, allow_pickle=True)
-    with pytest.raises(DataError, match=r"a\.npy"):
+    with pytest.raises(DataError, match=r"a\.npy", check=has_code("published-layout")):
         read_image(tmp_path / "a.npy")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,7 +147,9 @@ def test_merged_keys_are_overridden_wherever_they_stand():
     ids=lambda text: text[:20],
 )
 def test_what_could_be_misread_is_refused_with_its_line(text, message):
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("text-invalid", where="mine.yaml")
+    ) as caught:
         parse_yaml(text, "mine.yaml")
     assert str(caught.value).startswith("mine.yaml")
     assert "\x1b" not in str(caught.value)
@@ -167,7 +170,9 @@ def test_what_could_be_misread_is_refused_with_its_line(text, message):
     ids=lambda text: text[:20],
 )
 def test_json_is_as_strict(text, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("text-invalid", where="plan.json")
+    ):
         parse_json(text, "plan.json")
 
 
@@ -207,7 +212,9 @@ def test_any_text_is_read_or_refused(text):
 )
 def test_files_are_utf_8_of_bounded_size(tmp_path, data, message):
     (tmp_path / "x.yaml").write_bytes(data)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("unreadable-text", what="the recipe")
+    ):
         read_yaml(tmp_path / "x.yaml", "the recipe")
 
 

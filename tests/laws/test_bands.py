@@ -182,7 +182,9 @@ def test_a_camera_is_a_file(tmp_path):
     assert load_preset(path).image_shape == (2, 12, 12)
     (tmp_path / "none.yaml").write_text("name: nothing\npixel_scale: 0.1\nbands: {}\n")
     path.write_text(yaml.safe_dump(toy(instrument="none.yaml"), sort_keys=False))
-    with pytest.raises(ConfigError, match=r"none\.yaml: bands: "):
+    with pytest.raises(
+        ConfigError, match=r"none\.yaml: bands: ", check=has_code("settings-invalid")
+    ):
         load_preset(path)
     with pytest.raises(ConfigError, check=has_code("unknown-band", name="z")):
         camera.band("z")
@@ -251,13 +253,23 @@ def test_problems_of_a_band_are_named_by_its_key():
     document = toy()
     document["instrument"]["bands"]["r"]["zero_pointt"] = 25.0
     with pytest.raises(
-        ConfigError, match=r"instrument\.bands\.r.*did you mean 'zero_point'"
+        ConfigError,
+        match=r"instrument\.bands\.r.*did you mean 'zero_point'",
+        check=has_code("settings-invalid", where="preset"),
     ):
         parse_preset(document)
     document = toy()
     document["instrument"]["bands"]["g"]["psf"] = {"fwhm": 50.0}
-    with pytest.raises(ConfigError, match=r"instrument: band g: psf\.fwhm of 50 arcsec"):
+    with pytest.raises(
+        ConfigError,
+        match=r"instrument: band g: psf\.fwhm of 50 arcsec",
+        check=has_code("settings-invalid", where="preset"),
+    ):
         parse_preset(document)
     document["instrument"]["bands"]["g"]["psf"] = {"fwhm": -1.0}
-    with pytest.raises(ConfigError, match=r"instrument\.bands\.g\.psf\.fwhm: must be"):
+    with pytest.raises(
+        ConfigError,
+        match=r"instrument\.bands\.g\.psf\.fwhm: must be",
+        check=has_code("settings-invalid", where="preset"),
+    ):
         parse_preset(document)

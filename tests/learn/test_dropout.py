@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 from scipy.optimize import minimize_scalar
 from torch import nn
 
@@ -73,7 +74,11 @@ def test_a_rate_of_zero_is_no_dropout():
 
 @pytest.mark.parametrize("text", ["1", "-0.1", "often", "nan"])
 def test_what_is_no_rate_is_refused(text):
-    with pytest.raises(ConfigError, match="from 0 to below 1, or concrete"):
+    with pytest.raises(
+        ConfigError,
+        match="from 0 to below 1, or concrete",
+        check=has_code("settings-invalid", where="training"),
+    ):
         parse_config({"data": "d", "dropout": text})
 
 

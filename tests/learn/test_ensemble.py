@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
@@ -81,10 +82,14 @@ def test_with_all_symmetries_the_answer_does_not_change_with_the_image(tiny_run,
 
 
 def test_what_cannot_be_taken_together_is_refused(tiny_run, other_run):
-    with pytest.raises(ConfigError, match="nothing to average over"):
+    with pytest.raises(
+        ConfigError, match="nothing to average over", check=has_code("no-turns")
+    ):
         Ensemble([other_run], CPU, tta=True)
     record = tiny_run.record.model_copy(update={"images": ImageDescription((1, 64, 64))})
-    with pytest.raises(ConfigError, match="cannot be taken together"):
+    with pytest.raises(
+        ConfigError, match="cannot be taken together", check=has_code("runs-differ")
+    ):
         Ensemble([tiny_run, Run(other_run.folder, record)], CPU)
 
 

@@ -115,7 +115,9 @@ def test_data_that_may_share_scenes_are_held_to_their_test_blocks(
     assert rows.tolist() == list(range(192, 256))
     assert "same seed" in which
     few = ShardDataset(make_data(tmp_path / "few", n=70, seed=4, noise="nominal"))
-    with pytest.raises(DataError, match="no samples are held out"):
+    with pytest.raises(
+        DataError, match="no samples are held out", check=has_code("split-empty")
+    ):
         evaluate(tiny_run, few)
 
 
@@ -148,10 +150,16 @@ def test_other_classes_or_stamps_are_refused_naming_both(tiny_run, tiny_dataset,
     record = tiny_run.record.model_copy(
         update={"task": Classify(classes=("no_sub", "axion", "cdm"))}
     )
-    with pytest.raises(DataError, match="no_sub, cdm, axion") as error:
+    with pytest.raises(
+        DataError, match="no_sub, cdm, axion", check=has_code("classes-differ")
+    ) as error:
         evaluate(Run(tiny_run.folder, record), ShardDataset(tiny_dataset))
     assert "no_sub, axion, cdm" in str(error.value)
-    with pytest.raises(DataError, match=r"1 x 64 x 64; the run .* takes 1 x 32 x 32"):
+    with pytest.raises(
+        DataError,
+        match=r"1 x 64 x 64; the run .* takes 1 x 32 x 32",
+        check=has_code("image-shape"),
+    ):
         evaluate(tiny_run, ShardDataset(tiny_data))
 
 
@@ -161,16 +169,24 @@ def test_damaged_runs_are_refused(tiny_run, tiny_dataset, tmp_path):
     run.best.write_bytes(b"nonsense")
     for ask in (evaluate, finished_evaluation):
         with pytest.raises(
-            DataError, match=r"best\.ckpt is not the file that this training wrote"
+            DataError,
+            match=r"best\.ckpt is not the file that this training wrote",
+            check=has_code("file-of-another"),
         ):
             ask(run, dataset)
     run.best.unlink()
-    with pytest.raises(DataError, match=r"best\.ckpt does not exist"):
+    with pytest.raises(
+        DataError, match=r"best\.ckpt does not exist", check=has_code("no-file")
+    ):
         evaluate(run, dataset)
     (run.folder / "run.json").write_text(json.dumps({"net": "cnn"}))
     with pytest.raises(DataError, check=has_code("document-damaged")):
         open_run(run.folder)
-    with pytest.raises(DataError, match="give the run's folder, not its checkpoint"):
+    with pytest.raises(
+        DataError,
+        match="give the run's folder, not its checkpoint",
+        check=has_code("no-run"),
+    ):
         open_run(tiny_run.best)
 
 

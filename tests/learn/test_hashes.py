@@ -268,7 +268,9 @@ def test_flipped_bytes_all_over_a_run_are_found_by_name(run_copy, count):
     ]
     for name, place in spread:
         flip(run_copy / name, place)
-        with pytest.raises(DataError, match=name.split("/")[-1]):
+        with pytest.raises(
+            DataError, match=name.split("/")[-1], check=has_code("file-of-another")
+        ):
             readers[name](open_run(run_copy))
         flip(run_copy / name, place)
     for place in range(0, (run_copy / "run.json").stat().st_size, 97):
@@ -294,5 +296,7 @@ def test_a_damaged_table_of_an_evaluation_is_not_shown(tiny_run, tiny_dataset, t
     assert finished_evaluation(run, dataset) is not None
     flip(folder / "predictions.csv", 60)
     assert finished_evaluation(run, dataset) is None
-    with pytest.raises(DataError, match=r"predictions\.csv"):
+    with pytest.raises(
+        DataError, match=r"predictions\.csv", check=has_code("table-missing")
+    ):
         read_table(folder)

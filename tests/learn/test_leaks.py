@@ -164,14 +164,20 @@ def test_every_pair_of_classes_is_judged():
 def test_what_cannot_be_judged_is_refused():
     features = statistics(rings(99, 1))
     with pytest.raises(
-        DataError, match="class 'second' has 49 images; a leak audit needs at least 50"
+        DataError,
+        match="class 'second' has 49 images; a leak audit needs at least 50",
+        check=has_code("too-few-images", name="second"),
     ):
         list(leaks(features, np.repeat([0, 1], [50, 49]), CLASSES))
-    with pytest.raises(DataError, match="has only first"):
+    with pytest.raises(
+        DataError, match="has only first", check=has_code("too-few-classes")
+    ):
         list(leaks(features, np.zeros(99, int), ("first",)))
     images = rings(3, 1)
     images[1, 0, 2, 2] = np.nan
-    with pytest.raises(DataError, match="1 images hold NaN"):
+    with pytest.raises(
+        DataError, match="1 images hold NaN", check=has_code("images-not-finite")
+    ):
         statistics(images)
 
 

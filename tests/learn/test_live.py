@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.spec import earlier_configs
@@ -28,15 +29,21 @@ def test_live_training_repeats_itself_and_resumes(tmp_path):
     assert runs[0].record.data.preset == "III"
     assert runs[0].record.samples == {"train": 128, "validation": 64}
     other = parse_config({"live": {"model": "III", "n": 256}, "epochs": 1, "seed": 3})
-    with pytest.raises(ConfigError, match="live: "):
+    with pytest.raises(ConfigError, match="live: ", check=has_code("config-differs")):
         train(other, tmp_path / "a", resume=True)
 
 
 def test_one_source_of_images():
     for settings in ({}, {"data": "D", "live": {"model": "III"}}):
-        with pytest.raises(ConfigError, match="give either data"):
+        with pytest.raises(
+            ConfigError,
+            match="give either data",
+            check=has_code("settings-invalid", where="training"),
+        ):
             parse_config(settings)
-    with pytest.raises(ConfigError, match="nosie"):
+    with pytest.raises(
+        ConfigError, match="nosie", check=has_code("settings-invalid", where="training")
+    ):
         parse_config({"live": {"model": "III", "nosie": "none"}})
 
 

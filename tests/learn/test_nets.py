@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from error_codes import has_code
 from torch.nn.functional import cross_entropy
 
 from lenssim.errors import ConfigError, DataError
@@ -82,6 +83,7 @@ def test_the_smallest_stamp_is_taken_and_a_smaller_one_refused(name):
     with pytest.raises(
         ConfigError,
         match=f"net {name} takes stamps of {side} pixels and more, got {side - 1} x 64",
+        check=has_code("net-stamp"),
     ):
         net_of(name, (1, side - 1, 64))
 
@@ -142,7 +144,11 @@ def test_saved_weights_come_back(name, tmp_path):
         assert torch.equal(
             model.eval()(batch(images.shape)), other.eval()(batch(images.shape))
         )
-    with pytest.raises(DataError, match=f"does not fit the net {name}"):
+    with pytest.raises(
+        DataError,
+        match=f"does not fit the net {name}",
+        check=has_code("checkpoint-of-another"),
+    ):
         load_weights(Model(name, "minmax", images, 4), tmp_path / "c.ckpt")
 
 
@@ -157,9 +163,11 @@ def test_saved_weights_come_back(name, tmp_path):
     ],
 )
 def test_unknown_names_are_refused_with_a_suggestion(name, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message, check=has_code("unknown-net")):
         build_net(name, ImageDescription((1, 64, 64)), 3)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("settings-invalid", where="training")
+    ):
         parse_config({"data": "d", "net": name})
 
 
@@ -167,6 +175,7 @@ def test_timm_s_refusals_are_told_with_the_net_and_the_stamp():
     with pytest.raises(
         ConfigError,
         match=r"timm:inception_v3 cannot take stamps of 8 x 8 pixels: .*too small",
+        check=has_code("net-stamp", name="inception_v3"),
     ):
         net_of("timm:inception_v3", (1, 8, 8))
 
@@ -262,7 +271,9 @@ def test_einstein_radii_stay_in_the_data_set_s_range():
         radii = net.einstein_radii(net.image_tokens(100 * batch((1, 64, 64))))
     assert low <= radii.min() < radii.max() <= high
     with pytest.raises(
-        ConfigError, match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1"
+        ConfigError,
+        match=r"got rings of 0\.8 to 1\.2 arcsec in stamps of 1",
+        check=has_code("net-stamp"),
     ):
         build_net(
             "lensformer",

@@ -1,5 +1,8 @@
+import shutil
+
 import numpy as np
 import pytest
+from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +10,7 @@ from lenssim.data.format.files import write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.novelty import ALARM_RATE, Novelty, image_features, read_novelty
 
 
@@ -127,5 +131,27 @@ def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
     )  # of an earlier kind
     assert read_novelty(tmp_path) is None
     write_json(tmp_path / "novelty.json", {"format": "lenssim-novelty/2"})
-    with pytest.raises(DataError, match=r"novelty\.json"):
+    with pytest.raises(
+        DataError, match=r"novelty\.json", check=has_code("document-invalid")
+    ):
         read_novelty(tmp_path)
+
+
+def test_of_several_runs_the_one_that_knows_an_image_least_decides(
+    tiny_run, other_dataset, tmp_path, monkeypatch
+):
+    """An ensemble is unsure of an image that one of its runs never saw the like of."""
+    known = read_novelty(tiny_run.folder)
+    stranger = known.model_copy(update={"distances": (0.0,) * 199})
+    other = shutil.copytree(tiny_run.folder, tmp_path / "other")
+    by_folder = {tiny_run.folder: known, other: stranger}
+    monkeypatch.setattr(Run, "novelty", lambda run: by_folder[run.folder])
+    alone = list(predict(tiny_run, [other_dataset]))
+    assert not all(answer.unlike for answer in alone)
+    for runs in (
+        (tiny_run, Run(other, tiny_run.record)),
+        (Run(other, tiny_run.record), tiny_run),
+    ):
+        answers = list(predict(runs[0], [other_dataset], others=runs[1:]))
+        assert all(answer.unlike for answer in answers)
+        assert {answer.novelty for answer in answers} == {1 / 200}

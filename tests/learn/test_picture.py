@@ -70,7 +70,9 @@ def test_a_measured_chi2_is_what_a_fit_is_worth(run, data, monkeypatch):
 
 def test_evaluation_refuses_another_picture(run, data):
     with pytest.raises(
-        DataError, match="was trained on the picture 'kappa', and is shown 'image'"
+        DataError,
+        match="was trained on the picture 'kappa', and is shown 'image'",
+        check=has_code("map-differs", picture="kappa"),
     ):
         evaluate(run, ShardDataset(data))
 
@@ -107,9 +109,17 @@ def test_what_cannot_be_shown_is_refused(data, tmp_path):
     ):
         train(parse_config({"data": str(data), "picture": "residual"}), tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    with pytest.raises(ConfigError, match=r"unknown picture 'residuals'.*residual"):
+    with pytest.raises(
+        ConfigError,
+        match=r"unknown picture 'residuals'.*residual",
+        check=has_code("settings-invalid", where="training"),
+    ):
         parse_config({"data": str(data), "picture": "residuals"})
-    with pytest.raises(ConfigError, match="live data have no 'kappa' beside their images"):
+    with pytest.raises(
+        ConfigError,
+        match="live data have no 'kappa' beside their images",
+        check=has_code("settings-invalid", where="training"),
+    ):
         parse_config({"live": {"model": "III"}, "picture": "kappa"})
 
 

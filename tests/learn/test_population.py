@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 from scipy.stats import binom, kstest, multivariate_normal
 
 from lenssim.errors import DataError
@@ -189,7 +190,7 @@ def test_an_image_outside_the_prior_is_named():
     mean = np.tile(MEAN, (3, 1))
     mean[1] += 40 * SPREAD
     posterior = exact(mean, np.tile(np.diag((SPREAD / 9) ** 2), (3, 1, 1)))
-    with pytest.raises(DataError, match="image 1 of 3"):
+    with pytest.raises(DataError, match="image 1 of 3", check=has_code("outside-prior")):
         infer(posterior, PRIORS["uniform"], scatter=True)
 
 

@@ -220,7 +220,9 @@ def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(
     assert [(row.run, row.data) for row in rows] == [("one", "clean"), ("two", "noisy")]
     assert (tmp_path / "out/runs/one/checkpoints/last.ckpt").read_bytes() == done
     changed = load_recipe(write(settings={"epochs": 2, "batch_size": 32}))
-    with pytest.raises(ConfigError, match="epochs: 1 there, 2 asked for"):
+    with pytest.raises(
+        ConfigError, match="epochs: 1 there, 2 asked for", check=has_code("config-differs")
+    ):
         follow(changed, tmp_path / "out")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from error_codes import has_code
 
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
@@ -298,13 +299,19 @@ def test_data_without_a_target_are_not_judged(run, folder):
         ShardDataset(folder),
     )
     rows = dataset.rows("test")
-    with pytest.raises(DataError, match=f"of {len(rows)} samples have no log10_m_axion"):
+    with pytest.raises(
+        DataError,
+        match=f"of {len(rows)} samples have no log10_m_axion",
+        check=has_code("no-targets"),
+    ):
         task.judge(torch.zeros(1, len(rows), task.outputs), dataset, rows, 20, 0)
 
 
 def test_too_few_samples_for_a_validation_are_refused(plan, tmp_path):
     generate(tmp_path / "few", plan.model_copy(update={"n": 64}))
     with pytest.raises(
-        DataError, match="validation split has no sample; splits are cut in blocks of 64"
+        DataError,
+        match="validation split has no sample; splits are cut in blocks of 64",
+        check=has_code("split-empty", split="validation"),
     ):
         train(config(tmp_path / "few"), tmp_path / "run")

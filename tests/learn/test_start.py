@@ -87,12 +87,14 @@ def test_resuming_asks_for_the_weights_only_before_the_first_checkpoint(
 
 def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path, kill_at):
     with pytest.raises(
-        ConfigError, match="is a run of the net cnn: vit cannot start with its weights"
+        ConfigError,
+        match="is a run of the net cnn: vit cannot start with its weights",
+        check=has_code("net-differs", net="cnn"),
     ):
         train(config(tiny_dataset, tiny_run.folder, net="vit"), tmp_path / "run")
     with pytest.raises(DataError, check=has_code("no-run")):
         train(config(tiny_dataset, tmp_path / "nowhere"), tmp_path / "run")
-    with pytest.raises(DataError, match="does not fit the net cnn"):
+    with pytest.raises(DataError, check=has_code("checkpoint-of-another", net="cnn")):
         train(config(tiny_dataset, tiny_run.folder, dropout="concrete"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     begun = shutil.copytree(tiny_run.folder, tmp_path / "begun")
@@ -105,5 +107,7 @@ def test_what_cannot_be_begun_with_is_refused(tiny_run, tiny_dataset, tmp_path, 
     other = read_checkpoint(begun / "checkpoints/best.ckpt")
     other["state_dict"]["model.net.0.weight"] += 1
     torch.save(other, begun / "checkpoints/best.ckpt")
-    with pytest.raises(ConfigError, match="start: other weights in"):
+    with pytest.raises(
+        ConfigError, match="start: other weights in", check=has_code("config-differs")
+    ):
         train(config(tiny_dataset, begun), tmp_path / "run", resume=True)

@@ -182,26 +182,36 @@ def test_resuming_another_training_is_refused_with_the_differences(
     tiny_run, tiny_dataset, make_data, tmp_path
 ):
     other = config(tiny_dataset, augment="none", net="resnet18", seed=3)
-    with pytest.raises(ConfigError, match="net: cnn there, resnet18 asked for") as error:
+    with pytest.raises(
+        ConfigError,
+        match="net: cnn there, resnet18 asked for",
+        check=has_code("config-differs"),
+    ) as error:
         train(other, tiny_run.folder, resume=True)
     assert "augment: flips there, none asked for" in str(error.value)
     assert "seed: 0 there, 3 asked for" in str(error.value)
     with pytest.raises(
-        ConfigError, match="epochs: 2 there, 3 asked for"
+        ConfigError, match="epochs: 2 there, 3 asked for", check=has_code("config-differs")
     ):  # the one-cycle schedule is laid out
         train(config(tiny_dataset, augment="flips", epochs=3), tiny_run.folder, resume=True)
-    with pytest.raises(ConfigError, match="data set: fingerprint"):
+    with pytest.raises(
+        ConfigError, match="data set: fingerprint", check=has_code("config-differs")
+    ):
         train(
             config(make_data(tmp_path / "grown", n=320), augment="flips"),
             tiny_run.folder,
             resume=True,
         )
-    with pytest.raises(DataError, match="holds no run"):
+    with pytest.raises(DataError, match="holds no run", check=has_code("no-run")):
         train(other, tmp_path / "nowhere", resume=True)
 
 
 def test_a_folder_in_use_is_refused(tiny_run, tiny_dataset, tmp_path):
-    with pytest.raises(ConfigError, match="not empty: continue it with --resume"):
+    with pytest.raises(
+        ConfigError,
+        match="not empty: continue it with --resume",
+        check=has_code("folder-in-use"),
+    ):
         train(config(tiny_dataset), tiny_run.folder)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, check=has_code("folder-in-use")):
@@ -220,7 +230,11 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_check
                 self.number = int(batch["index"][5])
 
     poison = Poison()
-    with pytest.raises(DataError, match="the loss became nan in epoch 2, batch 3") as error:
+    with pytest.raises(
+        DataError,
+        match="the loss became nan in epoch 2, batch 3",
+        check=has_code("loss-not-finite"),
+    ) as error:
         train(config(tiny_dataset), tmp_path / "run", callbacks=[poison])
     assert f"samples {poison.number} hold NaN" in str(error.value)
     run = open_run(tmp_path / "run")
@@ -243,7 +257,9 @@ def test_limit_and_sizes(tiny_dataset, tmp_path):
     run = train(config(tiny_dataset, limit=64, epochs=1), tmp_path / "run")
     assert run.record.samples["train"] == 64
     with pytest.raises(
-        ConfigError, match="a batch of 200 is more than the 128 training samples"
+        ConfigError,
+        match="a batch of 200 is more than the 128 training samples",
+        check=has_code("batch-too-large"),
     ):
         train(config(tiny_dataset, batch_size=200), tmp_path / "other")
     assert not (tmp_path / "other").exists()
@@ -284,10 +300,16 @@ def test_weights_of_classes_that_are_not_there_and_batches_that_cannot_be_shared
     tiny_dataset, tmp_path
 ):
     with pytest.raises(
-        ConfigError, match=r"unknown class in class_weights 'cmd': did you mean 'cdm'"
+        ConfigError,
+        match=r"unknown class in class_weights 'cmd': did you mean 'cdm'",
+        check=has_code("unknown-class", name="cmd", suggestion="cdm"),
     ):
         train(config(tiny_dataset, class_weights={"cmd": 2}), tmp_path / "run")
-    with pytest.raises(ConfigError, match="a batch of 32 cannot be shared by 3 processes"):
+    with pytest.raises(
+        ConfigError,
+        match="a batch of 32 cannot be shared by 3 processes",
+        check=has_code("batch-indivisible"),
+    ):
         train(config(tiny_dataset, devices=3, device="cpu"), tmp_path / "other")
     assert not list(tmp_path.iterdir())
 
@@ -323,7 +345,11 @@ def test_a_device_that_is_not_there_is_refused(tiny_dataset, tmp_path):
     with pytest.raises(ConfigError, check=has_code("unknown-device", suggestion="cuda")):
         train(config(tiny_dataset, device="cuds"), tmp_path / "run")
     if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="this machine has no cuda device"):
+        with pytest.raises(
+            ConfigError,
+            match="this machine has no cuda device",
+            check=has_code("no-device", name="cuda"),
+        ):
             train(config(tiny_dataset, device="cuda"), tmp_path / "run")
 
 
@@ -352,7 +378,9 @@ def test_every_setting_is_described():
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no checkpoint"):
+    with pytest.raises(
+        DataError, match="is no checkpoint", check=has_code("checkpoint-invalid")
+    ):
         AtomicCheckpoints().load_checkpoint(path)
 
 
@@ -363,11 +391,15 @@ def test_a_checkpoint_that_would_execute_something_is_refused(tmp_path):
 
     path = tmp_path / "last.ckpt"
     torch.save({"state_dict": {}, "evil": Evil()}, path)
-    with pytest.raises(DataError, match="tensors and numbers alone"):
+    with pytest.raises(
+        DataError, match="tensors and numbers alone", check=has_code("checkpoint-invalid")
+    ):
         read_checkpoint(path)
     assert not (tmp_path / "executed").exists()
     torch.save([1, 2], path)
-    with pytest.raises(DataError, match="holds no state_dict"):
+    with pytest.raises(
+        DataError, match="holds no state_dict", check=has_code("checkpoint-invalid")
+    ):
         read_checkpoint(path)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.bridges import to_autolens
@@ -536,6 +537,7 @@ def test_ellipticities_beyond_its_bounds_are_refused_by_name():
     with pytest.raises(
         ConfigError,
         match=r"sie: an ellipticity of 0\.9995; PyAutoLens treats all above 0\.999 alike",
+        check=has_code("ellipticity", name="sie"),
     ):
         engine("autolens").render(scene("sie", "sersic", e1=0.9995, e2=0.0), CAMERA)
 
@@ -544,12 +546,17 @@ def test_a_profile_without_a_counterpart_is_named_with_what_can_be_done():
     with pytest.raises(
         ConfigError,
         match=r"no counterpart of 'multipole'.*render with --engine lenstronomy",
+        check=has_code("no-counterpart", profile="multipole"),
     ):
         profile_to_autolens("multipole", {}, 0.05)
 
 
 def test_rays_that_are_no_number_are_refused():
-    with pytest.raises(ConfigError, match="'autolens' cannot sample adaptively"):
+    with pytest.raises(
+        ConfigError,
+        match="'autolens' cannot sample adaptively",
+        check=has_code("engine-options", name="autolens"),
+    ):
         engine("autolens").render(scene(), CAMERA, supersampling="adaptive")
 
 
@@ -558,6 +565,7 @@ def test_a_source_in_front_of_the_lens_is_refused():
     with pytest.raises(
         ConfigError,
         match=r"z_source must lie behind z_lens, got z_lens 0\.5 and z_source 0\.4",
+        check=has_code("out-of-bounds"),
     ):
         replace(one, params={**one.params, "z_source": np.array([0.4])})
 

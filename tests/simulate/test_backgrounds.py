@@ -174,7 +174,7 @@ def test_files_that_are_no_cutouts(tmp_path, images, message):
     units = [fits.PrimaryHDU()]
     units += [fits.ImageHDU(array, name=name or "SKY") for name, array in images.items()]
     fits.HDUList(units).writeto(tmp_path / "a.fits")
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message, check=has_code("background-file")):
         read_cutout(tmp_path / "a.fits")
 
 
@@ -187,7 +187,11 @@ def test_stamps_larger_than_the_sky_and_pixels_of_another_width(folder):
         with fits.open(file, mode="update") as units:
             units[0].header["CD1_1"] = -1 / 3600
             units[0].header["CD2_1"] = 0.0
-    with pytest.raises(ConfigError, match="its pixels are 1 arcsec wide"):
+    with pytest.raises(
+        ConfigError,
+        match="its pixels are 1 arcsec wide",
+        check=has_code("background-unreadable"),
+    ):
         draw(preset_over(str(folder)), [0], seed=0)
 
 
@@ -202,7 +206,9 @@ def test_what_a_background_does_not_go_with(folder, tmp_path):
         "empty": "holds no .fits",
         "none": "no folder of cut-outs",
     }.items():
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(
+            ConfigError, match=message, check=has_code("settings-invalid", where="preset")
+        ):
             preset_over(str(tmp_path / path))
     with pytest.raises(ConfigError, check=has_code("out-of-bounds")):
         draw(preset, [0], seed=0, fixed={"background_file": 12.0})
@@ -231,7 +237,9 @@ def test_a_data_set_keeps_names_places_and_hashes(folder, tmp_path):
     with fits.open(moved / "sky03.fits", mode="update") as units:
         units[0].data += 1
     _load.cache_clear()  # as in a process of its own
-    with pytest.raises(ConfigError, match="holds another data set"):
+    with pytest.raises(
+        ConfigError, match="holds another data set", check=has_code("config-differs")
+    ):
         generate(data, make_plan(preset_over(str(moved)), 12, folder=data, **options))
 
 

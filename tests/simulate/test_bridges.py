@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from error_codes import has_code
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -257,7 +258,11 @@ def test_a_psf_finer_than_the_pixels_crosses_both_bridges():
         image = np.asarray(image.native.array)[::-1]
     np.testing.assert_allclose(image, expected, atol=1e-7 * expected.max())
     for convert in (to_lenstronomy, to_autolens):
-        with pytest.raises(ConfigError, match=r"here 3; give supersampling 3, got 6"):
+        with pytest.raises(
+            ConfigError,
+            match=r"here 3; give supersampling 3, got 6",
+            check=has_code("psf-sampling"),
+        ):
             convert(scenes, 0, camera, supersampling=6)
 
 
@@ -323,6 +328,7 @@ def test_coolest_skips_what_it_does_not_know_only_when_told():
     with pytest.raises(
         ConfigError,
         match=r"COOLEST has no 'point_mass'.*use to_lenstronomy or to_autolens, or skip=True",
+        check=has_code("no-counterpart", profile="point_mass"),
     ):
         to_coolest(scenes, 0, preset.instrument)
     document = to_coolest(scenes, 0, preset.instrument, skip=True)
@@ -378,10 +384,18 @@ def test_missing_fields_of_coolest_are_named(path, message, tmp_path):
 
 
 def test_coolest_files_that_are_none_are_named(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read the COOLEST document"):
+    with pytest.raises(
+        ConfigError,
+        match="cannot read the COOLEST document",
+        check=has_code("coolest-invalid"),
+    ):
         from_coolest(tmp_path / "absent.json")
     (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(ConfigError, match="must be a JSON object, got list"):
+    with pytest.raises(
+        ConfigError,
+        match="must be a JSON object, got list",
+        check=has_code("coolest-invalid"),
+    ):
         from_coolest(tmp_path / "list.json")
     document = to_coolest(
         draw(load_preset("III"), [0], seed=1),
@@ -392,6 +406,9 @@ def test_coolest_files_that_are_none_are_named(tmp_path):
     with pytest.raises(
         ConfigError,
         match=f"is 'Chameleon'; a scene can be made of {', '.join(TYPES.values())}",
+        check=has_code(
+            "no-counterpart", profile="Chameleon", path="lensing_entities[0].mass_model[0]"
+        ),
     ):
         from_coolest(document)
 
@@ -547,7 +564,9 @@ def test_lenstronomys_deflection_scaling_becomes_weaker_masses():
 def test_components_that_do_not_fit_the_lists_are_refused():
     wrong = [Component("lens", "epl"), Component("source", "sersic", "source_")]
     with pytest.raises(
-        ConfigError, match="component 0 of the lens is 'epl', but lens_model_list holds SIE"
+        ConfigError,
+        match="component 0 of the lens is 'epl', but lens_model_list holds SIE",
+        check=has_code("kwargs-differ", role="lens", profile="epl"),
     ):
         from_lenstronomy(MODEL, PARAMS, components=wrong)
 
@@ -555,7 +574,11 @@ def test_components_that_do_not_fit_the_lists_are_refused():
 def test_other_cosmologies_than_flat_lambda_cdm_are_refused():
     from astropy.cosmology import LambdaCDM
 
-    with pytest.raises(ConfigError, match="flat Lambda-CDM; got astropy's LambdaCDM"):
+    with pytest.raises(
+        ConfigError,
+        match="flat Lambda-CDM; got astropy's LambdaCDM",
+        check=has_code("cosmology"),
+    ):
         from_lenstronomy({**MODEL, "cosmo": LambdaCDM(H0=70, Om0=0.3, Ode0=0.6)}, PARAMS)
 
 
@@ -569,6 +592,8 @@ def test_names_that_would_share_columns_are_refused():
             [*tracer.galaxies, al.Galaxy(redshift=0.5, sie=al.mp.Isothermal())]
         )
     with pytest.raises(
-        ConfigError, match="would share columns under the prefix ''; rename 'sie'"
+        ConfigError,
+        match="would share columns under the prefix ''; rename 'sie'",
+        check=has_code("scene-columns", role="lens", name="sie"),
     ):
         from_autolens(twice, 0.08)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from error_codes import has_code
 from scipy.special import gammainc
 
 from lenssim.errors import ConfigError
@@ -241,9 +242,13 @@ def test_arms_keep_the_flux_and_turn_by_their_number():
 
 
 def test_arms_are_a_whole_number():
-    with pytest.raises(ConfigError, match="arms"):
+    with pytest.raises(ConfigError, match="arms", check=has_code("out-of-bounds")):
         preset_of(source=[{**SPIRAL, "arms": 2.5}])
-    with pytest.raises(ConfigError, match="spiral needs"):
+    with pytest.raises(
+        ConfigError,
+        match="spiral needs",
+        check=has_code("settings-invalid", where="preset"),
+    ):
         parse_preset(
             load_preset("hst-arcs").model_dump(mode="json")
             | {"source": [{"profile": "spiral", "magnitude": 20}]}
@@ -388,7 +393,9 @@ def test_a_bulge_and_its_envelope_have_half_their_light_within_R_half():
     ids=str,
 )
 def test_what_lens_light_cannot_be(light, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("settings-invalid", where="preset")
+    ):
         preset_of(lens_light=[light])
 
 
@@ -396,7 +403,11 @@ def test_a_filter_that_no_name_tells_is_asked_for():
     camera = instrument("euclid_vis").model_copy(update={"name": "mine"})
     light = [{"profile": "elliptical"}]
     document = camera.model_dump(mode="json")
-    with pytest.raises(ConfigError, match="give `filter`"):
+    with pytest.raises(
+        ConfigError,
+        match="give `filter`",
+        check=has_code("unknown-filter", instrument="mine"),
+    ):
         draw(preset_of(instrument=document, lens_light=light), [0], seed=0)
     light[0]["filter"] = "euclid_vis"
     stated = draw(preset_of(instrument=document, lens_light=light), [0], seed=0).params
@@ -441,5 +452,9 @@ def test_every_filter_sees_every_type():
                 apparent_magnitude(np.zeros(1), z, name, kind, cosmology)
             ).all()
     assert filter_of("rubin_i") == "lsst_i"
-    with pytest.raises(ConfigError, match="is not known in the filter"):
+    with pytest.raises(
+        ConfigError,
+        match="is not known in the filter",
+        check=has_code("unknown-filter", filter="lsst_g"),
+    ):
         apparent_magnitude(np.zeros(1), np.array([9.0]), "lsst_g", "E", cosmology)

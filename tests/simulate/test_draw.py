@@ -210,7 +210,11 @@ def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():
     for name in ("theta_E", "z_lens", "source_magnitude", "host_mass"):
         np.testing.assert_array_equal(together[name], plain[name])
     assert laws(alone.with_shared(names))["f_sub"].shared == laws(alone)["f_sub"]
-    with pytest.raises(ConfigError, match="log10_m_hm"):
+    with pytest.raises(
+        ConfigError,
+        match="log10_m_hm",
+        check=has_code("unknown-target", name="log10_m_hn", suggestion="log10_m_hm"),
+    ):
         alone.with_shared(["log10_m_hn"])
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from error_codes import has_code
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 
@@ -138,7 +139,11 @@ def test_few_galaxies_are_for_training_alone(tmp_path):
     np.save(tmp_path / "few.npy", pictures(3))
     galaxies = Galaxies.model_validate(str(tmp_path / "few.npy"))
     assert galaxies.of("train").tolist() == [0, 1, 2]
-    with pytest.raises(ConfigError, match="none of them for the split 'test'"):
+    with pytest.raises(
+        ConfigError,
+        match="none of them for the split 'test'",
+        check=has_code("too-few-galaxies", split="test"),
+    ):
         galaxies.of("test")
 
 
@@ -272,7 +277,11 @@ def test_files_that_are_not_there(tmp_path, lenssim):
         )
         assert done.code == 2
         assert message in done.err
-    with pytest.raises(ConfigError, match="sersic sources that have a magnitude"):
+    with pytest.raises(
+        ConfigError,
+        match="sersic sources that have a magnitude",
+        check=has_code("no-galaxies", name="I"),
+    ):
         load_preset("I").with_galaxies(tmp_path)
 
 
@@ -296,5 +305,7 @@ def test_a_data_set_of_version_0_1_goes_on_with_its_galaxies(tmp_path):
     assert earlier.spec.preset.galaxies.recipe == 1
     preset = preset | {"galaxies": {"sha256": "0" * 64}}
     other = asked.model_copy(update={"config": asked.config | {"preset": preset}})
-    with pytest.raises(ConfigError, match="holds another data set"):
+    with pytest.raises(
+        ConfigError, match="holds another data set", check=has_code("config-differs")
+    ):
         asked.continuing(other, tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 
 import lenssim
 from lenssim.errors import ConfigError
@@ -202,14 +203,24 @@ def test_an_instrument_may_be_like_another(tmp_path):
     assert (mine.name, mine.read_noise) == ("mine", 3.0)
     assert mine.exposure_time == snap.exposure_time
     path.write_text("name: mine\nlike: hst_acs_f814\n")
-    with pytest.raises(ConfigError, match="did you mean 'hst_acs_f814w'"):
+    with pytest.raises(
+        ConfigError,
+        match="did you mean 'hst_acs_f814w'",
+        check=has_code(
+            "unknown-instrument", name="hst_acs_f814", suggestion="hst_acs_f814w"
+        ),
+    ):
         read_camera(path)
     document = load_preset("III").model_dump(mode="json")
     document["instrument"] = {"name": "mine", "like": "rubin_r", "num_exposures": 9}
     camera = parse_preset(document).instrument
     assert (camera.name, camera.num_exposures, camera.psf.beta) == ("mine", 9, 5.5)
     document["instrument"] = {"name": "mine", "like": "rubin_w"}
-    with pytest.raises(ConfigError, match="instrument: unknown instrument 'rubin_w'"):
+    with pytest.raises(
+        ConfigError,
+        match="instrument: unknown instrument 'rubin_w'",
+        check=has_code("settings-invalid", where="preset"),
+    ):
         parse_preset(document)
 
 

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -154,7 +155,9 @@ def test_the_corrected_classes_share_their_lenses(galaxy10):
 @pytest.mark.parametrize("name", presets_with_galaxies())
 def test_galaxies_are_asked_for(name):
     preset = load_preset(name)
-    with pytest.raises(ConfigError, match="give --galaxies PATH"):
+    with pytest.raises(
+        ConfigError, match="give --galaxies PATH", check=has_code("galaxies-missing")
+    ):
         draw(preset, [0], seed=0)
     assert parse_preset(preset.model_dump(mode="json")) == preset
 
@@ -162,7 +165,11 @@ def test_galaxies_are_asked_for(name):
 def test_stamps_as_they_are_state_the_scale_of_their_pixels(tmp_path):
     document = load_preset("IV").model_dump(mode="json")
     document["galaxies"]["frame"] = "half_light"
-    with pytest.raises(ConfigError, match="states R_half"):
+    with pytest.raises(
+        ConfigError,
+        match="states R_half",
+        check=has_code("settings-invalid", where="preset"),
+    ):
         parse_preset(document)
     assert Galaxies.model_validate({"kinds": [6]}).recipe == 2
 

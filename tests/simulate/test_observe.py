@@ -164,5 +164,9 @@ def test_unknown_noise_is_named():
         observe(
             expected, scenes, preset.instrument, "nominl", numbers=np.array([0]), seed=0
         )
-    with pytest.raises(ConfigError, match="noise of preset III"):
+    with pytest.raises(
+        ConfigError,
+        match="noise of preset III",
+        check=has_code("unknown-noise", name="published"),
+    ):
         preset.noise_kind("published")

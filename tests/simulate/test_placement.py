@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import yaml
+from error_codes import has_code
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LensModel.Solver.lens_equation_solver import LensEquationSolver
 from lenstronomy.LightModel.light_model import LightModel
@@ -196,7 +197,9 @@ def test_what_is_drawn_is_what_is_asked():
 def test_placements_that_cannot_be_are_refused(spoil, message):
     spoiled = document()
     spoil(spoiled)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("settings-invalid", where="preset")
+    ):
         parse_preset(spoiled)
 
 

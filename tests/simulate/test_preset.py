@@ -233,7 +233,11 @@ def test_some_of_a_preset_s_classes_are_those_of_the_preset():
         np.testing.assert_array_equal(
             own.params[name], draw(whole, numbers, seed=3).params[name]
         )
-    with pytest.raises(ConfigError, match="axion"):
+    with pytest.raises(
+        ConfigError,
+        match="axion",
+        check=has_code("unknown-class", name="axoin", suggestion="axion"),
+    ):
         whole.with_classes(["axoin"])
     with pytest.raises(ConfigError, check=has_code("class-names")):
         whole.with_classes(["cdm", "cdm"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -120,11 +121,15 @@ def test_which_psf_an_image_has_is_a_column(psf):
     assert scenes.params[column].max() <= high
     assert len(set(scenes.params[column])) > 1
     params = {name: values for name, values in scenes.params.items() if name != column}
-    with pytest.raises(ConfigError, match=f"add the column {column}"):
+    with pytest.raises(
+        ConfigError, match=f"add the column {column}", check=has_code("psf-column")
+    ):
         camera.of_image(params, 0)
     chosen = draw(preset, range(3), seed=0, fixed={column: high})
     assert (chosen.params[column] == high).all()
-    with pytest.raises(ConfigError, match=f"{column} must lie in"):
+    with pytest.raises(
+        ConfigError, match=f"{column} must lie in", check=has_code("psf-column")
+    ):
         draw(preset, range(3), seed=0, fixed={column: high + 1})
 
 
@@ -365,7 +370,11 @@ def test_rays_must_be_as_fine_as_the_kernel():
     camera = with_psf({"kernel": lopsided(5).tolist(), "supersampling": 2})
     scenes = draw(PRESET, [0], seed=0)
     for name in ("batched", "lenstronomy"):
-        with pytest.raises(ConfigError, match="multiple of that, got 3"):
+        with pytest.raises(
+            ConfigError,
+            match="multiple of that, got 3",
+            check=has_code("supersampling", name="hst_wfc3_f160w"),
+        ):
             engine(name).render(scenes, camera, supersampling=3)
 
 

@@ -23,7 +23,7 @@ from lenssim.data.format.manifest import (
 from lenssim.data.format.reading import LinkError, check_inside
 from lenssim.data.format.records import Audit
 from lenssim.data.format.shard import fingerprint_sum
-from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, write_card
+from lenssim.data.generation.dataset_card import CARD, LEAK_AUDIT, REALISM_AUDIT, write_card
 from lenssim.data.generation.failures import FAILURES, Blame, Outcome, Task, attempt, keep
 from lenssim.data.generation.progress import Progress, Report, ShardTally
 from lenssim.data.generation.runners import Runner
@@ -49,6 +49,7 @@ _OURS = (
     MANIFEST,
     CARD,
     LEAK_AUDIT,
+    REALISM_AUDIT,
     FAILURES,
     "figures",
 )  # a folder whose plan was lost may hold these

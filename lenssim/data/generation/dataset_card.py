@@ -19,10 +19,18 @@ from lenssim.errors import DataError
 from lenssim.names import markdown, printable
 from lenssim.simulate.preset import load_preset, presets
 
-__all__ = ["CARD", "LEAK_AUDIT", "card_text", "known_verdict", "write_card"]
+__all__ = [
+    "CARD",
+    "LEAK_AUDIT",
+    "REALISM_AUDIT",
+    "card_text",
+    "known_verdict",
+    "write_card",
+]
 
 CARD = "card.md"
 LEAK_AUDIT = "leak_audit.json"
+REALISM_AUDIT = "realism_audit.json"
 _LINES = (
     *(
         "about",
@@ -36,6 +44,7 @@ _LINES = (
         "engine",
     ),
     *("supersampling", "storage", "beside the images", "galaxies", "leak audit"),
+    "realism audit",
     *("fingerprint", "versions"),
 )
 _BEFORE = {
@@ -46,27 +55,31 @@ _BEFORE = {
 
 
 def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
-    """Write card.md into a data set's folder, with the verdict of its leak audit."""
-    write(
-        folder / CARD,
-        card_text(plan, manifest, known_verdict(folder, manifest.fingerprint)).encode(),
-    )
+    """Write card.md into a data set's folder, with the verdicts of its audits."""
+    verdicts = {
+        name: known_verdict(folder, manifest.fingerprint, name)
+        for name in (LEAK_AUDIT, REALISM_AUDIT)
+    }
+    text = card_text(plan, manifest, verdicts[LEAK_AUDIT], verdicts[REALISM_AUDIT])
+    write(folder / CARD, text.encode())
 
 
-def known_verdict(folder: Path, fingerprint: str) -> str | None:
-    """Return the verdict of the leak audit in a data set's folder.
+def known_verdict(folder: Path, fingerprint: str, audit: str = LEAK_AUDIT) -> str | None:
+    """Return the verdict of an audit in a data set's folder.
 
     It is None if there is no audit, or one of other contents.
     """
     try:
-        document = read_json(folder / LEAK_AUDIT)
+        document = read_json(folder / audit)
     except DataError:
         return None
     return document.get("verdict") if document.get("fingerprint") == fingerprint else None
 
 
-def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
-    """Return the card as Markdown; the same for the same contents and verdict."""
+def card_text(
+    plan: Plan, manifest: Manifest, verdict: str | None, realism: str | None = None
+) -> str:
+    """Return the card as Markdown; the same for the same contents and verdicts."""
     facts = _facts(plan)
     shape = " x ".join(map(str, manifest.image_shape))
     bands = ", ".join(map(markdown, manifest.bands))
@@ -79,6 +92,7 @@ def card_text(plan: Plan, manifest: Manifest, verdict: str | None) -> str:
         "bands": bands or None,
         "classes": ", ".join(class_counts),
         "leak audit": leak_audit,
+        "realism audit": _shown(realism),
         "fingerprint": f"`{manifest.fingerprint}`",
     }
     lines = [

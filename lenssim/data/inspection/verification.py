@@ -24,7 +24,7 @@ from lenssim.data.format.reading import LinkError, check_inside, read_samples
 from lenssim.data.format.records import ShardRecord
 from lenssim.data.format.rules import broken_rules
 from lenssim.data.format.shard import Samples, content_sum, fingerprint_sum, image_digests
-from lenssim.data.generation.dataset_card import LEAK_AUDIT
+from lenssim.data.generation.dataset_card import LEAK_AUDIT, REALISM_AUDIT
 from lenssim.data.streaming.locations import (
     LocalFolder,
     RemoteFolder,
@@ -158,11 +158,12 @@ def _check_records(
         report.add(
             _REWRITE, "manifest.json: the fingerprint is not that of the shards it lists"
         )
-    if (location.origin / LEAK_AUDIT).exists():
-        try:
-            read_json(location.origin / LEAK_AUDIT)
-        except DataError as error:
-            report.add("", f"{LEAK_AUDIT}: {error}; lenssim audit makes it anew")
+    for name in (LEAK_AUDIT, REALISM_AUDIT):
+        if (location.origin / name).exists():
+            try:
+                read_json(location.origin / name)
+            except DataError as error:
+                report.add("", f"{name}: {error}; lenssim audit makes it anew")
 
 
 def _check_shard(

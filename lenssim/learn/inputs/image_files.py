@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from lenssim.data.exchange.published import read_stack
+from lenssim.data.exchange.published import Stack, read_stack
 from lenssim.data.format.digests import check_shard
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import SHARDS
@@ -26,6 +26,7 @@ from lenssim.names import printable
 __all__ = [
     "FileImages",
     "check_bands",
+    "check_scale",
     "check_shape",
     "is_readable_name",
     "read_file_images",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _IMAGES_PER_CHUNK = 1024
+_SCALE_TOLERANCE = 0.01
 _SHARD_ENDINGS = (".h5", ".hdf5")
 
 
@@ -119,12 +121,14 @@ def _read(
     if is_url(location) or path.is_dir():
         dataset = ShardDataset(location, picture=picture)
         check_bands(dataset.bands, str(location), images_of_run)
+        check_scale(dataset.pixel_scale, location, images_of_run)
         yield from _read_dataset(dataset, str(location), report)
     elif name.endswith(_SHARD_ENDINGS):
         numbers, images = _read_shard(path, picture)
         yield numbers, images, ""
     else:
-        images, remark = _read_stack(path, images_of_run, extension)
+        images, remark, pixel_scale = _read_stack(path, images_of_run, extension)
+        check_scale(pixel_scale, path, images_of_run)
         yield np.arange(len(images)), images, remark
 
 
@@ -150,7 +154,7 @@ def _check_location(location: Path | str, path: Path) -> None:
 
 def _read_stack(
     path: Path, images_of_run: ImageDescription, extension: str | None
-) -> tuple[np.ndarray, str]:
+) -> Stack:
     """Return the images of a file and how they were read; an error names the bands wanted."""
     try:
         return read_stack(path, bands=images_of_run.shape[0], extension=extension)
@@ -249,6 +253,36 @@ def check_bands(
             f"{', '.join(expected)}; give a data set of these bands in this order",
             code="bands-differ",
             bands=bands,
+            expected=expected,
+        )
+
+
+def check_scale(
+    pixel_scale: float | None, path: object, images_of_run: ImageDescription
+) -> None:
+    """Refuse images whose pixels are larger or smaller than those a run takes.
+
+    A network knows pixels alone: it would answer with a radius that is as wrong as the scale.
+
+    Args:
+        pixel_scale: Side of a pixel of the images [arcsec]; None where nothing states it.
+        path: The images, for the message.
+        images_of_run: What images the run takes.
+
+    Raises:
+        DataError: Both scales are known, and they differ by more than one per cent.
+    """
+    expected = images_of_run.pixel_scale
+    if pixel_scale is None or expected is None:
+        return
+    if abs(pixel_scale / expected - 1) > _SCALE_TOLERANCE:
+        raise DataError(
+            f"{printable(str(path))}: its pixels are {pixel_scale:.4g} arcsec wide, those of "
+            f"the run {expected:.4g}; resample the images: lenssim import fits FOLDER --out D "
+            f"--pixel-scale {expected:.4g} --num-pix {images_of_run.shape[-1]}",
+            code="pixel-scale-differs",
+            path=path,
+            pixel_scale=pixel_scale,
             expected=expected,
         )
 

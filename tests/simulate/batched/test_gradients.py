@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -60,7 +61,13 @@ def test_magnitudes_and_amplitudes_have_the_same_derivatives():
 
 def test_what_cannot_be_differentiated_is_refused():
     scenes = scenes_with_amplitudes()
-    with pytest.raises(ConfigError, match="source_magnitude"):
+    with pytest.raises(
+        ConfigError,
+        match="source_magnitude",
+        check=has_code(
+            "unknown-parameter", name="source_magnitude", suggestion="source_e2"
+        ),
+    ):
         jacobian(scenes, PRESET.instrument, ["source_magnitude"], **EAGER)
-    with pytest.raises(ConfigError, match="regular grid"):
+    with pytest.raises(ConfigError, match="regular grid", check=has_code("engine-options")):
         jacobian(scenes, PRESET.instrument, ["e1"], supersampling="adaptive", **EAGER)

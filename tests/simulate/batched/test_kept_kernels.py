@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from error_codes import has_code
 from torch._inductor import codecache
 from torch._inductor.runtime import cache_dir_utils
 
@@ -238,7 +239,9 @@ def test_nowhere_to_work_is_said_before_anything_is_done(said, tmp_path, monkeyp
     under_proc(tmp_path, monkeypatch)
     for action in (made, cache.prepare_run_folder):
         with pytest.raises(
-            SurroundingsError, match="set TMPDIR to a folder of your own"
+            SurroundingsError,
+            match="set TMPDIR to a folder of your own",
+            check=has_code("no-temporary-folder"),
         ) as raised:
             action()
         assert isinstance(raised.value, ConfigError)

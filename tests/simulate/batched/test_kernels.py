@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -49,7 +50,9 @@ class Undecided(torch.nn.Module):
 def test_a_kernel_that_does_not_compile_is_no_fault_of_a_sample(tmp_path, monkeypatch):
     monkeypatch.setenv("LENSSIM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(
-        ConfigError, match=r"kernel 'undecided' does not compile .*--engine lenstronomy"
+        ConfigError,
+        match=r"kernel 'undecided' does not compile .*--engine lenstronomy",
+        check=has_code("kernel-compile"),
     ):
         kernel(Undecided(), (torch.ones(3),), "undecided 1", (None,), compiled=True)
     (log,) = tmp_path.glob("cache/kernels/*.log")

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import yaml
+from error_codes import has_code
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS
@@ -282,17 +283,23 @@ def test_impossible_physics_is_refused(perturb, plane, document, message):
 def test_impossible_documents_are_refused(document, message):
     whole = yaml.safe_load(preset_text("III-corrected"))
     whole["classes"] = {"own": document}
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(
+        ConfigError, match=message, check=has_code("settings-invalid", where="preset")
+    ):
         parse_preset(whole)
 
 
 def test_a_source_in_front_of_the_lens_is_refused():
-    with pytest.raises(ConfigError, match="behind z_lens"):
+    with pytest.raises(ConfigError, match="behind z_lens", check=has_code("out-of-bounds")):
         draw(preset_of("cdm"), [0], seed=0, fixed={"z_source": 0.3})
 
 
 def test_a_lens_without_einstein_radius_is_refused():
     whole = yaml.safe_load(preset_text("III-corrected"))
     whole["lens"] = [{"profile": "nfw", "Rs": 5.0, "alpha_Rs": 1.0}]
-    with pytest.raises(ConfigError, match="needs a main lens with a theta_E"):
+    with pytest.raises(
+        ConfigError,
+        match="needs a main lens with a theta_E",
+        check=has_code("no-main-lens"),
+    ):
         draw(parse_preset(whole), [0], seed=0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from error_codes import has_code
 from scipy.stats import ks_2samp
 
 from lenssim.errors import ConfigError
@@ -287,14 +288,20 @@ def test_realisations_become_scenes_that_render(theirs):
         scenes, camera
     )
     np.testing.assert_allclose(own, images, atol=1e-4 * images.max())
-    with pytest.raises(ConfigError, match="2 realisations"):
+    with pytest.raises(
+        ConfigError, match="2 realisations", check=has_code("realisations-differ")
+    ):
         from_realizations(
             [uldm, cold],
             components,
             {name: column[:1] for name, column in params.items()},
             seed=1,
         )
-    with pytest.raises(ConfigError, match=r"has z_lens 0\.5"):
+    with pytest.raises(
+        ConfigError,
+        match=r"has z_lens 0\.5",
+        check=has_code("realisations-differ", name="z_lens"),
+    ):
         from_realizations(
             [uldm, cold], components, {**params, "z_lens": np.full(2, 0.4)}, seed=1
         )

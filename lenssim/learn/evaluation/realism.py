@@ -1,0 +1,254 @@
+"""The realism audit of a data set: its images beside real ones."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lenssim.commands import command
+from lenssim.data.format.bands import shape_words
+from lenssim.data.format.spec import maps_of
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.errors import ConfigError
+from lenssim.learn.compute.device import pick_device
+from lenssim.learn.inputs.description import describe
+from lenssim.learn.nets.features import network_features, untrained_model
+from lenssim.learn.runs.run import Run
+from lenssim.learn.scores.realism import (
+    ALL_STATISTICS,
+    Difference,
+    Separation,
+    check_counts,
+    compare,
+    realism_verdict,
+    separate,
+)
+from lenssim.learn.scores.realism_statistics import realism_statistics
+from lenssim.learn.scores.stamps import Stamps
+
+__all__ = ["DEFAULT_LIMIT", "RealismAudit", "audit_realism"]
+
+DEFAULT_LIMIT = 1000
+_MASKED_SIGMA = 1e7  # of a noise map; larger values mark masked pixels
+_SCALE_TOLERANCE = 0.02
+_IMAGES_PER_CHUNK = 256
+
+Values = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Images (N, C, H, W) of a data set, NaN where masked, with noise maps if it keeps them."""
+
+    images: np.ndarray
+    sigma: np.ndarray | None
+    bands: tuple[str, ...]
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Images with the lowest value of the image in place of masked pixels."""
+        masked = ~np.isfinite(self.images)
+        lowest = np.where(masked, np.inf, self.images).min((1, 2, 3), keepdims=True)
+        return np.where(masked, lowest, self.images)
+
+
+@dataclass(frozen=True)
+class RealismAudit:
+    """What a realism audit found.
+
+    Attributes:
+        document: All numbers and the verdict, as in realism_audit.json.
+        differences: The statistics, the most different first.
+        separations: The classifiers.
+        real: Values (n,) of real images by statistic.
+        simulated: Values (m,) of simulated images by statistic.
+        real_images: Some real images (k, C, H, W).
+        simulated_images: As many simulated ones.
+    """
+
+    document: dict[str, Any]
+    differences: list[Difference]
+    separations: list[Separation]
+    real: Values
+    simulated: Values
+    real_images: np.ndarray
+    simulated_images: np.ndarray
+
+
+def audit_realism(
+    dataset: ShardDataset,
+    real: ShardDataset,
+    *,
+    run: Run | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+) -> RealismAudit:
+    """Try to tell the images of a data set and real images apart.
+
+    Statistics are compared one by one. Two linear classifiers see all statistics, and what the
+    last layer of a network sees. A data set that is compared with itself is divided into images
+    of even and odd rows.
+
+    Args:
+        dataset: The data set of simulated images.
+        real: The data set of real images.
+        run: A run whose network is asked. None: a small network with random weights.
+        limit: How many images of each data set to use, evenly spaced. None: 1,000.
+        device: Device that computes the network.
+
+    Returns:
+        The audit.
+
+    Raises:
+        ConfigError: Images have other pixels, bands or sizes than the others.
+        DataError: There are too few images.
+    """
+    _check_alike(dataset, real)
+    if run is not None:
+        _check_run(dataset, run)
+    rows, real_rows = _rows(dataset, real, limit or DEFAULT_LIMIT)
+    check_counts(len(real_rows), len(rows))
+    samples = (_sample(real, real_rows), _sample(dataset, rows))
+    real_values, values = (_statistics(sample) for sample in samples)
+    differences = compare(real_values, values)
+    compared = [row.statistic for row in differences]
+    columns = [
+        np.stack([table[name] for name in compared], axis=1)
+        for table in (real_values, values)
+    ]
+    model = run.model() if run is not None else untrained_model(describe(dataset))
+    features = partial(network_features, model, device=pick_device(device))
+    separations = [
+        separate(ALL_STATISTICS, *columns),
+        separate(_net_name(run), *(features(sample.filled) for sample in samples)),
+    ]
+    document = {
+        "fingerprint": dataset.fingerprint,
+        "real": real.fingerprint,
+        "images": {"real": len(real_rows), "simulated": len(rows)},
+        "verdict": realism_verdict(differences, separations, len(real_rows)),
+        "separations": [row.document() for row in separations],
+        "statistics": [row.document() for row in differences],
+    }
+    real_images, images = _shown_images(*samples)
+    return RealismAudit(
+        document, differences, separations, real_values, values, real_images, images
+    )
+
+
+def _net_name(run: Run | None) -> str:
+    if run is None:
+        return "untrained network"
+    return f"network of {run.folder.name}"
+
+
+def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
+    """Raise `ConfigError` unless both data sets have the same pixels, bands and sizes."""
+    channels, height, _ = dataset.image_shape
+    scale = dataset.pixel_scale
+    options: dict[str, Any] = {"pixel-scale": scale, "num-pix": height}
+    if channels > 1:
+        options["bands"] = ",".join(dataset.bands) or channels
+    words = [
+        word for name, value in options.items() if value for word in (f"--{name}", value)
+    ]
+    mend = command("import", "fits", "DIR", "--out", "REAL", *words)
+    real_scale = real.pixel_scale
+    if scale and real_scale and abs(np.log(scale / real_scale)) > _SCALE_TOLERANCE:
+        raise ConfigError(
+            f'{real.folder} has pixels of {real_scale:g}", and {dataset.folder} of '
+            f'{scale:g}": resample the real images, {mend}',
+            code="pixels-differ",
+            real=real.folder,
+            scale=real_scale,
+            expected=scale,
+        )
+    if dataset.image_shape != real.image_shape or dataset.bands != real.bands:
+        raise ConfigError(
+            f"{real.folder} has images of {shape_words(real.image_shape, real.bands)}, and "
+            f"{dataset.folder} of {shape_words(dataset.image_shape, dataset.bands)}: "
+            f"cut the real images alike, {mend}",
+            code="images-differ",
+            real=real.folder,
+            shape=real.image_shape,
+            expected=dataset.image_shape,
+        )
+
+
+def _check_run(dataset: ShardDataset, run: Run) -> None:
+    shape = run.record.images.shape
+    if shape != dataset.image_shape:
+        raise ConfigError(
+            f"the network of {run.folder} takes images of {shape_words(shape)}, and "
+            f"{dataset.folder} has {shape_words(dataset.image_shape)}",
+            code="images-differ",
+            run=run.folder,
+            shape=shape,
+            expected=dataset.image_shape,
+        )
+
+
+def _rows(
+    dataset: ShardDataset, real: ShardDataset, limit: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most `limit` rows of either data set, evenly spaced."""
+    rows, real_rows = np.arange(len(dataset)), np.arange(len(real))
+    if dataset.fingerprint == real.fingerprint:
+        rows, real_rows = rows[::2], real_rows[1::2]
+    return _spaced(rows, limit), _spaced(real_rows, limit)
+
+
+def _spaced(rows: np.ndarray, limit: int) -> np.ndarray:
+    if len(rows) <= limit:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
+
+
+def _sample(dataset: ShardDataset, rows: np.ndarray) -> _Sample:
+    """Read images, and set pixels to NaN that the noise map or the mask marks."""
+    images = dataset.images(rows).astype(np.float64)
+    maps = maps_of(dataset.config)
+    sigma = None
+    if "sigma" in maps:
+        sigma = dataset.read_map("sigma", rows).astype(np.float64)
+        masked = ~(sigma < _MASKED_SIGMA) | (sigma <= 0)
+        images[masked] = np.nan
+        sigma[masked] = np.nan
+    if "mask" in maps:
+        images[dataset.read_map("mask", rows) == 0] = np.nan
+    return _Sample(images, sigma, dataset.bands)
+
+
+def _statistics(sample: _Sample) -> Values:
+    """Return all statistics of each band, by name."""
+    values: Values = {}
+    for band in range(sample.images.shape[1]):
+        suffix = ""
+        if sample.images.shape[1] > 1:
+            name = sample.bands[band] if sample.bands else str(band)
+            suffix = f" [{name}]"
+        for statistic, column in _of_band(sample, band).items():
+            values[statistic + suffix] = column
+    return values
+
+
+def _of_band(sample: _Sample, band: int) -> Values:
+    chunks = []
+    for start in range(0, len(sample.images), _IMAGES_PER_CHUNK):
+        rows = slice(start, start + _IMAGES_PER_CHUNK)
+        sigma = None
+        if sample.sigma is not None:
+            sigma = sample.sigma[rows, band]
+        chunks.append(realism_statistics(Stamps(sample.images[rows, band], sigma)))
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _shown_images(*samples: _Sample, count: int = 16) -> list[np.ndarray]:
+    """Return as many images of each sample, evenly spaced."""
+    count = min(count, *(len(sample.images) for sample in samples))
+    images = []
+    for sample in samples:
+        rows = _spaced(np.arange(len(sample.images)), count)
+        images.append(sample.filled[rows])
+    return images
