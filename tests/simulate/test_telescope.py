@@ -8,6 +8,8 @@ import pytest
 from astropy.io import fits
 from error_codes import has_code
 
+from lenssim.data.generation.simulation import generate, make_plan
+from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import Instrument, instrument
@@ -360,6 +362,30 @@ def test_saturated_pixels_are_masked():
     limit = preset.instrument.saturation_flux(5400.0)
     np.testing.assert_array_equal(exposure.mask, exposure.expected <= limit)
     assert not exposure.mask.all()
+
+
+def test_a_data_set_may_hold_masked_pixels(tmp_path):
+    preset = preset_with(exposure_time=5400.0, saturation=4e4)
+    plan = make_plan(preset, 6, engine_name="lenstronomy", truth=("mask",))
+    generate(tmp_path / "data", plan)
+    data = ShardDataset(tmp_path / "data")
+    masks = data.read_map("mask", np.arange(6))
+    assert 0 < (masks == 0).sum() < 100
+    assert (data.images(np.arange(6))[masks == 0] == 0).all()
+
+
+def test_neighbours_of_masked_pixels_have_their_own_noise_alone():
+    """Drizzled noise comes from neighbours too, and those that are masked have no share."""
+    changes = {
+        "resampling": {"kernel": "drizzle"},
+        "native_scale": 0.08,
+        "exposure_time": 5400.0,
+    }
+    preset = preset_with(saturation=4e4, **changes)
+    exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), range(6))
+    residual = (exposure.observed - exposure.expected) / exposure.sigma
+    assert not exposure.mask.all()
+    assert np.abs(residual[exposure.mask]).max() < 6
 
 
 def test_the_noise_map_is_that_of_the_weight_map():

@@ -89,7 +89,7 @@ class TelescopeNoise(NoiseModel):
             camera = [column[positions] for column in columns]
             white = _white(flux, instrument, camera, part, block, rows)
             if share is not None:
-                white /= np.sqrt(_padded(share[positions], margin).clip(min=1e-6))
+                white /= np.sqrt(_padded(_without_masked(share[positions]), margin))
             for number, band in enumerate(instrument.instruments):
                 noise = _resampled(white[:, number], band, margin)
                 observed[positions, number] = expected[positions, number] + noise
@@ -142,6 +142,11 @@ def covered_sigma(sigma: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return the sigma (N, C, H, W) of pixels that a share of the exposures saw."""
     covered = sigma / np.sqrt(share.clip(min=1e-6))
     return np.where(share > 0, covered, MASKED_SIGMA).astype(sigma.dtype)
+
+
+def _without_masked(share: np.ndarray) -> np.ndarray:
+    """Return shares of the exposures, 1 where a pixel is masked: its neighbours need a noise."""
+    return np.where(share > 0, share, np.ones_like(share))
 
 
 def _padded(images: np.ndarray, margin: int) -> np.ndarray:
