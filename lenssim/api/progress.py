@@ -68,16 +68,16 @@ def _bar(verb: str) -> Any:
 
 
 def _lines(verb: str) -> "Callable[[Progress], None]":
-    rate, last = _rate(), time.monotonic()
+    rate, printed_at = _rate(), time.monotonic()
 
     def report(progress: "Progress") -> None:
-        nonlocal last
+        nonlocal printed_at
         text = rate(progress) + _trouble(progress)
         if (
-            time.monotonic() - last >= _SECONDS_BETWEEN_LINES
+            time.monotonic() - printed_at >= _SECONDS_BETWEEN_LINES
             and progress.done < progress.total
         ):
-            last = time.monotonic()
+            printed_at = time.monotonic()
             workers = f", {len(progress.workers)} workers" if progress.workers else ""
             print(
                 f"{verb} {progress.done} of {progress.total} {text}{workers}",
@@ -97,22 +97,24 @@ def _trouble(progress: "Progress") -> str:
 def _workers(workers: dict[str, str]) -> list[str]:
     """A line for each worker, the last for those there is no room for."""
     lines = [f"  {address}: {state}" for address, state in workers.items()]
-    rest = len(lines) - _MOST_WORKERS
-    return lines if rest <= 0 else [*lines[:_MOST_WORKERS], f"  and {rest} more workers"]
+    hidden_count = len(lines) - _MOST_WORKERS
+    if hidden_count <= 0:
+        return lines
+    return [*lines[:_MOST_WORKERS], f"  and {hidden_count} more workers"]
 
 
 def _rate() -> "Callable[[Progress], str]":
     """Text of rate and time left, measured from the first result on: what starting took is not a rate."""
-    first: tuple[int, float] | None = None
+    start: tuple[int, float] | None = None
 
     def text(progress: "Progress") -> str:
-        nonlocal first
-        if first is None and progress.done > progress.resumed:
-            first = progress.done, time.monotonic()
-        if first is None or progress.done == first[0]:
+        nonlocal start
+        if start is None and progress.done > progress.resumed:
+            start = progress.done, time.monotonic()
+        if start is None or progress.done == start[0]:
             return "starting"
-        rate = (progress.done - first[0]) / max(time.monotonic() - first[1], 1e-9)
-        left = (progress.total - progress.done - progress.failed) / rate
-        return f"{rate:,.0f} img/s, {int(left // 60)}:{int(left % 60):02d} left"
+        rate = (progress.done - start[0]) / max(time.monotonic() - start[1], 1e-9)
+        seconds_left = (progress.total - progress.done - progress.failed) / rate
+        return f"{rate:,.0f} img/s, {int(seconds_left // 60)}:{int(seconds_left % 60):02d} left"
 
     return text
