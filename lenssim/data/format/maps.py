@@ -64,7 +64,7 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
             maker = "lenssim import pairs"
         elif name in FITTED:
             maker = "lenssim fit"
-        elif name == KERNEL or config.get("kind") == "imported":
+        elif name == KERNEL or (name in (SIGMA, MASK) and config.get("kind") == "imported"):
             maker = "lenssim import fits"
         raise ConfigError(
             f"{folder} keeps no {name!r}; pictures are kept by {maker}",

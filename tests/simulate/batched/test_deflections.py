@@ -10,9 +10,9 @@ from error_codes import has_code
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
-from lenssim.simulate.engines.batched.engine import RAYS_A_STEP, SCENES, scenes_a_step
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
 from lenssim.simulate.engines.batched.settings import FAR_FIELDS, FAR_SERIES
+from lenssim.simulate.engines.batched.steps import RAYS_A_STEP, SCENES, scenes_a_step
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers
