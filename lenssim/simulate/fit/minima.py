@@ -133,16 +133,11 @@ def coarse_minima(
 
 def _put(values: Tensor, candidate: Candidate, has_shear: bool) -> None:
     """Set the lens and the source of a start, about the centre of the light."""
-    centre = values[11:13].clone()
-    values[0] = candidate.theta_E
-    values[1] = candidate.e1
-    values[2] = candidate.e2
-    values[3:5] = centre
-    values[5] = candidate.gamma1 * has_shear
-    values[6] = candidate.gamma2 * has_shear
-    values[7] = candidate.source_x + centre[0]
-    values[8] = candidate.source_y + centre[1]
-    values[9:11] = 0.0
+    x, y = values[11:13].tolist()
+    shear = (candidate.gamma1 * has_shear, candidate.gamma2 * has_shear)
+    source = (candidate.source_x + x, candidate.source_y + y, 0.0, 0.0)
+    start = (candidate.theta_E, candidate.e1, candidate.e2, x, y, *shear, *source)
+    values[:11] = values.new_tensor(start)
 
 
 def _fixed(free: tuple[int, ...], shears: Tensor) -> Tensor:

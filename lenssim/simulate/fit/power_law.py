@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lenssim.simulate.engines.batched.engine import SCENES, Batched
+from lenssim.simulate.engines.batched.engine import Batched
+from lenssim.simulate.engines.batched.steps import SCENES
 from lenssim.simulate.fit.lens_model import LensModel
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.refinement import RAYS, Refined, refine, refined_scenes

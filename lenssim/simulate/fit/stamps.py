@@ -1,6 +1,6 @@
 """Stamps: the pixels of observations as tensors, and how a model becomes pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,27 +35,13 @@ class Stamps:
 
     def take(self, rows: Tensor) -> "Stamps":
         """Return the stamps of some rows, which may repeat."""
-        return Stamps(
-            self.data[rows],
-            self.weights[rows],
-            self.transform[rows],
-            self.size,
-            self.pixel_scale,
-            self.origin,
-        )
+        names = ("data", "weights", "transform")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def weighted(self, weights: Tensor) -> "Stamps":
         """Return the same images with other weights (L, P), 0 where they had none."""
-        flux = torch.where(self.weights > 0, self.data / self.weights, 0.0)
         weights = torch.where(self.weights > 0, weights, 0.0)
-        return Stamps(
-            flux * weights,
-            weights,
-            self.transform,
-            self.size,
-            self.pixel_scale,
-            self.origin,
-        )
+        return replace(self, data=self.flux * weights, weights=weights)
 
     @property
     def flux(self) -> Tensor:
