@@ -15,6 +15,17 @@ _SCALES = (1e-4, 600.0)  # arcsec; outside of them a number is no pixel scale
 _ZEROS = (-50.0, 60.0)  # mag
 _SKY_AXES = ("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT")
 _SQUARE = 0.01  # how far the two sides of a pixel may differ
+_BAD_PLANES = (
+    "BAD",
+    "SAT",
+    "CR",
+    "NO_DATA",
+    "EDGE",
+    "SENSOR_EDGE",
+    "UNMASKEDNAN",
+    "SUSPECT",
+)
+_MOST_BITS = 63
 _JY_ZERO = 8.9  # AB magnitude of 1 Jy
 
 
@@ -29,6 +40,8 @@ class SkyHeader:
         dec: Declination [deg] of the middle.
         unit: Unit of the pixels as it stands, or "".
         is_square: Whether both sides of a pixel are equal.
+        bad_bits: Bits of a mask that mean bad pixels, in the style of HSC and Rubin; None if the
+            header names no bits.
     """
 
     pixel_scale: float | None = None
@@ -37,6 +50,7 @@ class SkyHeader:
     dec: float | None = None
     unit: str = ""
     is_square: bool = True
+    bad_bits: int | None = None
 
     @property
     def is_brightness(self) -> bool:
@@ -76,6 +90,7 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
         dec=place[1],
         unit=str(header.get("BUNIT", "")).strip(),
         is_square=sides is None or abs(sides[0] / sides[1] - 1) < _SQUARE,
+        bad_bits=_bad_bits(header),
     )
 
 
@@ -114,6 +129,15 @@ def _factor(header: Mapping[str, Any], axis: int) -> float | None:
     if any(kind.startswith(_SKY_AXES) for kind in kinds):
         return _ARCSEC["deg"]
     return None
+
+
+def _bad_bits(header: Mapping[str, Any]) -> int | None:
+    """Return the bits that mean bad pixels, where cards such as MP_SAT number the bits."""
+    numbered = [str(name).upper() for name in header if str(name).upper().startswith("MP_")]
+    if not numbered:
+        return None
+    bits = [_number(header.get(name)) for name in numbered if name[3:] in _BAD_PLANES]
+    return sum(1 << int(bit) for bit in bits if bit is not None and 0 <= bit < _MOST_BITS)
 
 
 def _zero_point(header: Mapping[str, Any]) -> float | None:
