@@ -24,6 +24,7 @@ from lenssim.simulate.engines.batched.hoisted import (
 from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.settings import FAR_HALOES
+from lenssim.simulate.engines.batched.threads import one_thread
 from lenssim.simulate.engines.batched.tiles import (
     RASTER,
     TILED,
@@ -94,7 +95,7 @@ class Batched:
         images = np.empty(shape, numpy_dtype(self.dtype))
         options = (self.dtype, self.device, self.compiled)
         announce([*self.deflections.jobs(scenes), *light_jobs(scenes, *options)])
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread(self.compiled):
             for start in range(0, len(scenes), step):
                 part = slice(start, min(start + step, len(scenes)))
                 views = band_views(scenes.take(part), instrument)
