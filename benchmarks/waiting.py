@@ -24,6 +24,7 @@ from pathlib import Path
 COUNTS = (1, 60, 3_000, 90_000, 1_000_000)
 FEW = (1, 600)  # of presets with haloes
 EPOCH = 3_000  # images of the first epoch
+LEAST = 600  # images that make a validation split of all classes
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Wait:
 
     def row(self) -> str:
         """Return a row of the table."""
-        rate = f"{self.images / self.seconds:,.0f}" if self.images else ""
+        rate = f"{self.images / self.seconds:,.0f}" if self.images > self.seconds else ""
         first = "" if self.first is None else f"{self.first:.2f}"
         return f"| {self.what} | {self.seconds:.1f} | {first} | {rate} |"
 
@@ -103,7 +104,7 @@ def measured(
             _show(waits[-1])
             shutil.rmtree(out)
     data = room / "epoch"
-    size = min(EPOCH, max(counts))
+    size = max(LEAST, min(EPOCH, max(counts)))
     run("", "generate", "--model", models[0], "--n", size, "--out", data)
     train = ("train", "classify", "--net", "cnn", "--data", data, "--epochs", 1)
     waits.append(
@@ -143,9 +144,9 @@ their start, so the small data sets are made in one process.
 
 ## Conditions
 
-{len(os.sched_getaffinity(0))} cores ({processor()}), load {before:.1f} at the start and {after:.1f} at
-the end. Python {platform.python_version()}, torch {version("torch")}. Each row is one run of a new
-process. Compiled kernels and Python's bytecode are in place.{_warning(before)}
+{len(os.sched_getaffinity(0))} cores ({processor()}), load {before:.1f} at the start and
+{after:.1f} at the end. Python {platform.python_version()}, torch {version("torch")}. Each row is one
+run of a new process. Compiled kernels and Python's bytecode are in place.{_warning(before)}
 """
 
 
@@ -157,7 +158,7 @@ def _warning(load: float) -> str:
     """Return a warning where other work slowed the runs."""
     if load < 0.5:
         return ""
-    return " Other work ran beside them, so the times are upper limits and no claim."
+    return "\nOther work ran beside them, so the times are upper limits and no claim."
 
 
 def main() -> None:
