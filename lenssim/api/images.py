@@ -1,6 +1,7 @@
 """Images for a run, from wherever they are: arrays, batches, data sets and files."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,8 @@ def _of_dataset(
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
         check_shape(images, name, record.images)
-        yield usable_images(images, data.index[rows], name, picture, report)
+        usable = usable_images(images, data.index[rows], name, picture, report)
+        yield replace(usable, names=data.source.names)
 
 
 def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":

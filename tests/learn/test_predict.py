@@ -341,3 +341,18 @@ def test_a_file_of_several_images_lists_them(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "a.fits")
     with pytest.raises(DataError, match=r"DES_G_BGSUB.*VIS_BGSUB.*--extension"):
         list(read_file_images(tmp_path / "a.fits", ImageDescription((1, 8, 8))))
+
+
+def test_answers_name_the_lenses_of_a_data_set(tiny_run, tmp_path, lenssim):
+    rng = np.random.default_rng(0)
+    for name in ("J0029", "J0157"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        np.save(tmp_path / "set" / name / "image.npy", rng.random(SHAPE[1:]))
+    scale = tiny_run.record.images.pixel_scale
+    import_folder("fits", tmp_path / "set", tmp_path / "D", pixel_scale=scale)
+    answers = list(predict(tiny_run, [tmp_path / "D"]))
+    assert [answer.name for answer in answers] == ["J0029", "J0157"]
+    assert answers[1].document()["name"] == "J0157"
+    done = lenssim("predict", tiny_run.folder, tmp_path / "D")
+    assert done.code == 0, done.err
+    assert [line.split()[2] for line in done.out.splitlines()] == ["name", "J0029", "J0157"]

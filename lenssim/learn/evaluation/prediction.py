@@ -22,7 +22,7 @@ class Prediction:
 
     `novelty` is the share of validation images that look at least as unlike the training data; `unlike` whether that
     is too few to trust the answer. Of several runs, the one counts to which the image looks most unlike. Both are None
-    for runs that kept nothing to compare with.
+    for runs that kept nothing to compare with. `name` is that of the lens, or "".
     """
 
     file: str
@@ -30,14 +30,18 @@ class Prediction:
     answer: dict[str, Any]
     novelty: float | None = None
     unlike: bool | None = None
+    name: str = ""
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
+        place: dict[str, Any] = {"file": self.file, "image": self.image}
+        if self.name:
+            place["name"] = self.name
         look = {
             "unlike_training_data": self.unlike,
             "as_unlike_in_validation": self.novelty,
         }
-        return {"file": self.file, "image": self.image, **self.answer, **look}
+        return {**place, **self.answer, **look}
 
 
 def predict(
@@ -69,9 +73,9 @@ def predict(
     ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
     novelties = novelties_of([run, *others])
     for path in image_files(files, report):
-        images, shown = run.record.images, run.record.config.picture
+        images, picture = run.record.images, run.record.config.picture
         for pictures in read_file_images(
-            path, images, shown, extension=extension, note=note, report=report
+            path, images, picture, extension=extension, note=note, report=report
         ):
             yield from predictions_of(pictures, ensemble, novelties)
 
@@ -98,11 +102,12 @@ def predictions_of(
     task, outputs = ensemble(pictures.images)
     answers = task.answers(outputs)
     numbers = pictures.numbers.tolist()
+    names = [pictures.names.get(number, "") for number in numbers]
     if not novelties:
-        for number, answer in zip(numbers, answers, strict=True):
-            yield Prediction(pictures.file, number, answer)
+        for number, answer, name in zip(numbers, answers, names, strict=True):
+            yield Prediction(pictures.file, number, answer, name=name)
         return
     p_values, unlike = most_unlike(novelties, pictures.images)
-    rows = zip(numbers, answers, p_values.tolist(), unlike.tolist(), strict=True)
-    for number, answer, p_value, is_unlike in rows:
-        yield Prediction(pictures.file, number, answer, p_value, is_unlike)
+    looks = zip(p_values.tolist(), unlike.tolist(), strict=True)
+    for number, answer, look, name in zip(numbers, answers, looks, names, strict=True):
+        yield Prediction(pictures.file, number, answer, *look, name=name)

@@ -1,8 +1,10 @@
 """Checked images from a user's files: arrays, FITS, shards and data sets."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -46,11 +48,22 @@ class FileImages:
         file: Path or URL.
         numbers: Sample numbers (N,) in a data set, positions (N,) in any other file.
         images: Images (N, C, H, W), float32.
+        names: Names of lenses by number, where they have names.
     """
 
     file: str
     numbers: np.ndarray
     images: np.ndarray
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+class _Part(NamedTuple):
+    """A part of a file: numbers (N,), images, and how they were read."""
+
+    numbers: np.ndarray
+    images: np.ndarray
+    remark: str = ""
+    names: Mapping[int, str] = MappingProxyType({})
 
 
 def is_readable_name(name: str) -> bool:
@@ -94,15 +107,13 @@ def read_file_images(
     """
     file = str(path)
     try:
-        for numbers, images, remark in _read(
-            path, images_of_run, picture, extension, report
-        ):
-            if remark:
-                note(f"{printable(file)}: {remark}")
-            check_shape(images, file, images_of_run)
-            usable = usable_images(images, numbers, file, picture, report)
+        for part in _read(path, images_of_run, picture, extension, report):
+            if part.remark:
+                note(f"{printable(file)}: {part.remark}")
+            check_shape(part.images, file, images_of_run)
+            usable = usable_images(part.images, part.numbers, file, picture, report)
             if len(usable.images):
-                yield usable
+                yield replace(usable, names=part.names)
     except LenssimError as error:
         report(Problem(file, None, error))
 
@@ -113,8 +124,8 @@ def _read(
     picture: str,
     extension: str | None,
     report: Report,
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Yield numbers, images and a remark on how they were read."""
+) -> Iterator[_Part]:
+    """Yield the parts of a file or data set."""
     path = Path(location)
     name = path.name.lower()
     _check_location(location, path)
@@ -124,12 +135,11 @@ def _read(
         check_scale(dataset.pixel_scale, location, images_of_run)
         yield from _read_dataset(dataset, str(location), report)
     elif name.endswith(_SHARD_ENDINGS):
-        numbers, images = _read_shard(path, picture)
-        yield numbers, images, ""
+        yield _Part(*_read_shard(path, picture))
     else:
         images, remark, pixel_scale = _read_stack(path, images_of_run, extension)
         check_scale(pixel_scale, path, images_of_run)
-        yield np.arange(len(images)), images, remark
+        yield _Part(np.arange(len(images)), images, remark)
 
 
 def _check_location(location: Path | str, path: Path) -> None:
@@ -184,9 +194,7 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
         return file["index"][...], file[picture][...]
 
 
-def _read_dataset(
-    dataset: ShardDataset, file: str, report: Report
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[_Part]:
     """Yield the images of a data set, without those of damaged shards."""
     for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]):
         try:
@@ -196,7 +204,8 @@ def _read_dataset(
             continue
         for start in range(0, len(shard_rows), _IMAGES_PER_CHUNK):
             rows = shard_rows[start : start + _IMAGES_PER_CHUNK]
-            yield dataset.index[rows], dataset.images(rows), ""
+            numbers = dataset.index[rows]
+            yield _Part(numbers, dataset.images(rows), names=dataset.names)
 
 
 def _check_against_record(path: Path) -> None:
@@ -219,7 +228,10 @@ def check_shape(images: np.ndarray, path: str, images_of_run: ImageDescription) 
     shape = images.shape[1:]
     if shape == images_of_run.shape:
         return
-    remedy = "cut or resample the stamps to the size and pixel scale of the training data"
+    remedy = (
+        "cut or resample the stamps to the size and pixel scale of the training data: lenssim "
+        f"import fits with --pixel-scale and --num-pix {images_of_run.shape[-1]}"
+    )
     if shape[0] != images_of_run.shape[0]:
         remedy = (
             "give the bands that the run was trained on, in their order, before the rows"
