@@ -36,10 +36,14 @@ def assert_same(a: Scenes, b: Scenes) -> None:
 @settings(max_examples=8)
 @given(numbers=NUMBERS, seed=st.integers(0, 2**63))
 def test_a_sample_is_the_same_however_it_is_asked_for(model, numbers, seed):
+    """The first number by itself, and the others in the opposite order."""
     preset = load_preset(model)
     together = draw(preset, numbers, seed=seed)
-    for i, number in enumerate(numbers):
-        assert_same(together.take(np.array([i])), draw(preset, [number], seed=seed))
+    positions = np.arange(len(numbers))
+    for part in (positions[:1], positions[:0:-1]):
+        if part.size:
+            part_alone = draw(preset, np.array(numbers)[part], seed=seed)
+            assert_same(together.take(part), part_alone)
 
 
 @given(numbers=NUMBERS)
