@@ -245,3 +245,15 @@ def test_a_data_set_keeps_names_places_and_hashes(folder, tmp_path):
 
 def test_presets_without_a_background_keep_their_documents():
     assert "background" not in load_preset("III").model_dump(mode="json")
+
+
+def test_a_file_of_several_skies_does_not_show_the_first_without_a_word(tmp_path):
+    image, sigma = sky(0)
+    beside = [fits.ImageHDU(sigma, name="RMS"), fits.ImageHDU(image * 0, name="MASK")]
+    bands = [fits.ImageHDU(image + number, name=f"SKY_{number}") for number in range(2)]
+    path = tmp_path / "sky.fits"
+    fits.HDUList([fits.PrimaryHDU(), bands[0], *beside]).writeto(path)
+    np.testing.assert_allclose(read_cutout(path).image, image)
+    fits.HDUList([fits.PrimaryHDU(), *bands, *beside]).writeto(path, overwrite=True)
+    with pytest.raises(DataError, match="SKY_0, SKY_1", check=has_code("background-file")):
+        read_cutout(path)

@@ -17,6 +17,7 @@ _FITS = (".fits", ".fit")
 _SIGMA = ("RMS", "NOISE", "ERR", "SIGMA", "STD")
 _WEIGHT = ("WEIGHT", "WHT", "IVAR")
 _VARIANCE = ("VAR",)
+_NO_SKY = ("MASK", "DQ", "FLAG", "PSF", "EXP")  # other images beside that of the sky
 _BESIDE = tuple(f"_{word.lower()}" for word in (*_SIGMA, *_WEIGHT, *_VARIANCE))
 _MASKED = 1e3  # times the median noise: telescopes mask pixels by a huge noise
 _SCALE_TOLERANCE = 0.02
@@ -115,16 +116,24 @@ def _named_images(file: Path) -> dict[str, np.ndarray]:
     if file.suffix.lower() == ".npy":
         return {"": np.asarray(load_npy(file), dtype=np.float64)}
     found: dict[str, np.ndarray] = {}
+    skies: list[str] = []
     with open_fits(file) as units:
-        for unit in units:
+        for number, unit in enumerate(units):
             if not unit.is_image or unit.data is None:
                 continue
             name = unit.name.upper()
             if not any(word in name for word in (*_SIGMA, *_WEIGHT, *_VARIANCE)):
-                if "" in found:
+                if any(word in name for word in _NO_SKY):
                     continue
+                skies.append(unit.name or str(number))
                 name = ""
             found.setdefault(name, np.asarray(unit.data, dtype=np.float64))
+    if len(skies) > 1:
+        raise _fault(
+            file,
+            f"it holds {len(skies)} images beside its noise map: {', '.join(skies)}; give each "
+            "image a file, so that it is clear which one is the sky",
+        )
     return found
 
 
