@@ -71,7 +71,7 @@ def invert(
 
     Example:
         >>> one = invert(np.eye(1), np.ones(1), 1.0, np.eye(1), 0.0, 1.0)
-        >>> one.amplitudes.tolist(), round(one.log_evidence, 3)
+        >>> one.amplitudes.round(3).tolist(), round(float(one.log_evidence), 3)
         ([0.5], -0.597)
     """
     count = len(prior)
