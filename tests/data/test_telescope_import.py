@@ -462,6 +462,27 @@ def test_bits_of_a_mask_with_names_count_if_they_mean_bad_pixels(tmp_path):
     np.testing.assert_array_equal(observation.mask[0], ~lens.bad)
 
 
+def test_a_single_file_may_be_imported(tmp_path):
+    extensions_as_euclid(tmp_path / "set", truths(BANDS))
+    source = tmp_path / "set" / NAMES[1] / "cutout.fits"
+    assert import_folder("fits", source, tmp_path / "D").n == 1
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    assert (observation.name, observation.bands) == (NAMES[1], ("DES_G", "DES_R"))
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"transform_pix2angle": np.ones(3)}, {"background_rms": np.ones((2, 3))}]
+)
+def test_numbers_of_hdf5_that_do_not_fit_are_refused(tmp_path, numbers):
+    (tmp_path / "set").mkdir()
+    with h5py.File(tmp_path / "set" / "lens.h5", "w") as file:
+        file["image_data"] = truth(1).image
+        for name, array in numbers.items():
+            file[name] = array
+    with pytest.raises(DataError, match=r"lens\.h5", check=has_code("file-invalid")):
+        import_folder("fits", tmp_path / "set", tmp_path / "D", pixel_scale=SCALE)
+
+
 def test_the_middle_of_a_stamp_is_cut_out(tmp_path):
     root = one_lens(tmp_path / "set")
     import_folder("fits", root, tmp_path / "D", num_pix=12)

@@ -229,6 +229,10 @@ class FitsImporter(TelescopeImporter):
     zero points, place and names.
     """
 
+    source_help: ClassVar[str] = (
+        "Folder of the images, or one file with all images of a lens."
+    )
+
     noise_extension: str | None = Field(
         default=None, description="The extensions with the noise, one a band: 2,4"
     )
