@@ -98,9 +98,6 @@ def column_units(names: tuple[str, ...]) -> dict[str, str]:
     units = {}
     for name in names:
         stem, _, kind = name.rpartition("_")
-        if kind not in _ERRORS or stem not in COLUMNS:
-            stem = name
-        unit, _ = COLUMNS[stem]
-        if unit:
-            units[name] = unit
-    return units
+        is_error = kind in _ERRORS and stem in COLUMNS
+        units[name] = COLUMNS[stem if is_error else name][0]
+    return {name: unit for name, unit in units.items() if unit}
