@@ -8,6 +8,7 @@ import numpy as np
 
 from lenssim.commands import command
 from lenssim.data.format.bands import shape_words
+from lenssim.data.format.maps import MASK, SIGMA
 from lenssim.data.format.spec import maps_of
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
@@ -47,10 +48,9 @@ class _Sample:
 
     @property
     def filled(self) -> np.ndarray:
-        """Images with the lowest value of the image in place of masked pixels."""
-        masked = ~np.isfinite(self.images)
-        lowest = np.where(masked, np.inf, self.images).min((1, 2, 3), keepdims=True)
-        return np.where(masked, lowest, self.images)
+        """Light (N, C, H, W) above the background, filled in where it is masked."""
+        bands = [Stamps(self.images[:, band]).light for band in range(self.images.shape[1])]
+        return np.stack(bands, axis=1)
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,13 @@ def _sample(dataset: ShardDataset, rows: np.ndarray) -> _Sample:
     images = dataset.images(rows).astype(np.float64)
     maps = maps_of(dataset.config)
     sigma = None
-    if "sigma" in maps:
-        sigma = dataset.read_map("sigma", rows).astype(np.float64)
+    if SIGMA in maps:
+        sigma = dataset.read_map(SIGMA, rows).astype(np.float64)
         masked = ~(sigma < _MASKED_SIGMA) | (sigma <= 0)
         images[masked] = np.nan
         sigma[masked] = np.nan
-    if "mask" in maps:
-        images[dataset.read_map("mask", rows) == 0] = np.nan
+    if MASK in maps:
+        images[dataset.read_map(MASK, rows) == 0] = np.nan
     return _Sample(images, sigma, dataset.bands)
 
 

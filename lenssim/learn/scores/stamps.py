@@ -52,8 +52,17 @@ class Stamps:
 
     @cached_property
     def light(self) -> np.ndarray:
-        """Images (N, H, W) above the background, 0 where masked."""
-        return np.nan_to_num(self.images - self.level[:, None, None])
+        """Images (N, H, W) above the background, without masked pixels.
+
+        Those have the light of the pixel on the far side of the middle. If that is masked too,
+        they have the median of their ring.
+        """
+        light = self.images - self.level[:, None, None]
+        light = np.where(np.isfinite(light), light, light[:, ::-1, ::-1])
+        masked = ~np.isfinite(light)
+        for number in np.flatnonzero(masked.any((1, 2))):
+            light[number][masked[number]] = _ring_medians(light[number])[masked[number]]
+        return light
 
     @cached_property
     def corners(self) -> np.ndarray:
@@ -114,6 +123,18 @@ class Stamps:
         window = np.hanning(height)[:, None] * np.hanning(width)
         power = np.abs(np.fft.rfft2(self.light * window)) ** 2
         return power.reshape(len(power), -1) @ members / members.sum(0)
+
+
+def _ring_medians(image: np.ndarray) -> np.ndarray:
+    """Return the median (H, W) of the ring of each pixel, between its neighbours' if masked."""
+    y, x = (np.arange(side) - (side - 1) / 2 for side in image.shape)
+    ring = np.hypot(y[:, None], x).astype(int)
+    numbers = np.arange(ring.max() + 1)
+    medians = np.array([masked_median(image[ring == number]) for number in numbers])
+    seen = np.isfinite(medians)
+    if not seen.any():
+        return np.zeros(image.shape)
+    return np.interp(numbers, numbers[seen], medians[seen])[ring]
 
 
 def _angles() -> np.ndarray:
