@@ -1,7 +1,8 @@
 """Make lenssim/simulate/sources/galaxy_colours.csv: magnitudes of galaxies of four types, by filter and redshift.
 
 Needs galsim and speclite, which lenssim does not: pip install galsim==2.8.5 speclite==1.0.0. The spectra are those
-of Coleman, Wu & Weedman 1980 as galsim holds them; they do not evolve. Numbers are AB magnitudes of a galaxy whose
+of Coleman, Wu & Weedman 1980 as galsim holds them; they do not evolve. Beyond their end at 2.5 micrometres starlight
+falls as f_nu ~ nu^2, which leaves out dust. Numbers are AB magnitudes of a galaxy whose
 absolute magnitude in SDSS r, at rest, is 0, less the distance modulus: apparent = M_r + distance modulus + number.
 
 Usage: python benchmarks/galaxy_colours.py > lenssim/simulate/sources/galaxy_colours.csv
@@ -38,6 +39,7 @@ TOP_HATS = {  # micrometres: half-power points of JWST's and Roman's filters
     "f115w": (1.013, 1.282),
     "f150w": (1.331, 1.668),
     "f277w": (2.423, 3.132),
+    "f444w": (3.881, 4.982),
 }
 
 
@@ -77,7 +79,9 @@ def main() -> None:
         zero = magnitude(at_rest, filters["sdss_r"])
         for z in REDSHIFTS:
             # f_nu of the observed frequency: L_nu (1 + z) / (4 pi D^2)
-            seen = np.interp(WAVES / (1 + z), wave, flux_nu, 0, np.nan) * (1 + z)
+            rest = WAVES / (1 + z)
+            seen = np.interp(rest, wave, flux_nu, 0) * (1 + z)
+            seen *= np.minimum(1, wave[-1] / rest) ** 2
             row = []
             for response in filters.values():
                 inside = response > 1e-3 * response.max()

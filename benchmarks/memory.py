@@ -1,10 +1,15 @@
 """Memory of every process while a large data set is generated and then streamed in shuffled batches of 128.
 
     OMP_NUM_THREADS=1 python benchmarks/memory.py --n 200000 --workers 1 --figure docs/images/memory.png
+    OMP_NUM_THREADS=1 python benchmarks/memory.py --n 1000000 --side 16 --workers 0 --folder /dev/shm
 
-Images are Model III's, 64 x 64 float32, unless --side says otherwise. Two figures are sampled, twice a second, over the
-process and all its children: private memory (anonymous pages, which a system cannot take back) and all of it (with
-pages of files that are mapped). Pages that several processes share count once (PSS).
+A table says at some shares of the images how much memory there was, and what an image took since
+the share before. Memory is flat and cost is linear if neither column grows.
+
+Images are Model III's, 64 x 64 float32, unless --side says otherwise. Two figures are sampled,
+twice a second, over the process and all its children: private memory (anonymous pages, which a
+system cannot take back) and all of it (with pages of files that are mapped). Pages that several
+processes share count once (PSS).
 """
 
 import argparse
@@ -18,6 +23,7 @@ from pathlib import Path
 import yaml
 
 BATCH = 128
+SHARES = (0.02, 0.1, 0.2, 0.5, 0.8, 0.99)
 
 
 def tree(process: int) -> list[int]:
@@ -50,11 +56,15 @@ def used(process: int) -> tuple[float, float]:
 
 
 class Watch:
-    """Samples (images done, private MB, PSS MB) from a thread while its context lasts; `done` is set by who works."""
+    """Samples (images done, private MB, PSS MB, s) from a thread while its context lasts.
+
+    `done` is set by who works.
+    """
 
     def __init__(self, seconds: float = 0.5) -> None:
         self.seconds, self.done, self.over = seconds, 0, threading.Event()
-        self.samples: list[tuple[int, float, float]] = []
+        self.samples: list[tuple[int, float, float, float]] = []
+        self.start = time.monotonic()
 
     def __enter__(self) -> "Watch":
         self.thread = threading.Thread(target=self._watch)
@@ -67,7 +77,8 @@ class Watch:
 
     def _watch(self) -> None:
         while not self.over.wait(self.seconds):
-            self.samples.append((self.done, *used(os.getpid())))
+            seconds = time.monotonic() - self.start
+            self.samples.append((self.done, *used(os.getpid()), seconds))
 
 
 def generating(folder: Path, n: int, side: int, workers: int) -> Callable[[Watch], None]:
@@ -105,14 +116,14 @@ def streaming(folder: Path, workers: int) -> Callable[[Watch], None]:
 
 
 def draw(
-    figure: Path, lines: dict[str, list[tuple[int, float, float]]], title: str
+    figure: Path, lines: dict[str, list[tuple[int, float, float, float]]], title: str
 ) -> None:
     from matplotlib.figure import Figure
 
     picture = Figure(figsize=(6.5, 3.8), layout="constrained")
     axes = picture.subplots()
     for (name, samples), colour in zip(lines.items(), ("C0", "C1"), strict=True):
-        done, private, pss = zip(*samples, strict=True)
+        done, private, pss, _ = zip(*samples, strict=True)
         axes.plot(done, private, colour, label=f"{name}: private")
         axes.plot(done, pss, colour, ls=":", label=f"{name}: with mapped files (PSS)")
     axes.set(
@@ -125,6 +136,25 @@ def draw(
     picture.savefig(figure, dpi=120)
 
 
+def print_growth(name: str, samples: list[tuple[int, float, float, float]], n: int) -> None:
+    """Print memory, and the time of an image, at shares of the images."""
+    print(
+        f"\n| {name}: images | private [MB] | PSS [MB] | us an image since the row before |"
+    )
+    print("|---|---|---|---|")
+    previous = None
+    for share in SHARES:
+        reached = [sample for sample in samples if sample[0] >= share * n]
+        sample = reached[0] if reached else samples[-1]
+        done, private, pss, seconds = sample
+        cost = ""
+        if previous is not None and done > previous[0]:
+            cost = f"{1e6 * (seconds - previous[3]) / (done - previous[0]):.0f}"
+        print(f"| {done:,} | {private:.0f} | {pss:.0f} | {cost} |", flush=True)
+        previous = sample
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=200_000)
@@ -133,12 +163,13 @@ def main() -> None:
         "--workers", type=int, default=1, help="that generate; as many threads read"
     )
     parser.add_argument("--figure", type=Path, default=Path("memory.png"))
+    parser.add_argument("--folder", type=Path, default=None, help="where the data set goes")
     options = parser.parse_args()
     lines = {}
     print(
         f"{options.n} images of {options.side} x {options.side}, {options.workers} workers, load {os.getloadavg()[0]}"
     )
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder = Path(place) / "D"
         for name, work in {
             "generate": generating(folder, options.n, options.side, options.workers),
@@ -148,6 +179,7 @@ def main() -> None:
             with Watch() as watch:
                 work(watch)
             lines[name] = watch.samples
+            print_growth(name, watch.samples, options.n)
             for column, what in ((1, "private"), (2, "PSS")):
                 late = [
                     sample[column] for sample in watch.samples if sample[0] > options.n / 10

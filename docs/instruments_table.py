@@ -15,10 +15,9 @@ HEAD = (
 
 
 def table() -> str:
-    """Return a row for each band of each instrument."""
-    rows = []
-    for name in instruments():
-        rows += [_row(band) for band in instrument(name).instruments]
+    """Return a row for each instrument of one band."""
+    cameras = [instrument(name) for name in instruments()]
+    rows = [_row(camera) for camera in cameras if isinstance(camera, Instrument)]
     return "\n".join([*HEAD, *rows]) + "\n"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "available_cores",
     "available_memory",
+    "graphics_cards",
     "open_files_limit",
     "peak_resident_bytes",
     "processor_features",
@@ -23,6 +24,7 @@ __all__ = [
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self")
+_CARDS = Path("/proc/driver/nvidia/gpus")
 _NO_LIMIT = sys.maxsize
 
 
@@ -54,6 +56,21 @@ def available_memory() -> int:
             for name in ("memory.max", "memory.high", "memory.limit_in_bytes")
         ]
     return min(limits)
+
+
+def graphics_cards() -> list[str]:
+    """Return the NVIDIA cards that this process may use, as CUDA_VISIBLE_DEVICES names them.
+
+    Example:
+        >>> isinstance(graphics_cards(), list)
+        True
+    """
+    stated = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if stated is not None:
+        return [name.strip() for name in stated.split(",") if name.strip()]
+    with suppress(OSError):
+        return [str(number) for number, _ in enumerate(_CARDS.iterdir())]
+    return []
 
 
 def peak_resident_bytes() -> int:

@@ -41,7 +41,7 @@ Stop = Callable[[], bool]
 
 
 @checked
-@takes_options(GenerationRequest, GenerationOptions, device=DEVICE)
+@takes_options(GenerationRequest, types=GenerationOptions, device=DEVICE)
 def generate(
     model: str | Path | Preset,
     n: int,
@@ -153,7 +153,7 @@ def generate_shards(
 
 @checked
 @takes_options(
-    SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
+    SimulationRequest, types=SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )
 def render(
     model: str | Path | Preset,
@@ -208,7 +208,7 @@ def render(
 
 @checked
 @takes_options(
-    SimulationRequest, SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
+    SimulationRequest, types=SimulationOptions, without=NOT_OF_ONE_IMAGE, device=DEVICE
 )
 def expose(
     model: str | Path | Preset, n: int, **options: Unpack[SimulationOptions]

@@ -1,6 +1,7 @@
 """Images for a run, from wherever they are: arrays, batches, data sets and files."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,16 +73,23 @@ def _of_dataset(
     record: "RunRecord", data: Dataset, report: "Report"
 ) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import check_bands, check_shape, usable_images
+    from lenssim.learn.inputs.image_files import (
+        check_bands,
+        check_scale,
+        check_shape,
+        usable_images,
+    )
 
     picture = record.config.picture
     name = str(data.folder)
     check_bands(data.bands, name, record.images)
+    check_scale(data.pixel_scale, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
         check_shape(images, name, record.images)
-        yield usable_images(images, data.index[rows], name, picture, report)
+        usable = usable_images(images, data.index[rows], name, picture, report)
+        yield replace(usable, names=data.source.names)
 
 
 def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":

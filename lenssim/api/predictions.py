@@ -12,7 +12,7 @@ __all__ = ["Answers"]
 
 
 class Answers(Table):
-    """A row an image: what the run says of it, and `novelty`.
+    """A row an image: what the run says of it, and `novelty`; `name` where lenses have names.
 
     Args:
         predictions: The answers.
@@ -32,7 +32,11 @@ class Answers(Table):
 
 def _row(prediction: "Prediction") -> dict[str, Any]:
     """Return a prediction as a row of a table."""
-    place = {"file": prediction.file, "image": prediction.image}
+    place: dict[str, Any] = {
+        "file": prediction.file,
+        "image": prediction.image,
+        "name": prediction.name or None,
+    }
     return {**place, **_cells(prediction.answer), "novelty": prediction.novelty}
 
 

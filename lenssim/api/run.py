@@ -115,13 +115,13 @@ class Run:
         report: "Report | None" = None,
     ) -> Answers:
         """Answer for images; see `lenssim.predict`."""
-        from lenssim.learn.evaluation.prediction import predictions_of
+        from lenssim.learn.evaluation.prediction import novelties_of, predictions_of
 
         ensemble = self._ensemble(others, tta, device)
-        novelty = self.trained.novelty()
+        novelties = novelties_of([self.trained, *_trained(others)])
         predictions: list[Prediction] = []
         for part in images_of(self.record, images, extension, report):
-            predictions += predictions_of(part, ensemble, novelty)
+            predictions += predictions_of(part, ensemble, novelties)
         if not predictions and report is None:
             raise _nothing()
         return Answers(predictions)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lenssim.api.options import ModelOption, model_options
@@ -18,23 +19,23 @@ _OPTIONS_LINE = "**options:"
 
 
 def takes_options[FunctionT: Callable[..., Any]](
-    model: type[BaseModel],
+    *models: type[BaseModel],
     types: type,
-    *,
     without: Collection[str] = (),
     **defaults: Any,
 ) -> Callable[[FunctionT], FunctionT]:
-    """Return a decorator that shows the options of a model as arguments of a function.
+    """Return a decorator that shows the options of models as arguments of a function.
 
     `help`, notebooks and tests then see a keyword argument for each option, with the default
     and the description of its field. They take the place of `**options` in the signature,
     and of its line in the docstring.
 
     Args:
-        model: The model.
+        *models: The models; an option that several have is shown once.
         types: A `TypedDict` with the types of the options.
         without: Names of fields that are no options here.
-        **defaults: Defaults that differ from those of the model.
+        **defaults: Defaults that differ from those of the models. Where it is None, the
+            docstring says what None stands for.
 
     Example:
         >>> from typing import TypedDict
@@ -43,7 +44,7 @@ def takes_options[FunctionT: Callable[..., Any]](
         ...     epochs: int = Field(default=12, description="passes over the images")
         >>> class Options(TypedDict, total=False):
         ...     epochs: int
-        >>> @takes_options(Settings, Options)
+        >>> @takes_options(Settings, types=Options)
         ... def train(data: str, **options: int) -> None: ...
         >>> list(inspect.signature(train).parameters)
         ['data', 'epochs']
@@ -52,23 +53,24 @@ def takes_options[FunctionT: Callable[..., Any]](
     def decorate(function: FunctionT) -> FunctionT:
         signature = inspect.signature(function)
         explicit = set(signature.parameters) | set(without)
-        options = [
-            option
-            for option in model_options(model, without)
-            if option.name not in explicit and option.name in types.__annotations__
-        ]
+        options: dict[str, list[ModelOption]] = {}
+        for option in chain.from_iterable(
+            model_options(model, without) for model in models
+        ):
+            if option.name not in explicit and option.name in types.__annotations__:
+                options.setdefault(option.name, []).append(option)
         parameters = [
             inspect.Parameter(
-                option.name,
+                name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=defaults.get(option.name, option.field.default),
-                annotation=_written(types.__annotations__[option.name]),
+                default=defaults.get(name, variants[0].field.default),
+                annotation=_written(types.__annotations__[name]),
             )
-            for option in options
+            for name, variants in options.items()
         ]
         lines = [
-            _line(option, parameter)
-            for option, parameter in zip(options, parameters, strict=True)
+            _line(variants, parameter)
+            for variants, parameter in zip(options.values(), parameters, strict=True)
         ]
         function.__signature__ = _merged(signature, parameters)  # type: ignore[attr-defined]
         function.__doc__ = _documented(function.__doc__ or "", lines)
@@ -84,11 +86,12 @@ def _written(annotation: Any) -> Any:
     return annotation
 
 
-def _line(option: ModelOption, parameter: inspect.Parameter) -> str:
-    """Return what a docstring says of an argument."""
-    line = f"{option.name}: {option.field.description}."
-    if parameter.default is None and option.default:
-        line += f" None: {option.default}."
+def _line(variants: Sequence[ModelOption], parameter: inspect.Parameter) -> str:
+    """Return what a docstring says of an argument, an option of one model or of several."""
+    line = f"{parameter.name}: {variants[0].field.description}."
+    defaults = dict.fromkeys(option.default for option in variants if option.default)
+    if parameter.default is None and defaults:
+        line += f" None: {' or '.join(defaults)}."
     return line
 
 

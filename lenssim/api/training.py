@@ -8,6 +8,9 @@ from lenssim.api.arguments import checked
 from lenssim.api.dataset import Dataset
 from lenssim.api.options import check_names, model_options, settings_of
 from lenssim.api.run import Run
+from lenssim.api.signatures import takes_options
+from lenssim.learn.methods import METHODS
+from lenssim.learn.tasks import TASKS
 
 if TYPE_CHECKING:
     from lenssim.learn.config import TrainConfig
@@ -16,7 +19,7 @@ __all__ = ["TrainingSettings", "default_folder", "train", "training_settings"]
 
 
 class TrainingSettings(TypedDict, total=False):
-    """Settings of a training; those that are left out have the defaults of docs/training.md."""
+    """Types of the settings of a training; defaults and words stand in the settings of its task."""
 
     live: Path | str | None
     live_n: int | None
@@ -63,13 +66,20 @@ class TrainingSettings(TypedDict, total=False):
 
 
 @checked
+@takes_options(
+    *(entry.settings for entry in TASKS.values()),
+    *METHODS.values(),
+    types=TrainingSettings,
+    without=(),
+    **dict.fromkeys(TrainingSettings.__annotations__),
+)
 def train(
     task: str,
     data: Dataset | Path | str | None = None,
     *,
     out: Path | str | None = None,
     resume: bool = False,
-    **settings: Unpack[TrainingSettings],
+    **options: Unpack[TrainingSettings],
 ) -> Run:
     """Train a network on a data set; test blocks are left for `evaluate`.
 
@@ -80,7 +90,7 @@ def train(
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
-        **settings: Settings of the training, see `TrainingSettings` and docs/training.md.
+        **options: Settings of the training.
 
     Returns:
         The run.
@@ -93,7 +103,7 @@ def train(
         >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
         1
     """
-    config, folder = _prepared(task, data, out, resume, settings)
+    config, folder = _prepared(task, data, out, resume, options)
 
     # seconds of imports: bad settings are named before
     from lenssim.learn.runs.model_card import write_card
@@ -144,7 +154,6 @@ def training_settings(
         >>> training_settings("regress", "data/III", {"targets": "e1,e2", "net": None})
         {'task': 'regress', 'data': 'data/III', 'targets': ('e1', 'e2')}
     """
-    from lenssim.learn.methods import METHODS
     from lenssim.learn.tasks import task_entry
 
     model = task_entry(task).settings

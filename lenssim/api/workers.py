@@ -90,6 +90,7 @@ class Workers:
 
     def _local_runner(self, folder: Path, plan: "Plan") -> "Runner":
         """Return a runner on this machine, which is looked at before."""
+        from lenssim.data.generation.cards import cards_of
         from lenssim.data.generation.effort import images_left
         from lenssim.data.generation.runners import local_runner
         from lenssim.data.generation.simulation import modules
@@ -98,4 +99,10 @@ class Workers:
 
         count = min(self.number(plan, images_left(folder, plan)), plan.shards)
         require(count, plan.spec.engine_settings)
-        return local_runner(count, modules(plan), dashboard=self.dashboard, note=say)
+        return local_runner(
+            count,
+            modules(plan),
+            cards=cards_of(plan),
+            dashboard=self.dashboard,
+            note=say,
+        )

@@ -162,15 +162,22 @@ def _print_predictions(task: "Task", predictions: "list[Prediction]") -> None:
     from lenssim.cli.table import print_table
 
     numbered = any(prediction.image for prediction in predictions)
-    lines = [_line(task, prediction, numbered) for prediction in predictions]
+    named = any(prediction.name for prediction in predictions)
+    lines = [_line(task, prediction, numbered, named) for prediction in predictions]
     print_table(list(lines[0]), [list(line.values()) for line in lines])
 
 
-def _line(task: "Task", prediction: "Prediction", numbered: bool) -> dict[str, str]:
+def _line(
+    task: "Task", prediction: "Prediction", numbered: bool, named: bool
+) -> dict[str, str]:
     """Return the line of a prediction, by column."""
+    from lenssim.names import printable
+
     line = {"file": prediction.file}
     if numbered:
         line["image"] = str(prediction.image)
+    if named:
+        line["name"] = printable(prediction.name)
     line |= task.presentation.cells(prediction.answer)
     if prediction.novelty is not None:
         line["unlike training data"] = "no"

@@ -87,6 +87,8 @@ def _fact_text(name: str, value: Any) -> str:
         value = ", ".join(map(str, value))
     elif name == "bytes":
         value = f"{value:,}"
+    elif name == "pixel_scale":
+        value = f"{value:.6g} arcsec"
     return printable(str(value))
 
 

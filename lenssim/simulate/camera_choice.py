@@ -1,6 +1,6 @@
 """The camera of a preset: how it is stated, and whether it fits the light."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from lenssim.simulate.instruments import (
     AnyCamera,
     Band,
     CameraChoice,
+    extended,
     instrument,
     instruments,
     read_camera,
@@ -21,8 +22,9 @@ from lenssim.simulate.instruments.detector import Detector
 from lenssim.simulate.instruments.instrument import Stamp
 from lenssim.simulate.psf import PointSpread
 from lenssim.simulate.psf.choice import band_column
+from lenssim.simulate.sources.colours import filter_of, filters
 
-__all__ = ["PresetCamera", "check_colours", "check_fluxes", "psf_columns"]
+__all__ = ["PresetCamera", "check_colours", "check_fluxes", "check_spectrum", "psf_columns"]
 
 _FILE_ENDINGS = (".yaml", ".yml")
 _GRID = set(Stamp.model_fields)
@@ -40,6 +42,8 @@ def _resolve(data: Any, info: ValidationInfo) -> Any:
         data = {key: value for key, value in data.items() if key != "like"}
     if _is_whole(data):
         return data
+    if "bands" in data:
+        data = _of_bands(data)
     name = str(data.get("name"))
     changes = {key: value for key, value in data.items() if key != "name"}
     if "pixel_scale" not in data and name.lower().endswith(_FILE_ENDINGS):
@@ -57,7 +61,19 @@ def _is_whole(data: dict[str, Any]) -> bool:
 
     Such a document leaves out what has its default, so a named camera must not fill it in.
     """
-    return set(data) >= _GRID and ("bands" in data or set(data) >= _BAND)
+    if not set(data) >= _GRID:
+        return False
+    bands = data["bands"].values() if isinstance(data.get("bands"), dict) else [data]
+    return all(isinstance(band, dict) and set(band) >= _BAND for band in bands)
+
+
+def _of_bands(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a camera whose bands may be like instruments."""
+    try:
+        bands: dict[str, Any] = extended(data)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return bands
 
 
 def _like(name: str) -> dict[str, Any]:
@@ -115,6 +131,26 @@ def check_colours(camera: AnyCamera, colours: Iterable[str]) -> None:
             )
         if band not in bands:
             raise ValueError(str(unknown("band in colours:", printable(band), bands)))
+
+
+def check_spectrum(camera: AnyCamera, kinds: Sequence[str], band: str) -> None:
+    """Check that the colours of kinds of galaxies are known in a camera's bands.
+
+    Args:
+        camera: The camera.
+        kinds: The kinds of galaxies; none leaves nothing to check.
+        band: Name of the band that the magnitude is stated in, "" for the first.
+
+    Raises:
+        ValueError: The camera does not have such a band, or a filter is not known.
+    """
+    if not kinds:
+        return
+    check_colours(camera, [band] if band else camera.band_names[:1] or ["spectrum"])
+    for of_band in camera.instruments:
+        name = of_band.filter or filter_of(of_band.name)
+        if name not in filters():
+            raise ValueError(str(unknown("filter", printable(name), filters())))
 
 
 def check_fluxes(camera: AnyCamera, columns: Iterable[str]) -> None:

@@ -17,12 +17,13 @@ from lenssim.record import Record
 from lenssim.simulate.composites import CHOICES, COMPOSITES, Composite
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.profiles import COLOUR, GALAXY, POLAR, Profile
-from lenssim.simulate.sources.colours import filters
+from lenssim.simulate.sources.colours import GALAXY_TYPES, filters
 
 __all__ = ["ComponentChoice"]
 
 _NUMBERS = TypeAdapter(dict[str, Value])
-_NOT_PARAMETERS = ("profile", "name", "filter", "colours")
+_NOT_PARAMETERS = ("profile", "name", "filter", "colours", "spectrum", "magnitude_band")
+_STATED = ("filter", "spectrum", "magnitude_band")  # left out of documents where empty
 
 
 class ComponentChoice(Record):
@@ -34,7 +35,9 @@ class ComponentChoice(Record):
     `R_half` [arcsec]. `colours` of light are magnitudes by band less `magnitude`, such as
     `{g: 0.8}`; each is the parameter `colour_<band>`. A composite such as `clumpy` becomes
     several profiles. `filter` names the filter of light that fits its mass, where the
-    instrument's name does not.
+    instrument's name does not. `spectrum` names kinds of galaxies, one of which each image
+    draws: its colours follow at the light's redshift, and `magnitude` is that in
+    `magnitude_band`, the first band unless stated.
 
     Example:
         >>> shear = {"profile": "shear", "gamma1": 0, "gamma2": 0.1}
@@ -46,6 +49,8 @@ class ComponentChoice(Record):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     parameters: dict[str, Value]
     filter: str = ""
+    spectrum: tuple[str, ...] = ()
+    magnitude_band: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -62,14 +67,15 @@ class ComponentChoice(Record):
         choice = {"profile": profile.name, "name": data.get("name"), "parameters": values}
         if data.get("filter"):
             choice["filter"] = _known_filter(profile, data["filter"])
-        return choice
+        return choice | _spectrum(profile, values, data)
 
     @model_serializer(mode="wrap")
     def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a filter that is not stated, as documents of version 0.1 do."""
+        """Leave out what is not stated, as documents of version 0.1 do."""
         document: dict[str, Any] = handler(self)
-        if not self.filter:
-            document.pop("filter", None)
+        for name in _STATED:
+            if not getattr(self, name):
+                document.pop(name, None)
         return document
 
     @property
@@ -98,6 +104,16 @@ class ComponentChoice(Record):
             if name.startswith(COLOUR)
         }
 
+    @property
+    def of_bands(self) -> dict[str, Any]:
+        """What the preset states of the light's colours, by key."""
+        stated = {
+            "colours": self.colours,
+            "spectrum": self.spectrum,
+            "magnitude_band": self.magnitude_band,
+        }
+        return {key: value for key, value in stated.items() if value}
+
 
 def _colours(profile: Profile, values: dict[str, Any], colours: Any) -> dict[str, Any]:
     """Return the parsed colours of a component's light, as parameters."""
@@ -111,6 +127,28 @@ def _colours(profile: Profile, values: dict[str, Any], colours: Any) -> dict[str
     return _NUMBERS.validate_python(
         {f"{COLOUR}{band}": value for band, value in colours.items()}
     )
+
+
+def _spectrum(
+    profile: Profile, values: dict[str, Any], data: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the kinds of galaxies that a component's light is of, and its band."""
+    spectrum = data.get("spectrum")
+    if spectrum is None:
+        if data.get("magnitude_band"):
+            raise ValueError("magnitude_band goes with a spectrum")
+        return {}
+    if "magnitude" not in values or data.get("colours") is not None:
+        raise ValueError("a spectrum goes with a magnitude, and without colours")
+    kinds = [spectrum] if isinstance(spectrum, str) else spectrum
+    if not isinstance(kinds, list | tuple) or not kinds:
+        raise ValueError(
+            f"spectrum is one of {', '.join(GALAXY_TYPES)}, or a list of these"
+        )
+    for kind in kinds:
+        if kind not in GALAXY_TYPES:
+            raise ValueError(str(unknown("spectrum", printable(str(kind)), GALAXY_TYPES)))
+    return {"spectrum": tuple(kinds), "magnitude_band": data.get("magnitude_band") or ""}
 
 
 def _profile_named(name: str) -> Profile:

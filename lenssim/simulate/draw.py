@@ -24,6 +24,7 @@ from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Perturbers, Scenes, check_redshifts
 from lenssim.simulate.sources.early_types import isothermal_radius
 from lenssim.simulate.sources.frame import GALAXY_SIDE, GALAXY_WIDTH
+from lenssim.simulate.spectrum_draw import draw_spectra
 from lenssim.simulate.streams import (
     BACKGROUND,
     BLOCK,
@@ -169,13 +170,14 @@ def _draw_colours(
 ) -> None:
     """Draw the colours of light, on a stream of their own: without them all else is the same."""
     colours = preset.colours()
+    rng = generator(seed, split, COLOURS, block)
+    on_stream = replace(columns, rng=rng)  # it shares values and laws
     if colours:
-        rng = generator(seed, split, COLOURS, block)
-        on_stream = replace(columns, rng=rng)  # it shares values and laws
         for name, value, bounds in colours:
             on_stream.draw(name, value, bounds)
         for composite, setting in composites_of(preset, "lens_light", "source"):
             share_colours(composite, columns, setting)
+    draw_spectra(preset, on_stream)
 
 
 def _draw_psfs(preset: Preset, seed: int, split: str, block: int, columns: Columns) -> None:

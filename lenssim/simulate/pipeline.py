@@ -6,6 +6,7 @@ Data sets, live training and the Python door all simulate by these functions.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,11 +17,15 @@ from lenssim.simulate.engines import engine
 from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.maps import MAPS, MapInput
 from lenssim.simulate.noise import NoiseIdentity, noise_model
+from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.telescope import covered_sigma
 from lenssim.simulate.observe import observe
 from lenssim.simulate.scenes import Scenes
 from lenssim.simulate.spec import SimulationSpec
 from lenssim.simulate.streams import BLOCK
+
+if TYPE_CHECKING:
+    from lenssim.simulate.engines.batched.engine import Batched
 
 __all__ = ["Exposure", "map_columns", "simulate", "simulate_blocks"]
 
@@ -183,6 +188,18 @@ def simulate(
     camera = spec.preset.instrument
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
+    if _has_noise_of_device(spec):
+        from lenssim.simulate.engines.batched.exposure import exposed
+
+        identity = NoiseIdentity(numbers, spec.seed, spec.split, spec.noise_stream)
+        images = exposed(
+            cast("Batched", renderer),
+            scenes,
+            camera,
+            identity,
+            supersampling=spec.supersampling,
+        )
+        return Exposure(spec, numbers, scenes, *images)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
 
     def observed_by(camera: AnyCamera) -> np.ndarray:
@@ -200,6 +217,13 @@ def simulate(
     background = spec.preset.background
     observed = over_background(background, scenes, camera, spec.noise, observed_by)
     return Exposure(spec, numbers, scenes, expected, observed)
+
+
+def _has_noise_of_device(spec: SimulationSpec) -> bool:
+    """Return whether a card adds the noise to the images that it renders."""
+    on_card = spec.engine_settings.get("device", "cpu") != "cpu"
+    by_counter = (spec.noise, spec.noise_stream) == ("nominal", NEWEST)
+    return on_card and by_counter and spec.preset.background is None
 
 
 def simulate_blocks(

@@ -20,7 +20,12 @@ from lenssim.names import name_fault, printable, shown, twin_names
 from lenssim.record import Record
 from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.bounds import Bounds
-from lenssim.simulate.camera_choice import PresetCamera, check_colours, check_fluxes
+from lenssim.simulate.camera_choice import (
+    PresetCamera,
+    check_colours,
+    check_fluxes,
+    check_spectrum,
+)
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
@@ -101,6 +106,7 @@ class Preset(Record):
             )
         for _, choice in self.prefixed():
             check_colours(self.instrument, choice.colours)
+            check_spectrum(self.instrument, choice.spectrum, choice.magnitude_band)
         if self.exposure_time is not None and self.instrument.band_names:
             raise ValueError(
                 "exposure_time is that of an instrument of one band; "
@@ -273,8 +279,7 @@ class Preset(Record):
                 for name in ("magnitude", "center_x", "center_y")
                 if name in values
             }
-            if choice.colours:
-                kept["colours"] = choice.colours
+            kept |= choice.of_bands
             turned: dict[str, Any] = {
                 "R_half": values["R_sersic"],
                 "phi_G": {"uniform": [0.0, 2 * math.pi]},

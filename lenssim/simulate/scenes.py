@@ -226,7 +226,8 @@ class Scenes:
         """Return the scenes as one band sees them: magnitudes include the band's colours.
 
         A component without a colour in the band has its `magnitude` there. The column of
-        the band's PSF loses the band's name. Of images of several bands the one of this
+        the band's PSF loses the band's name. What is dark, such as a clump that a galaxy does
+        not have, stays as dark as magnitudes go. Of images of several bands the one of this
         `number` is shown.
         """
         params = dict(self.params)
@@ -234,7 +235,8 @@ class Scenes:
             magnitude = component.prefix + "magnitude"
             colour = f"{component.prefix}{COLOUR}{band}"
             if magnitude in params and colour in params:
-                params[magnitude] = params[magnitude] + params[colour]
+                in_band = params[magnitude] + params[colour]
+                params[magnitude] = np.minimum(in_band, PARAMETERS["magnitude"].bounds.high)
         for column in PSF_COLUMNS:
             if band_column(column, band) in params:
                 params[column] = params[band_column(column, band)]

@@ -46,3 +46,11 @@ def test_a_small_generation_imports_only_what_it_needs(tmp_path, tiny_data):
 
 def test_a_plan_is_made_without_torch():
     assert subprocess.run([sys.executable, "-c", PLAN]).returncode == 0
+
+
+def test_a_training_starts_without_the_libraries_of_its_scores():
+    program = (
+        "import sys, lenssim.learn.training.training\n"
+        "sys.exit(bool({'sklearn', 'pandas', 'astropy', 'dask'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

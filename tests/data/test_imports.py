@@ -182,7 +182,7 @@ def test_labels_that_contradict_their_folder_are_refused(tmp_path):
     with pytest.raises(
         DataError,
         match=r"a/2\.npy: its label is 1, but .*a/0\.npy of the same class has the label 0",
-        check=has_code("unusable-images"),
+        check=has_code("labels-differ"),
     ):
         import_folder("deeplense", root, tmp_path / "D")
 
@@ -194,7 +194,7 @@ def test_bands_are_asked_for(tmp_path):
     with pytest.raises(
         DataError,
         match=r"holds 3 images .* if these are bands, --bands 3",
-        check=has_code("unusable-images"),
+        check=has_code("image-shape"),
     ):
         import_folder("deeplense", root, tmp_path / "D")
     assert import_folder("deeplense", root, tmp_path / "D", bands=3).image_shape == (
@@ -446,3 +446,16 @@ def test_images_without_class_folders_have_no_labels(lenssim, tmp_path):
     np.testing.assert_array_equal(data.images(range(4))[:, 0], images)
     again = lenssim("import", "folder", folder, "--out", folder / "D", "--skip-bad")
     assert again.code == 0, again.err
+
+
+def test_bands_of_one_galaxy_are_not_taken_for_galaxies_without_a_word(tmp_path):
+    """Each would count, and training and test would share a galaxy."""
+    root = tmp_path / "set"
+    root.mkdir()
+    for number, name in enumerate(("7_g", "7_r", "8_g", "lens_9")):
+        np.save(root / f"{name}.npy", image(number))
+    said: list[str] = []
+    import_folder("folder", root, tmp_path / "D", listeners=Listeners(warn=said.append))
+    (line,) = said
+    assert "2 images show 1 galaxies" in line
+    assert "7_g.npy and 7_r.npy" in line

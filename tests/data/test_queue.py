@@ -125,6 +125,7 @@ def test_cluster_files_that_cannot_be(tmp_path, text, message):
 
 def test_the_example_is_one(tmp_path, lenssim):
     assert read_queue(PIPELINES / "cluster.yaml").jobs == 8
+    assert "#SBATCH --gres=gpu:1" in job_script(read_queue(PIPELINES / "gpus.yaml"))
     with pytest.raises(ConfigError, check=has_code("unreadable-text")):
         read_queue(tmp_path / "absent.yaml")
     command = ("generate", "--model", "III", "--n", 100, "--out", "D")

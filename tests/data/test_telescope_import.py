@@ -502,6 +502,72 @@ def test_an_import_does_not_depend_on_the_place_of_its_files(tmp_path):
         import_folder("fits", tmp_path / "b/set", tmp_path / "b/D")
 
 
+def test_the_card_says_how_to_import_again(tmp_path):
+    folder_a_band(tmp_path / "set", truths(BANDS))
+    table = tmp_path / "labels.csv"
+    table.write_text(f"name,q\n{NAMES[0]},0.5\n")
+    options = {"bands": "r", "pixel_scale": 0.2, "num_pix": 10, "labels": str(table)}
+    import_folder("fits", tmp_path / "set", tmp_path / "D", **options)
+    card = (tmp_path / "D/card.md").read_text()
+    words = "--bands r --pixel-scale 0.2 --num-pix 10 --labels labels.csv"
+    assert f"lenssim import fits set --out D {words}" in card
+    table.write_text(f"name,q\n{NAMES[0]},0.6\n")
+    with pytest.raises(ConfigError, check=has_code("config-differs")):
+        import_folder("fits", tmp_path / "set", tmp_path / "D", **options)
+
+
+CHALLENGE = {"ground": ("SDSS", "RIGU"), "space": ("EUC", ("VIS",))}
+
+
+def stamps(root: Path, kind: str) -> Path:
+    survey, bands = CHALLENGE[kind]
+    for number, name in enumerate(("nolens", "lens", "lens")):
+        for place, band in enumerate(bands):
+            image = truth(10 * number + place).image * 1e-12
+            image[0, :3] = 100
+            folder = root / name / f"Band{place + 1}" if len(bands) > 1 else root / name
+            write(folder / f"image{survey}_{band}-10000{number}.fits", image, header())
+    return root
+
+
+@pytest.mark.parametrize("kind", CHALLENGE)
+def test_stamps_of_the_challenge(tmp_path, kind):
+    root = stamps(tmp_path / "set", kind)
+    manifest = import_folder("challenge", root, tmp_path / "D")
+    assert manifest.class_counts == {"nolens": 1, "lens": 2}
+    dataset = ShardDataset(tmp_path / "D")
+    assert dataset.bands == tuple(CHALLENGE[kind][1])
+    observation = dataset.observations([2])[0]
+    assert (observation.name, observation.sigma) == ("100002", None)
+    assert (~observation.mask).sum() == 3 * len(dataset.bands)
+    assert observation.image.max() < 1e-9
+    table = tmp_path / "truth.csv"
+    table.write_text("ID,is_lens\n100000,1\n100001,0\n100002,0\n100009,0\n")
+    manifest = import_folder("challenge", root, tmp_path / "E", labels=str(table))
+    assert manifest.class_counts == {"nolens": 2, "lens": 1}
+
+
+def test_stamps_without_all_bands_are_named(tmp_path):
+    root = stamps(tmp_path / "set", "ground")
+    (root / "lens/Band3/imageSDSS_G-100001.fits").unlink()
+    with pytest.raises(DataError, check=has_code("band-missing", lens="100001")):
+        import_folder("challenge", root, tmp_path / "D")
+    write(root / "lens/other/imageSDSS_R-100002.fits", truth(3).image)
+    assert import_folder("challenge", root, tmp_path / "D", skip_bad=True).n == 1
+
+
+def test_the_damaged_stamp_of_the_real_challenge_is_named(tmp_path, shared_data):
+    """Its source copied R over U, and I over G."""
+    source = shared_data / "challenge" / "ground"
+    pairs = [("R", "U"), ("I", "G")]
+    with pytest.raises(
+        DataError, check=has_code("bands-equal", lens="100013", bands=pairs)
+    ):
+        import_folder("challenge", source, tmp_path / "D")
+    manifest = import_folder("challenge", source, tmp_path / "D", skip_bad=True)
+    assert manifest.class_counts == {"nolens": 2, "lens": 3}
+
+
 def test_simulated_images_are_observations_too(tmp_path, lenssim):
     made = lenssim(
         *("generate", "--model", "III", "-n", 3, "--out", "D", "--workers", 0),

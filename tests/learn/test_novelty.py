@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from error_codes import has_code
@@ -8,6 +10,7 @@ from lenssim.data.format.files import write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.novelty import ALARM_RATE, Novelty, image_features, read_novelty
 
 
@@ -132,3 +135,23 @@ def test_a_run_keeps_it_and_says_so(tiny_run, other_dataset, tmp_path):
         DataError, match=r"novelty\.json", check=has_code("document-invalid")
     ):
         read_novelty(tmp_path)
+
+
+def test_of_several_runs_the_one_that_knows_an_image_least_decides(
+    tiny_run, other_dataset, tmp_path, monkeypatch
+):
+    """An ensemble is unsure of an image that one of its runs never saw the like of."""
+    known = read_novelty(tiny_run.folder)
+    stranger = known.model_copy(update={"distances": (0.0,) * 199})
+    other = shutil.copytree(tiny_run.folder, tmp_path / "other")
+    by_folder = {tiny_run.folder: known, other: stranger}
+    monkeypatch.setattr(Run, "novelty", lambda run: by_folder[run.folder])
+    alone = list(predict(tiny_run, [other_dataset]))
+    assert not all(answer.unlike for answer in alone)
+    for runs in (
+        (tiny_run, Run(other, tiny_run.record)),
+        (Run(other, tiny_run.record), tiny_run),
+    ):
+        answers = list(predict(runs[0], [other_dataset], others=runs[1:]))
+        assert all(answer.unlike for answer in answers)
+        assert {answer.novelty for answer in answers} == {1 / 200}

@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 from error_codes import has_code
 
+from lenssim.data.exchange.importers import import_folder
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.evaluation.prediction import predict
@@ -284,3 +285,74 @@ def test_a_folder_stands_for_the_images_in_it(lenssim, tiny_run, images, tmp_pat
     assert (
         "is a run, not images" in lenssim("predict", tiny_run.folder, tiny_run.folder).err
     )
+
+
+@pytest.mark.parametrize("scale", [0.04, 0.12])
+def test_images_of_another_pixel_scale_are_refused(tmp_path, scale):
+    """A network knows pixels alone: its radius would be as wrong as the scale."""
+    image = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    axes = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
+    steps = {"CDELT1": -scale / 3600, "CDELT2": scale / 3600}
+    cards = fits.Header(axes | steps)
+    fits.writeto(tmp_path / "a.fits", image, cards)
+    images_of_run = ImageDescription((1, 8, 8), pixel_scale=scale)
+    (read,) = read_file_images(tmp_path / "a.fits", images_of_run)
+    np.testing.assert_array_equal(read.images[0, 0], image)
+    wanted = ImageDescription((1, 8, 8), pixel_scale=0.05)
+    with pytest.raises(DataError, check=has_code("pixel-scale-differs", expected=0.05)):
+        list(read_file_images(tmp_path / "a.fits", wanted))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (tmp_path / "a.fits").rename(folder / "a.fits")
+    import_folder("fits", folder, tmp_path / "D")
+    with pytest.raises(DataError, check=has_code("pixel-scale-differs")):
+        list(read_file_images(tmp_path / "D", wanted))
+    import_folder("fits", folder, tmp_path / "E", pixel_scale=2 * scale)
+    (read,) = read_file_images(
+        tmp_path / "E", ImageDescription((1, 4, 4), pixel_scale=2 * scale)
+    )
+    assert read.images.shape == (1, 1, 4, 4)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_batch_of_one_is_read_as_batches_of_several_are(tmp_path, bands):
+    images = np.random.default_rng(0).random((2, bands, 8, 8))
+    for count in (1, 2):
+        np.save(tmp_path / f"{count}.npy", images[:count])
+        (read,) = read_file_images(
+            tmp_path / f"{count}.npy", ImageDescription((bands, 8, 8))
+        )
+        np.testing.assert_array_equal(read.images, images[:count].astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (2, 64, 64, 3)])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_bands_that_come_last_are_named(tmp_path, shape, bands):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).random(shape))
+    with pytest.raises(DataError, match="bands") as refused:
+        list(read_file_images(tmp_path / "a.npy", ImageDescription((bands, 64, 64))))
+    assert refused.value.code == "image-shape"
+
+
+def test_a_file_of_several_images_lists_them(tmp_path):
+    """An answer from the first of 24 images would be one nobody asked for."""
+    image = np.random.default_rng(0).random((8, 8))
+    units = [fits.ImageHDU(image, name=name) for name in ("DES_G_BGSUB", "VIS_BGSUB")]
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "a.fits")
+    with pytest.raises(DataError, match=r"DES_G_BGSUB.*VIS_BGSUB.*--extension"):
+        list(read_file_images(tmp_path / "a.fits", ImageDescription((1, 8, 8))))
+
+
+def test_answers_name_the_lenses_of_a_data_set(tiny_run, tmp_path, lenssim):
+    rng = np.random.default_rng(0)
+    for name in ("J0029", "J0157"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        np.save(tmp_path / "set" / name / "image.npy", rng.random(SHAPE[1:]))
+    scale = tiny_run.record.images.pixel_scale
+    import_folder("fits", tmp_path / "set", tmp_path / "D", pixel_scale=scale)
+    answers = list(predict(tiny_run, [tmp_path / "D"]))
+    assert [answer.name for answer in answers] == ["J0029", "J0157"]
+    assert answers[1].document()["name"] == "J0157"
+    done = lenssim("predict", tiny_run.folder, tmp_path / "D")
+    assert done.code == 0, done.err
+    assert [line.split()[2] for line in done.out.splitlines()] == ["name", "J0029", "J0157"]

@@ -74,7 +74,7 @@ def test_the_noise_is_a_telescopes_and_psfs_vary(name):
     columns = [name for name in exposure.scenes.params if name.startswith("psf_")]
     assert len(columns) == len(bands)
     for column in columns:
-        assert len(np.unique(exposure.scenes.params[column])) > 10
+        assert len(np.unique(exposure.scenes.params[column])) >= 10
 
 
 @pytest.mark.parametrize("name", LIT)

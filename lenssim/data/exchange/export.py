@@ -261,6 +261,10 @@ def _fits_table(samples: Samples) -> Any:
         fits.Column("index", "K", array=samples.index),
         fits.Column("label", "K", array=samples.labels),
     ]
+    if "name" in samples.texts:
+        names = [ascii_text(name) for name in samples.texts["name"]]
+        width = max(map(len, names))
+        columns.append(fits.Column("name", f"{width}A", array=names))
     for name, column in samples.params.items():
         unit = samples.units.get(name)
         columns.append(fits.Column(name, "D", array=column, unit=unit))

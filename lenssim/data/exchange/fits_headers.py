@@ -24,12 +24,14 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
         side: Rows and columns (H, W) of an image.
 
     Returns:
-        Cards for `astropy.io.fits.Header.extend`; imported images have neither unit nor pixel scale.
+        Cards for `astropy.io.fits.Header.extend`; imported images have no unit, and may have no
+        pixel scale.
     """
     origin = Origin.of(config)
     camera = origin.instrument
     if camera is None:
-        return [*_names(origin.bands), *_provenance(origin)]
+        names = _names(origin.bands)
+        return [*pixel_cards(config, side), *names, *_provenance(origin)]
     unit = noise_model(origin.noise or "nominal").unit.replace("e-", "electron")
     return [
         ("BUNIT", unit, "of a pixel"),
@@ -45,10 +47,9 @@ def image_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
 
 def pixel_cards(config: Mapping[str, Any], side: tuple[int, int]) -> list[Card]:
     """Return the cards of pixel scale and WCS alone, for pictures beside the images; arguments as `image_cards`."""
-    camera = Origin.of(config).instrument
-    if camera is None:
+    scale = Origin.of(config).pixel_scale
+    if scale is None:
         return []
-    scale = camera["pixel_scale"]
     rows, columns = side
     cards: list[Card] = [
         ("PIXSCALE", scale, "[arcsec] side of a pixel"),

@@ -22,6 +22,7 @@ from lenssim.data.exchange.importing import (
 )
 from lenssim.data.exchange.published import PublishedImage
 from lenssim.data.exchange.tally import Tally
+from lenssim.data.exchange.twins import note_twins
 from lenssim.data.format.manifest import Manifest
 from lenssim.record import Record
 
@@ -141,6 +142,8 @@ class Importer(Record, ABC):
                 listeners.warn(
                     f"skipped: the class {name}, none of whose files can be used"
                 )
+        if listing.reader is None:
+            note_twins(usable, listeners.warn)
         classes = tuple(listing.classes[label] for label in present)
         items = [
             ImportItem(present.index(item.label), item.name, item.paths) for item in usable

@@ -8,6 +8,7 @@ from lenssim.data.exchange.importer import Importer
 from lenssim.data.exchange.importing import SILENT, Listeners
 from lenssim.data.exchange.pairs import PairsImporter
 from lenssim.data.exchange.plain_folder import PlainFolderImporter
+from lenssim.data.exchange.telescope.challenge import ChallengeImporter
 from lenssim.data.exchange.telescope.fits_folder import FitsImporter
 from lenssim.data.format.manifest import Manifest
 from lenssim.errors import unknown
@@ -18,6 +19,7 @@ IMPORTERS: dict[str, type[Importer]] = {
     "deeplense": DeepLenseImporter,
     "folder": PlainFolderImporter,
     "fits": FitsImporter,
+    "challenge": ChallengeImporter,
     "pairs": PairsImporter,
 }
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from lenssim.formats.images import as_images, as_pixels, described_stack
 from lenssim.names import printable
 from lenssim.simulate.bounds import LOG10_M_AXION
 
-__all__ = ["PublishedImage", "read_image", "read_stack"]
+__all__ = ["PublishedImage", "Stack", "read_image", "read_stack"]
 
 _LARGEST_MASS = 1e-3  # eV; the published axions have 1e-24 to 1e-22
 _SMALLEST_MASS = 10**LOG10_M_AXION.low
@@ -41,6 +41,20 @@ class PublishedImage:
         """Yield everything that a data set keeps of it, for the hash of an import."""
         yield f"{self.pixels.shape} {self.mass!r}\0".encode()
         yield np.ascontiguousarray(self.pixels)
+
+
+class Stack(NamedTuple):
+    """The images of a file.
+
+    Attributes:
+        images: Images (N, C, H, W) as they lie there, of any type of number.
+        remark: What was chosen in the file, or that three axes were read as images; else "".
+        pixel_scale: Side of a pixel [arcsec], if the header states it.
+    """
+
+    images: np.ndarray
+    remark: str
+    pixel_scale: float | None
 
 
 def read_image(
@@ -75,13 +89,10 @@ def read_image(
     return PublishedImage(as_pixels(images, name)[0], mass, label, content.remark)
 
 
-def read_stack(
-    path: Path, *, bands: int = 1, extension: str | None = None
-) -> tuple[np.ndarray, str]:
-    """Return the images (N, C, H, W) of a file as they lie there, of any type of number, and a remark or "".
+def read_stack(path: Path, *, bands: int = 1, extension: str | None = None) -> Stack:
+    """Return the images of a file as they lie there.
 
-    The remark says what was chosen in the file, or that three axes were read as images and not as bands. The pixels
-    are not looked at; `lenssim.formats.images.as_pixels` does that.
+    The pixels are not looked at; `lenssim.formats.images.as_pixels` does that.
 
     Args:
         path: A file of any format that `lenssim.formats.files` reads.
@@ -95,7 +106,8 @@ def read_stack(
     content = read_content(path, extension)
     array, _ = _split(content.value, name)
     remarks = [content.remark, described_stack(array.shape, bands)]
-    return as_images(array, bands, name), "; ".join(filter(None, remarks))
+    images = as_images(array, bands, name)
+    return Stack(images, "; ".join(filter(None, remarks)), content.sky.pixel_scale)
 
 
 def _split(value: Any, name: str) -> tuple[np.ndarray, Any]:

@@ -60,7 +60,7 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
         maker = f"lenssim generate --truth {name}"
         if name == PAIRED:
             maker = "lenssim import pairs"
-        elif name == KERNEL or config.get("kind") == "imported":
+        elif name == KERNEL or (name in (SIGMA, MASK) and config.get("kind") == "imported"):
             maker = "lenssim import fits"
         raise ConfigError(
             f"{folder} keeps no {name!r}; pictures are kept by {maker}",

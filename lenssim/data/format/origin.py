@@ -25,6 +25,7 @@ class Origin:
         engine: Engine that rendered the images.
         supersampling: Rays a pixel side.
         bands: Names of the bands; none if they have no names.
+        pixel_scale: Side of a pixel [arcsec]; None if nobody knows it.
         versions: Versions of the software, by name.
 
     Example:
@@ -44,16 +45,18 @@ class Origin:
     engine: str | None
     supersampling: int | str | None
     bands: tuple[str, ...]
+    pixel_scale: float | None
     versions: Mapping[str, str]
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """Return what a config says, be it of a data set or of one image."""
         preset = config.get("preset") or {}
+        instrument = preset.get("instrument") or None
         return cls(
             kind=config.get("kind"),
             preset=preset.get("name"),
-            instrument=preset.get("instrument") or None,
+            instrument=instrument,
             source=config.get("source"),
             layout=config.get("layout"),
             noise=config.get("noise"),
@@ -62,6 +65,7 @@ class Origin:
             engine=config.get("engine"),
             supersampling=config.get("supersampling"),
             bands=bands_of(config),
+            pixel_scale=(instrument or config).get("pixel_scale"),
             versions=config.get("versions") or {},
         )
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from lenssim.data.format.dither import EARLIEST_DITHER, NEWEST_DITHER, check_dither
 from lenssim.data.format.galaxy_records import without_paths
 from lenssim.data.format.storage import check_storage
+from lenssim.simulate.engines.batched.settings import FAR_SERIES, FAR_SOLITONS
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.spec import KIND, SimulationSpec
 
@@ -143,7 +144,11 @@ def earlier_configs(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         [{'seed': 0}]
     """
     settings = config.get("engine_settings")
-    if isinstance(settings, dict) and "far_field" in settings:
+    if isinstance(settings, dict) and settings.get("far_field") == FAR_SERIES:
+        before = {**config, "engine_settings": {**settings, "far_field": FAR_SOLITONS}}
+        yield before
+        yield from earlier_configs(before)
+    elif isinstance(settings, dict) and "far_field" in settings:
         near = {name: value for name, value in settings.items() if name != "far_field"}
         without_far_field = {**config, "engine_settings": near}
         yield without_far_field

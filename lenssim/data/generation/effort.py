@@ -57,6 +57,8 @@ def paying_workers(plan: Plan, images: int | None = None) -> int:
 
 def images_left(folder: Path, plan: Plan) -> int:
     """Return the number of images of a plan that have no shard on disk yet, or a few less."""
+    if not folder.is_dir():
+        return plan.n
     return max(0, plan.n - len(sidecars(folder, plan)) * plan.shard_size)
 
 

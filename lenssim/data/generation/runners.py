@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from multiprocessing import forkserver
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from lenssim.data.generation.cards import in_threads, pinning_plugin
 from lenssim.data.generation.certificates import certificates
 from lenssim.data.generation.failures import Outcome
 from lenssim.data.generation.main_module import without_main
@@ -67,6 +69,7 @@ def local_runner(
     workers: int,
     preload: Sequence[str] = (),
     *,
+    cards: Sequence[str] = (),
     dashboard: bool = False,
     note: Note = lambda text: None,
 ) -> Runner:
@@ -75,19 +78,25 @@ def local_runner(
     Args:
         workers: Number of processes; as many start as fit into memory. 0: this process.
         preload: Modules that every worker needs.
+        cards: Graphics cards that render; workers take them in turn.
         dashboard: Whether dask's own is opened, on loopback.
         note: Hears the dashboard's address, of workers that do not fit, and when nothing was
             finished for long.
     """
     if workers < 1:
-        return _in_process
+        return in_threads if cards else _in_process
     count = min(workers, fitting_workers())
     if count < workers:
         note(
             f"{workers} workers need more memory than there is ({available_memory() / 1e9:.1f} GB, each takes about "
             f"{_WORKER_MEMORY / 1e9:g} GB): {count} are started"
         )
-    return lambda job, shards: _on_workers(job, shards, count, preload, dashboard, note)
+    plugins = [_deaf_plugin]
+    if cards:
+        plugins.append(partial(pinning_plugin, cards))
+    return lambda job, shards: _on_workers(
+        job, shards, count, preload, plugins, dashboard, note
+    )
 
 
 def _in_process(job: Job, shards: Iterable[int]) -> Iterator[Outcome]:
@@ -100,6 +109,7 @@ def _on_workers(
     shards: Iterable[int],
     workers: int,
     preload: Sequence[str],
+    plugins: Sequence[Callable[[], Any]],
     dashboard: bool,
     note: Note,
 ) -> Iterator[Outcome]:
@@ -122,7 +132,8 @@ def _on_workers(
         client = stack.enter_context(Client(stack.enter_context(cluster)))
         if dashboard:
             note(f"dask's dashboard: {cluster.dashboard_link}")
-        client.register_plugin(_deaf_plugin())
+        for plugin in plugins:
+            client.register_plugin(plugin())
         watch = Watch(client, note, gives_up=True)
         yield from run_on_dask(client, job, shards, lambda: workers, watch)
 

@@ -1,6 +1,7 @@
 """Generation: from a plan to shards. A shard depends on the plan and its number alone."""
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from lenssim.data.format.shard import Samples, scene_attributes
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.data.format.storage import encode
 from lenssim.data.generation.building import Stop, build, build_share, provenance
+from lenssim.data.generation.cards import cards_of, is_on_card
 from lenssim.data.generation.effort import images_left, paying_workers
 from lenssim.data.generation.failures import SampleFailure, sample_failure
 from lenssim.data.generation.finishing import checked_pack, store_shard
@@ -73,7 +75,7 @@ def generate(
         if workers is None:
             workers = paying_workers(plan, images_left(folder, plan))
         require(min(workers, plan.shards), plan.spec.engine_settings)
-        runner = local_runner(min(workers, plan.shards), preload=modules(plan), note=note)
+        runner = _local_runner(plan, min(workers, plan.shards), note)
     return build(folder, plan, make_shard, runner, report, blame=culprits, stop=stop)
 
 
@@ -94,10 +96,15 @@ def generate_share(
     """
     shards = list(shards)
     require(min(workers, len(shards)), plan.spec.engine_settings)
-    runner = local_runner(min(workers, len(shards)), preload=modules(plan), note=note)
+    runner = _local_runner(plan, min(workers, len(shards)), note)
     return build_share(
         folder, plan, shards, make_shard, runner, report, blame=culprits, stop=stop
     )
+
+
+def _local_runner(plan: Plan, workers: int, note: Note) -> Runner:
+    """Return a runner on this machine with what a plan needs."""
+    return local_runner(workers, modules(plan), cards=cards_of(plan), note=note)
 
 
 def share(text: str, shards: int) -> range:
@@ -143,7 +150,7 @@ def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
     """Simulate, check and write one shard: the task of one worker.
 
     While a process writes a shard, another of its threads may simulate the next. Only one
-    simulates at a time.
+    simulates at a time. It hashes as well, unless a card does most of the work.
 
     Args:
         folder: Folder of the data set.
@@ -161,8 +168,11 @@ def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
     plan = Plan.model_validate(plan_document)
     _check_versions(plan.spec)
     place = Path(folder)
-    with _SIMULATING:
+    with ExitStack() as turn:
+        turn.enter_context(_SIMULATING)
         samples, report = make_samples(plan, plan.rows(shard))
+        if is_on_card(plan):
+            turn.close()
         packed = checked_pack(place, plan, shard, samples)
     return store_shard(place, plan, shard, packed, report)
 

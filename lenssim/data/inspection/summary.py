@@ -15,6 +15,7 @@ from lenssim.data.format.manifest import (
 )
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.records import ShardRecord
+from lenssim.data.format.spec import maps_of
 from lenssim.data.generation.dataset_card import known_verdict
 from lenssim.data.streaming.locations import is_url, open_complete
 
@@ -76,6 +77,8 @@ class Summary:
             "classes": classes,
             "image_shape": shape,
             "bands": list(origin.bands) or None,
+            "pixel_scale": origin.pixel_scale,
+            "maps": list(maps_of(self.plan.config)) or None,
             "made_by": origin.made_by,
             **origin.request(),
             "shards": f"{self.shards} of {self.plan.shards}",

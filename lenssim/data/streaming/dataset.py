@@ -11,6 +11,7 @@ import torch
 from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
+from lenssim.data.format.origin import Origin
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
 from lenssim.data.streaming.observations import Observation, observations, sample_names
 from lenssim.data.streaming.opening import open_recorded
@@ -164,10 +165,7 @@ class ShardDataset(SampleDataset):
     @cached_property
     def pixel_scale(self) -> float | None:
         """The pixel scale in arcsec; None where it is not known."""
-        if self.spec is None:
-            scale: float | None = self.config.get("pixel_scale")
-            return scale
-        return self.spec.preset.instrument.pixel_scale
+        return Origin.of(self.config).pixel_scale
 
     @cached_property
     def names(self) -> dict[int, str]:

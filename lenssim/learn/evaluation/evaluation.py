@@ -17,14 +17,16 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.evaluation.ensemble import Ensemble
+from lenssim.learn.evaluation.prediction import novelties_of
 from lenssim.learn.figures.classification import curves_figure
 from lenssim.learn.figures.style import save_if_possible
-from lenssim.learn.inputs.image_files import check_bands
+from lenssim.learn.inputs.image_files import check_bands, check_scale
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.hashes import ABSENT, file_sha256
 from lenssim.learn.runs.overlap import held_out
 from lenssim.learn.runs.record import identify, versions
 from lenssim.learn.runs.run import Run
+from lenssim.learn.scores.novelty import most_unlike
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks import Task
 
@@ -126,7 +128,7 @@ def evaluate(
         **_subject(run, others, ensemble, dataset),
         "samples": which,
         "n": len(rows),
-        **_unlike(run, dataset, rows),
+        **_unlike([run, *others], dataset, rows),
         **scores.facts,
         "tables": dict(task.presentation.tables(scores, _preset_name(dataset))),
         "metrics": scores.metrics,
@@ -260,21 +262,21 @@ def _table_is_whole(folder: Path, document: Mapping[str, Any]) -> bool:
     return digest == stated
 
 
-def _unlike(run: Run, dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]:
+def _unlike(runs: Sequence[Run], dataset: ShardDataset, rows: np.ndarray) -> dict[str, Any]:
     """Return the entry of metrics.json with the share of rows that look unlike the training data.
 
-    `alarm_rate` is the share to expect by chance, if all images are like the training data. The
-    result is empty for a run that has no `novelty`.
+    `alarm_rate` is the share to expect by chance from one run, if all images are like the training
+    data. The result is empty for runs that have no `novelty`.
     """
-    novelty = run.novelty()
-    if novelty is None:
+    novelties = novelties_of(runs)
+    if not novelties:
         return {}
     compared = rows[:COMPARED_IMAGES]
-    alarms = novelty.p_values(dataset.images(compared)) <= novelty.threshold
+    _, alarms = most_unlike(novelties, dataset.images(compared))
     return {
         "unlike_training_data": {
             "share": float(alarms.mean()),
-            "alarm_rate": novelty.threshold,
+            "alarm_rate": max(novelty.threshold for novelty in novelties),
             "n": len(compared),
         }
     }
@@ -293,6 +295,7 @@ def _check(run: Run, dataset: ShardDataset) -> None:
             picture=record.config.picture,
         )
     check_bands(dataset.bands, dataset.folder, record.images)
+    check_scale(dataset.pixel_scale, dataset.folder, record.images)
     if record.image_shape != dataset.image_shape:
         raise DataError(
             f"{dataset.folder} has images of "

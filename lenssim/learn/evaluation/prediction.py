@@ -11,9 +11,9 @@ from lenssim.learn.inputs.image_files import FileImages, read_file_images
 from lenssim.learn.inputs.listing import image_files
 from lenssim.learn.inputs.problems import Report, raise_problem
 from lenssim.learn.runs.run import Run
-from lenssim.learn.scores.novelty import Novelty
+from lenssim.learn.scores.novelty import Novelty, most_unlike
 
-__all__ = ["Prediction", "predict", "predictions_of"]
+__all__ = ["Prediction", "novelties_of", "predict", "predictions_of"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Prediction:
     """What the run's task says of image `image` of `file`.
 
     `novelty` is the share of validation images that look at least as unlike the training data; `unlike` whether that
-    is too few to trust the answer. Both are None for a run that kept nothing to compare with.
+    is too few to trust the answer. Of several runs, the one counts to which the image looks most unlike. Both are None
+    for runs that kept nothing to compare with. `name` is that of the lens, or "".
     """
 
     file: str
@@ -29,14 +30,18 @@ class Prediction:
     answer: dict[str, Any]
     novelty: float | None = None
     unlike: bool | None = None
+    name: str = ""
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
+        place: dict[str, Any] = {"file": self.file, "image": self.image}
+        if self.name:
+            place["name"] = self.name
         look = {
             "unlike_training_data": self.unlike,
             "as_unlike_in_validation": self.novelty,
         }
-        return {"file": self.file, "image": self.image, **self.answer, **look}
+        return {**place, **self.answer, **look}
 
 
 def predict(
@@ -65,36 +70,44 @@ def predict(
     Raises:
         DataError: A file of the run is damaged or, by default, a file or image cannot be used.
     """
-    ensemble, novelty = (
-        Ensemble([run, *others], pick_device(device), tta=tta),
-        run.novelty(),
-    )
+    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
+    novelties = novelties_of([run, *others])
     for path in image_files(files, report):
         images, shown = run.record.images, run.record.config.picture
         for pictures in read_file_images(
             path, images, shown, extension=extension, note=note, report=report
         ):
-            yield from predictions_of(pictures, ensemble, novelty)
+            yield from predictions_of(pictures, ensemble, novelties)
+
+
+def novelties_of(runs: Sequence[Run]) -> list[Novelty]:
+    """Return what runs know of images like their own; a run may know nothing.
+
+    Raises:
+        DataError: A file of a run is damaged.
+    """
+    return [novelty for run in runs if (novelty := run.novelty()) is not None]
 
 
 def predictions_of(
-    pictures: FileImages, ensemble: Ensemble, novelty: Novelty | None
+    pictures: FileImages, ensemble: Ensemble, novelties: Sequence[Novelty]
 ) -> Iterator[Prediction]:
     """Yield the answers for some images.
 
     Args:
         pictures: The images.
         ensemble: The networks.
-        novelty: What the run knows of images like its own; None for nothing.
+        novelties: What each run knows of images like its own; none if no run does.
     """
     task, outputs = ensemble(pictures.images)
     answers = task.answers(outputs)
     numbers = pictures.numbers.tolist()
-    if novelty is None:
-        for number, answer in zip(numbers, answers, strict=True):
-            yield Prediction(pictures.file, number, answer)
+    names = [pictures.names.get(number, "") for number in numbers]
+    if not novelties:
+        for number, answer, name in zip(numbers, answers, names, strict=True):
+            yield Prediction(pictures.file, number, answer, name=name)
         return
-    p_values = novelty.p_values(pictures.images).tolist()
-    for number, answer, p_value in zip(numbers, answers, p_values, strict=True):
-        unlike = p_value <= novelty.threshold
-        yield Prediction(pictures.file, number, answer, p_value, unlike)
+    p_values, unlike = most_unlike(novelties, pictures.images)
+    looks = zip(p_values.tolist(), unlike.tolist(), strict=True)
+    for number, answer, look, name in zip(numbers, answers, looks, names, strict=True):
+        yield Prediction(pictures.file, number, answer, *look, name=name)

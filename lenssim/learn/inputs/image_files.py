@@ -1,13 +1,15 @@
 """Checked images from a user's files: arrays, FITS, shards and data sets."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
-from lenssim.data.exchange.published import read_stack
+from lenssim.data.exchange.published import Stack, read_stack
 from lenssim.data.format.digests import check_shard
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import SHARDS
@@ -26,6 +28,7 @@ from lenssim.names import printable
 __all__ = [
     "FileImages",
     "check_bands",
+    "check_scale",
     "check_shape",
     "is_readable_name",
     "read_file_images",
@@ -33,6 +36,7 @@ __all__ = [
 ]
 
 _IMAGES_PER_CHUNK = 1024
+_SCALE_TOLERANCE = 0.01
 _SHARD_ENDINGS = (".h5", ".hdf5")
 
 
@@ -44,11 +48,22 @@ class FileImages:
         file: Path or URL.
         numbers: Sample numbers (N,) in a data set, positions (N,) in any other file.
         images: Images (N, C, H, W), float32.
+        names: Names of lenses by number, where they have names.
     """
 
     file: str
     numbers: np.ndarray
     images: np.ndarray
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+class _Part(NamedTuple):
+    """A part of a file: numbers (N,), images, and how they were read."""
+
+    numbers: np.ndarray
+    images: np.ndarray
+    remark: str = ""
+    names: Mapping[int, str] = MappingProxyType({})
 
 
 def is_readable_name(name: str) -> bool:
@@ -92,15 +107,13 @@ def read_file_images(
     """
     file = str(path)
     try:
-        for numbers, images, remark in _read(
-            path, images_of_run, picture, extension, report
-        ):
-            if remark:
-                note(f"{printable(file)}: {remark}")
-            check_shape(images, file, images_of_run)
-            usable = usable_images(images, numbers, file, picture, report)
+        for part in _read(path, images_of_run, picture, extension, report):
+            if part.remark:
+                note(f"{printable(file)}: {part.remark}")
+            check_shape(part.images, file, images_of_run)
+            usable = usable_images(part.images, part.numbers, file, picture, report)
             if len(usable.images):
-                yield usable
+                yield replace(usable, names=part.names)
     except LenssimError as error:
         report(Problem(file, None, error))
 
@@ -111,21 +124,22 @@ def _read(
     picture: str,
     extension: str | None,
     report: Report,
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Yield numbers, images and a remark on how they were read."""
+) -> Iterator[_Part]:
+    """Yield the parts of a file or data set."""
     path = Path(location)
     name = path.name.lower()
     _check_location(location, path)
     if is_url(location) or path.is_dir():
         dataset = ShardDataset(location, picture=picture)
         check_bands(dataset.bands, str(location), images_of_run)
+        check_scale(dataset.pixel_scale, location, images_of_run)
         yield from _read_dataset(dataset, str(location), report)
     elif name.endswith(_SHARD_ENDINGS):
-        numbers, images = _read_shard(path, picture)
-        yield numbers, images, ""
+        yield _Part(*_read_shard(path, picture))
     else:
-        images, remark = _read_stack(path, images_of_run, extension)
-        yield np.arange(len(images)), images, remark
+        images, remark, pixel_scale = _read_stack(path, images_of_run, extension)
+        check_scale(pixel_scale, path, images_of_run)
+        yield _Part(np.arange(len(images)), images, remark)
 
 
 def _check_location(location: Path | str, path: Path) -> None:
@@ -150,7 +164,7 @@ def _check_location(location: Path | str, path: Path) -> None:
 
 def _read_stack(
     path: Path, images_of_run: ImageDescription, extension: str | None
-) -> tuple[np.ndarray, str]:
+) -> Stack:
     """Return the images of a file and how they were read; an error names the bands wanted."""
     try:
         return read_stack(path, bands=images_of_run.shape[0], extension=extension)
@@ -180,9 +194,7 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
         return file["index"][...], file[picture][...]
 
 
-def _read_dataset(
-    dataset: ShardDataset, file: str, report: Report
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[_Part]:
     """Yield the images of a data set, without those of damaged shards."""
     for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]):
         try:
@@ -192,7 +204,8 @@ def _read_dataset(
             continue
         for start in range(0, len(shard_rows), _IMAGES_PER_CHUNK):
             rows = shard_rows[start : start + _IMAGES_PER_CHUNK]
-            yield dataset.index[rows], dataset.images(rows), ""
+            numbers = dataset.index[rows]
+            yield _Part(numbers, dataset.images(rows), names=dataset.names)
 
 
 def _check_against_record(path: Path) -> None:
@@ -215,7 +228,10 @@ def check_shape(images: np.ndarray, path: str, images_of_run: ImageDescription) 
     shape = images.shape[1:]
     if shape == images_of_run.shape:
         return
-    remedy = "cut or resample the stamps to the size and pixel scale of the training data"
+    remedy = (
+        "cut or resample the stamps to the size and pixel scale of the training data: lenssim "
+        f"import fits with --pixel-scale and --num-pix {images_of_run.shape[-1]}"
+    )
     if shape[0] != images_of_run.shape[0]:
         remedy = (
             "give the bands that the run was trained on, in their order, before the rows"
@@ -249,6 +265,36 @@ def check_bands(
             f"{', '.join(expected)}; give a data set of these bands in this order",
             code="bands-differ",
             bands=bands,
+            expected=expected,
+        )
+
+
+def check_scale(
+    pixel_scale: float | None, path: object, images_of_run: ImageDescription
+) -> None:
+    """Refuse images whose pixels are larger or smaller than those a run takes.
+
+    A network knows pixels alone: it would answer with a radius that is as wrong as the scale.
+
+    Args:
+        pixel_scale: Side of a pixel of the images [arcsec]; None where nothing states it.
+        path: The images, for the message.
+        images_of_run: What images the run takes.
+
+    Raises:
+        DataError: Both scales are known, and they differ by more than one per cent.
+    """
+    expected = images_of_run.pixel_scale
+    if pixel_scale is None or expected is None:
+        return
+    if abs(pixel_scale / expected - 1) > _SCALE_TOLERANCE:
+        raise DataError(
+            f"{printable(str(path))}: its pixels are {pixel_scale:.4g} arcsec wide, those of "
+            f"the run {expected:.4g}; resample the images: lenssim import fits FOLDER --out D "
+            f"--pixel-scale {expected:.4g} --num-pix {images_of_run.shape[-1]}",
+            code="pixel-scale-differs",
+            path=path,
+            pixel_scale=pixel_scale,
             expected=expected,
         )
 

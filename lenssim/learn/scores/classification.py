@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
 __all__ = [
     "as_document",
@@ -43,6 +42,8 @@ def classification_scores(
         >>> float(scores["accuracy"]), float(scores["macro_auc"])
         (1.0, 1.0)
     """
+    from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
+
     probabilities = _normalised(probabilities)
     classes = np.arange(probabilities.shape[1])
     auc = [_class_auc(labels == k, probabilities[:, k]) for k in classes]
@@ -63,6 +64,8 @@ def classification_scores(
 def _class_auc(positive: np.ndarray, score: np.ndarray) -> float:
     if positive.all() or not positive.any():
         return np.nan
+    from sklearn.metrics import roc_auc_score
+
     return roc_auc_score(positive, score)
 
 
@@ -214,6 +217,8 @@ def auc_interval(
         low = np.sort(rng.choice(negative, len(negative)))
         lower = [np.searchsorted(low, high, side=side) for side in ("left", "right")]
         resampled.append(np.mean(lower) / len(low))
+    from sklearn.metrics import roc_auc_score
+
     auc = float(roc_auc_score(truth, score))
     spread = float(np.std(resampled))
     ends = [float(np.clip(auc + spread * ndtri(q), 0, 1)) for q in quantiles]

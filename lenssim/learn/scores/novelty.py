@@ -4,20 +4,28 @@ The score is a distance of plain image statistics, compared with that of validat
 statistics do not depend on the network, so a confident network cannot hide an unusual image.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 from pydantic import ValidationError
-from sklearn.covariance import LedoitWolf
 
 from lenssim.data.format.files import read_json, signed_json
 from lenssim.errors import DataError, from_validation
 from lenssim.learn.inputs.normalise import normalisation
+from lenssim.learn.scores.shrinkage import shrunk_covariance
 from lenssim.record import Record
 
-__all__ = ["ALARM_RATE", "NOVELTY", "Novelty", "image_features", "read_novelty"]
+__all__ = [
+    "ALARM_RATE",
+    "NOVELTY",
+    "Novelty",
+    "image_features",
+    "most_unlike",
+    "read_novelty",
+]
 
 ALARM_RATE = 0.01
 NOVELTY = "novelty.json"
@@ -116,8 +124,8 @@ class Novelty(Record):
         mean = features.mean(axis=0)
         spread = features.std(axis=0)
         spread[spread == 0] = 1
-        correlations = LedoitWolf(assume_centered=True).fit((features - mean) / spread)
-        precision = correlations.precision_ / np.outer(spread, spread)
+        correlations = shrunk_covariance((features - mean) / spread)
+        precision = np.linalg.pinv(correlations, hermitian=True) / np.outer(spread, spread)
         uncalibrated = cls(
             normalise=normalise,
             mean=mean.tolist(),
@@ -149,6 +157,26 @@ class Novelty(Record):
     def to_json(self) -> bytes:
         """Return the bytes of novelty.json."""
         return signed_json({"format": _FORMAT, **self.model_dump(mode="json")})
+
+
+def most_unlike(
+    novelties: Sequence[Novelty], images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how unlike the training data of several runs images are: the strictest verdict.
+
+    A mean of answers is as good as the worst of them, so one run that does not know an image is
+    enough.
+
+    Args:
+        novelties: What each run knows of images like its own, at least one.
+        images: Images (N, C, H, W).
+
+    Returns:
+        The smallest p-values (N,), and whether one of them is below the run's threshold (N,).
+    """
+    p_values = np.stack([novelty.p_values(images) for novelty in novelties])
+    thresholds = np.array([novelty.threshold for novelty in novelties])
+    return p_values.min(axis=0), (p_values <= thresholds[:, None]).any(axis=0)
 
 
 def read_novelty(folder: Path) -> Novelty | None:

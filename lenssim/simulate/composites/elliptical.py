@@ -109,7 +109,7 @@ def _filters(setting: Setting) -> dict[str, str]:
         names = names[:1]
         instruments = instruments[:1]
     return {
-        band: setting.filter or filter_of(instrument.name)
+        band: setting.filter or instrument.filter or filter_of(instrument.name)
         for band, instrument in zip(names, instruments, strict=True)
     }
 

@@ -21,7 +21,7 @@ from lenssim.simulate.instruments.camera import (
     CameraChoice,
     one_band,
 )
-from lenssim.simulate.instruments.instrument import Band, Instrument
+from lenssim.simulate.instruments.instrument import Band, Instrument, Stamp
 from lenssim.simulate.psf import PSF, PSF_KINDS, GaussianPSF, PixelPSF
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Supersampling",
     "check_sampling",
     "coarsest_sampling",
+    "extended",
     "instrument",
     "instruments",
     "one_band",
@@ -122,7 +123,7 @@ def instrument(name: str) -> AnyCamera:
         >>> instrument("euclid_vis").pixel_scale
         0.101
     """
-    camera: AnyCamera = _CHOICE.validate_python(_extended(_document(name)))
+    camera: AnyCamera = _CHOICE.validate_python(extended(_document(name)))
     return camera
 
 
@@ -134,13 +135,57 @@ def _document(name: str) -> Any:
     return parse_yaml(text, f"instrument {name}")
 
 
-def _extended(document: Any) -> Any:
+def extended(document: Any) -> Any:
+    """Return the document of a camera with the numbers of the instruments that it is `like`.
+
+    A band on other pixels than the instrument that it is like has that one's as native ones,
+    and no depth to hold.
+
+    Raises:
+        ConfigError: There is no such instrument, or instruments are like each other in a
+            circle.
+
+    Example:
+        >>> bands = {"i": {"like": "hsc_i"}}
+        >>> extended({"pixel_scale": 0.2, "bands": bands})["bands"]["i"]["native_scale"]
+        0.168
+    """
+    document = _followed(document)
+    if not isinstance(document, dict) or not isinstance(document.get("bands"), dict):
+        return document
+    scale = document.get("pixel_scale")
+    bands = {name: _band(band, scale) for name, band in document["bands"].items()}
+    return {**document, "bands": bands}
+
+
+def _band(document: Any, pixel_scale: Any) -> Any:
+    """Return the document of a band, with the numbers of the instrument that it is `like`."""
+    if not isinstance(document, dict) or "like" not in document:
+        return document
+    instrument = _followed({"like": document["like"]})
+    if not isinstance(instrument, dict) or "bands" in instrument:
+        raise ConfigError(
+            f"a band is like an instrument of one band, and {document['like']} has several",
+            code="several-bands",
+            name=str(document["like"]),
+        )
+    numbers = {key: instrument[key] for key in instrument if key not in Stamp.model_fields}
+    if instrument["pixel_scale"] != pixel_scale:
+        numbers.setdefault("native_scale", instrument["pixel_scale"])
+        numbers.pop("depth", None)
+    return numbers | _but_like(document)
+
+
+def _but_like(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "like"}
+
+
+def _followed(document: Any) -> Any:
     """Return a document with the numbers of the instrument that it is `like`."""
     for _ in range(_MAX_LIKE):
         if not isinstance(document, dict) or "like" not in document:
             return document
-        changes = {key: value for key, value in document.items() if key != "like"}
-        document = {**_document(str(document["like"])), **changes}
+        document = {**_document(str(document["like"])), **_but_like(document)}
     raise ConfigError(
         f"instruments that are `like` each other in a circle, at {document['like']}",
         code="like-circle",
@@ -157,7 +202,7 @@ def read_camera(path: Path) -> AnyCamera:
         ConfigError: The file cannot be read, or is no YAML.
         ValidationError: It describes no camera.
     """
-    document = _extended(parse_yaml(read_text(path, "the camera"), str(path)))
+    document = extended(parse_yaml(read_text(path, "the camera"), str(path)))
     context = {"folder": path.parent}
     camera: AnyCamera = _CHOICE.validate_python(document, context=context)
     return camera

@@ -119,6 +119,8 @@ class Detector(Record):
         exposure_map: A .npy or FITS file of the share of the exposure that each pixel of the
             image has, from 0 to 1. Its numbers are taken over.
         depth: A depth to hold.
+        filter: The filter whose colours of galaxies the band has, where the camera's name
+            does not tell it, such as `lsst_i`.
         lenstronomy: Where lenstronomy's numbers differ, and why.
     """
 
@@ -131,6 +133,7 @@ class Detector(Record):
     dead_pixels: float = Field(default=0.0, ge=0, le=0.5)
     exposure_map: str | None = Field(default=None, repr=False)
     depth: Depth | None = None
+    filter: str = Field(default="", max_length=64)
     lenstronomy: str = ""
 
     @field_validator("exposure_map", mode="before")

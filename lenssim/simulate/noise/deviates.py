@@ -22,8 +22,11 @@ from lenssim.simulate.noise.philox import (
 from lenssim.simulate.streams import NOISE, blocks, generator
 
 __all__ = [
+    "COSINE",
     "EARLIEST",
+    "LOGARITHM",
     "NEWEST",
+    "SINE",
     "STREAMS",
     "ccd_noise",
     "check_stream",
@@ -33,7 +36,7 @@ __all__ = [
 EARLIEST = "sfc64"  # of data sets that name none
 NEWEST = "philox"
 _BLOCK = 64  # samples at a time without a compiler
-_LOG = (  # of (ln(1 + x) - x + x^2 / 2) / x^3, from Cephes' logf; the highest power first
+LOGARITHM = (  # of (ln(1 + x) - x + x^2 / 2) / x^3, from Cephes' logf; the highest power first
     7.0376836292e-2,
     -1.1514610310e-1,
     1.1676998740e-1,
@@ -45,8 +48,8 @@ _LOG = (  # of (ln(1 + x) - x + x^2 / 2) / x^3, from Cephes' logf; the highest p
     3.3333331174e-1,
 )
 # cos(pi t) and sin(pi t) / t in t^2, |t| <= 1/2: interpolated in Chebyshev's points, 7e-9 off
-_COSINE = (-0.02439593, 0.23493707, -1.33521195, 4.05870915, -4.93480214, 1.0)
-_SINE = (0.07765591, -0.59829041, 2.55007739, -5.16771008, 3.14159264)
+COSINE = (-0.02439593, 0.23493707, -1.33521195, 4.05870915, -4.93480214, 1.0)
+SINE = (0.07765591, -0.59829041, 2.55007739, -5.16771008, 3.14159264)
 
 
 def check_stream(name: str) -> str:
@@ -198,8 +201,8 @@ def _box_muller(length: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.n
     turn = (angle << np.uint32(1)).view(np.int32).astype(np.float32) * unit
     sign = angle & np.uint32(1 << 31)
     square = turn * turn
-    cosine = _horner(_COSINE, square)
-    sine = _horner(_SINE, square) * turn
+    cosine = _horner(COSINE, square)
+    sine = _horner(SINE, square) * turn
     return _signed(radius * cosine, sign), _signed(radius * sine, sign)
 
 
@@ -211,7 +214,7 @@ def _logarithm(values: np.ndarray) -> np.ndarray:
     x = mantissa.view(np.float32) - np.float32(1)
     e = exponent.astype(np.float32)
     square = x * x
-    y = _horner(_LOG, x) * x * square
+    y = _horner(LOGARITHM, x) * x * square
     y = y + e * np.float32(-2.12194440e-4)
     y = y - np.float32(0.5) * square
     return x + y + e * np.float32(0.693359375)

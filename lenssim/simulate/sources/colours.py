@@ -10,9 +10,10 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
 from lenssim.simulate.cosmology import Cosmology
 
-__all__ = ["GALAXY_TYPES", "apparent_magnitude", "filter_of", "filters"]
+__all__ = ["GALAXY_TYPES", "apparent_magnitude", "colour", "filter_of", "filters"]
 
 GALAXY_TYPES = ("E", "Sbc", "Scd", "Im")
+_DARK = 20.0  # mag, of a band that lies blueward of all known light
 _ALIASES = {  # instruments that are named after the camera's mode
     "rubin_": "lsst_",
     "decam_": "des_",
@@ -116,3 +117,41 @@ def apparent_magnitude(
         )
     metres = (1 + z) * cosmology.comoving_distance(z) * 1e6 / 10
     return absolute + inside + 5 * np.log10(metres)
+
+
+def colour(z: np.ndarray, kind: str, filter_name: str, reference: str) -> np.ndarray:
+    """Return AB magnitudes (N,) in a filter, less those in another one.
+
+    Spectra are those of `apparent_magnitude`. A filter that lies blueward of all known light
+    sees a galaxy 20 mag fainter.
+
+    Args:
+        z: Redshifts (N,), at most 6.
+        kind: Type of the galaxies, one of `GALAXY_TYPES`.
+        filter_name: Name of the filter, one of `filters`.
+        reference: Name of the other filter.
+
+    Raises:
+        ConfigError: A filter is unknown, or the reference sees nothing known.
+
+    Example:
+        >>> colour(np.array([0.5]), "E", "lsst_g", "lsst_i").round(1)
+        array([2.6])
+    """
+    redshifts, magnitudes = _table()
+    for name in (filter_name, reference):
+        if name not in filters():
+            raise unknown("filter", printable(name), filters(), code="unknown-filter")
+    seen, compared = (
+        np.interp(z, redshifts, magnitudes[kind, name], right=np.nan)
+        for name in (filter_name, reference)
+    )
+    if not np.isfinite(compared).all():
+        worst = float(np.asarray(z)[~np.isfinite(compared)][0])
+        raise ConfigError(
+            f"the light of a galaxy of type {kind} at z = {worst:g} is not known in the filter "
+            f"{reference}: state its magnitude in another band",
+            code="unknown-filter",
+            filter=reference,
+        )
+    return np.where(np.isfinite(seen), seen - compared, _DARK)

@@ -10,8 +10,9 @@ from error_codes import has_code
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
-from lenssim.simulate.engines.batched.engine import RAYS_A_STEP, SCENES, scenes_a_step
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
+from lenssim.simulate.engines.batched.settings import FAR_FIELDS, FAR_SERIES
+from lenssim.simulate.engines.batched.steps import RAYS_A_STEP, SCENES, scenes_a_step
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers
@@ -57,7 +58,11 @@ def scenes_with(kind: str, counts: list[int]):
 
 
 @pytest.mark.parametrize("kind", RANGES)
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["precision"])
+@pytest.mark.parametrize(
+    "settings",
+    [*SETTINGS, {**SETTINGS[0], "far_field": FAR_SERIES}],
+    ids=lambda s: f"{s['precision']} {s.get('far_field', '')}",
+)
 def test_ragged_populations_are_lenstronomys(kind, settings):
     scenes = scenes_with(kind, [0, 1, 7, 40])
     image = engine("batched", **settings).render(scenes, PRESET.instrument)
@@ -68,10 +73,11 @@ def test_ragged_populations_are_lenstronomys(kind, settings):
     assert error.max() < max(own, 1e-5 if settings["precision"] == "float32" else 1e-9)
 
 
-@pytest.mark.parametrize("kind", ["point_mass", "tnfw"])
-def test_an_image_depends_on_its_own_perturbers_alone(kind):
+@pytest.mark.parametrize("far_field", FAR_FIELDS)
+@pytest.mark.parametrize("kind", ["point_mass", "tnfw", "uldm"])
+def test_an_image_depends_on_its_own_perturbers_alone(kind, far_field):
     scenes = scenes_with(kind, [3, 150, 0, 2100])
-    renderer = engine("batched", **SETTINGS[0])
+    renderer = engine("batched", **SETTINGS[0], far_field=far_field)
     whole = renderer.render(scenes, PRESET.instrument)
     for i in range(4):
         np.testing.assert_array_equal(

@@ -1,5 +1,6 @@
 """Images of telescopes in folders of FITS, HDF5 or .npy files."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,12 @@ from lenssim.data.exchange.telescope.image import TelescopeReader, telescope_col
 from lenssim.data.exchange.telescope.planes import LensFiles, Roles, lenses_in
 from lenssim.data.format.labels import UNLABELLED, unlabelled_config
 from lenssim.errors import ConfigError, DataError
+from lenssim.formats.limits import refusing
 from lenssim.names import printable
 
 __all__ = ["FitsImporter", "TelescopeImporter"]
+
+_UNTYPED = ("bands", "skip_bad", "labels")  # the config states them otherwise, or not
 
 
 def _split(words: Any) -> Any:
@@ -114,9 +118,31 @@ class TelescopeImporter(Importer):
             class_of = catalogue.class_of
         items = _items(lenses, classes, class_of, tally)
         reader = self._reader(lenses)
-        config = {} if classes else unlabelled_config()
+        config = self._typed_options()
+        if not classes:
+            config |= unlabelled_config()
         columns = partial(_columns, reader, catalogue)
         return Listing(classes or (UNLABELLED,), items, config, columns, reader)
+
+    def _typed_options(self) -> dict[str, Any]:
+        """Return what the config says of the options: those that differ from their defaults."""
+        typed: dict[str, str] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name in _UNTYPED or value == field.default:
+                continue
+            if isinstance(value, dict):
+                value = [f"{old}={new}" for old, new in value.items()]
+            text = (
+                ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            )
+            typed[name.replace("_", "-")] = text
+        if self.labels is None:
+            return {"options": typed} if typed else {}
+        typed["labels"] = Path(self.labels).name
+        with refusing(Path(self.labels), "a table"):
+            digest = hashlib.sha256(Path(self.labels).read_bytes()).hexdigest()
+        return {"options": typed, "labels_sha256": digest}
 
     def _catalogue(self, names: Sequence[str], tally: Tally) -> Catalogue | None:
         """Return what the user's table says of the lenses."""

@@ -13,7 +13,7 @@ from lenssim.formats.fits import fits_names
 from lenssim.formats.hdf5 import hdf5_shapes
 from lenssim.names import printable
 
-__all__ = ["LensFiles", "Plane", "Roles", "lenses_in"]
+__all__ = ["LensFiles", "Plane", "Roles", "files_below", "lenses_in"]
 
 _HDF5 = (".h5", ".hdf5")
 _DEPTH = 6  # folders within folders
@@ -114,14 +114,8 @@ def lenses_in(source: Path, tally: Tally, roles: Roles, without: Path) -> list[L
         DataError: A file cannot be read, does not say which of its images is meant, or the
             folder holds none.
     """
-    if not source.is_dir():
-        raise DataError(
-            f"{printable(str(source))} is no folder; give the one that holds the images",
-            code="no-folder",
-            folder=source,
-        )
     by_lens: dict[str, list[Plane]] = {}
-    for path in _files(source, tally, without):
+    for path in files_below(source, tally, without):
         words = parts_of_path(path.relative_to(source))
         try:
             planes = _planes(path, roles)
@@ -159,8 +153,28 @@ def _is_whole(lens: LensFiles, tally: Tally) -> bool:
     return not problem
 
 
-def _files(folder: Path, tally: Tally, without: Path, depth: int = 0) -> list[Path]:
-    """Return the files of images in a folder and the folders in it, by name."""
+def files_below(source: Path, tally: Tally, without: Path) -> list[Path]:
+    """Return the files of images in a folder and in the folders within, by name.
+
+    Args:
+        source: The folder.
+        tally: Counts what is passed over, or cannot be read.
+        without: A folder in it that is passed over.
+
+    Raises:
+        DataError: It is no folder, or cannot be read.
+    """
+    if not source.is_dir():
+        raise DataError(
+            f"{printable(str(source))} is no folder; give the one that holds the images",
+            code="no-folder",
+            folder=source,
+        )
+    return _files(source, tally, without, 0)
+
+
+def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
+    """Return the files of images at some depth and below."""
     files: list[Path] = []
     try:
         paths = sorted(folder.iterdir())

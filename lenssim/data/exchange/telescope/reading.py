@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -229,15 +230,20 @@ def _real(image: np.ndarray, where: str) -> np.ndarray:
 
 
 def _check_apart(lens: LensFiles, bands: Sequence[BandImage]) -> None:
-    """Refuse two bands with the same pixels: one of them was copied over the other."""
-    for number, image in enumerate(bands):
-        for other in bands[:number]:
-            if np.array_equal(image.pixels, other.pixels):
-                raise DataError(
-                    f"{printable(lens.name)}: its bands {printable(other.band)} and "
-                    f"{printable(image.band)} hold the same pixels: one of them is a copy; "
-                    "fetch the file again",
-                    code="bands-equal",
-                    lens=lens.name,
-                    bands=[other.band, image.band],
-                )
+    """Refuse bands with the same pixels: one of them was copied over the other."""
+    pairs = [
+        (other.band, image.band)
+        for other, image in combinations(bands, 2)
+        if np.array_equal(image.pixels, other.pixels)
+    ]
+    if pairs:
+        words = "; ".join(
+            f"{printable(first)} and {printable(last)}" for first, last in pairs
+        )
+        raise DataError(
+            f"{printable(lens.name)}: two of its bands hold the same pixels: {words}; one of "
+            "them is a copy: fetch the files again",
+            code="bands-equal",
+            lens=lens.name,
+            bands=pairs,
+        )

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lenssim.simulate.engines.batched.deflections import Deflections
-from lenssim.simulate.engines.batched.engine import SCENES, numpy_dtype
+from lenssim.simulate.engines.batched.engine import numpy_dtype
+from lenssim.simulate.engines.batched.steps import SCENES
 from lenssim.simulate.engines.batched.tiles import scattered_rows
 from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.scenes import Scenes

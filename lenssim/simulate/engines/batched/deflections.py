@@ -9,15 +9,18 @@ from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.compilation import Axis
 from lenssim.simulate.engines.batched.compilers import Job
-from lenssim.simulate.engines.batched.far_field import far_fields
+from lenssim.simulate.engines.batched.far_field import FarField, far_fields
 from lenssim.simulate.engines.batched.kernels import kernel
+from lenssim.simulate.engines.batched.nearby import within_reach
 from lenssim.simulate.engines.batched.rays import (
     POINT_COLUMNS,
     Deflect,
     SummedPoints,
 )
 from lenssim.simulate.engines.batched.settings import FAR_HALOES
+from lenssim.simulate.engines.batched.summands import SOURCE, SUMMANDS
 from lenssim.simulate.engines.batched.tiles import TILE, Rows
+from lenssim.simulate.engines.batched.zones import Zone
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers, Scenes
 
@@ -29,7 +32,9 @@ MAX_A_ROW = 2048  # perturbers of a row in one call
 # perturbers in one call over all rows, by whether kernels are compiled; eager kernels hold
 # them times rays in memory
 MAX_A_CALL = {True: 1 << 18, False: 1 << 11}
-MAX_A_TILE = 32  # perturbers of a tile in one call
+MAX_A_TILE = 32  # perturbers of a tile in one call, of kinds in full
+MAX_OF_SUMMANDS = 1024  # the same, of `SUMMANDS`
+MAX_A_ZONE = 1 << 14  # the same over all tiles; their columns stay in the cache
 
 
 class Deflections:
@@ -46,6 +51,7 @@ class Deflections:
         self.dtype = dtype
         self.device = device
         self.compiled = compiled
+        self._split: tuple[object, dict[str, FarField]] = (None, {})
 
     def __call__(self, scenes: Scenes, rows: Rows) -> Tensor:
         """Return the deflection (R, 2, P) [arcsec] at rows of rays, by all perturbers."""
@@ -53,18 +59,19 @@ class Deflections:
             len(rows), 2, rows.rays.shape[2], dtype=self.dtype, device=self.device
         )
         total = _Sum(alpha)
-        for kind, table in scenes.perturbers.items():
-            self._add_kind(total, rows, kind, table)
+        for kind in scenes.perturbers:
+            self._add_kind(total, rows, scenes, kind)
         return alpha
 
     def jobs(self, scenes: Scenes) -> list[Job]:
         """Return the jobs of the kernels that scenes need, in their order."""
         calls: list[tuple[str | None, bool]] = []
-        for kind in scenes.perturbers:
+        for kind, table in scenes.perturbers.items():
             if kind == "point_mass":
                 calls.append((None, False))
             elif kind in self.far_fields:
-                calls += [(None, False), (kind, True)]
+                kernels = self.far_fields[kind].kernels(table.columns)
+                calls += [(None, False), *((name, True) for name in kernels)]
             else:
                 calls.append((kind, False))
         settings = (self.dtype, self.device, self.compiled)
@@ -75,37 +82,42 @@ class Deflections:
         kinds = [kind for kind, table in scenes.perturbers.items() if table.counts.any()]
         return any(kind in self.far_fields for kind in kinds)
 
-    def _add_kind(self, total: "_Sum", rows: Rows, kind: str, table: Perturbers) -> None:
+    def _add_kind(self, total: "_Sum", rows: Rows, scenes: Scenes, kind: str) -> None:
         """Add all perturbers of a kind, as points where they are far."""
+        table = scenes.perturbers[kind]
+        if kind in self.far_fields:
+            far = self._far_field(scenes, kind)
+            self._add(total, rows, None, far.points, table)
+            zones = [zone for zone in far.zones if zone.reach.any()]
+            nearby = within_reach(rows, far.points[:, 2:], zones, table)
+            for zone, (which, counts) in zip(zones, nearby, strict=True):
+                self._add_nearby(total.alpha, rows, zone, which, counts)
+            return
         names = PROFILES[kind].columns
         columns = torch.from_numpy(
             np.stack([table.columns[name] for name in names], axis=1)
         )
-        if kind == "point_mass":
-            strength = columns[:, [names.index("theta_E")]] ** 2
-            centres = columns[:, _centre_columns(names)]
-            points = torch.cat([strength, 0 * strength, centres], dim=1)
-            self._add(total, rows, None, points, table)
-        elif kind in self.far_fields:
-            centres = columns[:, _centre_columns(names)]
-            strength, softening, reach = self._far_field(kind, columns)
-            points = torch.stack([strength, softening], dim=1)
-            self._add(total, rows, None, torch.cat([points, centres], dim=1), table)
-            differences = torch.cat([columns, points], dim=1)
-            nearby = _within_reach(rows, centres, reach, table)
-            self._add_nearby(total.alpha, rows, kind, differences, nearby)
-        else:
+        if kind != "point_mass":
             self._add(total, rows, kind, columns, table)
+            return
+        strength = columns[:, [names.index("theta_E")]] ** 2
+        centres = columns[:, _centre_columns(names)]
+        points = torch.cat([strength, 0 * strength, centres], dim=1)
+        self._add(total, rows, None, points, table)
 
-    def _far_field(self, kind: str, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the points that perturbers are from afar: strength, softening and reach."""
-        names = PROFILES[kind].columns
-        values = {
-            name: column
-            for name, column in zip(names, columns.T, strict=True)
-            if name[:6] != "center"
-        }
-        return self.far_fields[kind](**values, error=FAR_ERROR[self.dtype])
+    def _far_field(self, scenes: Scenes, kind: str) -> FarField:
+        """Return the far field of the perturbers of a kind, once for all calls of a step."""
+        of, fields = self._split
+        if of is not scenes.perturbers:
+            fields = {}
+            self._split = (scenes.perturbers, fields)
+        if kind not in fields:
+            columns = {
+                name: torch.from_numpy(column)
+                for name, column in scenes.perturbers[kind].columns.items()
+            }
+            fields[kind] = self.far_fields[kind].split(columns, FAR_ERROR[self.dtype])
+        return fields[kind]
 
     def _add(
         self,
@@ -131,44 +143,45 @@ class Deflections:
             total.is_zero = False
 
     def _add_nearby(
-        self,
-        alpha: Tensor,
-        rows: Rows,
-        kind: str,
-        columns: Tensor,
-        nearby: tuple[Tensor, Tensor],
+        self, alpha: Tensor, rows: Rows, zone: Zone, which: Tensor, counts: Tensor
     ) -> None:
-        """Add the difference between perturbers and their points, on tiles within reach.
+        """Add what perturbers deflect more than their points, on the tiles of a zone.
 
-        `nearby` is what `_within_reach` returns.
+        `which` and `counts` are what `within_reach` returns.
         """
-        deflect = _deflect(kind, True, self.dtype, self.device, self.compiled)
-        flat = self._with_null(kind, columns)
+        if not len(which):
+            return
+        deflect = _deflect(zone.kernel, True, self.dtype, self.device, self.compiled)
+        flat = self._with_null(zone.kernel, zone.columns)
         rays = rows.tiles().flatten(0, 1)
-        which, counts = nearby
-        which = torch.cat([which, torch.tensor([len(columns)])])  # the null perturber
+        which = torch.cat([which, torch.tensor([len(zone.columns)])])  # the null perturber
         starts = torch.cumsum(counts, 0) - counts
         total = torch.zeros(len(counts), 2, TILE, dtype=self.dtype, device=self.device)
-        for start in range(0, int(counts.max()), MAX_A_TILE):
+        most = MAX_OF_SUMMANDS if zone.kernel in SUMMANDS else MAX_A_TILE
+        for start in range(0, int(counts.max()), most):
             batches = self._batches(
-                starts + start, (counts - start).clamp(0, MAX_A_TILE), len(which) - 1
+                starts + start,
+                (counts - start).clamp(0, most),
+                len(which) - 1,
+                MAX_A_ZONE,
             )
             for numbers, index in batches:
                 numbers = numbers.to(self.device)
-                index = which[index].to(self.device)
-                total[numbers] += deflect(rays[numbers], flat[index])
+                masses = which[index.flatten()].to(self.device)
+                columns = flat.index_select(0, masses).unflatten(0, index.shape)
+                total[numbers] += deflect(rays.index_select(0, numbers), columns)
         alpha += total.unflatten(0, (len(rows), -1)).transpose(1, 2).flatten(2)
 
     def _with_null(self, kind: str | None, columns: Tensor) -> Tensor:
         """Return columns (M + 1, c) in the engine's precision; the last row deflects nothing."""
         null = torch.zeros(columns.shape[1], dtype=columns.dtype)
         if kind is not None:
-            values = torch.tensor(PROFILES[kind].null_parameters, dtype=columns.dtype)
+            values = torch.tensor(_null_columns(kind), dtype=columns.dtype)
             null[: len(values)] = values
         return torch.cat([columns, null[None]]).to(self.dtype).to(self.device)
 
     def _batches(
-        self, starts: Tensor, counts: Tensor, null: int
+        self, starts: Tensor, counts: Tensor, null: int, most: int = MAX_A_CALL[True]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield rows with similar numbers of perturbers, and the indices of these.
 
@@ -179,7 +192,7 @@ class Deflections:
         padded = (counts + steps - 1) // steps * steps
         for size in torch.unique(padded[counts > 0]).tolist():
             rows = torch.nonzero(padded == size)[:, 0]
-            for numbers in rows.split(max(1, MAX_A_CALL[self.compiled] // size)):
+            for numbers in rows.split(max(1, min(most, MAX_A_CALL[self.compiled]) // size)):
                 rank = torch.arange(size)
                 valid = rank < counts[numbers, None]
                 yield numbers, torch.where(valid, starts[numbers, None] + rank, null)
@@ -204,33 +217,11 @@ def _centre_columns(names: Sequence[str]) -> list[int]:
     return [names.index(name) for name in POINT_COLUMNS[2:]]
 
 
-def _within_reach(
-    rows: Rows, centres: Tensor, reach: Tensor, table: Perturbers
-) -> tuple[Tensor, Tensor]:
-    """Return the perturbers within reach of each tile of the rows.
-
-    Returns:
-        Their rows in the table, tile by tile, and their number a tile.
-    """
-    rays = rows.tiles().cpu().numpy()
-    low = rays.min(3)
-    high = rays.max(3)
-    tile_centres = (low + high) / 2
-    radii = np.linalg.norm(high - low, axis=2) / 2
-    x, y, far = (column.numpy().astype(np.float32) for column in (*centres.T, reach))
-    indices = []
-    counts = []
-    for row, scene in enumerate(rows.owner.tolist()):
-        part = slice(table.offset[scene], table.offset[scene + 1])
-        tile_x, tile_y = tile_centres[row].T
-        across = x[part] - tile_x[:, None]
-        along = y[part] - tile_y[:, None]
-        nearby = across**2 + along**2 < (far[part] + radii[row][:, None]) ** 2
-        counts.append(nearby.sum(1))
-        indices.append(np.nonzero(nearby)[1] + part.start)
-    return torch.from_numpy(np.concatenate(indices)), torch.from_numpy(
-        np.concatenate(counts)
-    )
+def _null_columns(kind: str) -> Sequence[float]:
+    """Return the columns of a perturber of a kind, or of `SUMMANDS`, that deflects nothing."""
+    if kind in SUMMANDS:
+        return SUMMANDS[kind].null
+    return PROFILES[kind].null_parameters
 
 
 @lru_cache
@@ -243,7 +234,12 @@ def _deflect(
 ) -> Callable[..., Tensor]:
     module: nn.Module = SummedPoints()
     columns = len(POINT_COLUMNS)
-    if kind is not None:
+    name = f"deflect {kind} {less_points}"
+    if kind in SUMMANDS:
+        module = SUMMANDS[kind]()
+        columns = len(SUMMANDS[kind].null)
+        name = f"deflect {kind} {SOURCE}"
+    elif kind is not None:
         module = Deflect(kind, less_points)
         columns = len(PROFILES[kind].columns) + 2 * less_points
     example = (
@@ -252,6 +248,4 @@ def _deflect(
     )
     rows = Axis("rows")
     dynamic = ({0: rows, 2: Axis("tiles", TILE)}, {0: rows, 1: Axis("pairs", 2)})
-    return kernel(
-        module, example, f"deflect {kind} {less_points}", dynamic, compiled=compiled
-    )
+    return kernel(module, example, name, dynamic, compiled=compiled)

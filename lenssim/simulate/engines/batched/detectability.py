@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from lenssim.simulate.bands import band_views
-from lenssim.simulate.engines.batched.engine import SCENES, Batched
+from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.gradients import (
     band_columns,
     band_jacobian,
     regular,
 )
+from lenssim.simulate.engines.batched.steps import SCENES
 from lenssim.simulate.instruments import AnyCamera, Supersampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.errors import ConfigError
 from lenssim.simulate.bands import BandView, band_views
 from lenssim.simulate.engines.batched.adaptive import (
     MARGIN,
@@ -24,6 +23,7 @@ from lenssim.simulate.engines.batched.hoisted import (
 from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.settings import FAR_HALOES
+from lenssim.simulate.engines.batched.steps import scenes_a_step
 from lenssim.simulate.engines.batched.tiles import (
     RASTER,
     TILED,
@@ -45,12 +45,7 @@ from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["SCENES", "Batched", "scenes_a_step"]
-
-SCENES = 64  # largest number of scenes a step
-SCENES_OF_GPU = 1024  # a card needs more work at once than a core
-RAYS_A_STEP = 1 << 22  # of several scenes: bounds the memory
-MAX_RAYS = 1 << 26  # rays an image, some GiB
+__all__ = ["Batched", "numpy_dtype"]
 
 
 class Batched:
@@ -87,20 +82,30 @@ class Batched:
         Raises:
             ConfigError: The sampling does not fit the PSF, or an image has too many rays.
         """
-        check_sampling(instrument, supersampling)
         size = instrument.num_pix
-        step = scenes_a_step(instrument, supersampling, self.device.type)
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
+        for part, band, image in self.steps(scenes, instrument, supersampling):
+            images[part, band] = image.cpu().numpy()
+        return images
+
+    @torch.inference_mode()
+    def steps(
+        self, scenes: Scenes, instrument: AnyCamera, supersampling: Supersampling = 1
+    ) -> Iterator[tuple[slice, int, Tensor]]:
+        """Yield images (n, H, W) on the device: the scenes of a step, the band, its images.
+
+        Arguments and errors as `render`.
+        """
+        check_sampling(instrument, supersampling)
+        step = scenes_a_step(instrument, supersampling, self.device)
         options = (self.dtype, self.device, self.compiled)
         announce([*self.deflections.jobs(scenes), *light_jobs(scenes, *options)])
-        with torch.inference_mode():
-            for start in range(0, len(scenes), step):
-                part = slice(start, min(start + step, len(scenes)))
-                views = band_views(scenes.take(part), instrument)
-                for band, image in self._render_step(views, supersampling, step):
-                    images[part, band] = image.cpu().numpy()
-        return images
+        for start in range(0, len(scenes), step):
+            part = slice(start, min(start + step, len(scenes)))
+            views = band_views(scenes.take(part), instrument)
+            for band, image in self._render_step(views, supersampling, step):
+                yield part, band, image
 
     def _render_step(
         self, views: list[BandView], supersampling: Supersampling, step: int
@@ -319,28 +324,3 @@ def _same_grids(
             rays_a_pixel = instrument.psf.supersampling
         grids.setdefault(instrument.num_pix * int(rays_a_pixel), []).append(band)
     return grids
-
-
-def scenes_a_step(
-    instrument: AnyCamera, supersampling: Supersampling, device: str = "cpu"
-) -> int:
-    """Return the number of scenes rendered at a time.
-
-    Raises:
-        ConfigError: One image has more rays than fit into memory.
-    """
-    rays_a_pixel = supersampling
-    if rays_a_pixel == ADAPTIVE:
-        rays_a_pixel = max(band.psf.supersampling for band in instrument.instruments)
-    side = instrument.num_pix * int(rays_a_pixel)
-    if side**2 > MAX_RAYS:
-        raise ConfigError(
-            f"an image of {instrument.num_pix} x {instrument.num_pix} pixels of {supersampling} "
-            f"rays a side has {side**2:.2g} rays, more than the {MAX_RAYS:.2g} that are kept in "
-            "memory; lower num_pix or supersampling",
-            code="too-many-rays",
-            num_pix=instrument.num_pix,
-            supersampling=supersampling,
-        )
-    most = SCENES if device == "cpu" else SCENES_OF_GPU
-    return max(1, min(most, RAYS_A_STEP // side**2))

@@ -6,12 +6,13 @@ import numpy as np
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.bands import BandView, band_views
-from lenssim.simulate.engines.batched.engine import SCENES, Batched
+from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.gradients import (
     band_columns,
     band_jacobian,
     regular,
 )
+from lenssim.simulate.engines.batched.steps import SCENES
 from lenssim.simulate.instruments import AnyCamera, Instrument, Supersampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.profiles import PROFILES, check_bounds

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.bands import BandView
-from lenssim.simulate.engines.batched.engine import SCENES, Batched, scenes_a_step
+from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.kernels import kernel
 from lenssim.simulate.engines.batched.optics import pixel_flux
 from lenssim.simulate.engines.batched.rays import SurfaceBrightness
+from lenssim.simulate.engines.batched.steps import SCENES, scenes_a_step
 from lenssim.simulate.engines.batched.tiles import RAYS, Rows, grid_rows, untiled
 from lenssim.simulate.instruments import (
     ADAPTIVE,

@@ -8,7 +8,9 @@ from lenssim.simulate.native import compiler, is_eager
 
 __all__ = [
     "DEVICES",
+    "FAR_FIELDS",
     "FAR_HALOES",
+    "FAR_SERIES",
     "FAR_SOLITONS",
     "PRECISIONS",
     "batched_settings",
@@ -19,6 +21,9 @@ __all__ = [
 PRECISIONS = ("float32", "float64")
 FAR_HALOES = "haloes"  # far fields of data sets that name none
 FAR_SOLITONS = "solitons"
+FAR_SERIES = "series"
+FAR_FIELDS = (FAR_HALOES, FAR_SOLITONS, FAR_SERIES)
+_KINDS = {FAR_SOLITONS: {"uldm"}, FAR_SERIES: {"tnfw", "uldm"}}  # whose bits each changes
 DEVICES = ("cpu", "cuda", "auto")
 
 
@@ -75,11 +80,10 @@ def with_far_field(
 
     Example:
         >>> with_far_field({"precision": "float32"}, {"uldm"})
-        {'precision': 'float32', 'far_field': 'solitons'}
+        {'precision': 'float32', 'far_field': 'series'}
     """
-    name = name or FAR_SOLITONS
-    is_same = settings["precision"] != "float32" or "uldm" not in kinds
-    if is_same or name == FAR_HALOES:
+    name = name or FAR_SERIES
+    if settings["precision"] != "float32" or not kinds & _KINDS.get(name, set()):
         return settings
     return settings | {"far_field": name}
 
