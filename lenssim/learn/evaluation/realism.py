@@ -13,7 +13,7 @@ from lenssim.data.format.spec import maps_of
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
-from lenssim.learn.inputs.description import describe
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.features import network_features, untrained_model
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.realism import (
@@ -117,7 +117,7 @@ def audit_realism(
         np.stack([table[name] for name in compared], axis=1)
         for table in (real_values, values)
     ]
-    model = run.model() if run is not None else untrained_model(describe(dataset))
+    model = run.model() if run is not None else untrained_model(_described(dataset))
     features = partial(network_features, model, device=pick_device(device))
     separations = [
         separate(ALL_STATISTICS, *columns),
@@ -135,6 +135,11 @@ def audit_realism(
     return RealismAudit(
         document, differences, separations, real_values, values, real_images, images
     )
+
+
+def _described(dataset: ShardDataset) -> ImageDescription:
+    """Describe the images of a data set without drawing any, which may need its galaxies."""
+    return ImageDescription(dataset.image_shape, dataset.pixel_scale, bands=dataset.bands)
 
 
 def _net_name(run: Run | None) -> str:

@@ -131,10 +131,10 @@ def _ring_medians(image: np.ndarray) -> np.ndarray:
     ring = np.hypot(y[:, None], x).astype(int)
     numbers = np.arange(ring.max() + 1)
     medians = np.array([masked_median(image[ring == number]) for number in numbers])
-    seen = np.isfinite(medians)
-    if not seen.any():
+    finite = np.isfinite(medians)
+    if not finite.any():
         return np.zeros(image.shape)
-    return np.interp(numbers, numbers[seen], medians[seen])[ring]
+    return np.interp(numbers, numbers[finite], medians[finite])[ring]
 
 
 def _angles() -> np.ndarray:
