@@ -3,9 +3,9 @@
 uv run python benchmarks/gpu.py [--minutes 8.5] [--device cuda]
 
 `--device cpu` goes through the same code on machines without a card, to test the script.
-Prints a table in Markdown: rendering by batch size and preset, end to end into memory and
-onto the disk, live data, and one epoch of training. What no longer fits into the minutes
-is left out, and named.
+Prints a table in Markdown: rendering by batch size and preset, noise drawn on the card and its
+bits, end to end into memory and onto the disk, live data, and one epoch of training. What no
+longer fits into the minutes is left out, and named.
 """
 
 import argparse
@@ -19,10 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lenssim.data.generation.cards import in_threads
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.live import LiveDataset
+from lenssim.learn.tasks import parse_config
+from lenssim.learn.training.training import train
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
+from lenssim.simulate.engines.batched.exposure import deviates
+from lenssim.simulate.noise.deviates import normal_deviates
+from lenssim.simulate.noise.philox import philox_key
 from lenssim.simulate.preset import load_preset
 
 Step = tuple[str, Callable[[str], str]]
@@ -76,29 +82,68 @@ def agreement(model: str) -> Step:
     return f"{model} against the CPU", measure
 
 
-def generating(model: str, count: int, folder: Path | None, writers: int) -> Step:
-    """Make a data set, `writers` threads writing shards while the device renders."""
+def noise(count: int) -> Step:
+    """Draw the deviates of the pixels of images."""
 
     def measure(device: str) -> str:
-        from concurrent.futures import ThreadPoolExecutor
+        key = philox_key(0, "train")
+        numbers = np.arange(count)
+        return rate(lambda: deviates(numbers, 0, (64, 64), key, device), count, device)
 
+    return f"normal deviates of {count:,} images", measure
+
+
+def noise_bits() -> Step:
+    """Compare a card's deviates with numpy's."""
+
+    def measure(device: str) -> str:
+        numbers = np.arange(256)
+        expected = normal_deviates("philox", numbers, (1, 64, 64), seed=0, split="train")
+        drawn = deviates(numbers, 0, (64, 64), philox_key(0, "train"), device).cpu().numpy()
+        differing = np.count_nonzero(drawn != expected[:, 0])
+        return f"{differing:,} of {drawn.size:,} differ, at most {np.abs(drawn - expected[:, 0]).max():.1e}"
+
+    return "normal deviates against numpy's", measure
+
+
+def generating(model: str, count: int, folder: Path | None, workers: int) -> Step:
+    """Make a data set: by threads of this process, or by workers that share the cards."""
+
+    def measure(device: str) -> str:
         room = Path(tempfile.mkdtemp(prefix="lenssim-gpu-", dir=folder))
-
-        def in_threads(job, shards):
-            with ThreadPoolExecutor(writers + 1) as pool:
-                yield from pool.map(job, shards)
-
         try:
             plan = make_plan(load_preset(model), count, device=device)
+            runner = in_threads if workers == 0 else None
             start = time.perf_counter()
-            generate(room / "D", plan, runner=in_threads)
+            generate(room / "D", plan, workers=workers, runner=runner)
             seconds = time.perf_counter() - start
         finally:
             shutil.rmtree(room)
         return f"{count / seconds:,.0f} images/s, start included"
 
     where = "memory" if folder is not None else "disk"
-    return f"generate {count:,} of {model} into {where}, {writers} writers", measure
+    hands = f"{workers} workers" if workers else "threads"
+    return f"generate {count:,} of {model} into {where}, {hands}", measure
+
+
+def training(net: str, count: int) -> Step:
+    """Train for one epoch on live images."""
+
+    def measure(device: str) -> str:
+        room = Path(tempfile.mkdtemp(prefix="lenssim-gpu-"))
+        live = {"model": "III", "n": count, "device": device}
+        settings = {"task": "classify", "net": net, "epochs": 1, "live": live}
+        try:
+            start = time.perf_counter()
+            run = train(parse_config({**settings, "device": device}), room / "run")
+            seconds = time.perf_counter() - start
+            epoch = run.epochs()[0]
+        finally:
+            shutil.rmtree(room)
+        waiting = epoch["waiting"] / epoch["seconds"]
+        return f"{epoch['seconds']:.1f} s ({waiting:.0%} waiting for images), {seconds:.1f} s in all"
+
+    return f"one epoch of {net} on {count:,} live images", measure
 
 
 def live(model: str, count: int) -> Step:
@@ -124,9 +169,13 @@ def steps(small: bool) -> list[Step]:
     return [
         agreement("III"),
         rendering("III", many),
-        generating("III", 4 * many, memory, 2),
-        generating("III", 4 * many, None, 4),
+        noise_bits(),
+        noise(many),
+        generating("III", 4 * many, memory, 0),
+        generating("III", (4 if small else 16) * many, memory, 1 if small else 8),
+        generating("III", (4 if small else 16) * many, None, 1 if small else 8),
         live("III", many),
+        training("cnn" if small else "resnet18", many),
         rendering("hst-arcs", 64),
         rendering("euclid-arcs", 64),
         rendering("III", 64),

@@ -1,6 +1,7 @@
 """How the cost of an image grows with images, pixels, perturbers, supersampling and workers:
 
 uv run python benchmarks/scaling.py [--out docs/images/scaling.png]
+uv run python benchmarks/scaling.py --only "workers, end to end" --out workers.png
 
 Model III's lens with point masses, rendering only and on one core, fastest of several calls; with workers end to end
 (draw, render, noise, hash, write). Prints its conditions and a table.
@@ -63,14 +64,21 @@ GROWTH: dict[str, tuple[str, list[int]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images/scaling.png"))
-    out = parser.parse_args().out
+    parser.add_argument("--only", default=None, choices=GROWTH, help="one of the rows")
+    arguments = parser.parse_args()
+    out = arguments.out
+    growth = GROWTH
+    if arguments.only is not None:
+        growth = {arguments.only: GROWTH[arguments.only]}
     torch.set_num_threads(1)
     print(
         f"{processor()}, one core, load {os.getloadavg()[0]:.1f} at the start; Model III, {IMAGES} images a call\n"
     )
     figure = Figure(figsize=(15, 3), layout="constrained", facecolor="white")
     for axis, (label, (argument, values)) in zip(
-        figure.subplots(1, len(GROWTH), sharey=True), GROWTH.items(), strict=True
+        figure.subplots(1, len(growth), sharey=True, squeeze=False)[0],
+        growth.items(),
+        strict=True,
     ):
         print(f"| {label} | batched [ms] | lenstronomy [ms] | ratio |\n|---|---|---|---|")
         cost: dict[str, list[float]] = {"batched": [], "lenstronomy": []}

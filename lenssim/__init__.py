@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lenssim.api.exposure import Exposure
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
+    from lenssim.api.modelling import Models, fit
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Dataset",
     "Exposure",
+    "Models",
     "Posterior",
     "Run",
     "Scores",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluate",
     "export",
     "expose",
+    "fit",
     "generate",
     "import_data",
     "info",
@@ -80,6 +83,7 @@ _MODULES = {
     "exposure": ("Exposure",),
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
+    "modelling": ("Models", "fit"),
     "presets": ("instruments", "presets"),
     "recipes": ("run",),
     "run": ("Run",),

@@ -62,10 +62,10 @@ def twin_names(names: Iterable[str]) -> tuple[str, str] | None:
         >>> twin_names(["no_sub", "CDM", "cdm"]), twin_names(["cdm", "cdm"])
         (('CDM', 'cdm'), None)
     """
-    seen: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     for name in names:
         plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        twin = seen.setdefault(plain, name)
+        twin = name_of.setdefault(plain, name)
         if twin != name:
             return twin, name
     return None

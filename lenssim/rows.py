@@ -50,11 +50,13 @@ def row_numbers(
     highest = _LARGEST if count is None else count - 1
     outside = numbers[(numbers < lowest) | (numbers > highest)]
     if len(outside):
-        known = f"{what} are at least 0"
+        range_text = f"{what} are at least 0"
         if count is not None:
-            known = f"there are {count:,} {what}, counted from 0"
+            range_text = f"there are {count:,} {what}, counted from 0"
         raise RowError(
-            f"{outside[0]} is none of the {what}: {known}", code="sample-numbers", what=what
+            f"{outside[0]} is none of the {what}: {range_text}",
+            code="sample-numbers",
+            what=what,
         )
     numbers = numbers.astype(np.int64)
     return np.where(numbers < 0, numbers + (count or 0), numbers)

@@ -20,6 +20,7 @@ WINGS = [
 HEAVY_FOR_SIMULATE = {"h5py", "dask", "distributed", "lightning"}
 TORCH_MAY = (
     "simulate/engines/batched",
+    "simulate/fit",
     "learn",
     *(
         f"data/streaming/{name}.py"
@@ -27,7 +28,7 @@ TORCH_MAY = (
     ),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
-    "data": ("format", "streaming", "generation", "exchange", "inspection"),
+    "data": ("format", "streaming", "generation", "exchange", "modelling", "inspection"),
     "learn": (
         *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
         *("config", "tasks", "methods"),

@@ -74,8 +74,8 @@ class Scores(Mapping[str, Any]):
         try:
             return self[name]
         except KeyError:
-            known = ", ".join(self)
-            raise AttributeError(f"no score {name!r}; there are {known}") from None
+            names = ", ".join(self)
+            raise AttributeError(f"no score {name!r}; there are {names}") from None
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]

@@ -219,10 +219,10 @@ def markdown_table(model: type[BaseModel], base: type[BaseModel] | None = None) 
 
 def check_names(arguments: Mapping[str, Any], options: Iterable[ModelOption]) -> None:
     """Refuse arguments that are no options, with a suggestion."""
-    known = [option.name for option in options]
+    names = [option.name for option in options]
     for name in arguments:
-        if name not in known:
-            raise unknown("setting", name, known, code="settings-invalid")
+        if name not in names:
+            raise unknown("setting", name, names, code="settings-invalid")
 
 
 def parse_request[ModelT: BaseModel](

@@ -29,22 +29,9 @@ def samples_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
 def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
     from rich.text import Text
 
-    bar = Progress(
-        TextColumn(verb),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-    )
+    bar = _bar(verb)
     task = bar.add_task(verb, total=None, rate="starting")
     rate = _rate()
     with Live(bar, console=Console(stderr=True), refresh_per_second=4) as live:
@@ -61,17 +48,36 @@ def _terminal_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
         yield report
 
 
+def _bar(verb: str) -> Any:
+    """Return a bar with the columns that it shows."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    return Progress(
+        TextColumn(verb),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+
+
 def _lines(verb: str) -> "Callable[[Progress], None]":
-    rate, last = _rate(), time.monotonic()
+    rate, printed_at = _rate(), time.monotonic()
 
     def report(progress: "Progress") -> None:
-        nonlocal last
+        nonlocal printed_at
         text = rate(progress) + _trouble(progress)
         if (
-            time.monotonic() - last >= _SECONDS_BETWEEN_LINES
+            time.monotonic() - printed_at >= _SECONDS_BETWEEN_LINES
             and progress.done < progress.total
         ):
-            last = time.monotonic()
+            printed_at = time.monotonic()
             workers = f", {len(progress.workers)} workers" if progress.workers else ""
             print(
                 f"{verb} {progress.done} of {progress.total} {text}{workers}",
@@ -91,22 +97,24 @@ def _trouble(progress: "Progress") -> str:
 def _workers(workers: dict[str, str]) -> list[str]:
     """A line for each worker, the last for those there is no room for."""
     lines = [f"  {address}: {state}" for address, state in workers.items()]
-    rest = len(lines) - _MOST_WORKERS
-    return lines if rest <= 0 else [*lines[:_MOST_WORKERS], f"  and {rest} more workers"]
+    hidden_count = len(lines) - _MOST_WORKERS
+    if hidden_count <= 0:
+        return lines
+    return [*lines[:_MOST_WORKERS], f"  and {hidden_count} more workers"]
 
 
 def _rate() -> "Callable[[Progress], str]":
     """Text of rate and time left, measured from the first result on: what starting took is not a rate."""
-    first: tuple[int, float] | None = None
+    start: tuple[int, float] | None = None
 
     def text(progress: "Progress") -> str:
-        nonlocal first
-        if first is None and progress.done > progress.resumed:
-            first = progress.done, time.monotonic()
-        if first is None or progress.done == first[0]:
+        nonlocal start
+        if start is None and progress.done > progress.resumed:
+            start = progress.done, time.monotonic()
+        if start is None or progress.done == start[0]:
             return "starting"
-        rate = (progress.done - first[0]) / max(time.monotonic() - first[1], 1e-9)
-        left = (progress.total - progress.done - progress.failed) / rate
-        return f"{rate:,.0f} img/s, {int(left // 60)}:{int(left % 60):02d} left"
+        rate = (progress.done - start[0]) / max(time.monotonic() - start[1], 1e-9)
+        seconds_left = (progress.total - progress.done - progress.failed) / rate
+        return f"{rate:,.0f} img/s, {int(seconds_left // 60)}:{int(seconds_left % 60):02d} left"
 
     return text

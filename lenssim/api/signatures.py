@@ -105,12 +105,12 @@ def _merged(
         for parameter in stated
         if parameter.kind is inspect.Parameter.VAR_KEYWORD and parameter.name != "options"
     ]
-    first = [
+    positional = [
         parameter
         for parameter in stated
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    return signature.replace(parameters=[*first, *parameters, *further])
+    return signature.replace(parameters=[*positional, *parameters, *further])
 
 
 def _documented(text: str, lines: list[str]) -> str:

@@ -157,17 +157,17 @@ def training_settings(
     from lenssim.learn.tasks import task_entry
 
     model = task_entry(task).settings
-    given = {name: value for name, value in settings.items() if value is not None}
+    stated = {name: value for name, value in settings.items() if value is not None}
     if data is not None:
-        given["data"] = str(data.source.folder if isinstance(data, Dataset) else data)
+        stated["data"] = str(data.source.folder if isinstance(data, Dataset) else data)
     method_options = [
         option for method in METHODS.values() for option in model_options(method)
     ]
-    check_names(given, [*model_options(model, ("task",)), *method_options])
-    values = {"task": task, **settings_of(model, given)}
+    check_names(stated, [*model_options(model, ("task",)), *method_options])
+    values = {"task": task, **settings_of(model, stated)}
     method_settings: dict[str, Any] = {}
     for method in METHODS.values():
-        method_settings |= settings_of(method, given)
+        method_settings |= settings_of(method, stated)
     if method_settings:
         values["method_settings"] = method_settings
     return values

@@ -90,6 +90,6 @@ def _print_numbers(numbers: dict[str, Any]) -> None:
     for key, value in numbers.items():
         if value in (None, ""):
             continue
-        shown = f"{value:.5g}" if isinstance(value, float) else str(value)
+        text = f"{value:.5g}" if isinstance(value, float) else str(value)
         unit = _UNITS.get(key, "")
-        print(printable(f"{key.replace('_', ' '):<15} {shown} {unit}".rstrip()))
+        print(printable(f"{key.replace('_', ' '):<15} {text} {unit}".rstrip()))

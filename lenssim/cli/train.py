@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -106,12 +107,21 @@ def _train(
     from lenssim.api.training import default_folder, train, training_settings
 
     folder = out or default_folder(training_settings(task, None, arguments))
+    _say_what_is_awaited()
     with resumable(command("train", task, "--out", folder, "--resume")):
         run = train(task, out=folder, resume=resume, **arguments)
     if json:
         print(run.record.model_dump_json())
     else:
         _print_result(run)
+
+
+def _say_what_is_awaited() -> None:
+    """Say on a terminal why nothing moves yet: the libraries of a training take seconds."""
+    from lenssim.notes import note
+
+    if sys.stderr is not None and sys.stderr.isatty():
+        note("starting: importing torch and Lightning, opening the data")
 
 
 def _print_result(run: Run) -> None:

@@ -62,19 +62,24 @@ def read_npy(file: IO[bytes], size: int, limit: int | None = None) -> Any:
     if len(shape) > _MOST_AXES or any(side < 0 for side in shape):
         raise Refused(f"its header states the shape {str(shape)[:100]}")
     expected_bytes = math.prod(shape) * dtype.itemsize
-    if expected_bytes > trailing:
-        raise Refused(
-            f"it is truncated: its header promises {expected_bytes:,} bytes of numbers, {trailing:,} are there"
-        )
-    if expected_bytes < trailing:
-        raise Refused(
-            f"{trailing - expected_bytes:,} bytes lie after its array, and would be lost (a second array?)"
-        )
+    _check_length(expected_bytes, trailing)
     check_bytes(expected_bytes) if limit is None else check_bytes(expected_bytes, limit)
     data = bytearray(expected_bytes)
     data[: len(body)] = body
     _fill(file, memoryview(data)[len(body) :])
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _check_length(promised: int, present: int) -> None:
+    """Refuse a file with fewer or more bytes of numbers than its header promises."""
+    if promised > present:
+        raise Refused(
+            f"it is truncated: its header promises {promised:,} bytes of numbers, {present:,} are there"
+        )
+    if promised < present:
+        raise Refused(
+            f"{present - promised:,} bytes lie after its array, and would be lost (a second array?)"
+        )
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -1,7 +1,6 @@
 """What a FITS header says of the sky: pixel scale, zero point, unit, and place."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,18 @@ _SCALES = (1e-4, 600.0)  # arcsec; outside of them a number is no pixel scale
 _ZEROS = (-50.0, 60.0)  # mag
 _SKY_AXES = ("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT")
 _SQUARE = 0.01  # how far the two sides of a pixel may differ
+_BAD_PLANES = (
+    "BAD",
+    "SAT",
+    "CR",
+    "NO_DATA",
+    "EDGE",
+    "SENSOR_EDGE",
+    "UNMASKEDNAN",
+    "SUSPECT",
+)
+_MOST_BITS = 63
+_ENTRIES = ("1_1", "1_2", "2_1", "2_2")  # of a matrix: axis of the sky, axis of the pixels
 _JY_ZERO = 8.9  # AB magnitude of 1 Jy
 
 
@@ -29,6 +40,8 @@ class SkyHeader:
         dec: Declination [deg] of the middle.
         unit: Unit of the pixels as it stands, or "".
         is_square: Whether both sides of a pixel are equal.
+        bad_bits: Bits of a mask that mean bad pixels, in the style of HSC and Rubin; None if the
+            header names no bits.
     """
 
     pixel_scale: float | None = None
@@ -37,6 +50,7 @@ class SkyHeader:
     dec: float | None = None
     unit: str = ""
     is_square: bool = True
+    bad_bits: int | None = None
 
     @property
     def is_brightness(self) -> bool:
@@ -76,33 +90,44 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
         dec=place[1],
         unit=str(header.get("BUNIT", "")).strip(),
         is_square=sides is None or abs(sides[0] / sides[1] - 1) < _SQUARE,
+        bad_bits=_bad_bits(header),
     )
 
 
 def _sides(header: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return both sides of a pixel [arcsec] that the WCS states."""
-    factors = [_factor(header, axis) for axis in (1, 2)]
-    if factors[0] is None or factors[1] is None:
+    matrix = _matrix(header)
+    if matrix is None:
         return None
-    names = ("1_1", "1_2", "2_1", "2_2")
-    cd = [_number(header.get(f"CD{name}")) for name in names]
-    matrix = [value or 0.0 for value in cd]
-    if all(value is None for value in cd):
-        steps = [_number(header.get(f"CDELT{axis}")) for axis in (1, 2)]
-        if steps[0] is None or steps[1] is None:
-            return None
-        identity = (1.0, 0.0, 0.0, 1.0)
-        turns = [
-            _number(header.get(f"PC{name}", default))
-            for name, default in zip(names, identity, strict=True)
-        ]
-        rows = (steps[0], steps[0], steps[1], steps[1])
-        matrix = [step * (turn or 0.0) for step, turn in zip(rows, turns, strict=True)]
-    first = math.hypot(matrix[0] * factors[0], matrix[2] * factors[1])
-    second = math.hypot(matrix[1] * factors[0], matrix[3] * factors[1])
+    first = math.hypot(matrix[0], matrix[2])
+    second = math.hypot(matrix[1], matrix[3])
     if not all(_SCALES[0] < side < _SCALES[1] for side in (first, second)):
         return None
     return first, second
+
+
+def _matrix(header: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the steps [arcsec] along both axes of a step in x and in y: 1_1 1_2 2_1 2_2."""
+    factors = [_factor(header, axis) for axis in (1, 2)]
+    if factors[0] is None or factors[1] is None:
+        return None
+    rows = (factors[0], factors[0], factors[1], factors[1])
+    steps = [_number(header.get(f"CD{name}")) for name in _ENTRIES]
+    if all(step is None for step in steps):
+        pixels = [_number(header.get(f"CDELT{axis}")) for axis in (1, 2)]
+        if pixels[0] is None or pixels[1] is None:
+            return None
+        identity = (1.0, 0.0, 0.0, 1.0)
+        turns = [
+            _number(header.get(f"PC{name}", default)) or 0.0
+            for name, default in zip(_ENTRIES, identity, strict=True)
+        ]
+        along = (pixels[0], pixels[0], pixels[1], pixels[1])
+        steps = [step * turn for step, turn in zip(along, turns, strict=True)]
+    first, second, third, fourth = (
+        factor * (step or 0.0) for factor, step in zip(rows, steps, strict=True)
+    )
+    return first, second, third, fourth
 
 
 def _factor(header: Mapping[str, Any], axis: int) -> float | None:
@@ -114,6 +139,15 @@ def _factor(header: Mapping[str, Any], axis: int) -> float | None:
     if any(kind.startswith(_SKY_AXES) for kind in kinds):
         return _ARCSEC["deg"]
     return None
+
+
+def _bad_bits(header: Mapping[str, Any]) -> int | None:
+    """Return the bits that mean bad pixels, where cards such as MP_SAT number the bits."""
+    numbered = [str(name).upper() for name in header if str(name).upper().startswith("MP_")]
+    if not numbered:
+        return None
+    bits = [_number(header.get(name)) for name in numbered if name[3:] in _BAD_PLANES]
+    return sum(1 << int(bit) for bit in bits if bit is not None and 0 <= bit < _MOST_BITS)
 
 
 def _zero_point(header: Mapping[str, Any]) -> float | None:
@@ -138,32 +172,30 @@ def _hst_zero_point(header: Mapping[str, Any]) -> float | None:
 
 
 def _place(header: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return right ascension and declination [deg] of the middle of an image."""
-    if not str(header.get("CTYPE1", "")).upper().startswith("RA"):
+    """Return right ascension and declination [deg] of the middle of a gnomonic image."""
+    matrix = _matrix(header)
+    numbers = [
+        _number(header.get(f"{key}{axis}"))
+        for key in ("CRVAL", "CRPIX", "NAXIS")
+        for axis in (1, 2)
+    ]
+    if matrix is None or any(number is None for number in numbers):
         return None
-    from astropy.io.fits import Header
-    from astropy.wcs import WCS
-
-    cards = Header()
-    keys = ("CTYPE", "CUNIT", "CRVAL", "CRPIX", "CDELT")
-    names = [f"{key}{axis}" for key in keys for axis in (1, 2)]
-    names += [f"{key}{i}_{j}" for key in ("CD", "PC") for i in (1, 2) for j in (1, 2)]
-    for name in names:
-        if name in header:
-            cards[name] = header[name]
-    if any(name.startswith("CD") and "_" in name for name in cards):
-        for axis in (1, 2):
-            cards.pop(f"CDELT{axis}", None)
-    middle = [(int(header.get(f"NAXIS{axis}", 1)) - 1) / 2 for axis in (1, 2)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ra, dec = WCS(cards).wcs_pix2world([middle], 0)[0]
-    except Exception:  # wcslib refuses headers in many ways; a place is not needed
+    if not str(header.get("CTYPE1", "")).upper().startswith("RA---T"):
         return None
-    if not (math.isfinite(ra) and math.isfinite(dec)):
+    if str(header.get("CUNIT1", "deg")).strip().lower() != "deg":
         return None
-    return float(ra), float(dec)
+    ra, dec, x0, y0, width, height = (number or 0.0 for number in numbers)
+    x = (width + 1) / 2 - x0
+    y = (height + 1) / 2 - y0
+    xi = math.radians((matrix[0] * x + matrix[1] * y) / 3600)
+    eta = math.radians((matrix[2] * x + matrix[3] * y) / 3600)
+    sine = math.sin(math.radians(dec))
+    cosine = math.cos(math.radians(dec))
+    depth = cosine - eta * sine
+    right_ascension = ra + math.degrees(math.atan2(xi, depth))
+    declination = math.degrees(math.atan2(sine + eta * cosine, math.hypot(xi, depth)))
+    return right_ascension % 360, declination
 
 
 def _first_number(

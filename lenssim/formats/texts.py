@@ -46,30 +46,24 @@ def read_text(path: Path, what: str) -> str:
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"cannot read {what} {printable(str(path))}: {reason}",
-            code="unreadable-text",
-            what=what,
-            path=path,
-        ) from None
+        raise _unreadable(path, what, getattr(error, "strerror", None) or error) from None
     if len(data) > limit:
-        size = f"{limit // 2**20} MiB"
-        raise ConfigError(
-            f"cannot read {what} {printable(str(path))}: it is larger than {size}",
-            code="unreadable-text",
-            what=what,
-            path=path,
-        )
+        raise _unreadable(path, what, f"it is larger than {limit // 2**20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"cannot read {what} {printable(str(path))}: byte {error.start} is not UTF-8; save the file as UTF-8",
-            code="unreadable-text",
-            what=what,
-            path=path,
-        ) from None
+        why = f"byte {error.start} is not UTF-8; save the file as UTF-8"
+        raise _unreadable(path, what, why) from None
+
+
+def _unreadable(path: Path, what: str, why: object) -> ConfigError:
+    """Return the error for a file whose text cannot be read."""
+    return ConfigError(
+        f"cannot read {what} {printable(str(path))}: {why}",
+        code="unreadable-text",
+        what=what,
+        path=path,
+    )
 
 
 def finite_integer(text: str) -> int:

@@ -244,16 +244,16 @@ def _check_background(
     """Refuse what knows the camera's own noise alone, where the sky is real."""
     if preset.background is None:
         return
-    wanted = [
+    requests = [
         *(name for name in maps if name == "residual"),
         *["delta chi2"] * detectability,
     ]
     if noise == "published":
-        wanted = ["the published noise"]
-    if wanted:
+        requests = ["the published noise"]
+    if requests:
         raise ConfigError(
-            f"{wanted[0]} knows the noise of the camera, and not that of a background; leave it "
+            f"{requests[0]} knows the noise of the camera, and not that of a background; leave it "
             "or the background out",
             code="background-noise",
-            what=wanted[0],
+            what=requests[0],
         )

@@ -197,7 +197,7 @@ LAYOUTS = {
     hdf5_as_dolphin: BANDS,
     arrays: ("g",),
 }
-WITHOUT_WCS = (arrays,)
+OPTIONS = {arrays: {"pixel_scale": SCALE}, cubes: {"bands": BANDS}}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
@@ -205,7 +205,7 @@ def test_every_layout_becomes_the_same_observations(tmp_path, layout):
     bands = LAYOUTS[layout]
     lenses = truths(bands)
     layout(tmp_path / "set", lenses)
-    options = {"pixel_scale": SCALE} if layout in WITHOUT_WCS else {}
+    options = OPTIONS.get(layout, {})
     import_folder("fits", tmp_path / "set", tmp_path / "D", **options)
     assert verify(tmp_path / "D").problems == []
     dataset = ShardDataset(tmp_path / "D")
@@ -394,6 +394,25 @@ def test_a_file_of_several_images_without_names_asks_for_them(tmp_path):
             import_folder("fits", tmp_path / "set", tmp_path / "E", **options)
 
 
+@pytest.mark.parametrize("ending", ["fits", "npy", "h5"])
+def test_a_stack_of_images_is_not_taken_for_bands(tmp_path, ending):
+    stack = np.stack([truth(number).image for number in range(5)])
+    path = tmp_path / "set" / f"stack.{ending}"
+    path.parent.mkdir()
+    if ending == "fits":
+        fits.writeto(path, stack, header())
+    elif ending == "npy":
+        np.save(path, stack)
+    else:
+        with h5py.File(path, "w") as file:
+            file["images"] = stack
+    options = {"pixel_scale": SCALE}
+    with pytest.raises(DataError, check=has_code("image-unclear", shape=stack.shape)):
+        import_folder("fits", path.parent, tmp_path / "D", **options)
+    import_folder("fits", path.parent, tmp_path / "D", bands=5, **options)
+    assert ShardDataset(tmp_path / "D").bands == ("1", "2", "3", "4", "5")
+
+
 @pytest.mark.parametrize("sign", [np.nan, np.inf, 100.0, 1e8, -9999.0])
 def test_masked_pixels_of_an_image_are_known_by_their_value(tmp_path, sign):
     lens = truth(1)
@@ -423,6 +442,45 @@ def test_a_mask_has_the_sense_that_the_user_states(tmp_path, means):
     np.testing.assert_array_equal(
         ShardDataset(tmp_path / "D").observations([0])[0].mask[0], ~bad
     )
+
+
+def test_bits_of_a_mask_with_names_count_if_they_mean_bad_pixels(tmp_path):
+    """Masks of HSC and Rubin mark detected sources too, which are what one looks for."""
+    lens = truth(1)
+    mask = np.full((SIDE, SIDE), 1 << 5, np.int32) | (lens.bad * (1 << 1))
+    cards = fits.Header({"MP_SAT": 1, "HIERARCH MP_DETECTED": 5})
+    units = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(lens.image, header(), name="IMAGE"),
+        fits.ImageHDU(mask.astype(np.int32), cards, name="MASK"),
+        fits.ImageHDU(lens.sigma**2, name="VARIANCE"),
+    ]
+    (tmp_path / "set").mkdir()
+    fits.HDUList(units).writeto(tmp_path / "set" / "lens.fits")
+    import_folder("fits", tmp_path / "set", tmp_path / "D")
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    np.testing.assert_array_equal(observation.mask[0], ~lens.bad)
+
+
+def test_a_single_file_may_be_imported(tmp_path):
+    extensions_as_euclid(tmp_path / "set", truths(BANDS))
+    source = tmp_path / "set" / NAMES[1] / "cutout.fits"
+    assert import_folder("fits", source, tmp_path / "D").n == 1
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    assert (observation.name, observation.bands) == (NAMES[1], ("DES_G", "DES_R"))
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"transform_pix2angle": np.ones(3)}, {"background_rms": np.ones((2, 3))}]
+)
+def test_numbers_of_hdf5_that_do_not_fit_are_refused(tmp_path, numbers):
+    (tmp_path / "set").mkdir()
+    with h5py.File(tmp_path / "set" / "lens.h5", "w") as file:
+        file["image_data"] = truth(1).image
+        for name, array in numbers.items():
+            file[name] = array
+    with pytest.raises(DataError, match=r"lens\.h5", check=has_code("file-invalid")):
+        import_folder("fits", tmp_path / "set", tmp_path / "D", pixel_scale=SCALE)
 
 
 def test_the_middle_of_a_stamp_is_cut_out(tmp_path):

@@ -13,6 +13,7 @@ from lenssim.api.generation import DEVICE
 from lenssim.api.training import TrainingSettings
 from lenssim.cli.main import app
 from lenssim.data.generation.request import GenerationRequest
+from lenssim.data.modelling.request import FitRequest
 from lenssim.learn.tasks import TASKS
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
@@ -20,6 +21,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",
+    "fit": "fit",
     "generate": "generate",
     "info": "info",
     "instruments": "instruments",
@@ -38,7 +40,11 @@ OF_OPTIONS = {
     "import": "import_data",
     "train": "train",
 }  # commands for each importer and task
-OF_REQUESTS = ("generate", "render")  # their options are fields of a model
+OF_REQUESTS = {  # their options are fields of a model
+    "fit": FitRequest,
+    "generate": GenerationRequest,
+    "render": GenerationRequest,
+}
 RENAMED = {("predict", "files"): "images"}  # arrays too
 OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "help",
@@ -48,6 +54,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     ("render", "out"),  # Exposure.save
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
+    ("fit", "stop"),
     ("generate", "stop"),
     ("parity", "report"),
     ("population", "report"),
@@ -95,11 +102,14 @@ def stated_defaults(name: str, key: str, option: Any) -> tuple[Any, ...]:
     """What an option that is left out means: of one that has no default, what its model says."""
     if option.default not in (None, (), []):
         return (option.default,)
-    if key == "device":
+    if key == "device" and name != "fit":
         return (DEVICE,)
-    if name not in OF_REQUESTS or key not in GenerationRequest.model_fields:
+    fields = {}
+    if name in OF_REQUESTS:
+        fields = OF_REQUESTS[name].model_fields
+    if key not in fields:
         return (None,)
-    return (GenerationRequest.model_fields[key].default,)
+    return (fields[key].default,)
 
 
 def test_every_command_has_a_function():

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from error_codes import has_code
 
+from lenssim.errors import DataError
 from lenssim.simulate.instruments import Instrument, instrument
 from lenssim.simulate.noise.correlated import filter_by_taps as by_numpy
 from lenssim.simulate.noise.variance import noise_variance
@@ -49,6 +51,32 @@ def test_noise_has_the_layers_of_the_camera(shot, flux):
     assert rho(noise, 0, 1) == pytest.approx(0.25, abs=0.005)
     assert rho(noise, 1, 1) == pytest.approx(0.0625, abs=0.005)
     assert float(noise.mean()) == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["euclid_mer", "rubin_y10", "nircam"])
+def test_each_band_has_its_own_noise(name):
+    camera = instrument(name)
+    count = len(camera.band_names)
+    expected = torch.full((60, count, 64, 64), 0.02, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    observed, sigma = telescope_noise(expected, camera, generator)
+    noise = (observed - expected) / sigma
+    for number, band in enumerate(camera.instruments):
+        np.testing.assert_allclose(
+            sigma[:, number] ** 2,
+            noise_variance(expected.numpy(), band)[:, number],
+            rtol=1e-9,
+        )
+        assert float(noise[:, number].std()) == pytest.approx(band.pixel_loss, rel=0.05)
+        if number:
+            pair = torch.stack([noise[:, 0].flatten(), noise[:, number].flatten()])
+            assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.03
+
+
+def test_images_of_other_bands_are_refused():
+    images = torch.zeros((1, 2, 8, 8))
+    with pytest.raises(DataError, check=has_code("image-shape", shape=(1, 2, 8, 8))):
+        telescope_noise(images, instrument("euclid_mer"), torch.Generator())
 
 
 def test_lost_exposures_cost_depth():

@@ -245,3 +245,94 @@ def test_a_data_set_keeps_names_places_and_hashes(folder, tmp_path):
 
 def test_presets_without_a_background_keep_their_documents():
     assert "background" not in load_preset("III").model_dump(mode="json")
+
+
+# --- several bands ---
+
+
+@pytest.fixture
+def banded(tmp_path):
+    """A folder for each band of the toy camera, with twelve cut-outs of the same names."""
+    place = tmp_path / "bands"
+    for number, band in enumerate("gr"):
+        (place / band).mkdir(parents=True)
+        for seed in range(12):
+            image, sigma = sky(seed)
+            units = [
+                fits.PrimaryHDU(image + 100 * number),
+                fits.ImageHDU(sigma * (1 + number), name="RMS"),
+            ]
+            fits.HDUList(units).writeto(place / band / f"sky{seed:02d}.fits")
+    return place
+
+
+def banded_preset(background):
+    document = load_preset("III").model_dump(mode="json")
+    document["instrument"] = {
+        "name": "two",
+        "pixel_scale": 0.08,
+        "num_pix": 32,
+        "bands": {"g": {"like": "hst_acs_f814w"}, "r": {"like": "hst_wfc3_f160w"}},
+    }
+    document["noise"] = ["telescope", "none"]
+    preset = parse_preset(document | {"background": background})
+    preset.check()
+    return preset
+
+
+def test_each_band_lies_over_its_own_sky_of_the_same_place(banded):
+    preset = banded_preset(str(banded))
+    assert preset.background.bands == ("g", "r")
+    assert parse_preset(preset.model_dump(mode="json")) == preset
+    exposure = exposure_over(preset, supersampling=1)
+    skies, sigmas = preset.background.stamps(exposure.scenes.params, preset.instrument)
+    shot = exposure.observed - exposure.expected - skies
+    assert np.abs(shot).max() < 1
+    np.testing.assert_allclose(skies[:, 1], skies[:, 0] + 100)
+    np.testing.assert_allclose(sigmas[:, 1], 2 * sigmas[:, 0])
+    assert (exposure.sigma >= 0.999 * sigmas).all()
+
+
+def test_a_zero_point_of_each_band(banded):
+    preset = banded_preset({"path": str(banded), "zero_point": {"r": 25.96}})
+    params = draw(preset, np.arange(3), seed=0).params
+    skies, _ = preset.background.stamps(params, preset.instrument)
+    plain, _ = banded_preset(str(banded)).background.stamps(params, preset.instrument)
+    zero_point = preset.instrument.band("r").zero_point
+    np.testing.assert_allclose(skies[:, 0], plain[:, 0])
+    np.testing.assert_allclose(
+        skies[:, 1], plain[:, 1] * 10 ** (-0.4 * (25.96 - zero_point))
+    )
+
+
+def test_a_pixel_that_one_band_masks_is_in_no_stamp(banded):
+    for path in sorted((banded / "r").iterdir()):
+        with fits.open(path, mode="update") as units:
+            units["RMS"].data[40, 40] = 1e8
+    preset = banded_preset(str(banded))
+    params = draw(preset, np.arange(64), seed=0).params
+    y, x = params["background_row"], params["background_column"]
+    assert not ((y <= 40) & (y + 32 > 40) & (x <= 40) & (x + 32 > 40)).any()
+
+
+def test_bands_that_a_background_does_not_have(banded, folder):
+    with pytest.raises(ConfigError, check=has_code("several-bands")):
+        draw(banded_preset(str(folder)), [0], seed=0)
+    with pytest.raises(ConfigError, check=has_code("unknown-band")):
+        draw(preset_over(str(banded)), [0], seed=0)
+    (banded / "r" / "sky03.fits").unlink()
+    with pytest.raises(ConfigError, match=r"the folder r of .* lacks sky03\.fits") as error:
+        banded_preset(str(banded))
+    assert error.value.code == "settings-invalid"
+
+
+def test_a_file_of_several_skies_does_not_show_the_first_without_a_word(tmp_path):
+    image, sigma = sky(0)
+    beside = [fits.ImageHDU(sigma, name="RMS"), fits.ImageHDU(image * 0, name="MASK")]
+    bands = [fits.ImageHDU(image + number, name=f"SKY_{number}") for number in range(2)]
+    path = tmp_path / "sky.fits"
+    fits.HDUList([fits.PrimaryHDU(), bands[0], *beside]).writeto(path)
+    np.testing.assert_allclose(read_cutout(path).image, image)
+    fits.HDUList([fits.PrimaryHDU(), *bands, *beside]).writeto(path, overwrite=True)
+    with pytest.raises(DataError, match="SKY_0, SKY_1", check=has_code("background-file")):
+        read_cutout(path)

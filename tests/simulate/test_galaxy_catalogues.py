@@ -346,6 +346,16 @@ def test_galaxy10_is_cut_by_kind_and_redshift(tmp_path, capsys, monkeypatch):
         shown(path, band="5")
 
 
+def test_a_band_that_an_hdf5_file_does_not_have_is_refused(tmp_path):
+    path = tmp_path / "galaxies.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = stamps()
+    shown(path)
+    refusal = has_code("galaxy-selection", band="F814W")
+    with pytest.raises(ConfigError, match="none of which is named", check=refusal):
+        shown(path, band="F814W")
+
+
 def test_stamps_as_they_are_lose_the_median_of_a_corner(tmp_path):
     path = galaxy10(tmp_path / "g.h5")
     pixels = read_hdf5(path, "images")

@@ -8,6 +8,8 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 from error_codes import has_code
 
+from lenssim.data.format.manifest import read_manifest
+from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
@@ -187,3 +189,18 @@ def test_a_dispersion_is_an_einstein_radius():
     params = draw(preset, np.arange(2), seed=0).params
     cosmo = LensCosmo(0.4, 1.1, cosmo=preset.cosmology.astropy())
     assert params["theta_E"][0] == pytest.approx(cosmo.sis_sigma_v2theta_E(240.0), rel=1e-8)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["IV", "IV-corrected"])
+def test_single_precision_agrees_with_the_reference(galaxy10, tmp_path, name):
+    """A data set of compiled or eager kernels in float32, checked as every shard is."""
+    document = preset_iv(name, galaxy10).model_dump(mode="json")
+    document["classes"] = {"no_sub": {"model": "no_sub"}}
+    document["galaxies"]["path"] = str(galaxy10)
+    plan = make_plan(parse_preset(document), 3, noise="none", supersampling=1)
+    assert plan.config["engine_settings"]["precision"] == "float32"
+    generate(tmp_path / "D", plan)
+    audit = read_manifest(tmp_path / "D").audit
+    assert audit.samples >= 1
+    assert 0 < audit.peak < 1e-4

@@ -150,8 +150,8 @@ class Plan(Record):
         Raises:
             ConfigError: The two do not make the same data set. The message lists every difference.
         """
-        asked = with_first_recipe(self.config, earlier.config)
-        lines = differences(asked_for(earlier.config), asked_for(asked))
+        requested = with_first_recipe(self.config, earlier.config)
+        lines = differences(asked_for(earlier.config), asked_for(requested))
         if earlier.shard_size != self.shard_size:
             lines.append(
                 f"shard_size: {earlier.shard_size} there, {self.shard_size} asked for"

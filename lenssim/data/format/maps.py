@@ -8,6 +8,7 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.simulate.maps import MAPS
 
 __all__ = [
+    "FITTED",
     "IMAGE",
     "KERNEL",
     "MASK",
@@ -28,7 +29,8 @@ KERNEL = "psf"  # of telescope images: the PSF of each band, of a size of its ow
 SIGMA = "sigma"
 MASK = "mask"
 OF_OTHER_SIZE = (PAIRED, KERNEL)  # maps whose pixels are not those of the images
-PICTURES = (*TRUTHS, *OF_OTHER_SIZE)  # whatever a shard may keep beside its images
+FITTED = ("model", "lens_light", "source")  # of fitted lenses, besides their residual
+PICTURES = (*TRUTHS, *OF_OTHER_SIZE, *FITTED)  # whatever a shard may keep beside its images
 UNITS = {name: kind.unit for name, kind in MAPS.items()}
 
 
@@ -60,6 +62,8 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
         maker = f"lenssim generate --truth {name}"
         if name == PAIRED:
             maker = "lenssim import pairs"
+        elif name in FITTED:
+            maker = "lenssim fit"
         elif name == KERNEL or (name in (SIGMA, MASK) and config.get("kind") == "imported"):
             maker = "lenssim import fits"
         raise ConfigError(

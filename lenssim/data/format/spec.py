@@ -149,8 +149,10 @@ def earlier_configs(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield before
         yield from earlier_configs(before)
     elif isinstance(settings, dict) and "far_field" in settings:
-        near = {name: value for name, value in settings.items() if name != "far_field"}
-        without_far_field = {**config, "engine_settings": near}
+        older_settings = {
+            name: value for name, value in settings.items() if name != "far_field"
+        }
+        without_far_field = {**config, "engine_settings": older_settings}
         yield without_far_field
         yield from earlier_configs(without_far_field)
     for place, stream in enumerate(_STREAMS):

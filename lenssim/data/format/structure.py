@@ -13,6 +13,8 @@ from lenssim.errors import DataError
 
 __all__ = ["check_structure"]
 
+Datasets = dict[str, h5py.Dataset]  # of a file, by their path in it
+
 _MAX_SIDE = 1 << 15  # pixels; also the most bands
 _MAX_RATIO = 256  # bytes that one byte of LZ4 can stand for
 _MAX_GROUPS = 1000
@@ -39,12 +41,14 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
             schema=schema,
         )
     groups: list[h5py.Group] = [file]
+    datasets: Datasets = {}  # to open each once takes half the time
     for group in groups:
         for item in _items(group, path):
             if isinstance(item, h5py.Group):
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
                 _check_dataset(item, path, size)
+                datasets[item.name.lstrip("/")] = item
         if len(groups) > _MAX_GROUPS:
             raise DataError(
                 f"{path} holds more than {_MAX_GROUPS} groups: no shard does, "
@@ -52,7 +56,7 @@ def check_structure(file: h5py.File, path: Path, size: int) -> None:
                 code="shard-structure",
                 path=path,
             )
-    _check_samples(file, path)
+    _check_samples(file, datasets, path)
 
 
 def _items(group: h5py.Group, path: Path) -> Iterator[h5py.Group | h5py.Dataset]:
@@ -100,13 +104,13 @@ def _check_dataset(item: h5py.Dataset, path: Path, size: int) -> None:
         )
 
 
-def _check_samples(file: h5py.File, path: Path) -> None:
+def _check_samples(file: h5py.File, datasets: Datasets, path: Path) -> None:
     """Check names, types and shapes of the datasets of a shard."""
     _check_types(file, path)
     _check_images(file["images"], path)
-    _check_counts(file, path)
+    _check_counts(file, datasets, path)
     _check_maps(file, path)
-    _check_columns(file, path)
+    _check_columns(file, datasets, path)
 
 
 def _check_types(file: h5py.File, path: Path) -> None:
@@ -165,14 +169,14 @@ def _check_images(images: h5py.Dataset, path: Path) -> None:
         )
 
 
-def _check_counts(file: h5py.File, path: Path) -> None:
+def _check_counts(file: h5py.File, datasets: Datasets, path: Path) -> None:
     """Check that every column has one entry an image."""
     n, bands, _, _ = file["images"].shape
     params = [f"params/{name}" for name in file.get("params", ())]
     for name in ("labels", "index", *params):
-        if file[name].shape != (n,):
+        if datasets[name].shape != (n,):
             raise DataError(
-                f"{path}: {name} has {file[name].shape} entries for {n} images",
+                f"{path}: {name} has {datasets[name].shape} entries for {n} images",
                 code="shard-structure",
                 path=path,
                 name=name,
@@ -205,16 +209,16 @@ def _check_maps(file: h5py.File, path: Path) -> None:
             )
 
 
-def _check_columns(file: h5py.File, path: Path) -> None:
+def _check_columns(file: h5py.File, datasets: Datasets, path: Path) -> None:
     """Check the types of parameters and the tables of perturbers."""
     columns = [f"params/{name}" for name in file.get("params", ())]
     for kind, table in file.get("perturbers", {}).items():
         columns += [f"perturbers/{kind}/{name}" for name in table if name != "offset"]
         _check_offset(table, path, len(file["images"]))
     for name in columns:
-        if file[name].dtype != np.float64:
+        if datasets[name].dtype != np.float64:
             raise DataError(
-                f"{path}: dataset {name} has the type {file[name].dtype}, "
+                f"{path}: dataset {name} has the type {datasets[name].dtype}, "
                 "a shard's is float64",
                 code="shard-structure",
                 path=path,

@@ -143,8 +143,8 @@ def _make(
     _unseal(folder)
     try:
         job = partial(job, plan.model_dump(mode="json"))
-        wanted = takewhile(lambda _: not (stop() or tally.is_hopeless), todo)
-        for outcome in runner(job, wanted):
+        pending = takewhile(lambda _: not (stop() or tally.is_hopeless), todo)
+        for outcome in runner(job, pending):
             tally.add(outcome)
             if outcome.failure:
                 keep(folder, outcome)

@@ -116,8 +116,8 @@ def _differences(plan: Plan, stored: Samples, shard: int, number: int) -> list[s
     row = number - plan.rows(shard)[0]
     return [
         f"{SHARDS}/{shard_name(shard)}: dataset {name} of sample {number} is not what its provenance makes"
-        for name, (entry, made) in _pairs(stored, row, remade).items()
-        if np.asarray(entry).tobytes() != np.asarray(made).tobytes()
+        for name, (entry, remade_column) in _pairs(stored, row, remade).items()
+        if np.asarray(entry).tobytes() != np.asarray(remade_column).tobytes()
     ]
 
 
@@ -138,8 +138,8 @@ def _pairs(stored: Samples, row: int, remade: Samples) -> dict[str, tuple[Any, A
     for kind, table in stored.perturbers.items():
         entries = slice(table.offset[row], table.offset[row + 1])
         for name, column in table.columns.items():
-            made = np.array([])
+            remade_column = np.array([])
             if kind in remade.perturbers:
-                made = remade.perturbers[kind].columns[name]
-            pairs[f"perturbers/{kind}/{name}"] = (column[entries], made)
+                remade_column = remade.perturbers[kind].columns[name]
+            pairs[f"perturbers/{kind}/{name}"] = (column[entries], remade_column)
     return pairs

@@ -73,9 +73,9 @@ def predict(
     ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
     novelties = novelties_of([run, *others])
     for path in image_files(files, report):
-        images, shown = run.record.images, run.record.config.picture
+        images, picture = run.record.images, run.record.config.picture
         for pictures in read_file_images(
-            path, images, shown, extension=extension, note=note, report=report
+            path, images, picture, extension=extension, note=note, report=report
         ):
             yield from predictions_of(pictures, ensemble, novelties)
 

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.simulate.instruments import Instrument
+from lenssim.errors import DataError
+from lenssim.names import printable
+from lenssim.simulate.instruments import AnyCamera, Instrument
 from lenssim.simulate.noise.coverage import lost_share
 from lenssim.simulate.resampling.correlation import drizzle_taps, resampling_loss
 
@@ -47,7 +49,7 @@ def drizzled_noise(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def telescope_noise(
-    expected: Tensor, instrument: Instrument, generator: torch.Generator
+    expected: Tensor, camera: AnyCamera, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return observed images of a telescope, and their noise map.
 
@@ -55,13 +57,17 @@ def telescope_noise(
     a cosmic ray's track has no shape here.
 
     Args:
-        expected: Expected images (N, 1, H, W) in e-/s, such as the map `clean`.
-        instrument: The band that they are seen in, with resampling in closed form.
+        expected: Expected images (N, C, H, W) in e-/s, such as the map `clean`.
+        camera: The camera of C bands, with resampling in closed form. The noise of each band
+            is independent of that of the others.
         generator: Random generator on the device of the images.
 
     Returns:
-        Observed images and noise maps (N, 1, H, W) in e-/s. Where no exposure saw a pixel,
+        Observed images and noise maps (N, C, H, W) in e-/s. Where no exposure saw a pixel,
         the image is 0 and the noise map infinite.
+
+    Raises:
+        DataError: The images have another number of bands than the camera.
 
     Example:
         >>> from lenssim.simulate.instruments import instrument
@@ -72,6 +78,25 @@ def telescope_noise(
         >>> round(float((observed / sigma).std()), 2)
         0.67
     """
+    bands = camera.instruments
+    if expected.shape[1] != len(bands):
+        raise DataError(
+            f"images of {expected.shape[1]} bands, and {printable(camera.name)} has {len(bands)}",
+            code="image-shape",
+            shape=tuple(expected.shape),
+        )
+    seen = [
+        _noise_of_band(expected[:, [number]], band, generator)
+        for number, band in enumerate(bands)
+    ]
+    observed, sigma = (torch.cat(images, dim=1) for images in zip(*seen, strict=True))
+    return observed, sigma
+
+
+def _noise_of_band(
+    expected: Tensor, instrument: Instrument, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return observed images and noise maps (N, 1, H, W) of one band."""
     options: Any = {"dtype": expected.dtype, "device": expected.device}
     total = float(instrument.total_exposure())
     background = float(instrument.background())

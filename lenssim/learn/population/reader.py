@@ -12,15 +12,15 @@ def posterior_reader(run: Run) -> PosteriorReader:
     reader = run.record.task.posterior_reader
     if reader is not None and not set(reader.columns) - set(reader.prior):
         return reader
-    known = "nothing"
+    names = "nothing"
     if reader is not None:
-        known = ", ".join(reader.prior) or "none of them"
+        names = ", ".join(reader.prior) or "none of them"
     raise ConfigError(
         f"{run.folder} does not say what its targets were drawn from, so that it cannot be "
-        f"divided out: train regress on targets that the preset draws (known: {known})",
+        f"divided out: train regress on targets that the preset draws (known: {names})",
         code="no-prior",
         folder=run.folder,
-        known=known,
+        known=names,
     )
 
 

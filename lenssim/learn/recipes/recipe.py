@@ -166,12 +166,14 @@ class Recipe(Record):
 
     def evaluations(self) -> tuple[EvaluateStep, ...]:
         """What is judged on what."""
-        own = list(
+        pairs = list(
             dict.fromkeys(
                 (t.group, str(t.settings.get("data", ""))) for t in self.trainings.values()
             )
         )
-        return self.evaluate or tuple(EvaluateStep(run=run, data=data) for run, data in own)
+        return self.evaluate or tuple(
+            EvaluateStep(run=run, data=data) for run, data in pairs
+        )
 
     def started_by(self, name: str) -> str | None:
         """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""

@@ -11,12 +11,22 @@ from lenssim.errors import DataError
 from lenssim.formats.fits import open_fits
 from lenssim.formats.npy import load_npy
 
-__all__ = ["Cutout", "cutout_files", "read_cutout"]
+__all__ = [
+    "Cutout",
+    "band_folders",
+    "beside_files",
+    "check_scale",
+    "cutout_files",
+    "file_names",
+    "read_cutout",
+    "stamp_corners",
+]
 
 _FITS = (".fits", ".fit")
 _SIGMA = ("RMS", "NOISE", "ERR", "SIGMA", "STD")
 _WEIGHT = ("WEIGHT", "WHT", "IVAR")
 _VARIANCE = ("VAR",)
+_NO_SKY = ("MASK", "DQ", "FLAG", "PSF", "EXP")  # other images beside that of the sky
 _BESIDE = tuple(f"_{word.lower()}" for word in (*_SIGMA, *_WEIGHT, *_VARIANCE))
 _MASKED = 1e3  # times the median noise: telescopes mask pixels by a huge noise
 _SCALE_TOLERANCE = 0.02
@@ -37,19 +47,56 @@ class Cutout:
     sigma: np.ndarray
     pixel_scale: float = np.nan
 
-    def corners(self, side: int) -> np.ndarray:
-        """Return the corners (K, 2), row and column, of all stamps without a masked pixel.
 
-        Args:
-            side: Number of pixels a side of a stamp.
-        """
-        bad = np.pad(~np.isfinite(self.image + self.sigma), ((1, 0), (1, 0)))
-        total = bad.astype(np.int64).cumsum(0).cumsum(1)
-        if min(self.image.shape) < side:
-            return np.zeros((0, 2), dtype=np.int64)
-        count = total[side:, side:] - total[:-side, side:]
-        count = count - total[side:, :-side] + total[:-side, :-side]
-        return np.argwhere(count == 0)
+def stamp_corners(cutouts: Sequence[Cutout], side: int) -> np.ndarray:
+    """Return the corners (K, 2), row and column, of all stamps without a masked pixel.
+
+    Args:
+        cutouts: The cut-out of each band; a pixel that one of them masks counts.
+        side: Number of pixels a side of a stamp.
+    """
+    shapes = {cutout.image.shape for cutout in cutouts}
+    if len(shapes) > 1 or min(cutouts[0].image.shape) < side:
+        return np.zeros((0, 2), dtype=np.int64)
+    masked = ~np.isfinite(sum(cutout.image + cutout.sigma for cutout in cutouts))
+    total = np.pad(masked, ((1, 0), (1, 0))).astype(np.int64).cumsum(0).cumsum(1)
+    count = total[side:, side:] - total[:-side, side:]
+    count = count - total[side:, :-side] + total[:-side, :-side]
+    return np.argwhere(count == 0)
+
+
+def band_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of the folders of bands: those with cut-outs, if the folder has none itself.
+
+    Args:
+        folder: The folder.
+    """
+    if cutout_files(folder):
+        return ()
+    folders = [place for place in folder.iterdir() if place.is_dir()]
+    return tuple(sorted(place.name for place in folders if cutout_files(place)))
+
+
+def file_names(folder: Path, bands: Sequence[str]) -> list[str]:
+    """Return the names of the cut-outs, which all folders of bands have.
+
+    Args:
+        folder: The folder.
+        bands: Names of the folders of bands; none if the files lie in the folder itself.
+
+    Raises:
+        ValueError: A folder lacks a file that another one has.
+    """
+    if not bands:
+        return [file.name for file in cutout_files(folder)]
+    names = {band: {file.name for file in cutout_files(folder / band)} for band in bands}
+    everything = set().union(*names.values())
+    for band in bands:
+        if missing := sorted(everything - names[band]):
+            raise ValueError(
+                f"the folder {band} of {folder} lacks {missing[0]}, which another band has"
+            )
+    return sorted(everything)
 
 
 def cutout_files(folder: Path) -> list[Path]:
@@ -115,16 +162,24 @@ def _named_images(file: Path) -> dict[str, np.ndarray]:
     if file.suffix.lower() == ".npy":
         return {"": np.asarray(load_npy(file), dtype=np.float64)}
     found: dict[str, np.ndarray] = {}
+    skies: list[str] = []
     with open_fits(file) as units:
-        for unit in units:
+        for number, unit in enumerate(units):
             if not unit.is_image or unit.data is None:
                 continue
             name = unit.name.upper()
             if not any(word in name for word in (*_SIGMA, *_WEIGHT, *_VARIANCE)):
-                if "" in found:
+                if any(word in name for word in _NO_SKY):
                     continue
+                skies.append(unit.name or str(number))
                 name = ""
             found.setdefault(name, np.asarray(unit.data, dtype=np.float64))
+    if len(skies) > 1:
+        raise _fault(
+            file,
+            f"it holds {len(skies)} images beside its noise map: {', '.join(skies)}; give each "
+            "image a file, so that it is clear which one is the sky",
+        )
     return found
 
 

@@ -24,8 +24,6 @@ def without_sky(camera: AnyCamera) -> AnyCamera:
         >>> without_sky(instrument("euclid_vis")).background()
         array(0.)
     """
-    if not isinstance(camera, Instrument):
-        return camera
     dark: dict[str, object] = {
         "background_rms": 0.0,
         "sky_brightness": None,
@@ -34,7 +32,10 @@ def without_sky(camera: AnyCamera) -> AnyCamera:
         "dead_pixels": 0.0,
         "saturation": None,
     }
-    return camera.model_copy(update=dark)
+    if isinstance(camera, Instrument):
+        return camera.model_copy(update=dark)
+    bands = {name: band.model_copy(update=dark) for name, band in camera.bands.items()}
+    return camera.model_copy(update={"bands": bands})
 
 
 def over_background(

@@ -205,7 +205,13 @@ def check_convergence(name: str) -> None:
 
 def engine_versions(name: str) -> dict[str, str]:
     """Return the versions of an engine's libraries; errors as `engine_info`."""
-    return {library: version(library) for library in engine_info(name).libraries}
+    return {library: _version(library) for library in engine_info(name).libraries}
+
+
+@lru_cache
+def _version(library: str) -> str:
+    """Return the version of a library; reading it takes milliseconds, and each shard asks."""
+    return version(library)
 
 
 def engine_settings(

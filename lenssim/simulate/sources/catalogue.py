@@ -21,7 +21,7 @@ from lenssim.simulate.sources.galsim_layout import (
 )
 from lenssim.simulate.sources.stamps import Catalogue, Entry
 
-__all__ = ["catalogue_files", "read_catalogue"]
+__all__ = ["catalogue_files", "check_band", "read_catalogue"]
 
 _ARRAYS = (".npy", *FITS_ENDINGS)
 _HDF5 = (".h5", ".hdf5")
@@ -180,6 +180,31 @@ def _galaxy10(file: Path) -> Catalogue:
         lambda row: _bands_first(read_hdf5_rows(file, _IMAGES, [row])[0]),
         is_picture=True,
     )
+
+
+def check_band(catalogue: Catalogue, numbers: Sequence[int], band: str | None) -> None:
+    """Check that galaxies have the band that is to be shown, by name or as a channel.
+
+    Args:
+        catalogue: The catalogue.
+        numbers: Rows of the stamps that are shown.
+        band: Name or number of the band; None leaves nothing to check.
+
+    Raises:
+        ConfigError: No stamp is named after the band, and stamps have one image each.
+    """
+    if band is None or not numbers:
+        return
+    names = [catalogue.entries[number].name.lower() for number in numbers]
+    if any(band.lower() in name for name in names):
+        return
+    if catalogue.image(numbers[0]).ndim != 3:
+        raise ConfigError(
+            f"galaxies with one image each, none of which is named after the band {band!r}: "
+            "leave `band` out",
+            code="galaxy-selection",
+            band=band,
+        )
 
 
 def _bands_first(image: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from lenssim.errors import ConfigError, unknown
 from lenssim.record import Record
+from lenssim.simulate.sources.catalogue import check_band
 from lenssim.simulate.sources.frame import resampled
 from lenssim.simulate.sources.isolation import Isolated, deconvolved, isolated, tapered
 from lenssim.simulate.sources.stamps import Catalogue, Entry
@@ -147,6 +148,7 @@ def selected(catalogue: Catalogue, selection: Selection) -> Selected:
     sorting = _Sorting(catalogue)
     galaxies = galaxies_of(catalogue.entries)
     numbers = [_shown_stamp(catalogue.entries, group, selection.band) for group in galaxies]
+    check_band(catalogue, numbers, selection.band)
     numbers = _within_catalogue(numbers, selection, sorting)
     if len(numbers) > MAX_GALAXIES:
         raise ConfigError(

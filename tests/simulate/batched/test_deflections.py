@@ -10,9 +10,13 @@ from error_codes import has_code
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
+from lenssim.simulate.engines.batched import nearby
 from lenssim.simulate.engines.batched.profiles import point_mass, tnfw
 from lenssim.simulate.engines.batched.settings import FAR_FIELDS, FAR_SERIES
 from lenssim.simulate.engines.batched.steps import RAYS_A_STEP, SCENES, scenes_a_step
+from lenssim.simulate.engines.batched.threads import one_thread
+from lenssim.simulate.engines.batched.tiles import TILE, Rows
+from lenssim.simulate.engines.batched.zones import Zone
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Perturbers
@@ -171,3 +175,43 @@ def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
         renderer.render(
             scenes, camera.model_copy(update={"num_pix": 4096}), supersampling=4
         )
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_torch_has_its_threads_back_after_one(before):
+    def seen(wanted):
+        with one_thread(wanted):
+            return torch.get_num_threads()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(before)
+    try:
+        assert [seen(False), seen(True), torch.get_num_threads()] == [before, 1, before]
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("most", [1, 64, 10_000])
+def test_tiles_are_compared_in_groups_of_any_size(most, monkeypatch):
+    monkeypatch.setattr(nearby, "TILES", most)
+    table = population("tnfw", [30, 0, 50])
+    owner = torch.tensor([0] * 5 + [1] + [2] * 7)
+    rays = torch.rand(len(owner), 2, 4 * TILE, generator=torch.Generator().manual_seed(0))
+    rows = Rows(3 * rays - 1.5, owner)
+    reach = torch.linspace(0, 1.5, 80, dtype=torch.float64)
+    zone = Zone("near halo", torch.zeros(80, 1), reach, reach / 2)
+    columns = [torch.from_numpy(table.columns[name]) for name in ("center_x", "center_y")]
+    centres = torch.stack(columns, dim=1)
+    ((found, counts),) = nearby.within_reach(rows, centres, [zone], table)
+    expected = []
+    for row, tiles in enumerate(rows.tiles()):
+        for tile in tiles:
+            low = tile.min(1).values
+            high = tile.max(1).values
+            radius = (high - low).norm() / 2
+            far = (centres - (low + high) / 2).norm(dim=1)
+            inside = (far < reach + radius) & (far >= reach / 2 + radius) & (reach > 0)
+            part = slice(*table.offset[int(owner[row]) :][:2])
+            expected.append(part.start + np.flatnonzero(inside[part]))
+    assert counts.tolist() == [len(numbers) for numbers in expected]
+    np.testing.assert_array_equal(found, np.concatenate(expected))

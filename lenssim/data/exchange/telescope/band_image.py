@@ -33,6 +33,7 @@ class ReadingOptions:
         mask_means: What numbers of a mask other than 0 mean: "bad" or "good".
         noise_kind: What noise maps hold, where their names are wrong: a role, or "".
         psf_supersampling: Pixels of PSF kernels in a pixel of the image, along a side.
+        bands: Number of bands that a cube must have; 1: cubes need names for their bands.
     """
 
     grid: Grid = field(default_factory=Grid)
@@ -41,6 +42,7 @@ class ReadingOptions:
     mask_means: str = "bad"
     noise_kind: str = ""
     psf_supersampling: int = 1
+    bands: int = 1
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,9 @@ class TelescopeImporter(Importer):
 
     def _reader(self, lenses: Sequence[LensFiles]) -> TelescopeReader:
         """Return the reader of the lenses."""
+        count = self.bands if isinstance(self.bands, int) else len(self.bands)
         options = ReadingOptions(
+            bands=count,
             grid=Grid(self.pixel_scale, self.num_pix),
             native_scale=self.native_scale,
             masked_values=self.masked_values,
@@ -173,7 +175,7 @@ class TelescopeImporter(Importer):
             psf_supersampling=self.psf_supersampling,
         )
         return TelescopeReader(
-            bands=self.bands if isinstance(self.bands, int) else len(self.bands),
+            bands=count,
             extension=None,
             lenses={lens.name: lens for lens in lenses},
             options=options,
@@ -226,6 +228,10 @@ class FitsImporter(TelescopeImporter):
     Names of folders, files and extensions say which is which. The data set keeps pixel scale,
     zero points, place and names.
     """
+
+    source_help: ClassVar[str] = (
+        "Folder of the images, or one file with all images of a lens."
+    )
 
     noise_extension: str | None = Field(
         default=None, description="The extensions with the noise, one a band: 2,4"

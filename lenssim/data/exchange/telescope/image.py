@@ -14,6 +14,7 @@ from lenssim.data.exchange.telescope.reading import bands_of_lens, read_bands
 from lenssim.data.format.maps import KERNEL, MASK, SIGMA
 from lenssim.errors import DataError
 from lenssim.formats.images import pixels_of
+from lenssim.formats.limits import refusing
 from lenssim.names import printable
 from lenssim.simulate.noise.telescope import MASKED_SIGMA
 from lenssim.simulate.psf.choice import band_column
@@ -91,7 +92,8 @@ class TelescopeReader(ItemReader):
         wanted = self.wanted
         if self.common and not wanted:
             wanted = tuple(filter(None, self.common[0].bands))
-        bands = read_bands(lens, wanted, self.options)
+        with refusing(lens.paths[0], "the images of a lens"):
+            bands = read_bands(lens, wanted, self.options)
         self._check_count(lens, bands)
         image = _joined(lens, bands, _unread(lens, wanted))
         self._compare(lens, bands, image)

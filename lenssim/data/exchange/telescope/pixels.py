@@ -195,7 +195,9 @@ def check_flux(image: np.ndarray, unit: str, where: str) -> None:
         )
 
 
-def used_pixels(array: np.ndarray, role: str, meaning: str, where: str) -> np.ndarray:
+def used_pixels(
+    array: np.ndarray, role: str, meaning: str, where: str, bad_bits: int | None = None
+) -> np.ndarray:
     """Return which pixels a mask lets one use, bool (H, W).
 
     Args:
@@ -203,11 +205,15 @@ def used_pixels(array: np.ndarray, role: str, meaning: str, where: str) -> np.nd
         role: "flags" (0 is good), "used" (1 is good), or "mask", which `meaning` explains.
         meaning: What the numbers of a mask other than 0 mean: "bad" or "good".
         where: What the mask is, for messages.
+        bad_bits: Bits that mean bad pixels, where the mask has bits with names: the others, such
+            as that of detected sources, are no fault.
 
     Raises:
         DataError: The mask leaves too few pixels.
     """
     marked = np.nan_to_num(array, nan=1) != 0
+    if bad_bits is not None and array.dtype.kind in "iu":
+        marked = (array.astype(np.int64) & bad_bits) != 0
     good = marked if role == "used" or (role == "mask" and meaning == "good") else ~marked
     if good.mean() < _FEWEST_USED:
         raise DataError(

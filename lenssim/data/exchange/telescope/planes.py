@@ -105,7 +105,7 @@ def lenses_in(source: Path, tally: Tally, roles: Roles, without: Path) -> list[L
     """Return the lenses whose images lie in a folder, in order of their names.
 
     Args:
-        source: The folder.
+        source: The folder, or a single file.
         tally: Counts what is left out.
         roles: Extensions that are named by hand.
         without: A folder in it that is passed over.
@@ -114,20 +114,21 @@ def lenses_in(source: Path, tally: Tally, roles: Roles, without: Path) -> list[L
         DataError: A file cannot be read, does not say which of its images is meant, or the
             folder holds none.
     """
+    home = source.parent if source.is_file() else source
     by_lens: dict[str, list[Plane]] = {}
     for path in files_below(source, tally, without):
-        words = parts_of_path(path.relative_to(source))
+        words = parts_of_path(path.relative_to(home))
         try:
             planes = _planes(path, roles)
         except DataError as error:
             tally.leave_out_for(error, "files that cannot be used")
             continue
-        name = words.name or source.resolve().name
+        name = words.name or home.resolve().name
         by_lens.setdefault(name, []).extend(
             replace(plane, band=plane.band or words.band) for plane in planes
         )
     lenses = [
-        LensFiles(name, source, tuple(planes)) for name, planes in sorted(by_lens.items())
+        LensFiles(name, home, tuple(planes)) for name, planes in sorted(by_lens.items())
     ]
     return [lens for lens in lenses if _is_whole(lens, tally)]
 
@@ -157,16 +158,18 @@ def files_below(source: Path, tally: Tally, without: Path) -> list[Path]:
     """Return the files of images in a folder and in the folders within, by name.
 
     Args:
-        source: The folder.
+        source: The folder, or a single file, which is all there is.
         tally: Counts what is passed over, or cannot be read.
         without: A folder in it that is passed over.
 
     Raises:
         DataError: It is no folder, or cannot be read.
     """
+    if source.is_file() and _is_readable(source.name):
+        return [source]
     if not source.is_dir():
         raise DataError(
-            f"{printable(str(source))} is no folder; give the one that holds the images",
+            f"{printable(str(source))} is no folder and no .fits, .h5 or .npy file; give the folder of the images",
             code="no-folder",
             folder=source,
         )

@@ -29,7 +29,6 @@ __all__ = ["bands_of_lens", "read_bands"]
 
 _NOISE = ("sigma", "variance", "weight")
 _MASKS = ("mask", "flags", "used")
-_MOST_PLANES = 64  # of a cube
 
 
 def bands_of_lens(lens: LensFiles, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -103,15 +102,23 @@ def _read_cube(
     array = array.reshape([side for side in array.shape if side > 1])
     if array.ndim == 2:
         return [_band_image(planes, band, array, sky, options, None)]
-    if array.ndim != 3 or len(array) > _MOST_PLANES or array.shape[1] < array.shape[0]:
+    if array.ndim != 3 or array.shape[-1] < min(array.shape[:2]):
         raise DataError(
             f"{plane}: its shape is {array.shape}; give an image (rows, columns), or a cube "
             "with its bands first",
             code="image-shape",
             shape=array.shape,
         )
+    if len(array) != options.bands:
+        raise DataError(
+            f"{plane}: it holds {len(array)} images of {array.shape[1]} x {array.shape[2]}; if "
+            "these are the bands of a lens, name them by --bands, as many and in this order; "
+            "else give each image a file",
+            code="image-unclear",
+            shape=array.shape,
+        )
     names = [str(number + 1) for number in range(len(array))]
-    if len(wanted) == len(array):
+    if wanted:
         names = list(wanted)
     return [
         _band_image(planes, name, array[number], sky, options, number)
@@ -137,8 +144,10 @@ def _band_image(
     check_flux(np.where(hidden, np.nan, image), sky.unit, where)
     for role in _MASKS:
         if role in planes:
-            array = _like(image, planes[role], number)
-            masked |= ~used_pixels(array, role, options.mask_means, str(planes[role]))
+            array, mask_sky = _like(image, planes[role], number)
+            masked |= ~used_pixels(
+                array, role, options.mask_means, str(planes[role]), mask_sky.bad_bits
+            )
     sigma = _sigma(planes, image, masked, options, number)
     if sigma is not None:
         masked |= ~np.isfinite(sigma)
@@ -167,7 +176,7 @@ def _sigma(
     """Return the noise map (H, W) of a band, or None."""
     for role in _NOISE:
         if role in planes:
-            array = _like(image, planes[role], number)
+            array, _ = _like(image, planes[role], number)
             return noise_rms(array, options.noise_kind or role, str(planes[role]))
     if "background_rms" not in planes:
         return None
@@ -203,9 +212,11 @@ def _read(plane: Plane) -> tuple[np.ndarray, SkyHeader]:
     return np.asarray(content.value), content.sky
 
 
-def _like(image: np.ndarray, plane: Plane, number: int | None) -> np.ndarray:
-    """Return the map of a plane, of the shape (H, W) of its image."""
-    array, _ = _read(plane)
+def _like(
+    image: np.ndarray, plane: Plane, number: int | None
+) -> tuple[np.ndarray, SkyHeader]:
+    """Return the map of a plane, of the shape (H, W) of its image, and its header."""
+    array, sky = _read(plane)
     array = array.reshape([side for side in array.shape if side > 1])
     if array.ndim == 3 and number is not None and len(array) > number:
         array = array[number]
@@ -216,7 +227,7 @@ def _like(image: np.ndarray, plane: Plane, number: int | None) -> np.ndarray:
             shape=array.shape,
             image_shape=image.shape,
         )
-    return array
+    return array, sky
 
 
 def _real(image: np.ndarray, where: str) -> np.ndarray:

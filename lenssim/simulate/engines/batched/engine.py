@@ -24,6 +24,7 @@ from lenssim.simulate.engines.batched.light import sampling_error, surface_brigh
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.settings import FAR_HALOES
 from lenssim.simulate.engines.batched.steps import scenes_a_step
+from lenssim.simulate.engines.batched.threads import one_thread
 from lenssim.simulate.engines.batched.tiles import (
     RASTER,
     TILED,
@@ -85,8 +86,9 @@ class Batched:
         size = instrument.num_pix
         shape = (len(scenes), len(instrument.instruments), size, size)
         images = np.empty(shape, numpy_dtype(self.dtype))
-        for part, band, image in self.steps(scenes, instrument, supersampling):
-            images[part, band] = image.cpu().numpy()
+        with one_thread(self.compiled and self.device.type == "cpu"):
+            for part, band, image in self.steps(scenes, instrument, supersampling):
+                images[part, band] = image.cpu().numpy()
         return images
 
     @torch.inference_mode()

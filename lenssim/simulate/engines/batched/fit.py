@@ -18,7 +18,7 @@ from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.profiles import PROFILES, check_bounds
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["smooth_residual"]
+__all__ = ["SmoothFit", "smooth_residual"]
 
 _MAX_STEPS = 20
 _MIN_GAIN = 0.01  # of chi2: a step that gains less ends the fit
@@ -62,7 +62,7 @@ def smooth_residual(
     # steps bound the memory: derivatives are many images a scene
     for start in range(0, len(scenes), SCENES):
         part = slice(start, start + SCENES)
-        fit = _Fit(
+        fit = SmoothFit(
             images[part],
             scenes.take(part),
             instrument,
@@ -74,8 +74,19 @@ def smooth_residual(
     return residuals
 
 
-class _Fit:
-    """Chi2 of observed images (N, C, H, W) as a function of values (N, K) of `columns`."""
+class SmoothFit:
+    """Chi2 of observed images (N, C, H, W) as a function of values (N, K) of `columns`.
+
+    Args:
+        images: Observed images (N, C, H, W).
+        scenes: Scenes of their structure, whose values are the start.
+        instrument: The camera.
+        rays: Rays a pixel side.
+        precision: "float32" or "float64".
+        kernels: "compiled" or "eager".
+        sigma: Noise (N, C, H, W), infinite where a pixel does not count; None: the nominal
+            noise of the images.
+    """
 
     def __init__(
         self,
@@ -83,8 +94,9 @@ class _Fit:
         scenes: Scenes,
         instrument: AnyCamera,
         rays: int,
-        precision: str,
-        kernels: str,
+        precision: str = "float32",
+        kernels: str = "compiled",
+        sigma: np.ndarray | None = None,
     ) -> None:
         self.rays = rays
         self.precision = precision
@@ -94,17 +106,32 @@ class _Fit:
             (_in_columns(*view), view[1]) for view in band_views(scenes, instrument)
         ]
         self.columns = band_columns(scenes.components, len(self.views))
-        self.sigma = _flat(noise_sigma(images.astype(np.float64), scenes, instrument))
+        if sigma is None:
+            sigma = noise_sigma(images.astype(np.float64), scenes, instrument)
+        self.sigma = _flat(sigma)
         self.observed = _flat(images) / self.sigma
 
     def residual(self) -> np.ndarray:
         """Return (observed - model) / sigma (N, pixels) at the minimum."""
+        return self.minimum()[1]
+
+    @property
+    def start(self) -> np.ndarray:
+        """The values (N, K) of the scenes."""
         initial = [self.views[band or 0][0].params[name] for name, band in self.columns]
-        values = np.stack(initial, axis=1)
+        return np.stack(initial, axis=1)
+
+    def minimum(self, max_steps: int = _MAX_STEPS) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values (N, K) and (observed - model) / sigma (N, pixels) at the minimum.
+
+        Args:
+            max_steps: Steps that a row may take.
+        """
+        values = self.start
         residual = self.residual_of(np.arange(len(values)), values)
         damping = np.full(len(values), _INITIAL_DAMPING)
         todo = np.arange(len(values))
-        for _ in range(_MAX_STEPS):
+        for _ in range(max_steps):
             slopes = self.slopes(todo, values[todo])
             proposed = values[todo] + _step(slopes, residual[todo], damping[todo])
             valid = np.flatnonzero(self.exist(proposed))
@@ -120,7 +147,7 @@ class _Fit:
             todo = todo[np.where(better, gain > _MIN_GAIN, damping[todo] < _MAX_DAMPING)]
             if not len(todo):
                 break
-        return residual
+        return values, residual
 
     def at(self, rows: np.ndarray, values: np.ndarray) -> list[BandView]:
         """Return the smooth scenes `rows` with other values (N, K), as each band sees them."""

@@ -1,6 +1,6 @@
 """Which masses are near which tiles of rays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from lenssim.simulate.engines.batched.zones import Zone
 from lenssim.simulate.scenes import Perturbers
 
 __all__ = ["within_reach"]
+
+TILES = 64  # compared at once with the perturbers of a scene
 
 
 def within_reach(
@@ -30,13 +32,15 @@ def within_reach(
     """
     middles, radii = _circles(rows)
     positions = centres.T.numpy().astype(np.float32)
-    search = _Search(middles.shape[1], int(table.counts.max(initial=0)))
+    most = max(1, TILES // middles.shape[1])
+    search = _Search(most * middles.shape[1], int(table.counts.max(initial=0)))
     bounds = [_Bounds(zone) for zone in zones]
     indices: list[list[np.ndarray]] = [[] for _ in zones]
     counts: list[list[np.ndarray]] = [[] for _ in zones]
-    for row, scene in enumerate(rows.owner.tolist()):
+    for scene, some in _groups(rows.owner.numpy(), most):
         part = slice(table.offset[scene], table.offset[scene + 1])
-        search.begin(positions[:, part], middles[row], radii[row])
+        tiles = middles[some].reshape(-1, 2)
+        search.begin(positions[:, part], tiles, radii[some].ravel())
         for number, bound in enumerate(bounds):
             found, count = search.within(bound, part)
             indices[number].append(found)
@@ -55,12 +59,22 @@ def _circles(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, np.linalg.norm(high - low, axis=2) / 2
 
 
+def _groups(owner: np.ndarray, most: int) -> Iterator[tuple[int, slice]]:
+    """Yield the scenes of rows, ascending, and up to `most` of the rows of a scene."""
+    ends = np.flatnonzero(np.diff(owner, append=-1)) + 1
+    start = 0
+    for end in ends.tolist():
+        for first in range(start, end, most):
+            yield int(owner[start]), slice(first, min(first + most, end))
+        start = end
+
+
 class _Bounds:
-    """The bounds of a zone in single precision."""
+    """The bounds of a zone in single precision. A reach of NaN has nothing within it."""
 
     def __init__(self, zone: Zone) -> None:
-        self.reach = zone.reach.numpy().astype(np.float32)
-        self.exists = self.reach > 0
+        reach = zone.reach.numpy().astype(np.float32)
+        self.reach = np.where(reach > 0, reach, np.float32(np.nan))
         self.start: np.ndarray | None = None
         if zone.start is not None:
             self.start = zone.start.numpy().astype(np.float32)
@@ -73,19 +87,19 @@ class _Search:
     """
 
     def __init__(self, tiles: int, masses: int) -> None:
-        self.tiles = tiles
         self.numbers = [np.empty(tiles * masses, np.float32) for _ in range(2)]
         self.masks = [np.empty(tiles * masses, bool) for _ in range(2)]
 
     def begin(self, positions: np.ndarray, middles: np.ndarray, radii: np.ndarray) -> None:
         """Compute the squared distances of tiles from masses at `positions` (2, M)."""
-        shape = (self.tiles, positions.shape[1])
+        shape = (len(middles), positions.shape[1])
         size = shape[0] * shape[1]
         self.distance2, self.scratch = (
             array[:size].reshape(shape) for array in self.numbers
         )
         self.nearby, self.mask = (array[:size].reshape(shape) for array in self.masks)
         self.radii = radii[:, None]
+        self.starts = np.arange(len(middles) + 1) * shape[1]
         x, y = positions
         np.subtract(x, middles[:, :1], out=self.distance2)
         np.multiply(self.distance2, self.distance2, out=self.distance2)
@@ -99,13 +113,13 @@ class _Search:
         `part` says which rows of the table the masses are.
         """
         np.less(self.distance2, self._squared(bounds.reach[part]), out=self.nearby)
-        np.logical_and(self.nearby, bounds.exists[part], out=self.nearby)
         if bounds.start is not None:
             start = self._squared(bounds.start[part])
             np.greater_equal(self.distance2, start, out=self.mask)
             np.logical_and(self.nearby, self.mask, out=self.nearby)
-        found = np.flatnonzero(self.nearby) % max(1, part.stop - part.start)
-        return found + part.start, np.count_nonzero(self.nearby, axis=1)
+        found = np.flatnonzero(self.nearby)
+        counts = np.diff(np.searchsorted(found, self.starts))
+        return found - np.repeat(self.starts[:-1] - part.start, counts), counts
 
     def _squared(self, bound: np.ndarray) -> np.ndarray:
         """Return the squares of a bound (M,) from the rims of the tiles (tiles, M)."""

@@ -1,0 +1,125 @@
+"""The page of a fit: a row for each lens, with its pictures, numbers and flags."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lenssim.data.format.files import make_folder, write
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.drawing import plain_style, png_bytes, stretched
+from lenssim.simulate.fit.flags import FLAGS
+
+__all__ = ["PAGE", "write_page"]
+
+PAGE = "index.html"
+_FIGURES = "figures"
+_MAX_ROWS = 500  # of the page; models.csv has all
+_NUMBERS = ("theta_E", "theta_E_effective", "e1", "e2", "gamma1", "gamma2")
+_SIGMAS = 4.0  # ends of the residual's colours
+_STYLE = """body{font:14px sans-serif;margin:2em;max-width:70em}
+table{border-collapse:collapse}td,th{padding:.3em .8em;vertical-align:top;text-align:left}
+tr{border-top:1px solid #ccc}img{display:block}.flag{color:#a00}"""
+
+
+def write_page(
+    folder: Path, models: ShardDataset, table: dict[str, list[Any]], title: str
+) -> Path:
+    """Write index.html: image less lens light, lensed source, residual, numbers and flags.
+
+    Args:
+        folder: The folder of the fit.
+        models: The data set of models.
+        table: The table of models.
+        title: The title of the page.
+    """
+    make_folder(folder / _FIGURES)
+    rows = []
+    for row in range(min(len(models), _MAX_ROWS)):
+        figure = f"{_FIGURES}/{row:06d}.png"
+        write(folder / figure, _figure(models, row))
+        rows.append(_row(table, row, figure))
+    text = _document(title, rows, len(models), table)
+    path = folder / PAGE
+    write(path, text.encode())
+    return path
+
+
+def _document(title: str, rows: list[str], count: int, table: dict[str, list[Any]]) -> str:
+    flagged = sum(bool(flags) for flags in table["flags"])
+    used = {flag for flags in table["flags"] for flag in flags.split()}
+    meanings = "".join(
+        f"<li><b>{name}</b>: {escape(text)}</li>"
+        for name, text in FLAGS.items()
+        if name in used
+    )
+    left_out = f"<p>The first {len(rows)} are shown.</p>" if len(rows) < count else ""
+    return (
+        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>"
+        f"<p>{count} lenses, {flagged} with flags. Errors: formal, and under the measured "
+        f"noise. models.csv has all numbers.</p>{left_out}<ul>{meanings}</ul>"
+        "<table><tr><th>image less light, lensed source, residual in sigma</th>"
+        f"<th>model</th></tr>{''.join(rows)}</table>\n"
+    )
+
+
+def _row(table: dict[str, list[Any]], row: int, figure: str) -> str:
+    name = escape(str(table["name"][row]))
+    flags = table["flags"][row]
+    lines = [f"<b>{name}</b>"]
+    if flags:
+        lines.append(f"<span class='flag'>{escape(flags)}</span>")
+    if table["problem"][row]:
+        lines.append(escape(table["problem"][row]))
+    lines += [_number(table, row, column) for column in _NUMBERS]
+    chi2 = table["chi2_per_pixel"][row]
+    if np.isfinite(chi2):
+        expected = table["chi2_per_pixel_expected"][row]
+        lines.append(f"chi2 a pixel {chi2:.2f}, corners {expected:.2f}")
+    return (
+        f"<tr><td><img loading='lazy' src='{figure}' alt='{name}'></td>"
+        f"<td>{'<br>'.join(filter(None, lines))}</td></tr>"
+    )
+
+
+def _number(table: dict[str, list[Any]], row: int, column: str) -> str:
+    value = table[column][row]
+    if not np.isfinite(value):
+        return ""
+    errors = [
+        f"{table[name][row]:.2g}"
+        for name in (f"{column}_sigma", f"{column}_sandwich")
+        if name in table and np.isfinite(table[name][row])
+    ]
+    text = f"{column} {value:.4f}"
+    if errors:
+        text += f" &plusmn; {', '.join(errors)}"
+    return text
+
+
+@plain_style()
+def _figure(models: ShardDataset, row: int) -> bytes:
+    """Draw the three pictures of a lens."""
+    from matplotlib.figure import Figure
+
+    rows = np.array([row])
+    light = models.read_map("lens_light", rows)[0, 0]
+    residual = models.read_map("residual", rows)[0, 0]
+    inside = light != 0
+    arcs = np.where(inside, models.images(rows)[0, 0] - light, 0)
+    source = models.read_map("source", rows)[0, 0]
+    figure = Figure(figsize=(6, 2), facecolor="white")
+    colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -_SIGMAS, "vmax": _SIGMAS}
+    magma: dict[str, Any] = {"cmap": "magma"}
+    drawn = [
+        (stretched(arcs), magma),
+        (stretched(source), magma),
+        (residual, colours),
+    ]
+    for number, (plane, options) in enumerate(drawn):
+        axis = figure.add_axes((number / 3, 0, 0.33, 1))
+        axis.imshow(plane, origin="lower", **options)
+        axis.set_axis_off()
+    return png_bytes(figure, dpi=80)

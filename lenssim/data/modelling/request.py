@@ -1,0 +1,49 @@
+"""The request of a fit: how the lenses of a data set are modelled."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lenssim.record import Record
+
+__all__ = ["FitRequest"]
+
+
+class FitRequest(Record):
+    """How the lenses of a data set are modelled.
+
+    Example:
+        >>> FitRequest(source="sersic").config()["source"]
+        'sersic'
+    """
+
+    source: Literal["mge", "sersic"] = Field(
+        default="mge",
+        description="Source of the last fit: mge (Gaussians) or sersic (simulated data: a "
+        "power law with shear and Sersic light)",
+    )
+    lens_light: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Whether the lens shines; auto: as simulated, and yes for real images",
+    )
+    band: str | None = Field(
+        default=None,
+        description="Name or number of the band that is fitted",
+        json_schema_extra={"unset": "the first"},
+    )
+    guesses: Path | None = Field(
+        default=None,
+        description="CSV of further starts: name, theta_E, and perhaps e1, e2, gamma1, gamma2",
+    )
+    n: int | None = Field(default=None, ge=1, description="Only the first so many lenses")
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="Where the search works: cpu or cuda"
+    )
+
+    def config(self) -> dict[str, Any]:
+        """Return what the bits of a model depend on."""
+        document = self.model_dump(mode="json", exclude={"n", "device", "guesses"})
+        if self.device != "cpu":
+            document["device"] = self.device
+        return document

@@ -1,0 +1,240 @@
+"""The model of one lens: numbers, errors, pictures, and what is not to be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from lenssim.errors import ConfigError
+from lenssim.simulate.fit.critical_curve import effective_radius, image_count
+from lenssim.simulate.fit.flags import FLAGS
+from lenssim.simulate.fit.minima import Minimum
+from lenssim.simulate.fit.observation import Observation
+from lenssim.simulate.fit.preparation import FLOOR, Prepared, prepare
+from lenssim.simulate.fit.projection import PARAMETERS, Evaluation, GaussianModel
+from lenssim.simulate.fit.refinement import refined_scenes
+from lenssim.simulate.fit.scan import Candidate
+from lenssim.simulate.fit.search import SearchResult, at_bound, doubts, search
+from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.fit.threads import one_thread
+from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
+
+__all__ = ["LensModel", "described", "fit_lens"]
+
+RAYS = 4  # a pixel side, for errors and pictures
+_MIN_GAIN = 100.0
+_MIN_EXPLAINED = 0.5
+_MAX_OVER_EXPECTED = 1.5
+_LENS_FREE = tuple(range(11))
+
+
+@dataclass(frozen=True)
+class LensModel:
+    """The model of a lens with a source of Gaussians.
+
+    Attributes:
+        name: The name of the lens.
+        numbers: Numbers by the name of their column.
+        names: Names of the K parameters of `covariance`.
+        covariance: Formal covariance (K, K).
+        sandwich: Covariance (K, K) under the measured noise.
+        flags: What is not to be trusted, of `FLAGS`.
+        pictures: Pictures float64 (H, W) on the pixels of the image: `model`, `lens_light`,
+            `source` (the lensed source) in the image's unit, and `residual` in sigma.
+        result: What the search found.
+    """
+
+    name: str
+    numbers: dict[str, float]
+    names: tuple[str, ...]
+    covariance: np.ndarray
+    sandwich: np.ndarray
+    flags: tuple[str, ...]
+    pictures: dict[str, np.ndarray]
+    result: SearchResult
+
+
+def fit_lens(
+    observation: Observation,
+    settings: Search,
+    *,
+    candidates: Sequence[Candidate] = (),
+    device: str = "cpu",
+) -> LensModel:
+    """Model one lens from scratch, with a source of Gaussians.
+
+    Args:
+        observation: The image and its companions.
+        settings: How it is searched.
+        candidates: Further starts, as of a network or a catalogue.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The model.
+
+    Example:
+        >>> y, x = np.mgrid[-32:32, -32:32] + 0.5
+        >>> ring = np.exp(-((np.hypot(x, y) * 0.08 - 1.2) ** 2) / 0.02)
+        >>> lens = Observation.of("ring", ring, np.full((64, 64), 0.02), None, 0.08)
+        >>> model = fit_lens(lens, Search(has_light=False))
+        >>> bool(abs(model.numbers["theta_E"] - 1.2) < 0.1)
+        True
+    """
+    prepared = prepare(observation, has_light=settings.has_light)
+    result = search([prepared], settings, [list(candidates)], device)[0]
+    return described(observation, result)
+
+
+@one_thread
+def described(observation: Observation, result: SearchResult) -> LensModel:
+    """Return the model of a lens from what its search found."""
+    rows = torch.tensor([0])
+    best = result.best
+    free = _free(result.search, best)
+    model = result.model(floor=0.0, rays=RAYS).take(rows)
+    values = best.values[None]
+    state = model.evaluate(values, free)
+    width = model.prior.width[0, free].numpy()
+    slopes = state.slopes[0].numpy()
+    prior = width**-2.0
+    covariance = formal_covariance(slopes, prior)
+    sandwich = sandwich_covariance(slopes, model.stamps.size, result.prepared.noise, prior)
+    numbers = _numbers(result, state)
+    names = tuple(PARAMETERS[number] for number in free)
+    for name, formal, correlated in zip(
+        names, np.diag(covariance), np.diag(sandwich), strict=True
+    ):
+        numbers[f"{name}_sigma"] = float(np.sqrt(formal))
+        numbers[f"{name}_sandwich"] = float(np.sqrt(max(correlated, 0.0)))
+    pictures = _pictures(observation, result, model, values, state)
+    flags = _flags(observation, result, numbers)
+    return LensModel(
+        observation.name, numbers, names, covariance, sandwich, flags, pictures, result
+    )
+
+
+def _free(settings: Search, minimum: Minimum) -> list[int]:
+    free = [number for number in _LENS_FREE if minimum.has_shear or number not in (5, 6)]
+    if settings.has_light:
+        free += range(11, 17)
+    return free
+
+
+def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
+    """Return the parameters about the middle of the image, and the scores of the fit."""
+    best = result.best
+    numbers = dict(zip(PARAMETERS, best.values.tolist(), strict=True))
+    for axis, shift in zip("xy", result.prepared.offset, strict=True):
+        for role in ("center", "source", "light"):
+            numbers[f"{role}_{axis}"] += shift
+    if not result.search.has_light:
+        for name in PARAMETERS[11:]:
+            del numbers[name]
+    mass = best.values[:7]
+    pixels = result.pixels
+    numbers["theta_E_effective"] = effective_radius(mass)
+    numbers["images"] = image_count(mass, float(best.values[7]), float(best.values[8]))
+    numbers["chi2"] = float(state.chi2[0])
+    numbers["pixels"] = float(pixels)
+    numbers["chi2_per_pixel"] = float(state.chi2[0]) / pixels
+    numbers["chi2_per_pixel_search"] = best.chi2 / pixels
+    numbers["chi2_per_pixel_expected"] = result.prepared.noise.variance
+    numbers["noise_correlation"] = result.prepared.noise.neighbours
+    numbers["minima"] = float(len(result.minima))
+    second = np.nan
+    gap = np.nan
+    if len(result.minima) > 1:
+        second = float(result.minima[1].values[0])
+        gap = result.minima[1].objective - best.objective
+    numbers["theta_E_other"] = second
+    numbers["objective_gap"] = gap
+    numbers["gain"], numbers["explained"] = _gain(result)
+    return _equivalents(result) | numbers
+
+
+def _equivalents(result: SearchResult) -> dict[str, float]:
+    """Return the lens as a scene with Sersic light, by the growth curves of its Gaussians."""
+    try:
+        scenes = refined_scenes(result, result.best)
+    except ConfigError:  # there is no light
+        return {}
+    params = {name: float(column[0]) for name, column in scenes.params.items()}
+    return {name: value for name, value in params.items() if not name.startswith("z_")}
+
+
+def _gain(result: SearchResult) -> tuple[float, float]:
+    """Return what the source gains in chi2, and its share of what the lens light leaves."""
+    model = replace(result.model(floor=FLOOR).take(torch.tensor([0])), source=())
+    empty = model.evaluate(result.best.values[None], [])
+    gain = float(empty.chi2[0]) - result.best.chi2
+    noise = result.pixels * min(result.prepared.noise.variance, 1.0)
+    light_chi2 = max(float(empty.chi2[0]) - noise, 1.0)
+    return gain, min(gain / light_chi2, 1.0)
+
+
+def _pictures(
+    observation: Observation,
+    result: SearchResult,
+    model: GaussianModel,
+    values: torch.Tensor,
+    state: Evaluation,
+) -> dict[str, np.ndarray]:
+    """Return the pictures on the pixels of the picture image; 0 beyond the stamp."""
+    light, arcs = model.images(values, state.amplitudes)
+    side = model.stamps.size
+    planes = {
+        "model": (light + arcs)[0],
+        "lens_light": light[0],
+        "source": arcs[0],
+        "residual": state.residual[0],
+    }
+    return {
+        name: _placed(plane.reshape(side, side).cpu().numpy(), observation, result.prepared)
+        for name, plane in planes.items()
+    }
+
+
+def _placed(plane: np.ndarray, observation: Observation, prepared: Prepared) -> np.ndarray:
+    """Return a stamp on the pixels of its image."""
+    height, width = observation.image.shape
+    scale = observation.pixel_scale
+    column = round(prepared.offset[0] / scale - prepared.origin + (width - 1) / 2)
+    row = round(prepared.offset[1] / scale - prepared.origin + (height - 1) / 2)
+    picture = np.zeros((height, width))
+    rows = slice(max(row, 0), min(row + len(plane), height))
+    columns = slice(max(column, 0), min(column + len(plane), width))
+    picture[rows, columns] = plane[
+        rows.start - row : rows.stop - row, columns.start - column : columns.stop - column
+    ]
+    return picture
+
+
+def _flags(
+    observation: Observation, result: SearchResult, numbers: dict[str, float]
+) -> tuple[str, ...]:
+    """Return what is not to be trusted."""
+    flags = list(doubts(result))
+    if at_bound(result.best.values) and "bound" not in flags:
+        flags.append("bound")
+    expected = max(result.prepared.noise.variance, 0.3)
+    if numbers["chi2_per_pixel_search"] > _MAX_OVER_EXPECTED * expected:
+        flags.append("chi2")
+    if numbers["gain"] < _MIN_GAIN:
+        flags.append("no-arcs")
+    if numbers["explained"] < _MIN_EXPLAINED:
+        flags.append("no-lens")
+    if numbers["images"] < 2:
+        flags.append("one-image")
+    if _is_saturated(observation, result.prepared):
+        flags.append("saturated")
+    flags += [remark for remark in observation.remarks if remark in FLAGS]
+    return tuple(name for name in FLAGS if name in flags)
+
+
+def _is_saturated(observation: Observation, prepared: Prepared) -> bool:
+    """Return whether pixels near the centre of the lens are masked."""
+    inner = prepared.observation
+    pixels = np.arange(len(inner.image)) - prepared.origin
+    is_central = np.hypot(pixels[None], pixels[:, None]) * inner.pixel_scale < 0.3
+    return bool((~inner.mask & is_central).any())

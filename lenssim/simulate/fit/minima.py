@@ -1,0 +1,206 @@
+"""Minima: from candidates to the distinct minima of each lens, on binned and on all pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B, LensLight, start_values
+from lenssim.simulate.fit.marquardt import minimise
+from lenssim.simulate.fit.projection import Evaluation, GaussianModel, Prior
+from lenssim.simulate.fit.scan import Candidate, candidates
+from lenssim.simulate.fit.settings import Priors, Search
+from lenssim.simulate.fit.stamps import Stamps
+
+__all__ = [
+    "FINE_SOURCE",
+    "Minimum",
+    "coarse_minima",
+    "distinct",
+    "fine_minima",
+    "light_values",
+    "priors_of",
+    "source_model",
+    "starts_of",
+]
+
+COARSE_SOURCE = (0.03, 0.07, 0.15, 0.3, 0.6)  # arcsec
+FINE_SOURCE = tuple(float(sigma) for sigma in np.geomspace(0.015, 0.7, 8))
+_COARSE_FREE = (0, 1, 2, 5, 6, 7, 8, 9, 10)
+_LENS_FREE = tuple(range(11))
+_LIGHT_FREE = (11, 12, 13, 14, 15, 16)
+_SHEAR = (5, 6)
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """One minimum of one lens.
+
+    Attributes:
+        values: Parameters (17,), about the (0, 0) of the stamp.
+        amplitudes: Of light, sky and source (K,).
+        chi2: With the noise of the search.
+        objective: chi2 and the squared pulls of the priors.
+        has_shear: Whether the shear was free.
+    """
+
+    values: Tensor
+    amplitudes: Tensor
+    chi2: float
+    objective: float
+    has_shear: bool
+
+
+def light_values(light: LensLight | None, count: int) -> Tensor:
+    """Return the values (L, 17) of the light of lenses, or of round lenses without light."""
+    return start_values(count) if light is None else light.values
+
+
+def priors_of(values: Tensor, light: LensLight | None, widths: Priors) -> Prior:
+    """Return the priors of lenses about the centre and the ellipticity of their light."""
+    mean = torch.zeros_like(values)
+    mean[:, 3:5] = values[:, 11:13]
+    mean[:, 7:9] = values[:, 11:13]
+    mean[:, 11:13] = values[:, 11:13]
+    if light is not None:
+        mean[:, 1:3] = light.ellipticity.to(mean)
+    width = torch.full_like(values, float("inf"))
+    width[:, 1:3] = widths.ellipticity
+    width[:, 3:5] = widths.centre
+    width[:, 5:7] = widths.shear
+    width[:, 7:9] = widths.source_centre
+    width[:, 9:11] = widths.source_ellipticity
+    width[:, 11:13] = 0.05
+    width[:, 13:17] = 0.3
+    return Prior(mean, width)
+
+
+def source_model(
+    stamps: Stamps, prior: Prior, settings: Search, source: tuple[float, ...], rays: int
+) -> GaussianModel:
+    """Return the model of stamps with a source of Gaussians."""
+    if settings.has_light:
+        return GaussianModel(stamps, prior, LIGHT, LIGHT_B, source, rays)
+    return GaussianModel(stamps, prior, (), (), source, rays)
+
+
+def starts_of(
+    stamps: Stamps,
+    values: Tensor,
+    prior: Prior,
+    settings: Search,
+    guesses: Sequence[Sequence[Candidate]],
+) -> list[list[Candidate]]:
+    """Return the candidates of each lens: those of the scan, and those from outside."""
+    columns = source_model(stamps, prior, settings, (), 1).light_columns(values)
+    starts = []
+    for row, group in enumerate(guesses):
+        stamp = stamps.take(torch.tensor([row]))
+        scanned = candidates(stamp, columns[row], settings.grid, settings.starts)
+        starts.append([*scanned, *group])
+    return starts
+
+
+def coarse_minima(
+    stamps: Stamps,
+    values: Tensor,
+    prior: Prior,
+    settings: Search,
+    starts: list[list[Candidate]],
+) -> list[tuple[Minimum, ...]]:
+    """Fit every candidate with and without shear; return the distinct minima of each lens."""
+    rows = [row for row, group in enumerate(starts) for _ in (*group, *group)]
+    owners = torch.tensor(rows, device=values.device)
+    start = values[owners].clone()
+    moves = [
+        (candidate, has_shear)
+        for group in starts
+        for candidate in group
+        for has_shear in (True, False)
+    ]
+    for number, (candidate, has_shear) in enumerate(moves):
+        _put(start[number], candidate, has_shear)
+    model = source_model(stamps, prior, settings, COARSE_SOURCE, 1)
+    columns = model.light_columns(values)[:, : model.light_count]
+    model = replace(model, fixed_light=columns).take(owners)
+    shears = torch.tensor([has_shear for _, has_shear in moves], device=values.device)
+    fixed = _fixed(_COARSE_FREE, shears)
+    values, state = minimise(model, start, list(_COARSE_FREE), fixed=fixed, steps=12)
+    return _by_lens(rows, values, state, shears, len(starts), settings.minima)
+
+
+def _put(values: Tensor, candidate: Candidate, has_shear: bool) -> None:
+    """Set the lens and the source of a start, about the centre of the light."""
+    x, y = values[11:13].tolist()
+    shear = (candidate.gamma1 * has_shear, candidate.gamma2 * has_shear)
+    source = (candidate.source_x + x, candidate.source_y + y, 0.0, 0.0)
+    start = (candidate.theta_E, candidate.e1, candidate.e2, x, y, *shear, *source)
+    values[:11] = values.new_tensor(start)
+
+
+def _fixed(free: tuple[int, ...], shears: Tensor) -> Tensor:
+    """Return which free parameters (N, F) must not move: the shear of fits without shear."""
+    is_shear = torch.tensor([number in _SHEAR for number in free], device=shears.device)
+    return ~shears[:, None] & is_shear
+
+
+def fine_minima(
+    stamps: Stamps, prior: Prior, settings: Search, minima: list[tuple[Minimum, ...]]
+) -> list[tuple[Minimum, ...]]:
+    """Fit the minima of each lens at full resolution, with all parameters free."""
+    rows = [row for row, group in enumerate(minima) for _ in group]
+    every = [minimum for group in minima for minimum in group]
+    owners = torch.tensor(rows, device=stamps.data.device)
+    start = torch.stack([minimum.values for minimum in every]).to(stamps.data.device)
+    free = list(_LENS_FREE)
+    if settings.has_light:
+        free += _LIGHT_FREE
+    shears = torch.tensor([minimum.has_shear for minimum in every], device=start.device)
+    model = source_model(stamps, prior, settings, FINE_SOURCE, settings.rays).take(owners)
+    fixed = _fixed(tuple(free), shears)
+    values, state = minimise(model, start, free, fixed=fixed, steps=15)
+    return _by_lens(rows, values, state, shears, len(minima), settings.minima)
+
+
+def _by_lens(
+    rows: list[int],
+    values: Tensor,
+    state: Evaluation,
+    shears: Tensor,
+    lenses: int,
+    count: int,
+) -> list[tuple[Minimum, ...]]:
+    """Return the distinct minima of each lens, the best first."""
+    groups: list[list[Minimum]] = [[] for _ in range(lenses)]
+    for number, row in enumerate(rows):
+        minimum = Minimum(
+            values[number].cpu(),
+            state.amplitudes[number].cpu(),
+            float(state.chi2[number]),
+            float(state.objective[number]),
+            bool(shears[number]),
+        )
+        groups[row].append(minimum)
+    ordered = [sorted(group, key=lambda minimum: minimum.objective) for group in groups]
+    return [distinct(group, count) for group in ordered]
+
+
+def distinct(minima: Sequence[Minimum], count: int) -> tuple[Minimum, ...]:
+    """Return the first minima that differ from each other."""
+    chosen: list[Minimum] = []
+    for minimum in minima:
+        if all(_apart(minimum.values, rival.values) for rival in chosen):
+            chosen.append(minimum)
+        if len(chosen) == count:
+            break
+    return tuple(chosen)
+
+
+def _apart(a: Tensor, b: Tensor) -> bool:
+    return bool(
+        torch.log(a[0] / b[0]).abs() > 0.02
+        or (a[1:7] - b[1:7]).abs().max() > 0.05
+        or (a[7:9] - b[7:9]).abs().max() > 0.05
+    )

@@ -1,0 +1,178 @@
+"""The search: from an image to its minima, without a start from outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lenssim.simulate.fit.lens_light import LensLight, fit_light
+from lenssim.simulate.fit.marquardt import HIGHEST, LOWEST
+from lenssim.simulate.fit.minima import (
+    FINE_SOURCE,
+    Minimum,
+    coarse_minima,
+    distinct,
+    fine_minima,
+    light_values,
+    priors_of,
+    source_model,
+    starts_of,
+)
+from lenssim.simulate.fit.preparation import FLOOR, Prepared, stamps_of
+from lenssim.simulate.fit.projection import GaussianModel
+from lenssim.simulate.fit.scan import Candidate
+from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.fit.threads import one_thread
+
+__all__ = ["SearchResult", "at_bound", "doubts", "search"]
+
+_BIN = 2
+_MAX_CHI2_PER_PIXEL = 3.0
+_CLOSE_CHI2 = 10.0
+_CLOSE_THETA_E = 0.04
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What the search found of one lens.
+
+    Attributes:
+        prepared: The stamp that was fitted.
+        search: How it was searched.
+        minima: The distinct minima, the best first.
+        light: The lens light (one row); None without light.
+        pixels: The number of pixels that were fitted.
+        escalated: Why the search was repeated on the finer grid; empty if it was not.
+    """
+
+    prepared: Prepared
+    search: Search
+    minima: tuple[Minimum, ...]
+    light: LensLight | None
+    pixels: int
+    escalated: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Minimum:
+        """The best minimum."""
+        return self.minima[0]
+
+    def model(self, *, floor: float = FLOOR, rays: int | None = None) -> GaussianModel:
+        """Return the model of the minima, one row each.
+
+        Args:
+            floor: Share of the flux that is added to the noise.
+            rays: Rays a pixel side; None: those of the search.
+        """
+        stamps = stamps_of([self.prepared], floor=floor)
+        rows = torch.zeros(len(self.minima), dtype=torch.long)
+        values = light_values(self.light, 1)
+        prior = priors_of(values, self.light, self.search.widths).take(rows)
+        return source_model(
+            stamps.take(rows), prior, self.search, FINE_SOURCE, rays or self.search.rays
+        )
+
+
+@one_thread
+def search(
+    lenses: Sequence[Prepared],
+    settings: Search,
+    extra: Sequence[Sequence[Candidate]] | None = None,
+    device: str = "cpu",
+) -> list[SearchResult]:
+    """Return the minima of lenses whose stamps and PSFs have one size.
+
+    On a CPU give one lens at a time: then its bits depend on no other lens.
+
+    Args:
+        lenses: The stamps.
+        settings: How they are searched.
+        extra: Further candidates of each lens, as from a network or a catalogue.
+        device: "cpu" or "cuda".
+
+    Returns:
+        A result for each lens.
+    """
+    light = None
+    if settings.has_light:
+        light = fit_light(stamps_of(list(lenses), floor=FLOOR, device=device))
+    guesses = extra or [()] * len(lenses)
+    results = _searched(lenses, settings, light, guesses, device)
+    if not settings.escalates:
+        return results
+    finer = replace(settings, grid=settings.fine_grid, starts=settings.fine_starts)
+    for number, result in enumerate(results):
+        reasons = doubts(result)
+        if not reasons:
+            continue
+        rows = slice(number, number + 1)
+        part = None
+        if light is not None:
+            part = LensLight(light.values[rows], light.ellipticity[rows], light.arcs[rows])
+        escalated = _searched([lenses[number]], finer, part, [guesses[number]], device)[0]
+        results[number] = _joined(result, escalated, reasons)
+    return results
+
+
+def doubts(result: SearchResult) -> tuple[str, ...]:
+    """Return why a result is not sure: a poor fit, another minimum, a bound."""
+    reasons = []
+    best = result.best
+    if best.chi2 > _MAX_CHI2_PER_PIXEL * result.pixels:
+        reasons.append("poor-fit")
+    if any(_rivals(best, minimum) for minimum in result.minima[1:]):
+        reasons.append("another-minimum")
+    if at_bound(best.values):
+        reasons.append("bound")
+    return tuple(reasons)
+
+
+def _rivals(best: Minimum, rival: Minimum) -> bool:
+    distance = abs(float(torch.log(rival.values[0] / best.values[0])))
+    return rival.objective - best.objective < _CLOSE_CHI2 and distance > _CLOSE_THETA_E
+
+
+def at_bound(values: Tensor) -> bool:
+    """Return whether a parameter of the lens sits at its bound."""
+    lens = values[:7].tolist()
+    bounds = zip(lens, LOWEST, HIGHEST, strict=False)
+    outside = [not low + 1e-6 < value < high - 1e-6 for value, low, high in bounds]
+    return any(outside) or float(torch.hypot(values[1], values[2])) > 0.649
+
+
+def _joined(
+    quick: SearchResult, fine: SearchResult, reasons: tuple[str, ...]
+) -> SearchResult:
+    every = sorted((*quick.minima, *fine.minima), key=lambda minimum: minimum.objective)
+    return replace(fine, minima=distinct(every, quick.search.minima), escalated=reasons)
+
+
+def _searched(
+    lenses: Sequence[Prepared],
+    settings: Search,
+    light: LensLight | None,
+    guesses: Sequence[Sequence[Candidate]],
+    device: str,
+) -> list[SearchResult]:
+    """Scan, fit all candidates on binned pixels, and the best of them on all pixels."""
+    coarse = stamps_of(list(lenses), floor=FLOOR, bin=_BIN, device=device)
+    values = light_values(light, len(lenses)).to(device)
+    prior = priors_of(values, light, settings.widths)
+    starts = starts_of(coarse, values, prior, settings, guesses)
+    minima = coarse_minima(coarse, values, prior, settings, starts)
+    fine = stamps_of(list(lenses), floor=FLOOR, device=device)
+    finest = fine_minima(fine, prior, settings, minima)
+    counts = (fine.weights > 0).sum(1).tolist()
+    return [
+        SearchResult(lens, settings, minima_of_lens, _row(light, number), counts[number])
+        for number, (lens, minima_of_lens) in enumerate(zip(lenses, finest, strict=True))
+    ]
+
+
+def _row(light: LensLight | None, number: int) -> LensLight | None:
+    if light is None:
+        return None
+    rows = slice(number, number + 1)
+    parts = (light.values[rows], light.ellipticity[rows], light.arcs[rows])
+    return LensLight(*(part.cpu() for part in parts))
