@@ -44,7 +44,7 @@ def far_fields(count: int) -> None:
 
     print("| preset | far field | CPU ms an image | ratio | off by, of the peak |")
     print("|---|---|---|---|---|")
-    for name in ("hst", "euclid", "III-corrected"):
+    for name in ("hst-arcs", "euclid-arcs", "III-corrected"):
         preset = load_preset(name)
         results = [images_of(preset, far_field, count) for far_field in FAR_FIELDS]
         slowest, earlier = results[0]

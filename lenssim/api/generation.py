@@ -89,6 +89,7 @@ def generate(
     place.check()
     plan = plan_dataset(model, n, out, **options)
     with samples_bar("generating") as report:
+        place.prepare(plan, report)
         runner = place.runner(Path(out), plan)
         make_dataset(Path(out), plan, runner=runner, report=report, stop=stop)
     return Dataset(out)
@@ -139,6 +140,7 @@ def generate_shards(
     plan = plan_dataset(model, n, out, **options)
     numbers = share(shards, plan.shards)
     with samples_bar("generating") as report:
+        place.prepare(plan, report)
         images = generate_share(
             Path(out),
             plan,

@@ -68,15 +68,18 @@ def _bar(verb: str) -> Any:
 
 
 def _lines(verb: str) -> "Callable[[Progress], None]":
-    rate, printed_at = _rate(), time.monotonic()
+    rate = _rate()
+    printed_at = time.monotonic()
+    phases: set[str] = set()
 
     def report(progress: "Progress") -> None:
         nonlocal printed_at
         text = rate(progress) + _trouble(progress)
-        if (
-            time.monotonic() - printed_at >= _SECONDS_BETWEEN_LINES
-            and progress.done < progress.total
-        ):
+        is_new = bool(progress.phase) and not phases
+        if is_new:
+            phases.add(progress.phase)
+        is_time = time.monotonic() - printed_at >= _SECONDS_BETWEEN_LINES
+        if is_new or (is_time and progress.done < progress.total):
             printed_at = time.monotonic()
             workers = f", {len(progress.workers)} workers" if progress.workers else ""
             print(
@@ -109,6 +112,8 @@ def _rate() -> "Callable[[Progress], str]":
 
     def text(progress: "Progress") -> str:
         nonlocal start
+        if progress.phase:
+            return progress.phase
         if start is None and progress.done > progress.resumed:
             start = progress.done, time.monotonic()
         if start is None or progress.done == start[0]:

@@ -8,6 +8,7 @@ from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.data.format.manifest import Plan
+    from lenssim.data.generation.progress import Report
     from lenssim.data.generation.runners import Runner
 
 __all__ = ["Workers", "check_workers"]
@@ -73,6 +74,19 @@ class Workers:
         from lenssim.data.generation.batch_queue import job_script, read_queue
 
         return job_script(read_queue(Path(self.cluster)))
+
+    def prepare(self, plan: "Plan", report: "Report") -> None:
+        """Compile the kernels of a plan that this machine lacks, if it is the place.
+
+        Args:
+            plan: The plan of a data set.
+            report: Hears of it as a phase.
+        """
+        if self.cluster is not None or self.scheduler is not None:
+            return
+        from lenssim.data.generation.first_kernels import compile_kernels
+
+        compile_kernels(plan, report)
 
     def runner(self, folder: Path, plan: "Plan") -> "Runner":
         """Return what runs the shards of a plan."""

@@ -42,6 +42,17 @@ def test_lines_tell_rate_time_left_and_trouble(capsys, clock):
     assert "left, 20 failed, 3 tried again, 2 workers" in last
 
 
+def test_a_phase_before_the_first_image_is_told(capsys, clock):
+    with samples_bar("generating") as report:
+        report(Progress(0, 100, 0, phase="compiling kernels 0/7"))
+        report(Progress(0, 100, 0, phase="compiling kernels 3/7, about 20 s left"))
+        report(Progress(0, 100, 0))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "generating 0 of 100 compiling kernels 0/7"
+    assert lines[-2].endswith("compiling kernels 3/7, about 20 s left")
+    assert lines[-1].endswith("starting")
+
+
 def test_a_terminal_shows_every_worker(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)

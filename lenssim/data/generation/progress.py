@@ -14,7 +14,8 @@ _HOPELESS = 8  # shards failed before any succeeded
 class Progress:
     """What a display is told: samples done, samples in all, and samples that were there at the start.
 
-    Samples in shards that failed, shards that had to be tried again, and what each worker has in hand.
+    Samples in shards that failed, shards that had to be tried again, and what each worker has in hand. A phase before
+    the first sample says in words what is done.
     """
 
     done: int
@@ -23,6 +24,7 @@ class Progress:
     failed: int = 0
     retried: int = 0
     workers: dict[str, str] = field(default_factory=dict)
+    phase: str = ""
 
 
 Report = Callable[[Progress], None]

@@ -201,15 +201,7 @@ class Background(Record):
         for row in range(count):
             number, y, x = (int(params[name][row]) for name in COLUMNS)
             cutouts, _ = self.cutouts(self._number(number), camera)
-            height, width = cutouts[0].image.shape
-            if min(y, x) < 0 or y + side > height or x + side > width:
-                raise ConfigError(
-                    f"the background {self.files[number][0]} has no stamp of {side} pixels at "
-                    f"row {y}, column {x}",
-                    code="background-place",
-                    row=y,
-                    column=x,
-                )
+            self._check_place(number, cutouts[0], (y, x), side)
             window = (slice(y, y + side), slice(x, x + side))
             for band, cutout in enumerate(cutouts):
                 skies[0, row, band] = cutout.image[window]
@@ -218,6 +210,21 @@ class Background(Record):
         units = [self._unit(*pair) for pair in zip(names, bands, strict=True)]
         skies *= np.array(units)[:, None, None]
         return skies[0], skies[1]
+
+    def _check_place(
+        self, number: int, cutout: Cutout, corner: tuple[int, int], side: int
+    ) -> None:
+        row, column = corner
+        height, width = cutout.image.shape
+        if min(corner) >= 0 and row + side <= height and column + side <= width:
+            return
+        raise ConfigError(
+            f"the background {self.files[number][0]} has no stamp of {side} pixels at row {row}, "
+            f"column {column}",
+            code="background-place",
+            row=row,
+            column=column,
+        )
 
     def _unit(self, band: str, instrument: Instrument) -> float:
         """Return what one unit of the cut-outs of a band is in e-/s of the camera."""

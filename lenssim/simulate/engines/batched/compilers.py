@@ -17,7 +17,7 @@ from typing import Any
 from lenssim.lazy import load
 from lenssim.machine import available_cores, available_memory
 
-__all__ = ["Job", "announce", "help_out", "start_helpers"]
+__all__ = ["Job", "announce", "help_out", "start_compilers", "start_helpers"]
 
 Job = tuple[str, tuple[Any, ...]]
 """A function that returns a kernel, as "module:name", and its arguments."""
@@ -60,17 +60,34 @@ def start_helpers(folder: Path) -> None:
         (folder / "helpers.lock").unlink()
 
 
-def _start_helper(jobs: list[Job], lock: int) -> None:
+def start_compilers(jobs: Sequence[Job], count: int) -> "list[subprocess.Popen[bytes]]":
+    """Start processes that compile kernels without a word, each from another one on.
+
+    Args:
+        jobs: The kernels' jobs.
+        count: Number of processes.
+    """
+    return [
+        _start_helper([*jobs[first:], *jobs[:first]], stderr=subprocess.DEVNULL)
+        for first in range(count)
+    ]
+
+
+def _start_helper(
+    jobs: list[Job], lock: int | None = None, stderr: int | None = None
+) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
         [sys.executable, "-c", f"import {_MODULE} as compilers; compilers.main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        pass_fds=(lock,),
+        stderr=stderr,
+        pass_fds=() if lock is None else (lock,),
     )
     _started.append(helper)
     assert helper.stdin is not None
     with suppress(BrokenPipeError), helper.stdin as stream:
         pickle.dump(jobs, stream)
+    return helper
 
 
 @atexit.register

@@ -17,9 +17,9 @@ from lenssim.simulate.engines.batched.deflections import Deflections
 from lenssim.simulate.engines.batched.hoisted import (
     behind_lens,
     common_lens,
-    light_jobs,
     unit_deflection,
 )
+from lenssim.simulate.engines.batched.jobs import needed_jobs
 from lenssim.simulate.engines.batched.light import sampling_error, surface_brightness
 from lenssim.simulate.engines.batched.optics import banded, blur, pixel_sum
 from lenssim.simulate.engines.batched.settings import FAR_HALOES
@@ -101,8 +101,7 @@ class Batched:
         """
         check_sampling(instrument, supersampling)
         step = scenes_a_step(instrument, supersampling, self.device)
-        options = (self.dtype, self.device, self.compiled)
-        announce([*self.deflections.jobs(scenes), *light_jobs(scenes, *options)])
+        announce(needed_jobs(self.deflections, scenes, instrument, supersampling))
         for start in range(0, len(scenes), step):
             part = slice(start, min(start + step, len(scenes)))
             views = band_views(scenes.take(part), instrument)

@@ -24,7 +24,7 @@ from lenssim.simulate.engines.batched.tiles import TILE
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.scenes import Component, Scenes
 
-__all__ = ["behind_lens", "common_lens", "light_jobs", "unit_deflection"]
+__all__ = ["behind_lens", "brightness_job", "common_lens", "light_jobs", "unit_deflection"]
 
 UNIT = {"sie": "theta_E"}  # the parameter that multiplies last
 _SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
@@ -125,14 +125,21 @@ def light_jobs(
     options = (dtype, device, compiled)
     lens = common_lens(scenes)
     if lens is None:
-        image_shape = () if scenes.images is None else scenes.images.shape[1:]
-        arguments = (scenes.components, image_shape, *options)
-        return [(f"{surface_brightness.__module__}:surface_brightness", arguments)]
+        return [brightness_job(scenes, *options)]
     profile = scenes.components[lens].profile
     return [
         (f"{__name__}:unit_deflection", (profile, *options)),
         (f"{__name__}:behind_lens", (scenes.components, lens, *options)),
     ]
+
+
+def brightness_job(
+    scenes: Scenes, dtype: torch.dtype, device: torch.device, compiled: bool
+) -> Job:
+    """Return the job of the kernel of the brightness on rays of any kind."""
+    image_shape = () if scenes.images is None else scenes.images.shape[1:]
+    arguments = (scenes.components, image_shape, dtype, device, compiled)
+    return f"{surface_brightness.__module__}:surface_brightness", arguments
 
 
 @lru_cache

@@ -38,7 +38,7 @@ from lenssim.simulate.engines.batched.inductor import private_inductor
 from lenssim.simulate.engines.batched.packages import forget_package, load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
-__all__ = ["kernel"]
+__all__ = ["asked_for_package", "kernel"]
 
 _KERNELS = "kernels"  # folder in the cache and in the folder of a run
 _INDUCTOR = {
@@ -50,6 +50,8 @@ _ONE_LOOP = {  # perturbers times rays never go to memory
     "realize_opcount_threshold": 10_000,
     "realize_acc_reads_threshold": 10_000,
 }
+
+_asking = False  # for the file of a kernel, in place of the kernel
 
 # it warns of missing CUDA on machines without a GPU
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
@@ -96,6 +98,8 @@ def kernel(
             code="no-compiler",
         )
     package = f"{_key(example, name, dynamic)}.pt2"
+    if _asking:
+        raise _Answer(package, _ready(package) is not None)
     config = _INDUCTOR
     if one_loop:
         config = _ONE_LOOP | _INDUCTOR
@@ -109,6 +113,36 @@ def kernel(
     except RuntimeError as error:
         _forget_damaged(path, error)
     return load_package(_compiled(package, name, make))
+
+
+class _Answer(Exception):
+    """The file of a kernel, and whether it is ready; for `asked_for_package`."""
+
+
+def asked_for_package(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[str, bool] | None:
+    """Return the file of the kernel that a function would return, and whether it is ready.
+
+    Nothing is compiled or loaded.
+
+    Args:
+        function: A function that calls `kernel`.
+        arguments: Its arguments.
+
+    Returns:
+        None where its kernel has no file: it is eager, or one of another device.
+    """
+    global _asking
+    _asking = True
+    try:
+        function(*arguments)
+    except _Answer as answer:
+        package, is_ready = answer.args
+        return package, is_ready
+    finally:
+        _asking = False
+    return None
 
 
 def _forget_damaged(path: Path, error: RuntimeError) -> None:
