@@ -163,6 +163,7 @@ def test_masked_pixels_have_the_light_of_the_far_side_or_of_their_ring():
     np.testing.assert_allclose(Stamps(spoilt).light, Stamps(symmetric).light)
     spoilt[:, 31:33, 31:33] = np.nan  # the middle, which is its own far side
     assert np.isfinite(Stamps(spoilt).light).all()
+    assert (Stamps(np.full((1, SIDE, SIDE), np.nan)).light == 0).all()
     round_images = np.full((1, SIDE, SIDE), 7.0)
     for rows, columns in product((slice(12), slice(-12, None)), repeat=2):
         round_images[:, rows, columns] = 0.0

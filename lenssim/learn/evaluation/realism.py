@@ -229,13 +229,19 @@ def _statistics(sample: _Sample) -> Values:
     """Return all statistics of each band, by name."""
     values: Values = {}
     for band in range(sample.images.shape[1]):
-        suffix = ""
-        if sample.images.shape[1] > 1:
-            name = sample.bands[band] if sample.bands else str(band)
-            suffix = f" [{name}]"
+        suffix = _suffix(sample, band)
         for statistic, column in _of_band(sample, band).items():
             values[statistic + suffix] = column
     return values
+
+
+def _suffix(sample: _Sample, band: int) -> str:
+    """Return what is added to the name of a statistic, to say its band."""
+    if sample.images.shape[1] == 1:
+        return ""
+    if not sample.bands:
+        return f" [{band}]"
+    return f" [{sample.bands[band]}]"
 
 
 def _of_band(sample: _Sample, band: int) -> Values:

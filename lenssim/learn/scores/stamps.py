@@ -59,10 +59,7 @@ class Stamps:
         """
         light = self.images - self.level[:, None, None]
         light = np.where(np.isfinite(light), light, light[:, ::-1, ::-1])
-        masked = ~np.isfinite(light)
-        for number in np.flatnonzero(masked.any((1, 2))):
-            light[number][masked[number]] = _ring_medians(light[number])[masked[number]]
-        return light
+        return _without_gaps(light)
 
     @cached_property
     def corners(self) -> np.ndarray:
@@ -116,13 +113,18 @@ class Stamps:
     def power(self) -> np.ndarray:
         """Mean power (N, 8) by spatial frequency, from 0 to 0.5 a pixel."""
         height, width = self.images.shape[1:]
-        axes = (np.fft.fftfreq(height), np.fft.rfftfreq(width))
-        frequency = np.hypot(*np.meshgrid(*axes, indexing="ij"))
-        bins = np.minimum((frequency * 2 * _FREQUENCIES).astype(int), _FREQUENCIES - 1)
-        members = np.eye(_FREQUENCIES)[bins.ravel()]
+        members = np.eye(_FREQUENCIES)[_frequency_bins(height, width).ravel()]
         window = np.hanning(height)[:, None] * np.hanning(width)
         power = np.abs(np.fft.rfft2(self.light * window)) ** 2
         return power.reshape(len(power), -1) @ members / members.sum(0)
+
+
+def _without_gaps(light: np.ndarray) -> np.ndarray:
+    """Return images (N, H, W) with the medians of rings in place of NaN."""
+    masked = ~np.isfinite(light)
+    for number in np.flatnonzero(masked.any((1, 2)) & ~masked.all((1, 2))):
+        light[number][masked[number]] = _ring_medians(light[number])[masked[number]]
+    return np.nan_to_num(light)
 
 
 def _ring_medians(image: np.ndarray) -> np.ndarray:
@@ -132,9 +134,14 @@ def _ring_medians(image: np.ndarray) -> np.ndarray:
     numbers = np.arange(ring.max() + 1)
     medians = np.array([masked_median(image[ring == number]) for number in numbers])
     finite = np.isfinite(medians)
-    if not finite.any():
-        return np.zeros(image.shape)
     return np.interp(numbers, numbers[finite], medians[finite])[ring]
+
+
+def _frequency_bins(height: int, width: int) -> np.ndarray:
+    """Return the bin (H, W // 2 + 1) of each frequency of a real Fourier transform."""
+    axes = (np.fft.fftfreq(height), np.fft.rfftfreq(width))
+    frequency = np.hypot(*np.meshgrid(*axes, indexing="ij"))
+    return np.minimum((frequency * 2 * _FREQUENCIES).astype(int), _FREQUENCIES - 1)
 
 
 def _angles() -> np.ndarray:
