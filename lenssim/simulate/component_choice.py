@@ -140,6 +140,11 @@ def _spectrum(
         return {}
     if "magnitude" not in values or data.get("colours") is not None:
         raise ValueError("a spectrum goes with a magnitude, and without colours")
+    kinds = _known_kinds(spectrum)
+    return {"spectrum": kinds, "magnitude_band": data.get("magnitude_band") or ""}
+
+
+def _known_kinds(spectrum: Any) -> tuple[str, ...]:
     kinds = [spectrum] if isinstance(spectrum, str) else spectrum
     if not isinstance(kinds, list | tuple) or not kinds:
         raise ValueError(
@@ -148,7 +153,7 @@ def _spectrum(
     for kind in kinds:
         if kind not in GALAXY_TYPES:
             raise ValueError(str(unknown("spectrum", printable(str(kind)), GALAXY_TYPES)))
-    return {"spectrum": tuple(kinds), "magnitude_band": data.get("magnitude_band") or ""}
+    return tuple(kinds)
 
 
 def _profile_named(name: str) -> Profile:

@@ -4,6 +4,7 @@ import numpy as np
 
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.component_choice import ComponentChoice
+from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import COLOUR
 from lenssim.simulate.sources.colours import GALAXY_TYPES, colour, filter_of
@@ -31,25 +32,41 @@ def draw_spectra(preset: Preset, columns: Columns) -> None:
 def _put_colours(
     preset: Preset, columns: Columns, prefix: str, choice: ComponentChoice, z: np.ndarray
 ) -> None:
-    codes = np.array([GALAXY_TYPES.index(kind) for kind in choice.spectrum])
-    drawn = codes[columns.rng.integers(len(codes), size=columns.n)]
-    kinds = columns.put(f"{prefix}spectrum", drawn.astype(np.float64))
-    filters = {
-        name: band.filter or filter_of(band.name)
-        for name, band in zip(
-            preset.instrument.band_names, preset.instrument.instruments, strict=True
-        )
-    }
+    kinds = columns.put(f"{prefix}spectrum", _drawn_kinds(choice.spectrum, columns))
+    filters = _filters(preset.instrument)
     reference = choice.magnitude_band or next(iter(filters))
-    for band, name in filters.items():
+    for band in filters:
         if band == reference:
             continue
-        column = np.zeros(columns.n)
-        for code in np.unique(kinds):
-            of_kind = kinds == code
-            kind = GALAXY_TYPES[int(code)]
-            column[of_kind] = colour(z[of_kind], kind, name, filters[reference])
+        column = _colours(z, kinds, filters[band], filters[reference])
         column = columns.put(f"{prefix}{COLOUR}{band}", column)
-        if choice.composite is not None:
-            for suffix, _ in choice.parts:
-                columns.values[f"{prefix}{suffix}{COLOUR}{band}"] = column.copy()
+        for suffix in _suffixes(choice):
+            columns.values[f"{prefix}{suffix}{COLOUR}{band}"] = column.copy()
+
+
+def _drawn_kinds(spectrum: tuple[str, ...], columns: Columns) -> np.ndarray:
+    """Return the number of the kind of galaxy (n,) that each image draws."""
+    codes = np.array([GALAXY_TYPES.index(kind) for kind in spectrum], dtype=np.float64)
+    return codes[columns.rng.integers(len(codes), size=columns.n)]
+
+
+def _filters(camera: AnyCamera) -> dict[str, str]:
+    """Return the name of the filter of each band."""
+    bands = zip(camera.band_names, camera.instruments, strict=True)
+    return {name: band.filter or filter_of(band.name) for name, band in bands}
+
+
+def _suffixes(choice: ComponentChoice) -> list[str]:
+    """Return what the prefixes of a composite's parts end with; none of a profile's own."""
+    if choice.composite is None:
+        return []
+    return [suffix for suffix, _ in choice.parts]
+
+
+def _colours(z: np.ndarray, kinds: np.ndarray, band: str, reference: str) -> np.ndarray:
+    """Return the colours (n,) of galaxies, each of its kind."""
+    column = np.zeros(len(z))
+    for code in np.unique(kinds):
+        of_kind = kinds == code
+        column[of_kind] = colour(z[of_kind], GALAXY_TYPES[int(code)], band, reference)
+    return column

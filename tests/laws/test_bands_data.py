@@ -91,7 +91,7 @@ def test_maps_storage_and_detectability_of_all_bands(tmp_path, storage):
     difference = (data.images(rows) - data.images(rows, "clean")).std(axis=(0, 2, 3))
     assert difference[1] > 5 * difference[0]  # the noise of r is larger
     assert verify(tmp_path / "D").problems == []
-    assert resimulate(tmp_path / "D", 4)[1] == []
+    assert resimulate(tmp_path / "D", 2)[1] == []
     assert ShardDataset(tmp_path / "D", picture="kappa").bands == ()
     sheets = package.show(tmp_path / "D", count=2, picture="residual")
     assert list(sheets) == ["residual-no_sub", "residual-cdm"]

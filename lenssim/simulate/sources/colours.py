@@ -99,14 +99,11 @@ def apparent_magnitude(
         >>> apparent_magnitude(np.array([-22.76]), z, "lsst_i", "E", cosmology).round(1)
         array([17.])
     """
-    redshifts, magnitudes = _table()
-    if filter_name not in filters():
-        raise unknown("filter", printable(filter_name), filters(), code="unknown-filter")
     if kind not in GALAXY_TYPES:
         raise unknown(
             "type of galaxy", printable(kind), GALAXY_TYPES, code="unknown-filter"
         )
-    inside = np.interp(z, redshifts, magnitudes[kind, filter_name], right=np.nan)
+    inside = _magnitudes_seen(z, kind, filter_name)
     if not np.isfinite(inside).all():
         worst = float(np.asarray(z)[~np.isfinite(inside)][0])
         raise ConfigError(
@@ -138,14 +135,8 @@ def colour(z: np.ndarray, kind: str, filter_name: str, reference: str) -> np.nda
         >>> colour(np.array([0.5]), "E", "lsst_g", "lsst_i").round(1)
         array([2.6])
     """
-    redshifts, magnitudes = _table()
-    for name in (filter_name, reference):
-        if name not in filters():
-            raise unknown("filter", printable(name), filters(), code="unknown-filter")
-    seen, compared = (
-        np.interp(z, redshifts, magnitudes[kind, name], right=np.nan)
-        for name in (filter_name, reference)
-    )
+    seen = _magnitudes_seen(z, kind, filter_name)
+    compared = _magnitudes_seen(z, kind, reference)
     if not np.isfinite(compared).all():
         worst = float(np.asarray(z)[~np.isfinite(compared)][0])
         raise ConfigError(
@@ -155,3 +146,11 @@ def colour(z: np.ndarray, kind: str, filter_name: str, reference: str) -> np.nda
             filter=reference,
         )
     return np.where(np.isfinite(seen), seen - compared, _DARK)
+
+
+def _magnitudes_seen(z: np.ndarray, kind: str, filter_name: str) -> np.ndarray:
+    """Return the table's magnitudes (N,) in a filter, NaN where nothing is known."""
+    redshifts, magnitudes = _table()
+    if filter_name not in filters():
+        raise unknown("filter", printable(filter_name), filters(), code="unknown-filter")
+    return np.interp(z, redshifts, magnitudes[kind, filter_name], right=np.nan)
