@@ -135,8 +135,7 @@ def _source(data: Dataset | Path | str, out: Path) -> ShardDataset:
         return Dataset(data).source
     from lenssim.api.exchange import import_data
 
-    imported = out / _IMPORTED
-    return import_data("fits", data, imported).source
+    return import_data("fits", data, out / _IMPORTED).source
 
 
 def _holds_files(data: Path | str) -> bool:

@@ -7,10 +7,12 @@ import pytest
 import torch
 from error_codes import has_code
 from scipy.optimize import nnls
+from scipy.stats import multivariate_normal
 
 from lenssim.errors import DataError
 from lenssim.simulate.fit.amplitudes import RIDGE, amplitudes
 from lenssim.simulate.fit.critical_curve import effective_radius, image_count
+from lenssim.simulate.fit.evidence import curvature, invert
 from lenssim.simulate.fit.gaussians import radius_squared_slopes
 from lenssim.simulate.fit.lens_model import fit_lens
 from lenssim.simulate.fit.marquardt import minimise
@@ -338,3 +340,35 @@ def test_a_masked_core_is_flagged():
     mask[22:26, 22:26] = False
     observation = Observation.of("m", plain.image, plain.sigma, plain.psf, PIXEL, mask)
     assert "saturated" in fit_lens(observation, replace(SMALL, has_light=True)).flags
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0, 30.0])
+def test_the_evidence_is_the_likelihood_of_the_data(strength):
+    """ln N(d; 0, 1 + A (lambda R)^-1 A^T), whatever the strength of the prior."""
+    generator = np.random.default_rng(2)
+    side = 3
+    columns = generator.normal(size=(side * side, 20))
+    data = generator.normal(size=20)
+    prior = curvature(side)
+    inversion = invert(
+        columns @ columns.T,
+        columns @ data,
+        float(data @ data),
+        prior,
+        float(np.linalg.slogdet(prior)[1]),
+        strength,
+    )
+    covariance = np.eye(20) + columns.T @ np.linalg.inv(strength * prior) @ columns
+    expected = multivariate_normal(np.zeros(20), covariance).logpdf(data)
+    constant = -10 * np.log(2 * np.pi)
+    assert inversion.log_evidence + constant == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_source_on_pixels_keeps_the_lens_and_fits_the_noise():
+    observation = mock()
+    model = fit_lens(observation, SMALL, has_evidence=True)
+    numbers = model.numbers
+    assert numbers["theta_E"] == pytest.approx(TRUTH[0], rel=0.01)
+    assert numbers["theta_E_systematic"] < 0.03
+    assert 0.8 < numbers["chi2_per_pixel_source"] < 1.2
+    assert np.isfinite(numbers["log_evidence"])

@@ -47,6 +47,9 @@ _SCORES = {
     "explained": ("", "its share of what the lens light leaves"),
     "minima": ("", "distinct minima that were found"),
     "theta_E_other": (_ARCSEC, "Einstein radius of the second minimum"),
+    "log_evidence": ("", "of a source on pixels (source pixels)"),
+    "log_evidence_gap": ("", "how much less the second minimum has"),
+    "chi2_per_pixel_source": ("", "chi2 over pixels with the source on pixels"),
     "objective_gap": ("", "how much worse the second minimum is"),
 }
 _ERRORS = {
@@ -85,7 +88,7 @@ def columns_of(request: FitRequest) -> tuple[str, ...]:
     equivalents = [name for name in (*_SLOPE, *shapes) if name not in fitted]
     for name in fitted:
         names += [name, *(f"{name}_{kind}" for kind in errors)]
-        if request.source == "sersic" and name in _MASS:
+        if request.source != "mge" and name in _MASS:
             names.append(f"{name}_systematic")
     return (*names, *equivalents, *_SCORES)
 
@@ -95,9 +98,6 @@ def column_units(names: tuple[str, ...]) -> dict[str, str]:
     units = {}
     for name in names:
         stem, _, kind = name.rpartition("_")
-        if kind not in _ERRORS or stem not in COLUMNS:
-            stem = name
-        unit, _ = COLUMNS[stem]
-        if unit:
-            units[name] = unit
-    return units
+        is_error = kind in _ERRORS and stem in COLUMNS
+        units[name] = COLUMNS[stem if is_error else name][0]
+    return {name: unit for name, unit in units.items() if unit}

@@ -33,7 +33,7 @@ __all__ = ["MODULE", "UNUSABLE", "fit_plan", "fit_rows", "model_dataset"]
 MODULE = "lenssim.data.modelling.modelling"
 UNUSABLE = "unusable"  # the flag of a lens that cannot be fitted
 _LAYOUT = "fit"
-_SHARD_ROWS = {"mge": 4, "sersic": 64}  # a power law is fitted in batches
+_SHARD_ROWS = {"mge": 4, "pixels": 1, "sersic": 64}  # a power law is fitted in batches
 
 
 def fit_plan(dataset: ShardDataset, request: FitRequest) -> Plan:
@@ -134,7 +134,11 @@ def fit_rows(
             observation = lenses.observation(row)
             extra = [starts[observation.name]] if observation.name in starts else []
             models[row] = fit_lens(
-                observation, settings, candidates=extra, device=lenses.request.device
+                observation,
+                settings,
+                candidates=extra,
+                device=lenses.request.device,
+                has_evidence=lenses.request.source == "pixels",
             )
             observations[row] = observation
         except DataError as error:

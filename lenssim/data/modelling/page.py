@@ -88,15 +88,10 @@ def _number(table: dict[str, list[Any]], row: int, column: str) -> str:
     value = table[column][row]
     if not np.isfinite(value):
         return ""
-    errors = [
-        f"{table[name][row]:.2g}"
-        for name in (f"{column}_sigma", f"{column}_sandwich")
-        if name in table and np.isfinite(table[name][row])
-    ]
-    text = f"{column} {value:.4f}"
-    if errors:
-        text += f" &plusmn; {', '.join(errors)}"
-    return text
+    names = [f"{column}_{kind}" for kind in ("sigma", "sandwich")]
+    values = [table[name][row] for name in names if name in table]
+    errors = ", ".join(f"{error:.2g}" for error in values if np.isfinite(error))
+    return f"{column} {value:.4f}" + f" &plusmn; {errors}" * bool(errors)
 
 
 @plain_style()

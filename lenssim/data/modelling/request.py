@@ -18,10 +18,10 @@ class FitRequest(Record):
         'sersic'
     """
 
-    source: Literal["mge", "sersic"] = Field(
+    source: Literal["mge", "sersic", "pixels"] = Field(
         default="mge",
-        description="Source of the last fit: mge (Gaussians) or sersic (simulated data: a "
-        "power law with shear and Sersic light)",
+        description="Source of the last fit: mge (Gaussians), sersic (simulated data: a power "
+        "law with shear and Sersic light), or pixels, whose evidence chooses among the minima",
     )
     lens_light: Literal["auto", "yes", "no"] = Field(
         default="auto",

@@ -52,7 +52,8 @@ def model_table(models: ShardDataset, names: tuple[str, ...]) -> dict[str, list[
         table["class"] = [models.classes[label] for label in models.labels]
     table["flags"] = model_texts(models, "flags")
     for name in names:
-        table[name] = models.params[name].tolist()
+        if name in models.params:
+            table[name] = models.params[name].tolist()
     if _TRUTH in models.params:
         table[_TRUTH] = models.params[_TRUTH].tolist()
     table["problem"] = model_texts(models, "problem")

@@ -85,14 +85,19 @@ def light_prior(values: Tensor) -> Prior:
 def _arcs(stamps: Stamps, residual: Tensor, values: Tensor) -> Tensor:
     """Return which pixels (L, P) stand out of the lens light."""
     x, y = (axis.cpu().numpy() for axis in stamps.rays())
-    masks = []
-    for plane, row in zip(residual.cpu().numpy(), values.cpu().numpy(), strict=True):
-        smooth = gaussian_filter(plane.reshape(stamps.size, -1), 1.0) * _SMOOTHING_GAIN
-        is_far = np.hypot(x - row[11], y - row[12]) > _CORE
-        bright = (smooth > _CLIP) & is_far.reshape(smooth.shape)
-        grown = binary_dilation(binary_opening(bright), iterations=_GROWTH)
-        masks.append(grown.ravel())
+    planes = zip(residual.cpu().numpy(), values.cpu().numpy(), strict=True)
+    masks = [
+        _bright(plane, np.hypot(x - row[11], y - row[12]) > _CORE) for plane, row in planes
+    ]
     return torch.from_numpy(np.stack(masks)).to(stamps.data.device)
+
+
+def _bright(residual: np.ndarray, is_far: np.ndarray) -> np.ndarray:
+    """Return which pixels (P,) of a residual in sigma stand out, outside the core."""
+    side = round(len(residual) ** 0.5)
+    smooth = gaussian_filter(residual.reshape(side, side), 1.0) * _SMOOTHING_GAIN
+    bright = (smooth > _CLIP) & is_far.reshape(side, side)
+    return binary_dilation(binary_opening(bright), iterations=_GROWTH).ravel()
 
 
 def _ellipticity(values: Tensor, amplitudes: Tensor) -> Tensor:

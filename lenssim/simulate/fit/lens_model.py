@@ -7,10 +7,12 @@ import numpy as np
 import torch
 
 from lenssim.errors import ConfigError
+from lenssim.simulate.fit.choice import chosen_by_evidence
 from lenssim.simulate.fit.critical_curve import effective_radius, image_count
 from lenssim.simulate.fit.flags import FLAGS
 from lenssim.simulate.fit.minima import Minimum
 from lenssim.simulate.fit.observation import Observation
+from lenssim.simulate.fit.pixel_source import PixelFit
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, prepare
 from lenssim.simulate.fit.projection import PARAMETERS, Evaluation, GaussianModel
 from lenssim.simulate.fit.refinement import refined_scenes
@@ -18,6 +20,7 @@ from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.search import SearchResult, at_bound, doubts, search
 from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.threads import one_thread
+from lenssim.simulate.fit.tracing import MASS
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
 __all__ = ["LensModel", "described", "fit_lens"]
@@ -61,6 +64,7 @@ def fit_lens(
     *,
     candidates: Sequence[Candidate] = (),
     device: str = "cpu",
+    has_evidence: bool = False,
 ) -> LensModel:
     """Model one lens from scratch, with a source of Gaussians.
 
@@ -69,6 +73,7 @@ def fit_lens(
         settings: How it is searched.
         candidates: Further starts, as of a network or a catalogue.
         device: "cpu" or "cuda".
+        has_evidence: Whether the evidence of a source on pixels chooses among the minima.
 
     Returns:
         The model.
@@ -83,7 +88,24 @@ def fit_lens(
     """
     prepared = prepare(observation, has_light=settings.has_light)
     result = search([prepared], settings, [list(candidates)], device)[0]
-    return described(observation, result)
+    if not has_evidence:
+        return described(observation, result)
+    result, fits = chosen_by_evidence(result)
+    model = described(observation, result)
+    return replace(model, numbers=model.numbers | _pixel_numbers(model, fits))
+
+
+def _pixel_numbers(model: LensModel, fits: list[PixelFit]) -> dict[str, float]:
+    """Return evidences, and how the mass differs with a source on pixels."""
+    numbers = {"log_evidence": fits[0].log_evidence, "log_evidence_gap": np.nan}
+    if len(fits) > 1:
+        numbers["log_evidence_gap"] = fits[0].log_evidence - fits[1].log_evidence
+    numbers["chi2_per_pixel_source"] = fits[0].chi2 / model.result.pixels
+    best = model.result.best.values
+    for number, name in enumerate(MASS):
+        difference = float(fits[0].values[number] - best[number])
+        numbers[f"{name}_systematic"] = abs(difference)
+    return numbers
 
 
 @one_thread

@@ -187,20 +187,22 @@ def _by_lens(
     return [distinct(group, count) for group in ordered]
 
 
-def distinct(minima: Sequence[Minimum], count: int) -> tuple[Minimum, ...]:
-    """Return the first minima that differ from each other."""
+def distinct(
+    minima: Sequence[Minimum], count: int, separation: float = 0.05
+) -> tuple[Minimum, ...]:
+    """Return the first minima that differ from each other, in a parameter or in theta_E."""
     chosen: list[Minimum] = []
     for minimum in minima:
-        if all(_apart(minimum.values, rival.values) for rival in chosen):
+        if all(_apart(minimum.values, rival.values, separation) for rival in chosen):
             chosen.append(minimum)
         if len(chosen) == count:
             break
     return tuple(chosen)
 
 
-def _apart(a: Tensor, b: Tensor) -> bool:
+def _apart(a: Tensor, b: Tensor, separation: float) -> bool:
     return bool(
         torch.log(a[0] / b[0]).abs() > 0.02
-        or (a[1:7] - b[1:7]).abs().max() > 0.05
-        or (a[7:9] - b[7:9]).abs().max() > 0.05
+        or (a[1:7] - b[1:7]).abs().max() > separation
+        or (a[7:9] - b[7:9]).abs().max() > separation
     )

@@ -104,15 +104,10 @@ class GaussianModel:
 
     def take(self, rows: Tensor) -> "GaussianModel":
         """Return the model of some rows."""
-        fixed_light = self.fixed_light
-        if fixed_light is not None:
-            fixed_light = fixed_light[rows]
-        return replace(
-            self,
-            stamps=self.stamps.take(rows),
-            prior=self.prior.take(rows),
-            fixed_light=fixed_light,
-        )
+        fixed_light = None if self.fixed_light is None else self.fixed_light[rows]
+        stamps = self.stamps.take(rows)
+        prior = self.prior.take(rows)
+        return replace(self, stamps=stamps, prior=prior, fixed_light=fixed_light)
 
     def is_free(self) -> Tensor:
         """Return which columns (K,) may be negative: the sky alone."""

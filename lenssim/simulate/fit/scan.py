@@ -40,16 +40,12 @@ class ScanGrid:
 
     def masses(self) -> Tensor:
         """Return masses (M, 7), without shear, about (0, 0)."""
-        quadrupoles = [(0.0, 0.0)]
-        for number in range(self.angles):
-            angle = 2 * np.pi * number / self.angles
-            quadrupoles.append((0.22 * np.cos(angle), 0.22 * np.sin(angle)))
-        rows = [
-            (theta_E, e1, e2, 0.0, 0.0, 0.0, 0.0)
-            for theta_E in self.theta_E
-            for e1, e2 in quadrupoles
-        ]
-        return torch.tensor(rows, dtype=torch.float64)
+        angles = 2 * np.pi * np.arange(self.angles) / max(self.angles, 1)
+        quadrupoles = [(0.0, 0.0), *(0.22 * np.stack([np.cos(angles), np.sin(angles)], 1))]
+        rows = torch.zeros(len(self.theta_E), len(quadrupoles), 7, dtype=torch.float64)
+        rows[:, :, 0] = torch.tensor(self.theta_E, dtype=torch.float64)[:, None]
+        rows[:, :, 1:3] = torch.from_numpy(np.array(quadrupoles, np.float64))
+        return rows.reshape(-1, 7)
 
     def sources(self) -> Tensor:
         """Return x, y and size of the sources (S, 3)."""

@@ -117,15 +117,12 @@ def search(
 
 def doubts(result: SearchResult) -> tuple[str, ...]:
     """Return why a result is not sure: a poor fit, another minimum, a bound."""
-    reasons = []
     best = result.best
-    if best.chi2 > _MAX_CHI2_PER_PIXEL * result.pixels:
-        reasons.append("poor-fit")
-    if any(_rivals(best, minimum) for minimum in result.minima[1:]):
-        reasons.append("another-minimum")
-    if at_bound(best.values):
-        reasons.append("bound")
-    return tuple(reasons)
+    is_poor = best.chi2 > _MAX_CHI2_PER_PIXEL * result.pixels
+    has_rival = any(_rivals(best, minimum) for minimum in result.minima[1:])
+    is_bound = at_bound(best.values)
+    checks = {"poor-fit": is_poor, "another-minimum": has_rival, "bound": is_bound}
+    return tuple(name for name, applies in checks.items() if applies)
 
 
 def _rivals(best: Minimum, rival: Minimum) -> bool:

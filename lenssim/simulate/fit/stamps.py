@@ -64,14 +64,7 @@ class Stamps:
         return x, y
 
     def blur(self, brightness: Tensor) -> Tensor:
-        """Return what brightness looks like through the PSF, weighted.
-
-        Args:
-            brightness: (L, M, R) of R = P s^2 rays, in the order of `rays`.
-
-        Returns:
-            (L, M, P), each times the weights of its stamp.
-        """
+        """Return brightness (L, M, P s^2), as of `rays`, through the PSF, weighted (L, M, P)."""
         return self.convolved(brightness) * self.weights[:, None]
 
     def convolved(self, brightness: Tensor) -> Tensor:
@@ -80,9 +73,9 @@ class Stamps:
         if count > 1:
             brightness = brightness.unflatten(-1, (-1, count)).mean(-1)
         images = brightness.unflatten(-1, (self.size, self.size))
-        side = self.transform.shape[-2]
-        spectrum = torch.fft.rfft2(images, (side, side)) * self.transform[:, None]
-        blurred = torch.fft.irfft2(spectrum, (side, side))
+        sides = 2 * self.transform.shape[-2:-1]
+        spectrum = torch.fft.rfft2(images, sides) * self.transform[:, None]
+        blurred = torch.fft.irfft2(spectrum, sides)
         return blurred[..., : self.size, : self.size].flatten(-2)
 
 

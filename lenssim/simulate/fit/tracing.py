@@ -12,8 +12,7 @@ _CORE2 = 1e-10  # arcsec^2
 
 def _axes(mass: Tensor) -> tuple[Tensor, ...]:
     """Return q, cos and sin of the position angle, and e1, e2 that are not quite round."""
-    e1 = mass[:, 1:2]
-    e2 = mass[:, 2:3]
+    e1, e2 = mass[:, 1:3].split(1, dim=1)
     is_round = torch.hypot(e1, e2) < _ROUND
     e1 = torch.where(is_round, torch.full_like(e1, _ROUND), e1)
     e2 = torch.where(is_round, torch.zeros_like(e2), e2)

@@ -63,15 +63,11 @@ def _information(slopes: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
 
 def _shifted(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Return the sum of images moved by an offset and by its opposite, 0 beyond the edge."""
-    total = np.zeros_like(images)
-    for sign in (1, -1):
-        moved = np.roll(images, (sign * rows, sign * columns), axis=(1, 2))
-        if rows:
-            moved[:, 0 if sign * rows > 0 else -1] = 0
-        if columns:
-            moved[:, :, 0 if sign * columns > 0 else -1] = 0
-        total += moved
-    return total
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    height, width = images.shape[1:]
+    ahead = padded[:, 1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width]
+    behind = padded[:, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]
+    return ahead + behind
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:

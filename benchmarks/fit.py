@@ -1,0 +1,121 @@
+"""Fits from scratch beside fits from the truth: uv run python benchmarks/fit.py [--n 60] [--model hst-arcs]"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from lenssim.simulate.engines.batched.fit import SmoothFit
+from lenssim.simulate.engines.batched.gradients import regular
+from lenssim.simulate.fit.observation import Observation
+from lenssim.simulate.fit.preparation import binned_psf, prepare
+from lenssim.simulate.fit.refinement import RAYS, refine, refined_scenes
+from lenssim.simulate.fit.search import search
+from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.noise.variance import noise_sigma
+from lenssim.simulate.pipeline import Exposure, simulate
+from lenssim.simulate.preset import load_preset
+from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.spec import SimulationSpec
+
+BATCH = 60
+MARGIN = 1.0  # of chi2: a fit within it of the truth-started one is at the same minimum
+
+
+def main() -> None:
+    """Print how many fits from scratch reach the minimum, their errors, and CPU seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="hst-arcs", help="a preset without lens light")
+    parser.add_argument("--n", type=int, default=BATCH)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    spec = SimulationSpec.of(load_preset(options.model), seed=options.seed, noise="nominal")
+    totals: dict[str, list[np.ndarray]] = {}
+    seconds = {"truth": 0.0, "search": 0.0, "last fit": 0.0}
+    for start in range(0, options.n, BATCH):
+        numbers = np.arange(start, min(start + BATCH, options.n))
+        for name, column in _compared(simulate(spec, numbers), seconds).items():
+            totals.setdefault(name, []).append(column)
+    columns = {name: np.concatenate(parts) for name, parts in totals.items()}
+    _print(columns, seconds)
+
+
+def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.ndarray]:
+    """Fit lenses from the truth and from scratch, at the same rays."""
+    camera = exposure.spec.preset.instrument
+    images = exposure.observed
+    sigma = noise_sigma(images.astype(np.float64), exposure.scenes, camera)
+    rays = regular(camera, exposure.spec.supersampling)
+    begin = time.process_time()
+    truth = SmoothFit(images, exposure.scenes, camera, rays)
+    _, residual = truth.minimum(80)
+    seconds["truth"] += time.process_time() - begin
+    begin = time.process_time()
+    results = []
+    for row, number in enumerate(exposure.numbers):
+        psf = camera.of_image(exposure.scenes.params, row).psf
+        kernel = binned_psf(psf.kernel_at(camera.pixel_scale), psf.supersampling)
+        lens = Observation.of(
+            str(number), images[row, 0], sigma[row, 0], kernel, camera.pixel_scale
+        )
+        prepared = prepare(lens, has_light=False)
+        results.append(search([prepared], Search(has_light=False))[0])
+    seconds["search"] += time.process_time() - begin
+    begin = time.process_time()
+    planes = {
+        name: exposure.scenes.params[name]
+        for name in ("z_lens", "z_source", "psf_index", "psf_fwhm")
+        if name in exposure.scenes.params
+    }
+    starts = [
+        refined_scenes(
+            result,
+            result.best,
+            params={name: float(column[row]) for name, column in planes.items()},
+        )
+        for row, result in enumerate(results)
+    ]
+    refined = refine(
+        images[:, 0], sigma[:, 0], Scenes.concatenate(starts), camera, rays=rays
+    )
+    seconds["last fit"] += time.process_time() - begin
+    searched = np.array([float(result.best.values[0]) for result in results])
+    return {
+        "chi2": refined.chi2,
+        "truth-started chi2": (residual**2).sum(1),
+        "search chi2 a pixel": np.array([r.best.chi2 / r.pixels for r in results]),
+        "escalated": np.array([bool(r.escalated) for r in results]),
+        "theta_E": refined.scenes.params["theta_E"],
+        "searched theta_E": searched,
+        "true theta_E": exposure.scenes.params["theta_E"],
+    }
+
+
+def _print(columns: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
+    count = len(columns["chi2"])
+    gap = columns["chi2"] - columns["truth-started chi2"]
+    print(f"{count} lenses; rays as --truth residual takes them (lenssim fit: {RAYS})")
+    print(f"at the minimum (chi2 <= truth-started + {MARGIN:g}): {(gap <= MARGIN).sum()}")
+    print(f"lower by more than {MARGIN:g}: {(gap < -MARGIN).sum()}")
+    print(f"searched on the finer grid: {columns['escalated'].sum()}")
+    for name in ("searched theta_E", "theta_E"):
+        errors = np.abs(columns[name] / columns["true theta_E"] - 1)
+        shares = ", ".join(
+            f"{(errors < limit).sum()} within {100 * limit:g} %"
+            for limit in (0.01, 0.02, 0.05)
+        )
+        print(f"{name}: {shares}")
+    for name, total in seconds.items():
+        print(f"{name}: {total / count:.2f} CPU s a lens")
+    for row in np.flatnonzero(gap > MARGIN):
+        print(
+            f"missed: row {row}, chi2 {columns['chi2'][row]:,.1f} against "
+            f"{columns['truth-started chi2'][row]:,.1f}, search "
+            f"{columns['search chi2 a pixel'][row]:.2f} a pixel"
+        )
+
+
+if __name__ == "__main__":
+    main()
