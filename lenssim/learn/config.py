@@ -143,7 +143,7 @@ class TrainConfig(Record):
     )
     normalise: str = Field(
         default="minmax",
-        description="Scaling of each image: minmax, max, standard, asinh, symlog or none; "
+        description="Scaling of each image: minmax, max, standard, asinh, sky, symlog or none; "
         "band_minmax, band_max, band_standard, band_asinh scale each band by itself; "
         "residuals are scaled by symlog by default",
     )

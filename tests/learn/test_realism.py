@@ -1,5 +1,7 @@
 """The realism audit on images whose differences are known because they were put there."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from error_codes import has_code
@@ -151,6 +153,22 @@ def test_masked_pixels_change_no_statistic_much(plain):
             assert np.isfinite(column).all(), name
             spread = np.std(values[name]) + 1e-9
             assert np.median(np.abs(column - values[name])) < spread, name
+
+
+def test_masked_pixels_have_the_light_of_the_far_side_or_of_their_ring():
+    stamps = lenses(4, 8, noise=0.001)
+    symmetric = stamps.images + stamps.images[:, ::-1, ::-1]
+    spoilt = symmetric.copy()
+    spoilt[:, 40, 20:30] = np.nan
+    np.testing.assert_allclose(Stamps(spoilt).light, Stamps(symmetric).light)
+    spoilt[:, 31:33, 31:33] = np.nan  # the middle, which is its own far side
+    assert np.isfinite(Stamps(spoilt).light).all()
+    assert (Stamps(np.full((1, SIDE, SIDE), np.nan)).light == 0).all()
+    round_images = np.full((1, SIDE, SIDE), 7.0)
+    for rows, columns in product((slice(12), slice(-12, None)), repeat=2):
+        round_images[:, rows, columns] = 0.0
+    round_images[:, 20:40, 31:33] = np.nan
+    assert (Stamps(round_images).light[0, 20:40, 31:33] == 7).all()
 
 
 @pytest.mark.parametrize("name", REALISM_STATISTICS)

@@ -8,11 +8,12 @@ import numpy as np
 
 from lenssim.commands import command
 from lenssim.data.format.bands import shape_words
+from lenssim.data.format.maps import MASK, SIGMA
 from lenssim.data.format.spec import maps_of
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
-from lenssim.learn.inputs.description import describe
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.nets.features import network_features, untrained_model
 from lenssim.learn.runs.run import Run
 from lenssim.learn.scores.realism import (
@@ -47,10 +48,9 @@ class _Sample:
 
     @property
     def filled(self) -> np.ndarray:
-        """Images with the lowest value of the image in place of masked pixels."""
-        masked = ~np.isfinite(self.images)
-        lowest = np.where(masked, np.inf, self.images).min((1, 2, 3), keepdims=True)
-        return np.where(masked, lowest, self.images)
+        """Light (N, C, H, W) above the background, filled in where it is masked."""
+        bands = [Stamps(self.images[:, band]).light for band in range(self.images.shape[1])]
+        return np.stack(bands, axis=1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def audit_realism(
         np.stack([table[name] for name in compared], axis=1)
         for table in (real_values, values)
     ]
-    model = run.model() if run is not None else untrained_model(describe(dataset))
+    model = run.model() if run is not None else untrained_model(_described(dataset))
     features = partial(network_features, model, device=pick_device(device))
     separations = [
         separate(ALL_STATISTICS, *columns),
@@ -135,6 +135,11 @@ def audit_realism(
     return RealismAudit(
         document, differences, separations, real_values, values, real_images, images
     )
+
+
+def _described(dataset: ShardDataset) -> ImageDescription:
+    """Describe the images of a data set without drawing any, which may need its galaxies."""
+    return ImageDescription(dataset.image_shape, dataset.pixel_scale, bands=dataset.bands)
 
 
 def _net_name(run: Run | None) -> str:
@@ -210,13 +215,13 @@ def _sample(dataset: ShardDataset, rows: np.ndarray) -> _Sample:
     images = dataset.images(rows).astype(np.float64)
     maps = maps_of(dataset.config)
     sigma = None
-    if "sigma" in maps:
-        sigma = dataset.read_map("sigma", rows).astype(np.float64)
+    if SIGMA in maps:
+        sigma = dataset.read_map(SIGMA, rows).astype(np.float64)
         masked = ~(sigma < _MASKED_SIGMA) | (sigma <= 0)
         images[masked] = np.nan
         sigma[masked] = np.nan
-    if "mask" in maps:
-        images[dataset.read_map("mask", rows) == 0] = np.nan
+    if MASK in maps:
+        images[dataset.read_map(MASK, rows) == 0] = np.nan
     return _Sample(images, sigma, dataset.bands)
 
 
@@ -224,13 +229,19 @@ def _statistics(sample: _Sample) -> Values:
     """Return all statistics of each band, by name."""
     values: Values = {}
     for band in range(sample.images.shape[1]):
-        suffix = ""
-        if sample.images.shape[1] > 1:
-            name = sample.bands[band] if sample.bands else str(band)
-            suffix = f" [{name}]"
+        suffix = _suffix(sample, band)
         for statistic, column in _of_band(sample, band).items():
             values[statistic + suffix] = column
     return values
+
+
+def _suffix(sample: _Sample, band: int) -> str:
+    """Return what is added to the name of a statistic, to say its band."""
+    if sample.images.shape[1] == 1:
+        return ""
+    if not sample.bands:
+        return f" [{band}]"
+    return f" [{sample.bands[band]}]"
 
 
 def _of_band(sample: _Sample, band: int) -> Values:

@@ -17,6 +17,8 @@ from lenssim.errors import unknown
 __all__ = ["NORMALISATIONS", "normalisation"]
 
 _IMAGE = (1, 2, 3)
+_SKY_NOISE = 3.0  # where `sky` turns from linear to logarithmic
+_DIFFERENCE_TO_SIGMA = 1.0484  # of the median difference of two normal deviates
 _SOFTENING = 10.0  # asinh turns from linear to logarithmic at a tenth of the range
 
 
@@ -56,6 +58,22 @@ def asinh(images: Tensor) -> Tensor:
     return torch.asinh(_SOFTENING * minmax(images)) / math.asinh(_SOFTENING)
 
 
+def sky(images: Tensor) -> Tensor:
+    """Return asinh((x - level) / (3 noise)), for faint arcs about bright galaxies.
+
+    Level and noise are those of the corners: their median, and the median difference of
+    neighbouring pixels. Corners have an eighth of the side, at least two pixels.
+    """
+    side = max(2, min(images.shape[-2:]) // 8)
+    ends = (slice(None, side), slice(-side, None))
+    corners = torch.stack([images[..., rows, columns] for rows in ends for columns in ends])
+    corners = corners.movedim(0, 1)
+    level = corners.flatten(1).median(1).values[:, None, None, None]
+    difference = corners.diff(dim=-1).abs().flatten(1).median(1).values
+    noise = _DIFFERENCE_TO_SIGMA * difference[:, None, None, None]
+    return torch.asinh(_divide(images - level, _SKY_NOISE * noise))
+
+
 def symlog(images: Tensor) -> Tensor:
     """Return asinh(x), for maps in units of sigma: x itself below 1, its logarithm far above."""
     return torch.asinh(images)
@@ -89,6 +107,7 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": maximum,
     "standard": standard,
     "asinh": asinh,
+    "sky": sky,
     "symlog": symlog,
     "none": none,
     "band_minmax": ByBand(minmax),

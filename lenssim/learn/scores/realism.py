@@ -27,7 +27,7 @@ ALL_STATISTICS = "all statistics"
 MIN_REAL = 8
 MIN_SIMULATED = 50
 _ERROR_RATE = 0.05  # of all statistics together
-_MANY = 50  # images, from which on the asymptotic distribution is used
+_ASYMPTOTIC_IMAGES = 50  # images, from which on the asymptotic distribution is used
 _MIN_VALUES = 5  # of a statistic in either sample
 
 Values = Mapping[str, np.ndarray]
@@ -165,7 +165,7 @@ def _difference(
 def _kolmogorov_smirnov(real: np.ndarray, simulated: np.ndarray) -> Any:
     """Return the test of two samples, by the exact distribution where one of them is small."""
     method: Literal["exact", "asymp"] = "asymp"
-    if min(len(real), len(simulated)) < _MANY:
+    if min(len(real), len(simulated)) < _ASYMPTOTIC_IMAGES:
         method = "exact"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # tiny p are asymptotic in any case

@@ -108,12 +108,17 @@ def _power_ratio(stamps: Stamps, high: int, low: int) -> np.ndarray:
     return np.log10((stamps.power[:, high] + _TINY) / (stamps.power[:, low] + _TINY))
 
 
+def _radii(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the distance (H, W) of each pixel from the middle; the nearest edge has 1."""
+    height, width = shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.hypot(x, y)
+
+
 def _objects(stamps: Stamps) -> np.ndarray:
     """Return the number of objects beyond half of the way to the edge."""
-    height, width = stamps.images.shape[1:]
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     blurred = uniform_filter(stamps.fine_structure, size=(0, 3, 3))
-    objects = (blurred > _OBJECT / 2) & (np.hypot(x, y) > 0.5)
+    objects = (blurred > _OBJECT / 2) & (_radii(stamps.images.shape[1:]) > 0.5)
     return np.array([label(plane)[1] for plane in objects], dtype=float)
 
 

@@ -17,7 +17,7 @@ _IMAGES_PER_FOLD = 2  # of the smaller sample, at least
 _COMPONENTS = 24  # of wide features
 _WIDENED = 1.6  # folds share training images, so that their scores are correlated
 _NORMAL_95 = 1.959964
-_INSIDE = 1e-9  # an AUC of 1 has a deviation of 0, and so solves the equation itself
+_TOLERANCE = 1e-9  # an AUC of 1 has a deviation of 0, and so solves the equation itself
 
 
 def score_interval(
@@ -54,10 +54,10 @@ def score_interval(
         return sign * (auc - true_auc) - widened * _NORMAL_95 * deviation
 
     ends = [0.0, 1.0]
-    if auc > _INSIDE:
-        ends[0] = float(brentq(excess, 0.0, auc - _INSIDE, args=(1.0,)))
-    if auc < 1 - _INSIDE:
-        ends[1] = float(brentq(excess, auc + _INSIDE, 1.0, args=(-1.0,)))
+    if auc > _TOLERANCE:
+        ends[0] = float(brentq(excess, 0.0, auc - _TOLERANCE, args=(1.0,)))
+    if auc < 1 - _TOLERANCE:
+        ends[1] = float(brentq(excess, auc + _TOLERANCE, 1.0, args=(-1.0,)))
     return ends[0], ends[1]
 
 

@@ -52,8 +52,14 @@ class Stamps:
 
     @cached_property
     def light(self) -> np.ndarray:
-        """Images (N, H, W) above the background, 0 where masked."""
-        return np.nan_to_num(self.images - self.level[:, None, None])
+        """Images (N, H, W) above the background, without masked pixels.
+
+        Those have the light of the pixel on the far side of the middle. If that is masked too,
+        they have the median of their ring.
+        """
+        light = self.images - self.level[:, None, None]
+        light = np.where(np.isfinite(light), light, light[:, ::-1, ::-1])
+        return _without_gaps(light)
 
     @cached_property
     def corners(self) -> np.ndarray:
@@ -107,13 +113,35 @@ class Stamps:
     def power(self) -> np.ndarray:
         """Mean power (N, 8) by spatial frequency, from 0 to 0.5 a pixel."""
         height, width = self.images.shape[1:]
-        axes = (np.fft.fftfreq(height), np.fft.rfftfreq(width))
-        frequency = np.hypot(*np.meshgrid(*axes, indexing="ij"))
-        bins = np.minimum((frequency * 2 * _FREQUENCIES).astype(int), _FREQUENCIES - 1)
-        members = np.eye(_FREQUENCIES)[bins.ravel()]
+        members = np.eye(_FREQUENCIES)[_frequency_bins(height, width).ravel()]
         window = np.hanning(height)[:, None] * np.hanning(width)
         power = np.abs(np.fft.rfft2(self.light * window)) ** 2
         return power.reshape(len(power), -1) @ members / members.sum(0)
+
+
+def _without_gaps(light: np.ndarray) -> np.ndarray:
+    """Return images (N, H, W) with the medians of rings in place of NaN."""
+    masked = ~np.isfinite(light)
+    for number in np.flatnonzero(masked.any((1, 2)) & ~masked.all((1, 2))):
+        light[number][masked[number]] = _ring_medians(light[number])[masked[number]]
+    return np.nan_to_num(light)
+
+
+def _ring_medians(image: np.ndarray) -> np.ndarray:
+    """Return the median (H, W) of the ring of each pixel, between its neighbours' if masked."""
+    y, x = (np.arange(side) - (side - 1) / 2 for side in image.shape)
+    ring = np.hypot(y[:, None], x).astype(int)
+    numbers = np.arange(ring.max() + 1)
+    medians = np.array([masked_median(image[ring == number]) for number in numbers])
+    finite = np.isfinite(medians)
+    return np.interp(numbers, numbers[finite], medians[finite])[ring]
+
+
+def _frequency_bins(height: int, width: int) -> np.ndarray:
+    """Return the bin (H, W // 2 + 1) of each frequency of a real Fourier transform."""
+    axes = (np.fft.fftfreq(height), np.fft.rfftfreq(width))
+    frequency = np.hypot(*np.meshgrid(*axes, indexing="ij"))
+    return np.minimum((frequency * 2 * _FREQUENCIES).astype(int), _FREQUENCIES - 1)
 
 
 def _angles() -> np.ndarray:

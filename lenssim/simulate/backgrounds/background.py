@@ -68,12 +68,7 @@ class Background(Record):
         path = Path(folder, data["path"]).expanduser().resolve()
         if not path.is_dir():
             raise ValueError(f"{path} is no folder of cut-outs")
-        try:
-            bands = band_folders(path)
-            names = file_names(path, bands)
-            files = [(name, _digest(_paths(path, bands, name))) for name in names]
-        except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        bands, files = _listed(path)
         if not files:
             raise ValueError(f"{path} holds no .fits or .npy file")
         return {**data, "path": str(path), "bands": bands, "files": files}
@@ -167,10 +162,14 @@ class Background(Record):
         numbers = columns.put(COLUMNS[0], numbers.astype(np.float64))
         corners = np.zeros((columns.n, 2))
         for row, (number, place) in enumerate(zip(numbers, places, strict=True)):
-            _, stamps = self.cutouts(self._number(number), camera)
-            corners[row] = stamps[int(place * len(stamps))]
+            corners[row] = self._corner(number, place, camera)
         columns.put(COLUMNS[1], corners[:, 0])
         columns.put(COLUMNS[2], corners[:, 1])
+
+    def _corner(self, number: float, place: float, camera: AnyCamera) -> np.ndarray:
+        """Return the corner (2,) of the stamp of a file at a place from 0 to 1."""
+        _, stamps = self.cutouts(self._number(number), camera)
+        return np.asarray(stamps[int(place * len(stamps))])
 
     def _number(self, value: float) -> int:
         if not (value == int(value) and 0 <= value < len(self.files)):
@@ -206,10 +205,14 @@ class Background(Record):
             for band, cutout in enumerate(cutouts):
                 skies[0, row, band] = cutout.image[window]
                 skies[1, row, band] = cutout.sigma[window]
-        names = camera.band_names or ("",)
-        units = [self._unit(*pair) for pair in zip(names, bands, strict=True)]
-        skies *= np.array(units)[:, None, None]
+        skies *= self._units(camera)
         return skies[0], skies[1]
+
+    def _units(self, camera: AnyCamera) -> np.ndarray:
+        """Return what one unit of the cut-outs is in e-/s of the camera, (C, 1, 1)."""
+        bands = zip(camera.band_names or ("",), camera.instruments, strict=True)
+        units = [self._unit(*band) for band in bands]
+        return np.array(units)[:, None, None]
 
     def _check_place(
         self, number: int, cutout: Cutout, corner: tuple[int, int], side: int
@@ -256,6 +259,16 @@ def _paths(folder: Path, bands: tuple[str, ...], name: str) -> tuple[Path, ...]:
     if not bands:
         return (folder / name,)
     return tuple(folder / band / name for band in bands)
+
+
+def _listed(path: Path) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Return the folders of bands, and the name and hash of each cut-out."""
+    try:
+        bands = band_folders(path)
+        names = file_names(path, bands)
+        return bands, [(name, _digest(_paths(path, bands, name))) for name in names]
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _digest(files: tuple[Path, ...]) -> str:

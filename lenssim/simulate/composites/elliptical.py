@@ -33,9 +33,7 @@ Parts = Sequence[tuple[float, float, float]]  # share of flux, radius [R_e], Ser
 def _compose(columns: Columns, setting: Setting, parts: Callable[[], Parts]) -> None:
     prefix = setting.prefix
     values = columns.values
-    sigma_v = values.get(f"{prefix}sigma_v")
-    if sigma_v is None:
-        sigma_v = columns.put(f"{prefix}sigma_v", _of_the_lens(columns, setting))
+    sigma_v = _dispersions(columns, setting)
     z_lens = values["z_lens"]
     absolute = absolute_magnitude(sigma_v) + values[f"{prefix}luminosity_scatter"]
     kpc = effective_radius(sigma_v) * 10 ** values[f"{prefix}size_scatter"]
@@ -63,6 +61,14 @@ def _compose(columns: Columns, setting: Setting, parts: Callable[[], Parts]) -> 
         for band, magnitude in magnitudes.items():
             if band and band != first:
                 columns.put(f"{part}{COLOUR}{band}", magnitude - magnitudes[first])
+
+
+def _dispersions(columns: Columns, setting: Setting) -> np.ndarray:
+    """Return the velocity dispersions (n,): those stated, or else those of the lenses."""
+    name = f"{setting.prefix}sigma_v"
+    if name in columns.values:
+        return columns.values[name]
+    return columns.put(name, _of_the_lens(columns, setting))
 
 
 def _of_the_lens(columns: Columns, setting: Setting) -> np.ndarray:
