@@ -21,6 +21,7 @@ from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.bridges.coolest import from_coolest
 from lenssim.simulate.fit.scan import ScanGrid
 from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.sources.sersic import unit_flux
 
 QUICK = ScanGrid((0.8, 1.0, 1.25, 1.6), 3)
 
@@ -205,3 +206,15 @@ def test_other_options_need_another_folder(lenses, fitted):
 
 def replace_request(**changes):
     return FitRequest().model_copy(update=changes)
+
+
+def test_the_equivalent_source_has_the_flux_of_the_true_one(lenses, fitted):
+    """R_sersic, n_sersic and amp of the growth curve, against what was drawn."""
+    _, table = fitted
+    scenes = modelling.ShardDataset(lenses.folder).params
+    zero_point = lenses.spec.preset.instrument.zero_point
+    flux = np.array(table["source_amp"]) * unit_flux(
+        np.array(table["source_R_sersic"]), np.array(table["source_n_sersic"])
+    )
+    magnitude = zero_point - 2.5 * np.log10(flux)
+    np.testing.assert_allclose(magnitude, scenes["source_magnitude"], atol=0.6)

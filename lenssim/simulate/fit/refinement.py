@@ -103,7 +103,8 @@ def refined_scenes(
     """
     values = minimum.values.numpy()
     shift_x, shift_y = result.prepared.offset
-    amplitudes = minimum.amplitudes.numpy()
+    # the search's pixels are mean brightness, a scene's are flux
+    amplitudes = minimum.amplitudes.numpy() / result.prepared.observation.pixel_scale**2
     light_count = len(amplitudes) - 1 - len(FINE_SOURCE)
     columns = {
         "theta_E": values[0],
