@@ -3,7 +3,7 @@
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from lenssim.errors import ConfigError
 from lenssim.rows import row_numbers
 
 if TYPE_CHECKING:
+    from lenssim.data.format.manifest import Manifest
     from lenssim.data.inspection.class_images import Report
     from lenssim.data.inspection.verification import Report as VerificationReport
     from lenssim.data.streaming.dataset import ShardDataset
@@ -39,10 +40,6 @@ class Dataset:
         folder: Folder or URL of the data set; `follow:` and a folder for one that still grows.
         split: Only this split's samples: train, validation or test.
 
-    Attributes:
-        source: The `lenssim.data.ShardDataset` that reads the files.
-        rows: Rows (n,) of the samples in it.
-
     Raises:
         DataError: There is no data set, or a shard is missing or damaged.
         ConfigError: There is no such split.
@@ -59,14 +56,44 @@ class Dataset:
 
     @checked
     def __init__(self, folder: Path | str, split: str | None = None) -> None:
+        self._begin(folder, split)
+        _ = self.rows  # opens it, so that what is wrong is said here
+
+    def _begin(self, place: Path | str, split: str | None) -> None:
+        self._place = place
+        self.split_name = split
+
+    @classmethod
+    def just_made(cls, folder: Path, manifest: "Manifest") -> Self:
+        """Return a data set that this process has sealed.
+
+        It is opened at its first use, because torch takes seconds to import.
+
+        Args:
+            folder: Its folder.
+            manifest: Its manifest.
+        """
+        data = cls.__new__(cls)
+        data._begin(folder, None)
+        data.manifest = manifest
+        return data
+
+    @cached_property
+    def source(self) -> "ShardDataset":
+        """The `lenssim.data.ShardDataset` that reads the files."""
         from lenssim.data.streaming.dataset import ShardDataset
 
-        self._attach(ShardDataset(folder), split)
+        return ShardDataset(self._place)
 
-    def _attach(self, source: "ShardDataset", split: str | None) -> None:
-        self.source = source
-        self.split_name = split
-        self.rows = source.rows(split)
+    @cached_property
+    def manifest(self) -> "Manifest":
+        """The manifest, which lists the shards."""
+        return self.source.manifest
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows (n,) of the samples in the source."""
+        return self.source.rows(self.split_name)
 
     @property
     def folder(self) -> Path:
@@ -195,7 +222,9 @@ class Dataset:
                 split_name=self.split_name,
             )
         part = object.__new__(Dataset)
-        part._attach(self.source, name)
+        part._begin(self._place, name)
+        part.source = self.source
+        _ = part.rows  # says which splits there are
         return part
 
     @checked

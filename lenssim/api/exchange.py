@@ -51,8 +51,8 @@ def import_data(
     importer = parse_request(importer_class(layout), options)
     with samples_bar("importing") as report:
         listeners = Listeners(report, warn=tell, note=tell)
-        importer.import_folder(layout, Path(source), Path(out), listeners)
-    return Dataset(out)
+        manifest = importer.import_folder(layout, Path(source), Path(out), listeners)
+    return Dataset.just_made(Path(out), manifest)
 
 
 @checked

@@ -65,8 +65,8 @@ def seal(folder: Path | str) -> Dataset:
     from lenssim.data.format.manifest import read_plan
     from lenssim.data.generation.building import seal as write_manifest
 
-    write_manifest(Path(folder), read_plan(Path(folder)))
-    return Dataset(folder)
+    manifest = write_manifest(Path(folder), read_plan(Path(folder)))
+    return Dataset.just_made(Path(folder), manifest)
 
 
 @checked
@@ -107,5 +107,7 @@ def repack(
     if isinstance(source, Dataset):
         source = source.folder
     with samples_bar("repacking") as report:
-        write_copy(source, Path(out), storage, compress, report=report, stop=stop)
-    return Dataset(out)
+        manifest = write_copy(
+            source, Path(out), storage, compress, report=report, stop=stop
+        )
+    return Dataset.just_made(Path(out), manifest)

@@ -91,8 +91,8 @@ def generate(
     with samples_bar("generating") as report:
         place.prepare(plan, report)
         runner = place.runner(Path(out), plan)
-        make_dataset(Path(out), plan, runner=runner, report=report, stop=stop)
-    return Dataset(out)
+        manifest = make_dataset(Path(out), plan, runner=runner, report=report, stop=stop)
+    return Dataset.just_made(Path(out), manifest)
 
 
 def plan_dataset(

@@ -35,7 +35,7 @@ def seal(
     from lenssim.api.folders import seal as complete
     from lenssim.cli.generate import print_dataset
 
-    print_dataset(complete(folder), json)
+    print_dataset(folder, complete(folder), json)
 
 
 def repack(
@@ -52,4 +52,4 @@ def repack(
 
     with stoppable() as stop:
         data = write_copy(source, out, storage, compress, stop=stop)
-    print_dataset(data, json)
+    print_dataset(out, data, json)

@@ -136,7 +136,7 @@ def generate(
             stop=stop,
             **options,
         )
-    print_dataset(data, json)
+    print_dataset(out, data, json)
 
 
 def _print_plan(out: Path, script: str | None, options: dict[str, Any]) -> None:
@@ -164,10 +164,9 @@ def _make_share(
         print(f"next, when the other shares are there: {command('seal', out)}")
 
 
-def print_dataset(data: Dataset, json: bool) -> None:
-    """Say what a finished data set is."""
-    out = data.folder
-    manifest = data.source.manifest
+def print_dataset(out: Path, data: Dataset, json: bool) -> None:
+    """Say what a finished data set in the folder `out` is."""
+    manifest = data.manifest
     if json:
         print(manifest.model_dump_json(exclude={"shards"}))
         return

@@ -84,7 +84,7 @@ def _import(
     from lenssim.data.format.bands import shape_words
     from lenssim.names import printable
 
-    manifest = import_data(layout, source, out, **options).source.manifest
+    manifest = import_data(layout, source, out, **options).manifest
     counts = ", ".join(
         f"{printable(name)} {count}" for name, count in manifest.class_counts.items()
     )

@@ -1,5 +1,6 @@
 """What a small generation imports: nothing that it does not need."""
 
+import shutil
 import subprocess
 import sys
 
@@ -54,3 +55,19 @@ def test_a_training_starts_without_the_libraries_of_its_scores():
         "sys.exit(bool({'sklearn', 'pandas', 'astropy', 'dask'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_command_that_only_finishes_a_data_set_does_not_import_torch(tmp_path, tiny_data):
+    """Its summary comes from the manifest; opening the images would take seconds more."""
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_data, folder)
+    program = (
+        "import sys\n"
+        "from lenssim.cli.main import main\n"
+        f"sys.argv = ['lenssim', 'seal', {str(folder)!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n    print('imported:', *sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "fingerprint" in run.stdout, run.stderr
+    assert "torch" not in run.stdout.partition("imported:")[2].split()
