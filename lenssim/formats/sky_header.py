@@ -210,7 +210,9 @@ def _first_number(
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number; None for anything else."""
+    """Return a finite number; None for anything else, and for T and F."""
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError):

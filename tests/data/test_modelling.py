@@ -14,12 +14,13 @@ from lenssim.data.inspection.verification import verify
 from lenssim.data.modelling import modelling
 from lenssim.data.modelling.columns import columns_of
 from lenssim.data.modelling.guesses import read_guesses
+from lenssim.data.modelling.modelling import fit_plan
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.modelling.results import fit_dataset
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.bridges.coolest import from_coolest
-from lenssim.simulate.fit.scan import ScanGrid
+from lenssim.simulate.fit.scan import Candidate, ScanGrid
 from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.sources.sersic import unit_flux
 
@@ -179,14 +180,57 @@ def test_a_band_that_is_not_there_is_refused(lenses, tmp_path):
         fit_dataset(tmp_path, lenses, FitRequest(band="z"))
 
 
-@pytest.mark.parametrize(
-    "text", ["name\na\n", "name,theta_E\na,x\n", "name,theta_E\na,-1\n"]
-)
-def test_bad_guesses_are_refused(tmp_path, text):
+BAD_GUESSES = {
+    "no theta_E": "name\na\n",
+    "no number": "name,theta_E\na,x\n",
+    "negative": "name,theta_E\na,-1\n",
+    "infinite": "name,theta_E\na,inf\n",
+    "too large": "name,theta_E\na,1e300\n",
+    "too small": "name,theta_E\na,1e-300\n",
+    "no ellipse": "name,theta_E,e1,e2\na,1,0.8,0.8\n",
+    "no shear": "name,theta_E,gamma1\na,1,1e10\n",
+    "twice": "name,theta_E\na,1\na,2\n",
+    "unknown": "name,theta_E\na,1\nnobody,1\n",
+}
+
+
+@pytest.mark.parametrize("fault", BAD_GUESSES)
+def test_bad_guesses_are_refused(tmp_path, fault):
+    path = tmp_path / "guesses.csv"
+    path.write_text(BAD_GUESSES[fault])
+    with pytest.raises(DataError, check=has_code("bad-guesses")):
+        read_guesses(path, ["a", "b"])
+
+
+@pytest.mark.parametrize("text", ["", "name,theta_E\na\n", 'name,theta_E\n"a,1\n'])
+def test_guesses_that_are_no_table_are_refused(tmp_path, text):
     path = tmp_path / "guesses.csv"
     path.write_text(text)
-    with pytest.raises(DataError, check=has_code("bad-guesses")):
+    with pytest.raises(DataError, check=has_code("file-invalid")):
         read_guesses(path)
+
+
+def test_guesses_may_come_from_a_spreadsheet(tmp_path):
+    path = tmp_path / "guesses.csv"
+    path.write_text("name;theta_E;e1\r\na;1,25;\r\n", "utf-8-sig")
+    assert read_guesses(path)["a"] == Candidate(1.25, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_other_guesses_need_another_folder(lenses, tmp_path):
+    path = tmp_path / "guesses.csv"
+    path.write_text("name,theta_E\n0,1.3\n")
+    plans = [fit_plan(lenses, FitRequest()), fit_plan(lenses, FitRequest(guesses=path))]
+    path.write_text("name,theta_E\n0,1.2\n")
+    plans.append(fit_plan(lenses, FitRequest(guesses=path)))
+    assert len({plan.config_hash for plan in plans}) == 3
+
+
+def test_guesses_of_unknown_lenses_are_refused_before_any_work(lenses, tmp_path):
+    path = tmp_path / "guesses.csv"
+    path.write_text("name,theta_E\nnobody,1\n")
+    with pytest.raises(DataError, check=has_code("bad-guesses")):
+        fit_dataset(tmp_path / "fit", lenses, FitRequest(guesses=path))
+    assert not (tmp_path / "fit").exists()
 
 
 def test_a_guess_is_one_more_start(lenses, tmp_path):

@@ -282,6 +282,7 @@ def test_a_table_gives_labels_and_true_parameters(tmp_path):
 FAULTS = {
     "name twice": f"name,x\n{NAMES[0]},1\n{NAMES[0]},2\n",
     "no lens": "name,x\nother,1\n",
+    "no rows": "name,x\n",
     "ragged": f"name,x\n{NAMES[0]}\n",
     "no class of one": f"name,class\n{NAMES[0]},a\n",
 }
@@ -296,6 +297,47 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path, fault):
         import_folder("fits", tmp_path / "set", tmp_path / "D", labels=str(table))
     assert refused.value.code in ("labels-table", "file-invalid")
     assert not (tmp_path / "D").exists()
+
+
+@pytest.mark.parametrize("number", ["1,25", "1.25"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_numbers_of_a_table_may_have_decimal_commas(tmp_path, number, separator):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    table = tmp_path / "labels.csv"
+    rows = [("name", "theta_E", "remark"), *((name, number, "good") for name in NAMES)]
+    table.write_text("\r\n".join(separator.join(row) for row in rows), "utf-8-sig")
+    heard: list[str] = []
+    import_folder(
+        "fits",
+        *(tmp_path / "set", tmp_path / "D"),
+        labels=str(table),
+        listeners=Listeners(note=heard.append),
+    )
+    dataset = ShardDataset(tmp_path / "D")
+    np.testing.assert_array_equal(dataset.params["theta_E"], [1.25, 1.25])
+    assert "column of the table without numbers: remark" in "".join(heard)
+
+
+def test_data_sets_within_the_folder_are_not_images_of_lenses(tmp_path):
+    root = tmp_path / "set"
+    folder_a_lens(root, truths("g"))
+    first = import_folder("fits", root, root / "D")
+    assert import_folder("fits", root, root / "D") == first
+    assert import_folder("fits", root, tmp_path / "E").n == first.n
+
+
+def test_a_noise_map_that_does_not_fit_is_named_itself(tmp_path):
+    root = one_lens(tmp_path / "set", noise=np.full((SIDE, SIDE), 1e-4))
+    with pytest.raises(DataError, match=r"noise\.fits", check=has_code("noise-values")):
+        import_folder("fits", root, tmp_path / "D")
+
+
+def test_a_lens_without_a_band_is_told_beside_one_with_it(tmp_path):
+    root = one_lens(tmp_path / "set")
+    write(root / "other" / "image_g.fits", truth(2).image, header())
+    with pytest.raises(DataError, match="one band without a name") as refused:
+        import_folder("fits", root, tmp_path / "D")
+    assert refused.value.code == "bands-differ"
 
 
 def one_lens(root: Path, **changes) -> Path:

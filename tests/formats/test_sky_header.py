@@ -89,6 +89,7 @@ NOTHING = {
     "wavelength": {"CTYPE1": "WAVE", "CUNIT1": "nm", "CDELT1": 1.0, "CDELT2": 1.0},
     "steps of 0": {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CD1_1": 0.0, "CD2_2": 0.0},
     "PIXSCALE of 0": {"PIXSCALE": 0.0},
+    "PIXSCALE of T": {"PIXSCALE": True},
 }
 
 

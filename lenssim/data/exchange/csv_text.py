@@ -8,7 +8,7 @@ from pathlib import Path
 from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
 from lenssim.names import printable
 
-__all__ = ["SEPARATORS", "Table", "read_table", "table_text"]
+__all__ = ["SEPARATORS", "Table", "number_of", "read_table", "table_text"]
 
 SEPARATORS = (",", ";", "\t")
 _LARGEST_TABLE = 256 << 20  # bytes
@@ -20,6 +20,25 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def number_of(cell: str) -> float:
+    """Return the number of a cell; a comma may stand for the decimal point.
+
+    Args:
+        cell: The text of the cell.
+
+    Raises:
+        ValueError: It is no number.
+
+    Example:
+        >>> number_of("1,25")
+        1.25
+    """
+    plain = cell.strip()
+    if "." not in plain:
+        plain = plain.replace(",", ".", 1)
+    return float(plain)
 
 
 def table_text(path: Path) -> str:

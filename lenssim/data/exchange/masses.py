@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.data.exchange.csv_text import SEPARATORS, table_text
+from lenssim.data.exchange.csv_text import SEPARATORS, number_of, table_text
 from lenssim.formats.limits import Refused, refusing
 from lenssim.names import printable
 from lenssim.simulate.bounds import LOG10_M_AXION
@@ -78,11 +78,8 @@ def _parse(text: str, files: Collection[str]) -> dict[str, float]:
 
 
 def _number(text: str, line: str) -> float:
-    plain = text.strip()
-    if "." not in plain:
-        plain = plain.replace(",", ".", 1)
     try:
-        number = float(plain)
+        number = number_of(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -17,7 +17,7 @@ from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
 from lenssim.data.modelling.columns import MAPS, column_units, columns_of
-from lenssim.data.modelling.guesses import read_guesses
+from lenssim.data.modelling.guesses import guesses_digest, read_guesses
 from lenssim.data.modelling.lenses import Lenses
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.streaming.dataset import ShardDataset
@@ -46,12 +46,15 @@ def fit_plan(dataset: ShardDataset, request: FitRequest) -> Plan:
     count = min(len(dataset), request.n or len(dataset))
     labelled = dataset.labels is not None
     labels: dict[str, Any] = {} if labelled else unlabelled_config()
+    guesses: dict[str, str] = {}
+    if request.guesses is not None:
+        guesses["guesses_sha256"] = guesses_digest(request.guesses)
     config = {
         "kind": "imported",
         "layout": _LAYOUT,
         "source": dataset.folder.name,
         "contents_sha256": dataset.fingerprint,
-        "options": request.config(),
+        "options": request.config() | guesses,
         "truth": list(MAPS),
         "pixel_scale": dataset.pixel_scale,
         **labels,
@@ -62,6 +65,13 @@ def fit_plan(dataset: ShardDataset, request: FitRequest) -> Plan:
         shard_size=_SHARD_ROWS[request.source],
         classes=dataset.classes if labelled else (UNLABELLED,),
         config=config,
+    )
+
+
+def _names(dataset: ShardDataset) -> tuple[str, ...]:
+    """Return the names of the lenses: those of the data set, or else their numbers."""
+    return tuple(
+        dataset.names.get(number, str(number)) for number in dataset.index.tolist()
     )
 
 
@@ -91,8 +101,10 @@ def model_dataset(
         IncompleteError: Work stopped before its end; the same call continues it.
     """
     Lenses(dataset, request).check()
+    starts: dict[str, Candidate] = {}
+    if request.guesses is not None:
+        starts = read_guesses(request.guesses, _names(dataset))
     plan = fit_plan(dataset, request)
-    starts = {} if request.guesses is None else read_guesses(request.guesses)
     task = partial(_make_shard, str(dataset.folder.resolve()), request, starts)
     count = min(workers, plan.shards)
     runner = local_runner(count, preload=[MODULE], note=note)

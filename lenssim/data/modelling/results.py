@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lenssim.data.format.files import make_folder
 from lenssim.data.generation.building import Stop
 from lenssim.data.generation.progress import Progress
 from lenssim.data.modelling.columns import columns_of
@@ -49,7 +48,6 @@ def fit_dataset(
         ConfigError: The data set cannot be modelled, or the folder holds something else.
         IncompleteError: Work stopped before its end; the same call continues it.
     """
-    make_folder(folder)
     model_dataset(
         folder / PICTURES,
         dataset,

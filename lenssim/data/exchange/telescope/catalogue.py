@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lenssim.data.exchange.csv_text import Table, read_table
+from lenssim.data.exchange.csv_text import Table, number_of, read_table
 from lenssim.errors import DataError
 from lenssim.names import is_name, printable
 
@@ -30,12 +30,14 @@ class Catalogue:
         class_of: Class of each lens, by its name.
         columns: Numbers by column and lens.
         unmatched: Names in the table that are no lens of the folder.
+        texts: Columns that hold texts, so that they are not read.
     """
 
     classes: tuple[str, ...]
     class_of: dict[str, str]
     columns: dict[str, dict[str, float]]
     unmatched: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
     def values(self, column: str, names: Sequence[str]) -> np.ndarray:
         """Return the numbers (n,) of some lenses; NaN where the table has none."""
@@ -60,6 +62,8 @@ def read_catalogue(
         DataError: The table cannot be read, names a lens twice, or names none of them.
     """
     table = read_table(path)
+    if not table.rows:
+        raise _fault(path, "it has no row below its first line")
     lowered = [column.lower() for column in table.columns]
     key = next((lowered.index(name) for name in _NAMES if name in lowered), 0)
     cells = [row[key] for row in table.rows]
@@ -81,13 +85,18 @@ def read_catalogue(
     }
     kind = next((lowered.index(name) for name in _CLASSES if name in lowered), None)
     classes, class_of = _classes(path, rows, kind, lowered)
-    columns = {
-        renamed.get(name, _plain(name)): numbers
-        for number, name in enumerate(table.columns)
-        if number not in (key, kind) and (numbers := _numbers(rows, number))
-    }
+    columns: dict[str, dict[str, float]] = {}
+    texts = []
+    for number, name in enumerate(table.columns):
+        if number in (key, kind):
+            continue
+        numbers = _numbers(rows, number)
+        if numbers:
+            columns[renamed.get(name, _plain(name))] = numbers
+        elif any(row[number] for row in rows.values()):
+            texts.append(name)
     unmatched = tuple(cell for cell in cells if cell not in lens_of)
-    return Catalogue(classes, class_of, columns, unmatched)
+    return Catalogue(classes, class_of, columns, unmatched, tuple(texts))
 
 
 def _fault(path: Path, words: str) -> DataError:
@@ -152,7 +161,7 @@ def _numbers(rows: Mapping[str, tuple[str, ...]], number: int) -> dict[str, floa
         if cell in _FOLDED:
             continue
         try:
-            value = float(cell)
+            value = number_of(cell)
         except ValueError:
             return {}
         if math.isfinite(value):

@@ -160,6 +160,8 @@ class TelescopeImporter(Importer):
             tally.remarks[f"rows of the table without images, the first {example}"] += len(
                 catalogue.unmatched
             )
+        for column in catalogue.texts:
+            tally.remarks[f"column of the table without numbers: {printable(column)}"] += 1
         return catalogue
 
     def _reader(self, lenses: Sequence[LensFiles]) -> TelescopeReader:

@@ -70,6 +70,13 @@ class _Common:
     numbers: set[str] = field(default_factory=set)
 
 
+def _words(bands: Sequence[str]) -> str:
+    """Return the names of bands as messages say them."""
+    if not any(bands):
+        return "one band without a name"
+    return f"the bands {', '.join(map(printable, bands))}"
+
+
 @dataclass(frozen=True)
 class TelescopeReader(ItemReader):
     """Reads the files of lenses.
@@ -125,8 +132,8 @@ class TelescopeReader(ItemReader):
             name.casefold() for name in common.bands
         ]:
             raise DataError(
-                f"{printable(lens.name)} has the bands {', '.join(names)}, and {example} has "
-                f"{', '.join(common.bands)}; choose those that all have by --bands",
+                f"{printable(lens.name)} has {_words(names)}, and {example} has "
+                f"{_words(common.bands)}; choose bands that all have by --bands",
                 code="bands-differ",
                 lens=lens.name,
             )

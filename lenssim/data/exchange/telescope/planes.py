@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lenssim.data.exchange.tally import Tally
 from lenssim.data.exchange.telescope.words import parts_of_name, parts_of_path
+from lenssim.data.format.manifest import PLAN
 from lenssim.errors import DataError
 from lenssim.folders import lies_in
 from lenssim.formats.files import is_image_name, is_passed_over
@@ -190,6 +191,8 @@ def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
     for path in paths:
         if is_passed_over(path.name):
             tally.passed_over += 1
+        elif (path / PLAN).is_file():
+            tally.remarks[f"data set of lenssim, not read: {printable(path.name)}"] += 1
         elif path.is_dir():
             if depth < _DEPTH and not lies_in(path, without):
                 files += _files(path, tally, without, depth + 1)

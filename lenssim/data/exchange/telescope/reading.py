@@ -155,7 +155,7 @@ def _band_image(
     if masked.all():
         raise all_masked(where)
     if sigma is not None:
-        check_noise(np.where(masked, np.nan, image), sigma, where)
+        check_noise(np.where(masked, np.nan, image), sigma, _noise_plane(planes))
     pixels = filled(np.where(hidden, np.nan, image), ~masked)
     psf = None
     if "psf" in planes:
@@ -187,6 +187,11 @@ def _sigma(
             variance = variance + np.where(masked, 0, image).clip(min=0) / exposure
     sigma = np.sqrt(np.broadcast_to(variance, image.shape))
     return noise_rms(sigma, "sigma", str(planes["background_rms"]))
+
+
+def _noise_plane(planes: dict[str, Plane]) -> str:
+    """Return which file the noise map of a band comes from, for messages."""
+    return str(next(planes[role] for role in (*_NOISE, "background_rms") if role in planes))
 
 
 def _with_numbers(planes: dict[str, Plane], sky: SkyHeader) -> SkyHeader:
