@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from astropy.io import fits
 from error_codes import has_code
 
@@ -178,6 +179,21 @@ def test_a_data_set_without_a_pixel_scale_is_refused(tmp_path):
 def test_a_band_that_is_not_there_is_refused(lenses, tmp_path):
     with pytest.raises(ConfigError, check=has_code("unknown-band")):
         fit_dataset(tmp_path, lenses, FitRequest(band="z"))
+
+
+@pytest.mark.parametrize("place", [".", "fit"])
+def test_a_fit_does_not_lie_in_its_data_set(lenses, place):
+    before = sorted(lenses.folder.rglob("*"))
+    with pytest.raises(ConfigError, check=has_code("same-folder")):
+        fit_dataset(lenses.folder / place, lenses, FitRequest())
+    assert sorted(lenses.folder.rglob("*")) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a card")
+def test_a_missing_card_is_told_before_any_work(lenses, tmp_path):
+    with pytest.raises(ConfigError, check=has_code("no-device")):
+        fit_dataset(tmp_path / "fit", lenses, FitRequest(device="cuda"))
+    assert not (tmp_path / "fit").exists()
 
 
 BAD_GUESSES = {

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.streaming.dataset import ShardDataset
@@ -76,7 +77,8 @@ class Lenses:
         """Refuse a data set that cannot be modelled, before any work.
 
         Raises:
-            ConfigError: Images have no unit of flux, or a source does not fit them.
+            ConfigError: Images have no unit of flux, a source does not fit them, or there is no
+                such device.
             DataError: The pixel scale is not known.
         """
         if self.dataset.pixel_scale is None:
@@ -98,6 +100,12 @@ class Lenses:
                 "a sersic source fits simulated data only; give --source mge",
                 code="fit-source",
                 source=self.request.source,
+            )
+        if self.request.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(
+                "no CUDA device is available here; use --device cpu",
+                code="no-device",
+                name="cuda",
             )
         self.band  # noqa: B018 - raises if there is no such band
 

@@ -14,6 +14,7 @@ from lenssim.data.modelling.page import write_page
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.modelling.table import model_table, write_covariances, write_table
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.locations import check_apart
 
 __all__ = ["PICTURES", "fit_dataset"]
 
@@ -45,9 +46,11 @@ def fit_dataset(
         The table of models, by column.
 
     Raises:
-        ConfigError: The data set cannot be modelled, or the folder holds something else.
+        ConfigError: The data set cannot be modelled, or the folder holds something else
+            or lies in the data set.
         IncompleteError: Work stopped before its end; the same call continues it.
     """
+    check_apart(dataset.location, folder)
     model_dataset(
         folder / PICTURES,
         dataset,
