@@ -3,8 +3,10 @@
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,16 @@ import torch
 from torch import Tensor
 
 __all__ = ["forget_package", "load_package"]
+
+_DAMAGES = (  # what archives that cannot be unpacked provoke
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 def load_package(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
@@ -45,6 +57,8 @@ def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
     """Load with the loader under torch's own if possible: torch's own imports for seconds."""
     try:
         runner = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", True, 1, -1)
+    except UnicodeDecodeError as error:  # torch's message quotes a damaged name
+        raise RuntimeError("names in the archive are damaged") from error
     except (AttributeError, TypeError):  # not in this release of torch, or not like this
         return torch._inductor.aoti_load_package(str(path))
 
@@ -70,7 +84,7 @@ def _unpacked(path: Path) -> Path | None:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(fresh)
         fresh.rename(folder)
-    except (OSError, zipfile.BadZipFile):
+    except _DAMAGES:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder if _is_private(folder) else None  # of two processes the first one's stays
 
