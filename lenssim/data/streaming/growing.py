@@ -42,6 +42,7 @@ class GrowingFolder:
 
     Attributes:
         folder: The same.
+        origin: Where the data set really is; the same folder.
         plan: Its plan.
         cache: What the readers of its shards share.
         manifest: None, because nothing seals a data set that grows.
@@ -55,6 +56,7 @@ class GrowingFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.origin = folder
         self.plan = read_plan(folder)
         self.cache = ReaderCache()
         if not self.plan.is_simulated:

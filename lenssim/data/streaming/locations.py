@@ -52,7 +52,7 @@ def open_complete(place: Path | str) -> LocalFolder | RemoteFolder:
     return location
 
 
-def check_apart(location: LocalFolder | RemoteFolder, target: Path) -> None:
+def check_apart(location: Location, target: Path) -> None:
     """Refuse to copy a data set into itself.
 
     A data set that is copied onto itself would be taken for the finished copy, damage and all.
