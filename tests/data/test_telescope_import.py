@@ -326,6 +326,24 @@ def test_data_sets_within_the_folder_are_not_images_of_lenses(tmp_path):
     assert import_folder("fits", root, tmp_path / "E").n == first.n
 
 
+def test_folders_that_cannot_be_read_are_left_out_on_request(tmp_path, monkeypatch):
+    root = tmp_path / "set"
+    folder_a_lens(root, truths("g"))
+    listed = Path.iterdir
+
+    def refused(folder):
+        if folder.name == NAMES[0]:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError, match=NAMES[0].replace("+", r"\+")) as fault:
+        import_folder("fits", root, tmp_path / "D")
+    assert fault.value.code == "unreadable-file"
+    assert not (tmp_path / "D").exists()
+    assert import_folder("fits", root, tmp_path / "D", skip_bad=True).n == 1
+
+
 def test_a_noise_map_that_does_not_fit_is_named_itself(tmp_path):
     root = one_lens(tmp_path / "set", noise=np.full((SIDE, SIDE), 1e-4))
     with pytest.raises(DataError, match=r"noise\.fits", check=has_code("noise-values")):

@@ -177,22 +177,32 @@ def files_below(source: Path, tally: Tally, without: Path) -> list[Path]:
     return _files(source, tally, without, 0)
 
 
-def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
-    """Return the files of images at some depth and below."""
-    files: list[Path] = []
+def _listed(folder: Path, tally: Tally, depth: int) -> list[Path]:
+    """Return what lies in a folder, by name; nothing of a data set, or where it is left out."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(
+        fault = DataError(
             f"cannot read {printable(str(folder))}: {error.strerror}",
             code="unreadable-file",
             folder=folder,
-        ) from None
-    for path in paths:
+        )
+        if depth == 0:
+            raise fault from None
+        tally.leave_out_for(fault, "folders that cannot be read")
+        return []
+    if depth > 0 and any(path.name == PLAN for path in paths):
+        tally.remarks[f"data set of lenssim, not read: {printable(folder.name)}"] += 1
+        return []
+    return paths
+
+
+def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
+    """Return the files of images at some depth and below."""
+    files: list[Path] = []
+    for path in _listed(folder, tally, depth):
         if is_passed_over(path.name):
             tally.passed_over += 1
-        elif (path / PLAN).is_file():
-            tally.remarks[f"data set of lenssim, not read: {printable(path.name)}"] += 1
         elif path.is_dir():
             if depth < _DEPTH and not lies_in(path, without):
                 files += _files(path, tally, without, depth + 1)
