@@ -187,7 +187,7 @@ def test_detectability_needs_the_batched_engine(engine):
 
 def test_detectability_needs_the_cpu(monkeypatch):
     monkeypatch.setattr(
-        "lenssim.simulate.engines.batched.settings._cuda_or_cpu", lambda device: "cuda"
+        "lenssim.simulate.engines.batched.settings.cuda_or_cpu", lambda device: "cuda"
     )
     with pytest.raises(ConfigError, check=has_code("engine-options")):
         make_plan(small(), 9, device="auto", detectability=True)

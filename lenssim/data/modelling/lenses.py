@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.observations import Observation as Stored
 from lenssim.errors import ConfigError, DataError, unknown
+from lenssim.simulate.engines.batched.settings import cuda_or_cpu
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.preparation import binned_psf
 from lenssim.simulate.instruments import Instrument
@@ -101,12 +101,8 @@ class Lenses:
                 code="fit-source",
                 source=self.request.source,
             )
-        if self.request.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(
-                "no CUDA device is available here; use --device cpu",
-                code="no-device",
-                name="cuda",
-            )
+        if self.request.device == "cuda":
+            cuda_or_cpu("cuda")
         self.band  # noqa: B018 - raises if there is no such band
 
     def observation(self, row: int) -> Observation:

@@ -15,6 +15,7 @@ __all__ = [
     "PRECISIONS",
     "batched_settings",
     "compiler",
+    "cuda_or_cpu",
     "with_far_field",
 ]
 
@@ -61,7 +62,7 @@ def batched_settings(
             device=device,
         )
     if device != "cpu":
-        device = _cuda_or_cpu(device)
+        device = cuda_or_cpu(device)
     kernels = "compiled"
     if is_eager():
         kernels = "eager"
@@ -88,7 +89,19 @@ def with_far_field(
     return settings | {"far_field": name}
 
 
-def _cuda_or_cpu(device: str) -> str:
+def cuda_or_cpu(device: str) -> str:
+    """Return the device that auto means here, and refuse a card that is not there.
+
+    Args:
+        device: "auto" or "cuda".
+
+    Raises:
+        ConfigError: A card is asked for, and there is none.
+
+    Example:
+        >>> cuda_or_cpu("auto") in ("cuda", "cpu")
+        True
+    """
     present = Path("/dev/nvidiactl").exists()  # spares most machines the import of torch
     if present:
         import torch
@@ -96,7 +109,7 @@ def _cuda_or_cpu(device: str) -> str:
         present = torch.cuda.is_available()
     if not present and device == "cuda":
         raise ConfigError(
-            "no CUDA device is available here; use --device cpu or auto",
+            "no CUDA device is available here; use --device cpu",
             code="no-device",
             name="cuda",
         )
