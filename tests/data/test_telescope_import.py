@@ -640,6 +640,21 @@ def test_simulated_images_are_observations_too(tmp_path, lenssim):
     assert observation.psf[0].sum() == pytest.approx(1)
 
 
+def test_a_table_beside_the_lenses_is_not_called_unread(tmp_path):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    table = tmp_path / "set" / "labels.csv"
+    table.write_text("name,theta_E\n" + "".join(f"{name},1.4\n" for name in NAMES))
+    (tmp_path / "set" / "notes.txt").write_text("x")
+    heard: list[str] = []
+    import_folder(
+        "fits",
+        *(tmp_path / "set", tmp_path / "D"),
+        labels=str(table),
+        listeners=Listeners(note=heard.append),
+    )
+    assert heard[:-1] == ["1 file: of another kind, not read: .txt"]
+
+
 def test_real_slacs_lenses(tmp_path, shared_data):
     source = shared_data / "lenses" / "slacs"
     import_folder(
