@@ -73,11 +73,11 @@ class SimulationRequest(Record):
     )
     split: str = Field(
         default="train",
-        description="train, validation or test: disjoint random streams",
+        description="which of three disjoint random streams: train, validation or test",
     )
     noise: str | None = Field(
         default=None,
-        description="nominal, none, published or telescope",
+        description="kind of noise: nominal, none, published or telescope",
         json_schema_extra={"unset": "the preset's first"},
     )
     classes: Names | None = Field(
@@ -101,12 +101,12 @@ class SimulationRequest(Record):
     )
     precision: str | None = Field(
         default=None,
-        description="float32 or float64",
+        description="precision of the pixels: float32 or float64",
         json_schema_extra={"unset": "the engine's"},
     )
     device: str | None = Field(
         default=None,
-        description="cpu, cuda or auto",
+        description="where images are rendered: cpu, cuda or auto",
         json_schema_extra={"unset": "auto in commands, else cpu"},
     )
     supersampling: Annotated[Supersampling | None, BeforeValidator(_sampling)] = Field(

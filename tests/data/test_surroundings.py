@@ -89,6 +89,7 @@ def test_a_run_with_workers_refuses_before_its_first_shard(
     require(0)  # alone it works
 
 
+@pytest.mark.thorough
 def test_a_run_that_can_compile_nowhere_refuses_before_its_first_shard(
     lenssim, monkeypatch, tmp_path
 ):

@@ -107,6 +107,7 @@ def test_other_images_judge_what_was_learned_from_all(radius):
         list(leaks(*learned, CLASSES, judges=(statistics(images[1][:60]), judges[1][:60])))
 
 
+@pytest.mark.thorough
 def test_without_a_leak_the_auc_scatters_as_its_interval_says():
     """Sixty data sets of nothing but noise. Predictions of cross-validation would scatter by a third more."""
     rng = np.random.default_rng(2)

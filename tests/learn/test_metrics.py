@@ -66,6 +66,7 @@ def test_calibration():
     assert scores["ece"] == pytest.approx(gap)
 
 
+@pytest.mark.thorough
 def test_intervals_cover_as_often_as_they_say():
     truth = classification_scores(*answers(200_000, seed=99))
     covered = {"accuracy": 0, "macro_auc": 0, "loss": 0}

@@ -202,6 +202,7 @@ def test_the_interval_of_a_perfect_separation_has_a_width():
     )
 
 
+@pytest.mark.thorough
 def test_without_a_difference_the_auc_scatters_no_more_than_its_interval_says():
     rng = np.random.default_rng(1)
     rows = [

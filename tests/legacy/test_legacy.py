@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from costs import without_dear
 
 ARCHIVE = Path(__file__).with_name("lenssim-0.1.tar.xz")
 DATASETS = (
@@ -99,7 +100,9 @@ def test_run_gives_the_same_answers(lenssim, legacy, expected, name):
                 assert answer[key][label] == pytest.approx(value, rel=SAME, abs=SAME)
 
 
-@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.parametrize(
+    "name", without_dear(UNSEEN, ["point", "diagonal", "full", "mixture"])
+)
 def test_run_gets_the_same_scores(lenssim, legacy, expected, name):
     done = lenssim(
         "evaluate", legacy / "runs" / name, "--data", legacy / "data" / UNSEEN[name]

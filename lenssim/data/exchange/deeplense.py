@@ -68,7 +68,7 @@ class DeepLenseImporter(Importer):
 
     split: str | None = Field(
         default=None,
-        description="train, validation or test: the folder above the class folders",
+        description="the folder above the class folders: train, validation or test",
     )
     map_classes: Annotated[dict[str, str] | None, BeforeValidator(_class_names)] = Field(
         default=None,

@@ -41,7 +41,7 @@ class GenerationRequest(SimulationRequest):
     )
     storage: str | None = Field(
         default=None,
-        description="float32, or with bounded error and less room: float16, int16",
+        description="how pixels are stored: float32, or float16 and int16 with bounded error and less room",
         json_schema_extra={"unset": "float32"},
     )
     compress: bool = Field(

@@ -161,6 +161,7 @@ def test_impossible_perturbers_are_refused(column, value, message):
         )
 
 
+@pytest.mark.thorough
 def test_large_images_are_made_in_small_steps_and_larger_ones_refused():
     preset = load_preset("III")
     camera = preset.instrument.model_copy(update={"num_pix": 600})

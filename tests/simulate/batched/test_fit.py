@@ -49,6 +49,7 @@ def test_of_a_smooth_lens_without_noise_nothing_is_left(model):
     assert np.abs(residual).max() < 0.01  # what images rounded to float32 leave
 
 
+@pytest.mark.thorough
 def test_noise_is_left_but_for_one_degree_of_freedom_a_parameter():
     scenes = draw(PRESET, SMOOTH, seed=1)
     left = chi2(smooth_residual(observed(scenes, "nominal"), scenes, CAMERA, **EXACT))
@@ -56,6 +57,7 @@ def test_noise_is_left_but_for_one_degree_of_freedom_a_parameter():
     assert abs(left.mean() - degrees) < 5 * np.sqrt(2 * degrees / len(left))
 
 
+@pytest.mark.thorough
 def test_scipy_finds_no_better_lens():
     """Levenberg-Marquardt of MINPACK on the same chi2, with derivatives by differences."""
     scenes = draw(PRESET, [1, 2], seed=1)
@@ -119,6 +121,7 @@ def test_a_residual_does_not_depend_on_the_others():
         np.testing.assert_array_equal(alone, together[k : k + 1])
 
 
+@pytest.mark.thorough
 def test_a_fit_that_would_leave_the_profiles_stays_within():
     """An image of nothing but noise wants any lens but one; the fit ends all the same, with numbers."""
     scenes = draw(PRESET, [0, 3], seed=1)
