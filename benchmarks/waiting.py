@@ -139,8 +139,8 @@ uv run python benchmarks/waiting.py --page docs/results/waiting.md
 {HEAD}
 {rows}
 
-"First sign" is the time until the terminal shows something. Workers start only where they pay for
-their start, so the small data sets are made in one process.
+"First sign" is the time until the terminal shows something. Workers start only where they
+save more time than their start takes. So the small data sets are made in one process.
 
 ## Conditions
 
@@ -158,7 +158,7 @@ def _warning(load: float) -> str:
     """Return a warning where other work slowed the runs."""
     if load < 0.5:
         return ""
-    return "\nOther work ran beside them, so the times are upper limits and no claim."
+    return "\nOther work ran beside them, so the times are upper limits."
 
 
 def main() -> None:

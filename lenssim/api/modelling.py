@@ -12,7 +12,9 @@ from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import check_workers
+from lenssim.commands import command
 from lenssim.data.modelling.request import FitRequest
+from lenssim.errors import DataError
 
 if TYPE_CHECKING:
     from lenssim.data.streaming.dataset import ShardDataset
@@ -135,7 +137,18 @@ def _source(data: Dataset | Path | str, out: Path) -> ShardDataset:
         return Dataset(data).source
     from lenssim.api.exchange import import_data
 
-    return import_data("fits", data, out / _IMPORTED).source
+    try:
+        return import_data("fits", data, out / _IMPORTED).source
+    except DataError as error:
+        if error.code != "no-pixel-scale":
+            raise
+        first = command("import", "fits", data, "--out", "D")
+        raise DataError(
+            f"{error}. These are options of the import, so import the folder first: "
+            f"{first} --pixel-scale ARCSEC, then fit D",
+            code=error.code,
+            **error.fields,
+        ) from None
 
 
 def _holds_files(data: Path | str) -> bool:

@@ -62,7 +62,7 @@ class ModelOption:
     def default(self) -> str:
         """The default in words; empty where there is none."""
         unset = _extra(self.field).get("unset", "")
-        if self.field.is_required() or self.field.default is None:
+        if self.field.is_required() or self.field.default in (None, ()):
             return unset
         if self.field.default is False:
             return "no"

@@ -93,7 +93,7 @@ def audit(
     rows = [_cells(audited.row(number)) for number in range(audited.rows)]
     print_table(["classes", "statistic", "AUC", "95 % interval", ""], rows, right=["AUC"])
     if audited.path is not None:
-        print(f"kept in {audited.path}")
+        print(f"written: {audited.path}")
     print(printable(audited.verdict))
     print(f"next: {command('train', 'classify', '--net', 'cnn', '--data', data)}")
 
@@ -119,7 +119,7 @@ def _print_realism(audited: "RealismTable") -> None:
         print(f"{row['name']}: AUC {row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
     for path in (audited.path, *audited.figures):
         if path is not None:
-            print(f"kept in {path}")
+            print(f"written: {path}")
     print(printable(audited.verdict))
 
 

@@ -26,7 +26,9 @@ _Data = Annotated[
 _Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the fit.")]
 _Workers = Annotated[
     int | None,
-    typer.Option(help="Worker processes; 0 works in this one. Default: one a core."),
+    typer.Option(
+        help="Worker processes; 0 works in this one. Default: one a core, none for fewer than 32 lenses."
+    ),
 ]
 
 

@@ -176,6 +176,15 @@ def test_a_data_set_without_a_pixel_scale_is_refused(tmp_path):
         package.fit(data, tmp_path / "fit", workers=0)
 
 
+def test_files_without_a_pixel_scale_are_sent_to_the_import(tmp_path):
+    write_lens(tmp_path / "files", "a", np.eye(32))
+    fits.delval(tmp_path / "files" / "a" / "image.fits", "PIXSCALE")
+    with pytest.raises(DataError, check=has_code("no-pixel-scale")) as refused:
+        package.fit(tmp_path / "files", tmp_path / "fit", workers=0)
+    assert f"lenssim import fits {tmp_path / 'files'} --out D" in str(refused.value)
+    assert refused.value.fields == {"lens": "a"}
+
+
 def test_a_band_that_is_not_there_is_refused(lenses, tmp_path):
     with pytest.raises(ConfigError, check=has_code("unknown-band")):
         fit_dataset(tmp_path, lenses, FitRequest(band="z"))

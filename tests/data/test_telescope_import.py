@@ -13,8 +13,10 @@ from lenssim.data.exchange.importers import import_folder
 from lenssim.data.exchange.importing import Listeners
 from lenssim.data.exchange.telescope.regridding import overlap, regrid, regrid_kernel
 from lenssim.data.format.manifest import read_plan
+from lenssim.data.inspection.class_images import first_of_each_class
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.data.streaming.locations import open_complete
 from lenssim.errors import ConfigError, DataError
 
 SIDE = 24
@@ -698,6 +700,30 @@ def test_simulated_images_are_observations_too(tmp_path, lenssim):
     assert observation.pixel_scale == dataset.pixel_scale
     np.testing.assert_array_equal(observation.sigma, dataset.read_map("sigma", [2])[0])
     assert observation.psf[0].sum() == pytest.approx(1)
+
+
+def test_a_table_beside_the_lenses_is_not_called_unread(tmp_path):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    table = tmp_path / "set" / "labels.csv"
+    table.write_text("name,theta_E\n" + "".join(f"{name},1.4\n" for name in NAMES))
+    (tmp_path / "set" / "notes.txt").write_text("x")
+    heard: list[str] = []
+    import_folder(
+        "fits",
+        *(tmp_path / "set", tmp_path / "D"),
+        labels=str(table),
+        listeners=Listeners(note=heard.append),
+    )
+    assert heard[:-1] == ["1 file: of another kind, not read: .txt"]
+
+
+def test_contact_sheets_name_the_lenses(tmp_path):
+    folder_a_lens(tmp_path / "set", truths("g"))
+    import_folder("fits", tmp_path / "set", tmp_path / "D")
+    sheets = first_of_each_class(open_complete(tmp_path / "D"), count=9)
+    images, titles = sheets["unlabelled"]
+    assert len(images) == len(titles)
+    assert titles == [f"{number}: {name}" for number, name in enumerate(NAMES)]
 
 
 def test_real_slacs_lenses(tmp_path, shared_data):

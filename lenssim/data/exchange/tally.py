@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from lenssim.errors import DataError
 
@@ -14,6 +15,9 @@ class Tally:
     Args:
         skip_bad: Whether what cannot be used is left out; otherwise the first of it ends the import.
         warn: Is called with a sentence for everything that is left out.
+
+    Attributes:
+        tables: Files beside the images that are read for what they say of them.
     """
 
     def __init__(self, skip_bad: bool, warn: Callable[[str], None]) -> None:
@@ -23,6 +27,7 @@ class Tally:
         self.passed_over = 0
         self.skipped: Counter[str] = Counter()
         self.remarks: Counter[str] = Counter()
+        self.tables: set[Path] = set()
 
     def leave_out(self, problem: str, kind: str, count: int = 1) -> None:
         """Count `count` names of a `kind` that are left out.
@@ -54,6 +59,10 @@ class Tally:
             f"; passed over {self.passed_over} hidden names" if self.passed_over else ""
         )
         remarks = [
-            f"{count} files: {remark}" for remark, count in self.remarks.most_common(20)
+            f"{_files(count)}: {remark}" for remark, count in self.remarks.most_common(20)
         ]
         return [*remarks, f"files taken: {self.taken}; skipped: {skipped}{hidden}"]
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

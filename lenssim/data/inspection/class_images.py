@@ -12,11 +12,15 @@ from lenssim.data.format.maps import IMAGE
 from lenssim.data.format.reading import decoded, open_shard
 from lenssim.data.streaming.locations import Location
 from lenssim.errors import DataError
+from lenssim.names import printable
 
 __all__ = ["ClassImages", "Report", "first_of_each_class", "raise_error"]
 
-ClassImages = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Images (k, C, H, W) and their sample numbers (k,), by the name of their class."""
+ClassImages = dict[str, tuple[np.ndarray, list[str]]]
+"""Images (k, C, H, W) and their k titles, by the name of their class."""
+
+_NAMES = "texts/name"  # of imported lenses
+_MAX_NAME = 18  # letters of a title
 
 Report = Callable[[DataError], None]
 
@@ -31,7 +35,7 @@ class _Collection:
     """Images of one class, as they are collected."""
 
     images: list[np.ndarray] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
 
 
 def first_of_each_class(
@@ -55,8 +59,9 @@ def first_of_each_class(
             default it is raised.
 
     Returns:
-        Images (k, C, H, W) and their sample numbers (k,), by class; k is at most `count`. A
-        data set whose classes are not known has the one class "unlabelled".
+        Images (k, C, H, W) and their k titles, by class; k is at most `count`. A title is the
+        sample number, and the name of the lens if it has one. A data set whose classes are not
+        known has the one class "unlabelled".
 
     Raises:
         VerificationError: A shard does not hold what was written.
@@ -64,7 +69,7 @@ def first_of_each_class(
     plan = read_plan(location.folder)
     collections = {name: _Collection() for name in plan.classes}
     for shard in range(plan.shards):
-        if all(len(images.numbers) >= count for images in collections.values()):
+        if all(len(images.titles) >= count for images in collections.values()):
             break
         path = location.path(shard)
         try:
@@ -75,9 +80,9 @@ def first_of_each_class(
         with open_shard(path) as file:
             for label, collection in enumerate(collections.values()):
                 rows = _rows_of_label(file, label, numbers)
-                _collect(file, rows[: count - len(collection.numbers)], collection, picture)
+                _collect(file, rows[: count - len(collection.titles)], collection, picture)
     return {
-        name: (np.stack(collection.images), np.array(collection.numbers))
+        name: (np.stack(collection.images), collection.titles)
         for name, collection in collections.items()
         if collection.images
     }
@@ -101,4 +106,14 @@ def _collect(
             collection.images.append(decoded(file, row))
         else:
             collection.images.append(file[picture][row])
-        collection.numbers.append(int(index[row]))
+        collection.titles.append(_title(file, row, int(index[row])))
+
+
+def _title(file: h5py.File, row: int, number: int) -> str:
+    """Return the sample number of a row, and the name of its lens if it has one."""
+    if _NAMES not in file:
+        return str(number)
+    name = printable(file[_NAMES][row].decode("utf-8", "replace"))
+    if len(name) > _MAX_NAME:
+        name = f"{name[: _MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return f"{number}: {name}"

@@ -1,5 +1,7 @@
 """Contact sheets: what a data set looks like, one figure a class."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lenssim.data.format.maps import IMAGE
@@ -15,16 +17,16 @@ MAX_IMAGES = 400  # on a contact sheet
 
 @plain_style()
 def contact_sheet(
-    images: np.ndarray, numbers: np.ndarray, title: str, *, signed: bool = False
+    images: np.ndarray, titles: Iterable[object], title: str, *, signed: bool = False
 ) -> bytes:
-    """Draw a grid of images, each under its sample number.
+    """Draw a grid of images, each under its own title.
 
     y points upwards, and the stretch is that of asinh. Several bands are shown in colours, the
     first as blue and the last as red.
 
     Args:
         images: Images (k, C, H, W).
-        numbers: Sample numbers (k,).
+        titles: The k titles, such as sample numbers.
         title: The title of the sheet.
         signed: Whether to show values above zero in red and below in blue, from -5 to 5. Of
             several bands it is their sum over the root of their number, which has the same noise.
@@ -42,7 +44,7 @@ def contact_sheet(
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axis in axes:
         axis.axis("off")
-    for axis, image, number in zip(axes, images, numbers, strict=False):
+    for axis, image, words in zip(axes, images, titles, strict=False):
         style = {"origin": "lower", "interpolation": "nearest"}
         if signed:
             limits = {"vmin": -_SIGMA_RANGE, "vmax": _SIGMA_RANGE}
@@ -52,7 +54,7 @@ def contact_sheet(
             axis.imshow(colour_image(image), **style)
         else:
             axis.imshow(stretched(image[0]), cmap="magma", **style)
-        axis.set_title(str(number), fontsize=6, pad=1.5)
+        axis.set_title(str(words), fontsize=6, pad=1.5)
     return png_bytes(figure, dpi=130)
 
 
@@ -76,9 +78,9 @@ def contact_sheets(
         suffix = ""
     return {
         f"{prefix}-{class_name}": contact_sheet(
-            images, numbers, f"{name}: {class_name}{suffix}", signed=picture == "residual"
+            images, titles, f"{name}: {class_name}{suffix}", signed=picture == "residual"
         )
-        for class_name, (images, numbers) in class_images.items()
+        for class_name, (images, titles) in class_images.items()
     }
 
 

@@ -50,7 +50,7 @@ _SCORES = {
     "log_evidence": ("", "of a source on pixels (source pixels)"),
     "log_evidence_gap": ("", "how much less the second minimum has"),
     "chi2_per_pixel_source": ("", "chi2 over pixels with the source on pixels"),
-    "objective_gap": ("", "how much worse the second minimum is"),
+    "objective_gap": ("", "how much larger chi2 and priors of the second minimum are"),
 }
 _ERRORS = {
     "sigma": "formal error",

@@ -58,9 +58,11 @@ def _document(title: str, rows: list[str], count: int, table: dict[str, list[Any
     return (
         f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>"
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>"
-        f"<p>{count} lenses, {flagged} with flags. Errors: formal, and under the measured "
-        f"noise. models.csv has all numbers.</p>{left_out}<ul>{meanings}</ul>"
-        "<table><tr><th>image less light, lensed source, residual in sigma</th>"
+        f"<p>{count} lenses, {flagged} with flags. The first error of a number is the "
+        "formal one, the second that under the noise of the image's corners. Errors are too small "
+        f"for real lenses. models.csv has all numbers.</p>{left_out}<ul>{meanings}</ul>"
+        "<table><tr><th>image less lens light, lensed source, residual from "
+        f"-{_SIGMAS:g} sigma (blue) to {_SIGMAS:g} sigma (red)</th>"
         f"<th>model</th></tr>{''.join(rows)}</table>\n"
     )
 

@@ -45,7 +45,7 @@ class TelescopeImporter(Importer):
 
     labels: str | None = Field(
         default=None,
-        description="A table with a name, and perhaps a class and true parameters, a lens",
+        description="A table with a row for each lens: its name, and perhaps its class and numbers",
     )
     rename: dict[str, str] | None = Field(
         default=None, description="Other names for columns of the table: COLUMN=NAME"
@@ -54,36 +54,38 @@ class TelescopeImporter(Importer):
         default=None,
         gt=1e-4,
         lt=600,
-        description="Pixel scale of the data set in arcsec; images with another are resampled",
+        description="Pixel scale of the data set in arcsec; images with another scale are resampled",
     )
     num_pix: int | None = Field(
         default=None,
         ge=4,
         le=1 << 14,
-        description="Pixels a side: the middle of each image",
+        description="Pixels a side: the central part of each image is cut out",
     )
     native_scale: float | None = Field(
         default=None,
         gt=1e-4,
         lt=600,
-        description="Pixel scale of the files in arcsec, where headers do not say it",
+        description="Pixel scale of the files in arcsec, in place of what their headers say",
     )
     masked_values: Annotated[tuple[float, ...], BeforeValidator(_split)] = Field(
         default=(),
         description="Values of pixels that mean masked, besides NaN",
-        json_schema_extra={"text": True},
+        json_schema_extra={"text": True, "unset": "none"},
     )
     mask_means: Literal["bad", "good"] = Field(
-        default="bad", description="What numbers of a mask other than 0 mean"
+        default="bad",
+        description="What numbers of a mask other than 0 mean: bad or good pixels",
     )
     noise_kind: Literal["sigma", "variance", "weight"] | None = Field(
-        default=None, description="What noise maps hold, where their names do not say it"
+        default=None,
+        description="What noise maps hold, where their names do not say it: sigma, variance or weight",
     )
     psf_supersampling: int = Field(
         default=1,
         ge=1,
         le=16,
-        description="Pixels of a PSF kernel in a pixel, along a side",
+        description="Pixels of a PSF kernel along the side of one image pixel",
     )
 
     def lenses(self, source: Path, folder: Path, tally: Tally) -> list[LensFiles]:
@@ -103,6 +105,8 @@ class TelescopeImporter(Importer):
 
     @override
     def listing(self, source: Path, folder: Path, tally: Tally) -> Listing:
+        if self.labels is not None:
+            tally.tables.add(Path(self.labels).resolve())
         lenses = self.lenses(source, folder, tally)
         if not lenses:
             raise DataError(

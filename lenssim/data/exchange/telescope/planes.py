@@ -213,7 +213,7 @@ def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
             )
         elif _is_readable(path.name):
             files.append(path)
-        elif path.suffix:
+        elif path.suffix and path.resolve() not in tally.tables:
             tally.remarks[f"of another kind, not read: {printable(path.suffix)}"] += 1
     return files
 
