@@ -1,5 +1,6 @@
 """Data sets that are far, packed or still growing stream in the same exact order as those that lie here."""
 
+import fcntl
 import functools
 import http.server
 import json
@@ -111,6 +112,13 @@ def test_urls_stream_like_folders(folder, scheme, workers, tmp_path):
         np.testing.assert_array_equal(batch["image"].numpy(), here.images(rows))
         seen += rows.tolist()
     assert seen == sampler.order(0)[: len(seen)].tolist()
+
+
+def test_a_shard_is_read_while_its_writer_still_holds_its_lock(folder):
+    """It locks the file until it has closed it, which is after the renaming."""
+    with (folder / "shards/000002.h5").open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert len(ShardDataset(folder).images(np.array([250]))) == 1
 
 
 def test_what_is_damaged_on_the_way_is_refused(folder, tmp_path, cache):

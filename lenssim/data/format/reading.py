@@ -62,9 +62,13 @@ def open_shard(path: Path, data: bytes | None = None) -> h5py.File:
 
 
 def _open(path: Path, data: bytes | None) -> tuple[h5py.File, int]:
-    """Return an open file and its size in bytes."""
+    """Return an open file and its size in bytes.
+
+    HDF5's lock is not asked for. Whole files are renamed into place, and whoever renamed one may
+    hold its lock a moment longer. Some file systems have no locks.
+    """
     if data is None:
-        return h5py.File(path, "r"), path.stat().st_size
+        return h5py.File(path, "r", locking=False), path.stat().st_size
     return h5py.File(io.BytesIO(data), "r"), len(data)
 
 
