@@ -299,6 +299,7 @@ def test_a_manifest_that_names_other_bands_is_refused(two_bands, tmp_path):
 
 
 @pytest.mark.dask
+@pytest.mark.thorough
 def test_a_report_shows_two_bands(two_bands, lenssim, tmp_path):
     (tmp_path / "recipe.yaml").write_text(
         f"""title: Two bands

@@ -101,6 +101,7 @@ def our_columns(halos) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["mass", "radius", "z_structure", "concentration", "r_trunc", "r_s", "rho_s"]
 )
