@@ -158,7 +158,7 @@ def _warning(load: float) -> str:
     """Return a warning where other work slowed the runs."""
     if load < 0.5:
         return ""
-    return "\nOther work ran beside them, so the times are upper limits."
+    return "\nThe load was not below 0.5 at the start, so the times are upper limits."
 
 
 def main() -> None:

@@ -104,14 +104,7 @@ def apparent_magnitude(
             "type of galaxy", printable(kind), GALAXY_TYPES, code="unknown-filter"
         )
     inside = _magnitudes_seen(z, kind, filter_name)
-    if not np.isfinite(inside).all():
-        worst = float(np.asarray(z)[~np.isfinite(inside)][0])
-        raise ConfigError(
-            f"the light of a galaxy of type {kind} at z = {worst:g} is not known in the filter "
-            f"{filter_name}: state its magnitude",
-            code="unknown-filter",
-            filter=filter_name,
-        )
+    _check_known(inside, z, kind, filter_name, "state its magnitude")
     metres = (1 + z) * cosmology.comoving_distance(z) * 1e6 / 10
     return absolute + inside + 5 * np.log10(metres)
 
@@ -137,15 +130,24 @@ def colour(z: np.ndarray, kind: str, filter_name: str, reference: str) -> np.nda
     """
     seen = _magnitudes_seen(z, kind, filter_name)
     compared = _magnitudes_seen(z, kind, reference)
-    if not np.isfinite(compared).all():
-        worst = float(np.asarray(z)[~np.isfinite(compared)][0])
-        raise ConfigError(
-            f"the light of a galaxy of type {kind} at z = {worst:g} is not known in the filter "
-            f"{reference}: state its magnitude in another band",
-            code="unknown-filter",
-            filter=reference,
-        )
+    _check_known(compared, z, kind, reference, "state its magnitude in another band")
     return np.where(np.isfinite(seen), seen - compared, _DARK)
+
+
+def _check_known(
+    magnitudes: np.ndarray, z: np.ndarray, kind: str, filter_name: str, remedy: str
+) -> None:
+    """Refuse redshifts at which a filter sees no light that is known."""
+    is_known = np.isfinite(magnitudes)
+    if is_known.all():
+        return
+    worst = float(np.asarray(z)[~is_known][0])
+    raise ConfigError(
+        f"the light of a galaxy of type {kind} at z = {worst:g} is not known in the filter "
+        f"{filter_name}: {remedy}",
+        code="unknown-filter",
+        filter=filter_name,
+    )
 
 
 def _magnitudes_seen(z: np.ndarray, kind: str, filter_name: str) -> np.ndarray:
