@@ -150,11 +150,11 @@ def gallery_figure(
         The figure.
     """
     order = np.argsort(-score, kind="stable")
-    wrong = order[~truth[order]][:_GALLERY]
+    impostors = order[~truth[order]][:_GALLERY]
     missed = order[::-1][truth[order[::-1]]][:_GALLERY]
     figure = titled_figure(title, 1.3 * _GALLERY, 3.4)
     axes = figure.subplots(2, _GALLERY, squeeze=False)
-    lines = (("others, highest scores", wrong), ("lenses, lowest scores", missed))
+    lines = (("others, highest scores", impostors), ("lenses, lowest scores", missed))
     for line, (name, chosen) in zip(axes, lines, strict=True):
         for ax in line:
             ax.set(xticks=[], yticks=[])

@@ -144,8 +144,8 @@ class _Invariants(nn.Module):
 
 def _invariant(bands: int, outputs: int) -> list[nn.Module]:
     """Return the layers of the baseline with fields that turn with the image."""
-    first = DihedralConvolution(bands, 32 // _ELEMENTS, 4, regular=False)
-    layers: list[nn.Module] = [first, NormalisedReLU()]
+    lifting = DihedralConvolution(bands, 32 // _ELEMENTS, 4, regular=False)
+    layers: list[nn.Module] = [lifting, NormalisedReLU()]
     layers += [*_fields(32, 32, 3), *_pool_fields(32), _norm(32)]
     for channels, width in ((32, 64), (64, 128)):
         layers += [*_fields(channels, width, 3), *_fields(width, width, 3)]
@@ -203,7 +203,7 @@ def _residual(bands: int, outputs: int) -> list[nn.Module]:
     return [*layers, convolution(1024, outputs, 1)]
 
 
-_SINGLE = {"baseline": _baseline, "invariant": _invariant, "residual": _residual}
+_LAYERS = {"baseline": _baseline, "invariant": _invariant, "residual": _residual}
 
 
 def build(images: ImageDescription, outputs: int, variant: str) -> nn.Module:
@@ -220,5 +220,5 @@ def build(images: ImageDescription, outputs: int, variant: str) -> nn.Module:
     bands = images.shape[0]
     if variant == "views":
         return _Views(bands, outputs)
-    net = _Fitted(Jitter(), *_SINGLE[variant](bands, outputs))
+    net = _Fitted(Jitter(), *_LAYERS[variant](bands, outputs))
     return net.to(memory_format=torch.channels_last)  # faster on CPUs

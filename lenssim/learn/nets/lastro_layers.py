@@ -42,6 +42,7 @@ def convolution(channels: int, width: int, kernel: int) -> nn.Conv2d:
     """Return a convolution without padding, its weights normal and its bias zero."""
     layer = nn.Conv2d(channels, width, kernel)
     nn.init.normal_(layer.weight, std=1 / math.sqrt(channels * kernel**2))
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 

@@ -1,4 +1,4 @@
-"""Scores of a finder: few objects among many others, ranked by one number.
+"""Scores of a finder: few objects among many negatives, ranked by one number.
 
 TPR0 and TPR10 are those of the Gravitational Lens Finding Challenge (Metcalf et al. 2019): the
 share of lenses with a score above that of every non-lens, and the share above all but nine.
@@ -81,18 +81,18 @@ class Ranking:
         """
         ranked = weights[:, self.order].astype(np.float64)
         lenses = np.add.reduceat(ranked * self.positive, self.starts, axis=1)
-        others = np.add.reduceat(ranked * ~self.positive, self.starts, axis=1)
-        return lenses.cumsum(1), others.cumsum(1)
+        negatives = np.add.reduceat(ranked * ~self.positive, self.starts, axis=1)
+        return lenses.cumsum(1), negatives.cumsum(1)
 
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the true- and false-positive rates (G,) at each threshold."""
-        lenses, others = self.counts(np.ones((1, len(self.order))))
-        return lenses[0] / lenses[0, -1], others[0] / others[0, -1]
+        lenses, negatives = self.counts(np.ones((1, len(self.order))))
+        return lenses[0] / lenses[0, -1], negatives[0] / negatives[0, -1]
 
     def scores(
         self, weights: np.ndarray | None = None, prevalence: float = 0.5
     ) -> dict[str, np.ndarray]:
-        """Return the scores (B,) of a finder; NaN without lenses or without others.
+        """Return the scores (B,) of a finder; NaN without lenses or without negatives.
 
         Args:
             weights: How often each image counts, (B, N); None for once.
@@ -105,30 +105,35 @@ class Ranking:
         """
         if weights is None:
             weights = np.ones((1, len(self.order)))
-        lenses, others = self.counts(weights)
+        lenses, negatives = self.counts(weights)
         lens_total = np.where(lenses[:, -1:] > 0, lenses[:, -1:], np.nan)
-        other_total = np.where(others[:, -1:] > 0, others[:, -1:], np.nan)
+        negative_total = np.where(negatives[:, -1:] > 0, negatives[:, -1:], np.nan)
         tpr = lenses / lens_total
-        fpr = others / other_total
+        fpr = negatives / negative_total
         steps = np.diff(tpr, axis=1, prepend=0.0)
         lower = 1 - fpr + np.diff(fpr, axis=1, prepend=0.0) / 2
         scores = {"auc": (steps * lower).sum(1)}
         for name, limit in FALSE_POSITIVES.items():
-            scores[name] = _highest(tpr, others <= limit)
+            scores[name] = _highest(tpr, negatives <= limit)
         for name, rate in _RATES.items():
             scores[name] = _highest(tpr, fpr <= rate)
         half = (tpr >= _HALF).argmax(1)[:, None]
-        found = prevalence * np.take_along_axis(tpr, half, 1)[:, 0]
-        wrong = (1 - prevalence) * np.take_along_axis(fpr, half, 1)[:, 0]
-        scores["purity_50"] = found / (found + wrong)
+        lens_weight = prevalence * np.take_along_axis(tpr, half, 1)[:, 0]
+        negative_weight = (1 - prevalence) * np.take_along_axis(fpr, half, 1)[:, 0]
+        scores["purity_50"] = lens_weight / (lens_weight + negative_weight)
         return scores
 
     def curve(self, prevalence: float) -> dict[str, np.ndarray]:
         """Return threshold, completeness, false-positive rate and purity (G,)."""
         tpr, fpr = self.rates()
-        found = prevalence * tpr
-        wrong = (1 - prevalence) * fpr
-        purity = np.divide(found, found + wrong, out=np.ones_like(found), where=fpr > 0)
+        lens_weight = prevalence * tpr
+        negative_weight = (1 - prevalence) * fpr
+        purity = np.divide(
+            lens_weight,
+            lens_weight + negative_weight,
+            out=np.ones_like(fpr),
+            where=fpr > 0,
+        )
         return {
             "threshold": self.thresholds,
             "completeness": tpr,
@@ -172,7 +177,7 @@ def intervals(
     rng = np.random.default_rng(seed)
     size = len(truth)
     chunk = max(1, _WEIGHTS_PER_CHUNK // size)
-    draws: dict[str, list[np.ndarray]] = {}
+    resampled: dict[str, list[np.ndarray]] = {}
     chosen = np.sort(rng.integers(len(rankings), size=resamples))
     for number, ranking in enumerate(rankings):
         count = int((chosen == number).sum())
@@ -184,18 +189,21 @@ def intervals(
                 ]
             )
             for name, values in ranking.scores(weights, prevalence).items():
-                draws.setdefault(name, []).append(values)
-    single = [ranking.scores(None, prevalence) for ranking in rankings]
+                resampled.setdefault(name, []).append(values)
+    scores_of_each = [ranking.scores(None, prevalence) for ranking in rankings]
     return {
-        name: _interval([values[name][0] for values in single], np.concatenate(drawn))
-        for name, drawn in draws.items()
+        name: _interval(
+            [ranking_scores[name][0] for ranking_scores in scores_of_each],
+            np.concatenate(values),
+        )
+        for name, values in resampled.items()
     }
 
 
-def _interval(values: Sequence[float], drawn: np.ndarray) -> dict[str, float | None]:
+def _interval(values: Sequence[float], resampled: np.ndarray) -> dict[str, float | None]:
     """Return mean and percentiles; None where a score is not defined."""
     value = float(np.mean(values))
-    defined = drawn[~np.isnan(drawn)]
+    defined = resampled[~np.isnan(resampled)]
     if np.isnan(value) or not len(defined):
         return {"value": None, "low": None, "high": None}
     low, high = np.percentile(defined, _LEVEL)
@@ -217,29 +225,29 @@ def threshold_at(truth: np.ndarray, score: np.ndarray, rate: float) -> float:
         >>> threshold_at(np.zeros(4, bool), np.array([0.1, 0.2, 0.3, 0.4]), 0.25)
         0.3
     """
-    others = np.sort(score[~truth])[::-1]
-    return float(others[min(int(rate * len(others)), len(others) - 1)])
+    negatives = np.sort(score[~truth])[::-1]
+    return float(negatives[min(int(rate * len(negatives)), len(negatives) - 1)])
 
 
 def operating_point(
     truth: np.ndarray, score: np.ndarray, threshold: float, prevalence: float
 ) -> dict[str, Any]:
     """Return what is found above a threshold: counts, rates, and purity at a prevalence."""
-    above = score > threshold
-    found = int((above & truth).sum())
-    wrong = int((above & ~truth).sum())
+    selected = score > threshold
+    true_positives = int((selected & truth).sum())
+    false_positives = int((selected & ~truth).sum())
     lenses = int(truth.sum())
-    others = int((~truth).sum())
-    tpr = found / lenses if lenses else None
-    fpr = wrong / others if others else None
+    negatives = int((~truth).sum())
+    tpr = true_positives / lenses if lenses else None
+    fpr = false_positives / negatives if negatives else None
     purity = None
-    if found + wrong and lenses and others:
-        weight = prevalence * found / lenses
-        purity = weight / (weight + (1 - prevalence) * wrong / others)
+    if true_positives + false_positives and lenses and negatives:
+        weight = prevalence * true_positives / lenses
+        purity = weight / (weight + (1 - prevalence) * false_positives / negatives)
     return {
         "threshold": threshold,
-        "found": found,
-        "wrong": wrong,
+        "found": true_positives,
+        "wrong": false_positives,
         "completeness": tpr,
         "fpr": fpr,
         "purity": purity,
@@ -285,7 +293,7 @@ def _bin(
     lenses: np.ndarray,
 ) -> dict[str, Any]:
     """Return how well some lenses are found."""
-    others = np.flatnonzero(~truth)
+    negatives = np.flatnonzero(~truth)
     entry: dict[str, Any] = {
         "low": float(values[lenses[0]]),
         "high": float(values[lenses[-1]]),
@@ -293,8 +301,8 @@ def _bin(
         "completeness": float((score[lenses] > threshold).mean()),
         "auc": None,
     }
-    if len(others):
-        rows = np.concatenate([lenses, others])
+    if len(negatives):
+        rows = np.concatenate([lenses, negatives])
         auc, ends = auc_interval(truth[rows], score[rows])
         entry["auc"] = {"value": auc, "low": ends[0], "high": ends[1]}
     return entry

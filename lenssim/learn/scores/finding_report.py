@@ -66,8 +66,8 @@ def finding_scores(
     metrics |= _calibration(truth, score, finder.share, **options)
     if len(joint) > 1:
         metrics["joined_by"] = {
-            name: intervals(truth, [other], finder.prevalence, **options)
-            for name, other in joint.items()
+            name: intervals(truth, [joint_score], finder.prevalence, **options)
+            for name, joint_score in joint.items()
         }
     if members:
         metrics[_SEEDS] = intervals(truth, members, finder.prevalence, **options)

@@ -139,9 +139,9 @@ class Find(Task):
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         truth = self._truth(batch["label"])
-        others, lenses = outputs.new_tensor(self.weights)
+        negative, lens = outputs.new_tensor(self.weights)
         return binary_cross_entropy_with_logits(
-            outputs[:, 0], truth.to(outputs), where(truth, lenses, others)
+            outputs[:, 0], truth.to(outputs), where(truth, lens, negative)
         )
 
     @override
@@ -150,8 +150,9 @@ class Find(Task):
         from torchmetrics import MetricCollection
         from torchmetrics.classification import BinaryAccuracy, BinaryAUROC
 
-        scores = {"auc": BinaryAUROC(), "accuracy": BinaryAccuracy()}
-        return MetricCollection(scores, compute_groups=False)
+        return MetricCollection(
+            {"auc": BinaryAUROC(), "accuracy": BinaryAccuracy()}, compute_groups=False
+        )
 
     @override
     def update(self, metrics: MetricCollection, outputs: Tensor, batch: Batch) -> None:
