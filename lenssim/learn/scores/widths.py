@@ -124,5 +124,5 @@ def remarks_on_alike(
         f"all {len(means)} answers for {names[k]} are nearly the same: they scatter by "
         f"{means[:, k].std():.2g}, and the training data by {spread[k]:.2g}; the network may "
         "not see in these images what it measures"
-        for k in np.flatnonzero(are_alike(means, spread))
+        for k in np.flatnonzero(are_alike(means, spread)).tolist()
     ]
