@@ -30,7 +30,7 @@ class _Polar:
         lower: Ring (P,) inside of each pixel.
         share: Weight (P,) of the ring outside of it.
         pixel_waves: Values (W, P) of the waves in the pixels.
-        inside: Whether each pixel (P,) lies within the largest ring.
+        in_rings: Whether each pixel (P,) lies within the largest ring.
     """
 
     corners: Tensor
@@ -39,7 +39,7 @@ class _Polar:
     lower: Tensor
     share: Tensor
     pixel_waves: Tensor
-    inside: Tensor
+    in_rings: Tensor
 
     @classmethod
     def of(cls, height: int, width: int) -> Self:
@@ -63,7 +63,7 @@ class _Polar:
             lower=torch.from_numpy(lower),
             share=torch.from_numpy((position - lower).astype(np.float32)),
             pixel_waves=torch.from_numpy(_waves(angle).T.copy()),
-            inside=torch.from_numpy(distance <= radii[-1] + 0.5),
+            in_rings=torch.from_numpy(distance <= radii[-1] + 0.5),
         )
 
     def to(self, device: torch.device) -> Self:
@@ -85,14 +85,17 @@ def _bilinear(
     """Return the four pixels (4, S) about places (S,), and their weights (4, S)."""
     low_row = np.clip(np.floor(rows).astype(np.int64), 0, max(height - 2, 0))
     low_column = np.clip(np.floor(columns).astype(np.int64), 0, max(width - 2, 0))
-    down = rows - low_row
-    right = columns - low_column
+    row_offset = rows - low_row
+    column_offset = columns - low_column
     pixels = []
     shares = []
-    for row, row_share in ((low_row, 1 - down), (low_row + 1, down)):
-        for column, column_share in ((low_column, 1 - right), (low_column + 1, right)):
-            inside = np.minimum(row, height - 1) * width + np.minimum(column, width - 1)
-            pixels.append(inside)
+    for row, row_share in ((low_row, 1 - row_offset), (low_row + 1, row_offset)):
+        for column, column_share in (
+            (low_column, 1 - column_offset),
+            (low_column + 1, column_offset),
+        ):
+            pixel = np.minimum(row, height - 1) * width + np.minimum(column, width - 1)
+            pixels.append(pixel)
             shares.append(row_share * column_share)
     return np.stack(pixels), np.stack(shares).astype(np.float32)
 
@@ -139,7 +142,7 @@ def ring_contrast(images: Tensor) -> Tensor:
     waves = polar.pixel_waves.to(pixels.dtype)
     model = (_in_pixels(light, polar) * waves).sum(-2)
     width = _in_pixels(scatter, polar)[..., 0, :].clamp(min=_LEAST_SCATTER)
-    contrast = torch.where(polar.inside, (pixels - model) / width, 0)
+    contrast = torch.where(polar.in_rings, (pixels - model) / width, 0)
     return contrast.view_as(images)
 
 
@@ -153,8 +156,8 @@ def _smooth_light(rings: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
     light[..., :1] = level
     for _ in range(_STEPS):
         scatter = _scatter(residual)
-        kept = residual.clamp(min=-_BELOW * scatter, max=_ABOVE * scatter)
-        change = kept @ weights
+        clipped = residual.clamp(min=-_BELOW * scatter, max=_ABOVE * scatter)
+        change = clipped @ weights
         change[..., :1] = 0
         light = light + change
         residual = residual - change @ waves.T

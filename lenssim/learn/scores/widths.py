@@ -58,11 +58,11 @@ def share_as_wide(sigma: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
         [1.0, 0.05, 0.0]
     """
     smallest = sigma * (1 - _ROUNDING)
-    below = [
+    ranks = [
         np.searchsorted(knots, column)
         for knots, column in zip(quantiles, smallest.T, strict=True)
     ]
-    return 1 - np.stack(below, axis=-1) / _KNOTS
+    return 1 - np.stack(ranks, axis=-1) / _KNOTS
 
 
 def certainties(
