@@ -113,6 +113,7 @@ class Exposure:
             supersampling=self.spec.supersampling,
             sigma=lambda: self.sigma,
             mask=lambda: self.mask,
+            residual_from=self.spec.residual_from,
         )
         return {
             name: MAPS[name].compute(map_input).astype(np.float32)
