@@ -26,6 +26,7 @@ from lenssim.simulate.camera_choice import (
     check_fluxes,
     check_spectrum,
 )
+from lenssim.simulate.class_shares import split_shares
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
@@ -72,14 +73,16 @@ class Preset(Record):
     galaxies: Galaxies | None = None
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] | None = None
     background: Background | None = None
 
     @model_serializer(mode="wrap")
     def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a background that is not stated, as documents of version 0.1 do."""
+        """Leave out what is not stated, as documents of version 0.1 do."""
         document: dict[str, Any] = handler(self)
-        if self.background is None:
-            document.pop("background", None)
+        for name in ("shares", "background"):
+            if getattr(self, name) is None:
+                document.pop(name, None)
         return document
 
     @field_validator("classes")
@@ -89,6 +92,15 @@ class Preset(Record):
             if fault := name_fault(name, "the class"):
                 raise ValueError(fault)
         return classes
+
+    @model_validator(mode="after")
+    def _of_every_class(self) -> "Preset":
+        if self.shares is not None and list(self.shares) != list(self.classes):
+            raise ValueError(
+                f"shares are those of the classes {', '.join(self.classes)}, in this order; "
+                f"got {', '.join(self.shares)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "Preset":
@@ -239,8 +251,13 @@ class Preset(Record):
     def with_classes(self, names: Sequence[str]) -> "Preset":
         """This preset with some of its classes, which take their labels in the order of `names`.
 
-        `ConfigError` for a class that it has not, or one named twice.
+        A name such as `lens=0.4` states the class's share of the samples. Then all names do,
+        or the preset does.
+
+        Raises:
+            ConfigError: The preset has no such class, one is named twice, or a share is none.
         """
+        names, stated = split_shares(names)
         if len(set(names)) < len(names) or not names:
             raise ConfigError(
                 f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}",
@@ -249,9 +266,16 @@ class Preset(Record):
             )
         for name in names:
             self.label(name)
-        return self.model_copy(
-            update={"classes": {name: self.classes[name] for name in names}}
-        )
+        shares = stated
+        if stated is None and self.shares is not None:
+            shares = {name: self.shares[name] for name in names}
+        classes = {name: self.classes[name] for name in names}
+        return self.model_copy(update={"classes": classes, "shares": shares})
+
+    @property
+    def has_dark_sources(self) -> bool:
+        """Whether a class has no source, so that images may show no lens at all."""
+        return not all(model.has_source for model in self.classes.values())
 
     def with_galaxies(self, path: str | Path | dict[str, Any]) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
