@@ -69,7 +69,7 @@ def arc_columns(
 
     Returns:
         Columns (N,). `npix` counts the pixels of the arcs above one sigma of the background,
-        `flux` is the arcs' light in sigma, `contrast` their share of all light in the stamp.
+        `flux` is the light of these in sigma, `contrast` the arcs' share of all light in the stamp.
         `magnification` is their light over that of the sources, where the draw put none.
     """
     view, instrument = band_views(scenes, camera)[0]
@@ -78,9 +78,10 @@ def arc_columns(
     arc = arcs[:, 0].astype(np.float64)
     light = arc.sum(_SIDES)
     total = expected[:, 0].astype(np.float64).sum(_SIDES)
+    shown = arc > sigma[:, None, None]
     columns = {
-        "npix": (arc > sigma[:, None, None]).sum(_SIDES).astype(np.float64),
-        "flux": light / np.where(sigma > 0, sigma, 1.0),
+        "npix": shown.sum(_SIDES).astype(np.float64),
+        "flux": (arc * shown).sum(_SIDES) / np.where(sigma > 0, sigma, 1.0),
         "contrast": light / np.where(total > 0, total, 1.0),
     }
     if "magnification" not in scenes.params:
