@@ -1,6 +1,5 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +31,7 @@ from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.distributions import Value
+from lenssim.simulate.galaxy_sources import galaxy_sources
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
 from lenssim.simulate.noise import NOISES
@@ -289,26 +289,7 @@ class Preset(Record):
         galaxies = path if isinstance(path, dict) else {"path": str(path)}
         if self.galaxies is not None:
             return self.model_copy(update={"galaxies": self.galaxies.at(galaxies["path"])})
-        sources = []
-        for choice in self.source:
-            values = choice.parameters
-            if choice.profile not in ("sersic", "clumpy") or "magnitude" not in values:
-                raise ConfigError(
-                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude",
-                    code="no-galaxies",
-                    name=self.name,
-                )
-            kept: dict[str, Any] = {
-                name: values[name]
-                for name in ("magnitude", "center_x", "center_y")
-                if name in values
-            }
-            kept |= choice.of_bands
-            turned: dict[str, Any] = {
-                "R_half": values["R_sersic"],
-                "phi_G": {"uniform": [0.0, 2 * math.pi]},
-            }
-            sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
+        sources = galaxy_sources(self.name, self.source)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(
             document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
