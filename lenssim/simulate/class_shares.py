@@ -1,11 +1,25 @@
 """Shares of classes, as people write them beside the names: `lens=0.4`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lenssim.errors import ConfigError
 from lenssim.names import printable
 
-__all__ = ["split_shares"]
+__all__ = ["check_shares", "split_shares"]
+
+
+def check_shares(shares: Mapping[str, float] | None, classes: Iterable[str]) -> None:
+    """Check that a preset states the share of each of its classes, in their order, or none.
+
+    Raises:
+        ValueError: It does not.
+    """
+    names = list(classes)
+    if shares is not None and list(shares) != names:
+        raise ValueError(
+            f"shares are those of the classes {', '.join(names)}, in this order; "
+            f"got {', '.join(shares)}"
+        )
 
 
 def split_shares(

@@ -25,7 +25,7 @@ from lenssim.simulate.camera_choice import (
     check_fluxes,
     check_spectrum,
 )
-from lenssim.simulate.class_shares import split_shares
+from lenssim.simulate.class_shares import check_shares, split_shares
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
@@ -94,16 +94,8 @@ class Preset(Record):
         return classes
 
     @model_validator(mode="after")
-    def _of_every_class(self) -> "Preset":
-        if self.shares is not None and list(self.shares) != list(self.classes):
-            raise ValueError(
-                f"shares are those of the classes {', '.join(self.classes)}, in this order; "
-                f"got {', '.join(self.shares)}"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _consistent(self) -> "Preset":
+        check_shares(self.shares, self.classes)
         for kind in self.noise:
             if kind not in NOISES:
                 raise ValueError(str(unknown("noise", printable(kind), NOISES)))
