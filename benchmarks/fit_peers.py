@@ -98,6 +98,7 @@ def fit_lenstronomy(
         part: _lenstronomy_parameters(scene.kwargs_params[key], part)
         for key, part in parts.items()
     }
+    parameters["lens_light_model"] = [[], [], [], [], []]
     data = {**scene.kwargs_data, "image_data": image, "noise_map": sigma}
     sequence = FittingSequence(
         {
@@ -120,7 +121,7 @@ def fit_lenstronomy(
     with redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a spent simplex
         sequence.fit_sequence([["PSO", swarm], ["SIMPLEX", simplex]])
-    chi2 = -2 * float(sequence.best_fit_likelihood)
+    chi2 = -2 * float(sequence.best_fit_likelihood())
     theta_E = float(sequence.best_fit(bijective=False)["kwargs_lens"][0]["theta_E"])
     return chi2, theta_E, budget.particles * budget.iterations + budget.simplex
 
