@@ -13,11 +13,13 @@ __all__ = [
     "LogUniform",
     "Normal",
     "PowerLaw",
+    "Quantiles",
     "TruncatedNormal",
     "Uniform",
 ]
 
 _MAX_DEX = 100.0  # powers of ten; larger numbers have no meaning
+_MOST_QUANTILES = 200
 _MAX_SLOPE = 8.0  # steeper power laws have integrals that overflow
 
 
@@ -227,3 +229,42 @@ class PowerLaw(Distribution):
     @property
     def support(self) -> tuple[float, float]:  # noqa: D102
         return self.power_law[1:]
+
+
+class Quantiles(Distribution):
+    """Distribution by its quantiles at evenly spaced probabilities, straight between them.
+
+    The first number is the smallest that is drawn, and the last one the largest.
+    """
+
+    numbers: ClassVar[str] = (
+        "[smallest, ..., largest], two numbers or more in ascending order"
+    )
+    quantiles: tuple[FiniteFloat, ...]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Quantiles":
+        steps = np.diff(self.quantiles)
+        if not 2 <= len(self.quantiles) <= _MOST_QUANTILES or (steps <= 0).any():
+            raise ValueError(
+                f"quantiles are 2 to {_MOST_QUANTILES} numbers in ascending order, "
+                f"got {list(self.quantiles)[:6]}"
+            )
+        return self
+
+    @property
+    def _probabilities(self) -> np.ndarray:
+        return np.linspace(0.0, 1.0, len(self.quantiles))
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        return np.interp(rng.uniform(size=n), self._probabilities, self.quantiles)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        edges = np.asarray(self.quantiles)
+        cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+        density = -np.log(np.diff(edges)[cell] * (len(edges) - 1))
+        return np.where((x >= edges[0]) & (x <= edges[-1]), density, -np.inf)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return self.quantiles[0], self.quantiles[-1]

@@ -16,6 +16,7 @@ from lenssim.simulate.distribution_families import (
     LogUniform,
     Normal,
     PowerLaw,
+    Quantiles,
     TruncatedNormal,
     Uniform,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "LogUniform",
     "Normal",
     "PowerLaw",
+    "Quantiles",
     "Shared",
     "TruncatedNormal",
     "Uniform",
@@ -64,6 +66,7 @@ _BY_KEY: dict[str, type[Distribution]] = {
     "truncated_normal": TruncatedNormal,
     "log10_normal": LogNormal,
     "power_law": PowerLaw,
+    "quantiles": Quantiles,
     "shared": Shared,
 }
 
@@ -121,7 +124,15 @@ def _write(value: Any) -> Any:
 
 
 Value = Annotated[
-    float | Uniform | LogUniform | Normal | TruncatedNormal | LogNormal | PowerLaw | Shared,
+    float
+    | Uniform
+    | LogUniform
+    | Normal
+    | TruncatedNormal
+    | LogNormal
+    | PowerLaw
+    | Quantiles
+    | Shared,
     PlainValidator(_parse),
     PlainSerializer(_write),
 ]

@@ -205,6 +205,23 @@ def test_distributions_have_the_cumulative_they_state(document, cumulative):
     )
 
 
+def test_quantiles_are_those_that_are_stated():
+    stated = [-2.0, -1.5, 0.0, 3.0]
+    value = TypeAdapter(Value).validate_python({"quantiles": stated})
+    drawn = sample(value, np.random.default_rng(4), 40_000)
+    probabilities = np.linspace(0, 1, len(stated))
+    np.testing.assert_allclose(np.quantile(drawn, probabilities), stated, atol=0.03)
+    assert kstest(drawn, lambda x: np.interp(x, stated, probabilities)).pvalue > 0.01
+    middles = (np.array(stated[1:]) + np.array(stated[:-1])) / 2
+    masses = np.exp(log_density(value, middles)) * np.diff(stated)
+    np.testing.assert_allclose(masses, 1 / 3, rtol=1e-12)
+    assert np.isneginf(log_density(value, np.array([-2.1, 3.1]))).all()
+    assert support(value) == (-2.0, 3.0)
+    for wrong in ([1.0], [1.0, 1.0], [2.0, 1.0]):
+        with pytest.raises(ValueError, match="ascending"):
+            TypeAdapter(Value).validate_python({"quantiles": wrong})
+
+
 def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():
     alone, names = load_preset("hst-wdm"), ("f_sub", "slope", "log10_m_hm")
     numbers, columns = np.arange(0, 192, 7), ("f_sub", "shmf_slope", "log10_m_hm")

@@ -93,6 +93,24 @@ def test_a_twin_is_the_lens_less_its_arcs(name):
 
 
 @pytest.mark.parametrize("name", FINDING)
+def test_the_map_twin_is_the_twin(name):
+    preset = small(name)
+    numbers = NUMBERS[:6]
+    spec = SimulationSpec.of(preset, engine="lenstronomy", maps=("twin",))
+    exposure = simulate(spec, numbers)
+    twins = preset.with_classes(["non_lens"])
+    twin = simulate(SimulationSpec.of(twins, engine="lenstronomy"), numbers)
+    scale = exposure.observed.max()
+    np.testing.assert_allclose(
+        exposure.maps["twin"], twin.observed, rtol=0, atol=1e-5 * scale
+    )
+    lens = exposure.labels == preset.label("lens")
+    difference = np.abs(exposure.maps["twin"] - exposure.observed).max((1, 2, 3))
+    assert (difference[~lens] == 0).all()
+    assert difference[lens].max() > 0
+
+
+@pytest.mark.parametrize("name", FINDING)
 def test_columns_say_how_well_arcs_show(name):
     preset = small(name)
     exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), NUMBERS[:12])
