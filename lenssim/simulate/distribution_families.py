@@ -9,6 +9,7 @@ from pydantic import FiniteFloat, model_validator
 from lenssim.simulate.distribution import Distribution
 
 __all__ = [
+    "ExponentialNormal",
     "LogNormal",
     "LogUniform",
     "Normal",
@@ -229,6 +230,43 @@ class PowerLaw(Distribution):
     @property
     def support(self) -> tuple[float, float]:  # noqa: D102
         return self.power_law[1:]
+
+
+class ExponentialNormal(Distribution):
+    """Sum of a normal and an exponential draw: [mean, deviation, tail].
+
+    `tail` is the mean of the exponential part. Below 0, the tail is one of small numbers.
+    """
+
+    numbers: ClassVar[str] = "[mean, deviation, tail]"
+    tails: ClassVar[bool] = True
+    exponential_normal: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ExponentialNormal":
+        _, deviation, tail = self.exponential_normal
+        if deviation <= 0 or tail == 0:
+            raise ValueError(
+                "exponential_normal is [mean, deviation, tail] with deviation above 0 and a "
+                f"tail that is not 0, got {list(self.exponential_normal)}"
+            )
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        mean, deviation, tail = self.exponential_normal
+        return rng.normal(mean, deviation, size=n) + tail * rng.exponential(size=n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        mean, deviation, tail = self.exponential_normal
+        shape = abs(tail) / deviation
+        sign = np.sign(tail)
+        return stats.exponnorm.logpdf(sign * (x - mean), shape, 0.0, deviation)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return -math.inf, math.inf
 
 
 class Quantiles(Distribution):

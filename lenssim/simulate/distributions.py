@@ -12,6 +12,7 @@ from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.simulate.distribution import Distribution
 from lenssim.simulate.distribution_families import (
+    ExponentialNormal,
     LogNormal,
     LogUniform,
     Normal,
@@ -22,6 +23,7 @@ from lenssim.simulate.distribution_families import (
 )
 
 __all__ = [
+    "ExponentialNormal",
     "LogNormal",
     "LogUniform",
     "Normal",
@@ -67,6 +69,7 @@ _BY_KEY: dict[str, type[Distribution]] = {
     "log10_normal": LogNormal,
     "power_law": PowerLaw,
     "quantiles": Quantiles,
+    "exponential_normal": ExponentialNormal,
     "shared": Shared,
 }
 
@@ -131,6 +134,7 @@ Value = Annotated[
     | TruncatedNormal
     | LogNormal
     | PowerLaw
+    | ExponentialNormal
     | Quantiles
     | Shared,
     PlainValidator(_parse),

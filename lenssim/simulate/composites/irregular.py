@@ -41,6 +41,7 @@ def _compose(columns: Columns, setting: Setting) -> None:
     if setting.lens is not None:
         log_theta_E = np.log10(np.maximum(values[f"{setting.lens}theta_E"], 1e-3))
         magnitude = magnitude + values[f"{prefix}magnitude_slope"] * log_theta_E
+        magnitude = magnitude + values[f"{prefix}magnitude_curve"] * log_theta_E**2
         brightness = brightness + values[f"{prefix}brightness_slope"] * log_theta_E
     magnitude = columns.put(f"{prefix}magnitude", magnitude)
     brightness = columns.put(f"{prefix}surface_brightness", brightness)
@@ -55,6 +56,7 @@ IRREGULAR: Composite = replace(
     required=("surface_brightness", "e1", "e2"),
     defaults=(
         ("magnitude_slope", 0.0),
+        ("magnitude_curve", 0.0),
         ("brightness_slope", 0.0),
         ("surface_brightness_trend", 0.0),
         *CLUMPY.defaults,
@@ -64,6 +66,6 @@ IRREGULAR: Composite = replace(
 """A `clumpy` galaxy with a `surface_brightness` in place of a size.
 
 `magnitude_slope` and `brightness_slope` are the changes of magnitude and surface brightness
-with log10 of the lens's theta_E. `surface_brightness_trend` is that of the surface brightness
+with log10 of the lens's theta_E, and `magnitude_curve` that with its square. `surface_brightness_trend` is that of the surface brightness
 with the magnitude as it was drawn, from 24.
 """
