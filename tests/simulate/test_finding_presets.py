@@ -20,7 +20,7 @@ from lenssim.simulate.spec import SimulationSpec
 FINDING = [name for name in presets() if load_preset(name).has_dark_sources]
 ALIKE = [name for name in FINDING if name.startswith("challenge")]  # without distractors
 NUMBERS = np.arange(64)
-SMALL = 24  # pixels a side
+SMALL = 25  # pixels a side: odd, so that a ray meets the middle
 TRUTH = ("n_images", "magnification", "npix", "flux", "contrast")
 
 

@@ -66,6 +66,7 @@ IRREGULAR: Composite = replace(
 """A `clumpy` galaxy with a `surface_brightness` in place of a size.
 
 `magnitude_slope` and `brightness_slope` are the changes of magnitude and surface brightness
-with log10 of the lens's theta_E, and `magnitude_curve` that with its square. `surface_brightness_trend` is that of the surface brightness
-with the magnitude as it was drawn, from 24.
+with log10 of the lens's theta_E, and `magnitude_curve` is that of the magnitude with its
+square. `surface_brightness_trend` is the change of the surface brightness with the magnitude
+as it was drawn, from 24.
 """
