@@ -47,6 +47,7 @@ def evaluate(
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
     device: str = "auto",
+    resample: bool = False,
 ) -> Scores:
     """Judge a run on images that it has not seen.
 
@@ -59,6 +60,7 @@ def evaluate(
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
         device: auto, cpu, cuda or mps.
+        resample: Whether to bring images to the pixels of the run, with their flux.
 
     Returns:
         Scores with 95 % intervals, and figures.
@@ -72,7 +74,9 @@ def evaluate(
         >>> scores.document["n"]
         64
     """
-    return as_run(run).evaluate(data, others=others, tta=tta, device=device)
+    return as_run(run).evaluate(
+        data, others=others, tta=tta, device=device, resample=resample
+    )
 
 
 @checked
@@ -84,6 +88,8 @@ def predict(
     tta: bool = False,
     device: str = "auto",
     extension: str | None = None,
+    resample: bool = False,
+    native_scale: float | None = None,
     report: "Report | None" = None,
 ) -> Answers:
     """Answer for images, and say which of them look unlike the training data.
@@ -96,6 +102,9 @@ def predict(
         tta: Whether to average over the symmetries that the run was trained with.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
+        resample: Whether to bring images to the pixels of the run: the flux of each new pixel is
+            that of the area which it covers.
+        native_scale: Pixel scale [arcsec] of images that do not state it, for `resample`.
         report: Called with each file or image that cannot be used, in place of an error; the
             others are answered for.
 
@@ -117,6 +126,8 @@ def predict(
         tta=tta,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=report,
     )
 

@@ -50,6 +50,19 @@ _Extension = Annotated[
         help="The FITS extension, or array of .npz files, to read.",
     ),
 ]
+_Resample = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Bring images of other pixels to those of the run, with their flux.",
+    ),
+]
+_NativeScale = Annotated[
+    float | None,
+    typer.Option(
+        help="With --resample: pixel scale in arcsec of images that do not state it."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +77,7 @@ def evaluate(
     others: With = None,
     tta: Tta = False,
     device: Device = "auto",
+    resample: _Resample = False,
     json: Json = False,
 ) -> None:
     """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
@@ -76,7 +90,9 @@ def evaluate(
     from lenssim.api.run import load_runs
 
     trained, *members = load_runs([run, *(others or [])])
-    scores = trained.evaluate(data, others=members, tta=tta, device=device)
+    scores = trained.evaluate(
+        data, others=members, tta=tta, device=device, resample=resample
+    )
     if json:
         print(dumps({"folder": str(scores.folder), **scores.document}))
         return
@@ -115,6 +131,8 @@ def predict(
     tta: Tta = False,
     device: Device = "auto",
     extension: _Extension = None,
+    resample: _Resample = False,
+    native_scale: _NativeScale = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -133,6 +151,8 @@ def predict(
         tta=tta,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=problems.append,
     ).predictions
     if json:
