@@ -122,6 +122,7 @@ class Run:
     ) -> Answers:
         """Answer for images; see `lenssim.predict`."""
         from lenssim.learn.evaluation.prediction import novelties_of, predictions_of
+        from lenssim.notes import note
 
         ensemble = self._ensemble(others, tta, device)
         novelties = novelties_of([self.trained, *_trained(others)])
@@ -131,6 +132,9 @@ class Run:
             predictions += predictions_of(part, ensemble, novelties)
         if not predictions and report is None:
             raise _nothing()
+        task = self.record.task
+        for remark in task.remarks([prediction.answer for prediction in predictions]):
+            note(remark)
         return Answers(predictions)
 
     @checked

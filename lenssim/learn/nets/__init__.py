@@ -17,6 +17,7 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "cnn": "cnn",
     "compact": "compact",
     "compact_grid": "compact_grid",
+    "compact_grid_half": "compact_grid:halved",
     "deeplense_cnn": "deeplense_cnn",
     "alexnet": "alexnet",
     "resnet18": "timm:resnet18",

@@ -185,6 +185,10 @@ class Task(Record, ABC):
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Return an answer for each image, ready for JSON, from outputs (P, N, K)."""
 
+    def remarks(self, answers: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return what is remarkable of all answers together; by default nothing."""
+        return []
+
 
 def check_answers(answers: np.ndarray, folder: Path) -> None:
     """Raise `DataError` if answers (N, ...) to images of a data set are not finite."""
