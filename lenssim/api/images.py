@@ -97,9 +97,9 @@ def _of_dataset(
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
         if resampling is not None:
-            images, done = resampling(images, data.pixel_scale, name, picture)
-            if done and start == 0:
-                note(f"{printable(name)}: {done}")
+            images, words = resampling(images, data.pixel_scale, name, picture)
+            if words and start == 0:
+                note(f"{printable(name)}: {words}")
         check_shape(images, name, record.images)
         usable = usable_images(images, data.index[rows], name, picture, report)
         yield replace(usable, names=data.source.names)
@@ -120,9 +120,9 @@ def _of_array(
     check_numbers(array.dtype, _ARRAY)
     stack = _stacked(array, record)
     if resampling is not None:
-        stack, done = resampling(stack, None, _ARRAY, record.config.picture)
-        if done:
-            note(f"{_ARRAY}: {done}")
+        stack, words = resampling(stack, None, _ARRAY, record.config.picture)
+        if words:
+            note(f"{_ARRAY}: {words}")
     check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
     return usable_images(stack, numbers, _ARRAY, record.config.picture, report)

@@ -87,13 +87,13 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
     sides = _sides(matrix)
     scale = _first_number(header, _SCALE_KEYS, _SCALES)
     angle = None
-    mirrored = False
+    area = 0.0
     if matrix is not None and sides is not None:
         area = matrix[0] * matrix[3] - matrix[1] * matrix[2]
         scale = math.sqrt(abs(area))
-        if str(header.get("CTYPE1", "")).upper().startswith("RA"):
-            angle = math.degrees(math.atan2(matrix[1], matrix[3])) % 360
-            mirrored = area > 0
+        angle = math.degrees(math.atan2(matrix[1], matrix[3])) % 360
+    if not str(header.get("CTYPE1", "")).upper().startswith("RA"):
+        angle = None
     place = _place(header) or (None, None)
     return SkyHeader(
         pixel_scale=scale,
@@ -103,7 +103,7 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
         unit=str(header.get("BUNIT", "")).strip(),
         is_square=sides is None or _is_square(matrix, sides),
         position_angle=angle,
-        is_mirrored=mirrored,
+        is_mirrored=angle is not None and area > 0,
         bad_bits=_bad_bits(header),
     )
 

@@ -146,8 +146,8 @@ def _read(
         if resampling is None:
             check_scale(pixel_scale, path, images_of_run)
         else:
-            images, done = resampling(images, pixel_scale, path)
-            remark = "; ".join(filter(None, [remark, done]))
+            images, words = resampling(images, pixel_scale, path)
+            remark = "; ".join(filter(None, [remark, words]))
         yield _Part(np.arange(len(images)), images, remark)
 
 

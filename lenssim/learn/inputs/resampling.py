@@ -7,6 +7,7 @@ import numpy as np
 
 from lenssim.data.exchange.telescope.regridding import regrid
 from lenssim.data.format.maps import IMAGE, MASK, SIGMA
+from lenssim.data.format.origin import Origin
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
@@ -95,28 +96,29 @@ class Resampling:
         """
         scale = self.scale_of(pixel_scale, path)
         height, width = images.shape[-2:]
+        self._check_size(height, width, scale, path)
+        target = f"{self.num_pix} x {self.num_pix}"
+        if abs(scale / self.pixel_scale - 1) > _SAME_SCALE:
+            sizes = f'{height} x {width} pixels of {scale:.4g}" to {target}'
+            words = f'resampled from {sizes} of {self.pixel_scale:.4g}"'
+            return self._regridded(images, scale, picture), words
+        if (height, width) == (self.num_pix, self.num_pix):
+            return images, ""
+        return self._cut(images), f"cut from {height} x {width} pixels to {target}"
+
+    def _check_size(self, height: int, width: int, scale: float, path: object) -> None:
+        """Refuse images that do not fill those of the run."""
         side = int(min(height, width) * scale / self.pixel_scale + _WHOLE)
-        if side < self.num_pix:
-            raise DataError(
-                f"{printable(str(path))}: {height} x {width} pixels of {scale:.4g} arcsec do "
-                f"not fill the {self.num_pix} x {self.num_pix} of {self.pixel_scale:.4g} arcsec "
-                "that the run takes; give larger stamps",
-                code="stamp-too-small",
-                path=path,
-                side=side,
-            )
-        if abs(scale / self.pixel_scale - 1) <= _SAME_SCALE:
-            if (height, width) == (self.num_pix, self.num_pix):
-                return images, ""
-            return (
-                self._cut(images),
-                f"cut from {height} x {width} pixels to {self.num_pix} x {self.num_pix}",
-            )
-        words = (
-            f'resampled from {height} x {width} pixels of {scale:.4g}" to '
-            f'{self.num_pix} x {self.num_pix} of {self.pixel_scale:.4g}"'
+        if side >= self.num_pix:
+            return
+        raise DataError(
+            f"{printable(str(path))}: {height} x {width} pixels of {scale:.4g} arcsec do "
+            f"not fill the {self.num_pix} x {self.num_pix} of {self.pixel_scale:.4g} arcsec "
+            "that the run takes; give larger stamps",
+            code="stamp-too-small",
+            path=path,
+            side=side,
         )
-        return self._regridded(images, scale, picture), words
 
     def _cut(self, images: np.ndarray) -> np.ndarray:
         """Return the middle of images."""
@@ -166,15 +168,12 @@ class ResampledDataset(ShardDataset):
     ) -> None:
         super().__init__(folder, picture=picture)
         self.resampling = resampling
+        self._native_scale = Origin.of(self.config).pixel_scale
         native = np.zeros((1, *super().image_shape), np.float32)
         _, self.remark = resampling(native, self._native_scale, folder)
 
     @property
-    def _native_scale(self) -> float | None:
-        return ShardDataset.pixel_scale.func(self)
-
-    @property
-    def pixel_scale(self) -> float | None:  # type: ignore[override]
+    def pixel_scale(self) -> float | None:
         """The pixel scale in arcsec that images are shown with."""
         return self.resampling.pixel_scale
 

@@ -158,15 +158,22 @@ def _band_image(
     if sigma is not None:
         check_noise(np.where(masked, np.nan, image), sigma, _noise_plane(planes))
     pixels = filled(np.where(hidden, np.nan, image), ~masked)
-    read = BandImage(band, pixels, ~masked, sigma, None, _with_numbers(planes, sky))
+    psf, offset = _psf(planes, options, number)
+    numbers = _with_numbers(planes, sky)
+    return BandImage(band, pixels, ~masked, sigma, psf, numbers, offset)
+
+
+def _psf(
+    planes: dict[str, Plane], options: ReadingOptions, number: int | None
+) -> tuple[np.ndarray | None, float]:
+    """Return the kernel of a band, or None, and how far off its middle it lies."""
     if "psf" not in planes:
-        return read
+        return None, 0.0
     array, _ = _read(planes["psf"])
     if array.ndim == 3 and number is not None and len(array) > number:
         array = array[number]
     psf = kernel_of(array, str(planes["psf"]), options.recentre_psf)
-    offset = float(np.hypot(*centroid(psf))) / options.psf_supersampling
-    return replace(read, psf=psf, psf_offset=offset)
+    return psf, float(np.hypot(*centroid(psf))) / options.psf_supersampling
 
 
 def _sigma(
