@@ -46,6 +46,7 @@ def evaluate(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     resample: bool = False,
 ) -> Scores:
@@ -59,6 +60,7 @@ def evaluate(
         data: The data set, its folder or its URL.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which purities are stated.
         device: auto, cpu, cuda or mps.
         resample: Whether to bring images to the pixels of the run, with their flux.
 
@@ -75,7 +77,12 @@ def evaluate(
         64
     """
     return as_run(run).evaluate(
-        data, others=others, tta=tta, device=device, resample=resample
+        data,
+        others=others,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
     )
 
 
@@ -86,6 +93,7 @@ def predict(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     extension: str | None = None,
     resample: bool = False,
@@ -100,6 +108,7 @@ def predict(
             or a path or a list of paths: files of images, folders of them, data sets.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which probabilities are.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
         resample: Whether to bring images to the pixels of the run: the flux of each new pixel is
@@ -124,6 +133,7 @@ def predict(
         images,
         others=others,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
         resample=resample,

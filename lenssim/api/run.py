@@ -84,6 +84,7 @@ class Run:
         *,
         others: "Sequence[Run | Path | str] | None" = None,
         tta: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
         resample: bool = False,
     ) -> Scores:
@@ -101,10 +102,16 @@ class Run:
         dataset = self._opened(place, resample)
         members = _trained(others)
         document = evaluate(
-            self.trained, dataset, others=members, tta=tta, device=device, say=note
+            self.trained,
+            dataset,
+            others=members,
+            tta=tta,
+            prevalence=prevalence,
+            device=device,
+            say=note,
         )
         write_card(self.trained)
-        folder = evaluation_folder(self.trained, dataset, members, tta)
+        folder = evaluation_folder(self.trained, dataset, members, tta, prevalence)
         return Scores(document, folder, presentation(self.record).headlines)
 
     @checked
@@ -114,6 +121,7 @@ class Run:
         *,
         others: "Sequence[Run | Path | str] | None" = None,
         tta: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
         extension: str | None = None,
         resample: bool = False,
@@ -124,7 +132,7 @@ class Run:
         from lenssim.learn.evaluation.prediction import novelties_of, predictions_of
         from lenssim.notes import note
 
-        ensemble = self._ensemble(others, tta, device)
+        ensemble = self._ensemble(others, tta, device, prevalence)
         novelties = novelties_of([self.trained, *_trained(others)])
         predictions: list[Prediction] = []
         resampling = self._resampling(resample, native_scale)
@@ -211,14 +219,18 @@ class Run:
         return None
 
     def _ensemble(
-        self, others: "Sequence[Run | Path | str] | None", tta: bool, device: str
+        self,
+        others: "Sequence[Run | Path | str] | None",
+        tta: bool,
+        device: str,
+        prevalence: float | None = None,
     ) -> "Ensemble":
         """Return the networks that answer together."""
         from lenssim.learn.compute.device import pick_device
         from lenssim.learn.evaluation.ensemble import Ensemble
 
         runs = [self.trained, *_trained(others)]
-        return Ensemble(runs, pick_device(device), tta=tta)
+        return Ensemble(runs, pick_device(device), tta=tta, prevalence=prevalence)
 
     def show(self) -> Pictures:
         """Draw the losses and scores of the epochs."""

@@ -31,6 +31,14 @@ Tta = Annotated[
         "--tta", help="Average over the flips and turns that the run was trained with."
     ),
 ]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="SHARE",
+        help="Runs of find: the share of the found class, such as 0.001. Default: the run's.",
+    ),
+]
 _Data = Annotated[
     str,
     typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on."),
@@ -76,6 +84,7 @@ def evaluate(
     data: _Data,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
     resample: _Resample = False,
     json: Json = False,
@@ -91,7 +100,12 @@ def evaluate(
 
     trained, *members = load_runs([run, *(others or [])])
     scores = trained.evaluate(
-        data, others=members, tta=tta, device=device, resample=resample
+        data,
+        others=members,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
     )
     if json:
         print(dumps({"folder": str(scores.folder), **scores.document}))
@@ -129,6 +143,7 @@ def predict(
     files: _Files,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
     extension: _Extension = None,
     resample: _Resample = False,
@@ -149,6 +164,7 @@ def predict(
         files,
         others=members,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
         resample=resample,
