@@ -80,29 +80,30 @@ def _of_dataset(
     resampling: "Resampling | None",
 ) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import (
-        check_bands,
-        check_scale,
-        check_shape,
-        usable_images,
-    )
-    from lenssim.notes import note
+    from lenssim.learn.inputs import image_files
 
     picture = record.config.picture
     name = str(data.folder)
-    check_bands(data.bands, name, record.images)
+    image_files.check_bands(data.bands, name, record.images)
     if resampling is None:
-        check_scale(data.pixel_scale, name, record.images)
+        image_files.check_scale(data.pixel_scale, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
         if resampling is not None:
             images, words = resampling(images, data.pixel_scale, name, picture)
-            if words and start == 0:
-                note(f"{printable(name)}: {words}")
-        check_shape(images, name, record.images)
-        usable = usable_images(images, data.index[rows], name, picture, report)
+            _note_first(start, name, words)
+        image_files.check_shape(images, name, record.images)
+        usable = image_files.usable_images(images, data.index[rows], name, picture, report)
         yield replace(usable, names=data.source.names)
+
+
+def _note_first(start: int, name: str, words: str) -> None:
+    """Note what becomes of the images of a data set, at the first of them."""
+    from lenssim.notes import note
+
+    if words and start == 0:
+        note(f"{printable(name)}: {words}")
 
 
 def _of_array(
@@ -114,15 +115,13 @@ def _of_array(
     """Return images from an array or a batch."""
     from lenssim.formats.images import check_numbers
     from lenssim.learn.inputs.image_files import check_shape, usable_images
-    from lenssim.notes import note
 
     array = numbers_of(images)
     check_numbers(array.dtype, _ARRAY)
     stack = _stacked(array, record)
     if resampling is not None:
         stack, words = resampling(stack, None, _ARRAY, record.config.picture)
-        if words:
-            note(f"{_ARRAY}: {words}")
+        _note_first(0, _ARRAY, words)
     check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
     return usable_images(stack, numbers, _ARRAY, record.config.picture, report)

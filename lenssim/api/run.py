@@ -179,20 +179,17 @@ class Run:
                 code="no-posterior",
                 folder=self.folder,
             )
-        ensemble = self._ensemble(others, tta, device)
         resampling = self._resampling(resample, native_scale)
-        parts = [
-            part.images
-            for part in images_of(self.record, images, extension, resampling=resampling)
-        ]
+        pictures = images_of(self.record, images, extension, None, resampling)
+        parts = [part.images for part in pictures]
         if not parts:
             raise _nothing()
-        task, outputs = ensemble(np.concatenate(parts))
+        task, outputs = self._ensemble(others, tta, device)(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
 
     def _opened(self, place: Path | str, resample: bool) -> "ShardDataset":
         """Open a data set for an evaluation, and say how it is resampled."""
-        from lenssim.learn.inputs.image_files import opened_dataset
+        from lenssim.learn.inputs.resampling import opened_dataset
         from lenssim.notes import note
 
         resampling = self._resampling(resample, None)

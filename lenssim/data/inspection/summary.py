@@ -137,9 +137,8 @@ def _summary(
     if manifest is not None:
         for name in verdicts:
             verdicts[name] = known_verdict(folder, manifest.fingerprint, name)
-    columns: list[str] = []
-    if shards:
-        columns = [name for name in shards[0].datasets if name.startswith(_PARAMS)]
+    datasets = list(shards[0].datasets) if shards else []
+    columns = [name for name in datasets if name.startswith(_PARAMS)]
     return Summary(
         folder=str(place),
         plan=read_plan(folder),

@@ -23,7 +23,7 @@ from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
-from lenssim.learn.inputs.resampling import ResampledDataset, Resampling
+from lenssim.learn.inputs.resampling import Resampling, opened_dataset, resampled_stack
 from lenssim.names import printable
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "check_scale",
     "check_shape",
     "is_readable_name",
-    "opened_dataset",
     "read_file_images",
     "usable_images",
 ]
@@ -142,22 +141,11 @@ def _read(
     elif name.endswith(_SHARD_ENDINGS):
         yield _Part(*_read_shard(path, picture))
     else:
-        images, remark, pixel_scale = _read_stack(path, images_of_run, extension)
-        if resampling is None:
-            check_scale(pixel_scale, path, images_of_run)
-        else:
-            images, words = resampling(images, pixel_scale, path)
-            remark = "; ".join(filter(None, [remark, words]))
+        images, remark, pixel_scale = resampled_stack(
+            _read_stack(path, images_of_run, extension), path, resampling
+        )
+        check_scale(pixel_scale, path, images_of_run)
         yield _Part(np.arange(len(images)), images, remark)
-
-
-def opened_dataset(
-    location: Path | str, picture: str, resampling: Resampling | None
-) -> ShardDataset:
-    """Open a data set with the picture that a run looks at, resampled where that is asked for."""
-    if resampling is None:
-        return ShardDataset(location, picture=picture)
-    return ResampledDataset(location, resampling, picture)
 
 
 def _check_location(location: Path | str, path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lenssim.data.exchange.published import Stack
 from lenssim.data.exchange.telescope.regridding import regrid
 from lenssim.data.format.maps import IMAGE, MASK, SIGMA
 from lenssim.data.format.origin import Origin
@@ -13,7 +14,7 @@ from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.names import printable
 
-__all__ = ["ResampledDataset", "Resampling"]
+__all__ = ["ResampledDataset", "Resampling", "opened_dataset", "resampled_stack"]
 
 _SAME_SCALE = 2e-3
 _WHOLE = 1e-6  # of a pixel: rounding
@@ -187,3 +188,22 @@ class ResampledDataset(ShardDataset):
         """Return the images (N, C, H, W) of some rows (N,) on the pixels of the run."""
         native = super().images(rows)
         return self.resampling(native, self._native_scale, self.folder, self.picture)[0]
+
+
+def opened_dataset(
+    location: Path | str, picture: str, resampling: Resampling | None
+) -> ShardDataset:
+    """Open a data set with the picture that a run looks at, resampled where that is asked for."""
+    if resampling is None:
+        return ShardDataset(location, picture=picture)
+    return ResampledDataset(location, resampling, picture)
+
+
+def resampled_stack(stack: Stack, path: Path, resampling: Resampling | None) -> Stack:
+    """Return the images of a file on the pixels of the run, where that is asked for."""
+    if resampling is None:
+        return stack
+    images, remark, pixel_scale = stack
+    images, words = resampling(images, pixel_scale, path)
+    remark = "; ".join(filter(None, [remark, words]))
+    return Stack(images, remark, resampling.pixel_scale)
