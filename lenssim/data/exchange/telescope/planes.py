@@ -14,7 +14,14 @@ from lenssim.formats.fits import fits_names
 from lenssim.formats.hdf5 import hdf5_shapes
 from lenssim.names import printable
 
-__all__ = ["LensFiles", "Plane", "Roles", "files_below", "lenses_in"]
+__all__ = [
+    "LensFiles",
+    "Plane",
+    "Roles",
+    "files_below",
+    "lenses_in",
+    "planes_of_file",
+]
 
 _HDF5 = (".h5", ".hdf5")
 _DEPTH = 6  # folders within folders
@@ -120,18 +127,30 @@ def lenses_in(source: Path, tally: Tally, roles: Roles, without: Path) -> list[L
     for path in files_below(source, tally, without):
         words = parts_of_path(path.relative_to(home))
         try:
-            planes = _planes(path, roles)
+            planes = planes_of_file(path, roles, words.band)
         except DataError as error:
             tally.leave_out_for(error, "files that cannot be used")
             continue
         name = words.name or home.resolve().name
-        by_lens.setdefault(name, []).extend(
-            replace(plane, band=plane.band or words.band) for plane in planes
-        )
+        by_lens.setdefault(name, []).extend(planes)
     lenses = [
         LensFiles(name, home, tuple(planes)) for name, planes in sorted(by_lens.items())
     ]
     return [lens for lens in lenses if _is_whole(lens, tally)]
+
+
+def planes_of_file(path: Path, roles: Roles, band: str) -> list[Plane]:
+    """Return the images of a file with what its names say of them.
+
+    Args:
+        path: The file.
+        roles: Extensions that are named by hand.
+        band: Band of those images whose names do not state one.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which of its images is meant.
+    """
+    return [replace(plane, band=plane.band or band) for plane in _planes(path, roles)]
 
 
 def _is_whole(lens: LensFiles, tally: Tally) -> bool:
