@@ -116,6 +116,7 @@ class Exposure:
             mask=lambda: self.mask,
             arcs=lambda: self.arcs,
             twin=lambda: self.twin,
+            residual_from=self.spec.residual_from,
         )
         return {
             name: MAPS[name].compute(map_input).astype(np.float32)

@@ -125,6 +125,11 @@ class SimulationRequest(Record):
         "twin (the image without its source), or several: clean,arcs",
         json_schema_extra={"options": ["--truth"], "unset": "none"},
     )
+    residual_from: Literal["truth", "search"] = Field(
+        default="truth",
+        description="where the fit behind the map residual starts: truth (the true lens) or "
+        "search (from scratch, as on the sky)",
+    )
     detectability: bool = Field(
         default=False,
         description="store each sample's expected delta chi2 (batched engine, CPU)",
