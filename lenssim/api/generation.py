@@ -187,6 +187,7 @@ def render(
         array([1.3])
     """
     from lenssim.api.exposure import Exposure
+    from lenssim.simulate.class_order import number_of
     from lenssim.simulate.pipeline import simulate
 
     names = SimulationOptions.__annotations__
@@ -203,7 +204,7 @@ def render(
             option="number",
             value=number,
         )
-    sample_number = label + number * len(spec.preset.classes)
+    sample_number = number_of(spec.preset, label, number)
     fixed = {name: value_of(name, value, float) for name, value in fixed.items()}
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 

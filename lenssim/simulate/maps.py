@@ -31,6 +31,7 @@ class MapInput:
     supersampling: Supersampling
     sigma: Callable[[], np.ndarray]
     mask: Callable[[], np.ndarray]
+    arcs: Callable[[], np.ndarray]
 
     @property
     def derivative_options(self) -> dict[str, Any]:
@@ -53,6 +54,11 @@ def _sigma(images: MapInput) -> np.ndarray:
 def _mask(images: MapInput) -> np.ndarray:
     """Return 1 where a pixel was seen, and 0 where it is masked."""
     return images.mask()
+
+
+def _arcs(images: MapInput) -> np.ndarray:
+    """Return the lensed light of the sources alone, without noise."""
+    return images.arcs()
 
 
 def _kappa(images: MapInput) -> np.ndarray:
@@ -121,6 +127,7 @@ MAPS = {
     "residual": Map("", _residual, _check_residual),
     "sigma": Map(FLUX_UNIT, _sigma, _check_sigma),
     "mask": Map("", _mask),
+    "arcs": Map(FLUX_UNIT, _arcs),
 }
 
 

@@ -178,6 +178,16 @@ class SimulationSpec(Record):
         values["maps"] = tuple(config.get("truth", ()))
         return values
 
+    @property
+    def has_arc_columns(self) -> bool:
+        """Whether samples say how well arcs show: where a class has none, or arcs are a map."""
+        return self.preset.has_dark_sources or "arcs" in self.maps
+
+    @property
+    def has_image_columns(self) -> bool:
+        """Whether parameters follow from images, so that only a rendering knows them."""
+        return bool(self.maps) or self.detectability or self.has_arc_columns
+
     def config(self) -> dict[str, Any]:
         """Return the document of the specification.
 
