@@ -39,6 +39,7 @@ class TrainingSettings(TypedDict, total=False):
     net: str | None
     picture: str | None
     start: Path | str | None
+    pretrained: bool | None
     through: Path | str | None
     target: Literal["clean", "arcs", "noisy"] | None
     epochs: int | None

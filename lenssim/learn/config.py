@@ -107,6 +107,11 @@ class TrainConfig(Record):
         description="Run of the same net whose best weights the training starts from",
         json_schema_extra={"unset": "random weights"},
     )
+    pretrained: bool = Field(
+        default=False,
+        description="Start from weights learned from ImageNet: efficientnet_lite0, with "
+        "lenssim[pretrained]",
+    )
     through: str | None = Field(
         default=None,
         description="Run of denoise: the network sees its answers for the images",

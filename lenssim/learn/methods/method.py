@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lenssim.record import Record
 
@@ -95,13 +95,16 @@ class Method(Record, ABC):
 
         from lenssim.data.format.maps import TRUTHS
 
-        pictures = {name: batch[name] for name in ("image", *TRUTHS) if name in batch}
+        columns: dict[str, Any] = dict(batch)
+        names = [name for name in ("image", *TRUTHS) if name in columns]
+        pictures = {name: columns[name] for name in names}
         stacked = batch["image"]
         if len(pictures) > 1:
             stacked = cat(list(pictures.values()), dim=1)
         moved, targets = augment(stacked, generator, batch.get("target"))
         parts = moved.split([picture.shape[1] for picture in pictures.values()], dim=1)
-        return ({**batch, **dict(zip(pictures, parts, strict=True)), "target": targets},)
+        view = columns | dict(zip(names, parts, strict=True)) | {"target": targets}
+        return (cast("Batch", view),)
 
     def optimisers(self, networks: Networks) -> dict[str, Weights]:
         """Return the weights that each optimiser changes, by the name of the optimiser.

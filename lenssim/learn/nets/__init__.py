@@ -24,6 +24,7 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "resnet34": "timm:resnet34",
     "xresnet18": "xresnet",
     "efficientnet_b0": "timm:efficientnet_b0",
+    "efficientnet_lite0": "timm:tf_efficientnet_lite0",
     "swin": "timm:swin_tiny_patch4_window7_224",
     "vit": "vit",
     "cvt": "cvt",

@@ -68,8 +68,8 @@ class UNet(nn.Module):
         self.merge = nn.ModuleList(_convolutions(2 * width, width) for _, width in pairs)
         self.answer = nn.Conv2d(_WIDTHS[0], 2 * bands, 1)
         with torch.no_grad():  # it begins near the image itself
-            self.answer.weight.mul_(_BEGINNING)
-            self.answer.bias.mul_(_BEGINNING)
+            for weights in self.answer.parameters():
+                weights.mul_(_BEGINNING)
         self.to(memory_format=torch.channels_last)
 
     @override

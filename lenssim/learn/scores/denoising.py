@@ -48,9 +48,13 @@ def similarity(images: np.ndarray, truth: np.ndarray, peak: float) -> np.ndarray
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    pairs = [torch.as_tensor(array, dtype=torch.float64) for array in (images, truth)]
     scores = structural_similarity_index_measure(
-        *pairs, sigma=1.5, kernel_size=11, data_range=peak, reduction="none"
+        torch.as_tensor(images, dtype=torch.float64),
+        torch.as_tensor(truth, dtype=torch.float64),
+        sigma=1.5,
+        kernel_size=11,
+        data_range=peak,
+        reduction="none",
     )
     return np.atleast_1d(np.asarray(scores))
 
@@ -96,7 +100,7 @@ def mean_intervals(
         `value`, `low` and `high` of each score; None where no image has it.
     """
     rng = np.random.default_rng(seed)
-    scores = {}
+    scores: dict[str, dict[str, Any]] = {}
     for name, column in values.items():
         defined = column[np.isfinite(column)]
         if not len(defined):

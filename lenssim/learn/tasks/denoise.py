@@ -102,9 +102,9 @@ class Denoise(Task):
 
         if self.target == "arcs":
             return self._error(outputs, batch["arcs"])
-        truth = batch[_CLEAN]
+        truth = batch["clean"]
         if self.target == "noisy":
-            truth = truth + batch[SIGMA] * randn_like(truth)
+            truth = truth + batch["sigma"] * randn_like(truth)
         return self._error(outputs, truth)
 
     @override

@@ -18,6 +18,7 @@ from lenssim.learn.inputs.description import ImageDescription, describe
 from lenssim.learn.methods import Method, TrainingSetup, method_of
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.nets.model import Model
+from lenssim.learn.nets.pretrained import load_pretrained
 from lenssim.learn.runs.overlap import read_seen
 from lenssim.learn.runs.record import RunRecord, Start, Through, identify, versions
 from lenssim.learn.runs.run import Run, begin, look_through, open_run, through_of
@@ -205,7 +206,14 @@ def _start(
     A resumed training needs the run of its first weights only before its first checkpoint.
     """
     if config.start is None:
+        if config.pretrained and not (previous is not None and previous.last.exists()):
+            load_pretrained(model.net, config.net)
         return None, {}
+    if config.pretrained:
+        raise ConfigError(
+            "start and pretrained both name the first weights: give one of them",
+            code="options-conflict",
+        )
     folder = Path(config.start)
     has_checkpoint = previous is not None and previous.last.exists()
     if has_checkpoint and not folder.exists():
