@@ -35,7 +35,7 @@ __all__ = [
 
 DEVICE = "auto"  # by default: the fastest device of the machine
 LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
-NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
+NOT_OF_ONE_IMAGE = ("maps", "residual_from", "detectability")  # fields of a request
 
 Stop = Callable[[], bool]
 

@@ -35,6 +35,7 @@ class TrainingSettings(TypedDict, total=False):
     live_device: str | None
     live_supersampling: str | int | None
     live_maps: Sequence[str] | str | None
+    live_residual_from: str | None
     live_detectability: bool | None
     net: str | None
     picture: str | None

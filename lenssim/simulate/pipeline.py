@@ -115,6 +115,7 @@ class Exposure:
             sigma=lambda: self.sigma,
             mask=lambda: self.mask,
             arcs=lambda: self.arcs,
+            residual_from=self.spec.residual_from,
         )
         return {
             name: MAPS[name].compute(map_input).astype(np.float32)

@@ -124,6 +124,11 @@ class SimulationRequest(Record):
         "where a pixel was seen), arcs (light of the sources alone), or several: clean,arcs",
         json_schema_extra={"options": ["--truth"], "unset": "none"},
     )
+    residual_from: Literal["truth", "search"] = Field(
+        default="truth",
+        description="where the fit behind the map residual starts: truth (the true lens) or "
+        "search (from scratch, as on the sky)",
+    )
     detectability: bool = Field(
         default=False,
         description="store each sample's expected delta chi2 (batched engine, CPU)",
