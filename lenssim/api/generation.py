@@ -36,7 +36,7 @@ __all__ = [
 DEVICE = "auto"  # by default: the fastest device of the machine
 MAX_SCENES_TO_LOOK_AT = 64  # that tell which kernels are needed
 LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
-NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
+NOT_OF_ONE_IMAGE = ("maps", "residual_from", "detectability")  # fields of a request
 
 Stop = Callable[[], bool]
 

@@ -143,7 +143,7 @@ def modules(plan: Plan) -> list[str]:
     """Return the modules that take long to import and that every worker of a plan needs."""
     spec = plan.spec
     engines = [engine_module(name) for name in dict.fromkeys((spec.engine, REFERENCE))]
-    return engines + map_modules(spec.maps, spec.detectability)
+    return engines + map_modules(spec.maps, spec.detectability, spec.residual_from)
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
