@@ -13,6 +13,7 @@ from lenssim.learn.scores.finding import intervals
 from lenssim.learn.scores.hand_made import hand_made_features
 
 POSITIVE = "lens"
+MAX_LISTED = 40  # images whose probabilities are printed
 SCORES = ("auc", "tpr0", "tpr10")
 
 
@@ -43,6 +44,9 @@ def main(folder: str, *stamps: str) -> None:
             for key in SCORES
         ]
         print(f"{name}, {len(truth)} images: {', '.join(texts)}")
+        if len(truth) <= MAX_LISTED:
+            for is_lens, p in zip(truth, probability, strict=True):
+                print(f"  {POSITIVE if is_lens else 'other'} {p:.3f}")
 
 
 if __name__ == "__main__":
