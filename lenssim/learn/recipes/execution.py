@@ -287,8 +287,8 @@ class _Steps:
         return trainings + audits
 
     def _can_start(self, name: str) -> bool:
-        start = self.recipe.started_by(name)
-        return start is None or _ended(self.runs / start)
+        needed = self.recipe.needed_by(name).values()
+        return all(_ended(self.runs / run) for run in needed)
 
     def evaluations(self) -> list[Job]:
         """Those still to do, once all runs are there."""
