@@ -40,30 +40,42 @@ def write_page(
         field: Name of the field.
     """
     count = min(top, len(table["name"]))
-    rows = np.zeros(0, np.int64)
-    if stamps is not None:
-        make_folder(folder / _FIGURES)
-        places = {number: row for row, number in enumerate(stamps.index.tolist())}
-        rows = np.array([places[number] for number in table["number"][:count]], np.int64)
     entries = []
-    for position, row in enumerate(rows.tolist()):
-        assert stamps is not None
-        name = f"{_FIGURES}/{row:06d}.png"
-        if not (folder / name).exists():
-            write(folder / name, _picture(stamps.images(np.array([row]))[0]), durable=False)
-        entries.append(_entry(table, position, name))
+    if stamps is not None:
+        figures = _figures(folder, stamps, table["number"][:count])
+        entries = [_entry(table, place, name) for place, name in enumerate(figures)]
     template = resources.files("lenssim.learn.search").joinpath(_TEMPLATE)
-    total = len(table["name"])
-    text = (
-        template.read_text(encoding="utf-8")
-        .replace("{{title}}", escape(f"Search of {field}"))
-        .replace("{{summary}}", _summary(count, total))
-        .replace("{{key}}", json.dumps(f"lenssim {field} {folder.resolve().name}"))
-        .replace("{{entries}}", json.dumps(entries).replace("<", "\\u003c"))
-    )
+    text = template.read_text(encoding="utf-8")
+    values = {
+        "title": escape(f"Search of {field}"),
+        "summary": _summary(count, len(table["name"])),
+        "key": _script(f"lenssim {field} {folder.resolve().name}"),
+        "entries": _script(entries),
+    }
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", value)
     path = folder / PAGE
     write(path, text.encode())
     return path
+
+
+def _script(value: Any) -> str:
+    """Return a value as a script of a page takes it."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _figures(folder: Path, stamps: ShardDataset, numbers: list[int]) -> list[str]:
+    """Draw the stamps of some sample numbers, unless they are drawn; return the files."""
+    make_folder(folder / _FIGURES)
+    rows = {number: row for row, number in enumerate(stamps.index.tolist())}
+    names = []
+    for number in numbers:
+        name = f"{_FIGURES}/{number:06d}.png"
+        names.append(name)
+        if not (folder / name).exists():
+            image = stamps.images(np.array([rows[number]]))[0]
+            write(folder / name, _picture(image), durable=False)
+    return names
 
 
 def _summary(count: int, total: int) -> str:

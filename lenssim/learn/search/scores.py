@@ -1,19 +1,22 @@
 """Scores of stamps: how sure a run is that each shows a lens."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lenssim.data.format.files import make_folder, write
+from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.errors import ConfigError, DataError
+from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.evaluation.prediction import novelties_of, predictions_of
 from lenssim.learn.inputs.image_files import usable_images
 from lenssim.learn.inputs.problems import Problem
 from lenssim.learn.runs.run import Run
+from lenssim.learn.scores.novelty import Novelty
 
 __all__ = ["SCORES", "check_finder", "score_of", "scored"]
 
@@ -89,56 +92,83 @@ def scored(
     Raises:
         IncompleteError: Work stopped before its end.
     """
-    from lenssim.errors import IncompleteError
-
     make_folder(folder / SCORES)
-    ensemble = None
+    finder = _Finder(run, others, tta, device)
     parts = []
-    edges = np.cumsum(stamps.info.sizes)[:-1]
-    for shard, rows in enumerate(np.split(np.arange(len(stamps)), edges)):
+    for shard, rows in enumerate(_shards(stamps)):
         path = folder / SCORES / f"{shard:06d}.npy"
         if not path.exists():
             if stop():
-                raise IncompleteError(
-                    f"stopped: {rows[0]} of {len(stamps)} stamps have a score; repeat the "
-                    "command to continue",
-                    code="stopped",
-                )
-            if ensemble is None:
-                ensemble = Ensemble([run, *others], device, tta=tta)
-                novelties = novelties_of([run, *others])
-            numbers = _of_rows(ensemble, novelties, stamps, rows)
-            write(path, np.ascontiguousarray(numbers).tobytes())
-        numbers = np.frombuffer(path.read_bytes(), np.float64).reshape(-1, 2)
-        if len(numbers) != len(rows):
-            raise DataError(
-                f"{path} does not hold {len(rows)} scores: remove it and repeat the command",
-                code="scores-damaged",
-                path=path,
-            )
-        parts.append(numbers)
+                raise _stopped(int(rows[0]), len(stamps))
+            write(path, np.ascontiguousarray(finder.of_rows(stamps, rows)).tobytes())
+        parts.append(_read_scores(path, len(rows)))
         report(int(rows[-1]) + 1, len(stamps))
     columns = np.concatenate(parts)
     return {"score": columns[:, 0], "novelty": columns[:, 1]}
 
 
-def _of_rows(
-    ensemble: Ensemble, novelties: Sequence[Any], stamps: ShardDataset, rows: np.ndarray
-) -> np.ndarray:
-    """Return score and novelty (N, 2) of some rows."""
-    numbers = np.full((len(rows), 2), np.nan)
+def _shards(stamps: ShardDataset) -> list[np.ndarray]:
+    """Return the rows of each shard."""
+    edges = np.cumsum(stamps.info.sizes)[:-1]
+    return np.split(np.arange(len(stamps)), edges)
 
-    def pass_over(problem: Problem) -> None:
-        """A flat stamp has no score."""
 
-    usable = usable_images(
-        stamps.images(rows), np.arange(len(rows)), str(stamps.folder), "image", pass_over
+def _stopped(count: int, total: int) -> IncompleteError:
+    return IncompleteError(
+        f"stopped: {count} of {total} stamps have a score; repeat the command to continue",
+        code="stopped",
     )
-    if not len(usable.images):
+
+
+def _read_scores(path: Path, count: int) -> np.ndarray:
+    """Return the scores and novelties (count, 2) of a shard."""
+    data = path.read_bytes()
+    if len(data) != 16 * count:
+        raise DataError(
+            f"{path} does not hold {count} scores: remove it and repeat the command",
+            code="scores-damaged",
+            path=path,
+        )
+    return np.frombuffer(data, np.float64).reshape(-1, 2)
+
+
+def _pass_over(problem: Problem) -> None:
+    """Leave a flat stamp without a score."""
+
+
+class _Finder:
+    """The networks, which are loaded when the first stamp is to be scored."""
+
+    def __init__(self, run: Run, others: Sequence[Run], tta: bool, device: Any) -> None:
+        self._runs = [run, *others]
+        self._tta = tta
+        self._device = device
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """The networks."""
+        return Ensemble(self._runs, self._device, tta=self._tta)
+
+    @cached_property
+    def novelties(self) -> list[Novelty]:
+        """What each run knows of images like its own."""
+        return novelties_of(self._runs)
+
+    def of_rows(self, stamps: ShardDataset, rows: np.ndarray) -> np.ndarray:
+        """Return score and novelty (N, 2) of some rows."""
+        numbers = np.full((len(rows), 2), np.nan)
+        places = np.arange(len(rows))
+        images = stamps.images(rows)
+        usable = usable_images(images, places, str(stamps.folder), IMAGE, _pass_over)
+        if not len(usable.images):
+            return numbers
+        for prediction in predictions_of(usable, self.ensemble, self.novelties):
+            numbers[prediction.image] = (
+                _number(score_of(prediction.answer)),
+                _number(prediction.novelty),
+            )
         return numbers
-    for prediction in predictions_of(usable, ensemble, novelties):
-        score = score_of(prediction.answer)
-        numbers[prediction.image, 0] = np.nan if score is None else score
-        if prediction.novelty is not None:
-            numbers[prediction.image, 1] = prediction.novelty
-    return numbers
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value

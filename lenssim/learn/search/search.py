@@ -10,12 +10,13 @@ import numpy as np
 from lenssim.data.extraction.catalogue import CATALOGUE, csv_bytes
 from lenssim.data.extraction.extraction import extract_field
 from lenssim.data.extraction.field import open_field
-from lenssim.data.extraction.files import field_files
+from lenssim.data.extraction.files import FieldFiles, field_files
 from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.format.files import make_folder, read_json, write, write_json
 from lenssim.data.generation.progress import Progress
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.runs.hashes import file_sha256
 from lenssim.learn.runs.run import Run
 from lenssim.learn.search.page import write_page
@@ -80,22 +81,16 @@ def search_field(
     check_finder(search.run)
     extraction = _extraction(search, note)
     _begin(search, extraction)
+    folder = search.folder / STAMPS
+    listeners: dict[str, Any] = {"report": report, "note": note, "stop": stop}
     try:
-        extract_field(
-            search.folder / STAMPS,
-            search.paths,
-            extraction,
-            workers=search.workers,
-            report=report,
-            note=note,
-            stop=stop,
-        )
+        extract_field(folder, search.paths, extraction, workers=search.workers, **listeners)
     except DataError as error:
         if error.code != "no-objects":
             raise
         note(str(error))
         return _written(search, _empty(), None)
-    stamps = ShardDataset(search.folder / STAMPS)
+    stamps = ShardDataset(folder)
     columns = scored(
         search.run,
         stamps,
@@ -103,7 +98,7 @@ def search_field(
         others=search.others,
         tta=search.tta,
         device=search.device,
-        report=lambda done, total: report(Progress(done, total, 0)),
+        report=lambda count, total: report(Progress(count, total, 0)),
         stop=stop,
     )
     return _written(search, _ranked(stamps, columns), stamps)
@@ -120,33 +115,41 @@ def _extraction(search: Search, note: Callable[[str], None]) -> ExtractRequest:
     request = search.request.extraction(num_pix, None, images.bands)
     files = field_files(search.paths, request)
     if len(files.bands) != bands:
-        names = ", ".join(band.name or "one without a name" for band in files.bands)
-        raise DataError(
-            f"the run takes {images}, and the field has {len(files.bands)} bands ({names}); "
-            "give the files of the run's bands, and choose them by --bands in its order",
-            code="bands-differ",
-            bands=[band.name for band in files.bands],
-            expected=images.bands,
-        )
+        raise _other_bands(files, images)
     with open_field(files.bands, request) as field:
         scale = field.pixel_scale
     expected = images.pixel_scale
     if expected is None or abs(scale / expected - 1) <= _TOLERANCE:
         return request
     if scale > _COARSEST * expected:
-        raise DataError(
-            f"the field's pixels are {scale:.4g} arcsec wide, and those of the run "
-            f"{expected:.4g}: it was trained on details that the field does not show; give a "
-            "run that was trained on such pixels",
-            code="pixel-scale-differs",
-            pixel_scale=scale,
-            expected=expected,
-        )
+        raise _too_coarse(scale, expected)
     note(
         f"stamps are resampled from the field's pixels of {scale:.4g} arcsec to those of the "
         f"run, {expected:.4g}"
     )
     return search.request.extraction(num_pix, expected, images.bands)
+
+
+def _too_coarse(scale: float, expected: float) -> DataError:
+    return DataError(
+        f"the field's pixels are {scale:.4g} arcsec wide, and those of the run "
+        f"{expected:.4g}: it was trained on details that the field does not show; give a run "
+        "that was trained on such pixels",
+        code="pixel-scale-differs",
+        pixel_scale=scale,
+        expected=expected,
+    )
+
+
+def _other_bands(files: FieldFiles, images: ImageDescription) -> DataError:
+    names = ", ".join(band.name or "one without a name" for band in files.bands)
+    return DataError(
+        f"the run takes {images}, and the field has {len(files.bands)} bands ({names}); "
+        "give the files of the run's bands, and choose them by --bands in its order",
+        code="bands-differ",
+        bands=[band.name for band in files.bands],
+        expected=images.bands,
+    )
 
 
 def _begin(search: Search, extraction: ExtractRequest) -> None:
