@@ -111,6 +111,8 @@ def train(
         >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
         1
     """
+    from lenssim.api.progress import show_first_compilation
+
     config, folder = _prepared(task, data, out, resume, options)
 
     # seconds of imports: bad settings are named before
@@ -118,6 +120,9 @@ def train(
     from lenssim.learn.training.progress import progress
     from lenssim.learn.training.training import train as fit
 
+    if config.live is not None:
+        plan = config.live.plan()
+        show_first_compilation(plan.spec, plan.n)
     trained = fit(config, folder, resume=resume, callbacks=[progress()])
     write_card(trained)
     return Run(folder)
