@@ -55,10 +55,15 @@ def _features(images: np.ndarray) -> np.ndarray:
     radial = (gradient_x * x + gradient_y * y) / radius
     tangential = (gradient_y * x - gradient_x * y) / radius
     columns = []
+    angle = np.arctan2(y, x)
     for ring in rings:
         columns += _of_ring(
-            *(array[..., ring] for array in (light, smooth, asymmetry, radial, tangential)),
-            np.arctan2(y, x)[ring],
+            light[..., ring],
+            smooth[..., ring],
+            asymmetry[..., ring],
+            radial[..., ring],
+            tangential[..., ring],
+            angle[ring],
         )
     stacked = np.stack(columns, axis=-1)
     return np.arcsinh(stacked.reshape(len(images), -1))
