@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
     from lenssim.api.exposure import Exposure
+    from lenssim.api.fields import extract, mosaic
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.modelling import Models, fit
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
+    from lenssim.api.search import Candidates, search
     from lenssim.api.table import Table
     from lenssim.api.training import train
 
 __all__ = [
+    "Candidates",
     "Dataset",
     "Exposure",
     "Models",
@@ -49,6 +52,7 @@ __all__ = [
     "evaluate",
     "export",
     "expose",
+    "extract",
     "fit",
     "generate",
     "import_data",
@@ -56,6 +60,7 @@ __all__ = [
     "instruments",
     "learn",
     "load_run",
+    "mosaic",
     "open",
     "parity",
     "population",
@@ -65,6 +70,7 @@ __all__ = [
     "repack",
     "run",
     "seal",
+    "search",
     "show",
     "simulate",
     "train",
@@ -81,12 +87,14 @@ _MODULES = {
     "evaluation": ("evaluate", "load_run", "population", "predict"),
     "exchange": ("export", "import_data"),
     "exposure": ("Exposure",),
+    "fields": ("extract", "mosaic"),
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),
     "presets": ("instruments", "presets"),
     "recipes": ("run",),
     "run": ("Run",),
+    "search": ("Candidates", "search"),
     "table": ("Table",),
     "training": ("train",),
 }

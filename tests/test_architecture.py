@@ -28,11 +28,14 @@ TORCH_MAY = (
     ),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
-    "data": ("format", "streaming", "generation", "exchange", "modelling", "inspection"),
+    "data": (
+        *("format", "streaming", "generation", "exchange", "extraction", "modelling"),
+        "inspection",
+    ),
     "learn": (
         *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
         *("config", "tasks", "methods"),
-        *("runs", "training", "evaluation", "population", "report", "recipes"),
+        *("runs", "training", "evaluation", "search", "population", "report", "recipes"),
     ),
 }
 

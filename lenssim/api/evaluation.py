@@ -46,7 +46,9 @@ def evaluate(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
+    resample: bool = False,
 ) -> Scores:
     """Judge a run on images that it has not seen.
 
@@ -58,7 +60,9 @@ def evaluate(
         data: The data set, its folder or its URL.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which purities are stated.
         device: auto, cpu, cuda or mps.
+        resample: Whether to bring images to the pixels of the run, with their flux.
 
     Returns:
         Scores with 95 % intervals, and figures.
@@ -72,7 +76,14 @@ def evaluate(
         >>> scores.document["n"]
         64
     """
-    return as_run(run).evaluate(data, others=others, tta=tta, device=device)
+    return as_run(run).evaluate(
+        data,
+        others=others,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
+    )
 
 
 @checked
@@ -82,8 +93,11 @@ def predict(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     extension: str | None = None,
+    resample: bool = False,
+    native_scale: float | None = None,
     report: "Report | None" = None,
 ) -> Answers:
     """Answer for images, and say which of them look unlike the training data.
@@ -94,8 +108,12 @@ def predict(
             or a path or a list of paths: files of images, folders of them, data sets.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which probabilities are.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
+        resample: Whether to bring images to the pixels of the run: the flux of each new pixel is
+            that of the area which it covers.
+        native_scale: Pixel scale [arcsec] of images that do not state it, for `resample`.
         report: Called with each file or image that cannot be used, in place of an error; the
             others are answered for.
 
@@ -115,8 +133,11 @@ def predict(
         images,
         others=others,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=report,
     )
 

@@ -35,10 +35,14 @@ class TrainingSettings(TypedDict, total=False):
     live_device: str | None
     live_supersampling: str | int | None
     live_maps: Sequence[str] | str | None
+    live_residual_from: str | None
     live_detectability: bool | None
     net: str | None
     picture: str | None
     start: Path | str | None
+    pretrained: bool | None
+    through: Path | str | None
+    target: Literal["clean", "arcs", "noisy"] | None
     epochs: int | None
     batch_size: int | None
     optimiser: str | None
@@ -62,6 +66,10 @@ class TrainingSettings(TypedDict, total=False):
     targets: Sequence[str] | str | None
     head: str | None
     only: str | None
+    positive: str | None
+    prevalence: float | None
+    views: Literal["mean", "product"] | None
+    balanced: bool | None
     method: str | None
 
 
@@ -86,7 +94,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, or regress with `targets=`.
+        task: classify, find, denoise, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
@@ -103,6 +111,8 @@ def train(
         >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
         1
     """
+    from lenssim.api.progress import show_first_compilation
+
     config, folder = _prepared(task, data, out, resume, options)
 
     # seconds of imports: bad settings are named before
@@ -110,6 +120,9 @@ def train(
     from lenssim.learn.training.progress import progress
     from lenssim.learn.training.training import train as fit
 
+    if config.live is not None:
+        plan = config.live.plan()
+        show_first_compilation(plan.spec, plan.n)
     trained = fit(config, folder, resume=resume, callbacks=[progress()])
     write_card(trained)
     return Run(folder)

@@ -31,6 +31,14 @@ Tta = Annotated[
         "--tta", help="Average over the flips and turns that the run was trained with."
     ),
 ]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="SHARE",
+        help="Runs of find: the share of the found class, such as 0.001. Default: the run's.",
+    ),
+]
 _Data = Annotated[
     str,
     typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on."),
@@ -50,6 +58,19 @@ _Extension = Annotated[
         help="The FITS extension, or array of .npz files, to read.",
     ),
 ]
+_Resample = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Bring images of other pixels to those of the run, with their flux.",
+    ),
+]
+_NativeScale = Annotated[
+    float | None,
+    typer.Option(
+        help="With --resample: pixel scale in arcsec of images that do not state it."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +84,9 @@ def evaluate(
     data: _Data,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
+    resample: _Resample = False,
     json: Json = False,
 ) -> None:
     """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
@@ -76,7 +99,14 @@ def evaluate(
     from lenssim.api.run import load_runs
 
     trained, *members = load_runs([run, *(others or [])])
-    scores = trained.evaluate(data, others=members, tta=tta, device=device)
+    scores = trained.evaluate(
+        data,
+        others=members,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
+    )
     if json:
         print(dumps({"folder": str(scores.folder), **scores.document}))
         return
@@ -113,8 +143,11 @@ def predict(
     files: _Files,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
     extension: _Extension = None,
+    resample: _Resample = False,
+    native_scale: _NativeScale = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -131,8 +164,11 @@ def predict(
         files,
         others=members,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=problems.append,
     ).predictions
     if json:

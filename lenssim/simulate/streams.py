@@ -19,6 +19,7 @@ __all__ = [
     "COLOURS",
     "COVERAGE",
     "DARK_MATTER",
+    "FIELD",
     "MACRO",
     "NOISE",
     "PSF",
@@ -44,6 +45,7 @@ PSF = 5  # by band
 SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
 BACKGROUND = 8
+FIELD = 32  # galaxies and stars of a wide field, by row, column and kind of a cell
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

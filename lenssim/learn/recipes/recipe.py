@@ -1,80 +1,57 @@
 """Recipes: what to generate, train, evaluate and report, in one YAML file."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product, takewhile
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, override
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from lenssim.data.generation.request import GenerationRequest
+from lenssim.data.modelling.results import PICTURES
 from lenssim.errors import ConfigError, explain_problem, from_validation, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
-from lenssim.learn.population.options import PopulationOptions
+from lenssim.learn.recipes.steps import (
+    EvaluateStep,
+    FitStep,
+    GenerateStep,
+    ImportStep,
+    LensesStep,
+    PopulationStep,
+)
 from lenssim.learn.tasks import parse_config
 from lenssim.names import name_fault, printable, shown
 from lenssim.record import Record
 
 __all__ = [
     "DATA",
+    "FITS",
+    "LENSES",
     "RUNS",
-    "EvaluateStep",
-    "GenerateStep",
-    "PopulationStep",
     "Recipe",
     "Training",
     "load_recipe",
 ]
 
-DATA, RUNS = "data", "runs"  # folders in that of a recipe
+# folders in that of a recipe
+DATA = "data"
+RUNS = "runs"
+FITS = "fits"
+LENSES = "lenses"
 
+_RUNS = ("start", "through")  # settings that name a run above
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
 MAX_TRAININGS = 10_000
 _Name = Annotated[  # of folders, inside the recipe's own
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]
-
-
-class GenerateStep(GenerationRequest):
-    """A data set to simulate: every option of `lenssim generate` that says what it holds."""
-
-
-class EvaluateStep(Record):
-    """A run, or all runs of a line of `train`, by name, to be judged on a data set, by name."""
-
-    run: str
-    data: str
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of data sets."""
-        return (self.data,)
-
-
-class PopulationStep(EvaluateStep):
-    """Runs, by name as in `evaluate`, to be asked for the populations of a data set: options of lenssim population."""
-
-    images: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    calibration: str | None = None
-    scatter: bool = False
-
-    @override
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return (self.data,) if self.calibration is None else (self.data, self.calibration)
-
-    def question(self, folder: Path) -> PopulationOptions:
-        """With data sets in `folder`."""
-        calibration = None
-        if self.calibration:
-            calibration = folder / self.calibration
-        return PopulationOptions(self.images, calibration, self.scatter)
 
 
 @dataclass(frozen=True)
@@ -93,10 +70,15 @@ class Recipe(Record):
     In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
     of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
     names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
+    `through` names a line above that denoises.
     """
 
     title: str
+    imports: dict[_Name, ImportStep] = Field(default={})
     generate: dict[_Name, GenerateStep] = Field(min_length=1)
+    fits: dict[_Name, FitStep] = Field(
+        default={}, description="models of lenses; their residuals are data sets, too"
+    )
     audit: int | None = Field(
         default=None,
         ge=1,
@@ -111,6 +93,23 @@ class Recipe(Record):
     train: dict[_Name, dict[str, Any]] = Field(min_length=1)
     evaluate: tuple[EvaluateStep, ...] = ()
     populations: tuple[PopulationStep, ...] = ()
+    lenses: tuple[LensesStep, ...] = ()
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """Names of all data sets: imported ones, simulated ones, and those of models."""
+        return (*self.imports, *self.generate, *self.fits)
+
+    def place(self, name: str, folder: Path) -> Path:
+        """Return where a data set of the recipe lies.
+
+        Args:
+            name: Its name.
+            folder: The folder of the recipe.
+        """
+        if name in self.fits:
+            return folder / FITS / name / PICTURES
+        return folder / DATA / name
 
     @model_validator(mode="after")
     def _countable(self) -> "Recipe":
@@ -175,23 +174,32 @@ class Recipe(Record):
             EvaluateStep(run=run, data=data) for run, data in pairs
         )
 
-    def started_by(self, name: str) -> str | None:
-        """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
+    def needed_by(self, name: str) -> dict[str, str]:
+        """Return the runs of this recipe that a training needs, by the setting that names them.
+
+        Raises:
+            ConfigError: A setting names no run, or several.
+        """
+        runs = {key: self._named_by(name, key) for key in _RUNS}
+        return {key: run for key, run in runs.items() if run is not None}
+
+    def _named_by(self, name: str, key: str) -> str | None:
+        """Return the run above a training that its `start` or `through` names."""
         settings = self.trainings[name].settings
-        start = settings.get("start")
+        start = settings.get(key)
         if start is None:
             return None
         earlier = list(
             takewhile(lambda training: training.name != name, self.trainings.values())
         )
-        candidates = _most_alike(
-            [run for run in earlier if start in (run.name, run.line, run.group)], settings
-        )
+        candidates = [run for run in earlier if start in (run.name, run.line, run.group)]
+        if key == "start":
+            candidates = _most_alike(candidates, settings)
         if len(candidates) == 1:
             return candidates[0].name
         if candidates:
             raise ConfigError(
-                f"start of the training {name!r}: {start} is {len(candidates)} runs; "
+                f"{key} of the training {name!r}: {start} is {len(candidates)} runs; "
                 "name one of them",
                 code="runs-ambiguous",
                 name=name,
@@ -201,7 +209,7 @@ class Recipe(Record):
             return None
         lines = dict.fromkeys(run.line for run in earlier)
         raise unknown(
-            f"start of the training {name!r}: run above it",
+            f"{key} of the training {name!r}: run above it",
             str(start),
             [*lines, *(run.name for run in earlier)],
             code="unknown-step",
@@ -212,16 +220,16 @@ class Recipe(Record):
         settings = self.trainings[name].settings
         if "live" not in settings:
             data = str(settings.get("data"))
-            if data not in self.generate:
+            if data not in self.data_names:
                 raise unknown(
                     f"data of the training {name!r}: data set",
                     data,
-                    self.generate,
+                    self.data_names,
                     code="unknown-step",
                 )
-            settings = {**settings, "data": str(folder / DATA / data)}
-        if start := self.started_by(name):
-            settings = {**settings, "start": str(folder / RUNS / start)}
+            settings = {**settings, "data": str(self.place(data, folder))}
+        for key, run in self.needed_by(name).items():
+            settings = {**settings, key: str(folder / RUNS / run)}
         config = parse_config(settings, f"the training {name!r}")
         method_of(config)
         return config
@@ -268,11 +276,23 @@ def _check_settings(recipe: Recipe) -> None:
         population.question(Path())
     for data in recipe.generate.values():
         data.spec()
+    for images in recipe.imports.values():
+        images.importer()
 
 
 def _check_names(recipe: Recipe) -> None:
-    """Check that each evaluation names a run and data sets of the recipe."""
-    runs = set()
+    """Check that each step names runs, fits and data sets of the recipe."""
+    twice = [name for name, count in Counter(recipe.data_names).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"two data sets are called {twice[0]}; give one another name",
+            code="name-twice",
+            name=twice[0],
+        )
+    for fit in recipe.fits.values():
+        sources = (*recipe.imports, *recipe.generate)
+        _check_name("data set to fit", fit.data, sources)
+    runs: set[str] = set()
     for training in recipe.trainings.values():
         runs |= {training.name, training.line, training.group}
     for step in (*recipe.evaluations(), *recipe.populations):
@@ -281,10 +301,15 @@ def _check_names(recipe: Recipe) -> None:
                 "run to evaluate", step.run, recipe.trainings, code="unknown-step"
             )
         for name in step.sources:
-            if name not in recipe.generate:
-                raise unknown(
-                    "data set to evaluate on", name, recipe.generate, code="unknown-step"
-                )
+            _check_name("data set to evaluate on", name, recipe.data_names)
+    for lenses in recipe.lenses:
+        _check_name("fit of lenses", lenses.fit, tuple(recipe.fits))
+        _check_name("run for lenses", lenses.run, tuple(recipe.trainings))
+
+
+def _check_name(what: str, name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise unknown(what, name, names, code="unknown-step")
 
 
 def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
@@ -299,6 +324,9 @@ def _explain(problem: dict[str, Any]) -> str:
             "generate": GenerateStep,
             "evaluate": EvaluateStep,
             "populations": PopulationStep,
+            "imports": ImportStep,
+            "fits": FitStep,
+            "lenses": LensesStep,
         }
         owner = owners.get(str(problem["loc"][0]), Recipe)
         key = printable(str(problem["loc"][-1]))

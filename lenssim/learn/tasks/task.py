@@ -85,6 +85,11 @@ class Task(Record, ABC):
         return rows
 
     @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of maps that every batch of a training has to hold; by default none."""
+        return ()
+
+    @property
     @abstractmethod
     def outputs(self) -> int:
         """Number of outputs that a network has to give for an image."""
@@ -130,6 +135,18 @@ class Task(Record, ABC):
             rows: Its validation rows.
         """
         return self
+
+    def at_prevalence(self, prevalence: float) -> Self:
+        """Return the task with probabilities for a share of the found class.
+
+        Raises:
+            ConfigError: The task has no such probabilities, as by default.
+        """
+        raise ConfigError(
+            f"a prevalence is stated for runs of find; this one is to {self.title}",
+            code="no-prevalence",
+            prevalence=prevalence,
+        )
 
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
