@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
+    from lenssim.api.search import Candidates, search
     from lenssim.api.table import Table
     from lenssim.api.training import train
 
 __all__ = [
+    "Candidates",
     "Dataset",
     "Exposure",
     "Models",
@@ -68,6 +70,7 @@ __all__ = [
     "repack",
     "run",
     "seal",
+    "search",
     "show",
     "simulate",
     "train",
@@ -91,6 +94,7 @@ _MODULES = {
     "presets": ("instruments", "presets"),
     "recipes": ("run",),
     "run": ("Run",),
+    "search": ("Candidates", "search"),
     "table": ("Table",),
     "training": ("train",),
 }

@@ -90,7 +90,8 @@ def audit(
     from lenssim.cli.table import print_table
     from lenssim.names import printable
 
-    options = {"judged_by": judged_by, "real": real, "run": run, "picture": picture}
+    options: dict[str, Any] = {"judged_by": judged_by, "real": real, "run": run}
+    options["picture"] = picture
     audited = audit_data(data, limit=limit, out=out, **options)
     if json:
         print(dumps(audited.document))
