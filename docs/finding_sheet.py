@@ -59,8 +59,7 @@ def main(picture: Path) -> None:
     places = axes[3:].ravel()
     groups = [("lens", np.flatnonzero(kinds < 0)[:SHOWN])]
     groups += [
-        (kind, np.flatnonzero(kinds == number)[:2])
-        for number, kind in enumerate(KINDS)
+        (kind, np.flatnonzero(kinds == number)[:2]) for number, kind in enumerate(KINDS)
     ]
     images = [(kind, number) for kind, numbers in groups for number in numbers]
     for ax in places:
