@@ -11,7 +11,7 @@ from lenssim.names import printable
 from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
-from lenssim.simulate.columns import Columns
+from lenssim.simulate.columns import Columns, Fixed
 from lenssim.simulate.composites.composite import follow_parts, share_colours
 from lenssim.simulate.composites.settings import composites_of
 from lenssim.simulate.conventions import ellipticity
@@ -142,9 +142,15 @@ def _draw_columns(
     preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
+    table = _table_columns(preset, split, block)
     columns = _draw_macro(
-        preset, generator(seed, split, MACRO, block), fixed, split, block_numbers(block)
+        preset,
+        generator(seed, split, MACRO, block),
+        table | fixed,
+        split,
+        block_numbers(block),
     )
+    _put_table(columns, table)
     _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
@@ -163,6 +169,21 @@ def _draw_columns(
         rng = generator(seed, split, BACKGROUND, block)
         preset.background.draw(columns, rng, preset.instrument, split)
     return columns, perturbers, units
+
+
+def _table_columns(preset: Preset, split: str, block: int) -> dict[str, np.ndarray]:
+    """Return the columns (BLOCK,) of a block that a table of lenses states."""
+    if preset.lenses is None:
+        return {}
+    return preset.lenses.of(block_numbers(block), split)
+
+
+def _put_table(columns: Columns, table: Mapping[str, np.ndarray]) -> None:
+    """Put what a table states and the preset does not draw; nothing of a table has a law."""
+    for name in table:
+        columns.laws.pop(name, None)
+        if name not in columns.values:
+            columns.put(name, columns.fixed[name])
 
 
 def _draw_colours(
@@ -200,7 +221,7 @@ def _half_frame(preset: Preset) -> float:
 def _draw_macro(
     preset: Preset,
     rng: np.random.Generator,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, Fixed],
     split: str,
     numbers: np.ndarray,
 ) -> Columns:
@@ -249,7 +270,7 @@ def _place(preset: Preset, placement: Placement, columns: Columns) -> np.ndarray
 def _draw_once(
     preset: Preset,
     rng: np.random.Generator,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, Fixed],
     split: str,
     numbers: np.ndarray,
 ) -> Columns:

@@ -33,6 +33,7 @@ from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.distributions import Value
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
+from lenssim.simulate.lens_table import LensTable
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
@@ -73,13 +74,15 @@ class Preset(Record):
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
     background: Background | None = None
+    lenses: LensTable | None = None
 
     @model_serializer(mode="wrap")
     def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a background that is not stated, as documents of version 0.1 do."""
+        """Leave out what is not stated and what documents of version 0.1 do not know."""
         document: dict[str, Any] = handler(self)
-        if self.background is None:
-            document.pop("background", None)
+        for name in ("background", "lenses"):
+            if getattr(self, name) is None:
+                document.pop(name, None)
         return document
 
     @field_validator("classes")
@@ -112,6 +115,8 @@ class Preset(Record):
                 "exposure_time is that of an instrument of one band; "
                 "state it for each of the camera's bands"
             )
+        if self.lenses is not None and self.placement is not None:
+            raise ValueError("`lenses` of a table have their places: leave `placement` out")
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
         check_shown(self.galaxies, [choice.parameters for choice in shown], self.placement)
         try:
@@ -289,6 +294,24 @@ class Preset(Record):
         return parse_preset(
             document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
         )
+
+    def with_lenses(self, table: str | Path | dict[str, Any]) -> "Preset":
+        """Return this preset with the lenses of a table in place of drawn ones.
+
+        A preset that has a table already, such as that of a data set, has the same one, which
+        lies at `table` now.
+
+        Args:
+            table: The file of the table, or its record.
+
+        Raises:
+            ConfigError: There is no such table.
+        """
+        record = table if isinstance(table, dict) else {"path": str(table)}
+        if self.lenses is not None:
+            return self.model_copy(update={"lenses": self.lenses.at(record["path"])})
+        document = self.model_dump(mode="json", exclude={"placement"})
+        return parse_preset(document | {"lenses": record}, f"preset {self.name}")
 
     def with_shared(self, names: Sequence[str]) -> "Preset":
         """This preset with numbers of its dark matter, by their keys, the same in each block of 64 sample numbers.

@@ -26,6 +26,7 @@ from lenssim.record import Record
 from lenssim.simulate.instruments import BandNames
 
 __all__ = [
+    "CATALOGUE",
     "ClassName",
     "Manifest",
     "Plan",
@@ -42,6 +43,7 @@ __all__ = [
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 SHARDS = "shards"
+CATALOGUE = "catalogue.csv"  # a table of the lenses that the images show
 
 
 def _check_class(name: str) -> str:
@@ -120,7 +122,10 @@ class Plan(Record):
             ConfigError: The data were imported, or the config holds a preset that cannot be.
         """
         return GenerationSpec.from_config(
-            self.config, self.hints.get("galaxies"), self.hints.get("background")
+            self.config,
+            self.hints.get("galaxies"),
+            self.hints.get("background"),
+            self.hints.get("lenses"),
         )
 
     @property

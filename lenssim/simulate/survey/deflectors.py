@@ -96,4 +96,3 @@ class Deflectors(Record):
             + 0.0625 * scatter[1],
             "lens_light_R_sersic": size / cosmology.kpc_per_arcsec(z_lens),
         }
-

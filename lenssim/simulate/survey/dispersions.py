@@ -1,7 +1,6 @@
 """How many galaxies there are of each velocity dispersion, and how this changes with redshift."""
 
 from math import gamma
-from typing import Literal
 
 import numpy as np
 from pydantic import Field

@@ -93,9 +93,9 @@ def _parsed(rule: str) -> ast.Expression:
     text = RULES.get(rule, rule)
     if text.isidentifier():
         raise unknown("rule", printable(text), RULES, code="rule")
+    if len(text) > _LONGEST:
+        raise ConfigError(f"a rule has at most {_LONGEST} characters", code="rule")
     try:
-        if len(text) > _LONGEST:
-            raise SyntaxError("longer than 1,000 characters")
         return ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(

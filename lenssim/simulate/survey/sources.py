@@ -75,9 +75,7 @@ class Sources(Record):
             function = population.luminosity_function
             share = len(population.spectrum)
             for kind in population.spectrum:
-                counts = function.counts(
-                    kind, self.band, self.faintest, self.z, cosmology
-                )
+                counts = function.counts(kind, self.band, self.faintest, self.z, cosmology)
                 types.append((kind, Counts(counts.x, counts.y, counts.numbers / share)))
         return types
 

@@ -55,7 +55,9 @@ class Survey(Record):
     detection_band: str | None = Field(
         default=None, description="band that lenses are found in; needed by several bands"
     )
-    seeing: float = Field(gt=0, le=10, description="FWHM that the rule calls seeing [arcsec]")
+    seeing: float = Field(
+        gt=0, le=10, description="FWHM that the rule calls seeing [arcsec]"
+    )
     cosmology: Cosmology = Cosmology(H0=70, Om0=0.3, Ob0=0.05)
     deflectors: Deflectors = Deflectors()
     sources: Sources
