@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
+    from lenssim.api.surveys import Lenses, survey
     from lenssim.api.table import Table
     from lenssim.api.training import train
 
 __all__ = [
     "Dataset",
     "Exposure",
+    "Lenses",
     "Models",
     "Posterior",
     "Run",
@@ -67,6 +69,7 @@ __all__ = [
     "seal",
     "show",
     "simulate",
+    "survey",
     "train",
     "verify",
 ]
@@ -87,6 +90,7 @@ _MODULES = {
     "presets": ("instruments", "presets"),
     "recipes": ("run",),
     "run": ("Run",),
+    "surveys": ("Lenses", "survey"),
     "table": ("Table",),
     "training": ("train",),
 }

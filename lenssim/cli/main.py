@@ -25,6 +25,7 @@ from lenssim.cli import (
     parity,
     population,
     recipe,
+    survey,
     train,
 )
 from lenssim.cli.streams import stdout_fault, whole_streams
@@ -84,6 +85,7 @@ for group in (
     parity,
     data,
     imports,
+    survey,
     fit,
     audit,
     train,

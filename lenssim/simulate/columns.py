@@ -53,10 +53,14 @@ class Columns:
         try:
             yield
         except OutOfBoundsError as error:
-            if self.numbers is None or error.row is None or self.fixed:
+            if self.numbers is None or error.row is None or self._is_set_by_hand:
                 raise  # what is set by hand is the same in all samples
             row = error.row if owner is None else owner[error.row]
             raise error.of_sample(int(self.numbers[row])) from None
+
+    @property
+    def _is_set_by_hand(self) -> bool:
+        return any(np.ndim(value) == 0 for value in self.fixed.values())
 
     def put(self, name: str, column: np.ndarray) -> np.ndarray:
         """Set a column that follows from others."""

@@ -14,6 +14,7 @@ from lenssim.api.training import TrainingSettings
 from lenssim.cli.main import app
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.data.modelling.request import FitRequest
+from lenssim.data.surveys.request import SurveyRequest
 from lenssim.learn.tasks import TASKS
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
@@ -34,6 +35,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "run": "run",
     "seal": "seal",
     "show": "show",
+    "survey": "survey",
     "verify": "verify",
 }
 OF_OPTIONS = {
@@ -44,6 +46,7 @@ OF_REQUESTS = {  # their options are fields of a model
     "fit": FitRequest,
     "generate": GenerationRequest,
     "render": GenerationRequest,
+    "survey": SurveyRequest,
 }
 RENAMED = {("predict", "files"): "images"}  # arrays too
 OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
@@ -52,6 +55,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "dry_run",
     ("generate", "shards"),
     ("render", "out"),  # Exposure.save
+    ("survey", "found"),  # the opposite of --all
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("fit", "stop"),
@@ -61,6 +65,7 @@ OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("predict", "report"),
     ("repack", "stop"),
     ("show", "report"),
+    ("survey", "stop"),
 }
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
 CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]

@@ -27,6 +27,7 @@ from lenssim.simulate.instruments import BandNames
 
 __all__ = [
     "CATALOGUE",
+    "SURVEY",
     "ClassName",
     "Manifest",
     "Plan",
@@ -44,6 +45,7 @@ PLAN = "plan.json"
 MANIFEST = "manifest.json"
 SHARDS = "shards"
 CATALOGUE = "catalogue.csv"  # a table of the lenses that the images show
+SURVEY = "survey.json"  # how many lenses a survey has
 
 
 def _check_class(name: str) -> str:

@@ -17,6 +17,7 @@ __all__ = ["detect", "signal_to_noise"]
 _BLOCK = 512  # lenses rendered at once
 _STAMPS = (48, 64, 96, 128, 192, 256)  # pixels a side
 _MARGIN = 0.8  # arcsec, beyond twice the Einstein radius
+_BRIGHT = 22.0  # mag, of the faintest source as it is rendered
 _LEVELS = 192  # thresholds of signal to noise
 _DECADES = (-3.0, 4.0)
 
@@ -121,10 +122,25 @@ def _groups(
 def _rendered_snr(
     lenses: Mapping[str, np.ndarray], camera: Instrument, cosmology: Cosmology
 ) -> np.ndarray:
-    arcs = _flux(lenses, camera, cosmology, *LENS, SOURCE)
+    arcs = _arcs(lenses, camera, cosmology)
     light = _flux(lenses, camera, cosmology, LENS_LIGHT)
     shot = np.maximum(arcs + light, 0) / camera.total_exposure()
     return signal_to_noise(arcs, camera.background() ** 2 + shot)
+
+
+def _arcs(
+    lenses: Mapping[str, np.ndarray], camera: Instrument, cosmology: Cosmology
+) -> np.ndarray:
+    """Return the flux (N, P) [e-/s] of each pixel that the source gives.
+
+    Adaptive rays are as fine as the noise asks for. So faint sources are rendered as bright ones,
+    and dimmed afterwards.
+    """
+    magnitude = lenses["source_magnitude"]
+    rendered = np.minimum(magnitude, _BRIGHT)
+    bright = {**lenses, "source_magnitude": rendered}
+    dimming = 10 ** (0.4 * (rendered - magnitude))
+    return _flux(bright, camera, cosmology, *LENS, SOURCE) * dimming[:, None]
 
 
 def _flux(

@@ -38,8 +38,9 @@ class SkyModel:
             rng: Generator of random numbers.
 
         Returns:
-            Columns (N,): `deflector` (its number), `sky` (a number from 0 to 1, even over the
-            square degree), `z_lens`, `sigma_v` [km/s], `z_source`, `theta_E`,
+            Columns (N,) in the order of `sky`, a number from 0 to 1 that is even over the square
+            degree: `deflector` (its number), `sky`, `n_sources` (how many ideal sources the
+            deflector has), `z_lens`, `sigma_v` [km/s], `z_source`, `theta_E`,
             `source_center_x`, `source_center_y`, `source_R_sersic` [arcsec], and those of
             `Deflectors.draw_shapes` and, after `source_`, `Sources.draw`.
         """
@@ -56,6 +57,7 @@ class SkyModel:
         angle = 2 * np.pi * rng.random(len(owner))
         theta_E = largest[owner] * self._ratio(z_lens[owner], source["z_source"])
         ideal = np.flatnonzero(distance < theta_E)
+        ideal = ideal[np.argsort(sky[owner[ideal]], kind="stable")]
         owner = owner[ideal]
         lens = {"z_lens": z_lens[owner], "sigma_v": sigma_v[owner]}
         shapes = self.deflectors.draw_shapes(rng, *lens.values(), self.cosmology)
@@ -64,6 +66,9 @@ class SkyModel:
         return {
             "deflector": owner.astype(np.float64),
             "sky": sky[owner],
+            "n_sources": np.bincount(owner, minlength=len(z_lens))[owner].astype(
+                np.float64
+            ),
             **lens,
             "theta_E": theta_E[ideal],
             **shapes,

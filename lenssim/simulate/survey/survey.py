@@ -35,6 +35,7 @@ __all__ = ["Survey", "load_survey", "surveys"]
 
 _ELLIPTICAL = "E"
 _SMALLEST = 0.001  # arcsec, of a source: the bound of R_sersic
+_MOST_LIKE = 4  # surveys that one is like
 _FAINTEST = 60.0  # mag, the bound of a magnitude
 
 
@@ -62,6 +63,9 @@ class Survey(Record):
     deflectors: Deflectors = Deflectors()
     sources: Sources
     rule: str = "collett2015"
+    classes_of: str = Field(
+        default="euclid", description="preset whose dark matter may be put into the lenses"
+    )
 
     @model_validator(mode="after")
     def _checked(self) -> "Survey":
@@ -104,7 +108,7 @@ class Survey(Record):
 
         Returns:
             Columns (N,) of scenes, with `sigma_v`, magnitudes in the detection band, colours
-            of further bands, and `degree`, the number of the square degree.
+            of further bands, and `drawn_area`, the square degrees up to each lens.
 
         Raises:
             ConfigError: The area holds no ideal lens.
@@ -123,9 +127,16 @@ class Survey(Record):
         return columns
 
     def draw_degrees(
-        self, area: float, *, seed: int = 0, split: str = "train"
+        self, area: float, *, seed: int = 0, split: str = "train", first: int = 0
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the ideal lenses of one square degree after another; arguments as `draw_ideal`."""
+        """Yield the ideal lenses of one square degree after another.
+
+        Args:
+            area: As in `draw_ideal`.
+            seed: As in `draw_ideal`.
+            split: As in `draw_ideal`.
+            first: Number of the square degree to begin with.
+        """
         if not 0 < area <= self.area:
             raise ConfigError(
                 f"the area must be above 0 and at most the survey's {self.area:g} square "
@@ -135,11 +146,11 @@ class Survey(Record):
                 value=area,
             )
         sky = SkyModel(self.deflectors, self.sources, self.cosmology)
-        for number in range(int(np.ceil(area))):
+        for number in range(first, int(np.ceil(area))):
             lenses = sky.draw(generator(seed, split, SURVEY, number))
-            inside = lenses.pop("sky") < area - number
+            lenses["drawn_area"] = number + lenses.pop("sky")
+            inside = lenses["drawn_area"] < area
             part = {name: column[inside] for name, column in lenses.items()}
-            part["degree"] = np.full(int(inside.sum()), float(number))
             yield self._observed(part)
 
     def found(self, lenses: dict[str, np.ndarray]) -> np.ndarray:
@@ -236,23 +247,45 @@ def load_survey(name: str) -> Survey:
     """Return a survey.
 
     Args:
-        name: Its name, or the path of a .yaml file.
+        name: Its name, or the path of a .yaml file. A file may be `like` a survey and state what
+            differs.
 
     Raises:
         ConfigError: There is no such survey, or its file cannot be read.
     """
-    if name.lower().endswith((".yaml", ".yml")):
-        text = read_text(Path(name), "the survey")
-        folder = Path(name).parent
-    else:
-        if name not in surveys():
-            raise unknown("survey", printable(name), surveys(), code="unknown-survey")
-        file = resources.files(__package__).joinpath("surveys", f"{name}.yaml")
-        text = file.read_text(encoding="utf-8")
-        folder = Path()
     where = f"survey {printable(name)}"
-    document: Any = parse_yaml(text, where)
+    folder = Path(name).parent if _is_file(name) else Path()
+    document = _document(name, where)
+    for _ in range(_MOST_LIKE):
+        if "like" not in document:
+            break
+        base = _document(str(document["like"]), f"{where}, like {document['like']}")
+        own = {key: value for key, value in document.items() if key != "like"}
+        document = base | own
     try:
         return Survey.model_validate(document, context={"folder": folder})
     except ValidationError as error:
         raise from_validation(error, where) from None
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def _document(name: str, where: str) -> dict[str, Any]:
+    """Return the document of a survey's file."""
+    if _is_file(name):
+        text = read_text(Path(name), "the survey")
+    elif name in surveys():
+        file = resources.files(__package__).joinpath("surveys", f"{name}.yaml")
+        text = file.read_text(encoding="utf-8")
+    else:
+        raise unknown("survey", printable(name), surveys(), code="unknown-survey")
+    document = parse_yaml(text, where)
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"{where} must be a mapping of keys to values",
+            code="settings-invalid",
+            where=where,
+        )
+    return document

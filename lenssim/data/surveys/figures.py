@@ -1,0 +1,138 @@
+"""Figures of a survey: its population, and how complete it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenssim.data.surveys.tally import BINS, wilson
+from lenssim.drawing import plain_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["SHOWN", "completeness_figure", "population_figure"]
+
+SHOWN = {
+    "z_lens": "lens redshift",
+    "z_source": "source redshift",
+    "theta_E": "Einstein radius [arcsec]",
+    "source_magnitude": "source magnitude [mag]",
+    "magnification": "magnification",
+    "snr": "signal to noise",
+}
+"""Columns of the figure of the population, and how they are called."""
+
+_LABELS = SHOWN | {"sigma_v": "velocity dispersion [km/s]"}
+_LOGARITHMIC = ("magnification", "snr")
+_BINS = 24
+_COLOUR = "#30649b"
+
+
+@plain_style()
+def population_figure(columns: Mapping[str, np.ndarray]) -> "Figure":
+    """Return a corner plot of the lenses: each property, and each pair of them.
+
+    Args:
+        columns: Columns (N,), among them those of `SHOWN`.
+    """
+    from matplotlib.figure import Figure
+
+    count = len(SHOWN)
+    figure = Figure(figsize=(1.9 * count, 1.9 * count), layout="constrained")
+    axes = figure.subplots(count, count)
+    names = list(SHOWN)
+    values = {name: _shown_values(name, columns[name]) for name in names}
+    limits = {name: np.percentile(values[name], [0.5, 99.5]) for name in names}
+    for row, across in enumerate(names):
+        for column, along in enumerate(names):
+            ax = axes[row, column]
+            if column > row:
+                ax.axis("off")
+                continue
+            _panel(ax, values, limits, along, across)
+            _name_axes(ax, row, column, names)
+    return figure
+
+
+def _shown_values(name: str, column: np.ndarray) -> np.ndarray:
+    return np.log10(column) if name in _LOGARITHMIC else column
+
+
+def _panel(
+    ax: "Axes",
+    values: Mapping[str, np.ndarray],
+    limits: Mapping[str, np.ndarray],
+    along: str,
+    across: str,
+) -> None:
+    x = np.linspace(*limits[along], _BINS + 1)
+    if along == across:
+        ax.hist(values[along], x, color=_COLOUR)
+        quartiles = np.percentile(values[along], [16, 50, 84])
+        ax.set_title(_summary(along, quartiles), fontsize=8)
+        ax.set_yticks([])
+        return
+    y = np.linspace(*limits[across], _BINS + 1)
+    ax.hist2d(values[along], values[across], (x, y), cmap="Blues")
+
+
+def _summary(name: str, quartiles: Sequence[float]) -> str:
+    low, middle, high = 10 ** np.array(quartiles) if name in _LOGARITHMIC else quartiles
+    return f"{middle:.3g} +{high - middle:.2g} -{middle - low:.2g}"
+
+
+def _name_axes(ax: "Axes", row: int, column: int, names: Sequence[str]) -> None:
+    def label(name: str) -> str:
+        return f"log10 {SHOWN[name]}" if name in _LOGARITHMIC else SHOWN[name]
+
+    ax.tick_params(labelsize=7)
+    if row == len(names) - 1:
+        ax.set_xlabel(label(names[column]), fontsize=8)
+    else:
+        ax.set_xticklabels([])
+    if column == 0 and row:
+        ax.set_ylabel(label(names[row]), fontsize=8)
+    elif column != row:
+        ax.set_yticklabels([])
+
+
+@plain_style()
+def completeness_figure(
+    by: Mapping[str, Any], title: str = "share of the ideal lenses"
+) -> "Figure":
+    """Return the share of lenses that are found, by their properties, with 95 % intervals.
+
+    Args:
+        by: For each column of `BINS`, its `edges`, and the numbers `ideal` and `found`.
+        title: What the vertical axis is called.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    names = [name for name in by if name in BINS or name in _LABELS]
+    axes = figure.subplots(2, int(np.ceil(len(names) / 2)), sharey=True, squeeze=False)
+    for ax, name in zip(axes.ravel(), names, strict=False):
+        _plot_shares(ax, by[name])
+        ax.set_xlabel(_LABELS.get(name, name))
+        ax.set_ylim(0, None)
+        ax.grid(alpha=0.3)
+    for row in axes:
+        row[0].set_ylabel(title)
+    for ax in axes.ravel()[len(names) :]:
+        ax.axis("off")
+    return figure
+
+
+def _plot_shares(ax: "Axes", counts: Mapping[str, Any]) -> None:
+    edges = np.array(counts["edges"], np.float64)
+    ideal = np.array(counts["ideal"])
+    accepted = np.array(counts["found"])
+    seen = ideal > 0
+    middle = 0.5 * (edges[1:] + edges[:-1])[seen]
+    share = (accepted / np.maximum(ideal, 1))[seen]
+    low, high = wilson(accepted[seen], ideal[seen])
+    errors = np.abs(np.stack([share - low, high - share]))
+    widths = (0.5 * np.diff(edges))[seen]
+    ax.errorbar(middle, share, errors, widths, fmt="o", ms=4, color=_COLOUR)

@@ -1,0 +1,100 @@
+"""Tallies: how many lenses there are and how many are found, in bins of their properties."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BINS", "Tally", "wilson"]
+
+BINS = {
+    "theta_E": np.array([0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6, 2.2, 4.0]),
+    "source_magnitude": np.array([15, 22, 23, 24, 24.5, 25, 25.5, 26, 26.5, 27, 27.5, 30]),
+    "z_source": np.array([0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0]),
+    "z_lens": np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 2.0]),
+}
+"""Edges of the bins of a completeness, by column [arcsec, mag]."""
+
+
+def _counts() -> dict[str, np.ndarray]:
+    return {name: np.zeros(len(edges) - 1, np.int64) for name, edges in BINS.items()}
+
+
+@dataclass
+class Tally:
+    """Numbers of ideal and of found lenses, in all and by bin.
+
+    Example:
+        >>> lenses = {name: np.array([1.0, 1.1]) for name in BINS}
+        >>> tally = Tally()
+        >>> tally.add(lenses, np.array([True, False]))
+        >>> tally.ideal, tally.found
+        (2, 1)
+    """
+
+    ideal: int = 0
+    found: int = 0
+    ideal_counts: dict[str, np.ndarray] = field(default_factory=_counts)
+    found_counts: dict[str, np.ndarray] = field(default_factory=_counts)
+
+    def add(self, lenses: Mapping[str, np.ndarray], accepted: np.ndarray) -> None:
+        """Count lenses.
+
+        Args:
+            lenses: Columns (N,), among them those of `BINS`.
+            accepted: Which of them (N,) are found.
+        """
+        self.ideal += len(accepted)
+        self.found += int(accepted.sum())
+        for name, edges in BINS.items():
+            self.ideal_counts[name] += np.histogram(lenses[name], edges)[0]
+            self.found_counts[name] += np.histogram(lenses[name][accepted], edges)[0]
+
+    def merge(self, document: Mapping[str, Any]) -> None:
+        """Add what another tally counted, from its `document`."""
+        self.ideal += document["ideal"]
+        self.found += document["found"]
+        for name in BINS:
+            self.ideal_counts[name] += np.array(document["by"][name]["ideal"])
+            self.found_counts[name] += np.array(document["by"][name]["found"])
+
+    def document(self) -> dict[str, Any]:
+        """Return the tally as JSON holds it."""
+        return {
+            "ideal": self.ideal,
+            "found": self.found,
+            "by": {
+                name: {
+                    "edges": edges.tolist(),
+                    "ideal": self.ideal_counts[name].tolist(),
+                    "found": self.found_counts[name].tolist(),
+                }
+                for name, edges in BINS.items()
+            },
+        }
+
+
+def wilson(found: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of shares, Wilson's (1927).
+
+    Args:
+        found: Numbers (N,) of successes.
+        total: Numbers (N,) of trials.
+
+    Returns:
+        Lower and upper ends (N,); 0 and 1 without trials.
+
+    Example:
+        >>> [end.round(3).tolist() for end in wilson(np.array([5]), np.array([10]))]
+        [[0.237], [0.763]]
+    """
+    z2 = 1.959964**2
+    trials = np.maximum(total, 1)
+    share = found / trials
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    spread = np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    half = np.sqrt(z2) * spread / (1 + z2 / trials)
+    empty = total == 0
+    low = np.where(empty, 0.0, np.maximum(middle - half, 0.0))
+    return low, np.where(empty, 1.0, np.minimum(middle + half, 1.0))
