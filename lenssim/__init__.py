@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lenssim.api.answers import Posterior, Scores
     from lenssim.api.checks import audit, doctor, verify
     from lenssim.api.comparison import parity
+    from lenssim.api.completeness import completeness
     from lenssim.api.dataset import Dataset
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
@@ -45,6 +46,7 @@ __all__ = [
     "Table",
     "__version__",
     "audit",
+    "completeness",
     "data",
     "doctor",
     "errors",
@@ -79,6 +81,7 @@ _MODULES = {
     "answers": ("Posterior", "Scores"),
     "checks": ("audit", "doctor", "verify"),
     "comparison": ("parity",),
+    "completeness": ("completeness",),
     "dataset": ("Dataset",),
     "opening": ("open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),

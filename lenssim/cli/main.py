@@ -14,6 +14,7 @@ import lenssim
 from lenssim.cli import (
     answer,
     audit,
+    completeness,
     data,
     doctor,
     fit,
@@ -90,6 +91,7 @@ for group in (
     audit,
     train,
     answer,
+    completeness,
     recipe,
     population,
     doctor,

@@ -19,6 +19,7 @@ from lenssim.learn.tasks import TASKS
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
     "audit": "audit",
+    "completeness": "completeness",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",

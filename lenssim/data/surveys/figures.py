@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenssim.data.surveys.tally import BINS, wilson
+from lenssim.data.surveys.tally import wilson
 from lenssim.drawing import plain_style
 
 if TYPE_CHECKING:
@@ -105,28 +105,29 @@ def completeness_figure(
     """Return the share of lenses that are found, by their properties, with 95 % intervals.
 
     Args:
-        by: For each column of `BINS`, its `edges`, and the numbers `ideal` and `found`.
+        by: For each column, the `edges` of its bins, and the numbers `ideal` and `found`.
         title: What the vertical axis is called.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.5), layout="constrained")
-    names = [name for name in by if name in BINS or name in _LABELS]
-    axes = figure.subplots(2, int(np.ceil(len(names) / 2)), sharey=True, squeeze=False)
-    for ax, name in zip(axes.ravel(), names, strict=False):
+    columns = int(np.ceil(len(by) / 2))
+    axes = figure.subplots(2, columns, sharey=True, squeeze=False)
+    for ax, name in zip(axes.ravel(), by, strict=False):
         _plot_shares(ax, by[name])
         ax.set_xlabel(_LABELS.get(name, name))
         ax.set_ylim(0, None)
         ax.grid(alpha=0.3)
     for row in axes:
         row[0].set_ylabel(title)
-    for ax in axes.ravel()[len(names) :]:
+    for ax in axes.ravel()[len(by) :]:
         ax.axis("off")
     return figure
 
 
 def _plot_shares(ax: "Axes", counts: Mapping[str, Any]) -> None:
     edges = np.array(counts["edges"], np.float64)
+    edges[-1] = min(edges[-1], 2 * edges[-2])  # an open bin
     ideal = np.array(counts["ideal"])
     accepted = np.array(counts["found"])
     seen = ideal > 0

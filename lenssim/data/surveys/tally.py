@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BINS", "Tally", "wilson"]
+__all__ = ["BINS", "NETWORK_BINS", "Tally", "wilson"]
 
 BINS = {
     "theta_E": np.array([0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6, 2.2, 4.0]),
@@ -14,16 +14,22 @@ BINS = {
     "z_source": np.array([0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0]),
     "z_lens": np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 2.0]),
 }
-"""Edges of the bins of a completeness, by column [arcsec, mag]."""
+"""Edges of the bins of a survey's completeness, by column [arcsec, mag]."""
 
-
-def _counts() -> dict[str, np.ndarray]:
-    return {name: np.zeros(len(edges) - 1, np.int64) for name, edges in BINS.items()}
+NETWORK_BINS = BINS | {"snr": np.array([0, 10, 20, 30, 45, 70, 120, 250, 1e9])}
+"""Edges of the bins of a network's selection function."""
 
 
 @dataclass
 class Tally:
     """Numbers of ideal and of found lenses, in all and by bin.
+
+    Attributes:
+        bins: Edges of the bins, by column.
+        ideal: Number of all lenses.
+        found: Number of those that are found.
+        ideal_counts: Numbers of all lenses in each bin, by column.
+        found_counts: Numbers of those that are found.
 
     Example:
         >>> lenses = {name: np.array([1.0, 1.1]) for name in BINS}
@@ -33,21 +39,31 @@ class Tally:
         (2, 1)
     """
 
+    bins: Mapping[str, np.ndarray] = field(default_factory=lambda: BINS)
     ideal: int = 0
     found: int = 0
-    ideal_counts: dict[str, np.ndarray] = field(default_factory=_counts)
-    found_counts: dict[str, np.ndarray] = field(default_factory=_counts)
+    ideal_counts: dict[str, np.ndarray] = field(init=False)
+    found_counts: dict[str, np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ideal_counts = self._zeros()
+        self.found_counts = self._zeros()
+
+    def _zeros(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.zeros(len(edges) - 1, np.int64) for name, edges in self.bins.items()
+        }
 
     def add(self, lenses: Mapping[str, np.ndarray], accepted: np.ndarray) -> None:
         """Count lenses.
 
         Args:
-            lenses: Columns (N,), among them those of `BINS`.
+            lenses: Columns (N,), among them those of `bins`.
             accepted: Which of them (N,) are found.
         """
         self.ideal += len(accepted)
         self.found += int(accepted.sum())
-        for name, edges in BINS.items():
+        for name, edges in self.bins.items():
             self.ideal_counts[name] += np.histogram(lenses[name], edges)[0]
             self.found_counts[name] += np.histogram(lenses[name][accepted], edges)[0]
 
@@ -55,7 +71,7 @@ class Tally:
         """Add what another tally counted, from its `document`."""
         self.ideal += document["ideal"]
         self.found += document["found"]
-        for name in BINS:
+        for name in self.bins:
             self.ideal_counts[name] += np.array(document["by"][name]["ideal"])
             self.found_counts[name] += np.array(document["by"][name]["found"])
 
@@ -70,7 +86,7 @@ class Tally:
                     "ideal": self.ideal_counts[name].tolist(),
                     "found": self.found_counts[name].tolist(),
                 }
-                for name, edges in BINS.items()
+                for name, edges in self.bins.items()
             },
         }
 
