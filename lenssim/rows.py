@@ -44,6 +44,8 @@ def row_numbers(
     if isinstance(rows, slice) and count is not None:
         return _sliced(rows, count, what)
     numbers = _array(rows, what)
+    if numbers.dtype == np.int64 and _all_within(numbers, count):
+        return numbers.copy()
     if numbers.dtype == bool:
         return _chosen(numbers, count, what)
     lowest = -count if from_end and count is not None else 0
@@ -69,8 +71,16 @@ def _sliced(rows: slice, count: int, what: str) -> np.ndarray:
         raise _refused(rows, what) from None
 
 
+def _all_within(numbers: np.ndarray, count: int | None) -> bool:
+    """Return whether all numbers count from 0 and none lies outside."""
+    highest = _LARGEST if count is None else count - 1
+    return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() <= highest)
+
+
 def _array(rows: Any, what: str) -> np.ndarray:
     """Return an array (N,) of whole numbers or truth values."""
+    if isinstance(rows, list) and _are_plain(rows):
+        return np.array(rows)
     try:
         entries = rows if hasattr(rows, "__array__") else _listed(rows)
         numbers = np.asarray(entries)
@@ -83,6 +93,11 @@ def _array(rows: Any, what: str) -> np.ndarray:
     if numbers.dtype != bool and isinstance(entries, list) and _mixed(entries):
         raise _refused(rows, what)
     return numbers
+
+
+def _are_plain(rows: list[Any]) -> bool:
+    """Return whether a list holds Python's whole numbers only, that fit into 64 bits."""
+    return set(map(type, rows)) == {int} and max(map(abs, rows)) <= _LARGEST
 
 
 def _listed(rows: Iterable[Any]) -> list[Any]:

@@ -46,6 +46,7 @@ def evaluate(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
 ) -> Scores:
     """Judge a run on images that it has not seen.
@@ -58,6 +59,7 @@ def evaluate(
         data: The data set, its folder or its URL.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which purities are stated.
         device: auto, cpu, cuda or mps.
 
     Returns:
@@ -72,7 +74,9 @@ def evaluate(
         >>> scores.document["n"]
         64
     """
-    return as_run(run).evaluate(data, others=others, tta=tta, device=device)
+    return as_run(run).evaluate(
+        data, others=others, tta=tta, prevalence=prevalence, device=device
+    )
 
 
 @checked
@@ -82,6 +86,7 @@ def predict(
     *,
     others: Sequence[Run | Path | str] | None = None,
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     extension: str | None = None,
     report: "Report | None" = None,
@@ -94,6 +99,7 @@ def predict(
             or a path or a list of paths: files of images, folders of them, data sets.
         others: Other runs; the answers of all are averaged.
         tta: Whether to average over the symmetries that the run was trained with.
+        prevalence: Of a run of find: share of the found class for which probabilities are.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
         report: Called with each file or image that cannot be used, in place of an error; the
@@ -115,6 +121,7 @@ def predict(
         images,
         others=others,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
         report=report,

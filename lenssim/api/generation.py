@@ -35,7 +35,7 @@ __all__ = [
 
 DEVICE = "auto"  # by default: the fastest device of the machine
 LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
-NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
+NOT_OF_ONE_IMAGE = ("maps", "residual_from", "detectability")  # fields of a request
 
 Stop = Callable[[], bool]
 
@@ -187,6 +187,7 @@ def render(
         array([1.3])
     """
     from lenssim.api.exposure import Exposure
+    from lenssim.simulate.class_order import number_of
     from lenssim.simulate.pipeline import simulate
 
     names = SimulationOptions.__annotations__
@@ -203,7 +204,7 @@ def render(
             option="number",
             value=number,
         )
-    sample_number = label + number * len(spec.preset.classes)
+    sample_number = number_of(spec.preset, label, number)
     fixed = {name: value_of(name, value, float) for name, value in fixed.items()}
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 

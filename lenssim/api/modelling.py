@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -12,9 +12,7 @@ from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import check_workers
-from lenssim.commands import command
 from lenssim.data.modelling.request import FitRequest
-from lenssim.errors import DataError
 
 if TYPE_CHECKING:
     from lenssim.data.streaming.dataset import ShardDataset
@@ -23,7 +21,6 @@ __all__ = ["FitOptions", "Models", "fit"]
 
 Stop = Callable[[], bool]
 _WORTH_WORKERS = 32  # lenses: fewer are fitted sooner than workers start
-_IMPORTED = "data"  # the data set of a folder of files, in the folder of a fit
 
 
 class FitOptions(TypedDict, total=False):
@@ -33,6 +30,8 @@ class FitOptions(TypedDict, total=False):
     lens_light: str | None
     band: str | None
     guesses: Path | str | None
+    start: Path | str | None
+    native_scale: float | None
     n: int | None
     device: str | None
 
@@ -67,7 +66,7 @@ class Models(Table):
 @checked
 @takes_options(FitRequest, types=FitOptions)
 def fit(
-    data: Dataset | Path | str,
+    data: Dataset | Path | str | Sequence[Path | str],
     out: Path | str,
     *,
     workers: int | None = None,
@@ -77,7 +76,8 @@ def fit(
     """Model the lenses of a data set from scratch; the same call continues what was interrupted.
 
     Args:
-        data: A data set, its folder, or a folder of FITS files with noise maps and PSFs.
+        data: A data set, its folder, a folder of FITS files with noise maps and PSFs, or some
+            FITS files and folders of them.
         out: Folder of the fit: table, covariances, pictures, COOLEST documents, page.
         workers: Worker processes; 0 works in this one. None: one a core, as far as memory goes.
         stop: Function that is asked between lenses; True leaves the rest for another call.
@@ -96,24 +96,22 @@ def fit(
         >>> models.rows, models.units["theta_E"], models.pictures.images([0], "residual").shape
         (1, 'arcsec', (1, 1, 64, 64))
     """
+    from lenssim.api.files_to_fit import dataset_of
+    from lenssim.api.network_starts import starts_of
     from lenssim.api.progress import samples_bar
     from lenssim.data.modelling.columns import column_units, columns_of
     from lenssim.data.modelling.results import fit_dataset
+    from lenssim.data.modelling.work import Work
     from lenssim.notes import say
 
     check_workers(workers)
     request = parse_request(FitRequest, options)
-    source = _source(data, Path(out))
+    source = dataset_of(data, Path(out), request.native_scale)
+    starts = starts_of(request.start, source)
     with samples_bar("fitting") as report:
-        table = fit_dataset(
-            Path(out),
-            source,
-            request,
-            workers=_workers(workers, source, request),
-            report=report,
-            note=say,
-            stop=stop,
-        )
+        count = _workers(workers, source, request)
+        work = Work(count, report, say, stop)
+        table = fit_dataset(Path(out), source, request, work, starts)
     models = Models(table, column_units(columns_of(request)))
     models.folder = Path(out)
     return models
@@ -127,33 +125,3 @@ def _workers(workers: int | None, source: ShardDataset, request: FitRequest) -> 
 
     count = min(len(source), request.n or len(source))
     return 0 if count < _WORTH_WORKERS else default_workers()
-
-
-def _source(data: Dataset | Path | str, out: Path) -> ShardDataset:
-    """Return the data set that is modelled; a folder of files is imported first."""
-    if isinstance(data, Dataset):
-        return data.source
-    if not _holds_files(data):
-        return Dataset(data).source
-    from lenssim.api.exchange import import_data
-
-    try:
-        return import_data("fits", data, out / _IMPORTED).source
-    except DataError as error:
-        if error.code != "no-pixel-scale":
-            raise
-        first = command("import", "fits", data, "--out", "D")
-        raise DataError(
-            f"{error}. These are options of the import, so import the folder first: "
-            f"{first} --pixel-scale ARCSEC, then fit D",
-            code=error.code,
-            **error.fields,
-        ) from None
-
-
-def _holds_files(data: Path | str) -> bool:
-    """Return whether a folder holds files of images, and no data set."""
-    folder = Path(data)
-    if not folder.is_dir() or (folder / "plan.json").exists():
-        return False
-    return any(folder.rglob("*.fits*"))

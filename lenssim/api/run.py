@@ -81,6 +81,7 @@ class Run:
         *,
         others: "Sequence[Run | Path | str] | None" = None,
         tta: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
     ) -> Scores:
         """Judge the run on images that it has not seen; see `lenssim.evaluate`."""
@@ -97,10 +98,16 @@ class Run:
         dataset = self.trained.opened(place)
         members = _trained(others)
         document = evaluate(
-            self.trained, dataset, others=members, tta=tta, device=device, say=note
+            self.trained,
+            dataset,
+            others=members,
+            tta=tta,
+            prevalence=prevalence,
+            device=device,
+            say=note,
         )
         write_card(self.trained)
-        folder = evaluation_folder(self.trained, dataset, members, tta)
+        folder = evaluation_folder(self.trained, dataset, members, tta, prevalence)
         return Scores(document, folder, presentation(self.record).headlines)
 
     @checked
@@ -110,20 +117,25 @@ class Run:
         *,
         others: "Sequence[Run | Path | str] | None" = None,
         tta: bool = False,
+        prevalence: float | None = None,
         device: str = "auto",
         extension: str | None = None,
         report: "Report | None" = None,
     ) -> Answers:
         """Answer for images; see `lenssim.predict`."""
         from lenssim.learn.evaluation.prediction import novelties_of, predictions_of
+        from lenssim.notes import note
 
-        ensemble = self._ensemble(others, tta, device)
+        ensemble = self._ensemble(others, tta, device, prevalence)
         novelties = novelties_of([self.trained, *_trained(others)])
         predictions: list[Prediction] = []
         for part in images_of(self.record, images, extension, report):
             predictions += predictions_of(part, ensemble, novelties)
         if not predictions and report is None:
             raise _nothing()
+        task = self.record.task
+        for remark in task.remarks([prediction.answer for prediction in predictions]):
+            note(remark)
         return Answers(predictions)
 
     @checked
@@ -164,14 +176,18 @@ class Run:
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
 
     def _ensemble(
-        self, others: "Sequence[Run | Path | str] | None", tta: bool, device: str
+        self,
+        others: "Sequence[Run | Path | str] | None",
+        tta: bool,
+        device: str,
+        prevalence: float | None = None,
     ) -> "Ensemble":
         """Return the networks that answer together."""
         from lenssim.learn.compute.device import pick_device
         from lenssim.learn.evaluation.ensemble import Ensemble
 
         runs = [self.trained, *_trained(others)]
-        return Ensemble(runs, pick_device(device), tta=tta)
+        return Ensemble(runs, pick_device(device), tta=tta, prevalence=prevalence)
 
     def show(self) -> Pictures:
         """Draw the losses and scores of the epochs."""

@@ -29,6 +29,7 @@ class GenerationOptions(SimulationOptions, total=False):
     """Options of a data set: fields of `GenerationRequest`."""
 
     maps: Names | None
+    residual_from: str | None
     detectability: bool | None
     shard_size: int | None
     storage: str | None

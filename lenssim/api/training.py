@@ -35,6 +35,7 @@ class TrainingSettings(TypedDict, total=False):
     live_device: str | None
     live_supersampling: str | int | None
     live_maps: Sequence[str] | str | None
+    live_residual_from: str | None
     live_detectability: bool | None
     net: str | None
     picture: str | None
@@ -62,6 +63,10 @@ class TrainingSettings(TypedDict, total=False):
     targets: Sequence[str] | str | None
     head: str | None
     only: str | None
+    positive: str | None
+    prevalence: float | None
+    views: Literal["mean", "product"] | None
+    balanced: bool | None
     method: str | None
 
 
@@ -86,7 +91,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, or regress with `targets=`.
+        task: classify, find, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.

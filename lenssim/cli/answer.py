@@ -31,6 +31,14 @@ Tta = Annotated[
         "--tta", help="Average over the flips and turns that the run was trained with."
     ),
 ]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="SHARE",
+        help="Runs of find: the share of the found class, such as 0.001. Default: the run's.",
+    ),
+]
 _Data = Annotated[
     str,
     typer.Option("--data", "-d", help="Folder or URL of the data set to judge the run on."),
@@ -63,6 +71,7 @@ def evaluate(
     data: _Data,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -76,7 +85,9 @@ def evaluate(
     from lenssim.api.run import load_runs
 
     trained, *members = load_runs([run, *(others or [])])
-    scores = trained.evaluate(data, others=members, tta=tta, device=device)
+    scores = trained.evaluate(
+        data, others=members, tta=tta, prevalence=prevalence, device=device
+    )
     if json:
         print(dumps({"folder": str(scores.folder), **scores.document}))
         return
@@ -113,6 +124,7 @@ def predict(
     files: _Files,
     others: With = None,
     tta: Tta = False,
+    prevalence: Prevalence = None,
     device: Device = "auto",
     extension: _Extension = None,
     json: Json = False,
@@ -131,6 +143,7 @@ def predict(
         files,
         others=members,
         tta=tta,
+        prevalence=prevalence,
         device=device,
         extension=extension,
         report=problems.append,

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _Data = Annotated[
-    str,
+    list[str],
     typer.Argument(
-        metavar="D",
-        help="Folder of a data set, or of FITS files with noise maps and PSFs.",
+        metavar="D|DIR|FILE...",
+        help="Folder of a data set, or FITS files and folders of them, with noise maps and PSFs.",
     ),
 ]
 _Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the fit.")]

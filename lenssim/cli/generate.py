@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_dataset", "register"]
 
-NOT_OF_ONE_IMAGE = ("maps", "detectability")  # fields of a request
+NOT_OF_ONE_IMAGE = ("maps", "residual_from", "detectability")  # fields of a request
 
 
 _GenerateOut = Annotated[Path, typer.Option("--out", "-o", help="Folder of the data set.")]

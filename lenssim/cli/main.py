@@ -1,6 +1,8 @@
 """The command `lenssim`: its groups of commands and its one way of reporting errors."""
 
+import atexit
 import errno
+import gc
 import os
 import re
 import sys
@@ -52,6 +54,8 @@ _ABOUT_PATHS = (  # another path would do
 
 _LOADING = re.compile(r"\.so[.\d]*: |\.dylib|shared object|cannot allocate memory", re.I)
 
+_LEAK_CHECKERS = {"jaxlib", "triton"}  # they print what nobody collected
+
 app = typer.Typer(
     name="lenssim",
     no_args_is_help=True,
@@ -102,6 +106,7 @@ for group in (
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 failure, 2 usage or config, 3 verification, 4 incomplete, 130 / 143."""
     ignore_user_settings()
+    atexit.register(_collect_no_more)
     with whole_streams(), _safe_path():
         code = _run()
         fault = stdout_fault()
@@ -110,6 +115,12 @@ def main() -> None:
         if fault is not None and code == 0:
             code = 1
         sys.exit(code)
+
+
+def _collect_no_more() -> None:
+    """Spare a process that ends the search for garbage, half a second among torch's objects."""
+    if not _LEAK_CHECKERS & sys.modules.keys():
+        gc.freeze()
 
 
 def _run() -> int:

@@ -143,8 +143,8 @@ class TrainConfig(Record):
     )
     normalise: str = Field(
         default="minmax",
-        description="Scaling of each image: minmax, max, standard, asinh, sky, symlog or none; "
-        "band_minmax, band_max, band_standard, band_asinh scale each band by itself; "
+        description="Scaling of each image: minmax, max, standard, asinh, sky, rings, symlog or "
+        "none; band_minmax, band_max, band_standard, band_asinh scale each band by itself; "
         "residuals are scaled by symlog by default",
     )
     augment: str = Field(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lenssim.simulate.class_order import labels
 from lenssim.simulate.columns import Columns
 from lenssim.simulate.plane import TRUTH_UNITS, LensPlane
 from lenssim.simulate.preset import Preset
@@ -30,7 +31,7 @@ def draw_dark_matter(
         The perturbers by kind, and the units of the columns of the dark matter.
     """
     numbers = block_numbers(block)
-    label = numbers % len(preset.classes)
+    label = labels(preset, numbers)
     tables: dict[str, list[tuple[np.ndarray, Perturbers]]] = {}
     units: dict[str, str] = {}
     for k, model in enumerate(preset.classes.values()):

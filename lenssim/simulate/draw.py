@@ -11,11 +11,13 @@ from lenssim.names import printable
 from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
+from lenssim.simulate.class_order import labels
 from lenssim.simulate.columns import Columns, Fixed
 from lenssim.simulate.composites.composite import follow_parts, share_colours
 from lenssim.simulate.composites.settings import composites_of
 from lenssim.simulate.conventions import ellipticity
 from lenssim.simulate.dark_matter_draw import draw_dark_matter
+from lenssim.simulate.dark_sources import darken_sources
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.plane import LensPlane
 from lenssim.simulate.preset import Preset
@@ -40,11 +42,6 @@ __all__ = ["column_names", "draw", "labels", "laws"]
 
 SCALE = Bounds(1e-3, 1e3)  # of deflections, from z_source_convention to z_source
 _MOST_DRAWS = 1000  # of a system that a placement refuses
-
-
-def labels(preset: Preset, numbers: np.ndarray) -> np.ndarray:
-    """Class (N,) of each sample: its number modulo the number of classes, so that every prefix is balanced."""
-    return np.asarray(numbers, dtype=np.int64) % len(preset.classes)
 
 
 def draw(
@@ -164,6 +161,7 @@ def _draw_columns(
         truth=any(model.reports_truth for model in preset.classes.values()),
     )
     perturbers, units = draw_dark_matter(preset, seed, split, block, columns, plane)
+    darken_sources(preset, columns, block_numbers(block))
     _draw_psfs(preset, seed, split, block, columns)
     if preset.background is not None:
         rng = generator(seed, split, BACKGROUND, block)

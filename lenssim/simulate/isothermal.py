@@ -142,6 +142,20 @@ class Isothermal:
             points[:, rows[success]] = trials[:, success, trial[success]]
         return points + self.origin
 
+    def place_within(self, rng: np.random.Generator, radius: float) -> np.ndarray:
+        """Draw points (2, n) evenly inside a circle about the middle of the caustics.
+
+        Args:
+            rng: Generator of random numbers.
+            radius: Radius of the circle, in units of the largest distance of a caustic from
+                the middle.
+        """
+        largest = np.maximum(*(np.hypot(*curve).max(-1) for curve in self.caustics))
+        count = len(largest)
+        distance = radius * largest * np.sqrt(rng.random(count))
+        angle = rng.uniform(0, 2 * np.pi, count)
+        return distance * np.stack([np.cos(angle), np.sin(angle)]) + self.origin
+
     def take(self, rows: np.ndarray) -> "Isothermal":
         """Return the lenses `rows`."""
         return Isothermal(*(getattr(self, column.name)[rows] for column in fields(self)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,10 +13,26 @@ from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.model import FLUX_UNIT
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["MAPS", "Map", "MapInput", "check_detectability", "check_maps", "map_modules"]
+__all__ = [
+    "FIT_MODULES",
+    "MAPS",
+    "Map",
+    "MapInput",
+    "ResidualStart",
+    "check_detectability",
+    "check_maps",
+    "map_modules",
+]
 
-FIT_MODULE = "lenssim.simulate.engines.batched.fit"
+FIT_MODULES = {
+    "truth": "lenssim.simulate.engines.batched.fit",
+    "search": "lenssim.simulate.fit.residual",
+}
 DETECTABILITY_MODULE = "lenssim.simulate.engines.batched.detectability"
+
+
+ResidualStart = Literal["truth", "search"]
+"""Where the fit behind a residual starts: at the true lens, or at a search's minimum."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,8 @@ class MapInput:
     supersampling: Supersampling
     sigma: Callable[[], np.ndarray]
     mask: Callable[[], np.ndarray]
+    arcs: Callable[[], np.ndarray]
+    residual_from: ResidualStart = "truth"
 
     @property
     def derivative_options(self) -> dict[str, Any]:
@@ -55,6 +73,11 @@ def _mask(images: MapInput) -> np.ndarray:
     return images.mask()
 
 
+def _arcs(images: MapInput) -> np.ndarray:
+    """Return the lensed light of the sources alone, without noise."""
+    return images.arcs()
+
+
 def _kappa(images: MapInput) -> np.ndarray:
     """Return the convergence of the perturbers."""
     # only now: it imports torch
@@ -67,6 +90,16 @@ def _kappa(images: MapInput) -> np.ndarray:
 
 def _residual(images: MapInput) -> np.ndarray:
     """Return what the best smooth lens leaves of the images, in sigma."""
+    if images.residual_from == "search":
+        from lenssim.simulate.fit.residual import searched_residual
+
+        return searched_residual(
+            images.observed,
+            images.scenes,
+            images.instrument,
+            mask=images.mask(),
+            **images.derivative_options,
+        )
     from lenssim.simulate.engines.batched.fit import smooth_residual
 
     return smooth_residual(
@@ -121,6 +154,7 @@ MAPS = {
     "residual": Map("", _residual, _check_residual),
     "sigma": Map(FLUX_UNIT, _sigma, _check_sigma),
     "mask": Map("", _mask),
+    "arcs": Map(FLUX_UNIT, _arcs),
 }
 
 
@@ -145,11 +179,13 @@ def check_detectability(engine: str, settings: Mapping[str, Any]) -> None:
     check_derivatives(engine, settings, "detectability needs", "--detectability")
 
 
-def map_modules(maps: Sequence[str], detectability: bool) -> list[str]:
+def map_modules(
+    maps: Sequence[str], detectability: bool, residual_from: ResidualStart = "truth"
+) -> list[str]:
     """Return the modules that take long to import and that maps and detectability need."""
     modules: list[str] = []
     if detectability:
         modules.append(DETECTABILITY_MODULE)
     if "residual" in maps:
-        modules.append(FIT_MODULE)
+        modules.append(FIT_MODULES[residual_from])
     return modules

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from lenssim.rows import row_numbers
+from lenssim.simulate.arcs import arc_columns, render_arcs
 from lenssim.simulate.backgrounds import over_background, sigma_over_background
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
@@ -113,6 +114,8 @@ class Exposure:
             supersampling=self.spec.supersampling,
             sigma=lambda: self.sigma,
             mask=lambda: self.mask,
+            arcs=lambda: self.arcs,
+            residual_from=self.spec.residual_from,
         )
         return {
             name: MAPS[name].compute(map_input).astype(np.float32)
@@ -120,9 +123,28 @@ class Exposure:
         }
 
     @cached_property
+    def arcs(self) -> np.ndarray:
+        """Expected images (N, C, H, W) of the lensed sources alone; zeros where they are dark."""
+        return render_arcs(
+            engine(self.spec.engine, **self.spec.engine_settings),
+            self.scenes,
+            self.spec.preset.instrument,
+            self.spec.supersampling,
+        )
+
+    @cached_property
+    def arc_columns(self) -> dict[str, np.ndarray]:
+        """Columns (N,) that say how well arcs show, if the specification has them."""
+        if not self.spec.has_arc_columns:
+            return {}
+        camera = self.spec.preset.instrument
+        return arc_columns(self.arcs, self.expected, self.scenes, camera)
+
+    @cached_property
     def params(self) -> dict[str, np.ndarray]:
-        """Columns (N,) of the true parameters, by name: the drawn ones and `map_columns`."""
-        return self.scenes.params | map_columns(self.spec, self.scenes, self.maps)
+        """Columns (N,) of the true parameters, by name: the drawn ones and those of images."""
+        columns = map_columns(self.spec, self.scenes, self.maps)
+        return self.scenes.params | columns | self.arc_columns
 
 
 def map_columns(

@@ -1,9 +1,10 @@
 """Placement: sources inside the caustics of their lens; kept is what it magnifies and what the frame holds."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lenssim.errors import ConfigError
 from lenssim.record import Record
@@ -22,10 +23,22 @@ class Placement(Record):
     Centres of the source's components are relative to it. Systems whose magnification is below `magnification`, or
     with less than `in_frame` of the images' flux inside the stamp, are drawn again. As in the training sets of Hezaveh,
     Perreault Levasseur & Marshall 2017 (arXiv:1708.08842).
+
+    With `within` the source lies evenly in a circle instead. Its radius is that many times the largest distance of a
+    caustic from the middle of the caustics, so that some sources have one image. The column `n_images` counts them.
     """
 
     magnification: float = Field(default=1.0, ge=0, le=1e4)
     in_frame: float = Field(default=0.0, ge=0, le=1)
+    within: float | None = Field(default=None, gt=0, le=1e3)
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a radius that is not stated, as documents of version 0.1 do."""
+        document: dict[str, Any] = handler(self)
+        if self.within is None:
+            document.pop("within")
+        return document
 
     def check(self, components: Sequence[Component]) -> None:
         """`ConfigError` unless the lens is one sie, with or without shear, and the source of sersics or galaxies."""
@@ -60,11 +73,18 @@ class Placement(Record):
         values = columns.values
         sources = [component for component in components if component.role == "source"]
         lens = _lens(columns, components, scale)
-        x, y = lens.place(columns.rng)
+        if self.within is None:
+            x, y = lens.place(columns.rng)
+        else:
+            x, y = lens.place_within(columns.rng, self.within)
+            about = (x - lens.origin[0])[:, None], (y - lens.origin[1])[:, None]
+            columns.put("n_images", lens.images(*about)[:, 0].astype(np.float64))
         for source in sources:
             prefix = source.prefix
             columns.put(f"{prefix}center_x", values[f"{prefix}center_x"] + x)
             columns.put(f"{prefix}center_y", values[f"{prefix}center_y"] + y)
+        if self.within is not None and not self.magnification and not self.in_frame:
+            return np.ones(columns.n, bool)  # images tell the magnification faster
         magnification, inside = lens.magnification(
             _light(columns, sources, galaxies), frame
         )

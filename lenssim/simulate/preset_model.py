@@ -1,6 +1,5 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,11 +25,13 @@ from lenssim.simulate.camera_choice import (
     check_fluxes,
     check_spectrum,
 )
+from lenssim.simulate.class_shares import check_shares, split_shares
 from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.composites import CHOICES
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DarkMatter
 from lenssim.simulate.distributions import Value
+from lenssim.simulate.galaxy_sources import galaxy_sources
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
 from lenssim.simulate.lens_table import LensTable
@@ -73,14 +74,15 @@ class Preset(Record):
     galaxies: Galaxies | None = None
     placement: Placement | None = None
     classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] | None = None
     background: Background | None = None
     lenses: LensTable | None = None
 
     @model_serializer(mode="wrap")
     def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is not stated and what documents of version 0.1 do not know."""
+        """Leave out what is not stated, as documents of version 0.1 do."""
         document: dict[str, Any] = handler(self)
-        for name in ("background", "lenses"):
+        for name in ("shares", "background", "lenses"):
             if getattr(self, name) is None:
                 document.pop(name, None)
         return document
@@ -95,6 +97,7 @@ class Preset(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Preset":
+        check_shares(self.shares, self.classes)
         for kind in self.noise:
             if kind not in NOISES:
                 raise ValueError(str(unknown("noise", printable(kind), NOISES)))
@@ -244,8 +247,13 @@ class Preset(Record):
     def with_classes(self, names: Sequence[str]) -> "Preset":
         """This preset with some of its classes, which take their labels in the order of `names`.
 
-        `ConfigError` for a class that it has not, or one named twice.
+        A name such as `lens=0.4` states the class's share of the samples. Then all names do,
+        or the preset does.
+
+        Raises:
+            ConfigError: The preset has no such class, one is named twice, or a share is none.
         """
+        names, stated = split_shares(names)
         if len(set(names)) < len(names) or not names:
             raise ConfigError(
                 f"preset {self.name}: name each class once, got {', '.join(names) or 'none'}",
@@ -254,9 +262,16 @@ class Preset(Record):
             )
         for name in names:
             self.label(name)
-        return self.model_copy(
-            update={"classes": {name: self.classes[name] for name in names}}
-        )
+        shares = stated
+        if stated is None and self.shares is not None:
+            shares = {name: self.shares[name] for name in names}
+        classes = {name: self.classes[name] for name in names}
+        return self.model_copy(update={"classes": classes, "shares": shares})
+
+    @property
+    def has_dark_sources(self) -> bool:
+        """Whether a class has no source, so that images may show no lens at all."""
+        return not all(model.has_source for model in self.classes.values())
 
     def with_galaxies(self, path: str | Path | dict[str, Any]) -> "Preset":
         """This preset with images of galaxies in place of each sersic source, of its size and magnitude, turned anyhow.
@@ -270,26 +285,7 @@ class Preset(Record):
         galaxies = path if isinstance(path, dict) else {"path": str(path)}
         if self.galaxies is not None:
             return self.model_copy(update={"galaxies": self.galaxies.at(galaxies["path"])})
-        sources = []
-        for choice in self.source:
-            values = choice.parameters
-            if choice.profile not in ("sersic", "clumpy") or "magnitude" not in values:
-                raise ConfigError(
-                    f"preset {self.name}: galaxies stand for sersic sources that have a magnitude",
-                    code="no-galaxies",
-                    name=self.name,
-                )
-            kept: dict[str, Any] = {
-                name: values[name]
-                for name in ("magnitude", "center_x", "center_y")
-                if name in values
-            }
-            kept |= choice.of_bands
-            turned: dict[str, Any] = {
-                "R_half": values["R_sersic"],
-                "phi_G": {"uniform": [0.0, 2 * math.pi]},
-            }
-            sources.append({"profile": "interpolated", "name": choice.name} | kept | turned)
+        sources = galaxy_sources(self.name, self.source)
         document = self.model_dump(mode="json", exclude={"source"})
         return parse_preset(
             document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"

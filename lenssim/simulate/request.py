@@ -81,7 +81,9 @@ class SimulationRequest(Record):
         json_schema_extra={"unset": "the preset's first"},
     )
     classes: Names | None = Field(
-        default=None, description="only these of the preset's classes, such as axion"
+        default=None,
+        description="only these of the preset's classes, such as axion; lens=1,non_lens=3 "
+        "states their shares",
     )
     galaxies: Annotated[str | None, BeforeValidator(lambda path: path and str(path))] = (
         Field(
@@ -124,8 +126,13 @@ class SimulationRequest(Record):
         validation_alias=AliasChoices("maps", "truth"),
         description="maps to keep beside each image: clean (no noise), kappa (the "
         "perturbers'), residual (of the best smooth lens), sigma (the noise map), mask (1 "
-        "where a pixel was seen), or several: clean,kappa",
+        "where a pixel was seen), arcs (light of the sources alone), or several: clean,arcs",
         json_schema_extra={"options": ["--truth"], "unset": "none"},
+    )
+    residual_from: Literal["truth", "search"] = Field(
+        default="truth",
+        description="where the fit behind the map residual starts: truth (the true lens) or "
+        "search (from scratch, as on the sky)",
     )
     detectability: bool = Field(
         default=False,

@@ -206,15 +206,15 @@ class Scenes:
                     code="no-zero-point",
                     prefix=component.prefix,
                 )
-            values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self._unit_flux(
+            values["amp"] = 10 ** (-0.4 * (magnitude - zero_point)) / self.unit_flux(
                 component, values
             )
         return values
 
-    def _unit_flux(
+    def unit_flux(
         self, component: Component, values: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Flux (N,) [arcsec^2] of a component's light of amplitude 1."""
+        """Return the flux (N,) [arcsec^2] of a component's light of amplitude 1, of `of`'s values."""
         if component.profile in ("sersic", "spiral"):
             return unit_flux(values["R_sersic"], values["n_sersic"])
         assert self.images is not None

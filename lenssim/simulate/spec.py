@@ -6,13 +6,18 @@ from typing import Any, Self
 from pydantic import Field
 
 import lenssim
-from lenssim.errors import ConfigError
+from lenssim.errors import ConfigError, unknown
 from lenssim.record import Record
 from lenssim.simulate.backgrounds import background_of
 from lenssim.simulate.engines import check_adaptive, engine_settings, engine_versions
 from lenssim.simulate.engines.batched.settings import with_far_field
 from lenssim.simulate.instruments import Supersampling, check_sampling, parse_sampling
-from lenssim.simulate.maps import check_detectability, check_maps
+from lenssim.simulate.maps import (
+    FIT_MODULES,
+    ResidualStart,
+    check_detectability,
+    check_maps,
+)
 from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.deviates import EARLIEST, NEWEST, check_stream
 from lenssim.simulate.preset import Preset, parse_preset
@@ -58,6 +63,9 @@ class SimulationSpec(Record):
     versions: dict[str, str]
     detectability: bool = False
     maps: tuple[str, ...] = ()
+    residual_from: ResidualStart = Field(
+        default="truth", description="where the fit behind the map residual starts"
+    )
     keeps_path: bool = Field(
         default=False,
         description="whether the config names the path of its galaxies, as old ones do",
@@ -81,6 +89,7 @@ class SimulationSpec(Record):
         device: str | None = None,
         supersampling: Supersampling | str | None = None,
         maps: tuple[str, ...] = (),
+        residual_from: ResidualStart = "truth",
         detectability: bool = False,
         **stored: Any,
     ) -> Self:
@@ -98,6 +107,7 @@ class SimulationSpec(Record):
             device: "cpu", "cuda" or "auto"; None for the engine's default.
             supersampling: Rays a pixel side, or "adaptive"; None for the preset's.
             maps: Names of maps to compute beside the images.
+            residual_from: Where the fit behind the map `residual` starts: "truth" or "search".
             detectability: Whether to compute each sample's expected delta chi2.
             **stored: Further fields of a subclass.
 
@@ -132,6 +142,7 @@ class SimulationSpec(Record):
             versions=current_versions(engine),
             detectability=detectability,
             maps=check_maps(maps, engine, settings, kind),
+            residual_from=_residual_start(residual_from, maps),
             **stored,
         )
 
@@ -180,7 +191,18 @@ class SimulationSpec(Record):
         values["noise_stream"] = check_stream(config.get("noise_stream", EARLIEST))
         values["detectability"] = config.get("detectability", False)
         values["maps"] = tuple(config.get("truth", ()))
+        values["residual_from"] = config.get("residual_from", "truth")
         return values
+
+    @property
+    def has_arc_columns(self) -> bool:
+        """Whether samples say how well arcs show: where a class has none, or arcs are a map."""
+        return self.preset.has_dark_sources or "arcs" in self.maps
+
+    @property
+    def has_image_columns(self) -> bool:
+        """Whether parameters follow from images, so that only a rendering knows them."""
+        return bool(self.maps) or self.detectability or self.has_arc_columns
 
     def config(self) -> dict[str, Any]:
         """Return the document of the specification.
@@ -234,7 +256,27 @@ class SimulationSpec(Record):
             document["detectability"] = True
         if self.maps:
             document["truth"] = list(self.maps)
+        if self.residual_from != "truth":
+            document["residual_from"] = self.residual_from
         return document
+
+
+def _residual_start(start: ResidualStart, maps: tuple[str, ...]) -> ResidualStart:
+    """Return where residuals start; without residuals nothing does.
+
+    Raises:
+        ConfigError: There is no such start, or no residual that could have it.
+    """
+    if start not in FIT_MODULES:
+        raise unknown("residual_from", start, FIT_MODULES, code="residual-start")
+    if start != "truth" and "residual" not in maps:
+        raise ConfigError(
+            f"residual_from {start} says how residuals are fitted, and none are asked for; "
+            "give --truth residual, or leave it out",
+            code="residual-start",
+            name=start,
+        )
+    return start
 
 
 def _stream(noise: str, stream: str) -> str:

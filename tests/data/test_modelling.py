@@ -14,10 +14,11 @@ from lenssim.data.format.manifest import read_manifest
 from lenssim.data.inspection.verification import verify
 from lenssim.data.modelling import modelling
 from lenssim.data.modelling.columns import columns_of
-from lenssim.data.modelling.guesses import read_guesses
+from lenssim.data.modelling.guesses import guessed_starts, read_guesses
 from lenssim.data.modelling.modelling import fit_plan
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.modelling.results import fit_dataset
+from lenssim.data.modelling.work import Work
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, IncompleteError
 from lenssim.simulate.bridges.coolest import from_coolest
@@ -64,7 +65,7 @@ def test_a_resumed_fit_has_the_same_bits(lenses, fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(modelling._SHARD_ROWS, "mge", 2)
     stops = iter([False, True])
     with pytest.raises(IncompleteError, check=has_code("stopped")):
-        fit_dataset(tmp_path, lenses, FitRequest(), stop=lambda: next(stops))
+        fit_dataset(tmp_path, lenses, FitRequest(), Work(stop=lambda: next(stops)))
     fit_dataset(tmp_path, lenses, FitRequest())
     folder, _ = fitted
     prints = [read_manifest(place / "pictures").fingerprint for place in (folder, tmp_path)]
@@ -76,7 +77,7 @@ def test_a_resumed_fit_has_the_same_bits(lenses, fitted, tmp_path, monkeypatch):
 def test_a_lens_does_not_depend_on_those_before_it(lenses, fitted):
     part = modelling.Lenses(lenses, FitRequest())
     plan = modelling.fit_plan(lenses, FitRequest())
-    samples = modelling.fit_rows(part, plan, np.array([3]), {})
+    samples = modelling.fit_rows(part, plan, np.array([3]))
     _, table = fitted
     for name in columns_of(FitRequest()):
         np.testing.assert_array_equal(samples.params[name][0], table[name][3])
@@ -243,10 +244,10 @@ def test_guesses_may_come_from_a_spreadsheet(tmp_path):
 
 def test_other_guesses_need_another_folder(lenses, tmp_path):
     path = tmp_path / "guesses.csv"
-    path.write_text("name,theta_E\n0,1.3\n")
-    plans = [fit_plan(lenses, FitRequest()), fit_plan(lenses, FitRequest(guesses=path))]
-    path.write_text("name,theta_E\n0,1.2\n")
-    plans.append(fit_plan(lenses, FitRequest(guesses=path)))
+    plans = [fit_plan(lenses, FitRequest())]
+    for radius in (1.3, 1.2):
+        path.write_text(f"name,theta_E\n0,{radius}\n")
+        plans.append(fit_plan(lenses, FitRequest(), guessed_starts(path)))
     assert len({plan.config_hash for plan in plans}) == 3
 
 

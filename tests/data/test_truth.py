@@ -11,6 +11,7 @@ from lenssim.data.exchange.export import export_fits, export_webdataset
 from lenssim.data.format.manifest import SHARDS, read_plan, shard_name
 from lenssim.data.format.packing import pack
 from lenssim.data.format.reading import read_samples
+from lenssim.data.format.spec import spec_of
 from lenssim.data.generation.building import seal
 from lenssim.data.generation.finishing import finish_shard
 from lenssim.data.generation.simulation import generate, make_plan
@@ -19,10 +20,18 @@ from lenssim.data.inspection.resimulation import resimulate
 from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, VerificationError
+from lenssim.simulate.draw import draw
 from lenssim.simulate.engines.batched.convergence import convergence
 from lenssim.simulate.engines.batched.fit import smooth_residual
 from lenssim.simulate.engines.batched.gradients import differentiable
+from lenssim.simulate.fit import residual as residual_module
+from lenssim.simulate.fit.residual import searched_residual
+from lenssim.simulate.fit.scan import ScanGrid
+from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.noise.variance import noise_sigma
+from lenssim.simulate.pipeline import simulate
 from lenssim.simulate.preset import load_preset, parse_preset, preset_text
+from lenssim.simulate.spec import SimulationSpec
 
 BOTH = ("clean", "kappa")
 CLASSES = ("no_sub", "cdm", "axion")
@@ -177,6 +186,73 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
         check=has_code("no-map", name="residual"),
     ):
         ShardDataset(tmp_path / "plain", picture="residual")
+
+
+def test_a_config_says_where_its_residuals_start():
+    assert "residual_from" not in plan(truth=["residual"]).config, "old hashes stay"
+    searched = plan(truth=["residual"], residual_from="search")
+    assert searched.config["residual_from"] == "search"
+    assert spec_of(searched.config).residual_from == "search"
+    assert spec_of(searched.config).config() == searched.config
+
+
+@pytest.mark.parametrize(
+    ("truth", "start"), [(["clean"], "search"), (["residual"], "seach")]
+)
+def test_a_start_of_no_residual_is_refused(truth, start):
+    with pytest.raises(ConfigError, check=has_code("residual-start")):
+        plan(truth=truth, residual_from=start)
+
+
+@pytest.fixture
+def small_search(monkeypatch):
+    """Fewer starts: these tests ask for the residual, and not how lenses are found."""
+    grid = ScanGrid((0.8, 1.0, 1.25, 1.6), 3)
+
+    def search(**options):
+        return Search(**options, grid=grid, starts=3, minima=1, escalates=False)
+
+    monkeypatch.setattr(residual_module, "Search", search)
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("small_search")
+def test_residuals_from_a_search_are_those_from_the_truth():
+    """The minimum next to the true lens, without the truth; of each image alone."""
+    exposures = {
+        start: simulate(
+            SimulationSpec.of(
+                load_preset("III-corrected").with_classes(("no_sub", "cdm")),
+                seed=5,
+                device="cpu",
+                maps=("residual",),
+                residual_from=start,
+            ),
+            np.arange(2),
+        )
+        for start in ("truth", "search")
+    }
+    chi2 = {start: exposure.params["chi2"] for start, exposure in exposures.items()}
+    np.testing.assert_allclose(chi2["search"], chi2["truth"], atol=0.1)
+    searched = exposures["search"]
+    alone = simulate(searched.spec, [1]).maps["residual"]
+    np.testing.assert_array_equal(alone[0], searched.maps["residual"][1])
+
+
+@pytest.mark.usefixtures("small_search")
+def test_blank_images_have_a_residual(monkeypatch):
+    preset = load_preset("III-corrected")
+    blank = np.random.default_rng(1).normal(0, 0.01, (1, 1, 64, 64)).astype(np.float32)
+    blank[0, 0, :5] = np.nan
+    scenes = draw(preset, [0], seed=1)
+    monkeypatch.setattr(residual_module, "MAX_STEPS", 1)
+    residual = searched_residual(blank, scenes, preset.instrument, kernels="eager")
+    assert np.isfinite(residual).all()
+    assert (residual[0, 0, :5] == 0).all()
+    seen = residual[0, 0, 5:]
+    sigma = noise_sigma(blank.astype(float), scenes, preset.instrument)
+    empty = blank[0, 0, 5:] / sigma[0, 0, 5:]
+    assert (seen**2).sum() <= (empty**2).sum() * (1 + 1e-6)
 
 
 def test_verification_and_resimulation_know_them(folder, tmp_path):

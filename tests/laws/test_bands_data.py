@@ -23,7 +23,11 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.learn.inputs.augment import AUGMENTATIONS, augmentation
 from lenssim.learn.scores.leak_statistics import statistics
 from lenssim.simulate.engines import ENGINES
+from lenssim.simulate.engines.batched.fit import SmoothFit
+from lenssim.simulate.fit.bands import with_band_amplitudes
+from lenssim.simulate.pipeline import simulate
 from lenssim.simulate.preset import load_preset
+from lenssim.simulate.spec import SimulationSpec
 
 HERE = Path(__file__).parent
 PRESET = HERE / "toy.yaml"
@@ -96,6 +100,23 @@ def test_maps_storage_and_detectability_of_all_bands(tmp_path, storage):
     assert ShardDataset(tmp_path / "D", picture="kappa").bands == ()
     sheets = package.show(tmp_path / "D", count=2, picture="residual")
     assert list(sheets) == ["residual-no_sub", "residual-cdm"]
+
+
+def test_light_starts_with_the_amplitudes_of_every_band():
+    """A search knows one band; the others follow from linear least squares."""
+    preset = load_preset(PRESET).with_classes(("no_sub",))
+    exposure = simulate(SimulationSpec.of(preset, device="cpu", noise="none"), [0, 1])
+    options = {"rays": 2, "kernels": "eager"}
+    fit = SmoothFit(exposure.expected, exposure.scenes, preset.instrument, **options)
+    lights = [part for part in exposure.scenes.components if part.role != "lens"]
+    names = [part.prefix + "amp" for part in lights]
+    truth = [[view.params[name].copy() for name in names] for view, _ in fit.views]
+    for view, _ in fit.views:
+        view.params.update(zip(names, truth[0], strict=True))
+    started = with_band_amplitudes(fit)
+    for band, (view, _) in enumerate(started.views):
+        for name, amplitude in zip(names, truth[band], strict=True):
+            np.testing.assert_allclose(view.params[name], amplitude, rtol=0.05)
 
 
 def test_detectability_of_bands_adds_up(tmp_path):

@@ -20,6 +20,7 @@ COUNTS = {
     "cnn": 125_683,
     "compact": 341_403,
     "compact_grid": 598_451,
+    "compact_grid_half": 598_451,
     "deeplense_cnn": 509_955,
     "alexnet": 36_761_667,
     "resnet18": 11_171_779,
@@ -30,6 +31,12 @@ COUNTS = {
     "vit": 13_395_203,
     "cvt": 13_093_869,
     "lensformer": 13_236_421,
+    "finder": 680_427,
+    "lastro_baseline": 5_676_195,
+    "lastro_views": 7_035_326,
+    "lastro_residual": 4_865_071,
+    "lastro_invariant": 1_754_219,
+    "cmu_deeplens": 3_509_571,
     "equivariant_c4": 119_883,
     "equivariant_d4": 60_071,
     "equivariant_c8": 60_071,
@@ -38,14 +45,16 @@ SMALLEST = {
     "cnn": 16,
     "compact": 8,
     "compact_grid": 16,
+    "compact_grid_half": 16,
     "deeplense_cnn": 5,
     "alexnet": 8,
     "cvt": 16,
+    "finder": 16,
 }
 SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
 ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
-DEAR = ("alexnet", "swin")
+DEAR = ("alexnet", "swin", "lastro_views", "lastro_residual", "lastro_invariant")
 every_net = pytest.mark.parametrize("name", without_dear(ALL, DEAR))
 
 
@@ -64,6 +73,87 @@ def test_every_net_has_its_count_here():
 @pytest.mark.parametrize("name", NETS)
 def test_parameter_count(name):
     assert parameter_count(net_of(name)) == COUNTS[name]
+
+
+# The report of LASTRO EPFL states these numbers for one band. Four bands add those of the first layer; the layers of
+# a unit of CMU DeepLens are counted by hand below.
+PUBLISHED = {
+    "lastro_baseline": (5_674_145, 3 * 16 * 4**2),
+    "lastro_views": (7_035_308, 3 * 16 * (4**2 + 5**2)),
+    "lastro_residual": (4_863_021, 3 * 16 * 2**2),
+    "lastro_invariant": (1_753_705, 3 * 4 * 4**2),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("side", [101, 64])
+def test_lens_finders_have_the_published_numbers_of_weights(name, side):
+    count, more_bands = PUBLISHED[name]
+    assert parameter_count(net_of(name, (1, side, side), 1)) == count
+    assert parameter_count(net_of(name, (4, side, side), 1)) == count + more_bands
+
+
+def test_the_baseline_of_lastro_has_the_layers_of_the_challenge_paper():
+    """5,671,393 weights and biases, 2,528 of batch norms, and a scale and shift after each pooling."""
+    net = net_of("lastro_baseline", (1, 101, 101), 1)
+    kinds: dict[str, int] = {}
+    for layer in net.modules():
+        count = sum(p.numel() for p in layer.parameters(recurse=False))
+        kinds[type(layer).__name__] = kinds.get(type(layer).__name__, 0) + count
+    assert kinds["Conv2d"] == 5_671_393
+    assert kinds["AmortisedNorm"] == 2_528
+    assert kinds["ScaleAndShift"] == 2 * (16 + 32 + 64)
+
+
+def test_cmu_deeplens_has_the_layers_of_its_paper():
+    """Batch norms before activations; shortcuts where width or resolution change."""
+    channels, expected = 32, 32 * 7**2 + 2 * 32
+    for stage, (inner, width) in enumerate(
+        ((16, 32), (32, 64), (64, 128), (128, 256), (256, 512))
+    ):
+        for unit in range(3):
+            first = stage > 0 and unit == 0
+            expected += channels * inner + 9 * inner**2 + inner * width + width + 4 * inner
+            expected += 0 if stage == unit == 0 else 2 * channels
+            expected += (channels * width + width) if first else 0
+            channels = width
+    assert parameter_count(net_of("cmu_deeplens", (1, 101, 101), 1)) == expected + 512 + 1
+
+
+def test_answers_of_the_invariant_lens_finder_do_not_turn():
+    net = net_of("lastro_invariant", (2, 101, 101), 1).eval()
+    images = batch((2, 101, 101), 2)
+    views = [images.flip(-1), images.flip(-2), images.transpose(-1, -2)]
+    with torch.inference_mode():
+        answers = net(images)
+        assert answers.std() > 0.01
+        for view in views:
+            torch.testing.assert_close(net(view), answers, atol=1e-4, rtol=1e-4)
+
+
+def test_normalised_relu_keeps_mean_and_variance():
+    from lenssim.learn.nets.lastro_layers import NormalisedReLU
+
+    deviates = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
+    answer = NormalisedReLU()(deviates)
+    assert abs(answer.mean()) < 0.01
+    assert abs(answer.var() - 1) < 0.01
+
+
+@pytest.mark.parametrize("copies", [1, 8])
+def test_the_first_step_of_an_amortised_norm_is_that_of_a_batch_norm(copies):
+    from lenssim.learn.nets.lastro_layers import AmortisedNorm
+
+    norm = AmortisedNorm(3, copies)
+    images = batch((3 * copies, 5, 5), 6)
+    fields = images.unflatten(1, (3, copies)).movedim(2, 0).flatten(0, 1)
+    expected = torch.nn.BatchNorm2d(3, eps=1e-3)(fields)
+    answer = norm(images).unflatten(1, (3, copies)).movedim(2, 0).flatten(0, 1)
+    torch.testing.assert_close(answer, expected, atol=1e-5, rtol=1e-5)
+    before = norm.variance.clone()
+    norm.steps.fill_(20_000)  # of a long training, whose statistics have come to rest
+    norm(3 * images)
+    torch.testing.assert_close(norm.variance, before, atol=0, rtol=1e-3)
 
 
 @every_net

@@ -6,6 +6,7 @@ import torch
 import yaml
 from error_codes import has_code
 
+from lenssim.api.run import Run
 from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.live import LiveDataset
@@ -215,6 +216,38 @@ def test_an_answer_outside_the_training_range_says_so(run):
     inside, outside = task.answers(outputs)
     assert (inside["outside"], outside["outside"]) == ([], ["theta_E"])
     assert task.presentation.cells(outside)["outside the training range"] == "theta_E"
+
+
+def test_an_answer_that_says_less_than_the_validation_is_unsure(run, folder):
+    task, dataset = run.record.task, ShardDataset(folder)
+    rows = np.arange(512)
+    truth = dataset.targets(task.columns, rows)
+    outputs = pretend(task, truth, 0.2 + 0.1 * np.arange(512)[:, None] / 512)
+    calibrated = task.calibrated(outputs, dataset, rows)
+    assert np.shape(calibrated.sigma_quantiles) == (2, 101)
+    sure, unsure = calibrated.answers(outputs[:, [10, 500]])
+    assert sure["unsure"] == []
+    assert unsure["unsure"] == ["theta_E", "gamma1"]
+    assert calibrated.presentation.cells(unsure)["unsure"] == "theta_E, gamma1"
+    joint, passes = calibrated.joined([calibrated], [outputs, outputs])
+    assert joint.answers(passes[:, [500]])[0]["unsure"] == ["theta_E", "gamma1"]
+
+
+def test_a_run_of_an_earlier_version_says_nothing_of_widths(run):
+    task = run.record.task.model_copy(update={"sigma_quantiles": ()})
+    (answer,) = task.answers(torch.zeros(1, 1, task.outputs))
+    assert "unsure" not in answer
+    assert "unsure" not in task.presentation.cells(answer)
+
+
+def test_predict_says_when_all_answers_are_alike(run, folder, tmp_path, capfd):
+    """Six times the same image."""
+    image = ShardDataset(folder).images(np.arange(1))
+    np.save(tmp_path / "same.npy", np.repeat(image, 6, axis=0))
+    Run(run.folder).predict(tmp_path / "same.npy")
+    said = capfd.readouterr().err
+    assert "all 6 answers for theta_E are nearly the same" in said
+    assert "all 6 answers for gamma1 are nearly the same" in said
 
 
 @pytest.mark.parametrize("name", HEADS)

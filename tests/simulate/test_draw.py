@@ -68,9 +68,14 @@ def test_seeds_and_splits_share_nothing(model):
 @pytest.mark.parametrize("model", presets())
 def test_every_prefix_is_balanced(model):
     preset = load_preset(model)
+    names = list(preset.classes)
+    shares = preset.shares or dict.fromkeys(names, 1 / len(names))
+    expected = np.array([shares[name] for name in names]) / sum(shares.values())
     for n in (1, 2, 3, 50, 64, 100):
-        counts = np.bincount(labels(preset, np.arange(n)), minlength=len(preset.classes))
-        assert counts.max() - counts.min() <= 1
+        counts = np.bincount(labels(preset, np.arange(n)), minlength=len(names))
+        if preset.shares is None:
+            assert counts.max() - counts.min() <= 1
+        assert np.abs(counts - n * expected).max() < 2
 
 
 def test_published_distributions():

@@ -22,7 +22,11 @@ from lenssim.simulate.preset import (
 )
 from lenssim.simulate.spec import SimulationSpec
 
-LIT = [name for name in presets() if load_preset(name).lens_light]
+LIT = [
+    name
+    for name in presets()
+    if load_preset(name).lens_light and not load_preset(name).has_dark_sources
+]
 ARCS = {"hst": "hst-arcs", "euclid": "euclid-arcs"}
 SMALL = 32  # pixels a side
 

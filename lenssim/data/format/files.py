@@ -23,6 +23,7 @@ __all__ = [
     "signed_json",
     "sweep",
     "write",
+    "write_changed",
     "write_json",
 ]
 
@@ -179,6 +180,24 @@ def canonical_json(document: Any) -> bytes:
     return json.dumps(
         document, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
+
+
+def write_changed(path: Path, content: bytes) -> None:
+    """Write a file unless it holds the same bytes already; see `write`.
+
+    So what is finished can be repeated on a disk that nobody can write to.
+
+    Args:
+        path: The file.
+        content: Its content.
+
+    Raises:
+        StorageError: As for `write`.
+    """
+    with suppress(OSError):
+        if path.read_bytes() == content:
+            return
+    write(path, content)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

@@ -16,7 +16,14 @@ from pydantic import (
 )
 
 from lenssim.data.format.differences import differences
-from lenssim.data.format.files import canonical_json, cause, read_json, write_json
+from lenssim.data.format.files import (
+    canonical_json,
+    cause,
+    read_json,
+    signed_json,
+    write_changed,
+    write_json,
+)
 from lenssim.data.format.galaxy_records import with_first_recipe
 from lenssim.data.format.records import Audit, Sha256, ShardRecord, Side
 from lenssim.data.format.spec import GenerationSpec, asked_for
@@ -207,7 +214,7 @@ class Manifest(Record):
 
     def write(self, folder: Path) -> None:
         """Write manifest.json: from here on the data set is complete."""
-        write_json(folder / MANIFEST, self.model_dump(mode="json"))
+        write_changed(folder / MANIFEST, signed_json(self.model_dump(mode="json")))
 
 
 def _parse(model: type[BaseModel], path: Path) -> Any:

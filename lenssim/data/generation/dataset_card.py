@@ -5,7 +5,7 @@ from typing import Any
 
 from lenssim.commands import command
 from lenssim.data.format.bands import bands_of
-from lenssim.data.format.files import read_json, write
+from lenssim.data.format.files import read_json, write_changed
 from lenssim.data.format.manifest import PLAN, Manifest, Plan
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.spec import (
@@ -61,7 +61,7 @@ def write_card(folder: Path, plan: Plan, manifest: Manifest) -> None:
         for name in (LEAK_AUDIT, REALISM_AUDIT)
     }
     text = card_text(plan, manifest, verdicts[LEAK_AUDIT], verdicts[REALISM_AUDIT])
-    write(folder / CARD, text.encode())
+    write_changed(folder / CARD, text.encode())
 
 
 def known_verdict(folder: Path, fingerprint: str, audit: str = LEAK_AUDIT) -> str | None:
@@ -188,6 +188,8 @@ def _command(plan: Plan) -> str:
     for name in ("precision", "device"):
         options[name] = spec.engine_settings.get(name)
     options["truth"] = ",".join(spec.maps) or None
+    if spec.residual_from != "truth":
+        options["residual-from"] = spec.residual_from
     switches = {"compress": spec.compress, "detectability": spec.detectability}
     words: list[object] = []
     for name, value in options.items():

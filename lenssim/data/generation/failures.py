@@ -23,6 +23,7 @@ from lenssim.errors import (
 )
 from lenssim.folders import reason
 from lenssim.record import Record
+from lenssim.simulate.class_order import class_name_of
 
 __all__ = [
     "FAILURES",
@@ -182,7 +183,7 @@ def sample_failure(plan: Plan, number: int, error: BaseException) -> SampleFailu
     origin = Origin.of(plan.config)
     return SampleFailure(
         number=number,
-        class_name=plan.classes[number % len(plan.classes)],
+        class_name=class_name_of(plan.spec.preset, number),
         seed=origin.seed,
         split=origin.split,
         error=_line(error),

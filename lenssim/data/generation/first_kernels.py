@@ -13,6 +13,7 @@ from lenssim.data.format.manifest import Plan
 from lenssim.data.generation.progress import Progress, Report
 from lenssim.machine import processor_features
 from lenssim.simulate import engines
+from lenssim.simulate.arcs import sources_alone
 from lenssim.simulate.draw import draw
 from lenssim.simulate.spec import SimulationSpec
 
@@ -58,7 +59,12 @@ def _compile(plan: Plan, report: Report) -> list[str]:
     deflections: Deflections = renderer.deflections
     numbers = np.arange(_SCENES_A_CLASS * len(spec.preset.classes))
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
-    jobs = needed_jobs(deflections, scenes, spec.preset.instrument, spec.supersampling)
+    camera = spec.preset.instrument
+    jobs = needed_jobs(deflections, scenes, camera, spec.supersampling)
+    if spec.has_arc_columns:
+        arcs = sources_alone(scenes)
+        further = needed_jobs(deflections, arcs, camera, spec.supersampling)
+        jobs += [job for job in further if job not in jobs]
 
     def tell(done: int, count: int, seconds: float | None) -> None:
         text = f"compiling kernels {done}/{count}"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lenssim.data.format.records import Audit
+from lenssim.data.generation.reference_process import reference_images
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.engines import REFERENCE, Engine, engine, engine_info
 from lenssim.simulate.instruments import (
@@ -110,7 +111,7 @@ def compare_with_reference(
     if supersampling == ADAPTIVE:
         supersampling = coarsest_sampling(instrument)
         expected = renderer.render(scenes, instrument, supersampling=supersampling)
-    reference = engine(REFERENCE).render(scenes, instrument, supersampling=supersampling)
+    reference = reference_images(scenes, instrument, supersampling)
     residual = np.abs(expected - reference)
     peaks = (residual.max(_SIDES) / np.maximum(reference.max(_SIDES), BLACK)).max(1)
     sigma = np.maximum(noise_sigma(reference, scenes, instrument), BLACK)

@@ -15,6 +15,7 @@ from lenssim.data.generation.cards import in_threads, pinning_plugin
 from lenssim.data.generation.certificates import certificates
 from lenssim.data.generation.failures import Outcome
 from lenssim.data.generation.main_module import without_main
+from lenssim.data.generation.reference_process import reference_beside
 from lenssim.data.generation.watch import Note, Watch
 from lenssim.errors import ConfigError, IncompleteError
 from lenssim.machine import available_cores, available_memory
@@ -77,14 +78,14 @@ def local_runner(
 
     Args:
         workers: Number of processes; as many start as fit into memory. 0: this process.
-        preload: Modules that every worker needs.
+        preload: Modules that the work needs.
         cards: Graphics cards that render; workers take them in turn.
         dashboard: Whether dask's own is opened, on loopback.
         note: Hears the dashboard's address, of workers that do not fit, and when nothing was
             finished for long.
     """
     if workers < 1:
-        return in_threads if cards else _in_process
+        return in_threads if cards else partial(_in_process, preload)
     count = min(workers, fitting_workers())
     if count < workers:
         note(
@@ -99,9 +100,12 @@ def local_runner(
     )
 
 
-def _in_process(job: Job, shards: Iterable[int]) -> Iterator[Outcome]:
-    for shard in shards:
-        yield job(shard)
+def _in_process(
+    modules: Sequence[str], job: Job, shards: Iterable[int]
+) -> Iterator[Outcome]:
+    with reference_beside(modules):
+        for shard in shards:
+            yield job(shard)
 
 
 def _on_workers(

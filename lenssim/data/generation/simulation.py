@@ -143,7 +143,7 @@ def modules(plan: Plan) -> list[str]:
     """Return the modules that take long to import and that every worker of a plan needs."""
     spec = plan.spec
     engines = [engine_module(name) for name in dict.fromkeys((spec.engine, REFERENCE))]
-    return engines + map_modules(spec.maps, spec.detectability)
+    return engines + map_modules(spec.maps, spec.detectability, spec.residual_from)
 
 
 def make_shard(folder: str, plan_document: dict[str, Any], shard: int) -> int:
@@ -245,6 +245,7 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
     scale_parts: list[np.ndarray] = []
     parts: list[Scenes] = []
     map_parts: list[dict[str, np.ndarray]] = []
+    arc_parts: list[dict[str, np.ndarray]] = []
     audits: list[Audit | None] = []
     for positions, exposure in simulate_blocks(spec, numbers):
         audits.append(check_against_reference(exposure, checked))
@@ -256,11 +257,19 @@ def make_samples(plan: Plan, rows: range) -> tuple[Samples, Audit | None]:
             scale_parts.append(scale)
         parts.append(exposure.scenes)
         map_parts.append(exposure.maps)
-    maps = {name: np.concatenate([part[name] for part in map_parts]) for name in spec.maps}
-    samples = _samples(plan, spec, numbers, images, Scenes.concatenate(parts), maps)
+        arc_parts.append(exposure.arc_columns)
+    maps = _joined(map_parts)
+    scenes = Scenes.concatenate(parts)
+    computed = map_columns(spec, scenes, maps) | _joined(arc_parts)
+    samples = _samples(plan, spec, numbers, images, scenes, maps, computed)
     if scale_parts:
         samples = replace(samples, scale=np.concatenate(scale_parts))
     return samples, Audit.worst(audits)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the arrays of consecutive samples as one, by name."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _check_finite(exposure: Exposure) -> None:
@@ -281,9 +290,10 @@ def _samples(
     images: np.ndarray,
     scenes: Scenes,
     maps: dict[str, np.ndarray],
+    computed: dict[str, np.ndarray],
 ) -> Samples:
     """Return simulated images and their scenes as the samples of a shard."""
-    params = scenes.params | map_columns(spec, scenes, maps)
+    params = scenes.params | computed
     names = set(params)
     for table in scenes.perturbers.values():
         names |= table.columns.keys()

@@ -33,6 +33,7 @@ _SERSIC = {
 }
 _SCORES = {
     "theta_E_effective": (_ARCSEC, "radius of the circle with the critical curve's area"),
+    "magnification": ("", "flux of the lensed source over that of the source"),
     "images": ("", "images of the source's centre"),
     "chi2": ("", "with the noise map as it is"),
     "pixels": ("", "pixels that were fitted"),

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lenssim.data.exchange.csv_text import number_of, read_table
+from lenssim.data.modelling.starts import Starts
 from lenssim.errors import DataError
 from lenssim.formats.limits import refusing
 from lenssim.names import printable
 from lenssim.simulate.fit.scan import Candidate
 
-__all__ = ["guesses_digest", "read_guesses"]
+__all__ = ["guessed_starts", "read_guesses"]
 
 _NEEDED = ("name", "theta_E")
 _OPTIONAL = ("e1", "e2", "gamma1", "gamma2", "source_x", "source_y")
@@ -52,17 +53,21 @@ def read_guesses(path: Path, names: Collection[str] | None = None) -> dict[str, 
     return {row["name"]: _candidate(path, row) for row in rows}
 
 
-def guesses_digest(path: Path) -> str:
-    """Return the SHA-256 of a table of guesses, which the models depend on.
+def guessed_starts(path: Path, names: Collection[str] | None = None) -> Starts:
+    """Return the guesses of a table as starts, with the SHA-256 of the table.
 
     Args:
-        path: The table.
+        path: The table, see `read_guesses`.
+        names: Names of the lenses.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or a guess is no start.
     """
+    guesses = read_guesses(path, names)
     with refusing(path, "a table of guesses"):
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    by_lens = {name: (candidate,) for name, candidate in guesses.items()}
+    return Starts(by_lens, {"guesses_sha256": digest})
 
 
 def _fault(path: Path, words: str) -> DataError:

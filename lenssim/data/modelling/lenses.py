@@ -19,7 +19,7 @@ from lenssim.simulate.noise import noise_model
 from lenssim.simulate.noise.model import FLUX_UNIT
 from lenssim.simulate.noise.variance import noise_variance
 
-__all__ = ["Lenses"]
+__all__ = ["Lenses", "lens_names"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class Lenses:
         """Refuse a data set that cannot be modelled, before any work.
 
         Raises:
-            ConfigError: Images have no unit of flux, a source does not fit them, or there is no
-                such device.
+            ConfigError: Images have no unit of flux, or there is no such band or device.
             DataError: The pixel scale is not known.
         """
         if self.dataset.pixel_scale is None:
@@ -94,12 +93,6 @@ class Lenses:
                 f"{self.dataset.folder}: its images are not in e-/s; a fit needs --noise "
                 "nominal or telescope",
                 code="no-residual",
-            )
-        if self.request.source == "sersic" and spec is None:
-            raise ConfigError(
-                "a sersic source fits simulated data only; give --source mge",
-                code="fit-source",
-                source=self.request.source,
             )
         if self.request.device == "cuda":
             cuda_or_cpu("cuda")
@@ -150,3 +143,14 @@ class Lenses:
         names = ("z_lens", "z_source", "psf_index", "psf_fwhm", "exposure_time")
         params: dict[str, Any] = self.dataset.params
         return {name: float(params[name][row]) for name in names if name in params}
+
+
+def lens_names(dataset: ShardDataset) -> tuple[str, ...]:
+    """Return the names of the lenses: those of the data set, or else their numbers.
+
+    Args:
+        dataset: The data set.
+    """
+    return tuple(
+        dataset.names.get(number, str(number)) for number in dataset.index.tolist()
+    )

@@ -1,7 +1,8 @@
 """Modelling: from the lenses of a data set to a data set of their models, which resumes."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,23 @@ import lenssim
 from lenssim.data.format.labels import UNLABELLED, unlabelled_config
 from lenssim.data.format.manifest import Manifest, Plan
 from lenssim.data.format.shard import Samples
-from lenssim.data.generation.building import Stop, build, provenance
+from lenssim.data.generation.building import build, provenance
 from lenssim.data.generation.finishing import finish_shard
-from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import local_runner
+from lenssim.data.modelling.cameras import camera_of_observation
 from lenssim.data.modelling.columns import MAPS, column_units, columns_of
-from lenssim.data.modelling.guesses import guesses_digest, read_guesses
 from lenssim.data.modelling.lenses import Lenses
 from lenssim.data.modelling.request import FitRequest
+from lenssim.data.modelling.starts import NO_STARTS, Starts
+from lenssim.data.modelling.work import SILENT_WORK, Work
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.simulate.fit.lens_model import LensModel, fit_lens
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.power_law import with_power_law
-from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.fit.stamp_frame import from_stamp, stamp_of
+from lenssim.simulate.sources.sersic import unit_flux
 
 __all__ = ["MODULE", "UNUSABLE", "fit_plan", "fit_rows", "model_dataset"]
 
@@ -36,25 +39,25 @@ _LAYOUT = "fit"
 _SHARD_ROWS = {"mge": 4, "pixels": 1, "sersic": 64}  # a power law is fitted in batches
 
 
-def fit_plan(dataset: ShardDataset, request: FitRequest) -> Plan:
+def fit_plan(
+    dataset: ShardDataset, request: FitRequest, starts: Starts = NO_STARTS
+) -> Plan:
     """Return the plan of a data set of models.
 
     Args:
         dataset: The data set whose lenses are modelled.
         request: How they are modelled.
+        starts: Further starts of the searches.
     """
     count = min(len(dataset), request.n or len(dataset))
     labelled = dataset.labels is not None
     labels: dict[str, Any] = {} if labelled else unlabelled_config()
-    guesses: dict[str, str] = {}
-    if request.guesses is not None:
-        guesses["guesses_sha256"] = guesses_digest(request.guesses)
     config = {
         "kind": "imported",
         "layout": _LAYOUT,
         "source": dataset.folder.name,
         "contents_sha256": dataset.fingerprint,
-        "options": request.config() | guesses,
+        "options": request.config() | dict(starts.digests),
         "truth": list(MAPS),
         "pixel_scale": dataset.pixel_scale,
         **labels,
@@ -62,59 +65,50 @@ def fit_plan(dataset: ShardDataset, request: FitRequest) -> Plan:
     }
     return Plan(
         n=count,
-        shard_size=_SHARD_ROWS[request.source],
+        shard_size=_shard_rows(dataset, request),
         classes=dataset.classes if labelled else (UNLABELLED,),
         config=config,
     )
 
 
-def _names(dataset: ShardDataset) -> tuple[str, ...]:
-    """Return the names of the lenses: those of the data set, or else their numbers."""
-    return tuple(
-        dataset.names.get(number, str(number)) for number in dataset.index.tolist()
-    )
+def _shard_rows(dataset: ShardDataset, request: FitRequest) -> int:
+    """Return how many lenses are modelled before they are written."""
+    if dataset.spec is None:  # each has a PSF of its own, so none share a batch
+        return min(_SHARD_ROWS[request.source], _SHARD_ROWS["mge"])
+    return _SHARD_ROWS[request.source]
 
 
 def model_dataset(
     folder: Path,
-    dataset: ShardDataset,
-    request: FitRequest,
-    *,
-    workers: int = 0,
-    report: Callable[[Progress], None] = lambda progress: None,
-    note: Callable[[str], None] = lambda text: None,
-    stop: Stop = lambda: False,
+    lenses: Lenses,
+    starts: Starts = NO_STARTS,
+    work: Work = SILENT_WORK,
 ) -> Manifest:
     """Model the lenses of a data set, or go on with it.
 
     Args:
         folder: Folder of the data set of models.
-        dataset: The data set whose lenses are modelled.
-        request: How they are modelled.
-        workers: Processes of dask; 0: this one.
-        report: Is told of the progress.
-        note: Hears of workers that do not fit into memory.
-        stop: Whether to begin no further shard.
+        lenses: The lenses, and how they are modelled.
+        starts: Further starts of the searches.
+        work: How it is carried out.
 
     Raises:
         ConfigError: The data set cannot be modelled, or the folder holds something else.
         IncompleteError: Work stopped before its end; the same call continues it.
     """
-    Lenses(dataset, request).check()
-    starts: dict[str, Candidate] = {}
-    if request.guesses is not None:
-        starts = read_guesses(request.guesses, _names(dataset))
-    plan = fit_plan(dataset, request)
-    task = partial(_make_shard, str(dataset.folder.resolve()), request, starts)
-    count = min(workers, plan.shards)
-    runner = local_runner(count, preload=[MODULE], note=note)
-    return build(folder, plan, task, runner, report, stop=stop)
+    lenses.check()
+    plan = fit_plan(lenses.dataset, lenses.request, starts)
+    source = str(lenses.dataset.folder.resolve())
+    task = partial(_make_shard, source, lenses.request, starts)
+    count = min(work.workers, plan.shards)
+    runner = local_runner(count, preload=[MODULE], note=work.note)
+    return build(folder, plan, task, runner, work.report, stop=work.stop)
 
 
 def _make_shard(
     source: str,
     request: FitRequest,
-    starts: dict[str, Candidate],
+    starts: Starts,
     folder: str,
     document: dict[str, Any],
     shard: int,
@@ -126,8 +120,18 @@ def _make_shard(
     return finish_shard(Path(folder), plan, shard, samples)
 
 
+@dataclass
+class _Results:
+    """The models of some rows of a data set, and why others have none."""
+
+    rows: np.ndarray
+    observations: dict[int, Observation] = field(default_factory=dict)
+    models: dict[int, LensModel] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+
 def fit_rows(
-    lenses: Lenses, plan: Plan, rows: np.ndarray, starts: dict[str, Candidate]
+    lenses: Lenses, plan: Plan, rows: np.ndarray, starts: Starts = NO_STARTS
 ) -> Samples:
     """Return the models of some rows of a data set, as a shard keeps them.
 
@@ -135,42 +139,58 @@ def fit_rows(
         lenses: The lenses.
         plan: The plan of the data set of models.
         rows: Rows (N,) of the data set.
-        starts: Further starts by the name of the lens.
+        starts: Further starts of the searches.
     """
-    settings = Search(has_light=lenses.has_light)
-    models: dict[int, LensModel] = {}
-    observations: dict[int, Observation] = {}
-    refused: dict[int, str] = {}
+    results = _Results(rows)
     for row in rows.tolist():
         try:
             observation = lenses.observation(row)
-            extra = [starts[observation.name]] if observation.name in starts else []
-            models[row] = fit_lens(
-                observation,
-                settings,
-                candidates=extra,
-                device=lenses.request.device,
-                has_evidence=lenses.request.source == "pixels",
-            )
-            observations[row] = observation
+            results.models[row] = _searched(lenses, observation, starts)
+            results.observations[row] = observation
         except DataError as error:
             if error.code != "unfit-observation":
                 raise
-            refused[row] = str(error)
-    if lenses.request.source == "sersic" and models:
-        _refine(lenses, observations, models)
-    return _samples(lenses, plan, rows, models, refused)
+            results.refused[row] = str(error)
+    if lenses.request.source == "sersic":
+        _refine(lenses, results)
+    for model in results.models.values():
+        model.numbers["magnification"] = _magnification(model)
+    return _samples(lenses, plan, results)
 
 
-def _refine(
-    lenses: Lenses, observations: dict[int, Observation], models: dict[int, LensModel]
-) -> None:
+def _searched(lenses: Lenses, observation: Observation, starts: Starts) -> LensModel:
+    """Return the model of one lens with a source of Gaussians or of pixels."""
+    return fit_lens(
+        observation,
+        Search(has_light=lenses.has_light),
+        candidates=starts.of(observation.name),
+        device=lenses.request.device,
+        has_evidence=lenses.request.source == "pixels",
+    )
+
+
+def _magnification(model: LensModel) -> float:
+    """Return the flux of the lensed source over that of the source; NaN without a source."""
+    names = ("source_R_sersic", "source_n_sersic", "source_amp")
+    radius, index, amp = (np.array([model.numbers.get(name, np.nan)]) for name in names)
+    if not amp > 0:
+        return np.nan
+    flux = float((amp * unit_flux(radius, index))[0])
+    return float(model.pictures["source"].sum()) / flux
+
+
+def _refine(lenses: Lenses, results: _Results) -> None:
     """Replace models by those of a power law, where the search found a source."""
+    models = results.models
     rows = [row for row, model in models.items() if "no-arcs" not in model.flags]
     if not rows:
         return
+    if not lenses.is_simulated:
+        for row in rows:
+            models[row] = _refined_stamp(models[row], results.observations[row])
+        return
     refined = with_power_law(
-        [observations[row] for row in rows],
+        [results.observations[row] for row in rows],
         [models[row] for row in rows],
         lenses.camera,
         [lenses.camera_columns(row) for row in rows],
@@ -178,18 +198,21 @@ def _refine(
     models.update(zip(rows, refined, strict=True))
 
 
-def _samples(
-    lenses: Lenses,
-    plan: Plan,
-    rows: np.ndarray,
-    models: dict[int, LensModel],
-    refused: dict[int, str],
-) -> Samples:
+def _refined_stamp(model: LensModel, observation: Observation) -> LensModel:
+    """Return the power law of a real image, which has a PSF of its own and is large."""
+    stamp, start = stamp_of(model)
+    camera = camera_of_observation(stamp)
+    (fitted,) = with_power_law([stamp], [start], camera, [{}])
+    return from_stamp(fitted, model, observation)
+
+
+def _samples(lenses: Lenses, plan: Plan, results: _Results) -> Samples:
     dataset = lenses.dataset
     names = columns_of(lenses.request)
     band = slice(lenses.band, lenses.band + 1)
+    rows = results.rows
     images = dataset.images(rows)[:, band]
-    params = {name: _column(models, rows, name) for name in names}
+    params = {name: _column(results, name) for name in names}
     for name, column in dataset.params.items():
         params[f"true_{name}"] = np.asarray(column, np.float64)[rows]
     labels = np.zeros(len(rows), np.int64)
@@ -203,49 +226,43 @@ def _samples(
         perturbers={},
         units=column_units(names),
         attributes=provenance(plan),
-        texts=_texts(dataset, rows, models, refused),
-        truth={name: _pictures(models, rows, name, images.shape) for name in MAPS},
+        texts=_texts(dataset, results),
+        truth={name: _pictures(results, name, images.shape) for name in MAPS},
     )
 
 
-def _column(models: dict[int, LensModel], rows: np.ndarray, name: str) -> np.ndarray:
+def _column(results: _Results, name: str) -> np.ndarray:
     """Return a column (N,), NaN where a lens has no such number."""
     values = [
-        models[row].numbers.get(name, np.nan) if row in models else np.nan
-        for row in rows.tolist()
+        results.models[row].numbers.get(name, np.nan) if row in results.models else np.nan
+        for row in results.rows.tolist()
     ]
     column = np.array(values, np.float64)
     return np.where(np.isfinite(column), column, np.nan)
 
 
-def _pictures(
-    models: dict[int, LensModel], rows: np.ndarray, name: str, shape: Sequence[int]
-) -> np.ndarray:
+def _pictures(results: _Results, name: str, shape: Sequence[int]) -> np.ndarray:
     """Return pictures float32 (N, 1, H, W), 0 where a lens was not modelled."""
     pictures = np.zeros(shape, np.float32)
-    for position, row in enumerate(rows.tolist()):
-        if row in models:
-            pictures[position, 0] = np.nan_to_num(models[row].pictures[name])
+    for position, row in enumerate(results.rows.tolist()):
+        if row in results.models:
+            picture = results.models[row].pictures[name]
+            pictures[position, 0] = np.nan_to_num(picture)
     return pictures
 
 
-def _texts(
-    dataset: ShardDataset,
-    rows: np.ndarray,
-    models: dict[int, LensModel],
-    refused: dict[int, str],
-) -> dict[str, list[str]]:
+def _texts(dataset: ShardDataset, results: _Results) -> dict[str, list[str]]:
     """Return the texts of each lens: its name, its flags and its covariances."""
     texts: dict[str, list[str]] = {"name": [], "flags": [], "problem": [], "covariance": []}
-    for row in rows.tolist():
+    for row in results.rows.tolist():
         number = int(dataset.index[row])
         texts["name"].append(dataset.names.get(number, str(number)))
-        texts["problem"].append(refused.get(row, ""))
-        if row not in models:
+        texts["problem"].append(results.refused.get(row, ""))
+        if row not in results.models:
             texts["flags"].append(UNUSABLE)
             texts["covariance"].append("{}")
             continue
-        model = models[row]
+        model = results.models[row]
         texts["flags"].append(" ".join(model.flags))
         document = {
             "names": model.names,

@@ -11,7 +11,7 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.drawing import plain_style, png_bytes, stretched
 from lenssim.simulate.fit.flags import FLAGS
 
-__all__ = ["PAGE", "write_page"]
+__all__ = ["PAGE", "model_figure", "write_page"]
 
 PAGE = "index.html"
 _FIGURES = "figures"
@@ -38,7 +38,7 @@ def write_page(
     rows = []
     for row in range(min(len(models), _MAX_ROWS)):
         figure = f"{_FIGURES}/{row:06d}.png"
-        write(folder / figure, _figure(models, row))
+        write(folder / figure, model_figure(models, row))
         rows.append(_row(table, row, figure))
     text = _document(title, rows, len(models), table)
     path = folder / PAGE
@@ -97,8 +97,13 @@ def _number(table: dict[str, list[Any]], row: int, column: str) -> str:
 
 
 @plain_style()
-def _figure(models: ShardDataset, row: int) -> bytes:
-    """Draw the three pictures of a lens."""
+def model_figure(models: ShardDataset, row: int) -> bytes:
+    """Draw a lens: image less lens light, lensed source, residual.
+
+    Args:
+        models: The data set of models.
+        row: Row of the lens.
+    """
     from matplotlib.figure import Figure
 
     rows = np.array([row])
@@ -110,12 +115,12 @@ def _figure(models: ShardDataset, row: int) -> bytes:
     figure = Figure(figsize=(6, 2), facecolor="white")
     colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -_SIGMAS, "vmax": _SIGMAS}
     magma: dict[str, Any] = {"cmap": "magma"}
-    drawn = [
+    panels = [
         (stretched(arcs), magma),
         (stretched(source), magma),
         (residual, colours),
     ]
-    for number, (plane, options) in enumerate(drawn):
+    for number, (plane, options) in enumerate(panels):
         axis = figure.add_axes((number / 3, 0, 0.33, 1))
         axis.imshow(plane, origin="lower", **options)
         axis.set_axis_off()

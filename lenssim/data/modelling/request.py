@@ -9,6 +9,8 @@ from lenssim.record import Record
 
 __all__ = ["FitRequest"]
 
+_NOT_IN_BITS = {"n", "device", "guesses", "start", "native_scale"}  # or stated otherwise
+
 
 class FitRequest(Record):
     """How the lenses of a data set are modelled.
@@ -36,6 +38,16 @@ class FitRequest(Record):
         default=None,
         description="CSV of further starts: name, theta_E, and perhaps e1, e2, gamma1, gamma2",
     )
+    start: Path | None = Field(
+        default=None,
+        description="Run of regress whose posteriors add starts: theta_E at its mean, and 1 and 2 sigma from it",
+    )
+    native_scale: float | None = Field(
+        default=None,
+        gt=1e-4,
+        lt=600,
+        description="Pixel scale of FITS files in arcsec, where their headers do not say it",
+    )
     n: int | None = Field(default=None, ge=1, description="Only the first so many lenses")
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where the search works: cpu or cuda"
@@ -43,7 +55,7 @@ class FitRequest(Record):
 
     def config(self) -> dict[str, Any]:
         """Return what the bits of a model depend on."""
-        document = self.model_dump(mode="json", exclude={"n", "device", "guesses"})
+        document = self.model_dump(mode="json", exclude=_NOT_IN_BITS)
         if self.device != "cpu":
             document["device"] = self.device
         return document

@@ -1,18 +1,24 @@
 """The results of a fit: its folder, from the data set of models to the page."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lenssim.data.generation.building import Stop
-from lenssim.data.generation.progress import Progress
 from lenssim.data.modelling.columns import columns_of
 from lenssim.data.modelling.documents import write_documents
-from lenssim.data.modelling.lenses import Lenses
+from lenssim.data.modelling.guesses import guessed_starts
+from lenssim.data.modelling.lenses import Lenses, lens_names
 from lenssim.data.modelling.modelling import model_dataset
-from lenssim.data.modelling.page import write_page
+from lenssim.data.modelling.page import PAGE, write_page
 from lenssim.data.modelling.request import FitRequest
-from lenssim.data.modelling.table import model_table, write_covariances, write_table
+from lenssim.data.modelling.starts import NO_STARTS, Starts
+from lenssim.data.modelling.table import (
+    TABLE,
+    model_table,
+    text_of,
+    write_covariances,
+    write_table,
+)
+from lenssim.data.modelling.work import SILENT_WORK, Work
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.locations import check_apart
 
@@ -25,11 +31,8 @@ def fit_dataset(
     folder: Path,
     dataset: ShardDataset,
     request: FitRequest,
-    *,
-    workers: int = 0,
-    report: Callable[[Progress], None] = lambda progress: None,
-    note: Callable[[str], None] = lambda text: None,
-    stop: Stop = lambda: False,
+    work: Work = SILENT_WORK,
+    starts: Starts = NO_STARTS,
 ) -> dict[str, list[Any]]:
     """Model the lenses of a data set, and write table, covariances, documents and page.
 
@@ -37,10 +40,8 @@ def fit_dataset(
         folder: The folder of the fit.
         dataset: The data set whose lenses are modelled.
         request: How they are modelled.
-        workers: Processes of dask; 0: this one.
-        report: Is told of the progress.
-        note: Hears of workers that do not fit into memory.
-        stop: Whether to begin no further shard.
+        work: How it is carried out.
+        starts: Further starts, besides the request's guesses.
 
     Returns:
         The table of models, by column.
@@ -48,22 +49,43 @@ def fit_dataset(
     Raises:
         ConfigError: The data set cannot be modelled, or the folder holds something else
             or lies in the data set.
+        DataError: The guesses cannot be used.
         IncompleteError: Work stopped before its end; the same call continues it.
     """
     check_apart(dataset.location, folder)
-    model_dataset(
-        folder / PICTURES,
-        dataset,
-        request,
-        workers=workers,
-        report=report,
-        note=note,
-        stop=stop,
-    )
-    models = ShardDataset(folder / PICTURES)
+    if request.guesses is not None:
+        starts = starts.joined(guessed_starts(request.guesses, lens_names(dataset)))
+    lenses = Lenses(dataset, request)
+    pictures = folder / PICTURES
+    model_dataset(pictures, lenses, starts, work)
+    models = ShardDataset(pictures)
     table = model_table(models, columns_of(request))
+    if not is_written(folder, table):
+        _write(folder, models, lenses, table)
+    return table
+
+
+def is_written(folder: Path, table: dict[str, list[Any]]) -> bool:
+    """Return whether a folder holds a table and all that follows from it.
+
+    A repeated fit then writes nothing, so it may lie on a disk that nobody can write to.
+
+    Args:
+        folder: The folder of the fit.
+        table: The table of models.
+    """
+    path = folder / TABLE
+    # the page is written last
+    return (
+        (folder / PAGE).exists() and path.exists() and path.read_bytes() == text_of(table)
+    )
+
+
+def _write(
+    folder: Path, models: ShardDataset, lenses: Lenses, table: dict[str, list[Any]]
+) -> None:
+    (folder / PAGE).unlink(missing_ok=True)
     write_table(folder, table)
     write_covariances(folder, models)
-    write_documents(folder, models, Lenses(dataset, request))
-    write_page(folder, models, table, f"Models of {dataset.name}")
-    return table
+    write_documents(folder, models, lenses)
+    write_page(folder, models, table, f"Models of {lenses.dataset.name}")

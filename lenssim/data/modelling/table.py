@@ -13,7 +13,14 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.opening import open_recorded
 from lenssim.data.streaming.readers import read_column
 
-__all__ = ["TABLE", "model_table", "model_texts", "write_covariances", "write_table"]
+__all__ = [
+    "TABLE",
+    "model_table",
+    "model_texts",
+    "text_of",
+    "write_covariances",
+    "write_table",
+]
 
 TABLE = "models.csv"
 COVARIANCES = "covariances.json"
@@ -67,14 +74,23 @@ def write_table(folder: Path, table: dict[str, list[Any]]) -> Path:
         folder: Where to write.
         table: The columns by name.
     """
+    path = folder / TABLE
+    write(path, text_of(table))
+    return path
+
+
+def text_of(table: dict[str, list[Any]]) -> bytes:
+    """Return the bytes of models.csv.
+
+    Args:
+        table: The columns by name.
+    """
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(table)
     for row in zip(*table.values(), strict=True):
         writer.writerow([_cell(value) for value in row])
-    path = folder / TABLE
-    write(path, lines.getvalue().encode())
-    return path
+    return lines.getvalue().encode()
 
 
 def _cell(value: Any) -> str:

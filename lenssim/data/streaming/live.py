@@ -127,7 +127,7 @@ class LiveDataset(SampleDataset):
     def _params(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return the true parameters (N,), rendering only where they follow from images."""
         spec = self.spec
-        if spec.maps or spec.detectability:
+        if spec.has_image_columns:
             return simulate(spec, numbers).params
         return draw(spec.preset, numbers, seed=spec.seed, split=spec.split).params
 

@@ -70,7 +70,7 @@ class Descriptor:
 
     _close = staticmethod(os.close)  # the module is gone when the interpreter ends
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.number = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
@@ -83,11 +83,11 @@ class ReaderCache:
     """What all readers of a data set share: open files and decoded chunks.
 
     Attributes:
-        files: Open files by path.
+        files: Open files by path, as a text: a `Path` computes its hash in Python.
         chunks: Decoded chunks (k, C, H, W) by path and number of the chunk.
     """
 
-    files: LRUCache[Path, Descriptor] = field(
+    files: LRUCache[str, Descriptor] = field(
         default_factory=lambda: LRUCache(_MAX_OPEN_FILES)
     )
     chunks: LRUCache[tuple[Path, int], np.ndarray] = field(

@@ -52,6 +52,11 @@ class ContiguousReader:
     cache: ReaderCache
     scale: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        self._key = str(self.path)
+        if self.scale is not None:
+            self._pixel_scale = self.scale[:, :, None, None]
+
     def read(self, row: int, image: np.ndarray) -> None:
         """Fill `image` (C, H, W) float32 with a row of the shard."""
         if self.scale is None:
@@ -59,25 +64,29 @@ class ContiguousReader:
             return
         stored = np.empty(self.shape[1:], self.dtype)
         self._fill(row, stored)
-        np.multiply(stored, self.scale[row, :, None, None], out=image, dtype=np.float32)
+        np.multiply(stored, self._pixel_scale[row], out=image, dtype=np.float32)
 
     def _fill(self, row: int, target: np.ndarray) -> None:
         """Fill `target` with the bytes of a row."""
+        size = target.nbytes
         try:
-            file = self.cache.files.get(self.path, lambda: Descriptor(self.path))
-            count = read_at(file.number, target, self.offset + row * target.nbytes)
+            file = self.cache.files.get(self._key, self._opened)
+            count = read_at(file.number, target, self.offset + row * size)
         except OSError as error:
             raise DataError(
                 f"cannot read {self.path}: {cause(error)}",
                 code="unreadable-file",
                 path=self.path,
             ) from None
-        if count != target.nbytes:
+        if count != size:
             raise DataError(
                 f"{self.path} ends within its images: it was truncated after it was opened",
                 code="unreadable-shard",
                 path=self.path,
             )
+
+    def _opened(self) -> Descriptor:
+        return Descriptor(self._key)
 
 
 @dataclass

@@ -25,15 +25,26 @@ class Ensemble:
         runs: The runs.
         device: Where the networks are computed.
         tta: Every run sees each image in all symmetries that it was trained with.
+        prevalence: Share of the found class for which a finder's probabilities are; None for that
+            of the first run.
 
     Raises:
-        ConfigError: The runs have different tasks, or there is no symmetry to use.
+        ConfigError: The runs have different tasks, there is no symmetry to use, or no prevalence
+            can be stated.
     """
 
     def __init__(
-        self, runs: Sequence[Run], device: torch.device, *, tta: bool = False
+        self,
+        runs: Sequence[Run],
+        device: torch.device,
+        *,
+        tta: bool = False,
+        prevalence: float | None = None,
     ) -> None:
         _check_alike(runs)
+        self.tasks = [run.record.task for run in runs]
+        if prevalence is not None:
+            self.tasks[0] = self.tasks[0].at_prevalence(prevalence)
         self.runs = tuple(runs)
         self.device = device
         self.models = [run.model() for run in runs]
@@ -58,7 +69,7 @@ class Ensemble:
                 image_outputs(model, view(batch).numpy(), self.device) for view in views
             ]
             outputs.append(torch.cat(passes))
-        first_task, *other_tasks = [run.record.task for run in self.runs]
+        first_task, *other_tasks = self.tasks
         return first_task.joined(other_tasks, outputs)
 
     def of(self, dataset: ShardDataset, rows: np.ndarray) -> tuple[Task, Tensor]:

@@ -39,7 +39,11 @@ COMPARED_IMAGES = 4096  # at most so many are compared with the training data
 
 
 def evaluation_folder(
-    run: Run, dataset: ShardDataset, others: Sequence[Run] = (), tta: bool = False
+    run: Run,
+    dataset: ShardDataset,
+    others: Sequence[Run] = (),
+    tta: bool = False,
+    prevalence: float | None = None,
 ) -> Path:
     """Return the folder of an evaluation. The arguments are those of `evaluate`."""
     name = f"evaluation-{dataset.fingerprint[:8]}"
@@ -47,6 +51,8 @@ def evaluation_folder(
         name += f"-with-{_joint_digest(others)[:8]}"
     if tta:
         name += "-tta"
+    if prevalence is not None:
+        name += f"-at-{prevalence:g}"
     return run.folder / name
 
 
@@ -83,6 +89,7 @@ def evaluate(
     *,
     others: Sequence[Run] = (),
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     resamples: int = 1000,
     seed: int = 0,
@@ -98,6 +105,7 @@ def evaluate(
         dataset: The data set. Every shard with evaluated samples is checked byte for byte.
         others: Further runs. If given, the mean of the answers of all runs is judged.
         tta: Judge the mean of the answers to all mirror images and rotations that the training used.
+        prevalence: Share of the found class for which a finder's purities are stated.
         device: Device that computes the networks.
         resamples: Number of bootstrap resamples for the intervals.
         seed: Seed of the resamples.
@@ -117,7 +125,7 @@ def evaluate(
     rows, which = held_out(run, dataset, others)
     say(f"judging {run.folder} on {len(rows)} of {len(dataset)} images: {which}")
     _check_rows(dataset, rows, which)
-    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
+    ensemble = Ensemble([run, *others], pick_device(device), tta=tta, prevalence=prevalence)
     task, outputs = ensemble.of(dataset, rows)
     scores = task.judge(outputs, dataset, rows, resamples, seed)
     table = _csv({"index": dataset.index[rows], **scores.table}).encode()
@@ -137,7 +145,8 @@ def evaluate(
         "files": {_TABLE: hashlib.sha256(table).hexdigest()},
         "figures": sorted(figures),
     }
-    _write(evaluation_folder(run, dataset, others, tta), document, table, figures)
+    folder = evaluation_folder(run, dataset, others, tta, prevalence)
+    _write(folder, document, table, figures)
     return document
 
 

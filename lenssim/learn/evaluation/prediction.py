@@ -50,6 +50,7 @@ def predict(
     *,
     others: Sequence[Run] = (),
     tta: bool = False,
+    prevalence: float | None = None,
     device: str = "auto",
     extension: str | None = None,
     note: Callable[[str], None] = lambda message: None,
@@ -62,6 +63,7 @@ def predict(
         files: Files of images, folders of such files, and data sets.
         others: The answer is the mean of theirs and the run's.
         tta: Each image is shown in all symmetries of the training.
+        prevalence: Share of the found class for which a finder's probabilities are.
         device: Where the networks are computed.
         extension: Name or number of the FITS extension, or name of the array in a .npz archive, that is meant.
         note: Called with a remark on a file that could be read in several ways.
@@ -70,7 +72,7 @@ def predict(
     Raises:
         DataError: A file of the run is damaged or, by default, a file or image cannot be used.
     """
-    ensemble = Ensemble([run, *others], pick_device(device), tta=tta)
+    ensemble = Ensemble([run, *others], pick_device(device), tta=tta, prevalence=prevalence)
     novelties = novelties_of([run, *others])
     for path in image_files(files, report):
         images, picture = run.record.images, run.record.config.picture

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import unknown
+from lenssim.learn.inputs.rings import ring_contrast
 
 __all__ = ["NORMALISATIONS", "normalisation"]
 
 _IMAGE = (1, 2, 3)
 _SKY_NOISE = 3.0  # where `sky` turns from linear to logarithmic
+_RING_SCATTER = 2.0  # where `rings` turns from linear to logarithmic
 _DIFFERENCE_TO_SIGMA = 1.0484  # of the median difference of two normal deviates
 _SOFTENING = 10.0  # asinh turns from linear to logarithmic at a tenth of the range
 
@@ -74,6 +76,14 @@ def sky(images: Tensor) -> Tensor:
     return torch.asinh(_divide(images - level, _SKY_NOISE * noise))
 
 
+def rings(images: Tensor) -> Tensor:
+    """Return `asinh(y / 2)`, where y is the contrast of `sky` in rings: arcs without their galaxy.
+
+    Neither the brightness nor the size of the galaxy in the middle remains.
+    """
+    return torch.asinh(ring_contrast(sky(images)) / _RING_SCATTER)
+
+
 def symlog(images: Tensor) -> Tensor:
     """Return asinh(x), for maps in units of sigma: x itself below 1, its logarithm far above."""
     return torch.asinh(images)
@@ -108,6 +118,7 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "standard": standard,
     "asinh": asinh,
     "sky": sky,
+    "rings": rings,
     "symlog": symlog,
     "none": none,
     "band_minmax": ByBand(minmax),

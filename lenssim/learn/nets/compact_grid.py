@@ -55,14 +55,18 @@ class CompactGrid(nn.Sequential):
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
-def build(images: ImageDescription, outputs: int) -> nn.Module:
+def build(images: ImageDescription, outputs: int, pixels: str = "all") -> nn.Module:
     """Build the network.
 
     Args:
         images: The images, with any number of bands.
         outputs: Number of outputs.
+        pixels: `halved` averages the pixels two by two first, which is four times as fast.
 
     Returns:
         A network from images (N, C, H, W) to (N, outputs).
     """
-    return CompactGrid(images.shape[0], outputs)
+    network = CompactGrid(images.shape[0], outputs)
+    if pixels == "halved":
+        network.insert(0, nn.AvgPool2d(2))
+    return network

@@ -39,7 +39,10 @@ class RegressionPresentation(Presentation):
             for name, value in answer["targets"].items()
         }
         outside = ", ".join(answer["outside"]) or "no"
-        return {**values, "outside the training range": outside}
+        cells = {**values, "outside the training range": outside}
+        if "unsure" in answer:
+            cells["unsure"] = ", ".join(answer["unsure"]) or "no"
+        return cells
 
     @override
     def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

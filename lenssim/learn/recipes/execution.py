@@ -10,6 +10,7 @@ from typing import Any
 from lenssim.data.format.manifest import Plan
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.simulation import generate
+from lenssim.data.modelling.results import PICTURES
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.evaluation.evaluation import (
@@ -19,7 +20,16 @@ from lenssim.learn.evaluation.evaluation import (
 )
 from lenssim.learn.population.report import finished_populations, populations
 from lenssim.learn.recipes.processes import Job, fitting_jobs, run_jobs
-from lenssim.learn.recipes.recipe import DATA, RUNS, PopulationStep, Recipe, Training
+from lenssim.learn.recipes.real_lenses import fit_lenses, import_images, judge_lenses
+from lenssim.learn.recipes.recipe import (
+    DATA,
+    FITS,
+    LENSES,
+    RUNS,
+    Recipe,
+    Training,
+)
+from lenssim.learn.recipes.steps import FitStep, LensesStep, PopulationStep
 from lenssim.learn.report.html import EvaluatedRun, write_page
 from lenssim.learn.report.table import Row, write_report
 from lenssim.learn.runs.model_card import write_card
@@ -52,11 +62,18 @@ def follow(
     """
     steps = _Steps(recipe, folder, device)
     announce = _announcer(steps.total, say)
+    for name, step in recipe.imports.items():
+        announce(f"import {name}: {step.source}")
+        import_images(step, steps.data / name, generating, say)
     for name, request in recipe.generate.items():
         plan = request.plan(steps.data / name)
         announce(_describe_data(name, plan))
         with generating("generating") as report:
             generate(steps.data / name, plan, workers=workers, report=report, note=say)
+    for name, fit in recipe.fits.items():
+        announce(f"fit {name}: lenses of {fit.data}")
+        place = folder / FITS / name
+        fit_lenses(fit, recipe.place(fit.data, folder), place, workers, generating, say)
     if jobs > 1:
         while todo := steps.audits_and_trainings():
             _side_by_side(todo, jobs, say)
@@ -68,10 +85,28 @@ def follow(
         _train(config, steps.runs / name, training())
     evaluated = _evaluate_all(steps, leaks, announce)
     inferred = _infer_all(steps, announce)
+    for lenses in recipe.lenses:
+        announce(f"pages of the lenses of {lenses.fit}")
+        fit = recipe.fits[lenses.fit]
+        say(f"open {_judged(steps, lenses, fit)}")
     rows = [entry.row for entry in evaluated]
     write_report(folder, recipe.title, rows)
     write_page(folder, recipe.title, evaluated, inferred)
     return rows
+
+
+def _judged(steps: "_Steps", lenses: LensesStep, fit: FitStep) -> Path:
+    """Write the pages of the lenses of a step, and return the one that lists them."""
+    recipe = steps.recipe
+    folder = steps.folder
+    return judge_lenses(
+        lenses,
+        fit,
+        recipe.place(fit.data, folder),
+        recipe.place(lenses.fit, folder),
+        steps.runs / lenses.run,
+        folder / LENSES / lenses.fit,
+    )
 
 
 def _announcer(total: int, say: Say) -> Say:
@@ -86,10 +121,15 @@ def _describe_data(name: str, plan: Plan) -> str:
 
 
 def _describe_training(name: str, config: TrainConfig) -> str:
-    source = Path(config.data or "").name
+    source = _data_name(Path(config.data or ""))
     if config.live is not None:
         source = f"live {config.live.model}"
     return f"run {name}: {config.net} on {source}, {config.epochs} epochs"
+
+
+def _data_name(place: Path) -> str:
+    """Return the name of a data set in the recipe: models lie in a folder of their fit."""
+    return place.parent.name if place.name == PICTURES else place.name
 
 
 def _audit_all(steps: "_Steps", announce: Say) -> dict[str, dict[str, Any]]:
@@ -108,7 +148,7 @@ def _evaluate_all(
     """Evaluate all runs, and return them with their rows of the report."""
     evaluated = []
     for judgement in steps.judgements:
-        data = judgement.data.name
+        data = _data_name(judgement.data)
         announce(f"evaluation of {judgement.name} on {data}")
         run, dataset, folder, document = judgement.evaluated(steps.device)
         row = Row.of(
@@ -129,7 +169,7 @@ def _infer_all(steps: "_Steps", announce: Say) -> dict[str, dict[str, Any]]:
     for step, training in steps.populations:
         announce(f"populations of {step.data} by {training.name}")
         run = open_run(steps.runs / training.name)
-        files = [steps.data / step.data]
+        files = [steps.recipe.place(step.data, steps.folder)]
         question = step.question(steps.data)
         out = run.folder / f"population-{step.data}"
         document = finished_populations(run, files, question, out=out)
@@ -180,11 +220,14 @@ class _Steps:
         return sum(
             len(steps)
             for steps in (
+                self.recipe.imports,
                 self.recipe.generate,
+                self.recipe.fits,
                 self.audited,
                 self.recipe.trainings,
                 self.judgements,
                 self.populations,
+                self.recipe.lenses,
             )
         )
 
@@ -200,7 +243,7 @@ class _Steps:
         judgements = []
         for step in self.recipe.evaluations():
             for group, trainings in self.recipe.groups(step).items():
-                data = self.data / step.data
+                data = self.recipe.place(step.data, self.folder)
                 folders = tuple(self.runs / training.name for training in trainings)
                 judgements += [
                     _Judgement(folder.name, group, (folder,), data) for folder in folders
@@ -251,7 +294,7 @@ class _Steps:
         """Those still to do, once all runs are there."""
         return [
             Job(
-                f"evaluation of {judgement.name} on {judgement.data.name}",
+                f"evaluation of {judgement.name} on {_data_name(judgement.data)}",
                 _Judgement.evaluated,
                 (judgement, self.device),
             )

@@ -1,37 +1,49 @@
 """Recipes: what to generate, train, evaluate and report, in one YAML file."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product, takewhile
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, override
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from lenssim.data.generation.request import GenerationRequest
+from lenssim.data.modelling.results import PICTURES
 from lenssim.errors import ConfigError, explain_problem, from_validation, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
-from lenssim.learn.population.options import PopulationOptions
+from lenssim.learn.recipes.steps import (
+    EvaluateStep,
+    FitStep,
+    GenerateStep,
+    ImportStep,
+    LensesStep,
+    PopulationStep,
+)
 from lenssim.learn.tasks import parse_config
 from lenssim.names import name_fault, printable, shown
 from lenssim.record import Record
 
 __all__ = [
     "DATA",
+    "FITS",
+    "LENSES",
     "RUNS",
-    "EvaluateStep",
-    "GenerateStep",
-    "PopulationStep",
     "Recipe",
     "Training",
     "load_recipe",
 ]
 
-DATA, RUNS = "data", "runs"  # folders in that of a recipe
+# folders in that of a recipe
+DATA = "data"
+RUNS = "runs"
+FITS = "fits"
+LENSES = "lenses"
 
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
@@ -39,42 +51,6 @@ MAX_TRAININGS = 10_000
 _Name = Annotated[  # of folders, inside the recipe's own
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]
-
-
-class GenerateStep(GenerationRequest):
-    """A data set to simulate: every option of `lenssim generate` that says what it holds."""
-
-
-class EvaluateStep(Record):
-    """A run, or all runs of a line of `train`, by name, to be judged on a data set, by name."""
-
-    run: str
-    data: str
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of data sets."""
-        return (self.data,)
-
-
-class PopulationStep(EvaluateStep):
-    """Runs, by name as in `evaluate`, to be asked for the populations of a data set: options of lenssim population."""
-
-    images: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    calibration: str | None = None
-    scatter: bool = False
-
-    @override
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return (self.data,) if self.calibration is None else (self.data, self.calibration)
-
-    def question(self, folder: Path) -> PopulationOptions:
-        """With data sets in `folder`."""
-        calibration = None
-        if self.calibration:
-            calibration = folder / self.calibration
-        return PopulationOptions(self.images, calibration, self.scatter)
 
 
 @dataclass(frozen=True)
@@ -96,7 +72,11 @@ class Recipe(Record):
     """
 
     title: str
+    imports: dict[_Name, ImportStep] = Field(default={})
     generate: dict[_Name, GenerateStep] = Field(min_length=1)
+    fits: dict[_Name, FitStep] = Field(
+        default={}, description="models of lenses; their residuals are data sets, too"
+    )
     audit: int | None = Field(
         default=None,
         ge=1,
@@ -111,6 +91,23 @@ class Recipe(Record):
     train: dict[_Name, dict[str, Any]] = Field(min_length=1)
     evaluate: tuple[EvaluateStep, ...] = ()
     populations: tuple[PopulationStep, ...] = ()
+    lenses: tuple[LensesStep, ...] = ()
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """Names of all data sets: imported ones, simulated ones, and those of models."""
+        return (*self.imports, *self.generate, *self.fits)
+
+    def place(self, name: str, folder: Path) -> Path:
+        """Return where a data set of the recipe lies.
+
+        Args:
+            name: Its name.
+            folder: The folder of the recipe.
+        """
+        if name in self.fits:
+            return folder / FITS / name / PICTURES
+        return folder / DATA / name
 
     @model_validator(mode="after")
     def _countable(self) -> "Recipe":
@@ -212,14 +209,14 @@ class Recipe(Record):
         settings = self.trainings[name].settings
         if "live" not in settings:
             data = str(settings.get("data"))
-            if data not in self.generate:
+            if data not in self.data_names:
                 raise unknown(
                     f"data of the training {name!r}: data set",
                     data,
-                    self.generate,
+                    self.data_names,
                     code="unknown-step",
                 )
-            settings = {**settings, "data": str(folder / DATA / data)}
+            settings = {**settings, "data": str(self.place(data, folder))}
         if start := self.started_by(name):
             settings = {**settings, "start": str(folder / RUNS / start)}
         config = parse_config(settings, f"the training {name!r}")
@@ -268,11 +265,23 @@ def _check_settings(recipe: Recipe) -> None:
         population.question(Path())
     for data in recipe.generate.values():
         data.spec()
+    for images in recipe.imports.values():
+        images.importer()
 
 
 def _check_names(recipe: Recipe) -> None:
-    """Check that each evaluation names a run and data sets of the recipe."""
-    runs = set()
+    """Check that each step names runs, fits and data sets of the recipe."""
+    twice = [name for name, count in Counter(recipe.data_names).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"two data sets are called {twice[0]}; give one another name",
+            code="name-twice",
+            name=twice[0],
+        )
+    for fit in recipe.fits.values():
+        sources = (*recipe.imports, *recipe.generate)
+        _check_name("data set to fit", fit.data, sources)
+    runs: set[str] = set()
     for training in recipe.trainings.values():
         runs |= {training.name, training.line, training.group}
     for step in (*recipe.evaluations(), *recipe.populations):
@@ -281,10 +290,15 @@ def _check_names(recipe: Recipe) -> None:
                 "run to evaluate", step.run, recipe.trainings, code="unknown-step"
             )
         for name in step.sources:
-            if name not in recipe.generate:
-                raise unknown(
-                    "data set to evaluate on", name, recipe.generate, code="unknown-step"
-                )
+            _check_name("data set to evaluate on", name, recipe.data_names)
+    for lenses in recipe.lenses:
+        _check_name("fit of lenses", lenses.fit, tuple(recipe.fits))
+        _check_name("run for lenses", lenses.run, tuple(recipe.trainings))
+
+
+def _check_name(what: str, name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise unknown(what, name, names, code="unknown-step")
 
 
 def _lists(line: dict[str, Any]) -> dict[str, list[Any]]:
@@ -299,6 +313,9 @@ def _explain(problem: dict[str, Any]) -> str:
             "generate": GenerateStep,
             "evaluate": EvaluateStep,
             "populations": PopulationStep,
+            "imports": ImportStep,
+            "fits": FitStep,
+            "lenses": LensesStep,
         }
         owner = owners.get(str(problem["loc"][0]), Recipe)
         key = printable(str(problem["loc"][-1]))

@@ -60,6 +60,9 @@ TASKS = {
         "lenssim.learn.tasks.regress:Regress",
         "lenssim.learn.tasks.regress_config:RegressConfig",
     ),
+    "find": TaskEntry(
+        "lenssim.learn.tasks.find:Find", "lenssim.learn.tasks.find_config:FindConfig"
+    ),
 }
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Regress", "RegressConfig"]
 
-_FITTED = ("slopes", "widths", "said_mean", "said_covariance")
+_FITTED = ("slopes", "widths", "said_mean", "said_covariance", "sigma_quantiles")
 
 
 class Regress(Task):
@@ -49,7 +49,8 @@ class Regress(Task):
     passes are a mixture: its covariance is the mean of theirs (aleatoric), and that of
     their means (epistemic). `prior` holds the distributions that the targets were drawn
     from, where they are known. `said_mean` and `said_covariance` are the moments of the
-    average posterior of all validation samples.
+    average posterior of all validation samples, and `sigma_quantiles` the quantiles (T, 101)
+    of their errors.
     """
 
     settings = RegressConfig
@@ -65,6 +66,7 @@ class Regress(Task):
     radii: tuple[tuple[float, float], ...] = ()
     said_mean: tuple[float, ...] = ()
     said_covariance: tuple[tuple[float, ...], ...] = ()
+    sigma_quantiles: tuple[tuple[float, ...], ...] = ()
     prior: dict[str, Value] = Field(default={})
 
     @override
@@ -173,6 +175,7 @@ class Regress(Task):
         """
         from lenssim.learn.scores.average import AveragePosterior
         from lenssim.learn.scores.calibration import recalibrated
+        from lenssim.learn.scores.widths import width_quantiles
 
         truth = true_values(dataset, self.columns, rows)
         posterior = recalibrated(self.posterior(outputs), truth)
@@ -182,6 +185,7 @@ class Regress(Task):
             posterior.sigma_scale,
             average.mean,
             average.covariance,
+            width_quantiles(posterior.sigma),
         )
         fitted = {
             name: as_tuples(array) for name, array in zip(_FITTED, values, strict=True)
@@ -284,8 +288,13 @@ class Regress(Task):
         """Return each target with its `sigma`, and the covariance of all targets.
 
         `outside` names the targets that lie outside the range of the training samples.
+        `as_wide_in_validation` is the share of validation images whose error is at least as
+        large, and `unsure` names the targets of which this share is small.
         """
+        from lenssim.learn.scores.widths import certainties
+
         posterior = self.posterior(outputs)
+        quantiles = np.array(self.sigma_quantiles)
         return [
             {
                 "targets": self._by_target(mean),
@@ -294,16 +303,26 @@ class Regress(Task):
                 "sigma_epistemic": self._by_target(np.sqrt(np.diagonal(epistemic))),
                 "covariance": covariance.tolist(),
                 "outside": self._outside(uncalibrated_mean),
+                **certainty,
             }
-            for mean, uncalibrated_mean, covariance, aleatoric, epistemic in zip(
+            for mean, uncalibrated_mean, covariance, aleatoric, epistemic, certainty in zip(
                 posterior.mean,
                 posterior.uncalibrated_mean,
                 posterior.covariance,
                 posterior.aleatoric,
                 posterior.epistemic,
+                certainties(self.columns, posterior.sigma, quantiles),
                 strict=True,
             )
         ]
+
+    @override
+    def remarks(self, answers: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Name the targets of which all answers are nearly the same."""
+        from lenssim.learn.scores.widths import remarks_on_alike
+
+        means = [[answer["targets"][name] for name in self.columns] for answer in answers]
+        return remarks_on_alike(self.columns, np.array(means), np.array(self.spread))
 
     def _outside(self, values: np.ndarray) -> list[str]:
         """Name the targets whose values (T,) lie outside the range of the training."""

@@ -131,6 +131,18 @@ class Task(Record, ABC):
         """
         return self
 
+    def at_prevalence(self, prevalence: float) -> Self:
+        """Return the task with probabilities for a share of the found class.
+
+        Raises:
+            ConfigError: The task has no such probabilities, as by default.
+        """
+        raise ConfigError(
+            f"a prevalence is stated for runs of find; this one is to {self.title}",
+            code="no-prevalence",
+            prevalence=prevalence,
+        )
+
     def joined(
         self, others: Sequence[Self], outputs: Sequence[Tensor]
     ) -> tuple[Self, Tensor]:
@@ -184,6 +196,10 @@ class Task(Record, ABC):
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Return an answer for each image, ready for JSON, from outputs (P, N, K)."""
+
+    def remarks(self, answers: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return what is remarkable of all answers together; by default nothing."""
+        return []
 
 
 def check_answers(answers: np.ndarray, folder: Path) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter, Validat
 from lenssim.simulate.darkmatter.axion import FuzzyDarkMatter
 from lenssim.simulate.darkmatter.cdm import ColdDarkMatter, PointMassCDM
 from lenssim.simulate.darkmatter.model import DarkMatterModel
+from lenssim.simulate.darkmatter.no_source import NoSource
 from lenssim.simulate.darkmatter.no_sub import NoSubstructure
 from lenssim.simulate.darkmatter.sidm import SelfInteractingDarkMatter
 from lenssim.simulate.darkmatter.vortex import BeadVortex, LineVortex
@@ -21,6 +22,7 @@ __all__ = ["DARK_MATTER_MODELS", "DarkMatter", "DarkMatterModel"]
 
 DARK_MATTER_MODELS: dict[str, type[DarkMatterModel]] = {
     "no_sub": NoSubstructure,
+    "no_source": NoSource,
     "cdm_point_masses": PointMassCDM,
     "vortex_beads": BeadVortex,
     "cdm": ColdDarkMatter,

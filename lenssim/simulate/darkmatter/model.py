@@ -26,6 +26,8 @@ class DarkMatterModel(Record, ABC):
     """Bounds of the fields that hold a number or a distribution."""
     units: ClassVar[dict[str, str]] = {}
     """Units of its columns in /params."""
+    has_source: ClassVar[bool] = True
+    """Whether light comes from behind its lenses; without it nothing is lensed."""
     reports_truth: ClassVar[bool] = False
     """Whether it asks for the columns of `TRUTH_UNITS`."""
 

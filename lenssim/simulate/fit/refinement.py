@@ -14,10 +14,10 @@ from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Component, Scenes
 from lenssim.simulate.sources.sersic import unit_flux
 
-__all__ = ["RAYS", "Refined", "refine", "refined_scenes"]
+__all__ = ["MAX_STEPS", "RAYS", "Refined", "refine", "refined_scenes"]
 
 RAYS = 4  # a pixel side: with 2 the errors are too small
-_MAX_STEPS = 80
+MAX_STEPS = 80
 _MASS = Component("lens", "epl", "")
 _SHEAR = Component("lens", "shear", "")
 _SOURCE = Component("source", "sersic", "source_")
@@ -76,7 +76,7 @@ def refine(
     fit = SmoothFit(
         images[:, None], start, instrument, rays, precision, kernels, sigma[:, None]
     )
-    values, residual = fit.minimum(_MAX_STEPS)
+    values, residual = fit.minimum(MAX_STEPS)
     rows = np.arange(len(values))
     slopes = fit.slopes(rows, values)
     columns = tuple(name for name, _ in fit.columns)

@@ -115,8 +115,7 @@ def _optical_kernel(psf: OpticalPSF, pixel: float) -> np.ndarray:
     samples = int(np.ceil(pixel * _SAMPLES / finest))
     samples += samples % 2 == 0  # odd: one in the middle
     side = (2 * half + 1) * samples
-    angles = (np.arange(side) - (side - 1) / 2) * (pixel / samples)
-    image = _band_image(psf, angles)
+    image = _band_image(psf, side, pixel / samples)
     if psf.jitter:
         from scipy.ndimage import gaussian_filter
 
@@ -128,20 +127,32 @@ def _optical_kernel(psf: OpticalPSF, pixel: float) -> np.ndarray:
     return kernel
 
 
-def _band_image(psf: OpticalPSF, angles: np.ndarray) -> np.ndarray:
-    """Return the image (S, S) of a point at some angles (S,) [arcsec], averaged over the band.
+def _band_image(psf: OpticalPSF, side: int, spacing: float) -> np.ndarray:
+    """Return the image (S, S) of a point at S angles a `spacing` apart, averaged over the band.
 
     It is a matrix Fourier transform (Soummer et al. 2007): two products with the matrix of
     exp(-2 pi i u theta / lambda).
     """
     inside = aperture(psf.obscuration, psf.struts, psf.segments)
     error = wave_front(inside, psf.wfe * 1e-9, psf.screen)
-    u = ((np.arange(PUPIL_SIDE) + 0.5) / PUPIL_SIDE - 0.5) * psf.diameter
     low, high = psf.band
     wavelengths = low + (high - low) * (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS
-    image = np.zeros((len(angles), len(angles)))
+    image = np.zeros((side, side))
     for wavelength in wavelengths * 1e-6:
         field = inside * np.exp(2j * np.pi / wavelength * error)
-        matrix = np.exp(-2j * np.pi / wavelength * np.outer(angles * _ARCSEC, u))
+        matrix = _fourier_matrix(psf.diameter, side, spacing, float(wavelength))
         image += np.abs(matrix @ field @ matrix.T / wavelength) ** 2
     return image
+
+
+@lru_cache(maxsize=2 * _WAVELENGTHS)
+def _fourier_matrix(
+    diameter: float, side: int, spacing: float, wavelength: float
+) -> np.ndarray:
+    """Return exp(-2 pi i u theta / lambda) of S angles and the points across the aperture.
+
+    The wave fronts of a set share it.
+    """
+    angles = (np.arange(side) - (side - 1) / 2) * spacing
+    u = ((np.arange(PUPIL_SIDE) + 0.5) / PUPIL_SIDE - 0.5) * diameter
+    return np.exp(-2j * np.pi / wavelength * np.outer(angles * _ARCSEC, u))

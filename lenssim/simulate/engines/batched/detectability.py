@@ -16,7 +16,7 @@ from lenssim.simulate.instruments import AnyCamera, Supersampling
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.scenes import Scenes
 
-__all__ = ["UNITS", "detectability"]
+__all__ = ["UNITS", "detectability", "unexplained"]
 
 UNITS = {"delta_chi2_fixed": "", "delta_chi2": ""}
 # A derivative that is the sum of others leaves less than this share of its length: rounding,
@@ -95,15 +95,23 @@ def _step(
     )
     slopes = (slopes / sigma[:, None]).reshape(len(scenes), slopes.shape[1], -1)
     pairs = zip(difference, slopes, strict=True)
-    free = np.array([_unexplained(*pair) for pair in pairs])
+    free = np.array([unexplained(*pair) for pair in pairs])
     return (difference**2).sum(1), free
 
 
-def _unexplained(difference: np.ndarray, slopes: np.ndarray) -> float:
+def unexplained(difference: np.ndarray, slopes: np.ndarray) -> float:
     """Return the square of the part of `difference` (P,) outside the span of `slopes` (K, P).
 
     Gram-Schmidt, every step twice, in plain sums: the bits of a linear algebra library
     depend on its threads.
+
+    Args:
+        difference: A vector (P,).
+        slopes: K vectors (K, P), of any lengths.
+
+    Example:
+        >>> unexplained(np.array([3.0, 4.0]), np.array([[2.0, 0.0]]))
+        16.0
     """
     lengths = np.sqrt((slopes**2).sum(1))
     basis = np.empty((0, len(difference)))

@@ -1,0 +1,95 @@
+"""The steps of a recipe on real lenses: import, fit, and a page for each lens."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from lenssim.data.exchange.importing import Listeners
+from lenssim.data.generation.progress import Progress
+from lenssim.data.generation.runners import default_workers
+from lenssim.data.modelling.lenses import Lenses
+from lenssim.data.modelling.results import fit_dataset
+from lenssim.data.modelling.sensitivities import lens_sensitivity
+from lenssim.data.modelling.work import Work
+from lenssim.data.streaming.dataset import ShardDataset
+from lenssim.learn.evaluation.prediction import predict
+from lenssim.learn.recipes.steps import FitStep, ImportStep, LensesStep
+from lenssim.learn.report.lens_pages import LensPage, write_lens_pages
+from lenssim.learn.runs.run import open_run
+
+__all__ = ["fit_lenses", "import_images", "judge_lenses"]
+
+Say = Callable[[str], None]
+Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+
+
+def import_images(step: ImportStep, folder: Path, reporter: Reporter, say: Say) -> None:
+    """Import the images of a step.
+
+    Args:
+        step: The step.
+        folder: The folder of the data set.
+        reporter: Makes the display of the progress.
+        say: Is told what is left out.
+    """
+    with reporter("importing") as report:
+        listeners = Listeners(report, warn=say, note=say)
+        step.importer().import_folder(step.layout, step.source, folder, listeners)
+
+
+def fit_lenses(
+    step: FitStep,
+    data: Path,
+    folder: Path,
+    workers: int | None,
+    reporter: Reporter,
+    say: Say,
+) -> None:
+    """Model the lenses of a step.
+
+    Args:
+        step: The step.
+        data: The folder of its data set.
+        folder: The folder of the fit.
+        workers: Processes of dask; None: one a core.
+        reporter: Makes the display of the progress.
+        say: Hears of workers that do not fit into memory.
+    """
+    count = default_workers() if workers is None else workers
+    with reporter("fitting") as report:
+        fit_dataset(folder, ShardDataset(data), step.request, Work(count, report, say))
+
+
+def judge_lenses(
+    step: LensesStep, fit: FitStep, data: Path, pictures: Path, run: Path, folder: Path
+) -> Path:
+    """Write a page for each lens of a fit, and return the page that lists them.
+
+    Args:
+        step: The step.
+        fit: The fit that it names.
+        data: The folder of the data set that was fitted.
+        pictures: The data set of models.
+        run: The folder of the classifier.
+        folder: Where to write.
+    """
+    models = ShardDataset(pictures)
+    lenses = Lenses(ShardDataset(data), fit.request)
+    answers = {}
+    opened = open_run(run)
+    for prediction in predict(opened, [pictures], report=_pass_over):
+        answers[prediction.image] = prediction
+    pages = []
+    for row, number in enumerate(models.index.tolist()):
+        pages.append(
+            LensPage(
+                row,
+                answers.get(number),
+                lens_sensitivity(lenses, models, row, step.options),
+            )
+        )
+    return write_lens_pages(folder, models, pages, step.threshold)
+
+
+def _pass_over(*problem: object) -> None:
+    """Go on without an image that the classifier cannot take: it could not be fitted."""

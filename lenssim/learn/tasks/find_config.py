@@ -1,0 +1,34 @@
+"""Settings of a finder."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lenssim.learn.config import TrainConfig
+
+__all__ = ["FindConfig"]
+
+
+class FindConfig(TrainConfig):
+    """Settings of a training of the task `find`."""
+
+    task: Literal["find"] = Field(
+        default="find",
+        description="Train a network to find the images of one class among all others",
+    )
+    positive: str = Field(default="lens", description="The class to be found")
+    prevalence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of this class for which probabilities and purities are stated",
+        json_schema_extra={"unset": "that of the validation images"},
+    )
+    views: Literal["mean", "product"] = Field(
+        default="mean",
+        description="How the answers of several passes are joined: mean, or product as in the "
+        "lens-finding challenge",
+    )
+    balanced: bool = Field(
+        default=False, description="Found class and all others weigh alike in the loss"
+    )

@@ -1,0 +1,56 @@
+"""Irregular galaxies: clumpy ones whose size follows from their surface brightness."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lenssim.simulate.columns import Columns
+from lenssim.simulate.composites.clumpy import CLUMPY
+from lenssim.simulate.composites.composite import Composite, Setting
+
+__all__ = ["IRREGULAR", "half_light_radius"]
+
+_SMALLEST = 0.01  # arcsec
+_LARGEST = 5.0
+
+
+def half_light_radius(magnitude: np.ndarray, surface_brightness: np.ndarray) -> np.ndarray:
+    """Return the radius [arcsec] with half of the light, m + 2.5 log10(2 pi R^2) = mu.
+
+    Args:
+        magnitude: Magnitudes m of all light.
+        surface_brightness: Mean surface brightness mu inside the radius [mag/arcsec^2].
+
+    Example:
+        >>> half_light_radius(np.array([24.0]), np.array([24.0])).round(2).tolist()
+        [0.4]
+    """
+    area = 10 ** (0.4 * (surface_brightness - magnitude))
+    return np.clip(np.sqrt(area / (2 * np.pi)), _SMALLEST, _LARGEST)
+
+
+def _compose(columns: Columns, setting: Setting) -> None:
+    """Put magnitude and size, and then the parts of a clumpy galaxy."""
+    prefix = setting.prefix
+    values = columns.values
+    magnitude = values[f"{prefix}magnitude"]
+    if setting.lens is not None:
+        theta_E = np.maximum(values[f"{setting.lens}theta_E"], 1e-3)
+        magnitude = magnitude + values[f"{prefix}magnitude_slope"] * np.log10(theta_E)
+        magnitude = columns.put(f"{prefix}magnitude", magnitude)
+    radius = half_light_radius(magnitude, values[f"{prefix}surface_brightness"])
+    columns.put(f"{prefix}R_sersic", radius)
+    CLUMPY.compose(columns, setting)
+
+
+IRREGULAR: Composite = replace(
+    CLUMPY,
+    name="irregular",
+    required=("surface_brightness", "e1", "e2"),
+    defaults=(("magnitude_slope", 0.0), *CLUMPY.defaults),
+    compose=_compose,
+)
+"""A `clumpy` galaxy with a `surface_brightness` in place of a size.
+
+`magnitude_slope` is the change of its magnitude with log10 of the lens's theta_E.
+"""
