@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
     from lenssim.api.exposure import Exposure
+    from lenssim.api.fields import extract, mosaic
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.modelling import Models, fit
@@ -53,6 +54,7 @@ __all__ = [
     "evaluate",
     "export",
     "expose",
+    "extract",
     "fit",
     "generate",
     "import_data",
@@ -60,6 +62,7 @@ __all__ = [
     "instruments",
     "learn",
     "load_run",
+    "mosaic",
     "open",
     "parity",
     "population",
@@ -87,6 +90,7 @@ _MODULES = {
     "evaluation": ("evaluate", "load_run", "population", "predict"),
     "exchange": ("export", "import_data"),
     "exposure": ("Exposure",),
+    "fields": ("extract", "mosaic"),
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),

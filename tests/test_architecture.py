@@ -28,7 +28,10 @@ TORCH_MAY = (
     ),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
-    "data": ("format", "streaming", "generation", "exchange", "modelling", "inspection"),
+    "data": (
+        *("format", "streaming", "generation", "exchange", "extraction", "modelling"),
+        *("inspection", "surveys"),
+    ),
     "learn": (
         *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
         *("config", "tasks", "methods"),

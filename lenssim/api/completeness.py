@@ -59,7 +59,7 @@ def completeness(
         DataError: The data set has no catalogue of a survey, or does not fit the run.
 
     Example:
-        >>> lenses = completeness("runs/sie", "data/III")
+        >>> lenses = completeness("runs/cnn", "data/III", class_name="axion")
         >>> list(lenses)
         ['property', 'from', 'to', 'lenses', 'found', 'share', 'low', 'high']
     """

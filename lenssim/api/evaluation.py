@@ -48,6 +48,7 @@ def evaluate(
     tta: bool = False,
     prevalence: float | None = None,
     device: str = "auto",
+    resample: bool = False,
 ) -> Scores:
     """Judge a run on images that it has not seen.
 
@@ -61,6 +62,7 @@ def evaluate(
         tta: Whether to average over the symmetries that the run was trained with.
         prevalence: Of a run of find: share of the found class for which purities are stated.
         device: auto, cpu, cuda or mps.
+        resample: Whether to bring images to the pixels of the run, with their flux.
 
     Returns:
         Scores with 95 % intervals, and figures.
@@ -75,7 +77,12 @@ def evaluate(
         64
     """
     return as_run(run).evaluate(
-        data, others=others, tta=tta, prevalence=prevalence, device=device
+        data,
+        others=others,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
     )
 
 
@@ -89,6 +96,8 @@ def predict(
     prevalence: float | None = None,
     device: str = "auto",
     extension: str | None = None,
+    resample: bool = False,
+    native_scale: float | None = None,
     report: "Report | None" = None,
 ) -> Answers:
     """Answer for images, and say which of them look unlike the training data.
@@ -102,6 +111,9 @@ def predict(
         prevalence: Of a run of find: share of the found class for which probabilities are.
         device: auto, cpu, cuda or mps.
         extension: The FITS extension, or array of .npz files, to read.
+        resample: Whether to bring images to the pixels of the run: the flux of each new pixel is
+            that of the area which it covers.
+        native_scale: Pixel scale [arcsec] of images that do not state it, for `resample`.
         report: Called with each file or image that cannot be used, in place of an error; the
             others are answered for.
 
@@ -124,6 +136,8 @@ def predict(
         prevalence=prevalence,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=report,
     )
 

@@ -14,6 +14,7 @@ from lenssim.names import printable, shown
 if TYPE_CHECKING:
     from lenssim.learn.inputs.image_files import FileImages as ImageSet
     from lenssim.learn.inputs.problems import Report
+    from lenssim.learn.inputs.resampling import Resampling
     from lenssim.learn.runs.run import RunRecord
 
 __all__ = ["Images", "images_of", "numbers_of"]
@@ -31,6 +32,7 @@ def images_of(
     images: Images,
     extension: str | None = None,
     report: "Report | None" = None,
+    resampling: "Resampling | None" = None,
 ) -> "Iterator[ImageSet]":
     """Yield images that a run can see, a part at a time.
 
@@ -39,6 +41,7 @@ def images_of(
         images: An array, a batch, a `Dataset`, a path or several paths.
         extension: The FITS extension, or array of .npz files, to read.
         report: Called with each file or image that cannot be used; None: its error is raised.
+        resampling: Brings images to the pixels of the run; None: those of other pixels are refused.
 
     Raises:
         DataError: An image cannot be read, has NaN or another shape.
@@ -51,7 +54,7 @@ def images_of(
     report = report or raise_problem
     picture = record.config.picture
     if isinstance(images, Dataset):
-        yield from _of_dataset(record, images, report)
+        yield from _of_dataset(record, images, report, resampling)
     elif _is_path(images) or _is_paths(images):
         paths = images
         if _is_path(images):
@@ -62,37 +65,53 @@ def images_of(
                 record.images,
                 picture,
                 extension=extension,
+                resampling=resampling,
                 note=note,
                 report=report,
             )
     else:
-        yield _of_array(record, images, report)
+        yield _of_array(record, images, report, resampling)
 
 
 def _of_dataset(
-    record: "RunRecord", data: Dataset, report: "Report"
+    record: "RunRecord",
+    data: Dataset,
+    report: "Report",
+    resampling: "Resampling | None",
 ) -> "Iterator[ImageSet]":
     """Yield the images of a data set, or of one of its splits, a part at a time."""
-    from lenssim.learn.inputs.image_files import (
-        check_bands,
-        check_scale,
-        check_shape,
-        usable_images,
-    )
+    from lenssim.learn.inputs import image_files
 
     picture = record.config.picture
     name = str(data.folder)
-    check_bands(data.bands, name, record.images)
-    check_scale(data.pixel_scale, name, record.images)
+    image_files.check_bands(data.bands, name, record.images)
+    if resampling is None:
+        image_files.check_scale(data.pixel_scale, name, record.images)
     for start in range(0, len(data), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(data)))
         images = data.images(rows, picture)
-        check_shape(images, name, record.images)
-        usable = usable_images(images, data.index[rows], name, picture, report)
+        if resampling is not None:
+            images, words = resampling(images, data.pixel_scale, name, picture)
+            _note_first(start, name, words)
+        image_files.check_shape(images, name, record.images)
+        usable = image_files.usable_images(images, data.index[rows], name, picture, report)
         yield replace(usable, names=data.source.names)
 
 
-def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSet":
+def _note_first(start: int, name: str, words: str) -> None:
+    """Note what becomes of the images of a data set, at the first of them."""
+    from lenssim.notes import note
+
+    if words and start == 0:
+        note(f"{printable(name)}: {words}")
+
+
+def _of_array(
+    record: "RunRecord",
+    images: Images,
+    report: "Report",
+    resampling: "Resampling | None",
+) -> "ImageSet":
     """Return images from an array or a batch."""
     from lenssim.formats.images import check_numbers
     from lenssim.learn.inputs.image_files import check_shape, usable_images
@@ -100,6 +119,9 @@ def _of_array(record: "RunRecord", images: Images, report: "Report") -> "ImageSe
     array = numbers_of(images)
     check_numbers(array.dtype, _ARRAY)
     stack = _stacked(array, record)
+    if resampling is not None:
+        stack, words = resampling(stack, None, _ARRAY, record.config.picture)
+        _note_first(0, _ARRAY, words)
     check_shape(stack, _ARRAY, record.images)
     numbers = np.arange(len(stack))
     return usable_images(stack, numbers, _ARRAY, record.config.picture, report)

@@ -15,11 +15,14 @@ from lenssim.api.pictures import Picture, Pictures
 from lenssim.api.predictions import Answers
 from lenssim.api.table import Table
 from lenssim.errors import ConfigError, DataError
+from lenssim.names import printable
 
 if TYPE_CHECKING:
+    from lenssim.data.streaming.dataset import ShardDataset
     from lenssim.learn.evaluation.ensemble import Ensemble
     from lenssim.learn.evaluation.prediction import Prediction
     from lenssim.learn.inputs.problems import Report
+    from lenssim.learn.inputs.resampling import Resampling
     from lenssim.learn.runs.run import Run as TrainedRun
     from lenssim.learn.runs.run import RunRecord
 
@@ -83,6 +86,7 @@ class Run:
         tta: bool = False,
         prevalence: float | None = None,
         device: str = "auto",
+        resample: bool = False,
     ) -> Scores:
         """Judge the run on images that it has not seen; see `lenssim.evaluate`."""
         from lenssim.learn.evaluation.evaluation import evaluate, evaluation_folder
@@ -95,7 +99,7 @@ class Run:
                 code="whole-data-needed",
             )
         place = data.source.folder if isinstance(data, Dataset) else data
-        dataset = self.trained.opened(place)
+        dataset = self._opened(place, resample)
         members = _trained(others)
         document = evaluate(
             self.trained,
@@ -120,6 +124,8 @@ class Run:
         prevalence: float | None = None,
         device: str = "auto",
         extension: str | None = None,
+        resample: bool = False,
+        native_scale: float | None = None,
         report: "Report | None" = None,
     ) -> Answers:
         """Answer for images; see `lenssim.predict`."""
@@ -129,7 +135,8 @@ class Run:
         ensemble = self._ensemble(others, tta, device, prevalence)
         novelties = novelties_of([self.trained, *_trained(others)])
         predictions: list[Prediction] = []
-        for part in images_of(self.record, images, extension, report):
+        resampling = self._resampling(resample, native_scale)
+        for part in images_of(self.record, images, extension, report, resampling):
             predictions += predictions_of(part, ensemble, novelties)
         if not predictions and report is None:
             raise _nothing()
@@ -147,6 +154,8 @@ class Run:
         tta: bool = False,
         device: str = "auto",
         extension: str | None = None,
+        resample: bool = False,
+        native_scale: float | None = None,
     ) -> Posterior:
         """Return the posteriors of the targets for each image.
 
@@ -156,6 +165,8 @@ class Run:
             tta: Whether to average over the symmetries of the training.
             device: auto, cpu, cuda or mps.
             extension: The FITS extension, or array of .npz files, to read.
+            resample: Whether to bring images to the pixels of the run.
+            native_scale: Pixel scale [arcsec] of images that do not state it, for `resample`.
 
         Raises:
             ConfigError: The run classifies.
@@ -168,12 +179,41 @@ class Run:
                 code="no-posterior",
                 folder=self.folder,
             )
-        ensemble = self._ensemble(others, tta, device)
-        parts = [part.images for part in images_of(self.record, images, extension)]
+        resampling = self._resampling(resample, native_scale)
+        pictures = images_of(self.record, images, extension, None, resampling)
+        parts = [part.images for part in pictures]
         if not parts:
             raise _nothing()
-        task, outputs = ensemble(np.concatenate(parts))
+        task, outputs = self._ensemble(others, tta, device)(np.concatenate(parts))
         return Posterior(task.columns, task.posterior(outputs))  # type: ignore[attr-defined]
+
+    def _opened(self, place: Path | str, resample: bool) -> "ShardDataset":
+        """Open a data set for an evaluation, and say how it is resampled."""
+        from lenssim.learn.inputs.resampling import opened_dataset
+        from lenssim.notes import note
+
+        resampling = self._resampling(resample, None)
+        dataset = opened_dataset(place, self.record.config.picture, resampling)
+        remark = getattr(dataset, "remark", "")
+        if remark:
+            note(f"{printable(str(place))}: {remark}")
+        return dataset
+
+    def _resampling(
+        self, resample: bool, native_scale: float | None
+    ) -> "Resampling | None":
+        """Return how images come to the pixels of the run; None: they must have them."""
+        from lenssim.learn.inputs.resampling import Resampling
+
+        if resample:
+            return Resampling.of(self.record.images, native_scale)
+        if native_scale is not None:
+            raise ConfigError(
+                "--native-scale says from which pixels images are resampled: add --resample",
+                code="option-missing",
+                option="resample",
+            )
+        return None
 
     def _ensemble(
         self,

@@ -42,7 +42,7 @@ def inspect(
     background: Path | str | None,
     lenses: Path | str | None,
 ) -> "Report":
-    """Look at a data set as `verified` does, and return the problems in place of raising them.
+    """Look at a data set as `verified` does, and return the problems.
 
     Args:
         folder: Folder or URL of the data set.

@@ -58,6 +58,19 @@ _Extension = Annotated[
         help="The FITS extension, or array of .npz files, to read.",
     ),
 ]
+_Resample = Annotated[
+    bool,
+    typer.Option(
+        "--resample",
+        help="Bring images of other pixels to those of the run, with their flux.",
+    ),
+]
+_NativeScale = Annotated[
+    float | None,
+    typer.Option(
+        help="With --resample: pixel scale in arcsec of images that do not state it."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -73,6 +86,7 @@ def evaluate(
     tta: Tta = False,
     prevalence: Prevalence = None,
     device: Device = "auto",
+    resample: _Resample = False,
     json: Json = False,
 ) -> None:
     """Judge a run on images it has not seen: scores with intervals, ROC, confusion, curves, calibration.
@@ -86,7 +100,12 @@ def evaluate(
 
     trained, *members = load_runs([run, *(others or [])])
     scores = trained.evaluate(
-        data, others=members, tta=tta, prevalence=prevalence, device=device
+        data,
+        others=members,
+        tta=tta,
+        prevalence=prevalence,
+        device=device,
+        resample=resample,
     )
     if json:
         print(dumps({"folder": str(scores.folder), **scores.document}))
@@ -127,6 +146,8 @@ def predict(
     prevalence: Prevalence = None,
     device: Device = "auto",
     extension: _Extension = None,
+    resample: _Resample = False,
+    native_scale: _NativeScale = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -146,6 +167,8 @@ def predict(
         prevalence=prevalence,
         device=device,
         extension=extension,
+        resample=resample,
+        native_scale=native_scale,
         report=problems.append,
     ).predictions
     if json:

@@ -68,8 +68,7 @@ def completeness(
     print(table.title)
     cells = [[_cell(value) for value in row.values()] for row in rows]
     print_table(list(table), cells, right=list(table)[1:])
-    folder = out or run / "completeness"
-    print(f"figure {folder / 'completeness.png'}")
+    print(f"figure {(out or run / 'completeness') / 'completeness.png'}")
     print(f"next: {command('evaluate', run, '--data', survey)}")
 
 

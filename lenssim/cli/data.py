@@ -10,6 +10,9 @@ from lenssim.commands import command
 
 __all__ = ["register"]
 
+_INDENT = 15  # columns that the name of a fact takes
+_WIDTH = 92  # of the names of many parameters
+
 Folder = Annotated[
     str,
     typer.Argument(help="Folder of a data set, or its URL (s3://, https://, file:// ...)."),
@@ -75,7 +78,8 @@ def info(folder: Folder, json: Json = False) -> None:
         return
     for name, value in facts.items():
         if value is not None:
-            print(f"{name.replace('_', ' '):<14} {_fact_text(name, value)}")
+            words = name.replace("_", " ")
+            print(f"{words:<{_INDENT - 1}} {_fact_text(name, value)}")
     print(f"next: {command('verify', folder)}, or {command('show', folder)}")
 
 
@@ -87,6 +91,8 @@ def _fact_text(name: str, value: Any) -> str:
         return "yes" if value else "no: repeat the command that made it to continue"
     if isinstance(value, dict):
         value = ", ".join(f"{key} {item}" for key, item in value.items())
+    elif name == "parameters":
+        return _folded(value)
     elif name == "image_shape":
         value = " x ".join(map(str, value))
     elif isinstance(value, list):
@@ -96,6 +102,16 @@ def _fact_text(name: str, value: Any) -> str:
     elif name == "pixel_scale":
         value = f"{value:.6g} arcsec"
     return printable(str(value))
+
+
+def _folded(names: list[str]) -> str:
+    """Return many names as lines below each other, beside the name of the fact."""
+    from textwrap import wrap
+
+    from lenssim.names import printable
+
+    lines = wrap(", ".join(map(printable, names)), _WIDTH, break_long_words=False)
+    return ("\n" + " " * _INDENT).join(lines)
 
 
 def verify(

@@ -82,6 +82,14 @@ def read_content(path: Path, extension: str | None = None) -> Content:
             path=path,
         )
     if ending[1]:
+        if extension is not None:
+            raise DataError(
+                f"{printable(str(path))}: it holds one array without a name, so there is no "
+                f"{printable(extension)!r} in it; leave --extension out",
+                code="image-unclear",
+                path=path,
+                extension=extension,
+            )
         return Content(load_npy(path))
     if ending[2]:
         return Content(*read_npz(path, extension))

@@ -24,7 +24,14 @@ from lenssim.formats.sky_header import UNKNOWN, SkyHeader, read_sky_header
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
 
-__all__ = ["FitsImage", "fits_names", "open_fits", "read_fits", "read_fits_images"]
+__all__ = [
+    "FitsImage",
+    "fits_names",
+    "image_unit",
+    "open_fits",
+    "read_fits",
+    "read_fits_images",
+]
 
 _MAX_LISTED = 30  # images of a file that a message names
 _GZIP = b"\x1f\x8b"
@@ -50,13 +57,14 @@ class FitsImage:
 
 
 @contextmanager
-def open_fits(path: Path) -> "Iterator[HDUList]":
+def open_fits(path: Path, *, is_read_whole: bool = True) -> "Iterator[HDUList]":
     """Open a FITS file, also one packed by gzip or with compressed images, after its headers were checked.
 
     Whatever reading the units in the body provokes names the file as well.
 
     Args:
         path: The file.
+        is_read_whole: Whether whole images are read. Where parts are read, images may have any size.
 
     Raises:
         DataError: The file cannot be read or is no FITS file, or a unit states more data than the file holds or than
@@ -72,7 +80,7 @@ def open_fits(path: Path) -> "Iterator[HDUList]":
         warnings.simplefilter("ignore")  # what astropy warns of is checked here
         stream, size = _unpacked(file, stored)
         plain = fits.open(stream, memmap=False, disable_image_compression=True)
-        _check_units(plain, size, stored)
+        _check_units(plain, size, stored, is_read_whole)
         plain.close(closed=False)
         stream.seek(0)
         with fits.open(stream, memmap=False) as units:
@@ -101,7 +109,7 @@ def _unpacked(file: BinaryIO, stored: int) -> tuple[BinaryIO, int]:
     return stream, size
 
 
-def _check_units(units: "HDUList", size: int, stored: int) -> None:
+def _check_units(units: "HDUList", size: int, stored: int, is_read_whole: bool) -> None:
     for number, unit in enumerate(units):
         if number >= _MOST_UNITS:
             raise Refused(f"it holds more than {_MOST_UNITS:,} units")
@@ -121,8 +129,9 @@ def _check_units(units: "HDUList", size: int, stored: int) -> None:
             axes = [int(unit.header[f"ZNAXIS{axis + 1}"]) for axis in packed_axes]
             if any(side < 0 for side in axes):
                 raise Refused(f"its unit {number} states the axes {axes}")
-            check_bytes(_PIXEL * math.prod(axes), allowed_bytes(stored))
-        elif unit.is_image and axes:
+            if is_read_whole:
+                check_bytes(_PIXEL * math.prod(axes), allowed_bytes(stored))
+        elif unit.is_image and axes and is_read_whole:
             check_bytes(_PIXEL * math.prod(axes))
 
 
@@ -157,7 +166,7 @@ def fits_names(path: Path) -> list[str]:
     Raises:
         DataError: The file cannot be read.
     """
-    with open_fits(path) as units:
+    with open_fits(path, is_read_whole=False) as units:
         return list(_image_names(units).values())
 
 
@@ -172,6 +181,19 @@ def read_fits_images(path: Path) -> list[np.ndarray]:
     """
     with open_fits(path) as units:
         return [_numbers(units[number].data, number) for number in _image_names(units)]
+
+
+def image_unit(units: "HDUList", name: str | None) -> int:
+    """Return the number of the unit that holds an image.
+
+    Args:
+        units: The units of a file.
+        name: Its name as `fits_names` gives it; None for the only image, or the one called SCI.
+
+    Raises:
+        Refused: There is no such image, or it is not clear which is meant.
+    """
+    return _choice(_image_names(units), name)
 
 
 def _image_names(units: "HDUList") -> dict[int, str]:

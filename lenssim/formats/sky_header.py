@@ -39,7 +39,10 @@ class SkyHeader:
         ra: Right ascension [deg] of the middle of the image; None if it does not say.
         dec: Declination [deg] of the middle.
         unit: Unit of the pixels as it stands, or "".
-        is_square: Whether both sides of a pixel are equal.
+        is_square: Whether both sides of a pixel are equal, and at right angles.
+        position_angle: Direction of the image's y axis [deg], from north through east; None if
+            the header does not say.
+        is_mirrored: Whether east lies to the right where north is up, unlike on the sky.
         bad_bits: Bits of a mask that mean bad pixels, in the style of HSC and Rubin; None if the
             header names no bits.
     """
@@ -50,6 +53,8 @@ class SkyHeader:
     dec: float | None = None
     unit: str = ""
     is_square: bool = True
+    position_angle: float | None = None
+    is_mirrored: bool = False
     bad_bits: int | None = None
 
     @property
@@ -78,10 +83,17 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
         >>> round(read_sky_header(wcs | {"MAGZERO": 24.6}).pixel_scale, 6)
         0.1
     """
-    sides = _sides(header)
+    matrix = _matrix(header)
+    sides = _sides(matrix)
     scale = _first_number(header, _SCALE_KEYS, _SCALES)
-    if sides is not None:
-        scale = math.sqrt(sides[0] * sides[1])
+    angle = None
+    area = 0.0
+    if matrix is not None and sides is not None:
+        area = matrix[0] * matrix[3] - matrix[1] * matrix[2]
+        scale = math.sqrt(abs(area))
+        angle = math.degrees(math.atan2(matrix[1], matrix[3])) % 360
+    if not str(header.get("CTYPE1", "")).upper().startswith("RA"):
+        angle = None
     place = _place(header) or (None, None)
     return SkyHeader(
         pixel_scale=scale,
@@ -89,24 +101,42 @@ def read_sky_header(header: Mapping[str, Any]) -> SkyHeader:
         ra=place[0],
         dec=place[1],
         unit=str(header.get("BUNIT", "")).strip(),
-        is_square=sides is None or abs(sides[0] / sides[1] - 1) < _SQUARE,
+        is_square=sides is None or _is_square(matrix, sides),
+        position_angle=angle,
+        is_mirrored=angle is not None and area > 0,
         bad_bits=_bad_bits(header),
     )
 
 
-def _sides(header: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return both sides of a pixel [arcsec] that the WCS states."""
-    matrix = _matrix(header)
+Matrix = tuple[float, float, float, float]
+
+
+def _sides(matrix: Matrix | None) -> tuple[float, float] | None:
+    """Return both sides of a pixel [arcsec] that the WCS states; None without an area."""
     if matrix is None:
         return None
     first = math.hypot(matrix[0], matrix[2])
     second = math.hypot(matrix[1], matrix[3])
     if not all(_SCALES[0] < side < _SCALES[1] for side in (first, second)):
         return None
+    if abs(_sine(matrix, (first, second))) < _SQUARE:
+        return None
     return first, second
 
 
-def _matrix(header: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+def _sine(matrix: Matrix, sides: tuple[float, float]) -> float:
+    """Return the sine of the angle between both sides of a pixel."""
+    return (matrix[0] * matrix[3] - matrix[1] * matrix[2]) / (sides[0] * sides[1])
+
+
+def _is_square(matrix: Matrix | None, sides: tuple[float, float]) -> bool:
+    """Tell whether both sides of a pixel are equal, and at right angles to one per cent."""
+    assert matrix is not None
+    cosine = (matrix[0] * matrix[1] + matrix[2] * matrix[3]) / (sides[0] * sides[1])
+    return abs(sides[0] / sides[1] - 1) < _SQUARE and abs(cosine) < _SQUARE
+
+
+def _matrix(header: Mapping[str, Any]) -> Matrix | None:
     """Return the steps [arcsec] along both axes of a step in x and in y: 1_1 1_2 2_1 2_2."""
     factors = [_factor(header, axis) for axis in (1, 2)]
     if factors[0] is None or factors[1] is None:
@@ -117,17 +147,30 @@ def _matrix(header: Mapping[str, Any]) -> tuple[float, float, float, float] | No
         pixels = [_number(header.get(f"CDELT{axis}")) for axis in (1, 2)]
         if pixels[0] is None or pixels[1] is None:
             return None
-        identity = (1.0, 0.0, 0.0, 1.0)
-        turns = [
-            _number(header.get(f"PC{name}", default)) or 0.0
-            for name, default in zip(_ENTRIES, identity, strict=True)
-        ]
-        along = (pixels[0], pixels[0], pixels[1], pixels[1])
-        steps = [step * turn for step, turn in zip(along, turns, strict=True)]
+        steps = _turned(header, pixels[0], pixels[1])
     first, second, third, fourth = (
         factor * (step or 0.0) for factor, step in zip(rows, steps, strict=True)
     )
     return first, second, third, fourth
+
+
+def _turned(header: Mapping[str, Any], x: float, y: float) -> list[float | None]:
+    """Return the matrix 1_1 1_2 2_1 2_2 of steps along x and y that PC or CROTA2 turns."""
+    turn = math.radians(_number(header.get("CROTA2")) or 0.0)
+    entries = [_number(header.get(f"PC{name}")) for name in _ENTRIES]
+    if turn and all(entry is None for entry in entries):
+        return [
+            x * math.cos(turn),
+            -y * math.sin(turn),
+            x * math.sin(turn),
+            y * math.cos(turn),
+        ]
+    identity = (1.0, 0.0, 0.0, 1.0)
+    turns = [
+        default if entry is None else entry
+        for entry, default in zip(entries, identity, strict=True)
+    ]
+    return [step * entry for step, entry in zip((x, x, y, y), turns, strict=True)]
 
 
 def _factor(header: Mapping[str, Any], axis: int) -> float | None:

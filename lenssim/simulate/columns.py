@@ -58,6 +58,17 @@ class Columns:
             row = error.row if owner is None else owner[error.row]
             raise error.of_sample(int(self.numbers[row])) from None
 
+    def follow(self, table: Mapping[str, np.ndarray]) -> None:
+        """Put what a table states and nothing draws; what a table states has no law.
+
+        Args:
+            table: Columns (n,), which are in `fixed` too.
+        """
+        for name in table:
+            self.laws.pop(name, None)
+            if name not in self.values:
+                self.put(name, np.empty(self.n))  # `fixed` has the numbers
+
     @property
     def _is_set_by_hand(self) -> bool:
         return any(np.ndim(value) == 0 for value in self.fixed.values())

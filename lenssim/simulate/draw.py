@@ -139,15 +139,11 @@ def _draw_columns(
     preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
-    table = _table_columns(preset, split, block)
-    columns = _draw_macro(
-        preset,
-        generator(seed, split, MACRO, block),
-        table | fixed,
-        split,
-        block_numbers(block),
-    )
-    _put_table(columns, table)
+    numbers = block_numbers(block)
+    table = preset.lenses.of(numbers, split) if preset.lenses else {}
+    rng = generator(seed, split, MACRO, block)
+    columns = _draw_macro(preset, rng, {**table, **fixed}, split, numbers)
+    columns.follow(table)
     _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
@@ -167,21 +163,6 @@ def _draw_columns(
         rng = generator(seed, split, BACKGROUND, block)
         preset.background.draw(columns, rng, preset.instrument, split)
     return columns, perturbers, units
-
-
-def _table_columns(preset: Preset, split: str, block: int) -> dict[str, np.ndarray]:
-    """Return the columns (BLOCK,) of a block that a table of lenses states."""
-    if preset.lenses is None:
-        return {}
-    return preset.lenses.of(block_numbers(block), split)
-
-
-def _put_table(columns: Columns, table: Mapping[str, np.ndarray]) -> None:
-    """Put what a table states and the preset does not draw; nothing of a table has a law."""
-    for name in table:
-        columns.laws.pop(name, None)
-        if name not in columns.values:
-            columns.put(name, columns.fixed[name])
 
 
 def _draw_colours(

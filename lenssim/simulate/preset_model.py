@@ -1,6 +1,6 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +41,7 @@ from lenssim.simulate.problems import explain_key
 from lenssim.simulate.profiles import COLOUR, PARAMETERS
 from lenssim.simulate.redshift_order import check_order
 from lenssim.simulate.scenes import Component, Role
+from lenssim.simulate.shared_numbers import with_shared_numbers
 from lenssim.simulate.sources.galaxies import Galaxies, check_shown
 
 __all__ = ["Preset", "parse_preset"]
@@ -314,19 +315,7 @@ class Preset(Record):
 
         `ConfigError` for a key that no class has, or that no class draws.
         """
-        document = self.model_dump(mode="json")
-        for name in names:
-            models = document["classes"].values()
-            drawing = [model for model in models if isinstance(model.get(name), dict)]
-            if not drawing:
-                raise unknown(
-                    f"number that dark matter of preset {self.name} draws",
-                    name,
-                    _drawn_keys(models),
-                    code="unknown-target",
-                )
-            for model in drawing:
-                model[name] = {"shared": model[name]}
+        document = with_shared_numbers(self.model_dump(mode="json"), names)
         return parse_preset(document, f"preset {self.name}")
 
     def noise_kind(self, kind: str | None) -> str:
@@ -338,12 +327,6 @@ class Preset(Record):
                 f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
             )
         return kind
-
-
-def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the keys under which models of dark matter, as documents, hold a distribution."""
-    keys = {key for model in models for key in model if isinstance(model[key], dict)}
-    return sorted(keys)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:

@@ -19,6 +19,7 @@ __all__ = [
     "COLOURS",
     "COVERAGE",
     "DARK_MATTER",
+    "FIELD",
     "MACRO",
     "NOISE",
     "PSF",
@@ -46,6 +47,7 @@ SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
 BACKGROUND = 8
 SURVEY = 9  # of one square degree
+FIELD = 32  # galaxies and stars of a wide field, by row, column and kind of a cell
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 
 

@@ -53,6 +53,12 @@ def test_images_of_one_sky_are_not_told_apart_and_the_card_says_so(lenssim, fold
     for figure in ("realism_audit.png", "realism_audit_images.png"):
         assert (folder / "sim" / "figures" / figure).read_bytes().startswith(b"\x89PNG")
     assert verify(folder / "sim") == before
+    printed = lenssim("info", folder / "sim").out
+    assert f"realism audit  {line}" in printed
+    assert "theta_E" in printed
+    facts = json.loads(lenssim("info", folder / "sim", "--json").out)
+    assert facts["realism_audit"] == line
+    assert {"theta_E", "source_magnitude"} <= set(facts["parameters"])
 
 
 def test_another_psf_betrays_itself(lenssim, folder, tmp_path):
@@ -73,6 +79,13 @@ def test_a_data_set_is_like_itself(folder, tmp_path):
     for row in table.document["separations"]:
         assert row["low"] < 0.5 < row["high"]
     assert not table["betrays"].any()
+
+
+def test_halves_of_a_small_data_set_are_called_so(folder):
+    """Seven real images, compared with themselves, are not said to be three."""
+    wanted = has_code("too-few-images", name="all", count=7)
+    with pytest.raises(DataError, match=r"compared with itself.*7 images", check=wanted):
+        ls.audit(folder / "few", real=folder / "few")
 
 
 @pytest.mark.parametrize(

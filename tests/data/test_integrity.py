@@ -456,6 +456,31 @@ def test_read_only_targets_are_named(data, lenssim, monkeypatch, command):
     assert "--out" in done.err or "choose another" in done.err
 
 
+def test_a_finished_data_set_is_finished_on_a_read_only_disk_too(
+    data, tmp_path, monkeypatch
+):
+    """What is there already need not be written; what differs is refused."""
+    import errno
+
+    from lenssim.data.format import files
+
+    folder = tmp_path / "finished"
+    shutil.copytree(data, folder)
+    manifest = seal(folder, read_plan(folder))
+
+    def refuse(path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(files, "_create", refuse)
+    assert seal(folder, read_plan(folder)) == manifest == read_manifest(folder)
+    card = (folder / "card.md").read_bytes()
+    files.write(folder / "card.md", card[:10], card[10:])
+    for other in (card + b"x", card[:-1], b"x" * len(card)):
+        with pytest.raises(StorageError, match="Read-only"):
+            files.write(folder / "card.md", other)
+    assert (folder / "card.md").read_bytes() == card
+
+
 @pytest.mark.thorough
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 @pytest.mark.parametrize("layout", EXPORTS)

@@ -128,7 +128,7 @@ def test_bands_have_the_colours_of_galaxies(tmp_path):
         ({"area": 1, "n": 3}, "settings-invalid"),
         ({"area": -1}, "settings-invalid"),
         ({"area": 0.1, "rule": "theta_E"}, "rule"),
-        ({"area": 0.1, "rule": "theta_E > 50"}, "no-lenses"),
+        ({"area": 0.1, "rule": "theta_E > 50"}, "no-survey-lenses"),
         ({"area": 20_000}, "option-range"),
         ({"area": 0.2, "split": "other"}, "unknown-split"),
         ({"area": 0.2, "all": True, "dark_matter": "nothing"}, "unknown-class"),

@@ -18,6 +18,7 @@ from lenssim.data.inspection.verification import verify
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.locations import open_complete
 from lenssim.errors import ConfigError, DataError
+from lenssim.simulate.psf.kernels import centroid
 
 SIDE = 24
 SCALE = 0.1
@@ -454,6 +455,99 @@ def test_a_file_of_several_images_without_names_asks_for_them(tmp_path):
     ):
         with pytest.raises(ConfigError):
             import_folder("fits", tmp_path / "set", tmp_path / "E", **options)
+
+
+@pytest.mark.parametrize("extension", ["7", "SCI"])
+@pytest.mark.parametrize("ending", ["fits", "npy", "h5"])
+def test_an_extension_that_a_file_lacks_is_named(tmp_path, ending, extension):
+    """Also in a file with a single image, which is not read in its place."""
+    path = tmp_path / "set" / f"lens.{ending}"
+    path.parent.mkdir()
+    if ending == "fits":
+        fits.writeto(path, truth(1).image, header())
+    elif ending == "npy":
+        np.save(path, truth(1).image)
+    else:
+        with h5py.File(path, "w") as file:
+            file["image_data"] = truth(1).image
+    with pytest.raises(DataError, match=f"lens.{ending}.*{extension}"):
+        import_folder(
+            "fits", path.parent, tmp_path / "D", pixel_scale=SCALE, extension=extension
+        )
+    assert not (tmp_path / "D").exists()
+
+
+@pytest.mark.parametrize("ending", ["fits", "h5"])
+def test_the_only_image_may_be_named_beside_files_of_noise(tmp_path, ending):
+    folder = tmp_path / "set" / "lens"
+    folder.mkdir(parents=True)
+    lens = truth(1)
+    write(folder / "psf.fits", lens.psf)
+    if ending == "fits":
+        units = [fits.PrimaryHDU(), fits.ImageHDU(lens.image, header(), name="LIGHT")]
+        fits.HDUList(units).writeto(folder / "image.fits")
+    else:
+        with h5py.File(folder / "image.h5", "w") as file:
+            file["LIGHT"] = lens.image
+    options = {"extension": "LIGHT", "native_scale": SCALE}
+    import_folder("fits", tmp_path / "set", tmp_path / "D", **options)
+    (observation,) = ShardDataset(tmp_path / "D").observations([0])
+    np.testing.assert_array_equal(observation.image[0], lens.image)
+    np.testing.assert_allclose(observation.psf[0], lens.psf, atol=1e-7)
+
+
+def heard_of(folder: Path, out: Path, **options) -> str:
+    """Import a folder, and return what was said of it."""
+    heard: list[str] = []
+    import_folder("fits", folder, out, Listeners(note=heard.append), **options)
+    return "\n".join(heard)
+
+
+def test_the_orientation_of_images_is_kept_and_mirrors_are_named(tmp_path):
+    cards = header()
+    turn = np.radians(30.0)
+    step = SCALE / 3600
+    cards["CD1_1"], cards["CD1_2"] = step * np.cos(turn), step * np.sin(turn)
+    cards["CD2_1"], cards["CD2_2"] = -step * np.sin(turn), step * np.cos(turn)
+    write(tmp_path / "set" / "lens.fits", truth(1).image, cards)
+    assert "mirrored" in heard_of(tmp_path / "set", tmp_path / "D")
+    dataset = ShardDataset(tmp_path / "D")
+    assert dataset.pixel_scale == pytest.approx(SCALE, rel=1e-9)
+    np.testing.assert_allclose(dataset.params["position_angle"], 30.0, atol=1e-9)
+    folder_a_lens(tmp_path / "plain", truths(("g",)))
+    assert "mirrored" not in heard_of(tmp_path / "plain", tmp_path / "E")
+
+
+def test_kernels_off_their_middle_are_named_and_moved_on_request(tmp_path):
+    lens = truth(1)
+    axis = np.arange(15) - 7
+    psf = np.exp(-((axis[:, None] - 0.6) ** 2 + (axis - 0.8) ** 2) / 4)
+    folder = one_lens(tmp_path / "set") / "off"
+    write(folder / "image.fits", lens.image, header())
+    write(folder / "noise.fits", lens.sigma)
+    write(folder / "psf.fits", psf)
+    said = heard_of(folder.parent, tmp_path / "D")
+    assert "1 file: its PSF lies 1.0 pixels off the middle" in said
+    said = heard_of(folder.parent, tmp_path / "E", recentre_psf=True)
+    assert "PSF" not in said
+    lenses = ShardDataset(tmp_path / "E").observations([0, 1])
+    (kernel,) = next(lens.psf for lens in lenses if lens.name == "off")
+    np.testing.assert_allclose(centroid(kernel), 0, atol=0.02)
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_bands_whose_middles_differ_are_named(tmp_path, shift):
+    """Three pixels of one band in a pixel of the other: half a pixel off, unless the stamps say so."""
+    step = 3 * SCALE / 3600
+    cards = header("r")
+    cards["CD1_1"], cards["CD2_2"] = -step, step
+    cards["CRPIX1"] = (SIDE // 3 + 1) / 2 + shift
+    cards["CRPIX2"] = (SIDE // 3 + 1) / 2
+    write(tmp_path / "set" / "lens_g.fits", truth(1).image, header("g"))
+    write(tmp_path / "set" / "lens_r.fits", truth(2).image[:8, :8], cards)
+    said = heard_of(tmp_path / "set", tmp_path / "D", pixel_scale=SCALE)
+    assert ("middle of band r lies 1.5 pixels off that of g" in said) == (shift > 0)
 
 
 @pytest.mark.parametrize("ending", ["fits", "npy", "h5"])

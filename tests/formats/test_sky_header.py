@@ -106,3 +106,41 @@ def test_pixels_that_are_not_square_are_told():
 @pytest.mark.parametrize("key", ["PIXSCALE", "D001SCAL"])
 def test_keywords_state_the_pixel_scale_where_no_wcs_does(key):
     assert read_sky_header({key: 0.1}).pixel_scale == 0.1
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("angle", [0.0, 33.0, 180.0, 301.0])
+@pytest.mark.parametrize("style", ["CD", "PC", "CROTA2"])
+def test_the_orientation_is_that_of_astropy(style, angle, mirrored):
+    """Scale from the area of a pixel; the y axis from north through east; mirror images."""
+    turn = np.radians(angle)
+    side = 0.07 / 3600
+    east = side if mirrored else -side
+    values = {"CRVAL1": 150.0, "CRVAL2": 2.0, "CRPIX1": 51.0, "CRPIX2": 45.5}
+    cosine, sine = np.cos(turn), np.sin(turn)
+    if style == "CROTA2":
+        steps = {"CDELT1": east, "CDELT2": side, "CROTA2": angle}
+    elif style == "PC":
+        steps = {"CDELT1": east, "CDELT2": side}
+        steps |= {"PC1_1": cosine, "PC1_2": -sine * side / east}
+        steps |= {"PC2_1": sine * east / side, "PC2_2": cosine}
+    else:
+        steps = {"CD1_1": east * cosine, "CD1_2": -side * sine}
+        steps |= {"CD2_1": east * sine, "CD2_2": side * cosine}
+    header = Header({**AXES, **steps, **values})
+    wcs = WCS(header)
+    middle, up = wcs.pixel_to_world([50.0, 50.0], [44.5, 49.5])
+    expected = middle.position_angle(up).deg
+    sky = read_sky_header(header)
+    assert sky.pixel_scale == pytest.approx(0.07, rel=1e-9)
+    assert np.cos(np.radians(sky.position_angle - expected)) == pytest.approx(1, abs=1e-8)
+    assert sky.is_mirrored == (np.linalg.det(wcs.pixel_scale_matrix) > 0)
+    assert sky.is_square
+
+
+def test_pixels_that_are_no_squares_are_known():
+    sheared = {"CD1_1": -1e-5, "CD1_2": 5e-6, "CD2_1": 0.0, "CD2_2": 8.66e-6}
+    assert not read_sky_header(AXES | sheared).is_square
+    assert not read_sky_header(AXES | {"CDELT1": -1e-5, "CDELT2": 2e-5}).is_square
+    nothing = {"CD1_1": 1e-5, "CD1_2": 1e-5, "CD2_1": 1e-5, "CD2_2": 1e-5}
+    assert read_sky_header(AXES | nothing).pixel_scale is None

@@ -12,10 +12,12 @@ import lenssim as package
 from lenssim.api.generation import DEVICE
 from lenssim.api.training import TrainingSettings
 from lenssim.cli.main import app
+from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.surveys.request import SurveyRequest
 from lenssim.learn.tasks import TASKS
+from lenssim.simulate.wide.request import MosaicRequest
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
     "audit": "audit",
@@ -23,10 +25,12 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",
+    "extract": "extract",
     "fit": "fit",
     "generate": "generate",
     "info": "info",
     "instruments": "instruments",
+    "mosaic": "mosaic",
     "parity": "parity",
     "population": "population",
     "predict": "predict",
@@ -44,8 +48,10 @@ OF_OPTIONS = {
     "train": "train",
 }  # commands for each importer and task
 OF_REQUESTS = {  # their options are fields of a model
+    "extract": ExtractRequest,
     "fit": FitRequest,
     "generate": GenerationRequest,
+    "mosaic": MosaicRequest,
     "render": GenerationRequest,
     "survey": SurveyRequest,
 }
@@ -59,6 +65,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     ("survey", "found"),  # the opposite of --all
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
+    ("extract", "stop"),
     ("fit", "stop"),
     ("generate", "stop"),
     ("parity", "report"),

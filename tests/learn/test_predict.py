@@ -1,18 +1,26 @@
 import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 from error_codes import has_code
 
+from lenssim import open as open_data
+from lenssim.api.images import images_of
+from lenssim.api.run import Run
 from lenssim.data.exchange.importers import import_folder
+from lenssim.data.generation.simulation import generate, make_plan
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.errors import DataError
+from lenssim.errors import ConfigError, DataError
 from lenssim.learn.evaluation.prediction import predict
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.image_files import read_file_images
+from lenssim.learn.inputs.resampling import ResampledDataset, Resampling
+from lenssim.simulate.preset import parse_preset, preset_text
 
 SHAPE = (1, 32, 32)
 
@@ -312,6 +320,105 @@ def test_images_of_another_pixel_scale_are_refused(tmp_path, scale):
         tmp_path / "E", ImageDescription((1, 4, 4), pixel_scale=2 * scale)
     )
     assert read.images.shape == (1, 1, 4, 4)
+
+
+def write_sky(path, image, scale):
+    """Write an image with a header that states its pixel scale."""
+    axes = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
+    steps = {"CDELT1": -scale / 3600, "CDELT2": scale / 3600}
+    path.parent.mkdir(exist_ok=True)
+    fits.writeto(path, image.astype(np.float32), fits.Header(axes | steps))
+
+
+def test_images_are_resampled_to_the_pixels_of_the_run_on_request(tmp_path, capsys):
+    """Files, data sets and arrays alike, with their flux; a note says what was done."""
+    image = np.random.default_rng(0).random((12, 12))
+    write_sky(tmp_path / "set" / "a.fits", image, 0.05)
+    import_folder("fits", tmp_path / "set", tmp_path / "D")
+    wanted = ImageDescription((1, 4, 4), pixel_scale=0.1)
+    record = SimpleNamespace(
+        images=wanted, image_shape=wanted.shape, config=SimpleNamespace(picture="image")
+    )
+    middle = image[2:10, 2:10].reshape(4, 2, 4, 2).sum((1, 3))
+    sources = {
+        "file": (tmp_path / "set" / "a.fits", None),
+        "folder": (tmp_path / "D", None),
+        "data": (open_data(tmp_path / "D"), None),
+        "array": (image, 0.05),
+    }
+    for source, native_scale in sources.values():
+        resampling = Resampling.of(wanted, native_scale)
+        (read,) = images_of(record, source, resampling=resampling)
+        np.testing.assert_allclose(read.images[0, 0], middle, rtol=1e-6)
+    told = capsys.readouterr().err
+    words = 'resampled from 12 x 12 pixels of 0.05" to 4 x 4 of 0.1"'
+    assert told.count(words) == len(sources)
+
+
+@pytest.mark.parametrize("fault", ["no-pixel-scale", "stamp-too-small", "run"])
+def test_what_cannot_be_resampled_is_refused(tmp_path, fault):
+    image = np.random.default_rng(0).random((12, 12))
+    code = {"run": "no-pixel-scale"}.get(fault, fault)
+    scale = {"stamp-too-small": 0.02}.get(fault)
+    wanted = ImageDescription((1, 8, 8), pixel_scale=None if fault == "run" else 0.05)
+    with pytest.raises(DataError, check=has_code(code)):
+        Resampling.of(wanted)(image[None, None], scale, "a.fits")
+
+
+@pytest.mark.parametrize("side", [16, 12])
+def test_stamps_of_the_same_pixels_are_cut_and_not_blurred(side):
+    image = np.random.default_rng(0).random((1, 1, side, side)).astype(np.float32)
+    cut, words = Resampling(0.05, 12)(image, 0.05, "a.fits")
+    edge = (side - 12) // 2
+    expected = image[..., edge : side - edge, edge : side - edge]
+    np.testing.assert_array_equal(cut, expected)
+    assert bool(words) == (side == 16)
+
+
+def test_noise_maps_and_masks_are_resampled_by_their_own_rules():
+    rng = np.random.default_rng(0)
+    resampling = Resampling(0.15, 4)
+    sigma = rng.uniform(1, 2, (1, 1, 12, 12))
+    seen = np.ones((1, 1, 12, 12))
+    seen[0, 0, 7, 1] = 0
+    variance = (sigma**2).reshape(4, 3, 4, 3).sum((1, 3))
+    coarse, _ = resampling(sigma, 0.05, "a", "sigma")
+    np.testing.assert_allclose(coarse[0, 0], np.sqrt(variance), rtol=1e-12)
+    mask, _ = resampling(seen, 0.05, "a", "mask")
+    assert np.argwhere(mask[0, 0] == 0).tolist() == [[2, 0]]
+    kappa, _ = resampling(seen * 0.3, 0.05, "a", "kappa")
+    np.testing.assert_allclose(kappa[0, 0, :2], 0.3, rtol=1e-12)
+
+
+@pytest.mark.thorough
+def test_a_run_judges_data_of_finer_pixels_on_request(tiny_run, tmp_path, lenssim):
+    """The network sees what an import would make of the images; shards are checked as they are."""
+    document = yaml.safe_load(preset_text("III"))
+    scale = tiny_run.record.images.pixel_scale
+    document["instrument"] |= {"num_pix": 64, "pixel_scale": scale / 2}
+    plan = make_plan(parse_preset(document), 24, seed=9, noise="none", supersampling=1)
+    fine = tmp_path / "F"
+    generate(fine, plan)
+    dataset = ShardDataset(fine)
+    native = dataset.images(np.arange(24)).astype(np.float64)
+    shown = ResampledDataset(fine, Resampling.of(tiny_run.record.images))
+    expected = native.reshape(24, 1, 32, 2, 32, 2).sum((3, 5))
+    np.testing.assert_allclose(shown.images(np.arange(24)), expected, rtol=1e-6)
+    digests = [data.verified_digests(np.arange(24)) for data in (dataset, shown)]
+    np.testing.assert_array_equal(*digests)
+    run = Run(tiny_run.folder)
+    with pytest.raises(DataError, check=has_code("pixel-scale-differs")):
+        run.evaluate(fine)
+    document = run.evaluate(fine, resample=True).document
+    assert document["pixels"].startswith("resampled from 64 x 64")
+    answers = run.predict(expected)
+    right = np.array(answers["predicted"]) == np.array(dataset.classes)[dataset.labels]
+    assert document["metrics"]["accuracy"]["value"] == pytest.approx(right.mean())
+    with pytest.raises(ConfigError, check=has_code("option-missing", option="resample")):
+        run.predict(fine, native_scale=0.1)
+    said = lenssim("predict", tiny_run.folder, fine, "--resample")
+    assert said.code == 0
+    assert "resampled from" in said.err
 
 
 @pytest.mark.parametrize("bands", [1, 3])

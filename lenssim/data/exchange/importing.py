@@ -149,7 +149,8 @@ def checked_items(
         shapes.append(tuple(image.pixels.shape for image in images))
         digests.append(_digest(images))
         pictures.append(hashlib.sha256(np.ascontiguousarray(images[0].pixels)).digest())
-        tally.remarks.update(image.remark for image in images if image.remark)
+        for image in images:
+            tally.remarks.update(image.remark.splitlines())
     if not usable:
         raise DataError(
             f"{printable(str(source))}: none of its images can be used; there is nothing to import",

@@ -62,7 +62,8 @@ def write(
 ) -> None:
     """Write a file so that after any crash it is whole or absent.
 
-    The content is written under a temporary name, flushed to the disk, and renamed.
+    The content is written under a temporary name, flushed to the disk, and renamed. Where the
+    system refuses and the file has this content already, nothing is left to do.
 
     Args:
         path: The file. Its mode follows from the umask, as that of any other file.
@@ -92,12 +93,26 @@ def write(
     except OSError as error:
         with suppress(OSError):  # the disk may be gone altogether
             temporary.unlink()
+        if _holds(path, parts):
+            return
         raise StorageError(
             f"cannot write {path}: {cause(error)}; "
             "mend that or choose another folder, then repeat",
             code="write-failed",
             path=path,
         ) from None
+
+
+def _holds(path: Path, parts: tuple[Buffer, ...]) -> bool:
+    """Tell whether a file has some content already."""
+    views = [memoryview(part).cast("B") for part in parts]
+    try:
+        if path.stat().st_size != sum(len(view) for view in views):
+            return False
+        with path.open("rb") as file:
+            return all(file.read(len(view)) == view for view in views)
+    except OSError:
+        return False
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

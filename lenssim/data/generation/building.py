@@ -58,6 +58,7 @@ _OURS = (
     "catalogue.fits",
     "survey.html",
     "figures",
+    "detections",  # of a field, whose objects are found before they are counted
 )  # a folder whose plan was lost may hold these
 
 Stop = Callable[[], bool]  # whether to begin no further shard

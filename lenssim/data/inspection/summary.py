@@ -16,10 +16,12 @@ from lenssim.data.format.manifest import (
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.records import ShardRecord
 from lenssim.data.format.spec import maps_of
-from lenssim.data.generation.dataset_card import known_verdict
+from lenssim.data.generation.dataset_card import LEAK_AUDIT, REALISM_AUDIT, known_verdict
 from lenssim.data.streaming.locations import is_url, open_complete
 
 __all__ = ["Summary", "summarise"]
+
+_PARAMS = "params/"  # before the names of columns in shards
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Summary:
         images: Number of images that exist.
         shards: Number of shards that exist.
         bytes: Size of these shards.
+        parameters: Names of the columns of true parameters.
         leak_audit: Verdict of the leak audit; None if there is none.
+        realism_audit: Verdict of the comparison with real images; None if there is none.
     """
 
     folder: str
@@ -42,7 +46,9 @@ class Summary:
     images: int
     shards: int
     bytes: int
+    parameters: tuple[str, ...]
     leak_audit: str | None
+    realism_audit: str | None
 
     @property
     def complete(self) -> bool:
@@ -79,6 +85,7 @@ class Summary:
             "bands": list(origin.bands) or None,
             "pixel_scale": origin.pixel_scale,
             "maps": list(maps_of(self.plan.config)) or None,
+            "parameters": list(self.parameters) or None,
             "made_by": origin.made_by,
             **origin.request(),
             "shards": f"{self.shards} of {self.plan.shards}",
@@ -87,6 +94,7 @@ class Summary:
             "config_hash": self.plan.config_hash,
             "fingerprint": self.fingerprint,
             "leak_audit": self.leak_audit,
+            "realism_audit": self.realism_audit,
         }
 
 
@@ -123,11 +131,14 @@ def _summary(
     manifest: Manifest | None,
     records: Iterable[ShardRecord],
 ) -> Summary:
-    """Add up the records of shards; the plan and the leak audit lie in `folder`."""
+    """Add up the records of shards; the plan and the audits lie in `folder`."""
     shards = list(records)
-    verdict = None
+    verdicts: dict[str, str | None] = dict.fromkeys((LEAK_AUDIT, REALISM_AUDIT))
     if manifest is not None:
-        verdict = known_verdict(folder, manifest.fingerprint)
+        for name in verdicts:
+            verdicts[name] = known_verdict(folder, manifest.fingerprint, name)
+    datasets = list(shards[0].datasets) if shards else []
+    columns = [name for name in datasets if name.startswith(_PARAMS)]
     return Summary(
         folder=str(place),
         plan=read_plan(folder),
@@ -135,5 +146,7 @@ def _summary(
         images=sum(record.rows for record in shards),
         shards=len(shards),
         bytes=sum(record.bytes for record in shards),
-        leak_audit=verdict,
+        parameters=tuple(name.removeprefix(_PARAMS) for name in columns),
+        leak_audit=verdicts[LEAK_AUDIT],
+        realism_audit=verdicts[REALISM_AUDIT],
     )

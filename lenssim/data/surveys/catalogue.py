@@ -52,6 +52,7 @@ def draw_catalogue(
         ConfigError: The folder holds another survey, or the sky has no lens that is kept.
         IncompleteError: Work stopped before its end.
     """
+    survey.check_area(request.area or survey.area)
     identity = _identity(survey, request)
     if (folder / SURVEY).exists():
         return _finished(folder, identity)
@@ -66,7 +67,7 @@ def draw_catalogue(
         raise ConfigError(
             f"the rule {survey.rule} finds none of the {tally.ideal} ideal lenses on {area:g} "
             "square degrees: take a larger area, another rule, or --all",
-            code="no-lenses",
+            code="no-survey-lenses",
             area=area,
         )
     write(folder / CATALOGUE, table_text(catalogue).encode())
@@ -115,39 +116,48 @@ def _drawn(
     parts: Path, survey: Survey, request: SurveyRequest, report: Report, stop: Stop
 ) -> tuple[list[dict[str, np.ndarray]], Tally, float]:
     """Return the tables of all parts, the tally of all lenses, and the area."""
-    wanted = request.area or survey.area
+    area = request.area or survey.area
     tables: list[dict[str, np.ndarray]] = []
     tally = Tally()
-    kept = 0
-    for first in range(0, int(np.ceil(wanted)), _DEGREES):
-        last = min(first + _DEGREES, wanted)
-        if stop():
-            raise IncompleteError(
-                f"{first} square degrees are drawn; the same command goes on from there",
-                code="survey-unfinished",
-            )
+    for first in range(0, int(np.ceil(area)), _DEGREES):
+        _check_stop(stop, first)
+        last = min(first + _DEGREES, area)
         table, part_tally = _part(parts, survey, request, first, last)
-        if request.n is not None and kept + len(table["theta_E"]) >= request.n:
-            end = table["drawn_area"][request.n - kept - 1]
-            last = float(np.nextafter(end, np.inf))
+        missing = _missing(request, tables)
+        if missing is not None and len(table["theta_E"]) >= missing:
+            last = float(np.nextafter(table["drawn_area"][missing - 1], np.inf))
             table, part_tally = _simulated(survey, request, first, last)
         tables.append(table)
         tally.merge(part_tally)
-        kept += len(table["theta_E"])
         if request.n is None:
-            report(int(last), int(np.ceil(wanted)))
-        else:
-            report(min(kept, request.n), request.n)
-        if request.n is not None and kept >= request.n:
+            report(int(last), int(np.ceil(area)))
+            continue
+        report(request.n - (_missing(request, tables) or 0), request.n)
+        if not _missing(request, tables):
             return tables, tally, last
-    if request.n is not None:
+    if missing := _missing(request, tables):
         raise ConfigError(
-            f"the whole survey of {survey.area:g} square degrees has {kept} such lenses, and not "
-            f"{request.n}",
-            code="no-lenses",
-            kept=kept,
+            f"the whole survey of {survey.area:g} square degrees has {missing} lenses less "
+            f"than {request.n}",
+            code="no-survey-lenses",
+            n=request.n,
         )
-    return tables, tally, wanted
+    return tables, tally, area
+
+
+def _check_stop(stop: Stop, degrees: int) -> None:
+    if stop():
+        raise IncompleteError(
+            f"{degrees} square degrees are drawn; the same command goes on from there",
+            code="survey-unfinished",
+        )
+
+
+def _missing(request: SurveyRequest, tables: list[dict[str, np.ndarray]]) -> int | None:
+    """Return how many lenses are still to be drawn; None if an area is."""
+    if request.n is None:
+        return None
+    return request.n - sum(len(table["theta_E"]) for table in tables)
 
 
 def _part(
@@ -172,16 +182,16 @@ def _simulated(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Draw a part of the sky; return the table of the lenses that are kept, and the tally of all."""
     tally = Tally()
-    kept: list[dict[str, np.ndarray]] = []
+    selected: list[dict[str, np.ndarray]] = []
     degrees = survey.draw_degrees(last, seed=request.seed, split=request.split, first=first)
     for lenses in _detected(survey, degrees):
         accepted = survey.found(lenses)
         tally.add(lenses, accepted)
         lenses["found"] = accepted.astype(np.float64)
         rows = accepted | request.all
-        kept.append({name: column[rows] for name, column in lenses.items()})
-    names = kept[0]
-    table = {name: np.concatenate([part[name] for part in kept]) for name in names}
+        selected.append({name: column[rows] for name, column in lenses.items()})
+    names = selected[0]
+    table = {name: np.concatenate([part[name] for part in selected]) for name in names}
     return table, tally.document()
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SHOWN", "completeness_figure", "population_figure"]
+__all__ = ["PROPERTIES", "completeness_figure", "population_figure"]
 
-SHOWN = {
+PROPERTIES = {
     "z_lens": "lens redshift",
     "z_source": "source redshift",
     "theta_E": "Einstein radius [arcsec]",
@@ -24,7 +24,7 @@ SHOWN = {
 }
 """Columns of the figure of the population, and how they are called."""
 
-_LABELS = SHOWN | {"sigma_v": "velocity dispersion [km/s]"}
+_LABELS = PROPERTIES | {"sigma_v": "velocity dispersion [km/s]"}
 _LOGARITHMIC = ("magnification", "snr")
 _BINS = 24
 _COLOUR = "#30649b"
@@ -35,14 +35,14 @@ def population_figure(columns: Mapping[str, np.ndarray]) -> "Figure":
     """Return a corner plot of the lenses: each property, and each pair of them.
 
     Args:
-        columns: Columns (N,), among them those of `SHOWN`.
+        columns: Columns (N,), among them those of `PROPERTIES`.
     """
     from matplotlib.figure import Figure
 
-    count = len(SHOWN)
+    count = len(PROPERTIES)
     figure = Figure(figsize=(1.9 * count, 1.9 * count), layout="constrained")
     axes = figure.subplots(count, count)
-    names = list(SHOWN)
+    names = list(PROPERTIES)
     values = {name: _shown_values(name, columns[name]) for name in names}
     limits = {name: np.percentile(values[name], [0.5, 99.5]) for name in names}
     for row, across in enumerate(names):
@@ -67,14 +67,16 @@ def _panel(
     along: str,
     across: str,
 ) -> None:
-    x = np.linspace(*limits[along], _BINS + 1)
+    low, high = limits[along]
+    x = np.linspace(low, high, _BINS + 1)
     if along == across:
         ax.hist(values[along], x, color=_COLOUR)
         quartiles = np.percentile(values[along], [16, 50, 84])
         ax.set_title(_summary(along, quartiles), fontsize=8)
         ax.set_yticks([])
         return
-    y = np.linspace(*limits[across], _BINS + 1)
+    low, high = limits[across]
+    y = np.linspace(low, high, _BINS + 1)
     ax.hist2d(values[along], values[across], (x, y), cmap="Blues")
 
 
@@ -85,7 +87,7 @@ def _summary(name: str, quartiles: Sequence[float]) -> str:
 
 def _name_axes(ax: "Axes", row: int, column: int, names: Sequence[str]) -> None:
     def label(name: str) -> str:
-        return f"log10 {SHOWN[name]}" if name in _LOGARITHMIC else SHOWN[name]
+        return f"log10 {PROPERTIES[name]}" if name in _LOGARITHMIC else PROPERTIES[name]
 
     ax.tick_params(labelsize=7)
     if row == len(names) - 1:
@@ -130,10 +132,10 @@ def _plot_shares(ax: "Axes", counts: Mapping[str, Any]) -> None:
     edges[-1] = min(edges[-1], 2 * edges[-2])  # an open bin
     ideal = np.array(counts["ideal"])
     accepted = np.array(counts["found"])
-    seen = ideal > 0
-    middle = 0.5 * (edges[1:] + edges[:-1])[seen]
-    share = (accepted / np.maximum(ideal, 1))[seen]
-    low, high = wilson(accepted[seen], ideal[seen])
+    nonempty = ideal > 0
+    middle = 0.5 * (edges[1:] + edges[:-1])[nonempty]
+    share = (accepted / np.maximum(ideal, 1))[nonempty]
+    low, high = wilson(accepted[nonempty], ideal[nonempty])
     errors = np.abs(np.stack([share - low, high - share]))
-    widths = (0.5 * np.diff(edges))[seen]
+    widths = (0.5 * np.diff(edges))[nonempty]
     ax.errorbar(middle, share, errors, widths, fmt="o", ms=4, color=_COLOUR)

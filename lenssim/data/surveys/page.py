@@ -121,13 +121,13 @@ def _sheet(images: np.ndarray) -> "Figure":
     """Return a contact sheet of images (K, C, H, W)."""
     from matplotlib.figure import Figure
 
-    shown = images[:_MOST_SHOWN]
-    rows = -(-len(shown) // _A_ROW)
+    images = images[:_MOST_SHOWN]
+    rows = -(-len(images) // _A_ROW)
     figure = Figure(figsize=(1.4 * _A_ROW, 1.45 * rows), layout="constrained")
     axes = figure.subplots(rows, _A_ROW, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
-    for ax, image in zip(axes, shown, strict=False):
+    for ax, image in zip(axes, images, strict=False):
         picture = stretched(image[0]) if len(image) == 1 else colour_image(image)
         ax.imshow(picture, origin="lower", cmap="gray")
     return figure

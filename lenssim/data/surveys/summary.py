@@ -42,10 +42,10 @@ class Rate:
         return float(np.sqrt(self.number)) / self.area
 
     def __str__(self) -> str:
-        whole = self.density * self.survey_area
+        expected = self.density * self.survey_area
         return (
             f"{self.name}: {self.density:.3g} +- {self.error:.2g} a square degree, "
-            f"{whole:,.0f} in the survey's {self.survey_area:,.0f}"
+            f"{expected:,.0f} in the survey's {self.survey_area:,.0f}"
         )
 
 

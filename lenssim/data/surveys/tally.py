@@ -91,11 +91,11 @@ class Tally:
         }
 
 
-def wilson(found: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wilson(successes: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % interval of shares, Wilson's (1927).
 
     Args:
-        found: Numbers (N,) of successes.
+        successes: Numbers (N,) of successes.
         total: Numbers (N,) of trials.
 
     Returns:
@@ -107,7 +107,7 @@ def wilson(found: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     z2 = 1.959964**2
     trials = np.maximum(total, 1)
-    share = found / trials
+    share = successes / trials
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     spread = np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
     half = np.sqrt(z2) * spread / (1 + z2 / trials)

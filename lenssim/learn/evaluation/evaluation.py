@@ -191,7 +191,16 @@ def _subject(
         },
         "passes": {"runs": 1 + len(others), "answers": ensemble.passes},
         "data": identify(dataset).model_dump(mode="json"),
+        **_resampled(dataset),
     }
+
+
+def _resampled(dataset: ShardDataset) -> dict[str, Any]:
+    """Return the entry of metrics.json that says how images came to the pixels of the run."""
+    remark = getattr(dataset, "remark", "")
+    if not remark:
+        return {}
+    return {"pixels": remark}
 
 
 def _preset_name(dataset: ShardDataset) -> str | None:

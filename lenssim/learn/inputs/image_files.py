@@ -23,6 +23,7 @@ from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
+from lenssim.learn.inputs.resampling import Resampling, opened_dataset, resampled_stack
 from lenssim.names import printable
 
 __all__ = [
@@ -82,6 +83,7 @@ def read_file_images(
     picture: str = IMAGE,
     *,
     extension: str | None = None,
+    resampling: Resampling | None = None,
     note: Callable[[str], None] = lambda message: None,
     report: Report = raise_problem,
 ) -> Iterator[FileImages]:
@@ -93,6 +95,7 @@ def read_file_images(
         images_of_run: What images the run takes.
         picture: The map to read from a data set. Files of images are taken to hold it.
         extension: Name or number of the FITS extension, or name of the array in a .npz archive.
+        resampling: Brings images to the pixels of the run; None: those of other pixels are refused.
         note: Called with how a file was read, where there are several ways.
         report: Called with each image that has NaN, is flat (a map such as kappa may be) or that
             float32 cannot hold, and with a file that cannot be read or has another shape. By
@@ -107,7 +110,7 @@ def read_file_images(
     """
     file = str(path)
     try:
-        for part in _read(path, images_of_run, picture, extension, report):
+        for part in _read(path, images_of_run, picture, extension, report, resampling):
             if part.remark:
                 note(f"{printable(file)}: {part.remark}")
             check_shape(part.images, file, images_of_run)
@@ -124,20 +127,23 @@ def _read(
     picture: str,
     extension: str | None,
     report: Report,
+    resampling: Resampling | None,
 ) -> Iterator[_Part]:
     """Yield the parts of a file or data set."""
     path = Path(location)
     name = path.name.lower()
     _check_location(location, path)
     if is_url(location) or path.is_dir():
-        dataset = ShardDataset(location, picture=picture)
+        dataset = opened_dataset(location, picture, resampling)
         check_bands(dataset.bands, str(location), images_of_run)
         check_scale(dataset.pixel_scale, location, images_of_run)
         yield from _read_dataset(dataset, str(location), report)
     elif name.endswith(_SHARD_ENDINGS):
         yield _Part(*_read_shard(path, picture))
     else:
-        images, remark, pixel_scale = _read_stack(path, images_of_run, extension)
+        images, remark, pixel_scale = resampled_stack(
+            _read_stack(path, images_of_run, extension), path, resampling
+        )
         check_scale(pixel_scale, path, images_of_run)
         yield _Part(np.arange(len(images)), images, remark)
 
@@ -196,6 +202,7 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[_Part]:
     """Yield the images of a data set, without those of damaged shards."""
+    remark = getattr(dataset, "remark", "")
     for shard_rows in np.split(np.arange(len(dataset)), np.cumsum(dataset.info.sizes)[:-1]):
         try:
             dataset.verified_digests(shard_rows[:1])
@@ -205,7 +212,8 @@ def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[
         for start in range(0, len(shard_rows), _IMAGES_PER_CHUNK):
             rows = shard_rows[start : start + _IMAGES_PER_CHUNK]
             numbers = dataset.index[rows]
-            yield _Part(numbers, dataset.images(rows), names=dataset.names)
+            yield _Part(numbers, dataset.images(rows), remark, dataset.names)
+            remark = ""
 
 
 def _check_against_record(path: Path) -> None:
@@ -290,8 +298,9 @@ def check_scale(
     if abs(pixel_scale / expected - 1) > _SCALE_TOLERANCE:
         raise DataError(
             f"{printable(str(path))}: its pixels are {pixel_scale:.4g} arcsec wide, those of "
-            f"the run {expected:.4g}; resample the images: lenssim import fits FOLDER --out D "
-            f"--pixel-scale {expected:.4g} --num-pix {images_of_run.shape[-1]}",
+            f"the run {expected:.4g}; repeat the command with --resample, or import the images: "
+            f"lenssim import fits FOLDER --out D --pixel-scale {expected:.4g} "
+            f"--num-pix {images_of_run.shape[-1]}",
             code="pixel-scale-differs",
             path=path,
             pixel_scale=pixel_scale,

@@ -90,16 +90,27 @@ class Separation:
         return asdict(self) | {"betrays": self.betrays}
 
 
-def check_counts(real: int, simulated: int) -> None:
+def check_counts(real: int, simulated: int, is_halved: bool = False) -> None:
     """Check that there are enough images to compare.
 
     Args:
         real: Number of real images.
         simulated: Number of simulated images.
+        is_halved: Whether both are halves of one data set, which is compared with itself.
 
     Raises:
         DataError: There are fewer than 8 real or 50 simulated images.
     """
+    if is_halved and min(real, simulated) < MIN_SIMULATED:
+        total = real + simulated
+        raise DataError(
+            f"the data set is compared with itself, so its {total} images become two halves of "
+            f"{simulated} and {real}; each half needs at least {MIN_SIMULATED}. Give a data set "
+            "of simulated images first, and the real one by --real",
+            code="too-few-images",
+            name="all",
+            count=total,
+        )
     counts = {"real": (real, MIN_REAL), "simulated": (simulated, MIN_SIMULATED)}
     for name, (count, minimum) in counts.items():
         if count < minimum:

@@ -11,6 +11,7 @@ from lenssim.notes import note_once
 __all__ = [
     "MAX_SIDE",
     "SUM_TOLERANCE",
+    "centroid",
     "check_kernel",
     "cropped",
     "mended",
@@ -177,12 +178,19 @@ def recentred(kernel: np.ndarray) -> np.ndarray:
 
     moved = kernel
     for _ in range(3):
-        moved = shift(moved, -_centroid(moved), order=3, mode="constant").clip(min=0)
+        moved = shift(moved, -centroid(moved), order=3, mode="constant").clip(min=0)
     return moved
 
 
-def _centroid(kernel: np.ndarray) -> np.ndarray:
-    """Return how far (y, x) the centroid of the core lies from the middle, in pixels."""
+def centroid(kernel: np.ndarray) -> np.ndarray:
+    """Return how far (y, x) the centroid of the core lies from the middle, in pixels.
+
+    Example:
+        >>> kernel = np.zeros((5, 5))
+        >>> kernel[2, 3] = 1.0
+        >>> centroid(kernel).tolist()
+        [0.0, 1.0]
+    """
     core = np.where(kernel > 0.1 * kernel.max(), kernel, 0)
     offset = np.arange(len(kernel)) - len(kernel) // 2
     return np.array([core.sum(1) @ offset, core.sum(0) @ offset]) / core.sum()

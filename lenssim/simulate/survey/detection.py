@@ -6,7 +6,7 @@ import numpy as np
 
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines import engine
-from lenssim.simulate.instruments import ADAPTIVE, Instrument
+from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.isothermal import Isothermal
 from lenssim.simulate.scenes import Component
 from lenssim.simulate.sources.light import SersicLight
@@ -33,8 +33,7 @@ def detect(
         cosmology: The cosmology.
 
     Returns:
-        Columns (N,): `magnification`, the flux of all images over that of the source;
-        `n_images`, of the source's centre; `snr`, the signal to noise of the arcs, see
+        Columns (N,): `magnification` of the flux; `n_images` of the source's centre; `snr`, see
         `signal_to_noise`; `arc_flux_ratio`, the flux of the arcs over that of the lens.
 
     Example:
@@ -111,8 +110,7 @@ def _groups(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield rows of lenses that fit one size of stamp, and that size [pixels]."""
     half = 2 * lenses["theta_E"] + _MARGIN
-    wanted = 2 * half / camera.pixel_scale
-    number = np.searchsorted(_STAMPS[:-1], wanted)
+    number = np.searchsorted(_STAMPS[:-1], 2 * half / camera.pixel_scale)
     for choice in np.unique(number):
         rows = np.flatnonzero(number == choice)
         for start in range(0, len(rows), _BLOCK):
@@ -151,5 +149,5 @@ def _flux(
 ) -> np.ndarray:
     """Return the flux (N, P) [e-/s] of each pixel that some components give."""
     scenes = survey_scenes(lenses, cosmology, *components)
-    images = engine("batched").render(scenes, camera, supersampling=ADAPTIVE)
+    images = engine("batched").render(scenes, camera, supersampling="adaptive")
     return images.reshape(len(images), -1).astype(np.float64)

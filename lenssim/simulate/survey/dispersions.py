@@ -20,7 +20,7 @@ class DispersionFunction(Record):
     Example:
         >>> choi = DISPERSION_FUNCTIONS["choi2007"]
         >>> (1e5 * choi.density_at(np.array([220.0]), np.array([0.3]))).round(2)
-        array([1.53])
+        array([0.63])
     """
 
     density: float = Field(gt=0, description="of all galaxies today [Mpc^-3]")

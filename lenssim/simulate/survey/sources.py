@@ -86,12 +86,7 @@ class Sources(Record):
     def draw(
         self, rng: np.random.Generator, n: int, cosmology: Cosmology
     ) -> dict[str, np.ndarray]:
-        """Draw `n` sources.
-
-        Args:
-            rng: Generator of random numbers.
-            n: How many.
-            cosmology: The cosmology.
+        """Draw `n` sources of a cosmology.
 
         Returns:
             Columns (n,): `z_source`, `absolute_magnitude` in SDSS r at rest, `kind` (the number of its
@@ -104,7 +99,7 @@ class Sources(Record):
             counts.draw(rng, number)
             for (_, counts), number in zip(types, numbers, strict=True)
         ]
-        codes = [GALAXY_TYPES.index(kind) for kind, _ in types]
+        codes = np.array([float(GALAXY_TYPES.index(kind)) for kind, _ in types])
         order = rng.permutation(n)
         z = np.concatenate([part[0] for part in parts])[order]
         absolute = np.concatenate([part[1] for part in parts])[order]
@@ -113,7 +108,7 @@ class Sources(Record):
         return {
             "z_source": z,
             "absolute_magnitude": absolute,
-            "kind": np.repeat(np.array(codes, np.float64), numbers)[order],
+            "kind": np.repeat(codes, numbers)[order],
             "R_sersic": kpc / cosmology.kpc_per_arcsec(z),
             "q": axis_ratios(rng, np.full(n, _FLATTENING)),
         }

@@ -121,7 +121,7 @@ class Survey(Record):
             raise ConfigError(
                 f"no ideal lens on {area:g} square degrees: take a larger area, or more and "
                 "fainter sources",
-                code="no-lenses",
+                code="no-survey-lenses",
                 area=area,
             )
         return columns
@@ -137,6 +137,21 @@ class Survey(Record):
             split: As in `draw_ideal`.
             first: Number of the square degree to begin with.
         """
+        self.check_area(area)
+        sky = SkyModel(self.deflectors, self.sources, self.cosmology)
+        for number in range(first, int(np.ceil(area))):
+            lenses = sky.draw(generator(seed, split, SURVEY, number))
+            lenses["drawn_area"] = number + lenses.pop("sky")
+            rows = lenses["drawn_area"] < area
+            part = {name: column[rows] for name, column in lenses.items()}
+            yield self._observed(part)
+
+    def check_area(self, area: float) -> None:
+        """Refuse an area that is not above 0, or larger than the survey's.
+
+        Raises:
+            ConfigError: It is.
+        """
         if not 0 < area <= self.area:
             raise ConfigError(
                 f"the area must be above 0 and at most the survey's {self.area:g} square "
@@ -145,13 +160,6 @@ class Survey(Record):
                 option="area",
                 value=area,
             )
-        sky = SkyModel(self.deflectors, self.sources, self.cosmology)
-        for number in range(first, int(np.ceil(area))):
-            lenses = sky.draw(generator(seed, split, SURVEY, number))
-            lenses["drawn_area"] = number + lenses.pop("sky")
-            inside = lenses["drawn_area"] < area
-            part = {name: column[inside] for name, column in lenses.items()}
-            yield self._observed(part)
 
     def found(self, lenses: dict[str, np.ndarray]) -> np.ndarray:
         """Return which lenses (N,) the survey's rule accepts, from columns with those of `detect`."""
@@ -160,10 +168,8 @@ class Survey(Record):
     def _observed(self, lenses: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return columns of scenes, with magnitudes in the bands of the camera."""
         z_lens = lenses["z_lens"]
-        z_source = lenses["z_source"]
         filters = self._filters()
         reference = filters[self.detection_camera.name]
-        elliptical = np.full(len(z_lens), float(GALAXY_TYPES.index(_ELLIPTICAL)))
         lens_magnitude = apparent_magnitude(
             lenses["lens_light_absolute_magnitude"],
             z_lens,
@@ -178,16 +184,25 @@ class Survey(Record):
             "source_magnitude": self._source_magnitudes(lenses, reference),
             "source_R_sersic": np.maximum(lenses["source_R_sersic"], _SMALLEST),
         }
-        for camera in self.instrument.instruments:
+        return columns | self._colour_columns(lenses, filters)
+
+    def _colour_columns(
+        self, lenses: dict[str, np.ndarray], filters: dict[str, str]
+    ) -> dict[str, np.ndarray]:
+        """Return the colours (N,) of lens and source in each band but the reference."""
+        elliptical = np.full(len(lenses["z_lens"]), float(GALAXY_TYPES.index(_ELLIPTICAL)))
+        reference = filters[self.detection_camera.name]
+        bands = zip(self.instrument.band_names, self.instrument.instruments, strict=False)
+        columns = {}
+        for name, camera in bands:
             if camera.name == self.detection_camera.name:
                 continue
             band = filters[camera.name]
-            name = self.instrument.band_names[self.instrument.instruments.index(camera)]
             columns[f"lens_light_{COLOUR}{name}"] = _colours(
-                elliptical, z_lens, band, reference
+                elliptical, lenses["z_lens"], band, reference
             )
             columns[f"source_{COLOUR}{name}"] = _colours(
-                lenses["source_kind"], z_source, band, reference
+                lenses["source_kind"], lenses["z_source"], band, reference
             )
         return columns
 
@@ -260,8 +275,8 @@ def load_survey(name: str) -> Survey:
         if "like" not in document:
             break
         base = _document(str(document["like"]), f"{where}, like {document['like']}")
-        own = {key: value for key, value in document.items() if key != "like"}
-        document = base | own
+        stated = {key: value for key, value in document.items() if key != "like"}
+        document = base | stated
     try:
         return Survey.model_validate(document, context={"folder": folder})
     except ValidationError as error:

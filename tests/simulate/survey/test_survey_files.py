@@ -47,5 +47,5 @@ def test_an_area_that_cannot_be_is_refused(area):
 
 def test_an_area_without_lenses_is_refused(tmp_path):
     text = "like: euclid\ndeflectors: {sigma_v: [399.5, 400]}\n"
-    with pytest.raises(ConfigError, check=has_code("no-lenses")):
+    with pytest.raises(ConfigError, check=has_code("no-survey-lenses")):
         load_survey(write(tmp_path, text)).draw_ideal(0.01)

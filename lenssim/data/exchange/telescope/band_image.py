@@ -33,6 +33,7 @@ class ReadingOptions:
         mask_means: What numbers of a mask other than 0 mean: "bad" or "good".
         noise_kind: What noise maps hold, where their names are wrong: a role, or "".
         psf_supersampling: Pixels of PSF kernels in a pixel of the image, along a side.
+        recentre_psf: Whether the centroid of PSF kernels is moved to their middle.
         bands: Number of bands that a cube must have; 1: cubes need names for their bands.
     """
 
@@ -42,6 +43,7 @@ class ReadingOptions:
     mask_means: str = "bad"
     noise_kind: str = ""
     psf_supersampling: int = 1
+    recentre_psf: bool = False
     bands: int = 1
 
 
@@ -56,6 +58,7 @@ class BandImage:
         sigma: Rms of the noise float64 (H, W), NaN where it is masked; None if not known.
         psf: Kernel float64 (K, K) with the sum 1; None if not known.
         sky: What is known of scale, zero point and place.
+        psf_offset: How far the centroid of the kernel lies from its middle, in image pixels.
     """
 
     band: str
@@ -64,3 +67,4 @@ class BandImage:
     sigma: np.ndarray | None
     psf: np.ndarray | None
     sky: SkyHeader
+    psf_offset: float = 0.0

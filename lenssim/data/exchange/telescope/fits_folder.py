@@ -87,6 +87,10 @@ class TelescopeImporter(Importer):
         le=16,
         description="Pixels of a PSF kernel along the side of one image pixel",
     )
+    recentre_psf: bool = Field(
+        default=False,
+        description="Move the centroid of PSF kernels to their middle",
+    )
 
     def lenses(self, source: Path, folder: Path, tally: Tally) -> list[LensFiles]:
         """Return the lenses of a folder; arguments and errors as `listing`."""
@@ -179,6 +183,7 @@ class TelescopeImporter(Importer):
             mask_means=self.mask_means,
             noise_kind=self.noise_kind or "",
             psf_supersampling=self.psf_supersampling,
+            recentre_psf=self.recentre_psf,
         )
         return TelescopeReader(
             bands=count,

@@ -11,6 +11,7 @@ from lenssim.data.exchange.published import PublishedImage
 from lenssim.data.exchange.telescope.band_image import BandImage, ReadingOptions
 from lenssim.data.exchange.telescope.planes import LensFiles
 from lenssim.data.exchange.telescope.reading import bands_of_lens, read_bands
+from lenssim.data.exchange.telescope.remarks import remarks_on
 from lenssim.data.format.maps import KERNEL, MASK, SIGMA
 from lenssim.errors import DataError
 from lenssim.formats.images import pixels_of
@@ -22,6 +23,7 @@ from lenssim.simulate.psf.choice import band_column
 __all__ = ["TelescopeImage", "TelescopeReader", "padded", "telescope_columns"]
 
 _SAME_SCALE = 2e-3
+_UNITS = {"ra": "deg", "dec": "deg", "position_angle": "deg"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class TelescopeImage(PublishedImage):
         sigma: Noise map float32 (C, H, W), 1e8 where a pixel is masked; None if not known.
         mask: 1 where a pixel was seen, else 0: float32 (C, H, W).
         psf: Kernels (C, K, K), each with the sum 1; None if not known.
-        numbers: Zero points [mag] and the place on the sky [deg] by name, as far as known.
+        numbers: Zero points [mag], place and orientation on the sky [deg] by name, as far as
+            known.
     """
 
     sigma: np.ndarray | None = None
@@ -102,7 +105,7 @@ class TelescopeReader(ItemReader):
         with refusing(lens.paths[0], "the images of a lens"):
             bands = read_bands(lens, wanted, self.options)
         self._check_count(lens, bands)
-        image = _joined(lens, bands, _unread(lens, wanted))
+        image = _joined(lens, bands, [*_unread(lens, wanted), *remarks_on(bands)])
         self._compare(lens, bands, image)
         return [image]
 
@@ -188,15 +191,17 @@ def _band_names(bands: Sequence[BandImage], wanted: Sequence[str]) -> tuple[str,
     return tuple(band.band.replace("-", "_") for band in bands)
 
 
-def _unread(lens: LensFiles, wanted: Sequence[str]) -> str:
-    """Return a remark on the bands of a lens that are not read, or ""."""
+def _unread(lens: LensFiles, wanted: Sequence[str]) -> list[str]:
+    """Return a remark on the bands of a lens that are not read, if there are any."""
     chosen = {band.casefold() for band in bands_of_lens(lens, wanted)}
     bands = [plane.band for plane in lens.planes if plane.role == "image"]
     unread = [printable(band) for band in bands if band.casefold() not in chosen]
-    return f"did not read the bands {', '.join(unread)}" if unread else ""
+    return [f"did not read the bands {', '.join(unread)}"] if unread else []
 
 
-def _joined(lens: LensFiles, bands: Sequence[BandImage], remark: str) -> TelescopeImage:
+def _joined(
+    lens: LensFiles, bands: Sequence[BandImage], remarks: Sequence[str]
+) -> TelescopeImage:
     """Return the bands of a lens as one image."""
     where = printable(lens.name)
     pixels = np.stack([pixels_of(band.pixels, where) for band in bands])
@@ -212,7 +217,7 @@ def _joined(lens: LensFiles, bands: Sequence[BandImage], remark: str) -> Telesco
         psf = np.stack([padded(kernel, side) for kernel in kernels])
     return TelescopeImage(
         pixels,
-        remark=remark,
+        remark="\n".join(remarks),
         sigma=sigma,
         mask=mask.astype(np.float32),
         psf=psf,
@@ -237,6 +242,8 @@ def _numbers(bands: Sequence[BandImage]) -> dict[str, float]:
     first = bands[0].sky
     if first.ra is not None and first.dec is not None:
         numbers |= {"ra": first.ra, "dec": first.dec}
+    if first.position_angle is not None:
+        numbers["position_angle"] = first.position_angle
     return numbers
 
 
@@ -265,7 +272,7 @@ def telescope_columns(
         name: np.array([image.numbers.get(name, np.nan) for image in shown])
         for name in sorted(common.numbers)
     }
-    units = {name: "deg" if name in ("ra", "dec") else "mag" for name in params}
+    units = {name: _UNITS.get(name, "mag") for name in params}
     texts = {
         "file": [reader.lenses[item.name].file for item in items],
         "name": [item.name for item in items],

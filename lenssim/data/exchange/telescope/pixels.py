@@ -225,12 +225,13 @@ def used_pixels(
     return good
 
 
-def kernel_of(array: np.ndarray, where: str) -> np.ndarray:
+def kernel_of(array: np.ndarray, where: str, recentre: bool = False) -> np.ndarray:
     """Return a PSF kernel of a file with the sum 1, float64 (K, K).
 
     Args:
         array: The kernel; further axes of length one are dropped.
         where: What the kernel is, for messages.
+        recentre: Whether its centroid is moved to the middle.
 
     Raises:
         DataError: It is not square, has an even size, NaN, or clearly negative pixels.
@@ -240,6 +241,6 @@ def kernel_of(array: np.ndarray, where: str) -> np.ndarray:
         kernel = kernel.squeeze()
     try:
         check_kernel(kernel, where)
-        return mended(kernel, where, normalise=True)
+        return mended(kernel, where, normalise=True, recentre=recentre)
     except ValueError as error:
         raise DataError(str(error), code="psf-invalid", where=where) from None

@@ -57,7 +57,7 @@ def on_grid(image: BandImage, options: ReadingOptions, lens: str) -> BandImage:
         pixels *= (scale / target) ** 2
         sigma = None if sigma is None else sigma * (scale / target) ** 2
     sky = replace(image.sky, pixel_scale=target)
-    return BandImage(image.band, pixels, mask, sigma, psf, sky)
+    return BandImage(image.band, pixels, mask, sigma, psf, sky, image.psf_offset)
 
 
 def _native_scale(image: BandImage, options: ReadingOptions, lens: str) -> float:

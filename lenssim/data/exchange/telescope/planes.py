@@ -14,7 +14,14 @@ from lenssim.formats.fits import fits_names
 from lenssim.formats.hdf5 import hdf5_shapes
 from lenssim.names import printable
 
-__all__ = ["LensFiles", "Plane", "Roles", "files_below", "lenses_in"]
+__all__ = [
+    "LensFiles",
+    "Plane",
+    "Roles",
+    "files_below",
+    "lenses_in",
+    "planes_of_file",
+]
 
 _HDF5 = (".h5", ".hdf5")
 _DEPTH = 6  # folders within folders
@@ -120,18 +127,30 @@ def lenses_in(source: Path, tally: Tally, roles: Roles, without: Path) -> list[L
     for path in files_below(source, tally, without):
         words = parts_of_path(path.relative_to(home))
         try:
-            planes = _planes(path, roles)
+            planes = planes_of_file(path, roles, words.band)
         except DataError as error:
             tally.leave_out_for(error, "files that cannot be used")
             continue
         name = words.name or home.resolve().name
-        by_lens.setdefault(name, []).extend(
-            replace(plane, band=plane.band or words.band) for plane in planes
-        )
+        by_lens.setdefault(name, []).extend(planes)
     lenses = [
         LensFiles(name, home, tuple(planes)) for name, planes in sorted(by_lens.items())
     ]
     return [lens for lens in lenses if _is_whole(lens, tally)]
+
+
+def planes_of_file(path: Path, roles: Roles, band: str) -> list[Plane]:
+    """Return the images of a file with what its names say of them.
+
+    Args:
+        path: The file.
+        roles: Extensions that are named by hand.
+        band: Band of those images whose names do not state one.
+
+    Raises:
+        DataError: The file cannot be read, or does not say which of its images is meant.
+    """
+    return [replace(plane, band=plane.band or band) for plane in _planes(path, roles)]
 
 
 def _is_whole(lens: LensFiles, tally: Tally) -> bool:
@@ -234,17 +253,20 @@ def _is_readable(name: str) -> bool:
 def _planes(path: Path, roles: Roles) -> list[Plane]:
     """Return the images of a file with what its names say of them."""
     file_role = parts_of_path(path).role
+    is_image = file_role in ("", "image")
     if path.name.lower().endswith(_HDF5):
-        return _hdf5_planes(path, file_role)
+        return _hdf5_planes(path, file_role, roles)
     if path.name.lower().endswith(".npy"):
+        if roles.units and is_image:
+            raise _no_extension(path, roles.units["image"][0], ["one array without a name"])
         return [Plane(path, None, "", file_role or "image")]
     names = fits_names(path)
     if not names:
         raise DataError(
             f"{printable(str(path))}: it holds no image", code="image-unclear", path=path
         )
-    if roles.units and len(names) > 1:
-        return _named_planes(path, names, roles)
+    if roles.units and (is_image or len(names) > 1):
+        return _named_planes(path, roles)
     if len(names) == 1:
         words = parts_of_name(names[0])
         role = file_role if file_role not in ("", "image") else words.role or "image"
@@ -252,14 +274,25 @@ def _planes(path: Path, roles: Roles) -> list[Plane]:
     return _told_planes(path, names, file_role)
 
 
-def _named_planes(path: Path, names: Sequence[str], roles: Roles) -> list[Plane]:
-    """Return the extensions that a user named."""
+def _named_planes(path: Path, roles: Roles) -> list[Plane]:
+    """Return the extensions that a user named; reading says which of them the file lacks."""
     planes = []
     for role, units in roles.units.items():
         for number, unit in enumerate(units):
             band = roles.band(number, len(units))
             planes.append(Plane(path, unit, band, role))
     return planes
+
+
+def _no_extension(path: Path, unit: str, present: Sequence[str]) -> DataError:
+    """Return the error of a file without an extension that a user named."""
+    return DataError(
+        f"{printable(str(path))}: it has no image {unit!r}; it has "
+        f"{', '.join(map(printable, present))}",
+        code="image-unclear",
+        path=path,
+        extension=unit,
+    )
 
 
 def _told_planes(path: Path, names: Sequence[str], file_role: str) -> list[Plane]:
@@ -282,18 +315,26 @@ def _told_planes(path: Path, names: Sequence[str], file_role: str) -> list[Plane
     return planes
 
 
-def _hdf5_planes(path: Path, file_role: str) -> list[Plane]:
-    """Return the arrays of an HDF5 file as lenstronomy and dolphin name them."""
+def _hdf5_planes(path: Path, file_role: str, roles: Roles) -> list[Plane]:
+    """Return the arrays of an HDF5 file as a user, or lenstronomy and dolphin, name them."""
+    names = list(hdf5_shapes(path))
     planes = []
-    for name in hdf5_shapes(path):
+    for name in names:
         key = name.lower()
         role = _SCALARS.get(key) or parts_of_name(name).role
         if role and key not in _UNREAD:
             planes.append(Plane(path, name, parts_of_name(name).band, role))
+    if roles.units:
+        named = _named_planes(path, roles)
+        missing = [plane.unit for plane in named if plane.unit not in names]
+        if missing:
+            raise _no_extension(path, str(missing[0]), names)
+        planes = [plane for plane in planes if plane.role not in roles.units]
+        return planes + named
     if not any(plane.role in ("image", "psf", "sigma", "mask") for plane in planes):
         raise DataError(
             f"{printable(str(path))}: none of its arrays is called image_data, noise_map or "
-            f"kernel_point_source; it has {', '.join(map(printable, hdf5_shapes(path)))}",
+            f"kernel_point_source; it has {', '.join(map(printable, names))}",
             code="image-unclear",
             path=path,
         )

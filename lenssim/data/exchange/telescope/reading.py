@@ -24,6 +24,7 @@ from lenssim.formats.files import read_content
 from lenssim.formats.hdf5 import read_hdf5
 from lenssim.formats.sky_header import UNKNOWN, SkyHeader
 from lenssim.names import printable
+from lenssim.simulate.psf.kernels import centroid
 
 __all__ = ["bands_of_lens", "read_bands"]
 
@@ -157,13 +158,22 @@ def _band_image(
     if sigma is not None:
         check_noise(np.where(masked, np.nan, image), sigma, _noise_plane(planes))
     pixels = filled(np.where(hidden, np.nan, image), ~masked)
-    psf = None
-    if "psf" in planes:
-        array, _ = _read(planes["psf"])
-        if array.ndim == 3 and number is not None and len(array) > number:
-            array = array[number]
-        psf = kernel_of(array, str(planes["psf"]))
-    return BandImage(band, pixels, ~masked, sigma, psf, _with_numbers(planes, sky))
+    psf, offset = _psf(planes, options, number)
+    numbers = _with_numbers(planes, sky)
+    return BandImage(band, pixels, ~masked, sigma, psf, numbers, offset)
+
+
+def _psf(
+    planes: dict[str, Plane], options: ReadingOptions, number: int | None
+) -> tuple[np.ndarray | None, float]:
+    """Return the kernel of a band, or None, and how far off its middle it lies."""
+    if "psf" not in planes:
+        return None, 0.0
+    array, _ = _read(planes["psf"])
+    if array.ndim == 3 and number is not None and len(array) > number:
+        array = array[number]
+    psf = kernel_of(array, str(planes["psf"]), options.recentre_psf)
+    return psf, float(np.hypot(*centroid(psf))) / options.psf_supersampling
 
 
 def _sigma(

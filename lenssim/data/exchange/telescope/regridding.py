@@ -42,21 +42,21 @@ def regrid(
     """Return an image on other pixels around the same middle, with its flux.
 
     Args:
-        image: Flux in each pixel, (H, W).
+        image: Flux in each pixel, (..., H, W).
         pixel_scale: Side of its pixels.
         num_pix: Number of new pixels a side.
         new_scale: Side of the new pixels.
 
     Returns:
-        Flux (num_pix, num_pix).
+        Flux (..., num_pix, num_pix).
 
     Example:
         >>> regrid(np.ones((6, 6)), 0.1, 2, 0.2)
         array([[4., 4.],
                [4., 4.]])
     """
-    rows = overlap(image.shape[0], pixel_scale, num_pix, new_scale)
-    columns = overlap(image.shape[1], pixel_scale, num_pix, new_scale)
+    rows = overlap(image.shape[-2], pixel_scale, num_pix, new_scale)
+    columns = overlap(image.shape[-1], pixel_scale, num_pix, new_scale)
     return rows @ image @ columns.T
 
 

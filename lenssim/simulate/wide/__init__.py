@@ -1,0 +1,1 @@
+"""Wide fields: mosaics with galaxies, stars, and lenses at known places."""
