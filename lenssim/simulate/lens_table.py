@@ -97,7 +97,7 @@ class LensTable(Record):
             where = f"at {self.path}" if self.path else "at a place that is known"
             raise ConfigError(
                 f"the table of lenses is not {where}; give --lenses PATH, where it is now",
-                code="table-missing",
+                code="lens-table-missing",
                 path=self.path,
             )
         return _load(self.path, self.sha256)

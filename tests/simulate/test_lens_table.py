@@ -78,7 +78,7 @@ def test_a_table_that_changed_or_is_gone_is_refused(table):
         draw(preset, [0], seed=0)
     moved = table.with_name("moved.csv")
     table.rename(moved)
-    with pytest.raises(ConfigError, check=has_code("table-missing")):
+    with pytest.raises(ConfigError, check=has_code("lens-table-missing")):
         draw(preset, [0], seed=0)
 
 

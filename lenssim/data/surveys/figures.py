@@ -70,7 +70,7 @@ def _panel(
     low, high = limits[along]
     x = np.linspace(low, high, _BINS + 1)
     if along == across:
-        ax.hist(values[along], x, color=_COLOUR)
+        ax.hist(values[along], x.tolist(), color=_COLOUR)
         quartiles = np.percentile(values[along], [16, 50, 84])
         ax.set_title(_summary(along, quartiles), fontsize=8)
         ax.set_yticks([])

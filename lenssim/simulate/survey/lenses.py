@@ -59,8 +59,9 @@ class SkyModel:
         ideal = np.flatnonzero(distance < theta_E)
         ideal = ideal[np.argsort(sky[owner[ideal]], kind="stable")]
         owner = owner[ideal]
-        lens = {"z_lens": z_lens[owner], "sigma_v": sigma_v[owner]}
-        shapes = self.deflectors.draw_shapes(rng, *lens.values(), self.cosmology)
+        z_lens = z_lens[owner]
+        sigma_v = sigma_v[owner]
+        shapes = self.deflectors.draw_shapes(rng, z_lens, sigma_v, self.cosmology)
         columns = {f"source_{name}": column[ideal] for name, column in source.items()}
         columns["z_source"] = columns.pop("source_z_source")
         return {
@@ -69,7 +70,8 @@ class SkyModel:
             "n_sources": np.bincount(owner, minlength=len(z_lens))[owner].astype(
                 np.float64
             ),
-            **lens,
+            "z_lens": z_lens,
+            "sigma_v": sigma_v,
             "theta_E": theta_E[ideal],
             **shapes,
             **columns,

@@ -4,7 +4,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def _parsed(rule: str) -> ast.Expression:
 
 def _value(node: ast.AST, names: Mapping[str, Any]) -> Any:
     """Return the value of a part of an expression."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and _is_number(node.value):
         return float(node.value)
     if isinstance(node, ast.Name):
         if node.id not in names:
@@ -122,11 +122,15 @@ def _value(node: ast.AST, names: Mapping[str, Any]) -> Any:
         parts = [_value(part, names) for part in node.values]
         return reduce(_OPERATORS[type(node.op)], parts)
     if isinstance(node, ast.Compare) and all(type(op) in _OPERATORS for op in node.ops):
-        sides = [_value(side, names) for side in (node.left, *node.comparators)]
-        links = zip(node.ops, sides[:-1], sides[1:], strict=True)
+        terms = [_value(side, names) for side in (node.left, *node.comparators)]
+        links = zip(node.ops, terms[:-1], terms[1:], strict=True)
         return reduce(np.logical_and, [_OPERATORS[type(op)](a, b) for op, a, b in links])
     raise ConfigError(
         f"a rule has columns, numbers, + - * / **, comparisons, and, or, not; got "
         f"{printable(ast.unparse(node))[:60]}",
         code="rule",
     )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

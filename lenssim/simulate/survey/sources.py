@@ -70,7 +70,7 @@ class Sources(Record):
 
     def counts(self, cosmology: Cosmology) -> list[tuple[str, Counts]]:
         """Return the type of galaxies and their counts on a square arcsec, by z and magnitude."""
-        types = []
+        types: list[tuple[str, Counts]] = []
         for population in self.populations:
             function = population.luminosity_function
             share = len(population.spectrum)
