@@ -49,30 +49,28 @@ def write_stand_in(galaxies: Path, path: Path) -> int:
     return len(stamps)
 
 
-def preset_file(name: str, classes: tuple[str, ...], smooth: bool, out: Path) -> Path:
-    """Write a preset with some of its classes; `smooth` takes all perturbers away.
+def smooth_preset(name: str, classes: tuple[str, ...], out: Path) -> Path:
+    """Write a preset with some of its classes, from which all perturbers are taken away.
 
     Sample numbers decide lens, light and source. So a smooth class has the lenses of the
     class with perturbers.
     """
     document: dict[str, Any] = yaml.safe_load(preset_text(name))
-    document["name"] = f"{name}-{'smooth' if smooth else 'whole'}"
+    document["name"] = f"{name}-smooth"
     document["galaxies"].pop("only")  # numbers of galaxies in Galaxy10
-    document["classes"] = {
-        key: SMOOTH if smooth else document["classes"][key] for key in classes
-    }
+    document["classes"] = dict.fromkeys(classes, SMOOTH)
     path = out / f"{document['name']}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
 
-def published(smooth: bool, out: Path, galaxies: Path, images: int) -> ls.Dataset:
-    """Return Model IV as published: no_sub with its lenses, cdm and axion with theirs."""
-    folder = out / f"published-{'smooth' if smooth else 'whole'}"
+def published(out: Path, galaxies: Path, images: int) -> ls.Dataset:
+    """Return the lenses of Model IV as published: no_sub with its lenses, cdm and axion with theirs."""
+    folder = out / "published-smooth"
     stamps = folder.with_name(f"{folder.name}-npy")
     stamps.mkdir(exist_ok=True)
     for name, classes in (("IV", ("no_sub",)), ("IV-substructure", SUBSTRUCTURE)):
-        preset = preset_file(name, classes, smooth, out)
+        preset = smooth_preset(name, classes, out)
         count = images * len(classes)
         data = ls.generate(
             preset, count, out / preset.stem, galaxies=galaxies, seed=len(name)
@@ -84,11 +82,11 @@ def published(smooth: bool, out: Path, galaxies: Path, images: int) -> ls.Datase
     return ls.import_data("deeplense", stamps, folder, bands="g,r,i")
 
 
-def corrected(smooth: bool, out: Path, galaxies: Path, images: int) -> ls.Dataset:
-    """Return Model IV corrected: all classes behind the same kind of lens."""
+def corrected(out: Path, galaxies: Path, images: int) -> ls.Dataset:
+    """Return the lenses of Model IV corrected: all classes behind the same kind of lens."""
     classes = ("no_sub", *SUBSTRUCTURE)
-    preset = preset_file("IV-corrected", classes, smooth, out)
-    folder = out / f"corrected-{'smooth' if smooth else 'whole'}"
+    preset = smooth_preset("IV-corrected", classes, out)
+    folder = out / "corrected-smooth"
     return ls.generate(preset, images * len(classes), folder, galaxies=galaxies, seed=5)
 
 
@@ -109,13 +107,10 @@ def main(galaxies: Path, out: Path, images: int) -> None:
         print(f"{write_stand_in(galaxies, stand_in)} galaxies stand for Galaxy10")
     print("| data set | audit | AUC of cnn | AUC of no_sub |")
     print("|---|---|---|---|")
-    for smooth in (True, False):
-        for make in (published, corrected):
-            data = make(smooth, out, stand_in, images)
-            words = [ls.audit(data).verdict]
-            if smooth:
-                words += judged(data, out / f"run-{data.folder.name}")
-            print(f"| {data.folder.name} | {' | '.join(words)} |", flush=True)
+    for make in (published, corrected):
+        data = make(out, stand_in, images)
+        words = [ls.audit(data).verdict, *judged(data, out / f"run-{data.folder.name}")]
+        print(f"| {data.folder.name} | {' | '.join(words)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from lenssim.api.presets import instruments, presets
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
+    from lenssim.api.search import Candidates, search
     from lenssim.api.surveys import Lenses, survey
     from lenssim.api.table import Table
     from lenssim.api.training import train
 
 __all__ = [
+    "Candidates",
     "Dataset",
     "Exposure",
     "Lenses",
@@ -72,6 +74,7 @@ __all__ = [
     "repack",
     "run",
     "seal",
+    "search",
     "show",
     "simulate",
     "survey",
@@ -98,6 +101,7 @@ _MODULES = {
     "recipes": ("run",),
     "run": ("Run",),
     "surveys": ("Lenses", "survey"),
+    "search": ("Candidates", "search"),
     "table": ("Table",),
     "training": ("train",),
 }

@@ -35,7 +35,7 @@ FLOORS = {  # rooms of a wing from the ground up: a room imports those before it
     "learn": (
         *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
         *("config", "tasks", "methods"),
-        *("runs", "training", "evaluation", "population", "report", "recipes"),
+        *("runs", "training", "evaluation", "search", "population", "report", "recipes"),
     ),
 }
 

@@ -13,6 +13,7 @@ from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
     from lenssim.data.inspection.verification import Report
+    from lenssim.data.streaming.dataset import ShardDataset
 
 __all__ = ["LeakAudit", "audit", "doctor", "verify"]
 
@@ -81,6 +82,7 @@ def audit(
     real: Dataset | Path | str | None = None,
     run: Path | str | None = None,
     out: Path | str | None = None,
+    picture: str = "image",
 ) -> LeakAudit | RealismTable:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges.
 
@@ -96,6 +98,8 @@ def audit(
         real: A data set of real images, of the same pixels, bands and size.
         run: With `real`, a run whose network is asked too; None: a network with random weights.
         out: JSON file to write; None: leak_audit.json or realism_audit.json in the folder.
+        picture: What is audited: `image`, or a map that the data set keeps, such as `twin`. The
+            audit of a map is written to `out` alone.
 
     Returns:
         AUC with its 95 % interval, a row for each pair of classes and statistic; its title is
@@ -112,6 +116,7 @@ def audit(
     """
     from lenssim.data.format.files import write_json
     from lenssim.data.format.manifest import read_manifest, read_plan
+    from lenssim.data.format.maps import IMAGE
     from lenssim.data.generation.dataset_card import LEAK_AUDIT, write_card
     from lenssim.data.streaming.locations import LocalFolder
     from lenssim.learn.scores.leaks import audit as judge
@@ -124,16 +129,17 @@ def audit(
         return realism_table(source, _dataset(real).source, run, limit, path)
     judges = None
     if judged_by is not None:
-        judges = _dataset(judged_by).source
-    document, rows = judge(source, limit, judges)
+        judges = _of_picture(_dataset(judged_by).source, picture)
+    document, rows = judge(_of_picture(source, picture), limit, judges)
     path = None
+    stays = picture == IMAGE and isinstance(source.location, LocalFolder)
     if out is not None:
         path = Path(out)
-    elif isinstance(source.location, LocalFolder):
+    elif stays:
         path = Path(source.folder) / LEAK_AUDIT
     if path is not None:
         write_json(path, document)
-    if isinstance(source.location, LocalFolder):
+    if stays:
         folder = Path(source.folder)
         write_card(folder, read_plan(folder), read_manifest(folder))
     names = ("statistic", "auc", "low", "high", "leaks")
@@ -143,6 +149,16 @@ def audit(
     audited.document = document
     audited.path = path
     return audited
+
+
+def _of_picture(source: "ShardDataset", picture: str) -> "ShardDataset":
+    """Return a data set whose images are one of its maps."""
+    from lenssim.data.format.maps import IMAGE
+    from lenssim.data.streaming.dataset import ShardDataset
+
+    if picture == IMAGE:
+        return source
+    return ShardDataset(source.folder, source.split, picture=picture)
 
 
 def _check_options(limit: int | None, out: Path | str | None) -> None:

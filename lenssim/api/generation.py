@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 DEVICE = "auto"  # by default: the fastest device of the machine
+MAX_SCENES_TO_LOOK_AT = 64  # that tell which kernels are needed
 LARGEST_NUMBER = 2**53 - 1  # of a sample in its class
 NOT_OF_ONE_IMAGE = ("maps", "residual_from", "detectability")  # fields of a request
 
@@ -187,6 +188,7 @@ def render(
         array([1.3])
     """
     from lenssim.api.exposure import Exposure
+    from lenssim.api.progress import show_first_compilation
     from lenssim.simulate.class_order import number_of
     from lenssim.simulate.pipeline import simulate
 
@@ -206,6 +208,7 @@ def render(
         )
     sample_number = number_of(spec.preset, label, number)
     fixed = {name: value_of(name, value, float) for name, value in fixed.items()}
+    show_first_compilation(spec, 1, [sample_number])
     return Exposure(simulate(spec, [sample_number], fixed={**(sets or {}), **fixed}))
 
 
@@ -234,13 +237,16 @@ def expose(
         Exposure of III: 3 images of 1 x 64 x 64 (no_sub, cdm, axion), noise nominal
     """
     from lenssim.api.exposure import Exposure
+    from lenssim.api.progress import show_first_compilation
     from lenssim.simulate.pipeline import simulate
 
     if n < 1:
         raise ConfigError(
             f"n must be at least 1, got {n}", code="option-range", option="n", value=n
         )
-    return Exposure(simulate(_spec(model, options), range(n)))
+    spec = _spec(model, options)
+    show_first_compilation(spec, n, range(min(n, MAX_SCENES_TO_LOOK_AT)))
+    return Exposure(simulate(spec, range(n)))
 
 
 def _spec(model: str | Path | Preset, options: Mapping[str, Any]) -> SimulationSpec:

@@ -2,14 +2,15 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenssim.data.generation.progress import Progress
+    from lenssim.simulate.spec import SimulationSpec
 
-__all__ = ["samples_bar"]
+__all__ = ["samples_bar", "show_first_compilation"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 _MOST_WORKERS = 16  # lines
@@ -23,6 +24,30 @@ def samples_bar(verb: str) -> "Iterator[Callable[[Progress], None]]":
             yield report
     else:
         yield _lines(verb)
+
+
+def show_first_compilation(
+    spec: "SimulationSpec", images: int, numbers: "Sequence[int] | None" = None
+) -> None:
+    """Compile the kernels that images need, with a bar if any is missing.
+
+    Args:
+        spec: What is simulated.
+        images: How many images there will be.
+        numbers: Sample numbers that tell which kernels are needed. None: those of a whole
+            data set are.
+    """
+    from lenssim.data.generation.first_kernels import compile_kernels
+
+    with ExitStack() as stack:
+        bars: list[Callable[[Progress], None]] = []
+
+        def report(progress: "Progress") -> None:
+            if not bars:
+                bars.append(stack.enter_context(samples_bar("preparing")))
+            bars[0](progress)
+
+        compile_kernels(spec, report, images, numbers)
 
 
 @contextmanager

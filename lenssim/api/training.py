@@ -41,6 +41,9 @@ class TrainingSettings(TypedDict, total=False):
     net: str | None
     picture: str | None
     start: Path | str | None
+    pretrained: bool | None
+    through: Path | str | None
+    target: Literal["clean", "arcs", "noisy"] | None
     epochs: int | None
     batch_size: int | None
     optimiser: str | None
@@ -92,7 +95,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, find, or regress with `targets=`.
+        task: classify, find, denoise, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
@@ -109,6 +112,8 @@ def train(
         >>> train("classify", "data/III", out="runs/cnn", resume=True).record.result.epochs
         1
     """
+    from lenssim.api.progress import show_first_compilation
+
     config, folder = _prepared(task, data, out, resume, options)
 
     # seconds of imports: bad settings are named before
@@ -116,6 +121,9 @@ def train(
     from lenssim.learn.training.progress import progress
     from lenssim.learn.training.training import train as fit
 
+    if config.live is not None:
+        plan = config.live.plan()
+        show_first_compilation(plan.spec, plan.n)
     trained = fit(config, folder, resume=resume, callbacks=[progress()])
     write_card(trained)
     return Run(folder)

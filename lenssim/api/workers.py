@@ -86,7 +86,7 @@ class Workers:
             return
         from lenssim.data.generation.first_kernels import compile_kernels
 
-        compile_kernels(plan, report)
+        compile_kernels(plan.spec, report, plan.n)
 
     def runner(self, folder: Path, plan: "Plan") -> "Runner":
         """Return what runs the shards of a plan."""

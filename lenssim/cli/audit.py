@@ -51,6 +51,13 @@ _Out = Annotated[
         help="JSON file to write. Default: leak_audit.json in the folder, or realism_audit.json.",
     ),
 ]
+_Picture = Annotated[
+    str,
+    typer.Option(
+        metavar="MAP",
+        help="What is audited: image, or a map that the data set keeps, such as twin, the image without its source.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +72,7 @@ def audit(
     real: _Real = None,
     run: _Run = None,
     out: _Out = None,
+    picture: _Picture = "image",
     json: Json = False,
 ) -> None:
     """Try to tell the classes apart by flux, ring, moments, noise, layout and edges; nobody should be able to.
@@ -82,7 +90,8 @@ def audit(
     from lenssim.cli.table import print_table
     from lenssim.names import printable
 
-    options = {"judged_by": judged_by, "real": real, "run": run}
+    options: dict[str, Any] = {"judged_by": judged_by, "real": real, "run": run}
+    options["picture"] = picture
     audited = audit_data(data, limit=limit, out=out, **options)
     if json:
         print(dumps(audited.document))

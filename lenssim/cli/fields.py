@@ -1,4 +1,4 @@
-"""`lenssim extract` and `lenssim mosaic`: wide fields."""
+"""`lenssim extract`, `lenssim search` and `lenssim mosaic`: wide fields."""
 
 from __future__ import annotations
 
@@ -32,12 +32,26 @@ _Model = Annotated[
         metavar="PRESET", help="Preset (lenssim models lists them), or a YAML file."
     ),
 ]
+_Run = Annotated[
+    str,
+    typer.Option("--run", "-r", help="Run of find, or of classify with a class lens."),
+]
+_Others = Annotated[
+    list[str] | None,
+    typer.Option("--others", help="Another run to average with; may be repeated."),
+]
+_Tta = Annotated[
+    bool, typer.Option("--tta", help="Average over the symmetries of the training.")
+]
+_Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps. Default: auto.")]
+_Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the search.")]
 _File = Annotated[Path, typer.Option("--out", "-o", help="The FITS file to write.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     add_command(app, extract, _extract_request)
+    add_command(app, search, _search_request, without=("num_pix", "pixel_scale"))
     add_command(app, mosaic, _mosaic_request)
 
 
@@ -45,6 +59,12 @@ def _extract_request() -> type[BaseModel]:
     from lenssim.data.extraction.request import ExtractRequest
 
     return ExtractRequest
+
+
+def _search_request() -> type[BaseModel]:
+    from lenssim.learn.search.request import SearchRequest
+
+    return SearchRequest
 
 
 def _mosaic_request() -> type[BaseModel]:
@@ -67,6 +87,31 @@ def extract(field: Field, out: _Out, workers: Workers = 0, **options: Any) -> No
     shape = shape_words(manifest.image_shape, manifest.bands)
     print(f"{out}: {manifest.n} stamps of {shape}, catalogue {out / CATALOGUE}")
     print(f"next: {command('show', out)}, or {command('info', out)}")
+
+
+def search(
+    field: Field,
+    run: _Run,
+    out: _Folder,
+    others: _Others = None,
+    tta: _Tta = False,
+    device: _Device = "auto",
+    workers: Workers = 0,
+    **options: Any,
+) -> None:
+    """Search a wide field for lenses: scores, a catalogue, and a page to mark the best."""
+    from lenssim.api.search import search as search_lenses
+    from lenssim.cli.stop import stoppable
+    from lenssim.data.extraction.catalogue import CATALOGUE
+
+    options |= {"others": others, "tta": tta, "device": device, "workers": workers}
+    with stoppable() as stop:
+        candidates = search_lenses(field, run, out, stop=stop, **options)
+    print(f"{out}: {candidates.rows} galaxies have a score; catalogue {out / CATALOGUE}")
+    for number in range(min(3, candidates.rows)):
+        row = candidates.row(number)
+        print(f"{row['rank']:>3}  score {row['score']:.4f}  {row['name']}")
+    print(f"look through the best: {candidates.page}")
 
 
 def mosaic(model: _Model, out: _File, **options: Any) -> None:

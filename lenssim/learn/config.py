@@ -36,7 +36,16 @@ _CHECKS = {
     "dropout": "lenssim.learn.nets.dropout:parse_dropout",
 }
 _FREE_ON_RESUME = frozenset(
-    ("data", "start", "workers", "device", "devices", "compile", "checkpoint_steps")
+    (
+        "data",
+        "start",
+        "through",
+        "workers",
+        "device",
+        "devices",
+        "compile",
+        "checkpoint_steps",
+    )
 )
 
 
@@ -97,6 +106,16 @@ class TrainConfig(Record):
         default=None,
         description="Run of the same net whose best weights the training starts from",
         json_schema_extra={"unset": "random weights"},
+    )
+    pretrained: bool = Field(
+        default=False,
+        description="Start from weights learned from ImageNet: efficientnet_lite0, with "
+        "lenssim[pretrained]",
+    )
+    through: str | None = Field(
+        default=None,
+        description="Run of denoise: the network sees its answers for the images",
+        json_schema_extra={"unset": "the images themselves"},
     )
     method: str = Field(
         default="supervised", description="How the weights are found, see docs/training.md"

@@ -14,10 +14,10 @@ _OF_IMAGES = ("magnification", "n_images")
 
 
 def darken_sources(preset: Preset, columns: Columns, numbers: np.ndarray) -> None:
-    """Switch off the sources of classes that have none.
+    """Switch off the sources of classes that have none, and the distractors of the others.
 
     Everything else was drawn before the class, and stays. So a sample of such a class is a
-    lens whose source shines no more, and its class tells nothing else.
+    lens whose source shines no more, and its class tells nothing else but its distractor.
 
     Args:
         preset: The preset with its classes.
@@ -25,17 +25,36 @@ def darken_sources(preset: Preset, columns: Columns, numbers: np.ndarray) -> Non
         numbers: Sample numbers (n,).
     """
     lit = np.array([model.has_source for model in preset.classes.values()])
-    dark = ~lit[labels(preset, numbers)]
-    if lit.all():
+    distractors = _distractors(preset)
+    if lit.all() and not distractors:
         return
-    prefixes = [part.prefix for part in preset.components() if part.role == "source"]
-    of_source = {id(choice) for choice in preset.source}
-    prefixes += [prefix for prefix, choice in preset.prefixed() if id(choice) in of_source]
-    for prefix in dict.fromkeys(prefixes):
+    dark = ~lit[labels(preset, numbers)]
+    for prefix in _light(preset, "source"):
         for name, value in DARK.items():
             _replace(columns, prefix + name, dark, value)
     for name in _OF_IMAGES:
         _replace(columns, name, dark, 0.0)
+    for prefix in distractors:
+        _replace(columns, f"{prefix}magnitude", ~dark, DARK["magnitude"])
+        _replace(columns, "kind", ~dark, -1.0)
+
+
+def _light(preset: Preset, role: str) -> list[str]:
+    """Return the prefixes of the light of a role, of profiles and of their parts."""
+    prefixes = [part.prefix for part in preset.components() if part.role == role]
+    of_role = {id(choice) for choice in getattr(preset, role)}
+    stated = [prefix for prefix, choice in preset.prefixed() if id(choice) in of_role]
+    return list(dict.fromkeys([*prefixes, *stated]))
+
+
+def _distractors(preset: Preset) -> list[str]:
+    """Return the prefixes of the parts of distractors, which lenses do not have."""
+    return [
+        prefix + suffix
+        for prefix, choice in preset.prefixed()
+        if choice.composite is not None and choice.composite.of_no_lens
+        for suffix, _ in choice.parts
+    ]
 
 
 def _replace(columns: Columns, name: str, rows: np.ndarray, value: float) -> None:

@@ -9,15 +9,18 @@ from pydantic import FiniteFloat, model_validator
 from lenssim.simulate.distribution import Distribution
 
 __all__ = [
+    "ExponentialNormal",
     "LogNormal",
     "LogUniform",
     "Normal",
     "PowerLaw",
+    "Quantiles",
     "TruncatedNormal",
     "Uniform",
 ]
 
 _MAX_DEX = 100.0  # powers of ten; larger numbers have no meaning
+_MOST_QUANTILES = 200
 _MAX_SLOPE = 8.0  # steeper power laws have integrals that overflow
 
 
@@ -227,3 +230,79 @@ class PowerLaw(Distribution):
     @property
     def support(self) -> tuple[float, float]:  # noqa: D102
         return self.power_law[1:]
+
+
+class ExponentialNormal(Distribution):
+    """Sum of a normal and an exponential draw: [mean, deviation, tail].
+
+    `tail` is the mean of the exponential part. Below 0, the tail is one of small numbers.
+    """
+
+    numbers: ClassVar[str] = "[mean, deviation, tail]"
+    tails: ClassVar[bool] = True
+    exponential_normal: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ExponentialNormal":
+        _, deviation, tail = self.exponential_normal
+        if deviation <= 0 or tail == 0:
+            raise ValueError(
+                "exponential_normal is [mean, deviation, tail] with deviation above 0 and a "
+                f"tail that is not 0, got {list(self.exponential_normal)}"
+            )
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        mean, deviation, tail = self.exponential_normal
+        return rng.normal(mean, deviation, size=n) + tail * rng.exponential(size=n)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        from scipy import stats
+
+        mean, deviation, tail = self.exponential_normal
+        shape = abs(tail) / deviation
+        sign = np.sign(tail)
+        return stats.exponnorm.logpdf(sign * (x - mean), shape, 0.0, deviation)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return -math.inf, math.inf
+
+
+class Quantiles(Distribution):
+    """Distribution by its quantiles at evenly spaced probabilities, straight between them.
+
+    The first number is the smallest that is drawn, and the last one the largest.
+    """
+
+    numbers: ClassVar[str] = (
+        "[smallest, ..., largest], two numbers or more in ascending order"
+    )
+    quantiles: tuple[FiniteFloat, ...]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Quantiles":
+        steps = np.diff(self.quantiles)
+        if not 2 <= len(self.quantiles) <= _MOST_QUANTILES or (steps <= 0).any():
+            raise ValueError(
+                f"quantiles are 2 to {_MOST_QUANTILES} numbers in ascending order, "
+                f"got {list(self.quantiles)[:6]}"
+            )
+        return self
+
+    @property
+    def _probabilities(self) -> np.ndarray:
+        return np.linspace(0.0, 1.0, len(self.quantiles))
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:  # noqa: D102
+        return np.interp(rng.uniform(size=n), self._probabilities, self.quantiles)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:  # noqa: D102
+        edges = np.asarray(self.quantiles)
+        cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+        density = -np.log(np.diff(edges)[cell] * (len(edges) - 1))
+        return np.where((x >= edges[0]) & (x <= edges[-1]), density, -np.inf)
+
+    @property
+    def support(self) -> tuple[float, float]:  # noqa: D102
+        return self.quantiles[0], self.quantiles[-1]

@@ -12,19 +12,23 @@ from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.simulate.distribution import Distribution
 from lenssim.simulate.distribution_families import (
+    ExponentialNormal,
     LogNormal,
     LogUniform,
     Normal,
     PowerLaw,
+    Quantiles,
     TruncatedNormal,
     Uniform,
 )
 
 __all__ = [
+    "ExponentialNormal",
     "LogNormal",
     "LogUniform",
     "Normal",
     "PowerLaw",
+    "Quantiles",
     "Shared",
     "TruncatedNormal",
     "Uniform",
@@ -64,6 +68,8 @@ _BY_KEY: dict[str, type[Distribution]] = {
     "truncated_normal": TruncatedNormal,
     "log10_normal": LogNormal,
     "power_law": PowerLaw,
+    "quantiles": Quantiles,
+    "exponential_normal": ExponentialNormal,
     "shared": Shared,
 }
 
@@ -121,7 +127,16 @@ def _write(value: Any) -> Any:
 
 
 Value = Annotated[
-    float | Uniform | LogUniform | Normal | TruncatedNormal | LogNormal | PowerLaw | Shared,
+    float
+    | Uniform
+    | LogUniform
+    | Normal
+    | TruncatedNormal
+    | LogNormal
+    | PowerLaw
+    | ExponentialNormal
+    | Quantiles
+    | Shared,
     PlainValidator(_parse),
     PlainSerializer(_write),
 ]

@@ -243,6 +243,8 @@ def _place(preset: Preset, placement: Placement, columns: Columns) -> np.ndarray
     )
     for composite, setting in composites_of(preset, "source"):
         follow_parts(composite, columns, setting)
+    for composite, setting in composites_of(preset, "lens_light"):
+        composite.placed(columns, setting)
     return accepted
 
 

@@ -48,6 +48,7 @@ class MapInput:
     sigma: Callable[[], np.ndarray]
     mask: Callable[[], np.ndarray]
     arcs: Callable[[], np.ndarray]
+    twin: Callable[[], np.ndarray]
     residual_from: ResidualStart = "truth"
 
     @property
@@ -76,6 +77,11 @@ def _mask(images: MapInput) -> np.ndarray:
 def _arcs(images: MapInput) -> np.ndarray:
     """Return the lensed light of the sources alone, without noise."""
     return images.arcs()
+
+
+def _twin(images: MapInput) -> np.ndarray:
+    """Return the images as they would be without sources, with the same noise."""
+    return images.twin()
 
 
 def _kappa(images: MapInput) -> np.ndarray:
@@ -155,6 +161,7 @@ MAPS = {
     "sigma": Map(FLUX_UNIT, _sigma, _check_sigma),
     "mask": Map("", _mask),
     "arcs": Map(FLUX_UNIT, _arcs),
+    "twin": Map(FLUX_UNIT, _twin),
 }
 
 

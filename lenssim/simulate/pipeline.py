@@ -115,6 +115,7 @@ class Exposure:
             sigma=lambda: self.sigma,
             mask=lambda: self.mask,
             arcs=lambda: self.arcs,
+            twin=lambda: self.twin,
             residual_from=self.spec.residual_from,
         )
         return {
@@ -131,6 +132,11 @@ class Exposure:
             self.spec.preset.instrument,
             self.spec.supersampling,
         )
+
+    @property
+    def twin(self) -> np.ndarray:
+        """Images float32 (N, C, H, W) of the same scenes without sources, with the same noise."""
+        return _observed(self.spec, self.numbers, self.scenes, self.expected - self.arcs)
 
     @cached_property
     def arc_columns(self) -> dict[str, np.ndarray]:
@@ -225,6 +231,14 @@ def simulate(
         )
         return Exposure(spec, numbers, scenes, *images)
     expected = renderer.render(scenes, camera, supersampling=spec.supersampling)
+    observed = _observed(spec, numbers, scenes, expected)
+    return Exposure(spec, numbers, scenes, expected, observed)
+
+
+def _observed(
+    spec: SimulationSpec, numbers: np.ndarray, scenes: Scenes, expected: np.ndarray
+) -> np.ndarray:
+    """Return expected images (N, C, H, W) with the noise of their sample numbers (N,)."""
 
     def observed_by(camera: AnyCamera) -> np.ndarray:
         return observe(
@@ -238,9 +252,10 @@ def simulate(
             stream=spec.noise_stream,
         )
 
-    background = spec.preset.background
-    observed = over_background(background, scenes, camera, spec.noise, observed_by)
-    return Exposure(spec, numbers, scenes, expected, observed)
+    preset = spec.preset
+    return over_background(
+        preset.background, scenes, preset.instrument, spec.noise, observed_by
+    )
 
 
 def _has_noise_of_device(spec: SimulationSpec) -> bool:

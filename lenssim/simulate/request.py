@@ -126,7 +126,8 @@ class SimulationRequest(Record):
         validation_alias=AliasChoices("maps", "truth"),
         description="maps to keep beside each image: clean (no noise), kappa (the "
         "perturbers'), residual (of the best smooth lens), sigma (the noise map), mask (1 "
-        "where a pixel was seen), arcs (light of the sources alone), or several: clean,arcs",
+        "where a pixel was seen), arcs (light of the sources alone), "
+        "twin (the image without its source), or several: clean,arcs",
         json_schema_extra={"options": ["--truth"], "unset": "none"},
     )
     residual_from: Literal["truth", "search"] = Field(

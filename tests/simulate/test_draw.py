@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy.integrate import cumulative_trapezoid
 from scipy.special import ndtr
-from scipy.stats import kstest
+from scipy.stats import exponnorm, kstest
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.distributions import Value, log_density, sample, support
@@ -171,6 +171,10 @@ def test_column_names_are_those_of_the_scenes():
         ),
         ({"log10_normal": [-0.7, 0.2]}, lambda x: ndtr((np.log10(x) + 0.7) / 0.2)),
         ({"normal": [1.0, 2.0]}, lambda x: ndtr((x - 1) / 2)),
+        (
+            {"exponential_normal": [1.0, 0.5, -0.8]},
+            lambda x: exponnorm.sf(1 - x, 1.6, 0, 0.5),
+        ),
         ({"uniform": [-2.0, 3.0]}, lambda x: (x + 2) / 5),
         ({"log10_uniform": [-2, 1]}, lambda x: (np.log10(x) + 2) / 3),
         (
@@ -203,6 +207,23 @@ def test_distributions_have_the_cumulative_they_state(document, cumulative):
         )
         == value
     )
+
+
+def test_quantiles_are_those_that_are_stated():
+    stated = [-2.0, -1.5, 0.0, 3.0]
+    value = TypeAdapter(Value).validate_python({"quantiles": stated})
+    drawn = sample(value, np.random.default_rng(4), 40_000)
+    probabilities = np.linspace(0, 1, len(stated))
+    np.testing.assert_allclose(np.quantile(drawn, probabilities), stated, atol=0.05)
+    assert kstest(drawn, lambda x: np.interp(x, stated, probabilities)).pvalue > 0.01
+    middles = (np.array(stated[1:]) + np.array(stated[:-1])) / 2
+    masses = np.exp(log_density(value, middles)) * np.diff(stated)
+    np.testing.assert_allclose(masses, 1 / 3, rtol=1e-12)
+    assert np.isneginf(log_density(value, np.array([-2.1, 3.1]))).all()
+    assert support(value) == (-2.0, 3.0)
+    for wrong in ([1.0], [1.0, 1.0], [2.0, 1.0]):
+        with pytest.raises(ValueError, match="ascending"):
+            TypeAdapter(Value).validate_python({"quantiles": wrong})
 
 
 def test_shared_numbers_are_one_draw_a_block_and_move_nothing_else():

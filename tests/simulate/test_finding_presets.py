@@ -8,6 +8,7 @@ from error_codes import has_code
 from lenssim.errors import ConfigError
 from lenssim.simulate.arcs import render_arcs, sources_alone
 from lenssim.simulate.class_order import class_name_of, number_of
+from lenssim.simulate.composites.distractor import KINDS
 from lenssim.simulate.dark_sources import DARK
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine, engine_info
@@ -17,8 +18,9 @@ from lenssim.simulate.preset import load_preset, parse_preset, presets
 from lenssim.simulate.spec import SimulationSpec
 
 FINDING = [name for name in presets() if load_preset(name).has_dark_sources]
-NUMBERS = np.arange(128)
-SMALL = 24  # pixels a side
+ALIKE = [name for name in FINDING if name.startswith("challenge")]  # without distractors
+NUMBERS = np.arange(64)
+SMALL = 25  # pixels a side: odd, so that a ray meets the middle
 TRUTH = ("n_images", "magnification", "npix", "flux", "contrast")
 
 
@@ -30,17 +32,43 @@ def small(name: str):
     return parse_preset(document)
 
 
-def of_source(preset, column: str) -> bool:
+def is_switched(preset, column: str) -> bool:
+    """Whether it is the light of a source, or of a distractor, which classes switch on."""
     return any(
         column == part.prefix + name
         for part in preset.components()
-        if part.role == "source"
+        if part.role == "source" or part.prefix.startswith("distractor_")
         for name in DARK
     )
 
 
 def test_there_are_presets_of_the_challenge():
-    assert {"challenge-space", "challenge-ground"} <= set(FINDING)
+    assert {"challenge-space", "challenge-ground", "survey-lenses"} <= set(FINDING)
+
+
+def test_non_lenses_of_the_survey_are_of_the_stated_kinds():
+    """Each kind has its share, its light is on, and blue companions have that of the arcs."""
+    preset = load_preset("survey-lenses")
+    numbers = np.arange(256)
+    values = draw(preset, numbers, seed=5).params
+    lens = labels(preset, numbers) == preset.label("lens")
+    assert (values["kind"][lens] == -1).all()
+    (stated,) = (
+        choice.parameters for choice in preset.lens_light if choice.profile == "distractor"
+    )
+    pieces = np.stack([values[f"distractor_{k}_magnitude"] for k in range(1, 9)])
+    lit = (pieces < DARK["magnitude"]).sum(0)
+    lit += values["distractor_disc_magnitude"] < DARK["magnitude"]
+    for number, kind in enumerate(KINDS):
+        rows = values["kind"] == number
+        if kind != "plain":
+            assert rows.mean() / (~lens).mean() == pytest.approx(stated[kind], abs=0.08)
+        assert (lit[rows] > 0).all() == (kind != "plain")
+    drawn = draw(preset.with_classes(["lens"]), numbers, seed=5).params
+    blue = values["kind"] == KINDS.index("blue")
+    light = (10 ** (-0.4 * pieces[:, blue])).sum(0)
+    arcs = 10 ** (-0.4 * drawn["source_magnitude"][blue]) * drawn["magnification"][blue]
+    np.testing.assert_allclose(light, arcs, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", FINDING)
@@ -62,16 +90,18 @@ def test_the_class_only_switches_the_source_on(name):
         )
         if not np.array_equal(values, twin):
             switched.append(column)
-            if column.endswith("magnitude"):
+            if column.startswith("distractor_"):
+                assert (values == DARK["magnitude"]).all()
+            elif column.endswith("magnitude"):
                 assert (twin == DARK["magnitude"]).all()
-            else:
+            elif column != "kind":
                 assert not twin.any()
-    left_over = {column for column in switched if not of_source(preset, column)}
-    assert left_over <= {"source_magnitude", "n_images", "magnification"}
-    assert any(of_source(preset, column) for column in switched)
+    left_over = {column for column in switched if not is_switched(preset, column)}
+    assert left_over <= {"source_magnitude", "n_images", "magnification", "kind"}
+    assert any(is_switched(preset, column) for column in switched)
 
 
-@pytest.mark.parametrize("name", FINDING)
+@pytest.mark.parametrize("name", ALIKE)
 def test_a_twin_is_the_lens_less_its_arcs(name):
     preset = small(name)
     numbers = NUMBERS[labels(preset, NUMBERS) == preset.label("lens")][:6]
@@ -92,6 +122,24 @@ def test_a_twin_is_the_lens_less_its_arcs(name):
         assert not twin.params[column].any()
 
 
+@pytest.mark.parametrize("name", ALIKE)
+def test_the_map_twin_is_the_twin(name):
+    preset = small(name)
+    numbers = NUMBERS[:6]
+    spec = SimulationSpec.of(preset, engine="lenstronomy", maps=("twin",))
+    exposure = simulate(spec, numbers)
+    twins = preset.with_classes(["non_lens"])
+    twin = simulate(SimulationSpec.of(twins, engine="lenstronomy"), numbers)
+    scale = exposure.observed.max()
+    np.testing.assert_allclose(
+        exposure.maps["twin"], twin.observed, rtol=0, atol=1e-5 * scale
+    )
+    lens = exposure.labels == preset.label("lens")
+    difference = np.abs(exposure.maps["twin"] - exposure.observed).max((1, 2, 3))
+    assert (difference[~lens] == 0).all()
+    assert difference[lens].max() > 0
+
+
 @pytest.mark.parametrize("name", FINDING)
 def test_columns_say_how_well_arcs_show(name):
     preset = small(name)
@@ -105,10 +153,15 @@ def test_columns_say_how_well_arcs_show(name):
         params["flux"], (arcs * (arcs > sigma)).sum((1, 2)) / sigma, rtol=1e-5
     )
     assert ((params["contrast"] >= 0) & (params["contrast"] <= 1)).all()
-    assert ((params["n_images"] > 0) == (exposure.labels == preset.label("lens"))).all()
+    shows = params["magnification"] > 0
+    assert not shows[exposure.labels == preset.label("non_lens")].any()
+    assert shows.any()
 
 
-@pytest.mark.parametrize("name", without_dear(FINDING, ["challenge-ground"]))
+@pytest.mark.parametrize(
+    "name",
+    without_dear(FINDING, ["challenge-ground", "challenge-space-test", "survey-lenses"]),
+)
 @pytest.mark.parametrize("other", ["batched", "autolens"])
 def test_engines_agree(name, other):
     preset = small(name)

@@ -106,7 +106,7 @@ class ExtractRequest(Record):
         default=1.5, gt=0, lt=600, description="Radius of the apertures of fluxes in arcsec"
     )
     merge_radius: float = Field(
-        default=2.0,
+        default=1.8,
         ge=0,
         lt=600,
         description="Radius in arcsec within which fainter objects are parts of a galaxy; 0: none",

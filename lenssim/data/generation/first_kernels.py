@@ -1,7 +1,8 @@
-"""Kernels of a data set, compiled before its first image, where they are missing."""
+"""Kernels, compiled before the first image that needs them, where they are missing."""
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from lenssim.cache import cache_folder
 from lenssim.data.format.files import canonical_json
-from lenssim.data.format.manifest import Plan
 from lenssim.data.generation.progress import Progress, Report
 from lenssim.machine import processor_features
 from lenssim.simulate import engines
@@ -23,16 +23,23 @@ _KERNELS = "kernels"  # folder in the cache
 _SCENES_A_CLASS = 4  # drawn to see which kernels are needed
 
 
-def compile_kernels(plan: Plan, report: Report) -> None:
-    """Compile the kernels that images of a plan need and that are not in the cache.
+def compile_kernels(
+    spec: SimulationSpec,
+    report: Report,
+    images: int,
+    numbers: Sequence[int] | None = None,
+) -> None:
+    """Compile the kernels that images need and that are not in the cache.
 
     Where all of them are, a list in the cache says so, and torch is not imported.
 
     Args:
-        plan: The plan of a simulated data set.
+        spec: What is simulated.
         report: Hears of it as a phase.
+        images: How many images there will be, for the report.
+        numbers: Sample numbers that tell which kernels are needed. None: those of a whole
+            data set are.
     """
-    spec = plan.spec
     settings = spec.engine_settings
     if spec.engine != "batched" or settings.get("kernels") != "compiled":
         return
@@ -41,23 +48,35 @@ def compile_kernels(plan: Plan, report: Report) -> None:
     record = _record_of(spec)
     if record is not None and _is_complete(record):
         return
-    packages = _compile(plan, report)
+
+    def tell(done: int, count: int, seconds: float | None) -> None:
+        text = f"compiling kernels {done}/{count}"
+        if seconds is not None:
+            text += f", about {seconds:.0f} s left"
+        report(Progress(0, images, 0, phase=text))
+
+    if numbers is not None:
+        _compile(spec, np.asarray(numbers), tell)
+        return
+    packages = _compile(spec, np.arange(_SCENES_A_CLASS * len(spec.preset.classes)), tell)
     if record is not None:
         with suppress(OSError):
             record.write_text(json.dumps(packages), encoding="utf-8")
 
 
-def _compile(plan: Plan, report: Report) -> list[str]:
-    """Compile the missing kernels of a plan, and return the files of all."""
+def _compile(
+    spec: SimulationSpec,
+    numbers: np.ndarray,
+    tell: Callable[[int, int, float | None], None],
+) -> list[str]:
+    """Compile the missing kernels of samples, and return the files of all."""
     from lenssim.simulate.engines.batched.deflections import Deflections
     from lenssim.simulate.engines.batched.engine import Batched
     from lenssim.simulate.engines.batched.jobs import needed_jobs
     from lenssim.simulate.engines.batched.preparation import compile_all, packages_of
 
-    spec = plan.spec
     renderer = Batched(**spec.engine_settings)
     deflections: Deflections = renderer.deflections
-    numbers = np.arange(_SCENES_A_CLASS * len(spec.preset.classes))
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
     camera = spec.preset.instrument
     jobs = needed_jobs(deflections, scenes, camera, spec.supersampling)
@@ -65,13 +84,6 @@ def _compile(plan: Plan, report: Report) -> list[str]:
         arcs = sources_alone(scenes)
         further = needed_jobs(deflections, arcs, camera, spec.supersampling)
         jobs += [job for job in further if job not in jobs]
-
-    def tell(done: int, count: int, seconds: float | None) -> None:
-        text = f"compiling kernels {done}/{count}"
-        if seconds is not None:
-            text += f", about {seconds:.0f} s left"
-        report(Progress(0, plan.n, 0, phase=text))
-
     compile_all(jobs, tell)
     return list(packages_of(jobs))
 

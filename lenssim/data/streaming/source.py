@@ -41,6 +41,8 @@ class Batch(TypedDict):
         clean: Noise-free images float32 (N, C, H, W), where they were asked for.
         kappa: Convergences float32 (N, 1, H, W), where they were asked for.
         residual: Residuals of smooth lenses, where they were asked for.
+        arcs: Light of the sources alone float32 (N, C, H, W), where it was asked for.
+        sigma: Noise maps float32 (N, C, H, W), where they were asked for.
         hr: Images of a finer resolution, where they were asked for.
     """
 
@@ -51,6 +53,8 @@ class Batch(TypedDict):
     clean: NotRequired[Tensor]
     kappa: NotRequired[Tensor]
     residual: NotRequired[Tensor]
+    arcs: NotRequired[Tensor]
+    sigma: NotRequired[Tensor]
     hr: NotRequired[Tensor]
 
 
@@ -117,6 +121,7 @@ class ImageSource(Protocol):
         """The order in which it is cheap to read."""
 
     columns: tuple[str, ...]
+    maps: tuple[str, ...]
 
     def __len__(self) -> int: ...
 

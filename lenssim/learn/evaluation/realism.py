@@ -28,7 +28,7 @@ from lenssim.learn.scores.realism import (
 from lenssim.learn.scores.realism_statistics import realism_statistics
 from lenssim.learn.scores.stamps import Stamps
 
-__all__ = ["DEFAULT_LIMIT", "RealismAudit", "audit_realism"]
+__all__ = ["DEFAULT_LIMIT", "RealismAudit", "audit_realism", "statistics_of"]
 
 DEFAULT_LIMIT = 1000
 _MASKED_SIGMA = 1e7  # of a noise map; larger values mark masked pixels
@@ -136,6 +136,14 @@ def audit_realism(
     return RealismAudit(
         document, differences, separations, real_values, values, real_images, images
     )
+
+
+def statistics_of(dataset: ShardDataset) -> Values:
+    """Return all statistics (N,) of the images of a data set, by name, as an audit sees them.
+
+    Of several bands, each has its own: `skew [vis]`.
+    """
+    return _statistics(_sample(dataset, np.arange(len(dataset))))
 
 
 def _described(dataset: ShardDataset) -> ImageDescription:

@@ -1,16 +1,20 @@
 """Description of the images that a network is built for."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from lenssim.data.format.bands import shape_words
 from lenssim.data.streaming.source import ImageSource
+from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
+from lenssim.simulate.preset import Preset
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["ImageDescription", "describe"]
 
+_REDSHIFTS = ("z_lens", "z_source", "z_source_convention")
 _SCENES = 256  # drawn to find the sizes of the rings
 
 
@@ -57,13 +61,32 @@ def describe(dataset: ImageSource) -> ImageDescription:
             dataset.image_shape, dataset.pixel_scale, bands=dataset.bands
         )
     numbers = np.asarray(dataset.index[:_SCENES])
-    scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
-    return ImageDescription(
-        dataset.image_shape,
-        spec.preset.instrument.pixel_scale,
-        _radius_range(scenes),
-        dataset.bands,
-    )
+    try:
+        scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
+        radii = _radius_range(scenes)
+    except ConfigError as error:
+        if error.code not in ("galaxies-missing", "lens-table-missing"):
+            raise
+        radii = _stored_range(dataset, spec.preset)
+    pixel_scale = spec.preset.instrument.pixel_scale
+    return ImageDescription(dataset.image_shape, pixel_scale, radii, dataset.bands)
+
+
+def _stored_range(dataset: ImageSource, preset: Preset) -> tuple[float, float] | None:
+    """Return the range of the Einstein radii that a data set keeps of its first lens.
+
+    A data set does not say where the galaxies of its sources are, so it may not be drawn again.
+    """
+    rows = np.arange(min(len(dataset), _SCENES))
+    columns: dict[str, np.ndarray] = {}
+    for name in ("theta_E", *_REDSHIFTS):
+        with suppress(KeyError):
+            columns[name] = dataset.targets((name,), rows)[:, 0]
+    if "theta_E" not in columns:
+        return None
+    radii = columns.pop("theta_E")
+    radii = radii * Scenes((), columns, cosmology=preset.cosmology).deflection_scale()
+    return float(radii.min()), float(radii.max())
 
 
 def _radius_range(scenes: Scenes) -> tuple[float, float] | None:

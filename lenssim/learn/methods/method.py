@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lenssim.record import Record
 
@@ -39,6 +39,7 @@ class TrainingSetup:
         images: Description of the training images, such as their shape.
         samples: Number of training samples.
         steps: Number of steps in the whole training.
+        through: Net from images to images that stands before the network, if any.
     """
 
     config: TrainConfig
@@ -46,6 +47,7 @@ class TrainingSetup:
     images: ImageDescription
     samples: int
     steps: int
+    through: str | None = None
 
 
 class Method(Record, ABC):
@@ -66,7 +68,8 @@ class Method(Record, ABC):
         """
         from lenssim.learn.methods.networks import fresh_model
 
-        return {MODEL: fresh_model(setup.config, setup.images, setup.task.outputs)}
+        outputs = setup.task.outputs
+        return {MODEL: fresh_model(setup.config, setup.images, outputs, setup.through)}
 
     def fresh_networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         """Return `networks` with first weights that depend only on the seed of the training."""
@@ -81,13 +84,27 @@ class Method(Record, ABC):
     ) -> tuple[Batch, ...]:
         """Return what a step sees of a batch: by default one augmented view.
 
+        Maps beside the images are moved with them.
+
         Args:
             batch: Images, with their labels and targets.
             augment: Augmentation of the training.
             generator: Generator, on the CPU, of the random numbers of the views.
         """
-        images, targets = augment(batch["image"], generator, batch.get("target"))
-        return ({**batch, "image": images, "target": targets},)
+        from torch import cat
+
+        from lenssim.data.format.maps import TRUTHS
+
+        columns: dict[str, Any] = dict(batch)
+        names = [name for name in ("image", *TRUTHS) if name in columns]
+        pictures = {name: columns[name] for name in names}
+        stacked = batch["image"]
+        if len(pictures) > 1:
+            stacked = cat(list(pictures.values()), dim=1)
+        moved, targets = augment(stacked, generator, batch.get("target"))
+        parts = moved.split([picture.shape[1] for picture in pictures.values()], dim=1)
+        view = columns | dict(zip(names, parts, strict=True)) | {"target": targets}
+        return (cast("Batch", view),)
 
     def optimisers(self, networks: Networks) -> dict[str, Weights]:
         """Return the weights that each optimiser changes, by the name of the optimiser.

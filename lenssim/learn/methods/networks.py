@@ -14,13 +14,19 @@ from lenssim.learn.nets.model import Model
 __all__ = ["fresh_model", "weight_groups"]
 
 
-def fresh_model(config: TrainConfig, images: ImageDescription, outputs: int) -> Model:
+def fresh_model(
+    config: TrainConfig,
+    images: ImageDescription,
+    outputs: int,
+    through: str | None = None,
+) -> Model:
     """Return the untrained network that a training with these settings begins with.
 
     Args:
         config: Settings of the training.
         images: Description of its images.
         outputs: Number of outputs of the network.
+        through: Net from images to images that stands before it.
     """
     return Model(
         config.net,
@@ -30,6 +36,7 @@ def fresh_model(config: TrainConfig, images: ImageDescription, outputs: int) -> 
         config.seed,
         dropout=config.dropout,
         draws=config.draws,
+        through=through,
     )
 
 
@@ -43,9 +50,10 @@ def weight_groups(networks: Iterable[nn.Module]) -> Weights:
     rates: list[nn.Parameter] = [
         module.logit for module in modules.modules() if isinstance(module, Concrete)
     ]
+    trained = [weight for weight in modules.parameters() if weight.requires_grad]
     if not rates:
-        return modules.parameters()
+        return trained
     identities = set(map(id, rates))
-    weights = [weight for weight in modules.parameters() if id(weight) not in identities]
+    weights = [weight for weight in trained if id(weight) not in identities]
     groups: list[dict[str, Any]] = [{"params": weights}]
     return [*groups, {"params": rates, "weight_decay": 0.0}]

@@ -11,7 +11,7 @@ from torch import nn
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.inputs.description import ImageDescription
 
-__all__ = ["NETS", "build_net", "check_net", "parameter_count"]
+__all__ = ["IMAGE_NETS", "NETS", "build_net", "check_net", "parameter_count"]
 
 NETS = {  # name: its module, and the third argument of `build` where the module builds a family
     "cnn": "cnn",
@@ -24,6 +24,7 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "resnet34": "timm:resnet34",
     "xresnet18": "xresnet",
     "efficientnet_b0": "timm:efficientnet_b0",
+    "efficientnet_lite0": "timm:tf_efficientnet_lite0",
     "swin": "timm:swin_tiny_patch4_window7_224",
     "vit": "vit",
     "cvt": "cvt",
@@ -34,10 +35,13 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "lastro_residual": "lastro:residual",
     "lastro_invariant": "lastro:invariant",
     "cmu_deeplens": "cmu_deeplens",
+    "unet": "unet",
     "equivariant_c4": "equivariant:C4",
     "equivariant_d4": "equivariant:D4",
     "equivariant_c8": "equivariant:C8",
 }
+IMAGE_NETS = ("unet",)
+"""Nets from images to images, which give the numbers of an image."""
 _TIMM_PREFIX = "timm:"  # every model of timm is a net
 
 

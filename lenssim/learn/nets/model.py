@@ -45,6 +45,7 @@ class Model(nn.Module):
         *,
         dropout: str = "0",
         draws: int = 1,
+        through: str | None = None,
     ) -> None:
         """Build the network.
 
@@ -56,6 +57,7 @@ class Model(nn.Module):
             seed: Seed of the weights and of the draws.
             dropout: A rate, or `concrete`.
             draws: Number of passes of an answer, if there is dropout.
+            through: Net from images to images, whose fixed weights change the images first.
         """
         super().__init__()
         self.name = net
@@ -64,14 +66,24 @@ class Model(nn.Module):
         self.net = build_net(net, images, outputs, seed)
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
+        self.through: nn.Module | None = None
+        if through is not None:
+            self.through = build_net(through, images, int(np.prod(images.shape)), seed)
+            self.through.requires_grad_(requires_grad=False)
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(self.normalise(images))
+        return self.net(self._normalised(images))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """Return what the network sees of images (N, C, H, W)."""
+        if self.through is not None:
+            images = self.through(images).view_as(images)
+        return self.normalise(images)
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""
-        normalised = self.normalise(images)
+        normalised = self._normalised(images)
         if not dropouts(self.net):
             return self.net(normalised)[None]
         passes = []

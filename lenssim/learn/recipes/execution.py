@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lenssim.data.format.manifest import Plan
+from lenssim.data.generation.first_kernels import compile_kernels
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.simulation import generate
 from lenssim.data.modelling.results import PICTURES
@@ -69,6 +70,7 @@ def follow(
         plan = request.plan(steps.data / name)
         announce(_describe_data(name, plan))
         with generating("generating") as report:
+            compile_kernels(plan.spec, report, plan.n)
             generate(steps.data / name, plan, workers=workers, report=report, note=say)
     for name, fit in recipe.fits.items():
         announce(f"fit {name}: lenses of {fit.data}")
@@ -287,8 +289,8 @@ class _Steps:
         return trainings + audits
 
     def _can_start(self, name: str) -> bool:
-        start = self.recipe.started_by(name)
-        return start is None or _ended(self.runs / start)
+        needed = self.recipe.needed_by(name).values()
+        return all(_ended(self.runs / run) for run in needed)
 
     def evaluations(self) -> list[Job]:
         """Those still to do, once all runs are there."""

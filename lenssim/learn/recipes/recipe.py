@@ -45,6 +45,7 @@ RUNS = "runs"
 FITS = "fits"
 LENSES = "lenses"
 
+_RUNS = ("start", "through")  # settings that name a run above
 _NUMBERS = ("limit", "dropout", "seed")
 _LISTS = ("data", "net", "picture", *_NUMBERS)
 MAX_TRAININGS = 10_000
@@ -69,6 +70,7 @@ class Recipe(Record):
     In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
     of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
     names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
+    `through` names a line above that denoises.
     """
 
     title: str
@@ -172,23 +174,32 @@ class Recipe(Record):
             EvaluateStep(run=run, data=data) for run, data in pairs
         )
 
-    def started_by(self, name: str) -> str | None:
-        """The run of this recipe whose weights a training begins with, by name; `ConfigError` unless there is one."""
+    def needed_by(self, name: str) -> dict[str, str]:
+        """Return the runs of this recipe that a training needs, by the setting that names them.
+
+        Raises:
+            ConfigError: A setting names no run, or several.
+        """
+        runs = {key: self._named_by(name, key) for key in _RUNS}
+        return {key: run for key, run in runs.items() if run is not None}
+
+    def _named_by(self, name: str, key: str) -> str | None:
+        """Return the run above a training that its `start` or `through` names."""
         settings = self.trainings[name].settings
-        start = settings.get("start")
+        start = settings.get(key)
         if start is None:
             return None
         earlier = list(
             takewhile(lambda training: training.name != name, self.trainings.values())
         )
-        candidates = _most_alike(
-            [run for run in earlier if start in (run.name, run.line, run.group)], settings
-        )
+        candidates = [run for run in earlier if start in (run.name, run.line, run.group)]
+        if key == "start":
+            candidates = _most_alike(candidates, settings)
         if len(candidates) == 1:
             return candidates[0].name
         if candidates:
             raise ConfigError(
-                f"start of the training {name!r}: {start} is {len(candidates)} runs; "
+                f"{key} of the training {name!r}: {start} is {len(candidates)} runs; "
                 "name one of them",
                 code="runs-ambiguous",
                 name=name,
@@ -198,7 +209,7 @@ class Recipe(Record):
             return None
         lines = dict.fromkeys(run.line for run in earlier)
         raise unknown(
-            f"start of the training {name!r}: run above it",
+            f"{key} of the training {name!r}: run above it",
             str(start),
             [*lines, *(run.name for run in earlier)],
             code="unknown-step",
@@ -217,8 +228,8 @@ class Recipe(Record):
                     code="unknown-step",
                 )
             settings = {**settings, "data": str(self.place(data, folder))}
-        if start := self.started_by(name):
-            settings = {**settings, "start": str(folder / RUNS / start)}
+        for key, run in self.needed_by(name).items():
+            settings = {**settings, key: str(folder / RUNS / run)}
         config = parse_config(settings, f"the training {name!r}")
         method_of(config)
         return config

@@ -14,7 +14,15 @@ from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.tasks import Task, task_class
 from lenssim.record import Record
 
-__all__ = ["DataIdentity", "RunRecord", "RunResult", "Start", "identify", "versions"]
+__all__ = [
+    "DataIdentity",
+    "RunRecord",
+    "RunResult",
+    "Start",
+    "Through",
+    "identify",
+    "versions",
+]
 
 _DEPENDENCIES = (
     "lenssim",
@@ -77,6 +85,17 @@ class Start(Record):
     data: tuple[DataIdentity, ...]
 
 
+class Through(Record):
+    """The denoiser that stands before a network. Its weights lie in the run's own checkpoint.
+
+    `data` are all data that it has learned from.
+    """
+
+    net: str
+    checkpoint_sha256: str
+    data: tuple[DataIdentity, ...]
+
+
 class RunResult(Record):
     """How a training ended.
 
@@ -109,6 +128,7 @@ class RunRecord(Record):
     samples: dict[str, int]
     data: DataIdentity
     start: Start | None = None
+    through: Through | None = None
     versions: dict[str, str]
     result: RunResult | None = None
     files: dict[str, str] | None = None
@@ -128,9 +148,11 @@ class RunRecord(Record):
     @property
     def seen(self) -> tuple[DataIdentity, ...]:
         """All data that the weights have learned from, in this training and before it."""
-        if self.start is None:
-            return (self.data,)
-        return (self.data, *self.start.data)
+        seen = [self.data]
+        for earlier in (self.start, self.through):
+            if earlier is not None:
+                seen += earlier.data
+        return tuple(seen)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -10,7 +10,9 @@ from torch import nn
 from lenssim.data.format.files import read_json, write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import ConfigError, DataError, from_validation
+from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.methods import Method, TrainingSetup, method_of
+from lenssim.learn.nets import IMAGE_NETS
 from lenssim.learn.nets.model import Model, load_weights
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.history import read_epochs
@@ -19,6 +21,7 @@ from lenssim.learn.runs.record import (
     RunRecord,
     RunResult,
     Start,
+    Through,
     identify,
     versions,
 )
@@ -36,8 +39,10 @@ __all__ = [
     "begin",
     "create_run",
     "identify",
+    "look_through",
     "open_run",
     "open_runs",
+    "through_of",
     "versions",
 ]
 
@@ -119,7 +124,12 @@ class Run:
         record = self.record
         method = method_of(record.config)
         samples = record.samples["train"]
-        setup = TrainingSetup(record.config, record.task, record.images, samples, steps=0)
+        through = None
+        if record.through is not None:
+            through = record.through.net
+        setup = TrainingSetup(
+            record.config, record.task, record.images, samples, steps=0, through=through
+        )
         return method, method.fresh_networks(setup)
 
     def novelty(self) -> Novelty | None:
@@ -264,6 +274,44 @@ def begin(model: Model, run: Run) -> Start:
     digest = run.digest
     load_weights(model, run.best, partly=True)
     return Start(checkpoint_sha256=digest, data=run.record.seen)
+
+
+def look_through(model: Model, run: Run) -> None:
+    """Give the denoiser before a model the best weights of a run of denoise.
+
+    Raises:
+        DataError: The checkpoint of the run is damaged, or of other images.
+    """
+    assert model.through is not None
+    model.through.load_state_dict(run.model().net.state_dict())
+
+
+def through_of(run: Run, images: ImageDescription) -> Through:
+    """Return the record of a run of denoise that stands before a network.
+
+    Args:
+        run: The run.
+        images: The images that it will see.
+
+    Raises:
+        ConfigError: The run gives no images, or takes others.
+    """
+    record = run.record
+    if record.config.net not in IMAGE_NETS or record.image_shape != images.shape:
+        raise ConfigError(
+            f"{run.folder} cannot stand before the network: it is to {record.task.title}, "
+            f"from {record.images}; take a run of lenssim train denoise on {images}",
+            code="no-denoiser",
+            folder=run.folder,
+        )
+    if record.through is not None:
+        raise ConfigError(
+            f"{run.folder} looks through another run itself; give one denoiser",
+            code="no-denoiser",
+            folder=run.folder,
+        )
+    net = record.config.net
+    return Through(net=net, checkpoint_sha256=run.digest, data=record.seen)
 
 
 def open_run(folder: Path) -> Run:

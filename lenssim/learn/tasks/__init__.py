@@ -63,6 +63,10 @@ TASKS = {
     "find": TaskEntry(
         "lenssim.learn.tasks.find:Find", "lenssim.learn.tasks.find_config:FindConfig"
     ),
+    "denoise": TaskEntry(
+        "lenssim.learn.tasks.denoise:Denoise",
+        "lenssim.learn.tasks.denoise_config:DenoiseConfig",
+    ),
 }
 
 

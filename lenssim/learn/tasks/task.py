@@ -85,6 +85,11 @@ class Task(Record, ABC):
         return rows
 
     @property
+    def maps(self) -> tuple[str, ...]:
+        """Names of maps that every batch of a training has to hold; by default none."""
+        return ()
+
+    @property
     @abstractmethod
     def outputs(self) -> int:
         """Number of outputs that a network has to give for an image."""

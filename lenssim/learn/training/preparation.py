@@ -14,13 +14,14 @@ from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.inputs.description import describe
+from lenssim.learn.inputs.description import ImageDescription, describe
 from lenssim.learn.methods import Method, TrainingSetup, method_of
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.nets.model import Model
+from lenssim.learn.nets.pretrained import load_pretrained
 from lenssim.learn.runs.overlap import read_seen
-from lenssim.learn.runs.record import RunRecord, Start, identify, versions
-from lenssim.learn.runs.run import Run, begin, open_run
+from lenssim.learn.runs.record import RunRecord, Start, Through, identify, versions
+from lenssim.learn.runs.run import Run, begin, look_through, open_run, through_of
 from lenssim.learn.tasks import Task, task_class
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
@@ -43,6 +44,7 @@ class PreparedTraining:
         sampler: Order of the training samples.
         start: The weights that the networks start from; None for random weights.
         start_seen: Hashes of the images that these weights have learned from.
+        through: The denoiser that stands before the network, if any.
     """
 
     dataset: Data
@@ -52,6 +54,7 @@ class PreparedTraining:
     sampler: BatchSampler
     start: Start | None
     start_seen: dict[str, np.ndarray]
+    through: Through | None = None
 
     @property
     def setup(self) -> TrainingSetup:
@@ -73,6 +76,7 @@ class PreparedTraining:
             samples={split: len(numbers) for split, numbers in self.rows.items()},
             data=identify(self.dataset),
             start=self.start,
+            through=self.through,
             versions=versions(),
             files={},
         )
@@ -97,6 +101,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         require(0, dataset.spec.engine_settings)
     task, rows = _fit_task(config, dataset)
     dataset.columns = task.columns
+    dataset.maps = task.maps
     if len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} "
@@ -108,13 +113,23 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     device = _pick_devices(config)
     sampler = _training_sampler(config, dataset, rows["train"])
     steps = config.epochs * len(sampler)
-    setup = TrainingSetup(config, task, describe(dataset), len(rows["train"]), steps)
+    images = describe(dataset)
+    through, denoiser = _through(config, images, previous)
+    setup = TrainingSetup(
+        config, task, images, len(rows["train"]), steps, through.net if through else None
+    )
     networks = method.fresh_networks(setup)
     if previous is not None:
         previous.check_resumable()
-    start, start_seen = _start(config, method.export(networks), previous)
+    model = method.export(networks)
+    start, start_seen = _start(config, model, previous)
+    if denoiser is not None:
+        look_through(model, denoiser)
+        start_seen = {**read_seen(denoiser), **start_seen}
     learner = Learner(method, networks, setup)
-    return PreparedTraining(dataset, rows, device, learner, sampler, start, start_seen)
+    return PreparedTraining(
+        dataset, rows, device, learner, sampler, start, start_seen, through
+    )
 
 
 def _check_sources(config: TrainConfig, method: Method) -> None:
@@ -167,6 +182,22 @@ def _training_sampler(config: TrainConfig, dataset: Data, rows: np.ndarray) -> B
     return sampler
 
 
+def _through(
+    config: TrainConfig, images: ImageDescription, previous: Run | None
+) -> tuple[Through | None, Run | None]:
+    """Return the record and the run of the denoiser that the settings name, if any.
+
+    A resumed training has its weights in its own checkpoint.
+    """
+    if config.through is None:
+        return None, None
+    folder = Path(config.through)
+    if previous is not None and previous.last.exists() and not folder.exists():
+        return previous.record.through, None
+    run = open_run(folder)
+    return through_of(run, images), run
+
+
 def _start(
     config: TrainConfig, model: Model, previous: Run | None
 ) -> tuple[Start | None, dict[str, np.ndarray]]:
@@ -175,7 +206,14 @@ def _start(
     A resumed training needs the run of its first weights only before its first checkpoint.
     """
     if config.start is None:
+        if config.pretrained and not (previous is not None and previous.last.exists()):
+            load_pretrained(model.net, config.net)
         return None, {}
+    if config.pretrained:
+        raise ConfigError(
+            "start and pretrained both name the first weights: give one of them",
+            code="options-conflict",
+        )
     folder = Path(config.start)
     has_checkpoint = previous is not None and previous.last.exists()
     if has_checkpoint and not folder.exists():

@@ -46,7 +46,8 @@ def _compose(columns: Columns, setting: Setting) -> None:
         for name, column in part.items():
             columns.put(f"{setting.prefix}{suffix}_{name}", column)
         for name in ("center_x", "center_y"):
-            columns.put(f"{setting.prefix}{suffix}_{name}", values[name])
+            centre = values[name] + _of_lens(columns, setting, name)
+            columns.put(f"{setting.prefix}{suffix}_{name}", centre)
 
 
 def bulge_index(share: np.ndarray, scatter: np.ndarray) -> np.ndarray:
@@ -68,11 +69,15 @@ def bulge_index(share: np.ndarray, scatter: np.ndarray) -> np.ndarray:
 
 def _angle(columns: Columns, setting: Setting) -> np.ndarray:
     """Return the position angles (n,) [rad] of the lenses' major axes, 0 without a lens."""
+    e1, e2 = (_of_lens(columns, setting, name) for name in ("e1", "e2"))
+    return 0.5 * np.arctan2(e2, e1)
+
+
+def _of_lens(columns: Columns, setting: Setting, name: str) -> np.ndarray:
+    """Return a column (n,) of the lenses, 0 without a lens."""
     if setting.lens is None:
         return np.zeros(columns.n)
-    e1 = columns.values[f"{setting.lens}e1"]
-    e2 = columns.values[f"{setting.lens}e2"]
-    return 0.5 * np.arctan2(e2, e1)
+    return columns.values[f"{setting.lens}{name}"]
 
 
 BULGE_DISC = Composite(

@@ -52,6 +52,9 @@ class Composite(Profile):
             profile of each part.
         compose: Function of the drawn columns and the setting, which puts the columns of
             the parts.
+        placed: Function of the same, which changes what depends on where a placement put
+            the source.
+        of_no_lens: Whether it is light of classes without a source only.
     """
 
     defaults: tuple[tuple[str, Any], ...] = ()
@@ -63,6 +66,10 @@ class Composite(Profile):
     compose: Callable[[Columns, Setting], None] = field(
         default=lambda columns, setting: None
     )
+    placed: Callable[[Columns, Setting], None] = field(
+        default=lambda columns, setting: None
+    )
+    of_no_lens: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:

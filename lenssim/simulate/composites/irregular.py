@@ -10,6 +10,7 @@ from lenssim.simulate.composites.composite import Composite, Setting
 
 __all__ = ["IRREGULAR", "half_light_radius"]
 
+_REFERENCE = 24.0  # mag, at which the trend of the surface brightness is nothing
 _SMALLEST = 0.01  # arcsec
 _LARGEST = 5.0
 
@@ -34,11 +35,17 @@ def _compose(columns: Columns, setting: Setting) -> None:
     prefix = setting.prefix
     values = columns.values
     magnitude = values[f"{prefix}magnitude"]
+    brightness = values[f"{prefix}surface_brightness"]
+    trend = values[f"{prefix}surface_brightness_trend"]
+    brightness = brightness + trend * (magnitude - _REFERENCE)
     if setting.lens is not None:
-        theta_E = np.maximum(values[f"{setting.lens}theta_E"], 1e-3)
-        magnitude = magnitude + values[f"{prefix}magnitude_slope"] * np.log10(theta_E)
-        magnitude = columns.put(f"{prefix}magnitude", magnitude)
-    radius = half_light_radius(magnitude, values[f"{prefix}surface_brightness"])
+        log_theta_E = np.log10(np.maximum(values[f"{setting.lens}theta_E"], 1e-3))
+        magnitude = magnitude + values[f"{prefix}magnitude_slope"] * log_theta_E
+        magnitude = magnitude + values[f"{prefix}magnitude_curve"] * log_theta_E**2
+        brightness = brightness + values[f"{prefix}brightness_slope"] * log_theta_E
+    magnitude = columns.put(f"{prefix}magnitude", magnitude)
+    brightness = columns.put(f"{prefix}surface_brightness", brightness)
+    radius = half_light_radius(magnitude, brightness)
     columns.put(f"{prefix}R_sersic", radius)
     CLUMPY.compose(columns, setting)
 
@@ -47,10 +54,19 @@ IRREGULAR: Composite = replace(
     CLUMPY,
     name="irregular",
     required=("surface_brightness", "e1", "e2"),
-    defaults=(("magnitude_slope", 0.0), *CLUMPY.defaults),
+    defaults=(
+        ("magnitude_slope", 0.0),
+        ("magnitude_curve", 0.0),
+        ("brightness_slope", 0.0),
+        ("surface_brightness_trend", 0.0),
+        *CLUMPY.defaults,
+    ),
     compose=_compose,
 )
 """A `clumpy` galaxy with a `surface_brightness` in place of a size.
 
-`magnitude_slope` is the change of its magnitude with log10 of the lens's theta_E.
+`magnitude_slope` and `brightness_slope` are the changes of magnitude and surface brightness
+with log10 of the lens's theta_E, and `magnitude_curve` is that of the magnitude with its
+square. `surface_brightness_trend` is the change of the surface brightness with the magnitude
+as it was drawn, from 24.
 """

@@ -105,7 +105,8 @@ class TelescopeReader(ItemReader):
         with refusing(lens.paths[0], "the images of a lens"):
             bands = read_bands(lens, wanted, self.options)
         self._check_count(lens, bands)
-        image = _joined(lens, bands, [*_unread(lens, wanted), *remarks_on(bands)])
+        remarks = [*_unread(lens, wanted), *remarks_on(bands)]
+        image = _joined(lens, bands, _band_names(bands, wanted), remarks)
         self._compare(lens, bands, image)
         return [image]
 
@@ -200,9 +201,12 @@ def _unread(lens: LensFiles, wanted: Sequence[str]) -> list[str]:
 
 
 def _joined(
-    lens: LensFiles, bands: Sequence[BandImage], remarks: Sequence[str]
+    lens: LensFiles,
+    bands: Sequence[BandImage],
+    names: Sequence[str],
+    remarks: Sequence[str],
 ) -> TelescopeImage:
-    """Return the bands of a lens as one image."""
+    """Return the bands of a lens as one image; `names` are those that the data set has."""
     where = printable(lens.name)
     pixels = np.stack([pixels_of(band.pixels, where) for band in bands])
     mask = np.stack([band.mask for band in bands])
@@ -221,7 +225,7 @@ def _joined(
         sigma=sigma,
         mask=mask.astype(np.float32),
         psf=psf,
-        numbers=_numbers(bands),
+        numbers=_numbers(bands, names),
     )
 
 
@@ -232,11 +236,11 @@ def padded(kernel: np.ndarray, side: int) -> np.ndarray:
     return np.pad(kernel, around)
 
 
-def _numbers(bands: Sequence[BandImage]) -> dict[str, float]:
+def _numbers(bands: Sequence[BandImage], names: Sequence[str]) -> dict[str, float]:
     """Return what headers say of the zero points and the place of a lens."""
     numbers: dict[str, float] = {}
-    for image in bands:
-        band = image.band if len(bands) > 1 else None
+    for image, name in zip(bands, names, strict=True):
+        band = name if len(bands) > 1 else None
         if image.sky.zero_point is not None:
             numbers[band_column("zero_point", band)] = image.sky.zero_point
     first = bands[0].sky

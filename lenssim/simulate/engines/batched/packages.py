@@ -1,5 +1,6 @@
 """Packages of compiled kernels: torch's archives as functions, unpacked once for all processes."""
 
+import atexit
 import os
 import shutil
 import stat
@@ -42,8 +43,8 @@ def load_package(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
         try:
             return _load(folder)
         except RuntimeError:  # this release of torch reads archives only
-            return _load(path)
-    return _load(path)
+            return _load_archive(path)
+    return _load_archive(path)
 
 
 def forget_package(path: Path) -> None:
@@ -51,6 +52,31 @@ def forget_package(path: Path) -> None:
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     with suppress(OSError):
         path.unlink()
+
+
+def _load_archive(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
+    """Let torch unpack an archive into a folder that goes with this process.
+
+    It leaves what it has unpacked of a damaged archive, and of any where a process ends without
+    its destructors.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="lenssim-kernel-")
+    except OSError:
+        return _load(path)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder  # torch asks for it in C
+    try:
+        return _load(path)
+    except RuntimeError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 def _load(path: Path) -> Callable[..., Tensor | tuple[Tensor, ...]]:
