@@ -21,6 +21,7 @@ __all__ = ["completeness"]
 _LENS = "lens"  # class of finders
 _RADIUS = "theta_E"
 _FOLDER = "completeness"
+_NO_CLASSES = ("file", "image", "name", "predicted", "novelty")  # columns of answers
 
 
 @checked
@@ -102,7 +103,7 @@ def _found(
         truth = params[_RADIUS]
         return np.abs(answers[_RADIUS] - truth) <= within * truth
     name = class_name or _LENS
-    if name not in answers or answers[name].dtype.kind != "f":
+    if name not in answers or name in _NO_CLASSES:
         raise unknown(
             "class or target of the run", printable(name), answers, code="unknown-class"
         )

@@ -47,6 +47,20 @@ def write_page(
             are images.
         remarks: Further sentences.
     """
+    parts = _figures(folder, document, catalogue, images)
+    text = _document(document, rates, remarks, _table(catalogue), parts)
+    path = folder / PAGE
+    write(path, text.encode())
+    return path
+
+
+def _figures(
+    folder: Path,
+    document: Mapping[str, Any],
+    catalogue: Mapping[str, np.ndarray],
+    images: np.ndarray | None,
+) -> list[str]:
+    """Write the figures, and return the parts of the page that show them."""
     figures = folder / _FIGURES
     make_folder(figures)
     write(figures / "population.png", png_bytes(population_figure(catalogue)))
@@ -73,10 +87,7 @@ def write_page(
                 "By signal to noise, the largest first; each image in a stretch of its own.",
             )
         )
-    text = _document(document, rates, remarks, _table(catalogue), parts)
-    path = folder / PAGE
-    write(path, text.encode())
-    return path
+    return parts
 
 
 def _figure(title: str, name: str, caption: str) -> str:

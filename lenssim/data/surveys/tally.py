@@ -112,5 +112,7 @@ def wilson(successes: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.nda
     spread = np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
     half = np.sqrt(z2) * spread / (1 + z2 / trials)
     empty = total == 0
-    low = np.where(empty, 0.0, np.maximum(middle - half, 0.0))
-    return low, np.where(empty, 1.0, np.minimum(middle + half, 1.0))
+    # a share of 0 or 1 is an end of its interval, whatever rounding says
+    low = np.where(empty | (successes == 0), 0.0, np.maximum(middle - half, 0.0))
+    is_full = successes == total
+    return low, np.where(empty | is_full, 1.0, np.minimum(middle + half, 1.0))

@@ -39,10 +39,8 @@ class SkyModel:
 
         Returns:
             Columns (N,) in the order of `sky`, a number from 0 to 1 that is even over the square
-            degree: `deflector` (its number), `sky`, `n_sources` (how many ideal sources the
-            deflector has), `z_lens`, `sigma_v` [km/s], `z_source`, `theta_E`,
-            `source_center_x`, `source_center_y`, `source_R_sersic` [arcsec], and those of
-            `Deflectors.draw_shapes` and, after `source_`, `Sources.draw`.
+            degree. `deflector` is its number, and `n_sources` says how many ideal sources it
+            has. Angles are in arcsec, `sigma_v` in km/s.
         """
         z_lens, sigma_v = self._deflector_counts.draw(
             rng, rng.poisson(self._deflector_counts.total)

@@ -41,14 +41,7 @@ def survey_preset(
     for name in names:
         if name not in models:
             raise unknown("dark matter", printable(name), models, code="unknown-class")
-    colours = {
-        "colours": {
-            band: 0
-            for band in survey.instrument.band_names
-            if band != survey.detection_band
-        }
-    }
-    light = _LIGHT | (colours if colours["colours"] else {})
+    light = _light(survey)
     document: dict[str, Any] = {
         "name": f"survey-{survey.name}",
         "summary": survey.summary,
@@ -66,3 +59,10 @@ def survey_preset(
         "lenses": {"path": str(table), "split": split},
     }
     return parse_preset(document, f"survey {survey.name}")
+
+
+def _light(survey: Survey) -> dict[str, Any]:
+    """Return a Sersic profile, with a colour in each band that lenses are not found in."""
+    bands = survey.instrument.band_names
+    colours = {band: 0 for band in bands if band != survey.detection_band}
+    return _LIGHT | ({"colours": colours} if colours else {})
