@@ -19,6 +19,7 @@ from lenssim.learn.scores.finding import (
     shifted,
     threshold_at,
 )
+from lenssim.learn.scores.hand_made import hand_made_features
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.find import Find
 
@@ -280,3 +281,29 @@ def test_runs_of_other_tasks_take_no_prevalence(workplace):
     run = package.load_run(workplace / "runs/cnn")
     with pytest.raises(ConfigError, check=has_code("no-prevalence")):
         run.predict(workplace / "data/III", prevalence=0.1)
+
+
+def test_hand_made_features_know_no_unit_and_no_turn():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, 2, 41, 41)) + 20 * np.exp(
+        -((np.hypot(*np.mgrid[-20:21, -20:21]) - 9) ** 2) / 4
+    )
+    features = hand_made_features(images)
+    assert features.shape == (4, 2 * 8 * 10)
+    np.testing.assert_allclose(
+        hand_made_features(1e-12 * images), features, rtol=1e-6, atol=1e-6
+    )
+    turned = hand_made_features(images[..., ::-1, ::-1])
+    np.testing.assert_allclose(turned, features, rtol=1e-6, atol=1e-6)
+
+
+def test_edges_of_a_ring_follow_it():
+    """The sixth feature is the logarithm of the power across a ring over that along it."""
+    arc = np.hypot(*np.mgrid[-20:21, -20:21]) - 9
+    side = np.mgrid[-20:21, -20:21][1] > 0
+    noise = np.random.default_rng(0).normal(size=(1, 1, 41, 41))
+    half_ring = noise + 30 * side * np.exp(-(arc**2) / 4)
+    alignment = [
+        hand_made_features(images).reshape(8, 10)[:, 5] for images in (half_ring, noise)
+    ]
+    assert alignment[0].max() > alignment[1].max() + 1
