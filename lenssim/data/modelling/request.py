@@ -38,6 +38,10 @@ class FitRequest(Record):
         default=None,
         description="CSV of further starts: name, theta_E, and perhaps e1, e2, gamma1, gamma2",
     )
+    multipoles: bool = Field(
+        default=False,
+        description="Let the mass have multipoles of orders 3 and 4 in the last fit (source mge)",
+    )
     start: Path | None = Field(
         default=None,
         description="Run of regress whose posteriors add starts: theta_E at its mean, and 1 and 2 sigma from it",
@@ -56,6 +60,8 @@ class FitRequest(Record):
     def config(self) -> dict[str, Any]:
         """Return what the bits of a model depend on."""
         document = self.model_dump(mode="json", exclude=_NOT_IN_BITS)
+        if not self.multipoles:
+            del document["multipoles"]
         if self.device != "cpu":
             document["device"] = self.device
         return document
