@@ -1,10 +1,15 @@
-"""Fits from scratch beside fits from the truth: uv run python benchmarks/fit.py [--n 60] [--model hst-arcs]"""
+"""Fits from scratch beside fits from the truth: uv run python benchmarks/fit.py [--n 60] [--model hst-arcs]
+
+With --peers, lenstronomy's swarm and PyAutoLens's Nautilus fit the same lenses, from one blind start: minutes to an
+hour of a core a lens. --quick gives them a fraction of that.
+"""
 
 import argparse
 import time
 
 import numpy as np
 import torch
+from fit_peers import FULL, PEERS, QUICK, Budget, blind_start, seconds
 
 from lenssim.simulate.engines.batched.fit import SmoothFit
 from lenssim.simulate.engines.batched.gradients import regular
@@ -29,20 +34,53 @@ def main() -> None:
     parser.add_argument("--model", default="hst-arcs", help="a preset without lens light")
     parser.add_argument("--n", type=int, default=BATCH)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--peers", action="store_true", help="fit by other codes, too")
+    parser.add_argument("--quick", action="store_true", help="give them less time")
     options = parser.parse_args()
     torch.set_num_threads(1)
     spec = SimulationSpec.of(load_preset(options.model), seed=options.seed, noise="nominal")
     totals: dict[str, list[np.ndarray]] = {}
-    seconds = {"truth": 0.0, "search": 0.0, "last fit": 0.0}
+    spent = {"truth": 0.0, "search": 0.0, "last fit": 0.0}
     for start in range(0, options.n, BATCH):
         numbers = np.arange(start, min(start + BATCH, options.n))
-        for name, column in _compared(simulate(spec, numbers), seconds).items():
+        exposure = simulate(spec, numbers)
+        for name, column in _compared(exposure, spent).items():
             totals.setdefault(name, []).append(column)
     columns = {name: np.concatenate(parts) for name, parts in totals.items()}
-    _print(columns, seconds)
+    _print(columns, spent)
+    if options.peers:
+        numbers = np.arange(options.n)
+        _print_peers(simulate(spec, numbers), columns, QUICK if options.quick else FULL)
 
 
-def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.ndarray]:
+def _print_peers(
+    exposure: Exposure, columns: dict[str, np.ndarray], budget: Budget
+) -> None:
+    """Fit the same lenses by other codes; print chi2, theta_E and CPU seconds of each."""
+    camera = exposure.spec.preset.instrument
+    images = exposure.observed.astype(np.float64)
+    sigma = noise_sigma(images, exposure.scenes, camera)
+    print(f"peers, from one blind start: {budget}")
+    for name, fit in PEERS.items():
+        for row in range(len(exposure)):
+            planes = {
+                column: float(exposure.scenes.params[column][row])
+                for column in ("z_lens", "z_source")
+            }
+            begin = seconds()
+            chi2, theta_E, evaluations = fit(
+                blind_start(planes), camera, images[row, 0], sigma[row, 0], budget
+            )
+            gap = chi2 - columns["truth-started chi2"][row]
+            error = 100 * (theta_E / columns["true theta_E"][row] - 1)
+            print(
+                f"{name}: lens {row}, chi2 {gap:+,.1f} from the truth-started, theta_E "
+                f"{error:+.2f} %, {seconds() - begin:.0f} CPU s, {evaluations:,} evaluations",
+                flush=True,
+            )
+
+
+def _compared(exposure: Exposure, spent: dict[str, float]) -> dict[str, np.ndarray]:
     """Fit lenses from the truth and from scratch, at the same rays."""
     camera = exposure.spec.preset.instrument
     images = exposure.observed
@@ -51,7 +89,7 @@ def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.nda
     begin = time.process_time()
     truth = SmoothFit(images, exposure.scenes, camera, rays)
     _, residual = truth.minimum(80)
-    seconds["truth"] += time.process_time() - begin
+    spent["truth"] += time.process_time() - begin
     begin = time.process_time()
     results = []
     for row, number in enumerate(exposure.numbers):
@@ -62,7 +100,7 @@ def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.nda
         )
         prepared = prepare(lens, has_light=False)
         results.append(search([prepared], Search(has_light=False))[0])
-    seconds["search"] += time.process_time() - begin
+    spent["search"] += time.process_time() - begin
     begin = time.process_time()
     planes = {
         name: exposure.scenes.params[name]
@@ -80,7 +118,7 @@ def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.nda
     refined = refine(
         images[:, 0], sigma[:, 0], Scenes.concatenate(starts), camera, rays=rays
     )
-    seconds["last fit"] += time.process_time() - begin
+    spent["last fit"] += time.process_time() - begin
     searched = np.array([float(result.best.values[0]) for result in results])
     return {
         "chi2": refined.chi2,
@@ -93,7 +131,7 @@ def _compared(exposure: Exposure, seconds: dict[str, float]) -> dict[str, np.nda
     }
 
 
-def _print(columns: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
+def _print(columns: dict[str, np.ndarray], spent: dict[str, float]) -> None:
     count = len(columns["chi2"])
     gap = columns["chi2"] - columns["truth-started chi2"]
     print(f"{count} lenses; rays as --truth residual takes them (lenssim fit: {RAYS})")
@@ -107,7 +145,7 @@ def _print(columns: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
             for limit in (0.01, 0.02, 0.05)
         )
         print(f"{name}: {shares}")
-    for name, total in seconds.items():
+    for name, total in spent.items():
         print(f"{name}: {total / count:.2f} CPU s a lens")
     for row in np.flatnonzero(gap > MARGIN):
         print(

@@ -1,0 +1,150 @@
+"""From a folder of cut-outs to a page for each lens: simulated ones, and those of SLACS."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from astropy.io import fits
+from error_codes import has_code
+
+import lenssim as package
+from lenssim.data.modelling import modelling
+from lenssim.errors import ConfigError
+from lenssim.learn.recipes.execution import follow
+from lenssim.learn.recipes.recipe import load_recipe
+from lenssim.simulate.fit.scan import ScanGrid
+from lenssim.simulate.fit.settings import Search
+
+SLACS = (
+    Path(os.environ.get("LENSSIM_SHARED_DATA", Path(__file__).parents[3] / "shared/data"))
+    / "lenses/slacs"
+)
+TRAINED = {
+    "title": "real lenses",
+    "generate": {
+        "simulated": {"model": "hst-arcs", "n": 256, "seed": 3, "classes": "no_sub,cdm"}
+    },
+    "fits": {"simulated-fits": {"data": "simulated"}},
+    "settings": {"picture": "residual", "epochs": 1, "batch_size": 32},
+    "train": {"residual": {"data": "simulated-fits", "net": "cnn"}},
+}
+
+
+def recipe_of(tmp_path, **changes):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**TRAINED, **changes}))
+    return load_recipe(path)
+
+
+def with_lenses(source, lens_light, **options):
+    """Steps that bring the lenses of a folder to their pages."""
+    sky = {"source": str(source), "options": options}
+    fit = {"data": "sky", "lens_light": lens_light}
+    return {
+        "imports": {"sky": sky},
+        "fits": {**TRAINED["fits"], "sky-fits": fit},
+        "lenses": [
+            {"fit": "sky-fits", "run": "residual", "masses": [1e8, 1e10], "positions": 6}
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a recipe whose classifier is trained; searches have few starts."""
+    folder = tmp_path_factory.mktemp("trained")
+    grid = ScanGrid((0.8, 1.0, 1.25, 1.6), 3)
+
+    def search(**options):
+        return Search(**options, grid=grid, starts=2, minima=1, escalates=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modelling, "Search", search)
+        follow(recipe_of(folder), folder / "out")
+        yield folder
+
+
+def pages_of(folder):
+    """The table of the lenses; every page and picture that their list names is there."""
+    place = folder / "out" / "lenses" / "sky-fits"
+    with (place / "lenses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    text = (place / "index.html").read_text()
+    for number in range(len(rows)):
+        assert f"href='{number:06d}.html'" in text
+        assert (place / f"{number:06d}.html").exists()
+        assert (place / f"{number:06d}.png").exists()
+    return rows
+
+
+@pytest.mark.slow
+def test_from_exported_files_to_pages(trained, tmp_path):
+    data = package.generate(
+        "hst-arcs", 3, tmp_path / "sky", seed=9, workers=0, shard_size=1, maps="sigma"
+    )
+    package.export(data, tmp_path / "files", "fits")
+    for number, stored in enumerate(data.source.observations(np.arange(3))):
+        psf = stored.psf[0].astype(np.float32)
+        fits.writeto(tmp_path / "files" / f"{number:06d}_psf.fits", psf)
+    recipe = recipe_of(trained, **with_lenses(tmp_path / "files", "no"))
+    follow(recipe, trained / "out")
+    rows = pages_of(trained)
+    assert len(rows) == 3
+    for row in rows:
+        shares = [float(row[f"probability of {name}"]) for name in ("no_sub", "cdm")]
+        assert sum(shares) == pytest.approx(1, abs=0.01)
+        assert row["unlike the training"] == ""
+        costs = [float(row[f"delta chi2 of {mass} Msun"]) for mass in ("1e+08", "1e+10")]
+        assert 0 <= costs[0] < costs[1]
+    before = (trained / "out/lenses/sky-fits/lenses.csv").read_bytes()
+    follow(recipe, trained / "out")
+    assert (trained / "out/lenses/sky-fits/lenses.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SLACS.exists(), reason=f"there are no SLACS lenses in {SLACS}")
+def test_from_slacs_to_pages(trained, tmp_path):
+    """On the pixels that the classifier knows; it says that these are no images it knows."""
+    steps = with_lenses(SLACS, "yes", native_scale=0.05, pixel_scale=0.08, num_pix=64)
+    place = tmp_path / "slacs"
+    shutil.copytree(trained / "out/data/simulated", place / "out/data/simulated")
+    shutil.copytree(trained / "out/fits/simulated-fits", place / "out/fits/simulated-fits")
+    shutil.copytree(trained / "out/runs", place / "out/runs")
+    follow(recipe_of(place, **steps), place / "out")
+    rows = pages_of(place)
+    assert len(rows) == 16
+    unlike = [row["unlike the training"] == "yes" for row in rows]
+    assert sum(unlike) > 8
+    usable = [row for row in rows if row["theta_E"]]
+    assert len(usable) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"lenses": [{"fit": "nothing", "run": "residual"}]}, "unknown-step"),
+        ({"lenses": [{"fit": "simulated-fits", "run": "nobody"}]}, "unknown-step"),
+        ({"fits": {"a": {"data": "nothing"}}}, "unknown-step"),
+        (
+            {"fits": {**TRAINED["fits"], "simulated": {"data": "simulated"}}},
+            "name-twice",
+        ),
+        ({"fits": {"a": {"data": "simulated", "start": "run"}}}, "settings-invalid"),
+        ({"imports": {"a": {"source": "x", "options": {"scale": 1}}}}, "settings-invalid"),
+        (
+            {
+                "lenses": [
+                    {"fit": "simulated-fits", "run": "residual", "masses": [1e9, 1e8]}
+                ]
+            },
+            "settings-invalid",
+        ),
+    ],
+)
+def test_steps_that_cannot_be_are_refused(tmp_path, changes, code):
+    with pytest.raises(ConfigError, check=has_code(code)):
+        recipe_of(tmp_path, **changes)
