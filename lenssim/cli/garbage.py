@@ -17,9 +17,9 @@ _LEAK_CHECKERS = {"jaxlib", "triton"}  # they print what nobody collected
 def spare_collections() -> None:
     """Look for no garbage while this process imports its modules, nor when it ends."""
     atexit.register(_collect_no_more)
-    if "torch" in sys.modules:
-        return
     usual = gc.get_threshold()
+    if "torch" in sys.modules or usual[0] == _OBJECTS:
+        return
 
     def collect_as_usual(phase: str, info: dict[str, int]) -> None:
         gc.callbacks.remove(collect_as_usual)
