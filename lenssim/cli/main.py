@@ -14,6 +14,7 @@ import lenssim
 from lenssim.cli import (
     answer,
     audit,
+    completeness,
     data,
     doctor,
     fields,
@@ -26,6 +27,7 @@ from lenssim.cli import (
     parity,
     population,
     recipe,
+    survey,
     train,
 )
 from lenssim.cli.garbage import spare_collections
@@ -86,11 +88,13 @@ for group in (
     parity,
     data,
     imports,
+    survey,
     fields,
     fit,
     audit,
     train,
     answer,
+    completeness,
     recipe,
     population,
     doctor,

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 import lenssim as package
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.figures.finding import completeness_figure
 from lenssim.learn.scores.finding import (
     FALSE_POSITIVES,
     Ranking,
@@ -19,6 +20,7 @@ from lenssim.learn.scores.finding import (
     shifted,
     threshold_at,
 )
+from lenssim.learn.scores.hand_made import hand_made_features
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.find import Find
 
@@ -143,6 +145,18 @@ def test_completeness_by_a_property_counts_every_lens_once():
     found = sum(entry["n"] * entry["completeness"] for entry in table["theta_E"])
     assert found == pytest.approx((score[truth] > 1).sum())
     assert table["theta_E"][0]["auc"]["value"] < table["theta_E"][-1]["auc"]["value"]
+
+
+def test_the_figure_of_completeness_draws_every_bin_with_its_interval():
+    truth, score = ranked("free", 9, 600)
+    bins = completeness_by(truth, score, 1.0, {"theta_E": np.exp(score)})
+    (axes,) = completeness_figure(bins, "title").axes
+    (container,) = axes.containers
+    for bars in container.lines[2]:
+        assert np.isfinite(np.concatenate(bars.get_segments())).all()
+    x, y = container.lines[0].get_data()
+    np.testing.assert_allclose(y, [entry["completeness"] for entry in bins["theta_E"]])
+    assert (np.diff(x) > 0).all()
 
 
 class Labelled:
@@ -280,3 +294,29 @@ def test_runs_of_other_tasks_take_no_prevalence(workplace):
     run = package.load_run(workplace / "runs/cnn")
     with pytest.raises(ConfigError, check=has_code("no-prevalence")):
         run.predict(workplace / "data/III", prevalence=0.1)
+
+
+def test_hand_made_features_know_no_unit_and_no_turn():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, 2, 41, 41)) + 20 * np.exp(
+        -((np.hypot(*np.mgrid[-20:21, -20:21]) - 9) ** 2) / 4
+    )
+    features = hand_made_features(images)
+    assert features.shape == (4, 2 * 8 * 10)
+    np.testing.assert_allclose(
+        hand_made_features(1e-12 * images), features, rtol=1e-6, atol=1e-6
+    )
+    turned = hand_made_features(images[..., ::-1, ::-1])
+    np.testing.assert_allclose(turned, features, rtol=1e-6, atol=1e-6)
+
+
+def test_edges_of_a_ring_follow_it():
+    """The sixth feature is the logarithm of the power across a ring over that along it."""
+    arc = np.hypot(*np.mgrid[-20:21, -20:21]) - 9
+    side = np.mgrid[-20:21, -20:21][1] > 0
+    noise = np.random.default_rng(0).normal(size=(1, 1, 41, 41))
+    half_ring = noise + 30 * side * np.exp(-(arc**2) / 4)
+    alignment = [
+        hand_made_features(images).reshape(8, 10)[:, 5] for images in (half_ring, noise)
+    ]
+    assert alignment[0].max() > alignment[1].max() + 1

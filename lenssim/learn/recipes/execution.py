@@ -33,6 +33,7 @@ from lenssim.learn.recipes.recipe import (
 from lenssim.learn.recipes.steps import FitStep, LensesStep, PopulationStep
 from lenssim.learn.report.html import EvaluatedRun, write_page
 from lenssim.learn.report.table import Row, write_report
+from lenssim.learn.report.through import through_cells
 from lenssim.learn.runs.model_card import write_card
 from lenssim.learn.runs.run import Run, open_run
 from lenssim.learn.scores.leaks import LEAK_AUDIT, stored_audit
@@ -92,7 +93,7 @@ def follow(
         fit = recipe.fits[lenses.fit]
         say(f"open {_judged(steps, lenses, fit)}")
     rows = [entry.row for entry in evaluated]
-    write_report(folder, recipe.title, rows)
+    write_report(folder, recipe.title, rows, through_cells(rows))
     write_page(folder, recipe.title, evaluated, inferred)
     return rows
 

@@ -23,6 +23,7 @@ from lenssim.learn.report.evaluated import (
     with_truth,
 )
 from lenssim.learn.report.table import NOTE, seed_cells
+from lenssim.learn.report.through import through_cells
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import identify
 
@@ -105,6 +106,11 @@ def _summary(title: str, evaluations: Sequence[EvaluatedRun]) -> Iterator[str]:
         yield "<h2>Over seeds</h2>"
         yield _table(seeds)
         yield "<p class=note>Mean and standard deviation of trainings.</p>"
+    through = through_cells(rows)
+    if through:
+        yield "<h2>With and without a denoiser</h2>"
+        yield _table(through)
+        yield "<p class=note>In square brackets: 95 % intervals over seeds.</p>"
     yield "<h2>Data</h2>"
     yield _table(_data_cells(evaluations))
 

@@ -45,6 +45,7 @@ class Row:
     metrics: dict[str, Any]
     leaks: dict[str, Any]
     validation_loss: float | None = None
+    through: str = ""
 
     @classmethod
     def of(
@@ -90,6 +91,7 @@ class Row:
             headlines=dict(record.task.presentation.headlines),
             metrics=evaluation["metrics"],
             leaks=leaks or {},
+            through=record.through.net if record.through else "",
         )
         return row._with_result(record.result)
 
@@ -187,12 +189,18 @@ def _mean_text(values: Sequence[float | None]) -> str:
     return f"{statistics.mean(defined):.4f} ± {statistics.stdev(defined):.4f}"
 
 
-def report_text(title: str, rows: Sequence[Row]) -> str:
-    """Return the tables of a report as markdown."""
+def report_text(
+    title: str, rows: Sequence[Row], through: Sequence[dict[str, str]] = ()
+) -> str:
+    """Return the tables of a report as markdown; `through` compares runs with a denoiser."""
     lines = [f"# {markdown(title)}", "", *_markdown([row.cells for row in rows]), "", NOTE]
     seeds = seed_cells(rows)
     if seeds:
         lines += ["", "Over seeds, mean and standard deviation:", "", *_markdown(seeds)]
+    if through:
+        lines += ["", "The same net with and without a denoiser before it, 95 % intervals "]
+        lines[-1] += "over seeds:"
+        lines += ["", *_markdown(through)]
     return "\n".join([*lines, ""])
 
 
@@ -213,15 +221,21 @@ def _markdown(cells: Sequence[dict[str, str]]) -> list[str]:
     return [line(names), f"|{rule}|", *body]
 
 
-def write_report(folder: Path, title: str, rows: Sequence[Row]) -> None:
+def write_report(
+    folder: Path,
+    title: str,
+    rows: Sequence[Row],
+    through: Sequence[dict[str, str]] = (),
+) -> None:
     """Write report.md, report.csv and report.json.
 
     Args:
         folder: Folder of the recipe.
         title: Title of the report.
         rows: Its rows.
+        through: Cells that compare runs with and without a denoiser.
     """
-    write(folder / "report.md", report_text(title, rows).encode())
+    write(folder / "report.md", report_text(title, rows, through).encode())
     write(folder / "report.csv", _csv(rows).encode())
     document = {
         "format": "lenssim-report/2",
