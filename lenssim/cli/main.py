@@ -16,6 +16,7 @@ import lenssim
 from lenssim.cli import (
     answer,
     audit,
+    completeness,
     data,
     doctor,
     fields,
@@ -28,6 +29,7 @@ from lenssim.cli import (
     parity,
     population,
     recipe,
+    survey,
     train,
 )
 from lenssim.cli.streams import stdout_fault, whole_streams
@@ -89,11 +91,13 @@ for group in (
     parity,
     data,
     imports,
+    survey,
     fields,
     fit,
     audit,
     train,
     answer,
+    completeness,
     recipe,
     population,
     doctor,

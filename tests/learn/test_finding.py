@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 import lenssim as package
 from lenssim.errors import ConfigError, DataError
+from lenssim.learn.figures.finding import completeness_figure
 from lenssim.learn.scores.finding import (
     FALSE_POSITIVES,
     Ranking,
@@ -144,6 +145,18 @@ def test_completeness_by_a_property_counts_every_lens_once():
     found = sum(entry["n"] * entry["completeness"] for entry in table["theta_E"])
     assert found == pytest.approx((score[truth] > 1).sum())
     assert table["theta_E"][0]["auc"]["value"] < table["theta_E"][-1]["auc"]["value"]
+
+
+def test_the_figure_of_completeness_draws_every_bin_with_its_interval():
+    truth, score = ranked("free", 9, 600)
+    bins = completeness_by(truth, score, 1.0, {"theta_E": np.exp(score)})
+    (axes,) = completeness_figure(bins, "title").axes
+    (container,) = axes.containers
+    for bars in container.lines[2]:
+        assert np.isfinite(np.concatenate(bars.get_segments())).all()
+    x, y = container.lines[0].get_data()
+    np.testing.assert_allclose(y, [entry["completeness"] for entry in bins["theta_E"]])
+    assert (np.diff(x) > 0).all()
 
 
 class Labelled:

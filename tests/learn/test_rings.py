@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from lenssim.learn.inputs.normalise import rings, sky
 from lenssim.learn.inputs.rings import ring_contrast
@@ -54,6 +55,18 @@ def test_an_arc_stands_out_where_it_is_and_sky_scaling_shows_the_core():
     peak = int((rings(image) * outside).argmax())
     assert RADIUS.ravel()[peak] == pytest.approx(14, abs=2.5)
     assert RADIUS.ravel()[int(sky(image).argmax())] < 2
+
+
+def test_an_arc_stands_out_before_a_disc_seen_from_the_side():
+    """An ellipse alone would leave a cross of the disc, which is brighter than the arc."""
+    disc = 400 * np.exp(-np.hypot(X, 4.0 * Y) / 10)
+    image = observed(galaxy(1000, 4, e=0.1) + disc + arc(40, angle=1.2))
+    blurred = avg_pool2d(
+        rings(image) * torch.from_numpy(RADIUS > 4), 5, stride=1, padding=2
+    )
+    peak = int(blurred.argmax())
+    assert RADIUS.ravel()[peak] == pytest.approx(14, abs=2.5)
+    assert np.arctan2(Y, X).ravel()[peak] == pytest.approx(1.2, abs=0.4)
 
 
 def test_corners_are_zero():

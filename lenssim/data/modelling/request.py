@@ -22,7 +22,7 @@ class FitRequest(Record):
 
     source: Literal["mge", "sersic", "pixels"] = Field(
         default="mge",
-        description="Source of the last fit: mge (Gaussians), sersic (simulated data: a power "
+        description="Source of the last fit: mge (Gaussians), sersic (a power "
         "law with shear and Sersic light), or pixels, whose evidence chooses among the minima",
     )
     lens_light: Literal["auto", "yes", "no"] = Field(

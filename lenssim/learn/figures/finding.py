@@ -121,7 +121,7 @@ def _draw_bins(ax: Axes, bins: Sequence[Mapping[str, Any]]) -> None:
     logarithmic = low[0] > 0 and high[-1] > _LOGARITHMIC * low[0]
     if logarithmic:
         centres = np.sqrt(low * high)
-    bottom, top = wilson(share * counts, counts)
+    bottom, top = wilson(share, counts)
     ends = np.abs(np.stack([share - bottom, top - share]))
     widths = np.stack([centres - low, high - centres])
     ax.errorbar(centres, share, ends, widths, fmt="o", markersize=4, linewidth=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 __all__ = ["ring_contrast"]
 
 _ANGLES = 64  # samples of a ring
-_ORDERS = (2,)  # waves about a ring: an ellipse
+_ORDERS = (2, 4, 6)  # waves about a ring: an ellipse, and a disc seen from the side
 _STEPS = 3
 _ABOVE, _BELOW = 1.5, 3.0  # in units of the scatter: arcs stand above a smooth galaxy
 _MAD_TO_SIGMA = 1.4826
