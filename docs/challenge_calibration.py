@@ -10,7 +10,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lenssim.learn.figures.style import save
 from lenssim.simulate.arcs import arc_columns, render_arcs
@@ -111,7 +113,18 @@ def picture(real: Columns, made: Columns) -> Figure:
             columns["npix"][:3000], columns["flux"][:3000], s=1, alpha=0.4, label=label
         )
     axes[3].set(xscale="log", yscale="log", xlabel="pixels", ylabel="flux [sigma]")
+    axes[3].set(xlim=(1, 1e4), ylim=(1, 1e6))
+    for ax, low in zip(axes, (0.1, 1, 1, 1), strict=True):
+        ax.set_xlim(left=low)
+        plain(ax.xaxis)
+    plain(axes[3].yaxis)
     return figure
+
+
+def plain(axis: Axis) -> None:
+    """Write the numbers of an axis without mathematics, which the figures leave out."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def main() -> None:

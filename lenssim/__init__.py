@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lenssim.api.answers import Posterior, Scores
     from lenssim.api.checks import audit, doctor, verify
     from lenssim.api.comparison import parity
+    from lenssim.api.completeness import completeness
     from lenssim.api.dataset import Dataset
     from lenssim.api.evaluation import evaluate, load_run, population, predict
     from lenssim.api.exchange import export, import_data
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
     from lenssim.api.search import Candidates, search
+    from lenssim.api.surveys import Lenses, survey
     from lenssim.api.table import Table
     from lenssim.api.training import train
 
@@ -39,6 +41,7 @@ __all__ = [
     "Candidates",
     "Dataset",
     "Exposure",
+    "Lenses",
     "Models",
     "Posterior",
     "Run",
@@ -46,6 +49,7 @@ __all__ = [
     "Table",
     "__version__",
     "audit",
+    "completeness",
     "data",
     "doctor",
     "errors",
@@ -73,6 +77,7 @@ __all__ = [
     "search",
     "show",
     "simulate",
+    "survey",
     "train",
     "verify",
 ]
@@ -82,6 +87,7 @@ _MODULES = {
     "answers": ("Posterior", "Scores"),
     "checks": ("audit", "doctor", "verify"),
     "comparison": ("parity",),
+    "completeness": ("completeness",),
     "dataset": ("Dataset",),
     "opening": ("open", "show"),
     "evaluation": ("evaluate", "load_run", "population", "predict"),
@@ -94,6 +100,7 @@ _MODULES = {
     "presets": ("instruments", "presets"),
     "recipes": ("run",),
     "run": ("Run",),
+    "surveys": ("Lenses", "survey"),
     "search": ("Candidates", "search"),
     "table": ("Table",),
     "training": ("train",),

@@ -126,6 +126,7 @@ class Source:
             "code line, 90 % below": quantile(self.line_lengths, 0.9),
             "function, median lines": statistics.median(self.function_lines),
             "function, 95 % below": quantile(self.function_lines, 0.95),
+            "function without docstring, median lines": statistics.median(self.body_lines),
             "function without docstring, 95 % below": quantile(self.body_lines, 0.95),
             "docstrings with an example": self.examples,
         }

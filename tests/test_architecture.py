@@ -30,7 +30,7 @@ TORCH_MAY = (
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
     "data": (
         *("format", "streaming", "generation", "exchange", "extraction", "modelling"),
-        "inspection",
+        *("inspection", "surveys"),
     ),
     "learn": (
         *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),

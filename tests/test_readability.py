@@ -11,7 +11,8 @@ AT_MOST = {
     "parallel assignments / 1000 lines": 0.5,
     "conditional expressions / 1000 lines": 7.0,
     "code line, 90 % below": 77,
-    "function, median lines": 9,
+    "function, median lines": 10,  # docstrings with Args, Returns and Raises included
+    "function without docstring, median lines": 7,
     "function, 95 % below": 33,
     "function without docstring, 95 % below": 24,
     "words a sentence": 13.5,

@@ -43,6 +43,7 @@ def verify(
     resimulate: int = 0,
     galaxies: Path | str | None = None,
     background: Path | str | None = None,
+    lenses: Path | str | None = None,
 ) -> "Report":
     """Check that a data set holds what was written.
 
@@ -52,6 +53,7 @@ def verify(
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
         background: Where the cut-outs of sky are that its images show.
+        lenses: Where its table of lenses is, if not in the folder.
 
     Returns:
         What was looked at.
@@ -67,7 +69,7 @@ def verify(
     """
     if isinstance(folder, Dataset):
         folder = folder.folder
-    places = {"galaxies": galaxies, "background": background}
+    places = {"galaxies": galaxies, "background": background, "lenses": lenses}
     return verified(folder, fast=fast, resimulate=resimulate, **places)
 
 

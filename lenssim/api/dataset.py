@@ -293,9 +293,10 @@ class Dataset:
         resimulate: int = 0,
         galaxies: Path | str | None = None,
         background: Path | str | None = None,
+        lenses: Path | str | None = None,
     ) -> "VerificationReport":
         """Check that the data set holds what was written; see `lenssim.verify`."""
-        places = {"galaxies": galaxies, "background": background}
+        places = {"galaxies": galaxies, "background": background, "lenses": lenses}
         return verified(self.folder, fast=fast, resimulate=resimulate, **places)
 
     def __len__(self) -> int:

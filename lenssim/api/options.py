@@ -251,6 +251,8 @@ def parse_request[ModelT: BaseModel](
 
 def _explanation(model: type[BaseModel], problem: dict[str, Any]) -> str:
     """Return what is wrong with an option, as a user reads it."""
+    if not problem["loc"]:  # of the options together
+        return explain_rule(problem)
     name = str(problem["loc"][0])
     title = name
     if name in model.model_fields:

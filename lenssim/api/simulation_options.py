@@ -17,6 +17,7 @@ class SimulationOptions(TypedDict, total=False):
     noise: str | None
     classes: Names | None
     galaxies: Path | str | None
+    lenses: Path | str | None
     shared: Names | None
     engine: str | None
     precision: str | None

@@ -29,6 +29,7 @@ class TrainingSettings(TypedDict, total=False):
     live_split: str | None
     live_classes: Sequence[str] | str | None
     live_galaxies: Path | str | None
+    live_lenses: Path | str | None
     live_shared: Sequence[str] | str | None
     live_engine: str | None
     live_precision: str | None

@@ -18,10 +18,16 @@ def verified(
     resimulate: int,
     galaxies: Path | str | None,
     background: Path | str | None,
+    lenses: Path | str | None,
 ) -> "Report":
     """Check a data set; see `lenssim.verify`."""
     report = inspect(
-        folder, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+        folder,
+        fast=fast,
+        resimulate=resimulate,
+        galaxies=galaxies,
+        background=background,
+        lenses=lenses,
     )
     raise_problems(folder, report, fast=fast, listed=True)
     return report
@@ -34,8 +40,9 @@ def inspect(
     resimulate: int,
     galaxies: Path | str | None,
     background: Path | str | None,
+    lenses: Path | str | None,
 ) -> "Report":
-    """Look at a data set as `verified` does, and return the problems in place of raising them.
+    """Look at a data set as `verified` does, and return the problems.
 
     Args:
         folder: Folder or URL of the data set.
@@ -43,6 +50,7 @@ def inspect(
         resimulate: Number of samples to make again and compare bit by bit.
         galaxies: Where the galaxies are that the data set's sources show.
         background: Where the cut-outs of sky are that its images show.
+        lenses: Where its table of lenses is.
     """
     from lenssim.data.inspection.verification import verify
 
@@ -55,6 +63,7 @@ def inspect(
             resimulate,
             galaxies=None if galaxies is None else Path(galaxies),
             background=None if background is None else Path(background),
+            lenses=None if lenses is None else Path(lenses),
         )
         report.resimulated = len(numbers)
     return report

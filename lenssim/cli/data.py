@@ -38,6 +38,12 @@ _Background = Annotated[
         help="Where the cut-outs of sky are that the images show; for --resimulate."
     ),
 ]
+_Lenses = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the table of lenses is, if not in the folder; for --resimulate."
+    ),
+]
 _ShowOut = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Where the pictures go; default: <folder>/figures."),
@@ -114,6 +120,7 @@ def verify(
     resimulate: _Resimulate = 0,
     galaxies: _Galaxies = None,
     background: _Background = None,
+    lenses: _Lenses = None,
     json: Json = False,
 ) -> None:
     """Check that a data set holds what was written; exit code 3 if it does not, 4 if it is unfinished."""
@@ -124,7 +131,12 @@ def verify(
     from lenssim.names import printable
 
     report = inspect(
-        folder, fast=fast, resimulate=resimulate, galaxies=galaxies, background=background
+        folder,
+        fast=fast,
+        resimulate=resimulate,
+        galaxies=galaxies,
+        background=background,
+        lenses=lenses,
     )
     if json:
         is_whole = not report.problems and not report.incomplete

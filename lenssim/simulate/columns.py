@@ -10,12 +10,15 @@ import numpy as np
 from lenssim.simulate.bounds import Bounds, OutOfBoundsError
 from lenssim.simulate.distributions import has_tails, sample
 
-__all__ = ["Columns"]
+__all__ = ["Columns", "Fixed"]
+
+Fixed = float | np.ndarray
+"""What a column is set to: one number, or numbers (n,)."""
 
 
 @dataclass
 class Columns:
-    """Float64 columns (n,) of `n` systems; a name in `fixed` keeps the number given there instead of its draw.
+    """Float64 columns (n,) of `n` systems; a name in `fixed` keeps what is given there instead of its draw.
 
     Random numbers are spent on fixed columns all the same, so that the others stay what they were. `laws` says what
     columns were drawn from; those that follow from others are not in it. `numbers` are the sample numbers of the
@@ -24,7 +27,7 @@ class Columns:
 
     n: int
     rng: np.random.Generator
-    fixed: Mapping[str, float] = field(default_factory=dict)
+    fixed: Mapping[str, Fixed] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     laws: dict[str, Any] = field(default_factory=dict)
     numbers: np.ndarray | None = None
@@ -50,14 +53,29 @@ class Columns:
         try:
             yield
         except OutOfBoundsError as error:
-            if self.numbers is None or error.row is None or self.fixed:
+            if self.numbers is None or error.row is None or self._is_set_by_hand:
                 raise  # what is set by hand is the same in all samples
             row = error.row if owner is None else owner[error.row]
             raise error.of_sample(int(self.numbers[row])) from None
 
+    def follow(self, table: Mapping[str, np.ndarray]) -> None:
+        """Put what a table states and nothing draws; what a table states has no law.
+
+        Args:
+            table: Columns (n,), which are in `fixed` too.
+        """
+        for name in table:
+            self.laws.pop(name, None)
+            if name not in self.values:
+                self.put(name, np.empty(self.n))  # `fixed` has the numbers
+
+    @property
+    def _is_set_by_hand(self) -> bool:
+        return any(np.ndim(value) == 0 for value in self.fixed.values())
+
     def put(self, name: str, column: np.ndarray) -> np.ndarray:
         """Set a column that follows from others."""
-        self.values[name] = (
-            np.full(self.n, float(self.fixed[name])) if name in self.fixed else column
-        )
-        return self.values[name]
+        if name in self.fixed:
+            column = np.full(self.n, self.fixed[name], dtype=np.float64)
+        self.values[name] = column
+        return column

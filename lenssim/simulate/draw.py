@@ -12,7 +12,7 @@ from lenssim.rows import row_numbers
 from lenssim.simulate.bounds import Bounds
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.class_order import labels
-from lenssim.simulate.columns import Columns
+from lenssim.simulate.columns import Columns, Fixed
 from lenssim.simulate.composites.composite import follow_parts, share_colours
 from lenssim.simulate.composites.settings import composites_of
 from lenssim.simulate.conventions import ellipticity
@@ -139,9 +139,11 @@ def _draw_columns(
     preset: Preset, seed: int, split: str, block: int, fixed: Mapping[str, float]
 ) -> tuple[Columns, dict[str, Perturbers], dict[str, str]]:
     """All columns of a block, its perturbers by kind, and the units of what dark matter says."""
-    columns = _draw_macro(
-        preset, generator(seed, split, MACRO, block), fixed, split, block_numbers(block)
-    )
+    numbers = block_numbers(block)
+    table = preset.lenses.of(numbers, split) if preset.lenses else {}
+    rng = generator(seed, split, MACRO, block)
+    columns = _draw_macro(preset, rng, {**table, **fixed}, split, numbers)
+    columns.follow(table)
     _draw_colours(preset, seed, split, block, columns)
     z_lens, z_source = columns.values["z_lens"], columns.values["z_source"]
     solar = preset.masses.solar_einstein_radius(z_lens, z_source, preset.cosmology)
@@ -198,7 +200,7 @@ def _half_frame(preset: Preset) -> float:
 def _draw_macro(
     preset: Preset,
     rng: np.random.Generator,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, Fixed],
     split: str,
     numbers: np.ndarray,
 ) -> Columns:
@@ -249,7 +251,7 @@ def _place(preset: Preset, placement: Placement, columns: Columns) -> np.ndarray
 def _draw_once(
     preset: Preset,
     rng: np.random.Generator,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, Fixed],
     split: str,
     numbers: np.ndarray,
 ) -> Columns:

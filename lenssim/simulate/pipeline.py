@@ -214,6 +214,8 @@ def simulate(
     """
     numbers = row_numbers(numbers, what="sample numbers")
     camera = spec.preset.instrument
+    if spec.preset.lenses is not None:
+        spec.preset.lenses.check_count(int(numbers.max()) + 1 if len(numbers) else 0)
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
     if _has_noise_of_device(spec):

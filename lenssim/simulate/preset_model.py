@@ -1,6 +1,6 @@
 """What a preset may say: the recipe of a sky and a camera, checked before any draw."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,12 +34,14 @@ from lenssim.simulate.distributions import Value
 from lenssim.simulate.galaxy_sources import galaxy_sources
 from lenssim.simulate.instruments import Supersampling, parse_sampling
 from lenssim.simulate.instruments.facts import check_units
+from lenssim.simulate.lens_table import LensTable
 from lenssim.simulate.noise import NOISES
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.problems import explain_key
 from lenssim.simulate.profiles import COLOUR, PARAMETERS
 from lenssim.simulate.redshift_order import check_order
 from lenssim.simulate.scenes import Component, Role
+from lenssim.simulate.shared_numbers import with_shared_numbers
 from lenssim.simulate.sources.galaxies import Galaxies, check_shown
 
 __all__ = ["Preset", "parse_preset"]
@@ -75,12 +77,13 @@ class Preset(Record):
     classes: dict[str, DarkMatter] = Field(min_length=1, max_length=1000)
     shares: dict[str, Annotated[float, Field(gt=0, le=1)]] | None = None
     background: Background | None = None
+    lenses: LensTable | None = None
 
     @model_serializer(mode="wrap")
     def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not stated, as documents of version 0.1 do."""
         document: dict[str, Any] = handler(self)
-        for name in ("shares", "background"):
+        for name in ("shares", "background", "lenses"):
             if getattr(self, name) is None:
                 document.pop(name, None)
         return document
@@ -116,6 +119,8 @@ class Preset(Record):
                 "exposure_time is that of an instrument of one band; "
                 "state it for each of the camera's bands"
             )
+        if self.lenses is not None and self.placement is not None:
+            raise ValueError("`lenses` of a table have their places: leave `placement` out")
         shown = [choice for choice in self.source if choice.profile == "interpolated"]
         check_shown(self.galaxies, [choice.parameters for choice in shown], self.placement)
         try:
@@ -287,24 +292,30 @@ class Preset(Record):
             document | {"source": sources, "galaxies": galaxies}, f"preset {self.name}"
         )
 
+    def with_lenses(self, table: str | Path | dict[str, Any]) -> "Preset":
+        """Return this preset with the lenses of a table in place of drawn ones.
+
+        A preset that has a table already, such as that of a data set, has the same one, which
+        lies at `table` now.
+
+        Args:
+            table: The file of the table, or its record.
+
+        Raises:
+            ConfigError: There is no such table.
+        """
+        record = table if isinstance(table, dict) else {"path": str(table)}
+        if self.lenses is not None:
+            return self.model_copy(update={"lenses": self.lenses.at(record["path"])})
+        document = self.model_dump(mode="json", exclude={"placement"})
+        return parse_preset(document | {"lenses": record}, f"preset {self.name}")
+
     def with_shared(self, names: Sequence[str]) -> "Preset":
         """This preset with numbers of its dark matter, by their keys, the same in each block of 64 sample numbers.
 
         `ConfigError` for a key that no class has, or that no class draws.
         """
-        document = self.model_dump(mode="json")
-        for name in names:
-            models = document["classes"].values()
-            drawing = [model for model in models if isinstance(model.get(name), dict)]
-            if not drawing:
-                raise unknown(
-                    f"number that dark matter of preset {self.name} draws",
-                    name,
-                    _drawn_keys(models),
-                    code="unknown-target",
-                )
-            for model in drawing:
-                model[name] = {"shared": model[name]}
+        document = with_shared_numbers(self.model_dump(mode="json"), names)
         return parse_preset(document, f"preset {self.name}")
 
     def noise_kind(self, kind: str | None) -> str:
@@ -316,12 +327,6 @@ class Preset(Record):
                 f"noise of preset {self.name}", kind, self.noise, code="unknown-noise"
             )
         return kind
-
-
-def _drawn_keys(models: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the keys under which models of dark matter, as documents, hold a distribution."""
-    keys = {key for model in models for key in model if isinstance(model[key], dict)}
-    return sorted(keys)
 
 
 def parse_preset(data: Any, where: str = "preset", folder: Path = Path()) -> Preset:

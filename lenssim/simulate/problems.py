@@ -10,6 +10,7 @@ from lenssim.simulate.backgrounds import Background
 from lenssim.simulate.cosmology import Cosmology, MassConvention
 from lenssim.simulate.darkmatter import DARK_MATTER_MODELS
 from lenssim.simulate.instruments import CAMERA_TAGS, PSF_KINDS, Band, Camera, Instrument
+from lenssim.simulate.lens_table import LensTable
 from lenssim.simulate.placement import Placement
 from lenssim.simulate.sources.galaxies import Galaxies
 
@@ -62,6 +63,7 @@ def _keys_at(loc: tuple[str, ...], root: list[str]) -> list[str]:
         "placement": Placement,
         "galaxies": Galaxies,
         "background": Background,
+        "lenses": LensTable,
         **cast("dict[str, type[BaseModel]]", PSF_KINDS),
         **DARK_MATTER_MODELS,
     }

@@ -70,6 +70,7 @@ PARAMETERS = {
     "winding": Parameter(Bounds(-100.0, 100.0)),
     "arm_phase": _ANGLE,
     "surface_brightness": Parameter(Bounds(5.0, 45.0, "mag/arcsec^2")),
+    "R_max": Parameter(Bounds(1e-3, 1e3, "arcsec")),
     "surface_brightness_trend": Parameter(Bounds(-5.0, 5.0)),
     "magnitude_slope": Parameter(Bounds(-20.0, 20.0, "mag/dex")),
     "magnitude_curve": Parameter(Bounds(-20.0, 20.0, "mag/dex^2")),

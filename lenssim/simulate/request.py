@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SimulationRequest"]
 
-SPOKEN_OF_PRESET = ("model", "classes", "galaxies", "shared")
+SPOKEN_OF_PRESET = ("model", "classes", "galaxies", "lenses", "shared")
 Supersampling = int | Literal["adaptive"]
 
 
@@ -92,6 +92,11 @@ class SimulationRequest(Record):
             "or a folder",
         )
     )
+    lenses: Annotated[str | None, BeforeValidator(lambda path: path and str(path))] = Field(
+        default=None,
+        description="a table of lenses, .csv or .fits: image i has the numbers of row i in "
+        "place of drawn ones",
+    )
     shared: Names | None = Field(
         default=None,
         description="for populations: numbers of dark matter, such as f_sub,slope, that "
@@ -151,6 +156,8 @@ class SimulationRequest(Record):
             preset = preset.with_classes(self.classes)
         if self.galaxies is not None:
             preset = preset.with_galaxies(Path(self.galaxies).resolve())
+        if self.lenses is not None:
+            preset = preset.with_lenses(Path(self.lenses).resolve())
         if self.shared is not None:
             preset = preset.with_shared(self.shared)
         return preset

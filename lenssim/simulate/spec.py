@@ -152,6 +152,7 @@ class SimulationSpec(Record):
         config: Mapping[str, Any],
         galaxies: str | None = None,
         background: str | None = None,
+        lenses: str | None = None,
     ) -> Self:
         """Return the specification that a config holds, whatever version wrote it.
 
@@ -159,6 +160,7 @@ class SimulationSpec(Record):
             config: The config of a plan, as `config` returns it.
             galaxies: Where the galaxies of its sources lie on this machine, if known.
             background: Where its backgrounds lie on this machine, if known.
+            lenses: Where its table of lenses lies on this machine, if known.
 
         Raises:
             ConfigError: The config is not one of simulated images, or its preset cannot be.
@@ -174,6 +176,8 @@ class SimulationSpec(Record):
         if preset.background is not None and background:
             moved = preset.background.at(background)
             preset = preset.model_copy(update={"background": moved})
+        if preset.lenses is not None and lenses:
+            preset = preset.with_lenses(lenses)
         spec = cls(preset=preset, keeps_path=keeps_path, **cls._stated(config))
         if list(spec.config()) == list(config):
             return spec
@@ -231,6 +235,8 @@ class SimulationSpec(Record):
             }
         if "background" in document:
             document["background"] = background_of(document["background"])
+        if "lenses" in document:
+            document["lenses"].pop("path")
         return document
 
     def _noise_document(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ __all__ = [
     "PSF",
     "SHOT",
     "SPLITS",
+    "SURVEY",
     "block_numbers",
     "blocks",
     "check_seed",
@@ -45,6 +46,7 @@ PSF = 5  # by band
 SHOT = 6  # of the light
 COVERAGE = 7  # of cosmic rays and dead pixels, by band and row
 BACKGROUND = 8
+SURVEY = 9  # of one square degree
 FIELD = 32  # galaxies and stars of a wide field, by row, column and kind of a cell
 SPLITS = ("train", "validation", "test")  # second element of the spawn key, by place
 

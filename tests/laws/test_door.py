@@ -15,12 +15,14 @@ from lenssim.cli.main import app
 from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.generation.request import GenerationRequest
 from lenssim.data.modelling.request import FitRequest
+from lenssim.data.surveys.request import SurveyRequest
 from lenssim.learn.search.request import SearchRequest
 from lenssim.learn.tasks import TASKS
 from lenssim.simulate.wide.request import MosaicRequest
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
     "audit": "audit",
+    "completeness": "completeness",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",
@@ -40,6 +42,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "seal": "seal",
     "search": "search",
     "show": "show",
+    "survey": "survey",
     "verify": "verify",
 }
 OF_OPTIONS = {
@@ -53,6 +56,7 @@ OF_REQUESTS = {  # their options are fields of a model
     "generate": GenerationRequest,
     "mosaic": MosaicRequest,
     "render": GenerationRequest,
+    "survey": SurveyRequest,
 }
 RENAMED = {("predict", "files"): "images"}  # arrays too
 OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
@@ -61,6 +65,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "dry_run",
     ("generate", "shards"),
     ("render", "out"),  # Exposure.save
+    ("survey", "found"),  # the opposite of --all
 }
 OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("extract", "stop"),
@@ -72,6 +77,7 @@ OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("predict", "report"),
     ("repack", "stop"),
     ("show", "report"),
+    ("survey", "stop"),
 }
 FUNCTIONS = [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
 CLASSES = [name for name in package.__all__ if inspect.isclass(getattr(package, name))]

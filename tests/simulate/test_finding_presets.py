@@ -215,3 +215,43 @@ def test_the_map_of_arcs_is_of_the_source_alone():
     exposure = simulate(spec, [0])
     np.testing.assert_allclose(exposure.maps["arcs"], exposure.expected, rtol=1e-6)
     assert exposure.params["contrast"][0] == pytest.approx(1.0)
+
+
+def test_bulge_and_disc_share_the_light_and_lie_along_the_lens():
+    values = draw(load_preset("challenge-space"), NUMBERS, seed=2).params
+    parts = [values[f"lens_light_{name}_magnitude"] for name in ("bulge", "disc")]
+    total = -2.5 * np.log10(sum(10 ** (-0.4 * part) for part in parts))
+    np.testing.assert_allclose(total, values["lens_light_magnitude"], atol=1e-9)
+    share = 10 ** (-0.4 * (parts[0] - total))
+    np.testing.assert_allclose(share, values["lens_light_bulge_share"], atol=2e-4)
+    for name in ("center_x", "center_y"):
+        np.testing.assert_array_equal(values[f"lens_light_disc_{name}"], values[name])
+    angles = [
+        0.5 * np.arctan2(values[f"{prefix}e2"], values[f"{prefix}e1"])
+        for prefix in ("", "lens_light_disc_")
+    ]
+    tilt = np.mod(angles[1] - angles[0] + np.pi / 2, np.pi) - np.pi / 2
+    wanted = np.mod(values["lens_light_tilt"] + np.pi / 2, np.pi) - np.pi / 2
+    np.testing.assert_allclose(tilt, wanted, atol=1e-6)
+
+
+def test_only_heavy_lenses_have_a_group():
+    values = draw(load_preset("challenge-space"), np.arange(256), seed=2).params
+    members = np.stack([values[f"member_{k}_magnitude"] for k in range(1, 5)])
+    counts = (members < DARK["magnitude"]).sum(0)
+    np.testing.assert_array_equal(counts, values["member_companions"])
+    heavy = values["theta_E"] >= 2.0
+    assert counts[heavy].min() >= 2
+    assert not counts[~heavy].any()
+
+
+def test_a_size_follows_from_magnitude_and_surface_brightness():
+    preset = load_preset("challenge-space").with_classes(["lens"])
+    values = draw(preset, np.arange(256), seed=2).params
+    radius = values["source_R_sersic"]
+    mean = values["source_magnitude"] + 2.5 * np.log10(2 * np.pi * radius**2)
+    free = radius < values["source_R_max"] * (1 - 1e-9)
+    assert free.mean() > 0.5
+    brightness = values["source_surface_brightness"]
+    np.testing.assert_allclose(mean[free], brightness[free], atol=1e-6)
+    assert (mean <= brightness + 1e-6).all()

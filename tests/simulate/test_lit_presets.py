@@ -35,6 +35,7 @@ def smooth(name: str):
     """The preset without substructure, on a small stamp."""
     document = load_preset(name).model_dump(mode="json")
     document["classes"] = {"no_sub": {"model": "no_sub"}}
+    document.pop("shares", None)
     document["instrument"]["num_pix"] = SMALL
     return parse_preset(document)
 

@@ -33,6 +33,8 @@ from lenssim.record import Record
 from lenssim.simulate.instruments import BandNames
 
 __all__ = [
+    "CATALOGUE",
+    "SURVEY",
     "ClassName",
     "Manifest",
     "Plan",
@@ -49,6 +51,8 @@ __all__ = [
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 SHARDS = "shards"
+CATALOGUE = "catalogue.csv"  # a table of the lenses that the images show
+SURVEY = "survey.json"  # how many lenses a survey has
 
 
 def _check_class(name: str) -> str:
@@ -127,7 +131,10 @@ class Plan(Record):
             ConfigError: The data were imported, or the config holds a preset that cannot be.
         """
         return GenerationSpec.from_config(
-            self.config, self.hints.get("galaxies"), self.hints.get("background")
+            self.config,
+            self.hints.get("galaxies"),
+            self.hints.get("background"),
+            self.hints.get("lenses"),
         )
 
     @property

@@ -1,6 +1,7 @@
 """The specification of a simulated data set: of its images, and of how they are stored."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self, override
 
 from pydantic import Field
@@ -75,8 +76,12 @@ class GenerationSpec(SimulationSpec):
         return storage_config(self.storage, self.compress, self.dither_stream)
 
 
-def spec_of(config: Mapping[str, Any]) -> GenerationSpec | None:
+def spec_of(config: Mapping[str, Any], lenses: Path | None = None) -> GenerationSpec | None:
     """Return the specification that a config states; None for images that were not simulated.
+
+    Args:
+        config: The config.
+        lenses: Where its table of lenses is, if it is there.
 
     Example:
         >>> spec_of({"kind": "imported"}) is None
@@ -84,7 +89,8 @@ def spec_of(config: Mapping[str, Any]) -> GenerationSpec | None:
     """
     if config.get("kind") != KIND:
         return None
-    return GenerationSpec.from_config(config)
+    table = str(lenses) if lenses is not None and lenses.is_file() else None
+    return GenerationSpec.from_config(config, lenses=table)
 
 
 def storage_of(config: Mapping[str, Any]) -> str:

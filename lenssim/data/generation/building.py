@@ -9,9 +9,11 @@ from pathlib import Path
 from lenssim.data.format.bands import bands_of
 from lenssim.data.format.files import canonical_json, cause, is_temporary, sweep
 from lenssim.data.format.manifest import (
+    CATALOGUE,
     MANIFEST,
     PLAN,
     SHARDS,
+    SURVEY,
     Manifest,
     Plan,
     read_plan,
@@ -51,6 +53,10 @@ _OURS = (
     LEAK_AUDIT,
     REALISM_AUDIT,
     FAILURES,
+    CATALOGUE,
+    SURVEY,
+    "catalogue.fits",
+    "survey.html",
     "figures",
     "detections",  # of a field, whose objects are found before they are counted
 )  # a folder whose plan was lost may hold these

@@ -94,6 +94,8 @@ def plan_of(
         draw(spec.preset, [0], seed=spec.seed, split=spec.split)
     elif folder is not None and shard_size is None:
         shard_size = read_plan(folder).shard_size
+    if spec.preset.lenses is not None:
+        spec.preset.lenses.check_count(n)
     shard_size = shard_size or default_shard_size(n, spec.preset)
     check_size(n, shard_size)
     _check_shard_bytes(min(n, shard_size), spec.preset)
@@ -155,7 +157,7 @@ def _check_shard_bytes(rows: int, preset: Preset) -> None:
 def _hints(preset: Preset) -> dict[str, str]:
     """Return paths on this machine of the files that a preset names; no plan on disk has them."""
     hints = {}
-    for name in ("galaxies", "background"):
+    for name in ("galaxies", "background", "lenses"):
         record = getattr(preset, name)
         if record is not None and record.path:
             hints[name] = record.path

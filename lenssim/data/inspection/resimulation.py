@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lenssim.data.format.digests import read_verified
-from lenssim.data.format.manifest import SHARDS, Plan, read_plan, shard_name
+from lenssim.data.format.manifest import CATALOGUE, SHARDS, Plan, read_plan, shard_name
 from lenssim.data.format.shard import Samples
 from lenssim.data.generation.simulation import make_samples
 from lenssim.data.streaming.locations import open_complete
@@ -23,6 +23,7 @@ def resimulate(
     *,
     galaxies: Path | None = None,
     background: Path | None = None,
+    lenses: Path | None = None,
 ) -> tuple[list[int], list[str]]:
     """Make samples of a data set again and compare them with what is stored.
 
@@ -32,6 +33,7 @@ def resimulate(
         seed: Seed of the choice of these samples.
         galaxies: Where the images of galaxies lie that its sources show.
         background: Where the cut-outs of sky lie that its images show.
+        lenses: Where its table of lenses lies; None: in the folder.
 
     Returns:
         The numbers of the samples, and lines that say what differs, by shard and dataset.
@@ -58,7 +60,9 @@ def resimulate(
             value=count,
         )
     _check_versions(folder, plan)
-    places = {"galaxies": galaxies, "background": background}
+    if lenses is None and (place.folder / CATALOGUE).is_file():
+        lenses = place.folder / CATALOGUE
+    places = {"galaxies": galaxies, "background": background, "lenses": lenses}
     hints = {name: str(path.resolve()) for name, path in places.items() if path is not None}
     if hints:
         plan = plan.model_copy(update={"hints": hints})
@@ -106,6 +110,12 @@ def _check_files(plan: Plan) -> None:
         raise ConfigError(
             f"preset {preset.name} shows no background: leave --background out",
             code="no-background",
+            preset=preset.name,
+        )
+    if preset.lenses is None and "lenses" in plan.hints:
+        raise ConfigError(
+            f"preset {preset.name} has no table of lenses: leave --lenses out",
+            code="no-lens-table",
             preset=preset.name,
         )
 

@@ -15,6 +15,15 @@ _MASS = {
     "gamma1": ("", "external shear"),
     "gamma2": ("", "external shear"),
 }
+_MULTIPOLES = {
+    name: ("", f"multipole of order {order} over the monopole, {wave}")
+    for name, order, wave in (
+        ("a3_cos", 3, "cosine"),
+        ("a3_sin", 3, "sine"),
+        ("a4_cos", 4, "cosine"),
+        ("a4_sin", 4, "sine"),
+    )
+}
 _SLOPE = {"gamma": ("", "slope of the power law")}
 _GAUSSIAN_SOURCE = {
     "source_x": (_ARCSEC, "centre of the source from the middle of the image"),
@@ -46,6 +55,10 @@ _SCORES = {
     "noise_correlation": ("", "of neighbouring pixels in the corners"),
     "gain": ("", "chi2 that the lensed source gains"),
     "explained": ("", "its share of what the lens light leaves"),
+    "gain_over_spots": ("", "`gain` over that of three round spots on the sky"),
+    "companions": ("", "galaxies beside the lens that were modelled"),
+    "companion_share": ("", "their share of the light of companions and arcs"),
+    "clumps": ("", "spots of the source beside its smooth light"),
     "minima": ("", "distinct minima that were found"),
     "theta_E_other": (_ARCSEC, "Einstein radius of the second minimum"),
     "log_evidence": ("", "of a source on pixels (source pixels)"),
@@ -60,6 +73,7 @@ _ERRORS = {
 }
 COLUMNS = {
     **_MASS,
+    **_MULTIPOLES,
     **_SLOPE,
     **_GAUSSIAN_SOURCE,
     **{f"source_{name}": entry for name, entry in _SERSIC.items()},
@@ -79,6 +93,8 @@ def columns_of(request: FitRequest) -> tuple[str, ...]:
         ('theta_E', 'theta_E_sigma')
     """
     fitted = [*_MASS, *_GAUSSIAN_SOURCE]
+    if request.multipoles:
+        fitted += _MULTIPOLES
     errors = ("sigma", "sandwich")
     names: list[str] = []
     if request.source == "sersic":

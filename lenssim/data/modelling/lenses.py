@@ -94,6 +94,12 @@ class Lenses:
                 "nominal or telescope",
                 code="no-residual",
             )
+        if self.request.multipoles and self.request.source != "mge":
+            raise ConfigError(
+                "multipoles go with --source mge only",
+                code="fit-source",
+                source=self.request.source,
+            )
         if self.request.device == "cuda":
             cuda_or_cpu("cuda")
         self.band  # noqa: B018 - raises if there is no such band

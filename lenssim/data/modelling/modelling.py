@@ -162,7 +162,7 @@ def _searched(lenses: Lenses, observation: Observation, starts: Starts) -> LensM
     """Return the model of one lens with a source of Gaussians or of pixels."""
     return fit_lens(
         observation,
-        Search(has_light=lenses.has_light),
+        Search(has_light=lenses.has_light, has_multipoles=lenses.request.multipoles),
         candidates=starts.of(observation.name),
         device=lenses.request.device,
         has_evidence=lenses.request.source == "pixels",

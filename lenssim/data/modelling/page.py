@@ -16,7 +16,15 @@ __all__ = ["PAGE", "model_figure", "write_page"]
 PAGE = "index.html"
 _FIGURES = "figures"
 _MAX_ROWS = 500  # of the page; models.csv has all
-_NUMBERS = ("theta_E", "theta_E_effective", "e1", "e2", "gamma1", "gamma2")
+_NUMBERS = (
+    "theta_E",
+    "theta_E_effective",
+    "e1",
+    "e2",
+    "gamma1",
+    "gamma2",
+    "magnification",
+)
 _SIGMAS = 4.0  # ends of the residual's colours
 _STYLE = """body{font:14px sans-serif;margin:2em;max-width:70em}
 table{border-collapse:collapse}td,th{padding:.3em .8em;vertical-align:top;text-align:left}

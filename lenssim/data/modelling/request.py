@@ -22,7 +22,7 @@ class FitRequest(Record):
 
     source: Literal["mge", "sersic", "pixels"] = Field(
         default="mge",
-        description="Source of the last fit: mge (Gaussians), sersic (simulated data: a power "
+        description="Source of the last fit: mge (Gaussians), sersic (a power "
         "law with shear and Sersic light), or pixels, whose evidence chooses among the minima",
     )
     lens_light: Literal["auto", "yes", "no"] = Field(
@@ -37,6 +37,10 @@ class FitRequest(Record):
     guesses: Path | None = Field(
         default=None,
         description="CSV of further starts: name, theta_E, and perhaps e1, e2, gamma1, gamma2",
+    )
+    multipoles: bool = Field(
+        default=False,
+        description="Let the mass have multipoles of orders 3 and 4 in the last fit (source mge)",
     )
     start: Path | None = Field(
         default=None,
@@ -56,6 +60,8 @@ class FitRequest(Record):
     def config(self) -> dict[str, Any]:
         """Return what the bits of a model depend on."""
         document = self.model_dump(mode="json", exclude=_NOT_IN_BITS)
+        if not self.multipoles:
+            del document["multipoles"]
         if self.device != "cpu":
             document["device"] = self.device
         return document

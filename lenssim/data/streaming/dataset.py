@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from lenssim.data.format.digests import check_shard, pixel_digests
-from lenssim.data.format.manifest import Manifest, read_manifest
+from lenssim.data.format.manifest import CATALOGUE, Manifest, read_manifest
 from lenssim.data.format.maps import IMAGE, check_kept
 from lenssim.data.format.origin import Origin
+from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
 from lenssim.data.streaming.observations import Observation, observations, sample_names
 from lenssim.data.streaming.opening import open_recorded
@@ -128,6 +129,11 @@ class ShardDataset(SampleDataset):
     def manifest(self) -> Manifest:
         """The manifest; `DataError` while the data set still grows and has none."""
         return self.location.manifest or read_manifest(self.location.folder)
+
+    @cached_property
+    def spec(self) -> GenerationSpec | None:
+        """The specification of its simulation; None for imported images."""
+        return spec_of(self.config, self.folder / CATALOGUE)
 
     @property
     def name(self) -> str:

@@ -65,7 +65,7 @@ def describe(dataset: ImageSource) -> ImageDescription:
         scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
         radii = _radius_range(scenes)
     except ConfigError as error:
-        if error.code != "galaxies-missing":
+        if error.code not in ("galaxies-missing", "lens-table-missing"):
             raise
         radii = _stored_range(dataset, spec.preset)
     pixel_scale = spec.preset.instrument.pixel_scale

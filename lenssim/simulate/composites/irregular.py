@@ -46,6 +46,7 @@ def _compose(columns: Columns, setting: Setting) -> None:
     magnitude = columns.put(f"{prefix}magnitude", magnitude)
     brightness = columns.put(f"{prefix}surface_brightness", brightness)
     radius = half_light_radius(magnitude, brightness)
+    radius = np.minimum(radius, values[f"{prefix}R_max"])
     columns.put(f"{prefix}R_sersic", radius)
     CLUMPY.compose(columns, setting)
 
@@ -59,6 +60,7 @@ IRREGULAR: Composite = replace(
         ("magnitude_curve", 0.0),
         ("brightness_slope", 0.0),
         ("surface_brightness_trend", 0.0),
+        ("R_max", _LARGEST),
         *CLUMPY.defaults,
     ),
     compose=_compose,
@@ -68,5 +70,5 @@ IRREGULAR: Composite = replace(
 `magnitude_slope` and `brightness_slope` are the changes of magnitude and surface brightness
 with log10 of the lens's theta_E, and `magnitude_curve` is that of the magnitude with its
 square. `surface_brightness_trend` is the change of the surface brightness with the magnitude
-as it was drawn, from 24.
+as it was drawn, from 24. No galaxy is larger than `R_max` [arcsec].
 """

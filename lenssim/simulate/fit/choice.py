@@ -55,7 +55,8 @@ def _fit(model: GaussianModel, row: int, minimum: Minimum, half: float) -> Pixel
     part = model.take(torch.tensor([row]))
     columns = part.light_columns(minimum.values[None])[0]
     is_used = minimum.amplitudes[: part.light_count] > 0
-    is_used = torch.cat([is_used, torch.ones(1, dtype=torch.bool)])
+    always = torch.ones(len(columns) - len(is_used), dtype=torch.bool)
+    is_used = torch.cat([is_used, always])
     centre = (float(minimum.values[7]), float(minimum.values[8]))
     source = PixelSource(part.stamps, columns[is_used], part.prior, centre, half)
     return source.fit(minimum.values, _FREE)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["gaussians", "radius_squared", "radius_squared_slopes"]
+__all__ = ["clump_slopes", "gaussians", "radius_squared", "radius_squared_slopes"]
 
 _MAX_EXPONENT = 80.0
 
@@ -57,3 +57,25 @@ def gaussians(radius2: Tensor, variances: Tensor) -> Tensor:
     """
     exponent = radius2[:, None] / (2 * variances[:, None])
     return torch.exp(-exponent.clamp(max=_MAX_EXPONENT)) / variances[:, None]
+
+
+def clump_slopes(dx: Tensor, dy: Tensor, clumps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the brightness of round Gaussians, and its derivatives by dx and dy.
+
+    Args:
+        dx: Offsets (N, R) from the centre of the source [arcsec].
+        dy: Offsets, as `dx`.
+        clumps: x, y and standard deviation (N, C, 3) [arcsec]; NaN: there is none.
+
+    Returns:
+        Three times (N, C, R), 0 where there is no clump.
+    """
+    exists = clumps[..., 2:].isfinite()
+    x, y, sigma = torch.where(exists, clumps, 1.0).split(1, dim=2)
+    variance = sigma**2
+    u = dx[:, None] - x
+    v = dy[:, None] - y
+    exponent = (u * u + v * v) / (2 * variance)
+    brightness = torch.exp(-exponent.clamp(max=_MAX_EXPONENT)) / variance
+    brightness = torch.where(exists, brightness, 0.0)
+    return brightness, -u / variance * brightness, -v / variance * brightness

@@ -11,7 +11,7 @@ from lenssim.simulate.fit.marquardt import minimise
 from lenssim.simulate.fit.projection import PARAMETERS, GaussianModel, Prior
 from lenssim.simulate.fit.stamps import Stamps
 
-__all__ = ["LIGHT", "LIGHT_B", "LensLight", "fit_light", "start_values"]
+__all__ = ["LIGHT", "LIGHT_B", "LensLight", "fit_light", "light_residual", "start_values"]
 
 LIGHT = tuple(float(sigma) for sigma in np.geomspace(0.03, 3.5, 12))  # arcsec
 LIGHT_B = tuple(float(sigma) for sigma in np.geomspace(0.08, 3.0, 8))
@@ -33,7 +33,7 @@ class LensLight:
     """The light of L lenses.
 
     Attributes:
-        values: Parameters (L, 17), of which those of the light were fitted.
+        values: Parameters (L, 21), of which those of the light were fitted.
         ellipticity: e1 and e2 (L, 2) of the light, weighted by flux.
         arcs: Which pixels (L, P) were thrown out as arcs.
     """
@@ -43,8 +43,18 @@ class LensLight:
     arcs: Tensor
 
 
+def light_residual(stamps: Stamps, light: LensLight) -> Tensor:
+    """Return (image - lens light) / sigma (L, P), the light fitted outside the arcs."""
+    weights = torch.where(light.arcs, 0.0, stamps.weights)
+    prior = light_prior(light.values)
+    clipped = GaussianModel(stamps.weighted(weights), prior, LIGHT, LIGHT_B)
+    amplitudes = clipped.evaluate(light.values, []).amplitudes
+    columns = GaussianModel(stamps, prior, LIGHT, LIGHT_B).light_columns(light.values)
+    return stamps.data - (amplitudes[:, None] @ columns)[:, 0]
+
+
 def start_values(count: int) -> Tensor:
-    """Return values (N, 17) of a round lens of 1 arcsec at (0, 0)."""
+    """Return values (N, 21) of a round lens of 1 arcsec at (0, 0)."""
     values = torch.zeros(count, len(PARAMETERS), dtype=torch.float64)
     values[:, 0] = 1.0
     return values

@@ -11,6 +11,7 @@ from lenssim.simulate.fit.choice import chosen_by_evidence
 from lenssim.simulate.fit.critical_curve import effective_radius, image_count
 from lenssim.simulate.fit.flags import FLAGS
 from lenssim.simulate.fit.minima import Minimum
+from lenssim.simulate.fit.multipoles import MULTIPOLES
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.pixel_source import PixelFit
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, prepare
@@ -19,6 +20,7 @@ from lenssim.simulate.fit.refinement import refined_scenes
 from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.search import SearchResult, at_bound, doubts, search
 from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.fit.spots import spots_chi2
 from lenssim.simulate.fit.threads import one_thread
 from lenssim.simulate.fit.tracing import MASS
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
@@ -28,7 +30,12 @@ __all__ = ["LensModel", "described", "fit_lens"]
 RAYS = 4  # a pixel side, for errors and pictures
 _MIN_GAIN = 100.0
 _MIN_EXPLAINED = 0.5
+_MIN_OVER_SPOTS = 1.02
+_MAX_COMPANION_SHARE = 0.5
 _MAX_OVER_EXPECTED = 1.5
+_PSF_WIDTHS = (0.02, 2.0)  # arcsec at half maximum, of telescopes that resolve lenses
+_MIN_HALF_SIZE = 1.2  # arcsec: smaller images hold no lens with its light
+_MIN_PLATEAU = 4  # pixels with the same highest value
 _LENS_FREE = tuple(range(11))
 
 
@@ -140,6 +147,8 @@ def _free(settings: Search, minimum: Minimum) -> list[int]:
     free = [number for number in _LENS_FREE if minimum.has_shear or number not in (5, 6)]
     if settings.has_light:
         free += range(11, 17)
+    if settings.has_multipoles:
+        free += range(17, 21)
     return free
 
 
@@ -151,7 +160,10 @@ def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
         for role in ("center", "source", "light"):
             numbers[f"{role}_{axis}"] += shift
     if not result.search.has_light:
-        for name in PARAMETERS[11:]:
+        for name in PARAMETERS[11:17]:
+            del numbers[name]
+    if not result.search.has_multipoles:
+        for name in MULTIPOLES:
             del numbers[name]
     mass = best.values[:7]
     pixels = result.pixels
@@ -171,8 +183,9 @@ def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
         gap = result.minima[1].objective - best.objective
     numbers["theta_E_other"] = second
     numbers["objective_gap"] = gap
-    numbers["gain"], numbers["explained"] = _gain(result)
-    return _equivalents(result) | numbers
+    numbers["companions"] = float(len(best.companions))
+    numbers["clumps"] = float(len(best.clumps))
+    return _equivalents(result) | numbers | _gains(result)
 
 
 def _equivalents(result: SearchResult) -> dict[str, float]:
@@ -185,14 +198,31 @@ def _equivalents(result: SearchResult) -> dict[str, float]:
     return {name: value for name, value in params.items() if not name.startswith("z_")}
 
 
-def _gain(result: SearchResult) -> tuple[float, float]:
-    """Return what the source gains in chi2, and its share of what the lens light leaves."""
-    model = replace(result.model(floor=FLOOR).take(torch.tensor([0])), source=())
-    empty = model.evaluate(result.best.values[None], [])
-    gain = float(empty.chi2[0]) - result.best.chi2
+def _gains(result: SearchResult) -> dict[str, float]:
+    """Return what the source gains in chi2, and how that compares with light on the sky."""
+    model = result.model(floor=FLOOR).take(torch.tensor([0]))
+    without, with_spots = spots_chi2(model, result.best.values[None])
+    gain = without - result.best.chi2
     noise = result.pixels * min(result.prepared.noise.variance, 1.0)
-    light_chi2 = max(float(empty.chi2[0]) - noise, 1.0)
-    return gain, min(gain / light_chi2, 1.0)
+    return {
+        "companion_share": _companion_share(model, result),
+        "gain": gain,
+        "explained": min(gain / max(without - noise, 1.0), 1.0),
+        "gain_over_spots": gain / max(without - with_spots, 1.0),
+    }
+
+
+def _companion_share(model: GaussianModel, result: SearchResult) -> float:
+    """Return the share of companions in the light of companions and arcs."""
+    if model.companions is None:
+        return 0.0
+    values = result.best.values[None]
+    amplitudes = model.evaluate(values, []).amplitudes
+    _, arcs = model.images(values, amplitudes)
+    beside = amplitudes[:, None, model.clump_columns.stop :] @ model.companions
+    seen = model.stamps.weights > 0
+    light = float((beside[:, 0] * seen).sum())
+    return light / max(light + float((arcs * seen).sum()), 1e-300)
 
 
 def _pictures(
@@ -244,19 +274,39 @@ def _flags(
         flags.append("chi2")
     if numbers["gain"] < _MIN_GAIN:
         flags.append("no-arcs")
-    if numbers["explained"] < _MIN_EXPLAINED:
+    is_better = numbers["gain_over_spots"] > _MIN_OVER_SPOTS
+    if numbers["explained"] < _MIN_EXPLAINED or not is_better:
         flags.append("no-lens")
+    if numbers["companion_share"] > _MAX_COMPANION_SHARE:
+        flags.append("crowded")
     if numbers["images"] < 2:
         flags.append("one-image")
     if _is_saturated(observation, result.prepared):
         flags.append("saturated")
+    if not _is_plausible_scale(observation):
+        flags.append("scale")
     flags += [remark for remark in observation.remarks if remark in FLAGS]
     return tuple(name for name in FLAGS if name in flags)
 
 
 def _is_saturated(observation: Observation, prepared: Prepared) -> bool:
-    """Return whether pixels near the centre of the lens are masked."""
+    """Return whether pixels near the centre of the lens are masked, or cut off."""
     inner = prepared.observation
     pixels = np.arange(len(inner.image)) - prepared.origin
     is_central = np.hypot(pixels[None], pixels[:, None]) * inner.pixel_scale < 0.3
-    return bool((~inner.mask & is_central).any())
+    if (~inner.mask & is_central).any():
+        return True
+    highest = float(inner.image[is_central].max())
+    plateau = int((inner.image[is_central] == highest).sum())
+    return highest > 0 and plateau >= _MIN_PLATEAU
+
+
+def _is_plausible_scale(observation: Observation) -> bool:
+    """Return whether the PSF and the image have sizes [arcsec] that telescopes give."""
+    scale = observation.pixel_scale
+    half_size = min(observation.image.shape) * scale / 2
+    pixels = float((observation.psf > observation.psf.max() / 2).sum())
+    width = 2 * np.sqrt(pixels / np.pi) * scale
+    low, high = _PSF_WIDTHS
+    is_known = "no-psf" not in observation.remarks
+    return half_size >= _MIN_HALF_SIZE and (not is_known or low < width < high)

@@ -1,12 +1,14 @@
 """Minima: from candidates to the distinct minima of each lens, on binned and on all pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lenssim.simulate.fit.additions import Fits, plain_fits, polished, with_additions
+from lenssim.simulate.fit.companions import MAX_COMPANIONS, companion_columns
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B, LensLight, start_values
 from lenssim.simulate.fit.marquardt import minimise
 from lenssim.simulate.fit.projection import Evaluation, GaussianModel, Prior
@@ -31,6 +33,7 @@ FINE_SOURCE = tuple(float(sigma) for sigma in np.geomspace(0.015, 0.7, 8))
 _COARSE_FREE = (0, 1, 2, 5, 6, 7, 8, 9, 10)
 _LENS_FREE = tuple(range(11))
 _LIGHT_FREE = (11, 12, 13, 14, 15, 16)
+_MULTIPOLES = (17, 18, 19, 20)
 _SHEAR = (5, 6)
 
 
@@ -39,8 +42,10 @@ class Minimum:
     """One minimum of one lens.
 
     Attributes:
-        values: Parameters (17,), about the (0, 0) of the stamp.
+        values: Parameters (21,), about the (0, 0) of the stamp.
         amplitudes: Of light, sky and source (K,).
+        companions: x, y, e1 and e2 (C, 4) of galaxies beside the lens.
+        clumps: x, y and standard deviation (D, 3) of spots of the source.
         chi2: With the noise of the search.
         objective: chi2 and the squared pulls of the priors.
         has_shear: Whether the shear was free.
@@ -51,10 +56,12 @@ class Minimum:
     chi2: float
     objective: float
     has_shear: bool
+    companions: Tensor = field(default_factory=lambda: torch.empty(0, 4))
+    clumps: Tensor = field(default_factory=lambda: torch.empty(0, 3))
 
 
 def light_values(light: LensLight | None, count: int) -> Tensor:
-    """Return the values (L, 17) of the light of lenses, or of round lenses without light."""
+    """Return the values (L, 21) of the light of lenses, or of round lenses without light."""
     return start_values(count) if light is None else light.values
 
 
@@ -74,6 +81,7 @@ def priors_of(values: Tensor, light: LensLight | None, widths: Priors) -> Prior:
     width[:, 9:11] = widths.source_ellipticity
     width[:, 11:13] = 0.05
     width[:, 13:17] = 0.3
+    width[:, 17:21] = widths.multipoles
     return Prior(mean, width)
 
 
@@ -128,7 +136,8 @@ def coarse_minima(
     shears = torch.tensor([has_shear for _, has_shear in moves], device=values.device)
     fixed = _fixed(_COARSE_FREE, shears)
     values, state = minimise(model, start, list(_COARSE_FREE), fixed=fixed, steps=12)
-    return _by_lens(rows, values, state, shears, len(starts), settings.minima)
+    fits = plain_fits(values, state)
+    return _by_lens(rows, fits, shears, len(starts), settings.minima)
 
 
 def _put(values: Tensor, candidate: Candidate, has_shear: bool) -> None:
@@ -147,9 +156,21 @@ def _fixed(free: tuple[int, ...], shears: Tensor) -> Tensor:
 
 
 def fine_minima(
-    stamps: Stamps, prior: Prior, settings: Search, minima: list[tuple[Minimum, ...]]
+    stamps: Stamps,
+    prior: Prior,
+    settings: Search,
+    minima: list[tuple[Minimum, ...]],
+    expected: Sequence[float],
 ) -> list[tuple[Minimum, ...]]:
-    """Fit the minima of each lens at full resolution, with all parameters free."""
+    """Fit the minima of each lens at full resolution, with all parameters free.
+
+    Args:
+        stamps: The lenses (L, P).
+        prior: Their priors.
+        settings: How they are searched.
+        minima: Their coarse minima.
+        expected: Chi2 a pixel of each lens that noise alone gives.
+    """
     rows = [row for row, group in enumerate(minima) for _ in group]
     every = [minimum for group in minima for minimum in group]
     owners = torch.tensor(rows, device=stamps.data.device)
@@ -160,27 +181,57 @@ def fine_minima(
     shears = torch.tensor([minimum.has_shear for minimum in every], device=start.device)
     model = source_model(stamps, prior, settings, FINE_SOURCE, settings.rays).take(owners)
     fixed = _fixed(tuple(free), shears)
-    values, state = minimise(model, start, free, fixed=fixed, steps=15)
-    return _by_lens(rows, values, state, shears, len(minima), settings.minima)
+    values, state, companions = _beside(model, start, free, fixed, every)
+    fits = plain_fits(values, state, companions)
+    if settings.adds:
+        noise = values.new_tensor(list(expected))[owners]
+        fits = with_additions(model, fits, owners, free, fixed, noise)
+    if settings.has_multipoles:
+        free += _MULTIPOLES
+        fixed = _fixed(tuple(free), shears)
+        model = replace(model, has_multipoles=True)
+        fits = polished(model, fits, owners, free, fixed)
+    return _by_lens(rows, fits, shears, len(minima), settings.minima)
+
+
+def _beside(
+    model: GaussianModel,
+    start: Tensor,
+    free: list[int],
+    fixed: Tensor,
+    minima: Sequence[Minimum],
+) -> tuple[Tensor, Evaluation, Tensor]:
+    """Fit minima beside the companions (N, C, 4) that they have already."""
+    companions = start.new_full((len(minima), MAX_COMPANIONS, 4), torch.nan)
+    for row, minimum in enumerate(minima):
+        companions[row, : len(minimum.companions)] = minimum.companions
+    if not bool(companions.isfinite().any()):
+        return *minimise(model, start, free, fixed=fixed, steps=15), companions
+    columns = companion_columns(model.stamps, companions[:, :1])
+    beside = replace(model, companions=columns)
+    values, state = minimise(beside, start, free, fixed=fixed, steps=15)
+    count = model.source_columns.stop
+    state.amplitudes = state.amplitudes[:, :count]
+    state.active = state.active[:, :count]
+    return values, state, companions
 
 
 def _by_lens(
-    rows: list[int],
-    values: Tensor,
-    state: Evaluation,
-    shears: Tensor,
-    lenses: int,
-    count: int,
+    rows: list[int], fits: Fits, shears: Tensor, lenses: int, count: int
 ) -> list[tuple[Minimum, ...]]:
     """Return the distinct minima of each lens, the best first."""
     groups: list[list[Minimum]] = [[] for _ in range(lenses)]
     for number, row in enumerate(rows):
+        companions = fits.companions[number]
+        clumps = fits.clumps[number]
         minimum = Minimum(
-            values[number].cpu(),
-            state.amplitudes[number].cpu(),
-            float(state.chi2[number]),
-            float(state.objective[number]),
+            fits.values[number].cpu(),
+            fits.state.amplitudes[number].cpu(),
+            float(fits.state.chi2[number]),
+            float(fits.objective[number]),
             bool(shears[number]),
+            companions[companions[:, 0].isfinite()].cpu(),
+            clumps[clumps[:, 0].isfinite()].cpu(),
         )
         groups[row].append(minimum)
     ordered = [sorted(group, key=lambda minimum: minimum.objective) for group in groups]

@@ -29,7 +29,7 @@ class PixelFit:
     """A lens with a source on pixels.
 
     Attributes:
-        values: Parameters (17,), of which the mass was fitted.
+        values: Parameters (21,), of which the mass was fitted.
         chi2: With the noise of the search.
         log_evidence: Of the source on pixels, with the priors of the mass.
         brightness: The source (SIDE, SIDE).
@@ -82,7 +82,7 @@ class PixelSource:
         self.norm2 = float(stamps.data.square().sum())
 
     def fit(self, values: Tensor, free: list[int]) -> PixelFit:
-        """Return the mass with the least chi2, penalty and prior, from a start (17,)."""
+        """Return the mass with the least chi2, penalty and prior, from a start (21,)."""
         state = self._state(values)
         damping = 1e-2
         for step in range(_STEPS):

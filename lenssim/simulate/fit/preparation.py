@@ -1,10 +1,11 @@
 """Preparation: the centre of a lens, the part of its image that is fitted, its noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from lenssim.errors import DataError
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.stamps import Stamps, stamps
 
@@ -22,6 +23,14 @@ FLOOR = 0.02  # of a pixel's flux, added to its noise while searching
 _CENTRE_WITHIN = 0.7  # arcsec
 _MIN_CUT = 2.8  # arcsec
 _CUT_OVER_THETA_E = 1.8
+_MIN_CORNER = 12  # pixels a side, for images of 48 pixels and more
+_MIN_PIXELS = 100
+_DEGREE = 3  # of the surface that is taken out of a corner
+_TERMS = 10
+_MAX_LOST = 0.5
+_CLIPS = 3
+_NOISY = 2.0  # a corner whose variance is larger by this factor has a galaxy
+_EDGE = 2  # pixels at the edge of an image that are not fitted
 _CORNER = 0.3  # of the half side: pixels farther than this from both axes' edges
 
 
@@ -73,11 +82,16 @@ def prepare(
         has_light: Whether the lens shines.
         theta_E: A guess of the Einstein radius [arcsec], which widens the cut.
 
+    Raises:
+        DataError: Hardly a pixel is left.
+
     Example:
         >>> lens = Observation.of("a", np.eye(64), np.ones((64, 64)), np.ones((1, 1)), 0.05)
         >>> prepare(lens, has_light=False).observation.image.shape
         (64, 64)
     """
+    noise = corner_noise(observation)
+    observation = _without_edge(observation)
     scale = observation.pixel_scale
     cut = max(_MIN_CUT, _CUT_OVER_THETA_E * (theta_E or 0.0))
     height, width = observation.image.shape
@@ -99,7 +113,24 @@ def prepare(
         (x - half + origin - middle[0]) * scale,
         (y - half + origin - middle[1]) * scale,
     )
-    return Prepared(part, corner_noise(observation), origin, offset, cut)
+    prepared = Prepared(part, noise, origin, offset, cut)
+    count = int((part.mask & _within(prepared)).sum())
+    if count < _MIN_PIXELS:
+        raise DataError(
+            f"{part.name}: only {count} of its pixels lie within {cut:g} arcsec of the lens "
+            f"and were seen; its pixel scale is {scale:g} arcsec",
+            code="unfit-observation",
+            name=part.name,
+        )
+    return prepared
+
+
+def _without_edge(observation: Observation) -> Observation:
+    """Mask the edge of an image: the light beyond it, which the PSF brings in, is not known."""
+    mask = np.zeros_like(observation.mask)
+    inner = slice(_EDGE, -_EDGE)
+    mask[inner, inner] = observation.mask[inner, inner]
+    return replace(observation, mask=mask)
 
 
 def _brightest(observation: Observation, middle: tuple[float, float]) -> tuple[int, int]:
@@ -139,11 +170,15 @@ def _square(observation: Observation, x: int, y: int, side: int) -> Observation:
 def corner_noise(observation: Observation) -> Noise:
     """Return the noise in the four corners of an image, in units of its noise map.
 
+    A surface of the third degree takes the light of the lens out of each corner. A corner with a
+    galaxy does not count.
+
     Args:
         observation: The image and its noise map.
     """
     height, width = observation.image.shape
-    side = max(4, int(_CORNER * min(height, width) / 2))
+    half = min(height, width) / 2
+    side = min(max(_MIN_CORNER, int(_CORNER * half)), int(half / 2))
     pulls = np.where(observation.mask, observation.image / observation.sigma, np.nan)
     pulls = np.where(observation.image == 0, np.nan, pulls)
     corners = [
@@ -151,18 +186,51 @@ def corner_noise(observation: Observation) -> Noise:
         for rows in (slice(0, side), slice(height - side, height))
         for columns in (slice(0, side), slice(width - side, width))
     ]
-    corners = [corner - _median(corner) for corner in corners]
-    spread = 1.4826 * _median(np.abs(np.stack(corners)))
-    if not np.isfinite(spread) or spread <= 0:
+    corners = [_flattened(corner) for corner in corners]
+    corners = _quiet([corner for corner in corners if np.isfinite(corner).any()])
+    if not corners:
         return Noise(1.0, 0.0, 0.0)
-    corners = [np.where(np.abs(corner) < 4 * spread, corner, np.nan) for corner in corners]
     straight = []
     diagonal = []
     for corner in corners:
         straight += [corner[:, 1:] * corner[:, :-1], corner[1:] * corner[:-1]]
         diagonal += [corner[1:, 1:] * corner[:-1, :-1], corner[1:, :-1] * corner[:-1, 1:]]
     variance = _mean([corner**2 for corner in corners])
-    return Noise(variance, _mean(straight) / variance, _mean(diagonal) / variance)
+    neighbours = _mean(straight)
+    diagonals = _mean(diagonal)
+    # the surfaces took as much from all of these: more where neighbours are alike
+    pixels = sum(int(np.isfinite(corner).sum()) for corner in corners)
+    alike = 1 + 4 * (max(neighbours, 0) + max(diagonals, 0)) / variance
+    lost = min(_TERMS * len(corners) * alike / pixels, _MAX_LOST)
+    lost = variance * lost / (1 - lost)
+    variance += lost
+    return Noise(variance, (neighbours + lost) / variance, (diagonals + lost) / variance)
+
+
+def _flattened(corner: np.ndarray) -> np.ndarray:
+    """Return a corner less a smooth surface, NaN where it stands out."""
+    y, x = np.indices(corner.shape) / max(len(corner) - 1, 1)
+    powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
+    terms = np.stack([x**i * y**j for i, j in powers], axis=-1)
+    rest = corner
+    usable = np.isfinite(corner)
+    for _ in range(_CLIPS):
+        count = int(usable.sum())
+        if count < 2 * _TERMS:
+            return np.full_like(corner, np.nan)
+        surface, *_ = np.linalg.lstsq(terms[usable], corner[usable], rcond=None)
+        rest = corner - terms @ surface
+        spread = 1.4826 * _median(np.abs(rest[usable]))
+        usable = np.isfinite(corner) & (np.abs(rest) < 4 * spread)
+    return np.where(usable, rest, np.nan)
+
+
+def _quiet(corners: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the corners whose scatter is not far above that of the quietest."""
+    variances = [float(np.nanvar(corner)) for corner in corners]
+    limit = _NOISY * min((value for value in variances if value > 0), default=0.0)
+    pairs = zip(corners, variances, strict=True)
+    return [corner for corner, variance in pairs if 0 < variance <= limit]
 
 
 def _median(values: np.ndarray) -> float:

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from lenssim.simulate.fit.amplitudes import RIDGE, amplitudes
-from lenssim.simulate.fit.gaussians import gaussians, radius_squared_slopes
+from lenssim.simulate.fit.gaussians import (
+    clump_slopes,
+    gaussians,
+    radius_squared_slopes,
+)
+from lenssim.simulate.fit.multipoles import MULTIPOLES, multipole_slopes
 from lenssim.simulate.fit.stamps import Stamps
 from lenssim.simulate.fit.tracing import MASS, trace_slopes
 
@@ -16,14 +21,16 @@ PARAMETERS = (
     *MASS,
     *("source_x", "source_y", "source_e1", "source_e2"),
     *("light_x", "light_y", "light_e1", "light_e2", "light_e1_b", "light_e2_b"),
+    *MULTIPOLES,
 )
 _MASS = slice(0, 7)
 _SOURCE = slice(7, 11)
 _LIGHT = slice(11, 17)
+_MULTIPOLES = slice(17, 21)
 
 
 def number_of(name: str) -> int:
-    """Return the column of a parameter in tables of values (N, 17)."""
+    """Return the column of a parameter in tables of values (N, 21)."""
     return PARAMETERS.index(name)
 
 
@@ -32,8 +39,8 @@ class Prior:
     """Normal priors of the parameters; an infinite width is none.
 
     Attributes:
-        mean: (N, 17).
-        width: (N, 17).
+        mean: (N, 21).
+        width: (N, 21).
     """
 
     mean: Tensor
@@ -44,7 +51,7 @@ class Prior:
         return Prior(self.mean[rows], self.width[rows])
 
     def pulls(self, values: Tensor) -> Tensor:
-        """Return (values - mean) / width (N, 17), 0 where there is no prior."""
+        """Return (values - mean) / width (N, 21), 0 where there is no prior."""
         return (values - self.mean) / self.width
 
 
@@ -87,6 +94,11 @@ class GaussianModel:
         source: Those of the source; empty: there is none.
         rays: Rays a pixel side through the lens.
         fixed_light: Weighted columns (N, K, P) of the lens light, where its shape is fixed.
+        companions: Columns (N, C, P) of light that is not lensed and whose shape is fixed, such
+            as neighbours; without weights.
+        clumps: Round Gaussians (N, C, 3) beside those of the source: x and y from its centre,
+            and their standard deviations [arcsec]; NaN: there is none.
+        has_multipoles: Whether the mass has multipoles.
     """
 
     stamps: Stamps
@@ -96,22 +108,47 @@ class GaussianModel:
     source: tuple[float, ...] = ()
     rays: int = 1
     fixed_light: Tensor | None = None
+    companions: Tensor | None = None
+    clumps: Tensor | None = None
+    has_multipoles: bool = False
 
     @property
     def light_count(self) -> int:
         """The number of columns before the sky."""
         return len(self.light) + len(self.light_b)
 
+    @property
+    def source_columns(self) -> slice:
+        """The columns of the source, behind those of lens light and sky."""
+        first = self.light_count + 1
+        return slice(first, first + len(self.source))
+
+    @property
+    def clump_columns(self) -> slice:
+        """The columns of the clumps, behind those of the source."""
+        first = self.source_columns.stop
+        count = 0 if self.clumps is None else self.clumps.shape[1]
+        return slice(first, first + count)
+
     def take(self, rows: Tensor) -> "GaussianModel":
         """Return the model of some rows."""
         fixed_light = None if self.fixed_light is None else self.fixed_light[rows]
-        stamps = self.stamps.take(rows)
-        prior = self.prior.take(rows)
-        return replace(self, stamps=stamps, prior=prior, fixed_light=fixed_light)
+        companions = None if self.companions is None else self.companions[rows]
+        clumps = None if self.clumps is None else self.clumps[rows]
+        return replace(
+            self,
+            stamps=self.stamps.take(rows),
+            prior=self.prior.take(rows),
+            fixed_light=fixed_light,
+            companions=companions,
+            clumps=clumps,
+        )
 
     def is_free(self) -> Tensor:
         """Return which columns (K,) may be negative: the sky alone."""
-        count = self.light_count + 1 + len(self.source)
+        count = self.clump_columns.stop
+        if self.companions is not None:
+            count += self.companions.shape[1]
         free = torch.zeros(count, dtype=torch.bool, device=self.stamps.data.device)
         free[self.light_count] = True
         return free
@@ -122,14 +159,17 @@ class GaussianModel:
         """Return chi2, residuals and slopes.
 
         Args:
-            values: Parameters (N, 17).
+            values: Parameters (N, 21).
             free: The columns of values whose slopes are wanted.
             start: Amplitudes (N, K) that are likely in use.
         """
         light_columns, light_parts = self._light(values)
         source_columns, source_parts = self._source(values)
         sky = self.stamps.weights[:, None]
-        columns = torch.cat([light_columns, sky, source_columns], dim=1)
+        groups = [light_columns, sky, source_columns]
+        if self.companions is not None:
+            groups.append(self.companions * sky)
+        columns = torch.cat(groups, dim=1)
         solved, active = amplitudes(columns, self.stamps.data, self.is_free(), start)
         residual = self.stamps.data - (solved[:, None] @ columns)[:, 0]
         chi2 = residual.square().sum(1)
@@ -142,7 +182,7 @@ class GaussianModel:
         return Evaluation(objective, chi2, residual, slopes, solved, active)
 
     def images(self, values: Tensor, solved: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the light of lens and sky, and that of the arcs, both (N, P), unweighted."""
+        """Return the light of lens, sky and companions, and of the arcs, (N, P), unweighted."""
         plain = replace(self.stamps, weights=torch.ones_like(self.stamps.weights))
         model = replace(self, stamps=plain, fixed_light=None)
         light_columns, _ = model._light(values)
@@ -150,13 +190,21 @@ class GaussianModel:
         count = self.light_count
         light = (solved[:, None, :count] @ light_columns)[:, 0]
         light = light + solved[:, count : count + 1]
-        arcs = (solved[:, None, count + 1 :] @ source_columns)[:, 0]
+        if self.companions is not None:
+            beside = solved[:, None, self.clump_columns.stop :]
+            light = light + (beside @ self.companions)[:, 0]
+        lensed = slice(self.source_columns.start, self.clump_columns.stop)
+        arcs = (solved[:, None, lensed] @ source_columns)[:, 0]
         return light, arcs
 
     def light_columns(self, values: Tensor) -> Tensor:
-        """Return the weighted columns of lens light and sky (N, K, P)."""
+        """Return the weighted columns of lens light, sky and companions (N, K, P)."""
         columns, _ = self._light(values)
-        return torch.cat([columns, self.stamps.weights[:, None]], dim=1)
+        sky = self.stamps.weights[:, None]
+        groups = [columns, sky]
+        if self.companions is not None:
+            groups.append(self.companions * sky)
+        return torch.cat(groups, dim=1)
 
     def _light(self, values: Tensor) -> tuple[Tensor, list[tuple]]:
         """Return the columns of the lens light, and the parts of their slopes."""
@@ -188,19 +236,24 @@ class GaussianModel:
             return values.new_zeros(len(values), 0, self.stamps.data.shape[1]), ()
         x, y = self.stamps.rays(self.rays)
         beta_x, beta_y, *mass_slopes = trace_slopes(x, y, values[:, _MASS])
+        if self.has_multipoles:
+            beta_x, beta_y, *mass_slopes = _bent(x, y, values, beta_x, beta_y, *mass_slopes)
         dx = beta_x - values[:, 7:8]
         dy = beta_y - values[:, 8:9]
         radius2, *slopes = radius_squared_slopes(dx, dy, values[:, 9:10], values[:, 10:11])
         variances = values.new_tensor(self.source) ** 2
         brightness = gaussians(radius2, variances)
-        return self.stamps.blur(brightness), (brightness, variances, slopes, mass_slopes)
+        clumps = () if self.clumps is None else clump_slopes(dx, dy, self.clumps)
+        lensed = torch.cat([brightness, clumps[0]], dim=1) if clumps else brightness
+        parts = (brightness, variances, slopes, mass_slopes, clumps)
+        return self.stamps.blur(lensed), parts
 
     def _slopes(
         self, free: list[int], solved: Tensor, light_parts: list, source_parts: tuple
     ) -> Tensor:
         """Return the derivatives (N, F, P) at fixed amplitudes, over sigma."""
-        through_lens = [number for number in free if number < 11]
-        on_sky = [number for number in free if number >= 11]
+        on_sky = [number for number in free if _LIGHT.start <= number < _LIGHT.stop]
+        through_lens = [number for number in free if number not in on_sky]
         slopes = []
         if through_lens:
             parts = self._source_slopes(through_lens, solved, source_parts)
@@ -212,19 +265,25 @@ class GaussianModel:
         return every[:, [order.index(number) for number in free]]
 
     def _source_slopes(self, numbers: list[int], solved: Tensor, parts: tuple) -> Tensor:
-        brightness, variances, (by_x, by_y, by_e1, by_e2), (mass_x, mass_y) = parts
-        weights = solved[:, self.light_count + 1 :] * (-0.5 / variances)
+        brightness, variances, (by_x, by_y, by_e1, by_e2), (mass_x, mass_y), clumps = parts
+        weights = solved[:, self.source_columns] * (-0.5 / variances)
         by_radius2 = (weights[:, None] @ brightness)[:, 0]
         gradient_x = by_radius2 * by_x
         gradient_y = by_radius2 * by_y
+        if clumps:
+            _, clump_x, clump_y = clumps
+            beside = solved[:, None, self.clump_columns]
+            gradient_x = gradient_x + (beside @ clump_x)[:, 0]
+            gradient_y = gradient_y + (beside @ clump_y)[:, 0]
         of_source = (-gradient_x, -gradient_y, by_radius2 * by_e1, by_radius2 * by_e2)
         rows = []
         for number in numbers:
-            if number < 7:
-                row = gradient_x * mass_x[:, number] + gradient_y * mass_y[:, number]
-                rows.append(row)
-            else:
+            if _SOURCE.start <= number < _SOURCE.stop:
                 rows.append(of_source[number - 7])
+                continue
+            column = number if number < 7 else number - 10  # multipoles follow the mass
+            row = gradient_x * mass_x[:, column] + gradient_y * mass_y[:, column]
+            rows.append(row)
         return torch.stack(rows, dim=1)
 
     def _light_slopes(self, numbers: list[int], solved: Tensor, parts: list) -> Tensor:
@@ -243,6 +302,29 @@ class GaussianModel:
         gradients[11] = shift_x
         gradients[12] = shift_y
         return torch.stack([gradients[number] for number in numbers], dim=1)
+
+
+def _bent(
+    x: Tensor,
+    y: Tensor,
+    values: Tensor,
+    beta_x: Tensor,
+    beta_y: Tensor,
+    slopes_x: Tensor,
+    slopes_y: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return rays and their derivatives with the deflection of multipoles added."""
+    dx = x - values[:, 3:4]
+    dy = y - values[:, 4:5]
+    bent = multipole_slopes(dx, dy, values[:, :1], values[:, _MULTIPOLES])
+    alpha_x, alpha_y, by_x, by_y = bent
+    changed = []
+    for slopes, by in ((slopes_x, by_x), (slopes_y, by_y)):
+        mass = slopes.clone()
+        mass[:, 0] -= by[:, 0]
+        mass[:, 3:5] += by[:, 1:3]
+        changed.append(torch.cat([mass, -by[:, 3:]], dim=1))
+    return beta_x - alpha_x, beta_y - alpha_y, changed[0], changed[1]
 
 
 def _projected(slopes: Tensor, columns: Tensor, active: Tensor) -> Tensor:

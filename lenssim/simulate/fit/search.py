@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lenssim.simulate.fit.lens_light import LensLight, fit_light
+from lenssim.simulate.fit.companions import brightest_companion, companion_columns
+from lenssim.simulate.fit.critical_curve import image_count
+from lenssim.simulate.fit.lens_light import LensLight, fit_light, light_residual
 from lenssim.simulate.fit.marquardt import HIGHEST, LOWEST
 from lenssim.simulate.fit.minima import (
     FINE_SOURCE,
@@ -20,15 +22,18 @@ from lenssim.simulate.fit.minima import (
     starts_of,
 )
 from lenssim.simulate.fit.preparation import FLOOR, Prepared, stamps_of
-from lenssim.simulate.fit.projection import GaussianModel
+from lenssim.simulate.fit.projection import GaussianModel, Prior
 from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.settings import Search
+from lenssim.simulate.fit.stamps import Stamps
 from lenssim.simulate.fit.threads import one_thread
 
 __all__ = ["SearchResult", "at_bound", "doubts", "search"]
 
 _BIN = 2
 _MAX_CHI2_PER_PIXEL = 3.0
+_COMPANION_RADIUS = 0.6  # arcsec
+_ONE_IMAGE = 1.1  # a minimum with two images of the source may be worse by so much
 _CLOSE_CHI2 = 10.0
 _CLOSE_THETA_E = 0.04
 
@@ -69,9 +74,29 @@ class SearchResult:
         rows = torch.zeros(len(self.minima), dtype=torch.long)
         values = light_values(self.light, 1)
         prior = priors_of(values, self.light, self.search.widths).take(rows)
-        return source_model(
-            stamps.take(rows), prior, self.search, FINE_SOURCE, rays or self.search.rays
-        )
+        stamps = stamps.take(rows)
+        rays = rays or self.search.rays
+        model = source_model(stamps, prior, self.search, FINE_SOURCE, rays)
+        model = replace(model, has_multipoles=self.search.has_multipoles)
+        clumps = _stacked([minimum.clumps for minimum in self.minima])
+        companions = _stacked([minimum.companions for minimum in self.minima])
+        if clumps is not None:
+            model = replace(model, clumps=clumps)
+        if companions is not None:
+            model = replace(model, companions=companion_columns(stamps, companions))
+        return model
+
+
+def _stacked(tables: Sequence[Tensor]) -> Tensor | None:
+    """Return tables (C, K) of rows as one (N, C, K), NaN beyond their ends; None: all empty."""
+    count = max(len(table) for table in tables)
+    if not count:
+        return None
+    shape = (len(tables), count, tables[0].shape[1])
+    stacked = torch.full(shape, torch.nan, dtype=torch.float64)
+    for row, table in enumerate(tables):
+        stacked[row, : len(table)] = table
+    return stacked
 
 
 @one_thread
@@ -141,7 +166,7 @@ def at_bound(values: Tensor) -> bool:
 def _joined(
     quick: SearchResult, fine: SearchResult, reasons: tuple[str, ...]
 ) -> SearchResult:
-    every = sorted((*quick.minima, *fine.minima), key=lambda minimum: minimum.objective)
+    every = _ordered((*quick.minima, *fine.minima))
     return replace(fine, minima=distinct(every, quick.search.minima), escalated=reasons)
 
 
@@ -159,12 +184,59 @@ def _searched(
     starts = starts_of(coarse, values, prior, settings, guesses)
     minima = coarse_minima(coarse, values, prior, settings, starts)
     fine = stamps_of(list(lenses), floor=FLOOR, device=device)
-    finest = fine_minima(fine, prior, settings, minima)
+    if light is not None and settings.adds:
+        minima = [
+            (*group, *_without_brightest(coarse, fine, light, prior, settings, row))
+            for row, group in enumerate(minima)
+        ]
+    expected = [lens.noise.variance for lens in lenses]
+    finest = fine_minima(fine, prior, settings, minima, expected)
     counts = (fine.weights > 0).sum(1).tolist()
     return [
-        SearchResult(lens, settings, minima_of_lens, _row(light, number), counts[number])
-        for number, (lens, minima_of_lens) in enumerate(zip(lenses, finest, strict=True))
+        SearchResult(lens, settings, _ordered(group), _row(light, number), counts[number])
+        for number, (lens, group) in enumerate(zip(lenses, finest, strict=True))
     ]
+
+
+def _without_brightest(
+    coarse: Stamps,
+    fine: Stamps,
+    light: LensLight,
+    prior: Prior,
+    settings: Search,
+    row: int,
+) -> tuple[Minimum, ...]:
+    """Return coarse minima of one lens where the brightest spot is masked as a companion.
+
+    A neighbour that outshines the arcs leads every candidate of the scan to itself.
+    """
+    rows = torch.tensor([row], device=fine.data.device)
+    part_light = LensLight(light.values[rows], light.ellipticity[rows], light.arcs[rows])
+    stamp = fine.take(rows)
+    shape = brightest_companion(stamp, light_residual(stamp, part_light))
+    if not bool(shape.isfinite().all()):
+        return ()
+    binned = coarse.take(rows)
+    x, y = binned.rays()
+    is_near = torch.hypot(x - shape[0], y - shape[1]) < _COMPANION_RADIUS
+    masked = binned.weighted(torch.where(is_near, 0.0, binned.weights))
+    fewer = replace(settings, starts=settings.starts // 2, minima=2)
+    part = prior.take(rows)
+    starts = starts_of(masked, part_light.values, part, fewer, [()])
+    (minima,) = coarse_minima(masked, part_light.values, part, fewer, starts)
+    companions = shape[None].cpu()
+    return tuple(replace(minimum, companions=companions) for minimum in minima)
+
+
+def _ordered(minima: Sequence[Minimum]) -> tuple[Minimum, ...]:
+    """Return minima, the best first; one image explains no more than light on the sky does."""
+    return tuple(sorted(minima, key=_rank))
+
+
+def _rank(minimum: Minimum) -> float:
+    source = minimum.values[7:9].tolist()
+    has_images = image_count(minimum.values[:7], *source) > 1
+    return minimum.objective * (1.0 if has_images else _ONE_IMAGE)
 
 
 def _row(light: LensLight | None, number: int) -> LensLight | None:

@@ -17,6 +17,7 @@ class Priors:
         centre: Of the centre of the mass, about that of the light [arcsec].
         source_ellipticity: Of the source, about 0.
         source_centre: Of the source, about the lens [arcsec].
+        multipoles: Of each multipole of the mass, about 0.
     """
 
     ellipticity: float = 0.08
@@ -24,6 +25,7 @@ class Priors:
     centre: float = 0.03
     source_ellipticity: float = 0.25
     source_centre: float = 0.5
+    multipoles: float = 0.01
 
 
 WITH_LIGHT = Priors()
@@ -43,6 +45,9 @@ class Search:
         fine_starts: Those of an escalated search.
         minima: Minima that are fitted at full resolution.
         rays: Rays a pixel side of the last fit.
+        has_additions: Whether neighbours and clumps of the source are modelled; None: of
+            lenses that shine.
+        has_multipoles: Whether the last fit of the mass has multipoles, m = 3 and 4.
         escalates: Whether a search that looks unsure is repeated on the finer grid.
     """
 
@@ -54,7 +59,14 @@ class Search:
     fine_starts: int = 12
     minima: int = 4
     rays: int = 2
+    has_additions: bool | None = None
+    has_multipoles: bool = False
     escalates: bool = True
+
+    @property
+    def adds(self) -> bool:
+        """Whether neighbours and clumps of the source are modelled."""
+        return self.has_light if self.has_additions is None else self.has_additions
 
     @property
     def widths(self) -> Priors:

@@ -78,6 +78,14 @@ class Stamps:
         blurred = torch.fft.irfft2(spectrum, sides)
         return blurred[..., : self.size, : self.size].flatten(-2)
 
+    def unblurred(self, planes: Tensor) -> Tensor:
+        """Return the transpose of `blur` at one ray a pixel, times planes (L, P)."""
+        images = (planes * self.weights).unflatten(-1, (self.size, self.size))
+        sides = 2 * self.transform.shape[-2:-1]
+        spectrum = torch.fft.rfft2(images, sides) * self.transform.conj()
+        turned = torch.fft.irfft2(spectrum, sides)
+        return turned[..., : self.size, : self.size].flatten(-2)
+
 
 def stamps(
     images: np.ndarray,

@@ -1,0 +1,1 @@
+"""Surveys on disk: catalogue, rates, completeness and page."""

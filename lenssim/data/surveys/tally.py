@@ -1,0 +1,118 @@
+"""Tallies: how many lenses there are and how many are found, in bins of their properties."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BINS", "NETWORK_BINS", "Tally", "wilson"]
+
+BINS = {
+    "theta_E": np.array([0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6, 2.2, 4.0]),
+    "source_magnitude": np.array([15, 22, 23, 24, 24.5, 25, 25.5, 26, 26.5, 27, 27.5, 30]),
+    "z_source": np.array([0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0]),
+    "z_lens": np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 2.0]),
+}
+"""Edges of the bins of a survey's completeness, by column [arcsec, mag]."""
+
+NETWORK_BINS = BINS | {"snr": np.array([0, 10, 20, 30, 45, 70, 120, 250, 1e9])}
+"""Edges of the bins of a network's selection function."""
+
+
+@dataclass
+class Tally:
+    """Numbers of ideal and of found lenses, in all and by bin.
+
+    Attributes:
+        bins: Edges of the bins, by column.
+        ideal: Number of all lenses.
+        found: Number of those that are found.
+        ideal_counts: Numbers of all lenses in each bin, by column.
+        found_counts: Numbers of those that are found.
+
+    Example:
+        >>> lenses = {name: np.array([1.0, 1.1]) for name in BINS}
+        >>> tally = Tally()
+        >>> tally.add(lenses, np.array([True, False]))
+        >>> tally.ideal, tally.found
+        (2, 1)
+    """
+
+    bins: Mapping[str, np.ndarray] = field(default_factory=lambda: BINS)
+    ideal: int = 0
+    found: int = 0
+    ideal_counts: dict[str, np.ndarray] = field(init=False)
+    found_counts: dict[str, np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ideal_counts = self._zeros()
+        self.found_counts = self._zeros()
+
+    def _zeros(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.zeros(len(edges) - 1, np.int64) for name, edges in self.bins.items()
+        }
+
+    def add(self, lenses: Mapping[str, np.ndarray], accepted: np.ndarray) -> None:
+        """Count lenses.
+
+        Args:
+            lenses: Columns (N,), among them those of `bins`.
+            accepted: Which of them (N,) are found.
+        """
+        self.ideal += len(accepted)
+        self.found += int(accepted.sum())
+        for name, edges in self.bins.items():
+            self.ideal_counts[name] += np.histogram(lenses[name], edges)[0]
+            self.found_counts[name] += np.histogram(lenses[name][accepted], edges)[0]
+
+    def merge(self, document: Mapping[str, Any]) -> None:
+        """Add what another tally counted, from its `document`."""
+        self.ideal += document["ideal"]
+        self.found += document["found"]
+        for name in self.bins:
+            self.ideal_counts[name] += np.array(document["by"][name]["ideal"])
+            self.found_counts[name] += np.array(document["by"][name]["found"])
+
+    def document(self) -> dict[str, Any]:
+        """Return the tally as JSON holds it."""
+        return {
+            "ideal": self.ideal,
+            "found": self.found,
+            "by": {
+                name: {
+                    "edges": edges.tolist(),
+                    "ideal": self.ideal_counts[name].tolist(),
+                    "found": self.found_counts[name].tolist(),
+                }
+                for name, edges in self.bins.items()
+            },
+        }
+
+
+def wilson(successes: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of shares, Wilson's (1927).
+
+    Args:
+        successes: Numbers (N,) of successes.
+        total: Numbers (N,) of trials.
+
+    Returns:
+        Lower and upper ends (N,); 0 and 1 without trials.
+
+    Example:
+        >>> [end.round(3).tolist() for end in wilson(np.array([5]), np.array([10]))]
+        [[0.237], [0.763]]
+    """
+    z2 = 1.959964**2
+    trials = np.maximum(total, 1)
+    share = successes / trials
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    spread = np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    half = np.sqrt(z2) * spread / (1 + z2 / trials)
+    empty = total == 0
+    # a share of 0 or 1 is an end of its interval, whatever rounding says
+    low = np.where(empty | (successes == 0), 0.0, np.maximum(middle - half, 0.0))
+    is_full = successes == total
+    return low, np.where(empty | is_full, 1.0, np.minimum(middle + half, 1.0))
