@@ -1,8 +1,6 @@
 """The command `lenssim`: its groups of commands and its one way of reporting errors."""
 
-import atexit
 import errno
-import gc
 import os
 import re
 import sys
@@ -32,6 +30,7 @@ from lenssim.cli import (
     survey,
     train,
 )
+from lenssim.cli.garbage import spare_collections
 from lenssim.cli.streams import stdout_fault, whole_streams
 from lenssim.drawing import ignore_user_settings
 from lenssim.errors import LenssimError
@@ -54,8 +53,6 @@ _ABOUT_PATHS = (  # another path would do
 )
 
 _LOADING = re.compile(r"\.so[.\d]*: |\.dylib|shared object|cannot allocate memory", re.I)
-
-_LEAK_CHECKERS = {"jaxlib", "triton"}  # they print what nobody collected
 
 app = typer.Typer(
     name="lenssim",
@@ -108,7 +105,7 @@ for group in (
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 failure, 2 usage or config, 3 verification, 4 incomplete, 130 / 143."""
     ignore_user_settings()
-    atexit.register(_collect_no_more)
+    spare_collections()
     with whole_streams(), _safe_path():
         code = _run()
         fault = stdout_fault()
@@ -117,12 +114,6 @@ def main() -> None:
         if fault is not None and code == 0:
             code = 1
         sys.exit(code)
-
-
-def _collect_no_more() -> None:
-    """Spare a process that ends the search for garbage, half a second among torch's objects."""
-    if not _LEAK_CHECKERS & sys.modules.keys():
-        gc.freeze()
 
 
 def _run() -> int:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lenssim.cli import main as main_module
 from lenssim.simulate.preset import preset_text
 
 
@@ -218,15 +217,3 @@ def test_dry_run_writes_nothing(tmp_path, lenssim):
     done = lenssim("generate", "--model", "III", "--n", 6, "--out", "D", "--dry-run")
     assert json.loads(done.out)["config"]["preset"]["name"] == "III"
     assert not (tmp_path / "D").exists()
-
-
-@pytest.mark.parametrize("module", [None, "triton", "jaxlib"])
-def test_a_process_that_ends_looks_for_no_garbage(monkeypatch, module):
-    for name in main_module._LEAK_CHECKERS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    if module is not None:
-        monkeypatch.setitem(sys.modules, module, sys)
-    frozen = []
-    monkeypatch.setattr(main_module.gc, "freeze", lambda: frozen.append(True))
-    main_module._collect_no_more()
-    assert bool(frozen) is (module is None), "what checks for leaks would print them"

@@ -19,6 +19,9 @@ PROGRAM = """
 import sys
 from lenssim.cli.main import main
 
+from lenssim.data.generation import reference_process
+
+reference_process.available_cores = lambda: 1  # so that this process imports both engines
 sys.argv = ["lenssim", "generate", "-m", "III", "-n", "3", "--workers", "0", "-o", "data"]
 try:
     main()

@@ -41,7 +41,17 @@ def detect_objects(
     """
     parts = list(_parts(field, meshes, core, settings, _MARGIN + settings.guard))
     names = parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return {name: _rounded(name, column) for name, column in columns.items()}
+
+
+def _rounded(name: str, column: np.ndarray) -> np.ndarray:
+    """Return a column without the last digits, which depend on the corner of the window."""
+    if name in ("x", "y"):
+        return np.round(column, 6)
+    if column.dtype == bool:
+        return column
+    return column.astype(np.float32).astype(np.float64)
 
 
 def _parts(
