@@ -182,12 +182,8 @@ def intervals(
     for number, ranking in enumerate(rankings):
         count = int((chosen == number).sum())
         for start in range(0, count, chunk):
-            weights = np.stack(
-                [
-                    np.bincount(rng.integers(size, size=size), minlength=size)
-                    for _ in range(min(chunk, count - start))
-                ]
-            )
+            draws = min(chunk, count - start)
+            weights = _image_counts(rng, draws, size)
             for name, values in ranking.scores(weights, prevalence).items():
                 resampled.setdefault(name, []).append(values)
     scores_of_each = [ranking.scores(None, prevalence) for ranking in rankings]
@@ -198,6 +194,12 @@ def intervals(
         )
         for name, values in resampled.items()
     }
+
+
+def _image_counts(rng: np.random.Generator, draws: int, size: int) -> np.ndarray:
+    """Return how often each of the images is drawn, (draws, size)."""
+    rows = rng.integers(size, size=(draws, size))
+    return np.stack([np.bincount(row, minlength=size) for row in rows])
 
 
 def _interval(values: Sequence[float], resampled: np.ndarray) -> dict[str, float | None]:

@@ -166,9 +166,8 @@ class Denoise(Task):
         metrics = denoising.mean_intervals(columns, **options)
         facts = {"peak": peak, "truth": self._truth, "non-local means": _COMPARED}
         table = {name: columns[name] for name in ("gain", "psnr", "ssim", "chi2")}
-        scale = float(np.median(noise))
         arrays = {"noisy": noisy, "answer": answers, "truth": truth}
-        examples = {name: array[:_EXAMPLES, 0] / scale for name, array in arrays.items()}
+        examples = _examples(arrays, float(np.median(noise)))
         return TaskScores(metrics, facts, table, examples)
 
     def _noise_maps(
@@ -215,6 +214,11 @@ class Denoise(Task):
             {"flux": float(image.sum(dtype=np.float64)), "peak": float(image.max())}
             for image in images
         ]
+
+
+def _examples(arrays: Mapping[str, np.ndarray], noise: float) -> dict[str, np.ndarray]:
+    """Return the first band of the first images, in units of the noise."""
+    return {name: array[:_EXAMPLES, 0] / noise for name, array in arrays.items()}
 
 
 def _maps(target: str) -> tuple[str, ...]:

@@ -248,9 +248,7 @@ class Find(Task):
         truth = labels == dataset.classes.index(self.positive)
         names = [name for name in PROPERTIES if name in dataset.params]
         properties = {name: np.asarray(dataset.params[name][rows]) for name in names}
-        joint = {self.views: self.scores(outputs)}
-        if len(outputs) > 1:
-            joint |= {name: self.scores(outputs, name) for name in ("mean", "product")}
+        joint = self._joint_scores(outputs)
         finder = FinderState(self.share, self.prevalence, self.thresholds)
         scores = finding_scores(
             truth,
@@ -268,6 +266,13 @@ class Find(Task):
             **properties,
         }
         return TaskScores(scores.metrics, scores.facts, table)
+
+    def _joint_scores(self, outputs: Tensor) -> dict[str, np.ndarray]:
+        """Return the scores (N,), the answer first, by the way in which passes are joined."""
+        joint = {self.views: self.scores(outputs)}
+        if len(outputs) > 1:
+            joint |= {name: self.scores(outputs, name) for name in ("mean", "product")}
+        return joint
 
     def _member_scores(self, outputs: Tensor) -> list[np.ndarray]:
         """Return the scores (N,) of each network; none for one network alone."""
