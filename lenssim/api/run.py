@@ -101,17 +101,11 @@ class Run:
         place = data.source.folder if isinstance(data, Dataset) else data
         dataset = self._opened(place, resample)
         members = _trained(others)
-        document = evaluate(
-            self.trained,
-            dataset,
-            others=members,
-            tta=tta,
-            prevalence=prevalence,
-            device=device,
-            say=note,
-        )
+        options: dict[str, Any] = {"others": members, "tta": tta}
+        options["prevalence"] = prevalence
+        document = evaluate(self.trained, dataset, **options, device=device, say=note)
         write_card(self.trained)
-        folder = evaluation_folder(self.trained, dataset, members, tta, prevalence)
+        folder = evaluation_folder(self.trained, dataset, **options)
         return Scores(document, folder, presentation(self.record).headlines)
 
     @checked

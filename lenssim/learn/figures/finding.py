@@ -156,15 +156,20 @@ def gallery_figure(
     axes = figure.subplots(2, _GALLERY, squeeze=False)
     lines = (("others, highest scores", impostors), ("lenses, lowest scores", missed))
     for line, (name, chosen) in zip(axes, lines, strict=True):
-        for ax in line:
-            ax.set(xticks=[], yticks=[])
-            ax.set_frame_on(False)
-        line[0].set_ylabel(name, fontsize=7)
+        _bare(line, name)
         for ax, k in zip(line, chosen, strict=False):
             _draw_stamp(ax, dataset.images(rows[[k]])[0])
             number = dataset.index[rows[k]]
             ax.set_title(f"{number}: {score[k]:.3f}", fontsize=7)
     return figure
+
+
+def _bare(axes: Sequence[Axes], name: str) -> None:
+    """Take ticks and frames off a line of axes, and name it."""
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.set_frame_on(False)
+    axes[0].set_ylabel(name, fontsize=7)
 
 
 def _draw_stamp(ax: Axes, image: np.ndarray) -> None:

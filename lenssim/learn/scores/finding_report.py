@@ -50,7 +50,7 @@ def finding_scores(
 
     Args:
         truth: Whether each image is a lens, bool (N,).
-        joint: Scores (N,) of the joint answers, by the way of joining; the first is the answer.
+        joint: Scores (N,) of joint answers, by the way of joining; the first is the answer.
         members: Scores (N,) of each network, where several answer together.
         finder: The finder's calibration.
         properties: True properties (N,) of the images, by name.
@@ -71,6 +71,18 @@ def finding_scores(
         }
     if members:
         metrics[_SEEDS] = intervals(truth, members, finder.prevalence, **options)
+    facts = _facts(truth, score, finder, properties)
+    facts["members"] = len(members) or 1
+    return TaskScores(metrics, facts)
+
+
+def _facts(
+    truth: np.ndarray,
+    score: np.ndarray,
+    finder: FinderState,
+    properties: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Return counts, operating points and completeness, for metrics.json."""
     points = {
         rate: operating_point(truth, score, threshold, finder.prevalence)
         for rate, threshold in finder.thresholds.items()
@@ -79,15 +91,13 @@ def finding_scores(
     if _STATED_RATE in finder.thresholds:
         threshold = finder.thresholds[_STATED_RATE]
         by_property = completeness_by(truth, score, threshold, properties)
-    facts = {
+    return {
         "lenses": int(truth.sum()),
         "others": int((~truth).sum()),
         "prevalence": finder.prevalence,
-        "members": len(members) or 1,
         "operating_points": points,
         "completeness": by_property,
     }
-    return TaskScores(metrics, facts)
 
 
 def _calibration(

@@ -145,13 +145,33 @@ class Denoise(Task):
         noise = self._noise_maps(dataset, rows, noisy)
         peak = float(np.median(dataset.read_map(self._truth, rows).max(axis=(1, 2, 3))))
         peak = peak or float(truth.max()) or 1.0
+        columns = self._columns(noisy, answers, truth, noise, peak)
+        options = {"resamples": resamples, "seed": seed}
+        metrics = denoising.mean_intervals(columns, **options)
+        facts = {"peak": peak, "truth": self._truth, "non-local means": _COMPARED}
+        table = {name: columns[name] for name in ("gain", "psnr", "ssim", "chi2")}
+        arrays = {"noisy": noisy, "answer": answers, "truth": truth}
+        examples = _examples(arrays, float(np.median(noise)))
+        return TaskScores(metrics, facts, table, examples)
+
+    def _columns(
+        self,
+        noisy: np.ndarray,
+        answers: np.ndarray,
+        truth: np.ndarray,
+        noise: np.ndarray,
+        peak: float,
+    ) -> dict[str, np.ndarray]:
+        """Return the scores (N,) of each image, by name."""
+        from lenssim.learn.scores import denoising
+
         errors = {
             "answer": denoising.squared_error(answers, truth),
             "noisy": denoising.squared_error(noisy, truth),
         }
         gain = 10 * np.log10(errors["noisy"] / np.maximum(errors["answer"], 1e-300))
         flux_errors = _flux_errors(answers, truth, noise)
-        columns = {
+        return {
             "gain": gain,
             "psnr": denoising.decibels(errors["answer"], peak),
             "psnr_noisy": denoising.decibels(errors["noisy"], peak),
@@ -162,13 +182,6 @@ class Denoise(Task):
             "chi2": self._chi2(noisy, answers, noise),
             **self._beside_nl_means(noisy, truth, gain),
         }
-        options = {"resamples": resamples, "seed": seed}
-        metrics = denoising.mean_intervals(columns, **options)
-        facts = {"peak": peak, "truth": self._truth, "non-local means": _COMPARED}
-        table = {name: columns[name] for name in ("gain", "psnr", "ssim", "chi2")}
-        arrays = {"noisy": noisy, "answer": answers, "truth": truth}
-        examples = _examples(arrays, float(np.median(noise)))
-        return TaskScores(metrics, facts, table, examples)
 
     def _noise_maps(
         self, dataset: ShardDataset, rows: np.ndarray, noisy: np.ndarray
