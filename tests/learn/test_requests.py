@@ -21,12 +21,14 @@ VALUES = {  # another value than the default, as a command line writes it and as
     "noise": ("none", "none"),
     "classes": ("cdm,no_sub", ["cdm", "no_sub"]),
     "galaxies": ("galaxies.npy", "galaxies.npy"),
+    "lenses": ("lenses.csv", "lenses.csv"),
     "shared": ("slope", ["slope"]),
     "engine": ("lenstronomy", "lenstronomy"),
     "precision": ("float64", "float64"),
     "device": ("cpu", "cpu"),
     "supersampling": ("2", 2),
     "maps": ("clean,kappa", ["clean", "kappa"]),
+    "residual_from": ("search", "search"),
     "detectability": (True, True),
     "n": (5, 5),
     "shard_size": (64, 64),
@@ -69,9 +71,12 @@ def test_live_training_has_every_field_as_an_option(name):
 def test_a_recipe_takes_every_field(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("galaxies.npy", GALAXIES)
+    (tmp_path / "lenses.csv").write_text("theta_E\n" + "1.0\n" * 5)
     step = {"model": "hst", "n": 5, name: VALUES[name][1]}
     if name in ("engine",):
         step["supersampling"] = 1
+    if name == "residual_from":
+        step["maps"] = ["residual"]
     recipe = {"title": "T", "generate": {"a": step}, "train": {"t": {"data": "a"}}}
     recipe["settings"] = {"task": "classify"}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))

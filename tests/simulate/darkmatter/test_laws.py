@@ -19,6 +19,7 @@ from lenssim.simulate.profiles import PROFILES
 HALOES = {"Sigma_sub": {"uniform": [0.01, 0.03]}, "mass": [1e8, 1e10], "line_of_sight": 0.5}
 MODELS = {
     "no_sub": {},
+    "no_source": {},
     "cdm_point_masses": {
         "mass": {"power_law": [-0.9, 1e6, 1e10]},
         "radius": {"uniform": [0.25, 2.0]},
@@ -33,9 +34,8 @@ MODELS = {
     },
     "sidm": {**HALOES, "cross_section": {"uniform": [0, 200]}},
 }
-NEW = [
-    name for name in MODELS if name not in ("no_sub", "cdm_point_masses", "vortex_beads")
-]
+SMOOTH = ("no_sub", "no_source")
+NEW = [name for name in MODELS if name not in (*SMOOTH, "cdm_point_masses", "vortex_beads")]
 
 
 def preset_of(name: str):
@@ -96,7 +96,7 @@ def test_both_engines_see_the_same(name):
     assert np.isfinite(images).all()
     np.testing.assert_allclose(batched, images, atol=2e-6 * images.max())
     smooth = engine("lenstronomy").render(_without_perturbers(scenes), preset.instrument)
-    assert (np.abs(images - smooth).max() > 1e-4 * images.max()) == (name != "no_sub")
+    assert (np.abs(images - smooth).max() > 1e-4 * images.max()) == (name not in SMOOTH)
 
 
 def _without_perturbers(scenes):
@@ -116,7 +116,7 @@ def test_truth_counts_what_is_in_the_tables(name):
     kind = {"sidm": "uldm", "axion": "uldm"}.get(
         name, next((k for k in own.perturbers if k in preset.classes["own"].kinds), "")
     )
-    if name == "no_sub":
+    if name in SMOOTH:
         assert not any(own.params[column].any() for column in TRUTH_UNITS)
         return
     for i in range(len(own)):
