@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-__all__ = ["without_dear"]
+__all__ = ["DEAR_PRESETS", "without_dear"]
+
+DEAR_PRESETS = (
+    *(
+        "challenge-ground",
+        "challenge-space-test",
+        "euclid",
+        "euclid-vis",
+        "euclid-vis-nisp",
+    ),
+    *("nircam", "roman", "rubin", "survey-lenses"),
+)
+"""Presets that are drawn slowly. The laws run on `hst`, `hst-acs` and `challenge-space` in every suite."""
 
 
 def without_dear(names: Iterable[str], dear: Collection[str]) -> list[Any]:

@@ -100,6 +100,7 @@ def test_an_interrupted_survey_goes_on(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.mark.thorough
 def test_dark_matter_sits_in_the_lenses(tmp_path):
     lenses = ls.survey(
         "euclid",
@@ -115,6 +116,7 @@ def test_dark_matter_sits_in_the_lenses(tmp_path):
     assert lenses.data.params["delta_chi2"].shape == (3,)
 
 
+@pytest.mark.thorough
 def test_bands_have_the_colours_of_galaxies(tmp_path):
     lenses = ls.survey("roman", tmp_path / "r", n=2, seed=1, workers=0, noise="none")
     assert lenses.data.image_shape[0] == 4

@@ -75,7 +75,9 @@ def test_shards_hold_all_bands(lenssim, tmp_path, engine):
     assert "| bands | g, r |" in (tmp_path / "D" / "card.md").read_text()
 
 
-@pytest.mark.parametrize("storage", without_dear(["float16", "int16"], ["int16"]))
+@pytest.mark.parametrize(
+    "storage", without_dear(["float16", "int16"], ["float16", "int16"])
+)
 def test_maps_storage_and_detectability_of_all_bands(tmp_path, storage):
     data = package.generate(
         *(PRESET, 4, tmp_path / "D"),

@@ -236,6 +236,7 @@ def kept_data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 def test_denoise_and_look_through_from_the_command_line(lenssim, kept_data, tmp_path):
     options = ("--data", kept_data, "--epochs", 1, "--batch-size", 32)
     done = lenssim("train", "denoise", *options, "--out", "d", "--lr", 0.003)

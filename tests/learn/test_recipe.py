@@ -201,6 +201,7 @@ def test_what_a_training_starts_with_must_be_one_run_above_it(write, start, word
     assert words in str(error.value)
 
 
+@pytest.mark.thorough
 def test_a_recipe_continues_what_was_interrupted_and_refuses_what_was_changed(
     write, tmp_path
 ):

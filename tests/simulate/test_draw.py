@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from costs import DEAR_PRESETS, without_dear
 from error_codes import has_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def assert_same(a: Scenes, b: Scenes) -> None:
             )
 
 
-@pytest.mark.parametrize("model", presets())
+@pytest.mark.parametrize("model", without_dear(presets(), DEAR_PRESETS))
 @settings(max_examples=4)
 @given(numbers=NUMBERS_OF_FEW_BLOCKS, seed=st.integers(0, 2**63))
 def test_a_sample_is_the_same_however_it_is_asked_for(model, numbers, seed):
@@ -55,7 +56,7 @@ def test_blocks_cover_every_sample_once(numbers):
         np.testing.assert_array_equal(np.array(numbers)[where], block * BLOCK + rows)
 
 
-@pytest.mark.parametrize("model", presets())
+@pytest.mark.parametrize("model", without_dear(presets(), DEAR_PRESETS))
 def test_seeds_and_splits_share_nothing(model):
     preset, numbers = load_preset(model), np.arange(2 * BLOCK)
     drawn = [
@@ -65,7 +66,7 @@ def test_seeds_and_splits_share_nothing(model):
     assert len(np.unique(positions)) == len(positions)
 
 
-@pytest.mark.parametrize("model", presets())
+@pytest.mark.parametrize("model", without_dear(presets(), DEAR_PRESETS))
 def test_every_prefix_is_balanced(model):
     preset = load_preset(model)
     names = list(preset.classes)

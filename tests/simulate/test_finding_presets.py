@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from costs import without_dear
+from costs import DEAR_PRESETS, without_dear
 from error_codes import has_code
 
 from lenssim.errors import ConfigError
@@ -71,7 +71,7 @@ def test_non_lenses_of_the_survey_are_of_the_stated_kinds():
     np.testing.assert_allclose(light, arcs, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", FINDING)
+@pytest.mark.parametrize("name", without_dear(FINDING, DEAR_PRESETS))
 def test_the_class_only_switches_the_source_on(name):
     """Sample by sample, a lens and its twin without a source have the same numbers otherwise."""
     preset = load_preset(name)
@@ -140,7 +140,7 @@ def test_the_map_twin_is_the_twin(name):
     assert difference[lens].max() > 0
 
 
-@pytest.mark.parametrize("name", FINDING)
+@pytest.mark.parametrize("name", without_dear(FINDING, DEAR_PRESETS))
 def test_columns_say_how_well_arcs_show(name):
     preset = small(name)
     exposure = simulate(SimulationSpec.of(preset, engine="lenstronomy"), NUMBERS[:12])
@@ -160,7 +160,7 @@ def test_columns_say_how_well_arcs_show(name):
 
 @pytest.mark.parametrize(
     "name",
-    without_dear(FINDING, ["challenge-ground", "challenge-space-test", "survey-lenses"]),
+    without_dear(FINDING, DEAR_PRESETS),
 )
 @pytest.mark.parametrize("other", ["batched", "autolens"])
 def test_engines_agree(name, other):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from costs import DEAR_PRESETS, without_dear
 from lenstronomy.Data.imaging_data import ImageData
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
@@ -47,7 +48,7 @@ def image_model_image(scenes, i: int, camera, supersampling: int) -> np.ndarray:
     return image.reshape(camera.num_pix, fine, camera.num_pix, fine).sum((1, 3))
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", without_dear(presets(), DEAR_PRESETS))
 def test_images_are_those_of_image_model(name):
     preset = load_preset(name)
     scenes = draw(preset, range(min(3, len(preset.classes))), seed=2)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from costs import without_dear
+from costs import DEAR_PRESETS, without_dear
 
 from lenssim.data.format.manifest import read_manifest, read_plan
 from lenssim.data.generation.planning import make_plan
@@ -46,7 +46,7 @@ def test_the_survey_presets_have_a_lens_galaxy():
         assert not load_preset(arcs).lens_light
 
 
-@pytest.mark.parametrize("name", without_dear(LIT, ["nircam"]))
+@pytest.mark.parametrize("name", without_dear(LIT, DEAR_PRESETS))
 def test_brighter_galaxies_are_the_heavier_ones(name):
     preset = load_preset(name)
     scenes = draw(preset, np.arange(640), seed=1)
@@ -62,7 +62,7 @@ def test_brighter_galaxies_are_the_heavier_ones(name):
     assert any((choice.name or "").startswith("neighbour") for choice in preset.lens_light)
 
 
-@pytest.mark.parametrize("name", without_dear(LIT, ["nircam"]))
+@pytest.mark.parametrize("name", without_dear(LIT, DEAR_PRESETS))
 def test_the_noise_is_a_telescopes_and_psfs_vary(name):
     preset = load_preset(name)
     assert preset.noise[0] == "telescope"
@@ -83,7 +83,7 @@ def test_the_noise_is_a_telescopes_and_psfs_vary(name):
         assert len(np.unique(exposure.scenes.params[column])) >= 10
 
 
-@pytest.mark.parametrize("name", without_dear(LIT, ["nircam"]))
+@pytest.mark.parametrize("name", without_dear(LIT, DEAR_PRESETS))
 @pytest.mark.parametrize("other", ["batched", "autolens"])
 def test_engines_agree(name, other):
     preset = smooth(name)
@@ -96,7 +96,7 @@ def test_engines_agree(name, other):
     assert np.abs((images - reference) / peak).max() <= engine_info(other).parity
 
 
-@pytest.mark.parametrize("name", without_dear(LIT, ["nircam"]))
+@pytest.mark.parametrize("name", without_dear(LIT, DEAR_PRESETS))
 def test_galaxies_stand_for_its_sources(tmp_path, name):
     y, x = np.mgrid[-16:16, -16:16]
     light = np.exp(-(x**2 + y**2) / 20)

@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from costs import DEAR_PRESETS, without_dear
 from error_codes import has_code
 
 from lenssim.errors import ConfigError
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C++ comp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", without_dear(presets(), DEAR_PRESETS))
 def test_derivatives_are_compiled_for_every_preset(name):
     preset = load_preset(name)
     scenes, camera = (

@@ -112,6 +112,7 @@ def test_subhaloes_follow_the_same_distributions(theirs, ours, name):
     assert ks_2samp(halos[name], own[name]).pvalue > 1e-3
 
 
+@pytest.mark.thorough
 def test_as_many_haloes(theirs, ours):
     """Poisson numbers of one mean to 4 deviations; in the field 3 % more for pyHalo's planes and power-law fit."""
     for name, halos in zip(("subhalos", "field_halos"), ours, strict=True):
