@@ -118,8 +118,8 @@ def completeness_figure(
     for ax, name in zip(axes.ravel(), by, strict=False):
         _plot_shares(ax, by[name])
         ax.set_xlabel(_LABELS.get(name, name))
-        ax.set_ylim(0, None)
         ax.grid(alpha=0.3)
+    axes[0, 0].set_ylim(0, None)  # of all, once all of them are drawn
     for row in axes:
         row[0].set_ylabel(title)
     for ax in axes.ravel()[len(by) :]:
