@@ -32,7 +32,7 @@ class FitOptions(TypedDict, total=False):
     guesses: Path | str | None
     start: Path | str | None
     native_scale: float | None
-    multipoles: bool
+    multipoles: bool | None
     n: int | None
     device: str | None
 

@@ -158,6 +158,15 @@ def test_train_takes_what_the_commands_take(task):
         assert command[key].default in (None, False, field and field.default), key
 
 
+@pytest.mark.parametrize("name", OF_REQUESTS)
+def test_an_option_that_is_not_given_may_be_none(name):
+    """A command passes None for every option that is not typed; the model has the defaults."""
+    fields = OF_REQUESTS[name].model_fields
+    for key, parameter in parameters(name).items():
+        if key in fields and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            assert "None" in str(parameter.annotation) or parameter.annotation == "Any", key
+
+
 def test_every_setting_of_train_is_an_option_of_a_task():
     known = set().union(*(options("train", c) for c in subcommands("train").values()))
     assert set(TrainingSettings.__annotations__) <= known
