@@ -124,7 +124,8 @@ def test_without_noise_images_are_clean(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("workers", "shard_size"), [pytest.param(2, 32, marks=pytest.mark.dask), (0, 64)]
+    ("workers", "shard_size"),
+    [pytest.param(2, 32, marks=[pytest.mark.dask, pytest.mark.thorough]), (0, 64)],
 )
 def test_bits_do_not_depend_on_workers_or_shards(folder, tmp_path, workers, shard_size):
     manifest = generate(

@@ -248,6 +248,7 @@ def test_a_prevalence_is_a_share(prevalence):
         fitted(LABELS).at_prevalence(prevalence)
 
 
+@pytest.mark.thorough
 def test_find_from_the_command_line(lenssim, tiny_data_of_find, tmp_path):
     for seed in (0, 1):
         done = lenssim(
