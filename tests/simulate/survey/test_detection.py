@@ -67,11 +67,10 @@ def test_detection_agrees_with_lenstronomy(count):
     lenses = {name: column[rows] for name, column in lenses.items()}
     seen = detect(lenses, survey.detection_camera, survey.cosmology)
     snr, magnification = _by_lenstronomy(lenses, survey, 80)
-    is_bright = snr > 5  # below, the steps of the order of pixels are a part of the sum
-    assert seen["snr"][is_bright] == pytest.approx(snr[is_bright], rel=0.04)
-    assert seen["snr"] == pytest.approx(snr, rel=0.08)
-    assert seen["magnification"] == pytest.approx(magnification, rel=0.04)
-    assert set(seen["n_images"]) <= {2.0, 3.0, 4.0, 5.0}
+    assert seen["snr"] == pytest.approx(snr, rel=0.02)
+    assert seen["magnification"] == pytest.approx(magnification, rel=0.02)
+    # one image where the caustics of an elliptical lens do not reach the Einstein radius
+    assert set(seen["n_images"]) <= {1.0, 2.0, 3.0, 4.0, 5.0}
 
 
 def test_alone_or_among_others_a_lens_has_the_same_detection():
