@@ -21,6 +21,7 @@ __all__ = ["completeness"]
 _LENS = "lens"  # class of finders
 _RADIUS = "theta_E"
 _FOLDER = "completeness"
+_SIGMAS = 1.959964  # of the 95 % intervals
 _NO_CLASSES = ("file", "image", "name", "predicted", "novelty")  # columns of answers
 
 
@@ -125,18 +126,18 @@ def _table(document: dict[str, Any]) -> Table:
     """Return the rows of the bins that have lenses."""
     import numpy as np
 
-    from lenssim.data.surveys.tally import wilson
+    from lenssim.intervals import wilson
 
     names = ("property", "from", "to", "lenses", "found", "share", "low", "high")
     rows: list[tuple[Any, ...]] = []
     for name, counts in document["by"].items():
         total = np.array(counts["ideal"])
         accepted = np.array(counts["found"])
-        low, high = wilson(accepted, total)
+        shares = accepted / np.maximum(total, 1)
+        low, high = wilson(shares, np.maximum(total, 1), _SIGMAS)
         for k in np.flatnonzero(total):
             edges = counts["edges"][k : k + 2]
-            share = float(accepted[k] / total[k])
-            numbers = (int(total[k]), int(accepted[k]), share)
+            numbers = (int(total[k]), int(accepted[k]), float(shares[k]))
             rows.append((name, *edges, *numbers, float(low[k]), float(high[k])))
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return Table(dict(zip(names, map(list, columns), strict=True)))

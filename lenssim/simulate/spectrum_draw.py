@@ -7,7 +7,7 @@ from lenssim.simulate.component_choice import ComponentChoice
 from lenssim.simulate.instruments import AnyCamera
 from lenssim.simulate.preset import Preset
 from lenssim.simulate.profiles import COLOUR
-from lenssim.simulate.sources.colours import GALAXY_TYPES, colour, filter_of
+from lenssim.simulate.sources.colours import GALAXY_TYPES, colours_of_types, filter_of
 
 __all__ = ["draw_spectra"]
 
@@ -38,7 +38,7 @@ def _put_colours(
     for band in filters:
         if band == reference:
             continue
-        column = _colours(z, kinds, filters[band], filters[reference])
+        column = colours_of_types(z, kinds, filters[band], filters[reference])
         column = columns.put(f"{prefix}{COLOUR}{band}", column)
         for suffix in _suffixes(choice):
             columns.values[f"{prefix}{suffix}{COLOUR}{band}"] = column.copy()
@@ -61,12 +61,3 @@ def _suffixes(choice: ComponentChoice) -> list[str]:
     if choice.composite is None:
         return []
     return [suffix for suffix, _ in choice.parts]
-
-
-def _colours(z: np.ndarray, kinds: np.ndarray, band: str, reference: str) -> np.ndarray:
-    """Return the colours (n,) of galaxies, each of its kind."""
-    column = np.zeros(len(z))
-    for code in np.unique(kinds):
-        of_kind = kinds == code
-        column[of_kind] = colour(z[of_kind], GALAXY_TYPES[int(code)], band, reference)
-    return column

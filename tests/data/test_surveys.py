@@ -10,9 +10,10 @@ import lenssim as ls
 from lenssim.data.surveys.catalogue import draw_catalogue
 from lenssim.data.surveys.request import SurveyRequest
 from lenssim.data.surveys.summary import Rate
-from lenssim.data.surveys.tally import BINS, Tally, wilson
+from lenssim.data.surveys.tally import BINS, Tally
 from lenssim.errors import ConfigError, IncompleteError
 from lenssim.formats.tables import read_table
+from lenssim.intervals import wilson
 from lenssim.simulate.survey import load_survey
 
 
@@ -166,7 +167,7 @@ def test_intervals_are_wilsons():
 
     found = np.array([0, 3, 50])
     total = np.array([10, 10, 60])
-    low, high = wilson(found, total)
+    low, high = wilson(found / total, total, 1.959964)
     for k, n, a, b in zip(found, total, low, high, strict=True):
         interval = binomtest(int(k), int(n)).proportion_ci(method="wilson")
         assert (a, b) == pytest.approx((interval.low, interval.high), abs=1e-6)

@@ -4,18 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from lenssim.record import Record
+from lenssim.record import Record, split_values
 
 __all__ = ["ExtractRequest"]
-
-
-def _split(words: Any) -> Any:
-    """Return the parts of what was typed with commas."""
-    if isinstance(words, str):
-        return tuple(word.strip() for word in words.split(","))
-    if isinstance(words, int | float):
-        return (words,)
-    return words
 
 
 class ExtractRequest(Record):
@@ -40,7 +31,7 @@ class ExtractRequest(Record):
         lt=600,
         description="Pixel scale of the field in arcsec, in place of what its header says",
     )
-    bands: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    bands: Annotated[tuple[str, ...], BeforeValidator(split_values)] = Field(
         default=(),
         description="Which bands, in which order: g,r,i",
         json_schema_extra={"text": True, "unset": "all, in the order of the files"},
@@ -63,7 +54,7 @@ class ExtractRequest(Record):
         default="bad",
         description="What numbers of a mask other than 0 mean: bad or good pixels",
     )
-    masked_values: Annotated[tuple[float, ...], BeforeValidator(_split)] = Field(
+    masked_values: Annotated[tuple[float, ...], BeforeValidator(split_values)] = Field(
         default=(),
         description="Values of pixels that mean masked, besides NaN",
         json_schema_extra={"text": True, "unset": "none"},

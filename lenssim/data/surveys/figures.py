@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenssim.data.surveys.tally import wilson
 from lenssim.drawing import plain_style
+from lenssim.intervals import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ PROPERTIES = {
 _LABELS = PROPERTIES | {"sigma_v": "velocity dispersion [km/s]"}
 _LOGARITHMIC = ("magnification", "snr")
 _BINS = 24
+_SIGMAS = 1.959964  # of the 95 % intervals
 _COLOUR = "#30649b"
 
 
@@ -135,7 +136,7 @@ def _plot_shares(ax: "Axes", counts: Mapping[str, Any]) -> None:
     nonempty = ideal > 0
     middle = 0.5 * (edges[1:] + edges[:-1])[nonempty]
     share = (accepted / np.maximum(ideal, 1))[nonempty]
-    low, high = wilson(accepted[nonempty], ideal[nonempty])
+    low, high = wilson(share, ideal[nonempty], _SIGMAS)
     errors = np.abs(np.stack([share - low, high - share]))
     widths = (0.5 * np.diff(edges))[nonempty]
     ax.errorbar(middle, share, errors, widths, fmt="o", ms=4, color=_COLOUR)

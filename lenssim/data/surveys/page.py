@@ -21,6 +21,19 @@ PAGE = "survey.html"
 _FIGURES = "figures"
 _MOST_SHOWN = 48  # lenses of the contact sheet
 _A_ROW = 8
+_DRAWN = (  # title, file and caption of the figures of every survey
+    (
+        "The population",
+        "population.png",
+        "Lenses of the catalogue. Above each column: median, and the distances to the 84 % "
+        "and 16 % points.",
+    ),
+    (
+        "Completeness",
+        "completeness.png",
+        "The share of all ideal lenses that the rule finds. Bars are 95 % intervals.",
+    ),
+)
 _STYLE = """body{font:15px/1.5 sans-serif;margin:2em auto;max-width:64em;padding:0 1em}
 img{max-width:100%;height:auto}table{border-collapse:collapse}
 td,th{padding:.2em .9em;text-align:right}th:first-child,td:first-child{text-align:left}
@@ -65,19 +78,7 @@ def _figures(
     make_folder(figures)
     write(figures / "population.png", png_bytes(population_figure(catalogue)))
     write(figures / "completeness.png", png_bytes(completeness_figure(document["by"])))
-    parts = [
-        _figure(
-            "The population",
-            "population.png",
-            "Lenses of the catalogue. Above each column: median, and the distances to the 84 % "
-            "and 16 % points.",
-        ),
-        _figure(
-            "Completeness",
-            "completeness.png",
-            "The share of all ideal lenses that the rule finds. Bars are 95 % intervals.",
-        ),
-    ]
+    parts = [_figure(*drawn) for drawn in _DRAWN]
     if images is not None:
         write(figures / "ranked.png", png_bytes(_sheet(images)))
         parts.append(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BINS", "NETWORK_BINS", "Tally", "wilson"]
+__all__ = ["BINS", "NETWORK_BINS", "Tally"]
 
 BINS = {
     "theta_E": np.array([0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.6, 2.2, 4.0]),
@@ -89,30 +89,3 @@ class Tally:
                 for name, edges in self.bins.items()
             },
         }
-
-
-def wilson(successes: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of shares, Wilson's (1927).
-
-    Args:
-        successes: Numbers (N,) of successes.
-        total: Numbers (N,) of trials.
-
-    Returns:
-        Lower and upper ends (N,); 0 and 1 without trials.
-
-    Example:
-        >>> [end.round(3).tolist() for end in wilson(np.array([5]), np.array([10]))]
-        [[0.237], [0.763]]
-    """
-    z2 = 1.959964**2
-    trials = np.maximum(total, 1)
-    share = successes / trials
-    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    spread = np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    half = np.sqrt(z2) * spread / (1 + z2 / trials)
-    empty = total == 0
-    # a share of 0 or 1 is an end of its interval, whatever rounding says
-    low = np.where(empty | (successes == 0), 0.0, np.maximum(middle - half, 0.0))
-    is_full = successes == total
-    return low, np.where(empty | is_full, 1.0, np.minimum(middle + half, 1.0))

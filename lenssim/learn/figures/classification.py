@@ -10,6 +10,7 @@ from matplotlib.ticker import LogFormatter
 from sklearn.metrics import roc_curve
 
 from lenssim.drawing import plain_style
+from lenssim.intervals import wilson
 from lenssim.learn.figures.style import (
     BLUE,
     DOTTED,
@@ -18,7 +19,6 @@ from lenssim.learn.figures.style import (
     log_axis,
     rates_axis,
     style_of,
-    wilson,
 )
 from lenssim.learn.scores.classification import calibration_bins
 

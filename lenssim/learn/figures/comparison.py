@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from lenssim.drawing import plain_style
+from lenssim.intervals import wilson
 from lenssim.learn.figures.style import (
     axes_of,
     log_axis,
     rates_axis,
     style_of,
     titled_figure,
-    wilson,
 )
 
 __all__ = ["accuracy_figure", "histories_figure", "roc_figure", "sizes_figure"]

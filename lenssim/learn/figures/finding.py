@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lenssim.drawing import plain_style
+from lenssim.intervals import wilson
 from lenssim.learn.figures.style import (
     DOTTED,
     axes_of,
     log_axis,
     style_of,
     titled_figure,
-    wilson,
 )
 from lenssim.learn.scores.finding import Ranking
 

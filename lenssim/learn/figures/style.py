@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -27,7 +26,6 @@ __all__ = [
     "save_if_possible",
     "style_of",
     "titled_figure",
-    "wilson",
 ]
 
 BLUE = "#0072B2"
@@ -145,18 +143,3 @@ def style_of(k: int) -> dict[str, Any]:
         "linestyle": _STYLES[k % len(_STYLES)],
         "linewidth": 1.6,
     }
-
-
-def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval of one sigma for a share of `count`.
-
-    It is valid near 0 and 1, where the normal interval vanishes.
-
-    Example:
-        >>> low, high = wilson(np.array(0.0), np.array(9))
-        >>> float(low), round(float(high), 3)
-        (0.0, 0.1)
-    """
-    centre = (share + 0.5 / count) / (1 + 1 / count)
-    half = np.sqrt(share * (1 - share) / count + 0.25 / count**2) / (1 + 1 / count)
-    return np.minimum(centre - half, share), np.maximum(centre + half, share)

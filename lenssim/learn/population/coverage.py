@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lenssim.learn.figures.style import wilson
+from lenssim.intervals import wilson
 from lenssim.learn.population.inference import Inferred
 from lenssim.learn.scores.classification import interval_text
 from lenssim.learn.scores.posterior import LEVELS

@@ -10,7 +10,14 @@ from lenssim.errors import ConfigError, unknown
 from lenssim.names import printable
 from lenssim.simulate.cosmology import Cosmology
 
-__all__ = ["GALAXY_TYPES", "apparent_magnitude", "colour", "filter_of", "filters"]
+__all__ = [
+    "GALAXY_TYPES",
+    "apparent_magnitude",
+    "colour",
+    "colours_of_types",
+    "filter_of",
+    "filters",
+]
 
 GALAXY_TYPES = ("E", "Sbc", "Scd", "Im")
 _DARK = 20.0  # mag, of a band that lies blueward of all known light
@@ -132,6 +139,29 @@ def colour(z: np.ndarray, kind: str, filter_name: str, reference: str) -> np.nda
     compared = _magnitudes_seen(z, kind, reference)
     _check_known(compared, z, kind, reference, "state its magnitude in another band")
     return np.where(np.isfinite(seen), seen - compared, _DARK)
+
+
+def colours_of_types(
+    z: np.ndarray, types: np.ndarray, filter_name: str, reference: str
+) -> np.ndarray:
+    """Return the colours (N,) of galaxies, each of its own type; see `colour`.
+
+    Args:
+        z: Redshifts (N,).
+        types: The number of each type (N,) in `GALAXY_TYPES`.
+        filter_name: Name of the filter.
+        reference: Name of the other filter.
+
+    Example:
+        >>> colours_of_types(np.array([0.5, 0.5]), np.array([0, 1]), "lsst_g", "lsst_i").round(1)
+        array([2.6, 1.8])
+    """
+    column = np.zeros(len(z))
+    for code in np.unique(types):
+        of_type = types == code
+        kind = GALAXY_TYPES[int(code)]
+        column[of_type] = colour(z[of_type], kind, filter_name, reference)
+    return column
 
 
 def _check_known(

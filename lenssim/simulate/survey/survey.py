@@ -21,7 +21,7 @@ from lenssim.simulate.profiles import COLOUR
 from lenssim.simulate.sources.colours import (
     GALAXY_TYPES,
     apparent_magnitude,
-    colour,
+    colours_of_types,
     filter_of,
 )
 from lenssim.simulate.streams import SURVEY, check_seed, generator
@@ -198,11 +198,11 @@ class Survey(Record):
             if camera.name == self.detection_camera.name:
                 continue
             band = filters[camera.name]
-            columns[f"lens_light_{COLOUR}{name}"] = _colours(
-                elliptical, lenses["z_lens"], band, reference
+            columns[f"lens_light_{COLOUR}{name}"] = colours_of_types(
+                lenses["z_lens"], elliptical, band, reference
             )
-            columns[f"source_{COLOUR}{name}"] = _colours(
-                lenses["source_kind"], lenses["z_source"], band, reference
+            columns[f"source_{COLOUR}{name}"] = colours_of_types(
+                lenses["z_source"], lenses["source_kind"], band, reference
             )
         return columns
 
@@ -227,15 +227,6 @@ class Survey(Record):
                 self.cosmology,
             )
         return np.minimum(magnitudes, _FAINTEST)
-
-
-def _colours(kinds: np.ndarray, z: np.ndarray, band: str, reference: str) -> np.ndarray:
-    """Return the colours (N,) of galaxies, each of its type."""
-    columns = np.zeros(len(z))
-    for code in np.unique(kinds):
-        of_kind = kinds == code
-        columns[of_kind] = colour(z[of_kind], GALAXY_TYPES[int(code)], band, reference)
-    return columns
 
 
 def _known_band(bands: tuple[str, ...], name: str) -> str:

@@ -20,19 +20,11 @@ from lenssim.data.format.labels import UNLABELLED, unlabelled_config
 from lenssim.errors import ConfigError, DataError
 from lenssim.formats.limits import refusing
 from lenssim.names import printable
+from lenssim.record import split_values
 
 __all__ = ["FitsImporter", "TelescopeImporter"]
 
 _UNTYPED = ("bands", "skip_bad", "labels")  # the config states them otherwise, or not
-
-
-def _split(words: Any) -> Any:
-    """Return the values of an option that takes several, separated by commas."""
-    if isinstance(words, str):
-        return tuple(word.strip() for word in words.split(","))
-    if isinstance(words, int | float):
-        return (words,)
-    return words
 
 
 class TelescopeImporter(Importer):
@@ -68,7 +60,7 @@ class TelescopeImporter(Importer):
         lt=600,
         description="Pixel scale of the files in arcsec, in place of what their headers say",
     )
-    masked_values: Annotated[tuple[float, ...], BeforeValidator(_split)] = Field(
+    masked_values: Annotated[tuple[float, ...], BeforeValidator(split_values)] = Field(
         default=(),
         description="Values of pixels that mean masked, besides NaN",
         json_schema_extra={"text": True, "unset": "none"},
