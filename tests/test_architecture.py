@@ -13,6 +13,7 @@ WINGS = [
     "formats",
     "simulate",
     "data",
+    "sky",
     "learn",
     "api",
     "cli",
@@ -28,14 +29,21 @@ TORCH_MAY = (
     ),
 )
 FLOORS = {  # rooms of a wing from the ground up: a room imports those before it, never those after
-    "data": (
-        *("format", "streaming", "generation", "exchange", "extraction", "modelling"),
-        *("inspection", "surveys"),
-    ),
+    "data": ("format", "streaming", "generation", "exchange", "inspection"),
+    "sky": ("fields", "models", "surveys"),
     "learn": (
-        *("inputs", "heads", "nets", "scores", "figures", "presentations", "compute"),
-        *("config", "tasks", "methods"),
-        *("runs", "training", "evaluation", "search", "population", "report", "recipes"),
+        *(
+            "inputs",
+            "heads",
+            "nets",
+            "scores",
+            "figures",
+            "compute",
+            "config",
+            "tasks",
+            "methods",
+        ),
+        *("runs", "training", "evaluation", "population", "report", "recipes"),
     ),
 }
 

@@ -65,7 +65,7 @@ def completeness(
         >>> list(lenses)
         ['property', 'from', 'to', 'lenses', 'found', 'share', 'low', 'high']
     """
-    from lenssim.data.surveys.tally import NETWORK_BINS, Tally
+    from lenssim.sky.surveys.tally import NETWORK_BINS, Tally
 
     for name, value in (("threshold", threshold), ("within", within)):
         if not 0 < value < 1:
@@ -113,8 +113,8 @@ def _found(
 
 def _write(folder: Path, document: dict[str, Any]) -> None:
     from lenssim.data.format.files import make_folder, write
-    from lenssim.data.surveys.figures import completeness_figure
     from lenssim.drawing import png_bytes
+    from lenssim.sky.surveys.figures import completeness_figure
 
     make_folder(folder)
     write(folder / "completeness.json", json.dumps(document, indent=1).encode())

@@ -12,8 +12,8 @@ from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import check_workers
-from lenssim.data.extraction.request import ExtractRequest
 from lenssim.simulate.wide.request import MosaicRequest
+from lenssim.sky.fields.request import ExtractRequest
 
 if TYPE_CHECKING:
     from lenssim.simulate.preset import Preset
@@ -103,8 +103,8 @@ def extract(
         ((1, 32, 32), ['angle', 'area', 'at_edge'])
     """
     from lenssim.api.progress import samples_bar
-    from lenssim.data.extraction.extraction import extract_field
     from lenssim.notes import say
+    from lenssim.sky.fields.extraction import extract_field
 
     check_workers(workers)
     request = parse_request(ExtractRequest, options)

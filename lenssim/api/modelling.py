@@ -12,7 +12,7 @@ from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import check_workers
-from lenssim.data.modelling.request import FitRequest
+from lenssim.sky.models.request import FitRequest
 
 if TYPE_CHECKING:
     from lenssim.data.streaming.dataset import ShardDataset
@@ -54,7 +54,7 @@ class Models(Table):
     @property
     def pictures(self) -> Dataset:
         """The data set of the pictures `model`, `lens_light`, `source` and `residual`."""
-        from lenssim.data.modelling.results import PICTURES
+        from lenssim.sky.models.results import PICTURES
 
         return Dataset(self.folder / PICTURES)
 
@@ -100,10 +100,10 @@ def fit(
     from lenssim.api.files_to_fit import dataset_of
     from lenssim.api.network_starts import starts_of
     from lenssim.api.progress import samples_bar
-    from lenssim.data.modelling.columns import column_units, columns_of
-    from lenssim.data.modelling.results import fit_dataset
-    from lenssim.data.modelling.work import Work
     from lenssim.notes import say
+    from lenssim.sky.models.columns import column_units, columns_of
+    from lenssim.sky.models.results import fit_dataset
+    from lenssim.sky.models.work import Work
 
     check_workers(workers)
     request = parse_request(FitRequest, options)

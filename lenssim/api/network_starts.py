@@ -11,9 +11,9 @@ import numpy as np
 from lenssim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lenssim.data.modelling.starts import Starts
     from lenssim.data.streaming.dataset import ShardDataset
     from lenssim.simulate.fit.scan import Candidate
+    from lenssim.sky.models.starts import Starts
 
 __all__ = ["starts_of"]
 
@@ -39,7 +39,7 @@ def starts_of(run: Path | None, dataset: ShardDataset) -> Starts:
     """
     from lenssim.api.dataset import Dataset
     from lenssim.api.run import Run
-    from lenssim.data.modelling.starts import NO_STARTS, Starts
+    from lenssim.sky.models.starts import NO_STARTS, Starts
 
     if run is None:
         return NO_STARTS

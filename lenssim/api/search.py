@@ -13,7 +13,7 @@ from lenssim.api.run import Run, as_run
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import check_workers
-from lenssim.learn.search.request import OF_THE_RUN, SearchRequest
+from lenssim.learn.evaluation.search.request import OF_THE_RUN, SearchRequest
 
 __all__ = ["Candidates", "SearchOptions", "search"]
 
@@ -94,7 +94,7 @@ def search(
     """
     from lenssim.api.progress import samples_bar
     from lenssim.learn.compute.device import pick_device
-    from lenssim.learn.search.search import Search, search_field
+    from lenssim.learn.evaluation.search.search import Search, search_field
     from lenssim.notes import say
 
     check_workers(workers)

@@ -12,13 +12,13 @@ from lenssim.api.options import parse_request
 from lenssim.api.signatures import takes_options
 from lenssim.api.table import Table
 from lenssim.api.workers import Workers
-from lenssim.data.surveys.request import SurveyRequest
+from lenssim.sky.surveys.request import SurveyRequest
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lenssim.data.surveys.summary import Rate
     from lenssim.simulate.survey import Survey
+    from lenssim.sky.surveys.summary import Rate
 
 __all__ = ["Lenses", "SurveyOptions", "survey"]
 
@@ -113,8 +113,8 @@ def survey(
     from lenssim.api.progress import samples_bar
     from lenssim.data.format.manifest import CATALOGUE
     from lenssim.data.generation.progress import Progress
-    from lenssim.data.surveys.catalogue import draw_catalogue
     from lenssim.formats.tables import read_table
+    from lenssim.sky.surveys.catalogue import draw_catalogue
 
     folder = Path(out)
     place = Workers(workers, cluster, scheduler)
@@ -191,8 +191,8 @@ def _conclude(
     request: SurveyRequest,
 ) -> None:
     """Write the page and the FITS table, and note the rates of lenses."""
-    from lenssim.data.surveys.page import write_page
-    from lenssim.data.surveys.summary import rates
+    from lenssim.sky.surveys.page import write_page
+    from lenssim.sky.surveys.summary import rates
 
     lenses.rates = rates(document, lenses)
     remarks = []

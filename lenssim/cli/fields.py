@@ -56,13 +56,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _extract_request() -> type[BaseModel]:
-    from lenssim.data.extraction.request import ExtractRequest
+    from lenssim.sky.fields.request import ExtractRequest
 
     return ExtractRequest
 
 
 def _search_request() -> type[BaseModel]:
-    from lenssim.learn.search.request import SearchRequest
+    from lenssim.learn.evaluation.search.request import SearchRequest
 
     return SearchRequest
 
@@ -77,8 +77,8 @@ def extract(field: Field, out: _Out, workers: Workers = 0, **options: Any) -> No
     """Cut stamps of all galaxies out of a wide field: a data set with RA and Dec."""
     from lenssim.api.fields import extract as extract_stamps
     from lenssim.cli.stop import stoppable
-    from lenssim.data.extraction.catalogue import CATALOGUE
     from lenssim.data.format.bands import shape_words
+    from lenssim.sky.fields.catalogue import CATALOGUE
 
     with stoppable() as stop:
         manifest = extract_stamps(
@@ -102,7 +102,7 @@ def search(
     """Search a wide field for lenses: scores, a catalogue, and a page to mark the best."""
     from lenssim.api.search import search as search_lenses
     from lenssim.cli.stop import stoppable
-    from lenssim.data.extraction.catalogue import CATALOGUE
+    from lenssim.sky.fields.catalogue import CATALOGUE
 
     options |= {"others": others, "tta": tta, "device": device, "workers": workers}
     with stoppable() as stop:

@@ -12,7 +12,7 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.data.modelling.request import FitRequest
+    from lenssim.sky.models.request import FitRequest
 
 __all__ = ["register"]
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _request() -> type[FitRequest]:
-    from lenssim.data.modelling.request import FitRequest
+    from lenssim.sky.models.request import FitRequest
 
     return FitRequest
 

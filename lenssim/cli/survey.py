@@ -12,7 +12,7 @@ from lenssim.cli.options import Json
 from lenssim.commands import command
 
 if TYPE_CHECKING:
-    from lenssim.data.surveys.request import SurveyRequest
+    from lenssim.sky.surveys.request import SurveyRequest
 
 __all__ = ["register"]
 
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _request() -> type[SurveyRequest]:
-    from lenssim.data.surveys.request import SurveyRequest
+    from lenssim.sky.surveys.request import SurveyRequest
 
     return SurveyRequest
 

@@ -12,13 +12,13 @@ import lenssim as package
 from lenssim.api.generation import DEVICE
 from lenssim.api.training import TrainingSettings
 from lenssim.cli.main import app
-from lenssim.data.extraction.request import ExtractRequest
 from lenssim.data.generation.request import GenerationRequest
-from lenssim.data.modelling.request import FitRequest
-from lenssim.data.surveys.request import SurveyRequest
-from lenssim.learn.search.request import SearchRequest
+from lenssim.learn.evaluation.search.request import SearchRequest
 from lenssim.learn.tasks import TASKS
 from lenssim.simulate.wide.request import MosaicRequest
+from lenssim.sky.fields.request import ExtractRequest
+from lenssim.sky.models.request import FitRequest
+from lenssim.sky.surveys.request import SurveyRequest
 
 COMMANDS = {  # by function: what a terminal calls it, where that is another word
     "audit": "audit",

@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import nn
 
 from lenssim.learn.config import TrainConfig
+from lenssim.learn.figures.presentations.presentation import Presentation
 from lenssim.learn.methods import METHODS, MODEL, Method
 from lenssim.learn.nets import NETS
-from lenssim.learn.presentations.presentation import Presentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks import TASKS, Task, TaskEntry
 

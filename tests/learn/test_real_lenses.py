@@ -12,12 +12,12 @@ from astropy.io import fits
 from error_codes import has_code
 
 import lenssim as package
-from lenssim.data.modelling import modelling
 from lenssim.errors import ConfigError
 from lenssim.learn.recipes.execution import follow
 from lenssim.learn.recipes.recipe import load_recipe
 from lenssim.simulate.fit.scan import ScanGrid
 from lenssim.simulate.fit.settings import Search
+from lenssim.sky.models import modelling
 
 SLACS = (
     Path(os.environ.get("LENSSIM_SHARED_DATA", Path(__file__).parents[3] / "shared/data"))

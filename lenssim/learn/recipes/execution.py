@@ -11,7 +11,6 @@ from lenssim.data.format.manifest import Plan
 from lenssim.data.generation.first_kernels import compile_kernels
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.simulation import generate
-from lenssim.data.modelling.results import PICTURES
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.evaluation.evaluation import (
@@ -39,6 +38,7 @@ from lenssim.learn.runs.run import Run, open_run
 from lenssim.learn.scores.leaks import LEAK_AUDIT, stored_audit
 from lenssim.learn.training.progress import Lines
 from lenssim.learn.training.training import train
+from lenssim.sky.models.results import PICTURES
 
 __all__ = ["follow"]
 

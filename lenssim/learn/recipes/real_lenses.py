@@ -7,15 +7,15 @@ from pathlib import Path
 from lenssim.data.exchange.importing import Listeners
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import default_workers
-from lenssim.data.modelling.lenses import Lenses
-from lenssim.data.modelling.results import fit_dataset
-from lenssim.data.modelling.sensitivities import lens_sensitivity
-from lenssim.data.modelling.work import Work
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.evaluation.prediction import predict
 from lenssim.learn.recipes.steps import FitStep, ImportStep, LensesStep
 from lenssim.learn.report.lens_pages import LensPage, write_lens_pages
 from lenssim.learn.runs.run import open_run
+from lenssim.sky.models.lenses import Lenses
+from lenssim.sky.models.results import fit_dataset
+from lenssim.sky.models.sensitivities import lens_sensitivity
+from lenssim.sky.models.work import Work
 
 __all__ = ["fit_lenses", "import_images", "judge_lenses"]
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from lenssim.data.modelling.results import PICTURES
 from lenssim.errors import ConfigError, explain_problem, from_validation, unknown
 from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
@@ -28,6 +27,7 @@ from lenssim.learn.recipes.steps import (
 from lenssim.learn.tasks import parse_config
 from lenssim.names import name_fault, printable, shown
 from lenssim.record import Record
+from lenssim.sky.models.results import PICTURES
 
 __all__ = [
     "DATA",

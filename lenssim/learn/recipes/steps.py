@@ -8,11 +8,11 @@ from pydantic import Field, ValidationError, model_validator
 from lenssim.data.exchange.importer import Importer
 from lenssim.data.exchange.importers import importer_class
 from lenssim.data.generation.request import GenerationRequest
-from lenssim.data.modelling.request import FitRequest
-from lenssim.data.modelling.sensitivities import SensitivityOptions
 from lenssim.errors import from_validation
 from lenssim.learn.population.options import PopulationOptions
 from lenssim.record import Record
+from lenssim.sky.models.request import FitRequest
+from lenssim.sky.models.sensitivities import SensitivityOptions
 
 __all__ = [
     "EvaluateStep",

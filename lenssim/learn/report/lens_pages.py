@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from lenssim.data.format.files import write
-from lenssim.data.modelling.page import model_figure
-from lenssim.data.modelling.table import model_texts
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.drawing import plain_style, png_bytes, stretched
 from lenssim.learn.evaluation.prediction import Prediction
 from lenssim.learn.runs.folders import make_folder
 from lenssim.simulate.fit.flags import FLAGS
 from lenssim.simulate.fit.sensitivity import Sensitivity
+from lenssim.sky.models.page import model_figure
+from lenssim.sky.models.table import model_texts
 
 __all__ = ["LensPage", "write_lens_pages"]
 

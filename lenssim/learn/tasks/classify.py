@@ -11,7 +11,7 @@ from lenssim.data.format.manifest import ClassName
 from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.presentations.classification import ClassificationPresentation
+from lenssim.learn.figures.presentations.classification import ClassificationPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.classify_config import ClassifyConfig
 from lenssim.learn.tasks.task import Task, check_answers

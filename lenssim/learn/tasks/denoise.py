@@ -10,7 +10,7 @@ import numpy as np
 from lenssim.data.format.maps import SIGMA, check_kept
 from lenssim.data.format.spec import maps_of
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.presentations.denoising import DenoisingPresentation
+from lenssim.learn.figures.presentations.denoising import DenoisingPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.denoise_config import DenoiseConfig
 from lenssim.learn.tasks.task import Task, check_answers

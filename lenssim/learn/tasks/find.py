@@ -12,7 +12,7 @@ from lenssim.data.format.manifest import ClassName
 from lenssim.data.streaming.labels import labels_of
 from lenssim.errors import ConfigError, DataError, unknown
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.presentations.finding import FindingPresentation
+from lenssim.learn.figures.presentations.finding import FindingPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.find_config import FindConfig
 from lenssim.learn.tasks.task import Task, check_answers

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lenssim.errors import DataError, unknown
 from lenssim.learn.config import TrainConfig
-from lenssim.learn.presentations.regression import RegressionPresentation
+from lenssim.learn.figures.presentations.regression import RegressionPresentation
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks.regress_config import RegressConfig
 from lenssim.learn.tasks.targets import (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lenssim.data.streaming.dataset import Batch, ShardDataset
     from lenssim.data.streaming.source import ImageSource
-    from lenssim.learn.presentations.presentation import Presentation
+    from lenssim.learn.figures.presentations.presentation import Presentation
     from lenssim.learn.scores.average import AveragePosterior
     from lenssim.learn.scores.posterior import Posterior
     from lenssim.learn.scores.task_scores import TaskScores

@@ -1,0 +1,1 @@
+"""Measurements without a network: lenses modelled, objects found in wide fields, surveys forecast."""
