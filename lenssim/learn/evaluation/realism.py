@@ -178,7 +178,8 @@ def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
             scale=real_scale,
             expected=scale,
         )
-    if dataset.image_shape != real.image_shape or dataset.bands != real.bands:
+    has_other_bands = channels > 1 and dataset.bands != real.bands
+    if dataset.image_shape != real.image_shape or has_other_bands:
         raise ConfigError(
             f"{real.folder} has images of {shape_words(real.image_shape, real.bands)}, and "
             f"{dataset.folder} of {shape_words(dataset.image_shape, dataset.bands)}: "

@@ -10,7 +10,8 @@ from torch import Tensor
 from lenssim.errors import ConfigError, unknown
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.symmetry import Moves
-from lenssim.learn.inputs.telescope import drizzled_noise
+from lenssim.learn.inputs.telescope import drizzled_noise, telescope_noise
+from lenssim.simulate.instruments import AnyCamera
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
@@ -45,11 +46,15 @@ def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Images (N, C, H, W), their targets (N, T), and the rules by which targets follow images."""
+    """Images (N, C, H, W), their targets (N, T), and the rules by which targets follow images.
+
+    The camera is that of the images, if it is known.
+    """
 
     images: Tensor
     targets: Tensor
     moves: Moves
+    camera: AnyCamera | None = None
 
     def with_images(self, images: Tensor) -> "_Batch":
         return replace(self, images=images)
@@ -57,7 +62,7 @@ class _Batch:
     def where(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Batch":
         """Replace the `chosen` (N,) images, and all targets: `targets` has moved only the chosen."""
         images = torch.where(chosen[:, None, None, None], images, self.images)
-        return _Batch(images, targets, self.moves)
+        return replace(self, images=images, targets=targets)
 
 
 _Step = Callable[[_Batch, float, torch.Generator], _Batch]
@@ -124,7 +129,7 @@ def _recentre(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
     image_index = torch.arange(len(images), device=x.device)[:, None, None]
     shifted = images[image_index, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
     targets = batch.moves.shifted(batch.targets, x, y)
-    return _Batch(shifted, targets, batch.moves)
+    return replace(batch, images=shifted, targets=targets)
 
 
 def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
@@ -173,6 +178,20 @@ def _drizzle(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch
     return batch.with_images(batch.images + sigma * noise)
 
 
+def _telescope(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+    """Add noise of the camera, with a sigma up to `amount` times its own; lost pixels are 0.
+
+    The image stands for the expected one, so that its bright pixels have more noise.
+    """
+    assert batch.camera is not None  # `augmentation` has asked for one
+    amounts = _amounts(batch, amount, generator)
+    device_generator = _device_generator(batch, generator)
+    observed, sigma = telescope_noise(batch.images, batch.camera, device_generator)
+    is_lost = torch.isinf(sigma) & (amounts > 0)
+    noisy = batch.images + amounts * (observed - batch.images)
+    return batch.with_images(torch.where(is_lost, 0, noisy))
+
+
 def _dead(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
     """Set a share of the pixels, up to `amount`, to 0 in all bands: masked pixels are 0 too."""
     share = _amounts(batch, amount, generator)
@@ -208,6 +227,7 @@ AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
     "gaussian": (_gaussian, 0.05),
     "mask": (_mask, 3.0),
     "drizzle": (_drizzle, 0.05),
+    "telescope": (_telescope, 1.0),
     "dead": (_dead, 0.01),
 }
 """The function of each augmentation, and its largest amount by default, or None for no amount."""
@@ -221,10 +241,12 @@ class Augmentation:
     Attributes:
         steps: Name and largest amount of each augmentation.
         moves: The rules by which targets follow images.
+        camera: The camera of the images, if it is known.
     """
 
     steps: tuple[tuple[str, float], ...]
     moves: Moves = field(default_factory=Moves)
+    camera: AnyCamera | None = None
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, targets: Tensor | None = None
@@ -242,7 +264,7 @@ class Augmentation:
         """
         if targets is None:
             targets = images.new_zeros((len(images), 0))
-        batch = _Batch(images, targets, self.moves)
+        batch = _Batch(images, targets, self.moves, self.camera)
         for name, amount in self.steps:
             step, _ = AUGMENTATIONS[name]
             batch = step(batch, amount, generator)
@@ -250,7 +272,10 @@ class Augmentation:
 
 
 def augmentation(
-    text: str, targets: Sequence[str] = (), images: ImageDescription | None = None
+    text: str,
+    targets: Sequence[str] = (),
+    images: ImageDescription | None = None,
+    camera: AnyCamera | None = None,
 ) -> Augmentation:
     """Parse an augmentation such as `dihedral` or `dihedral+recentre=2+psf`.
 
@@ -258,12 +283,14 @@ def augmentation(
         text: Names of `AUGMENTATIONS` joined by `+`, with amounts.
         targets: Names of the targets that must follow.
         images: Description of the images. Its pixel scale says how far targets shift with them.
+        camera: Their camera, whose noise `telescope` adds.
 
     Returns:
         The augmentation.
 
     Raises:
-        ConfigError: A name is unknown, an amount is impossible, or a target cannot follow the image.
+        ConfigError: A name is unknown, an amount is impossible, a target cannot follow the image,
+            or the images have no camera that has noise.
 
     Example:
         >>> augmentation("flips+psf=1.5").steps
@@ -281,7 +308,13 @@ def augmentation(
             moves.check_turns(name, transposes=name == "dihedral")
         if name == "recentre" and images is not None:
             moves.check_shifts(name)
-    return Augmentation(tuple(steps), moves)
+        if name == "telescope" and images is not None and camera is None:
+            raise ConfigError(
+                "augment: telescope adds the noise of the images' camera, and these images "
+                "state none in e-/s: train on simulated images, or use drizzle",
+                code="augment-camera",
+            )
+    return Augmentation(tuple(steps), moves, camera)
 
 
 def _parsed_step(part: str) -> tuple[str, float]:

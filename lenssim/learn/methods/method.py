@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
+    from lenssim.simulate.instruments import AnyCamera
 
     Networks = Mapping[str, nn.Module]
 
@@ -40,6 +41,7 @@ class TrainingSetup:
         samples: Number of training samples.
         steps: Number of steps in the whole training.
         through: Net from images to images that stands before the network, if any.
+        camera: Camera of the training images, if they are simulated ones in e-/s.
     """
 
     config: TrainConfig
@@ -48,6 +50,7 @@ class TrainingSetup:
     samples: int
     steps: int
     through: str | None = None
+    camera: AnyCamera | None = None
 
 
 class Method(Record, ABC):

@@ -43,7 +43,9 @@ class Learner(LightningModule):
         self.training_setup = setup
         self.config = setup.config
         self.task = setup.task
-        self.augment = augmentation(setup.config.augment, setup.task.columns, setup.images)
+        self.augment = augmentation(
+            setup.config.augment, setup.task.columns, setup.images, setup.camera
+        )
         self.scores = setup.task.metrics()
         self.train_loss = MeanMetric()
         # the mean over an epoch that is resumed half-way

@@ -25,9 +25,12 @@ from lenssim.learn.runs.run import Run, begin, look_through, open_run, through_o
 from lenssim.learn.tasks import Task, task_class
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import NoiseModel
 
 if TYPE_CHECKING:
     from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.instruments import AnyCamera
 
 __all__ = ["PreparedTraining", "prepare"]
 
@@ -116,7 +119,13 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     images = describe(dataset)
     through, denoiser = _through(config, images, previous)
     setup = TrainingSetup(
-        config, task, images, len(rows["train"]), steps, through.net if through else None
+        config,
+        task,
+        images,
+        len(rows["train"]),
+        steps,
+        through.net if through else None,
+        _camera(dataset),
     )
     networks = method.fresh_networks(setup)
     if previous is not None:
@@ -130,6 +139,14 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     return PreparedTraining(
         dataset, rows, device, learner, sampler, start, start_seen, through
     )
+
+
+def _camera(dataset: Data) -> AnyCamera | None:
+    """Return the camera of simulated images in e-/s; None of others."""
+    spec = dataset.spec
+    if spec is None or noise_model(spec.noise).unit != NoiseModel.unit:
+        return None
+    return spec.preset.instrument
 
 
 def _check_sources(config: TrainConfig, method: Method) -> None:
