@@ -27,8 +27,12 @@ def wheel(tmp_path_factory) -> Path:
     installed = folder / "installed"
     code = "import lenssim; print(lenssim.__file__)"
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True, text=True, cwd=folder, check=True,
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=True,
     )
     assert done.stdout.startswith(str(installed)), "not the clone"
     return installed
@@ -50,7 +54,11 @@ def lenssim(wheel: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_every_file_of_the_package_and_every_recipe_is_inside(wheel):
     packed = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
     tracked = subprocess.run(
-        ["git", "ls-files", "lenssim", "pipelines"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "lenssim", "pipelines"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     expected = {path.replace("pipelines/", "lenssim/pipelines/", 1) for path in tracked}
     assert expected <= packed
