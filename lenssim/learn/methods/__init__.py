@@ -9,6 +9,7 @@ from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.methods.adaptation.adabn import AdaBN
 from lenssim.learn.methods.adaptation.coral import Coral
 from lenssim.learn.methods.adaptation.mmd import MMD
+from lenssim.learn.methods.detectors import DETECTORS
 from lenssim.learn.methods.method import MODEL, Method, TrainingSetup
 from lenssim.learn.methods.supervised import Supervised
 from lenssim.learn.tasks.adaptable_config import AdaptableConfig
@@ -20,6 +21,7 @@ METHODS: dict[str, type[Method]] = {
     "adabn": AdaBN,
     "coral": Coral,
     "mmd": MMD,
+    **DETECTORS,
 }
 
 
@@ -34,6 +36,14 @@ def method_of(config: TrainConfig) -> Method:
         raise unknown("method", name, METHODS, code="unknown-method")
     kind = METHODS[name]
     _check_sources(config, kind)
+    if kind.tasks and config.task not in kind.tasks:
+        raise ConfigError(
+            f"the method {name} serves lenssim train {' or '.join(kind.tasks)}, "
+            f"not {config.task}",
+            code="method-task",
+            method=name,
+            task=config.task,
+        )
     try:
         return kind.model_validate(config.method_settings)
     except ValidationError as error:

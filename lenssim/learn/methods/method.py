@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
+    from lenssim.learn.tasks.task import Data
 
     Networks = Mapping[str, nn.Module]
 
@@ -73,6 +74,10 @@ class Method(Record, ABC):
     The second one is `--target`; it never runs out of batches. Validation scores, the task
     and its calibration are those of the first one.
     """
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """Names of the tasks that the method serves; empty for all."""
+    has_steps: ClassVar[bool] = True
+    """Whether weights are found in steps; if not, `begin` finds them all."""
     reads_target_truth: ClassVar[bool] = False
     """Whether batches of the second data set keep their labels."""
     answers_for_source: ClassVar[str] = MODEL
@@ -106,7 +111,7 @@ class Method(Record, ABC):
         """Return the rows of the second data set to learn from; by default all of (N,)."""
         return rows
 
-    def begin(self, networks: Networks, setup: TrainingSetup) -> None:
+    def started(self, networks: Networks, setup: TrainingSetup) -> None:
         """Go on from the first weights of `MODEL`, which another run may have given.
 
         By default nothing is to do. A method with copies of the network makes them here.
@@ -159,6 +164,18 @@ class Method(Record, ABC):
     def learning_rate(self, config: TrainConfig, turn: str) -> float:
         """Return the learning rate of an optimiser; by default that of the training."""
         return config.learning_rate
+
+    def begin(
+        self, networks: Networks, dataset: Data, rows: np.ndarray, setup: TrainingSetup
+    ) -> None:
+        """Set what follows from the training images at once, before the first step.
+
+        Args:
+            networks: The networks, by name, which are changed in place.
+            dataset: The data set.
+            rows: Its training rows (N,).
+            setup: What the training depends on.
+        """
 
     @abstractmethod
     def step(
@@ -215,6 +232,10 @@ class Method(Record, ABC):
             setup: What the training depends on.
         """
         return {}
+
+    def starting(self, networks: Networks) -> Model:
+        """Return the network that takes the weights of another run; by default the exported."""
+        return self.export(networks)
 
     def export(self, networks: Networks) -> Model:
         """Return the trained network that evaluation and prediction use."""

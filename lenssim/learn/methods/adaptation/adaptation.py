@@ -87,7 +87,7 @@ class Adaptation(Method):
         return networks
 
     @override
-    def begin(self, networks: Networks, setup: TrainingSetup) -> None:
+    def started(self, networks: Networks, setup: TrainingSetup) -> None:
         networks[SOURCE].load_state_dict(networks[MODEL].state_dict())
 
     @override
