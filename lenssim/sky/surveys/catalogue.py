@@ -62,14 +62,14 @@ def draw_catalogue(
     make_folder(parts.folder)
     _claim(parts.folder, identity)
     try:
-        drawn, area = _drawn(parts, report, stop)
-        _check_kept(drawn, survey, area)
+        sky_parts, area = _sky_parts(parts, report, stop)
+        _check_kept(sky_parts, survey, area)
     except ConfigError:  # no repetition would find lenses
         _remove(parts.folder)
         raise
-    join_tables(folder / CATALOGUE, [part.file for part in drawn])
+    join_tables(folder / CATALOGUE, [part.file for part in sky_parts])
     write_fits(folder / FITS_CATALOGUE, folder / CATALOGUE)
-    tally = _merged(drawn)
+    tally = _merged(sky_parts)
     document = {**identity, "drawn_area": area, **tally.document()}
     write(folder / SURVEY, json.dumps(document, indent=1).encode())
     shutil.rmtree(parts.folder, ignore_errors=True)
@@ -121,33 +121,33 @@ def _remove(parts: Path) -> None:
         parts.parent.rmdir()
 
 
-def _drawn(parts: Parts, report: Report, stop: Stop) -> tuple[list[Part], float]:
+def _sky_parts(parts: Parts, report: Report, stop: Stop) -> tuple[list[Part], float]:
     """Return all parts, and the area that they cover."""
     request = parts.request
     area = request.area or parts.survey.area
-    drawn: list[Part] = []
+    sky_parts: list[Part] = []
     for first in range(0, int(np.ceil(area)), _DEGREES):
         _check_stop(stop, first)
-        missing = _missing(request, drawn)
+        missing = _missing(request, sky_parts)
         part, last = parts.part(first, min(first + _DEGREES, area), missing)
-        drawn.append(part)
+        sky_parts.append(part)
         if request.n is None:
             report(int(last), int(np.ceil(area)))
             continue
-        missing = _missing(request, drawn) or 0
+        missing = _missing(request, sky_parts) or 0
         report(request.n - missing, request.n)
         if not missing:
-            return drawn, last
+            return sky_parts, last
         if missing == request.n and last >= _HOPELESS:
-            return drawn, last
-    if missing := _missing(request, drawn):
+            return sky_parts, last
+    if missing := _missing(request, sky_parts):
         raise ConfigError(
             f"the whole survey of {area:g} square degrees has {missing} lenses less "
             f"than {request.n}",
             code="no-survey-lenses",
             n=request.n,
         )
-    return drawn, area
+    return sky_parts, area
 
 
 def _check_stop(stop: Stop, degrees: int) -> None:
@@ -158,26 +158,26 @@ def _check_stop(stop: Stop, degrees: int) -> None:
         )
 
 
-def _missing(request: SurveyRequest, drawn: list[Part]) -> int | None:
+def _missing(request: SurveyRequest, sky_parts: list[Part]) -> int | None:
     """Return how many lenses are still to be drawn; None if an area is."""
     if request.n is None:
         return None
-    return request.n - sum(part.rows for part in drawn)
+    return request.n - sum(part.rows for part in sky_parts)
 
 
-def _merged(drawn: list[Part]) -> Tally:
+def _merged(sky_parts: list[Part]) -> Tally:
     """Return the tally of all parts."""
     tally = Tally()
-    for part in drawn:
+    for part in sky_parts:
         tally.merge(part.tally)
     return tally
 
 
-def _check_kept(drawn: list[Part], survey: Survey, area: float) -> None:
+def _check_kept(sky_parts: list[Part], survey: Survey, area: float) -> None:
     """Refuse a sky without a lens that is kept."""
-    if any(part.rows for part in drawn):
+    if any(part.rows for part in sky_parts):
         return
-    ideal = sum(part.tally["ideal"] for part in drawn)
+    ideal = sum(part.tally["ideal"] for part in sky_parts)
     reason = f"the rule {survey.rule} finds none of the {ideal} ideal lenses"
     if not ideal:
         density = survey.ideal_density

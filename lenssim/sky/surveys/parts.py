@@ -60,13 +60,13 @@ class Parts:
         """
         part = self._stored(f"{first:06d}")
         if part is None:
-            table, tally = self._drawn(first, last)
+            table, tally = self._draw(first, last)
             part = self._write(f"{first:06d}", table, tally)
         if most is None or part.rows < most:
             return part, last
         area = read_table(part.file)["drawn_area"]
         end = float(np.nextafter(area[most - 1], np.inf))
-        return self._write(f"{first:06d}-end", *self._drawn(first, end)), end
+        return self._write(f"{first:06d}-end", *self._draw(first, end)), end
 
     def _stored(self, name: str) -> Part | None:
         path = self.folder / f"{name}.json"
@@ -88,7 +88,7 @@ class Parts:
         write(path, json.dumps(document).encode(), durable=False)
         return part
 
-    def _drawn(
+    def _draw(
         self, first: int, last: float
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Draw a part of the sky: the lenses that are kept, and the tally of all."""
