@@ -128,7 +128,7 @@ def audit_realism(
         separate(ALL_STATISTICS, *columns),
         separate(_net_name(run), *(features(sample.filled) for sample in samples)),
     ]
-    document = {
+    document: dict[str, Any] = {
         "fingerprint": dataset.fingerprint,
         "real": real.fingerprint,
         "images": {"real": len(real_rows), "simulated": len(rows)},
