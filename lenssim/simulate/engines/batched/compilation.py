@@ -54,7 +54,9 @@ def compile_module(
         with short_calls():
             _write(module, example, dynamic, target, config | _trusted_processor())
         load_package(target)
-    except Exception:  # what torch writes, or g++ takes, has another form than is known here
+    except (
+        Exception
+    ):  # what torch writes, or g++ takes, has another form than is known here
         forget_processor()
         _write(module, example, dynamic, target, config)
 

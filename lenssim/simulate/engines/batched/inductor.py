@@ -47,7 +47,11 @@ def forget_processor() -> None:
     from torch._inductor import cpu_vec_isa
 
     functions = [cpu_vec_isa.valid_vec_isa_list]
-    functions += [vars(kind).get("__bool__") for kind in vars(cpu_vec_isa).values() if isinstance(kind, type)]
+    functions += [
+        vars(kind).get("__bool__")
+        for kind in vars(cpu_vec_isa).values()
+        if isinstance(kind, type)
+    ]
     for function in functions:
         with suppress(AttributeError):  # it remembers nothing
             function.cache_clear()
