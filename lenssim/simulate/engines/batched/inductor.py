@@ -46,7 +46,7 @@ def forget_processor() -> None:
     """Let the compiler find out anew which vector instructions this machine has."""
     from torch._inductor import cpu_vec_isa
 
-    functions = [cpu_vec_isa.valid_vec_isa_list]
+    functions: list[Any] = [cpu_vec_isa.valid_vec_isa_list]
     functions += [
         vars(kind).get("__bool__")
         for kind in vars(cpu_vec_isa).values()
