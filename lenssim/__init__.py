@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lenssim.api.modelling import Models, fit
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
+    from lenssim.api.probing import probe
     from lenssim.api.recipes import run
     from lenssim.api.run import Run
     from lenssim.api.search import Candidates, search
@@ -70,6 +71,7 @@ __all__ = [
     "population",
     "predict",
     "presets",
+    "probe",
     "render",
     "repack",
     "run",
@@ -98,6 +100,7 @@ _MODULES = {
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),
     "presets": ("instruments", "presets"),
+    "probing": ("probe",),
     "recipes": ("run",),
     "run": ("Run",),
     "surveys": ("Lenses", "survey"),

@@ -81,6 +81,14 @@ class TrainingSettings(TypedDict, total=False):
     divergence: float | None
     latent: int | None
     prior: float | None
+    contrast_temperature: float | None
+    projection: int | None
+    masked: float | None
+    patch: int | None
+    neighbours: int | None
+    balance: float | None
+    embedding: int | None
+    clusters: int | None
 
 
 @checked
@@ -104,7 +112,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, find, denoise, anomaly, or regress with `targets=`.
+        task: classify, find, denoise, anomaly, represent, cluster, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.

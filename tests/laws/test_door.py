@@ -36,6 +36,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "population": "population",
     "predict": "predict",
     "presets": "models",
+    "probe": "probe",
     "render": "render",
     "repack": "repack",
     "run": "run",

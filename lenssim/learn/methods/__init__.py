@@ -7,12 +7,21 @@ from pydantic import ValidationError
 from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.methods.detectors import DETECTORS
+from lenssim.learn.methods.mae import Mae
 from lenssim.learn.methods.method import MODEL, Method, TrainingSetup
+from lenssim.learn.methods.scan import Scan
+from lenssim.learn.methods.simclr import SimClr
 from lenssim.learn.methods.supervised import Supervised
 
 __all__ = ["METHODS", "MODEL", "Method", "TrainingSetup", "method_of"]
 
-METHODS: dict[str, type[Method]] = {"supervised": Supervised, **DETECTORS}
+METHODS: dict[str, type[Method]] = {
+    "supervised": Supervised,
+    **DETECTORS,
+    "simclr": SimClr,
+    "mae": Mae,
+    "scan": Scan,
+}
 
 
 def method_of(config: TrainConfig) -> Method:

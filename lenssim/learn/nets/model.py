@@ -75,17 +75,17 @@ class Model(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(self._normalised(images))
+        return self.net(self.scaled(images))
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Return what the network sees of images (N, C, H, W)."""
+    def scaled(self, images: Tensor) -> Tensor:
+        """Return what the network sees of raw images (N, C, H, W)."""
         if self.through is not None:
             images = self.through(images).view_as(images)
         return self.normalise(images)
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""
-        normalised = self._normalised(images)
+        normalised = self.scaled(images)
         if not dropouts(self.net):
             return self.net(normalised)[None]
         passes = []
