@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.modelling import Models, fit
+    from lenssim.api.nets import nets
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
     from lenssim.api.probing import probe
-    from lenssim.api.recipes import run
+    from lenssim.api.recipes import recipes, run
     from lenssim.api.run import Run
     from lenssim.api.search import Candidates, search
     from lenssim.api.surveys import Lenses, survey
@@ -66,12 +67,14 @@ __all__ = [
     "learn",
     "load_run",
     "mosaic",
+    "nets",
     "open",
     "parity",
     "population",
     "predict",
     "presets",
     "probe",
+    "recipes",
     "render",
     "repack",
     "run",
@@ -99,9 +102,10 @@ _MODULES = {
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),
+    "nets": ("nets",),
     "presets": ("instruments", "presets"),
     "probing": ("probe",),
-    "recipes": ("run",),
+    "recipes": ("recipes", "run"),
     "run": ("Run",),
     "surveys": ("Lenses", "survey"),
     "search": ("Candidates", "search"),

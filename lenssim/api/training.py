@@ -43,7 +43,9 @@ class TrainingSettings(TypedDict, total=False):
     start: Path | str | None
     pretrained: bool | None
     through: Path | str | None
-    target: Literal["clean", "arcs", "noisy"] | None
+    target: Path | str | None
+    adapt: str | None
+    select: Literal["source", "alignment", "infomax", "bnm"] | None
     epochs: int | None
     batch_size: int | None
     optimiser: str | None
@@ -72,12 +74,15 @@ class TrainingSettings(TypedDict, total=False):
     views: Literal["mean", "product"] | None
     balanced: bool | None
     method: str | None
+    coral_weight: float | None
+    mmd_weight: float | None
     detector: str | None
     normal: str | None
     unlabelled: bool | None
     alarm_rate: float | None
     components: int | None
     core: int | None
+    deceit: float | None
     divergence: float | None
     latent: int | None
     prior: float | None
