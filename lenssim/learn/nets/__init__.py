@@ -30,6 +30,7 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "cvt": "cvt",
     "lensformer": "lensformer",
     "finder": "finder",
+    "graph": "graph",
     "lastro_baseline": "lastro:baseline",
     "lastro_views": "lastro:views",
     "lastro_residual": "lastro:residual",
