@@ -86,7 +86,7 @@ class TrainingSettings(TypedDict, total=False):
     divergence: float | None
     latent: int | None
     prior: float | None
-    contrast_temperature: float | None
+    temperature: float | None
     projection: int | None
     masked: float | None
     patch: int | None

@@ -30,7 +30,7 @@ class SimClr(Method):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("represent",)
-    contrast_temperature: float = Field(
+    temperature: float = Field(
         default=0.2, gt=0, description="Temperature of the similarities of simclr"
     )
     projection: int = Field(
@@ -57,7 +57,7 @@ class SimClr(Method):
 
     def _loss(self, networks: Networks, views: tuple[Batch, ...]) -> Tensor:
         pair = [networks[_PROJECTOR](networks[MODEL](view["image"])) for view in views]
-        return contrast(pair[0], pair[1], self.contrast_temperature)
+        return contrast(pair[0], pair[1], self.temperature)
 
     @override
     def step(

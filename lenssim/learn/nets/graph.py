@@ -75,8 +75,7 @@ class ObjectGraph(nn.Module):
         super().__init__()
         widths = [_SHAPES + bands, *[_WIDTH] * _LAYERS]
         self.layers = nn.ModuleList(
-            EdgeConvolution(before, after)
-            for before, after in pairwise(widths)
+            EdgeConvolution(before, after) for before, after in pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(_WIDTH) for _ in range(_LAYERS))
         self.head = nn.Linear(2 * _LAYERS * _WIDTH, outputs)
