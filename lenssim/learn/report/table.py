@@ -82,7 +82,7 @@ class Row:
             data=data,
             title=identity.title,
             fingerprint=identity.fingerprint,
-            net=record.config.net,
+            net=record.config.label,
             parameters=record.parameters,
             train_images=record.samples["train"],
             test_images=evaluation["n"],
