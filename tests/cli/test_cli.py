@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from astropy.io import fits
 
 from lenssim.simulate.preset import preset_text
@@ -214,6 +215,19 @@ def test_damage_ends_in_exit_code_3(tmp_path, lenssim):
 
 
 def test_dry_run_writes_nothing(tmp_path, lenssim):
-    done = lenssim("generate", "--model", "III", "--n", 6, "--out", "D", "--dry-run")
-    assert json.loads(done.out)["config"]["preset"]["name"] == "III"
+    command = ("generate", "--model", "III", "--n", 90_000, "--out", "D", "--dry-run")
+    done = lenssim(*command)
+    assert "90,000 images of 1 x 64 x 64 in 44 shards" in done.out
+    assert "on disk: 1.47 GB" in done.out
+    plan = json.loads(lenssim(*command, "--json").out)
+    assert plan["config"]["preset"]["name"] == "III"
     assert not (tmp_path / "D").exists()
+
+
+def test_help_lists_every_command_in_a_section_of_the_road():
+    from lenssim.cli.main import app
+    from lenssim.cli.sections import SECTIONS
+
+    listed = [name for section in SECTIONS.values() for name in section]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(typer.main.get_command(app).commands)
