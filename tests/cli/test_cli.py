@@ -43,6 +43,30 @@ def test_help_imports_nothing_heavy():
         assert command in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        ("--data . --epochs 0", "epochs"),
+        ("--data . --net resnet19", "resnet18"),
+        ("--data absent", "absent is no folder"),
+    ],
+)
+def test_mistakes_in_options_of_a_training_are_named_before_torch_is_imported(
+    tmp_path, mistake, says
+):
+    code = (
+        f"import sys; sys.argv = 'lenssim train classify {mistake} --out r'.split()\n"
+        "from lenssim.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n"
+        "    print(end.code, {'torch', 'lightning'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.startswith("2 set()") or done.stdout.startswith("1 set()"), done
+    assert says in done.stderr
+
+
 def test_version_and_models(lenssim):
     assert lenssim("--version").out.startswith("lenssim ")
     listed = lenssim("models").out
