@@ -159,17 +159,22 @@ def _prepared(
     settings: Mapping[str, Any],
 ) -> "tuple[TrainConfig, Path]":
     """Return the checked settings of a training, and the folder of its run."""
+    from lenssim.data.streaming.locations import open_location
+    from lenssim.data.streaming.urls import is_url
     from lenssim.learn.methods import method_of
-    from lenssim.learn.runs.run import open_run
     from lenssim.learn.tasks import parse_config
 
     values = training_settings(task, data, settings)
     folder = default_folder(values) if out is None else Path(out)
     earlier: dict[str, Any] = {}
     if resume:
+        from lenssim.learn.runs.run import open_run  # imports torch
+
         earlier = open_run(folder).record.config.model_dump()
     config = parse_config({**earlier, **values}, "training")
     method_of(config)
+    if config.data is not None and not is_url(config.data):
+        open_location(config.data)
     return config, folder
 
 
