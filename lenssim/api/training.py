@@ -71,6 +71,7 @@ class TrainingSettings(TypedDict, total=False):
     prevalence: float | None
     views: Literal["mean", "product"] | None
     balanced: bool | None
+    balanced_batches: bool | None
     method: str | None
 
 

@@ -141,7 +141,7 @@ class TrainConfig(Record):
     )
     schedule: str = Field(
         default="onecycle",
-        description="Schedule of the learning rate: onecycle, cosine, exponential, "
+        description="Schedule of the learning rate: onecycle, cosine, exponential, tenths, "
         "constant, as_run or as_written",
     )
     learning_rate: float = Field(

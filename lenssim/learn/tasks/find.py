@@ -50,6 +50,7 @@ class Find(Task):
 
     settings = FindConfig
     invariant: ClassVar[bool] = True
+    controls: ClassVar[tuple[str, ...]] = ("twin",)
 
     classes: tuple[ClassName, ...]
     positive: ClassName
@@ -96,6 +97,15 @@ class Find(Task):
             views=config.views,
             weights=weights,
         )
+
+    @override
+    def half_of_batches(
+        self, config: TrainConfig, dataset: Data, rows: np.ndarray
+    ) -> np.ndarray | None:
+        assert isinstance(config, FindConfig)
+        if not config.balanced_batches:
+            return None
+        return self._truth(labels_of(dataset)[rows])
 
     @property
     @override
@@ -266,6 +276,17 @@ class Find(Task):
             **properties,
         }
         return TaskScores(scores.metrics, scores.facts, table)
+
+    @override
+    def judge_control(
+        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, **options: int
+    ) -> dict[str, Any]:
+        """Return the AUC of lenses without their arcs among the others: 0.5 without a leak."""
+        from lenssim.learn.scores.finding import intervals
+
+        truth = self._truth(labels_of(dataset)[rows])
+        score = self.scores(outputs)
+        return {"auc": intervals(truth, [score], self.prevalence, **options)["auc"]}
 
     def _joint_scores(self, outputs: Tensor) -> dict[str, np.ndarray]:
         """Return the scores (N,), the answer first, by the way in which passes are joined."""
