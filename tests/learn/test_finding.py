@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 import lenssim as package
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.figures.finding import completeness_figure
+from lenssim.learn.figures.presentations.finding import FindingPresentation
 from lenssim.learn.scores.finding import (
     FALSE_POSITIVES,
     Ranking,
@@ -346,10 +347,12 @@ def test_an_evaluation_shows_the_twins_too(lenses_and_twins):
     rows = np.flatnonzero(np.arange(256) // 64 == 3)
     truth = data.labels[rows] == data.classes.index("lens")
     score = run.predict(data.images(rows, "twin"))["score"]
-    stated = evaluation.document["metrics"]["twin"]["auc"]
+    metrics = evaluation.document["metrics"]
+    stated = metrics["twin"]["auc"]
     assert stated["value"] == pytest.approx(roc_auc_score(truth, score), abs=1e-6)
     assert stated["low"] < stated["value"] < stated["high"]
-    assert "without their arcs" in str(evaluation)
+    details = FindingPresentation("lens").details(metrics)
+    assert details["AUC of lenses without their arcs (0.5 without a leak)"] == stated
 
 
 def test_hand_made_features_know_no_unit_and_no_turn():
