@@ -100,7 +100,7 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it",
+        "the data keep it; image+sigma is the image and then its noise map",
     )
     start: str | None = Field(
         default=None,

@@ -10,7 +10,7 @@ import torch
 
 from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import CATALOGUE, Manifest, read_manifest
-from lenssim.data.format.maps import IMAGE, check_kept
+from lenssim.data.format.maps import IMAGE, check_kept, parts_of
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
@@ -258,6 +258,8 @@ class ShardDataset(SampleDataset):
             RowError: A row lies outside the data set; it is an `IndexError` too.
         """
         rows = row_numbers(rows, len(self))
+        if len(parts := parts_of(name)) > 1:
+            return np.concatenate([self.read_map(part, rows) for part in parts], axis=1)
         maps = np.empty((len(rows), *self._shape(name)), np.float32)
         for destination, (shard, row) in zip(maps, self._positions(rows), strict=True):
             reader = self._reader(shard)
@@ -319,9 +321,12 @@ class ShardDataset(SampleDataset):
         return len(self.index)
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape (C, H, W) of a map."""
+        """Return the shape (C, H, W) of a map, or of several with their bands in one row."""
         if name == IMAGE:
             return self.info.image_shape
+        if len(parts := parts_of(name)) > 1:
+            channels = sum(self._shape(part)[0] for part in parts)
+            return (channels, *self.info.image_shape[1:])
         return self._map_reader(name, 0).shape[1:]
 
     def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:

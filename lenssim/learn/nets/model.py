@@ -63,12 +63,14 @@ class Model(nn.Module):
         self.name = net
         self.seed = seed
         self.normalise = normalisation(normalise)
-        self.net = build_net(net, images, outputs, seed)
+        seen = images if through is None else images.first_part
+        self.seen_shape = seen.shape
+        self.net = build_net(net, seen, outputs, seed)
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None
         if through is not None:
-            self.through = build_net(through, images, int(np.prod(images.shape)), seed)
+            self.through = build_net(through, images, int(np.prod(seen.shape)), seed)
             self.through.requires_grad_(requires_grad=False)
 
     @override
@@ -78,7 +80,7 @@ class Model(nn.Module):
     def _normalised(self, images: Tensor) -> Tensor:
         """Return what the network sees of images (N, C, H, W)."""
         if self.through is not None:
-            images = self.through(images).view_as(images)
+            images = self.through(images).unflatten(1, self.seen_shape)
         return self.normalise(images)
 
     def passes(self, images: Tensor) -> Tensor:
