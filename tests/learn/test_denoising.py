@@ -104,14 +104,14 @@ def test_a_net_sees_the_noise_map_in_the_unit_of_the_image(name, factor):
 @pytest.mark.thorough
 def test_the_noise_map_tells_where_to_smooth():
     """The left half of each image is noisier: a net that sees the map gains more there."""
-    sigma = np.where(np.arange(26) < 13, 4.0, 0.5) * np.ones((16, 2, 21, 1))
+    sigma = np.where(np.arange(26) < 13, 4.0, 0.5) * np.ones((32, 2, 21, 1))
     errors = {}
     for parts in (1, 2):
         shape = (2 * parts, 21, 26)
         net = build_net("unet", ImageDescription(shape, parts=parts), 2 * 21 * 26)
         optimiser = torch.optim.Adam(net.parameters(), 3e-3)
         for seed in range(60):
-            truth = scene(16)[0]
+            truth = scene(32)[0]
             noise = np.random.default_rng(seed).normal(size=truth.shape)
             maps = np.concatenate([truth + sigma * noise, sigma][:parts], axis=1)
             answer = net(torch.from_numpy(maps.astype(np.float32)))
@@ -120,7 +120,7 @@ def test_the_noise_map_tells_where_to_smooth():
             error.backward()
             optimiser.step()
         errors[parts] = float(error.detach())
-    assert errors[2] < 0.9 * errors[1]
+    assert errors[2] < 0.9 * errors[1], errors
 
 
 def test_the_noise_is_recovered():
