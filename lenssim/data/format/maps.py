@@ -1,8 +1,11 @@
 """Maps that a data set may keep beside its images, by the names of their datasets."""
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lenssim.data.format.spec import maps_of
 from lenssim.errors import ConfigError, unknown
@@ -23,6 +26,7 @@ __all__ = [
     "check_kept",
     "check_picture",
     "parts_of",
+    "stacked",
 ]
 
 TRUTHS = tuple(MAPS)  # maps of simulated data
@@ -58,6 +62,11 @@ def parts_of(picture: str) -> list[str]:
         (['image', 'sigma'], ['clean'])
     """
     return picture.split("+")
+
+
+def stacked(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Return maps (N, C, H, W) with their bands one after another; one map as it is."""
+    return maps[0] if len(maps) == 1 else np.concatenate(maps, axis=1)
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:

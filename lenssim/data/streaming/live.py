@@ -11,7 +11,7 @@ import torch
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
-from lenssim.data.format.maps import IMAGE, check_kept, parts_of
+from lenssim.data.format.maps import IMAGE, check_kept, parts_of, stacked
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.data.streaming.source import Batch, SampleDataset
@@ -121,8 +121,7 @@ class LiveDataset(SampleDataset):
     def _shown(self, exposure: Exposure) -> np.ndarray:
         """Return the images of an exposure, or the map that takes their place."""
         maps = {**exposure.maps, IMAGE: exposure.observed}
-        parts = [maps[name] for name in parts_of(self.picture)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return stacked([maps[name] for name in parts_of(self.picture)])
 
     def _params(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return the true parameters (N,), rendering only where they follow from images."""

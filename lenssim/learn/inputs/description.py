@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -67,9 +68,10 @@ def describe(dataset: ImageSource) -> ImageDescription:
         The description.
     """
     spec = dataset.spec
-    shown = {"bands": dataset.bands, "parts": len(parts_of(dataset.picture))}
+    layout: dict[str, Any] = {"bands": dataset.bands}
+    layout["parts"] = len(parts_of(dataset.picture))
     if spec is None:
-        return ImageDescription(dataset.image_shape, dataset.pixel_scale, **shown)
+        return ImageDescription(dataset.image_shape, dataset.pixel_scale, **layout)
     numbers = np.asarray(dataset.index[:_SCENES])
     try:
         scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
@@ -79,7 +81,7 @@ def describe(dataset: ImageSource) -> ImageDescription:
             raise
         radii = _stored_range(dataset, spec.preset)
     pixel_scale = spec.preset.instrument.pixel_scale
-    return ImageDescription(dataset.image_shape, pixel_scale, radii, **shown)
+    return ImageDescription(dataset.image_shape, pixel_scale, radii, **layout)
 
 
 def _stored_range(dataset: ImageSource, preset: Preset) -> tuple[float, float] | None:

@@ -63,14 +63,14 @@ class Model(nn.Module):
         self.name = net
         self.seed = seed
         self.normalise = normalisation(normalise)
-        seen = images if through is None else images.first_part
-        self.seen_shape = seen.shape
-        self.net = build_net(net, seen, outputs, seed)
+        pictures = images if through is None else images.first_part
+        self.picture_shape = pictures.shape
+        self.net = build_net(net, pictures, outputs, seed)
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None
         if through is not None:
-            self.through = build_net(through, images, int(np.prod(seen.shape)), seed)
+            self.through = build_net(through, images, int(np.prod(pictures.shape)), seed)
             self.through.requires_grad_(requires_grad=False)
 
     @override
@@ -80,7 +80,7 @@ class Model(nn.Module):
     def _normalised(self, images: Tensor) -> Tensor:
         """Return what the network sees of images (N, C, H, W)."""
         if self.through is not None:
-            images = self.through(images).unflatten(1, self.seen_shape)
+            images = self.through(images).unflatten(1, self.picture_shape)
         return self.normalise(images)
 
     def passes(self, images: Tensor) -> Tensor:
