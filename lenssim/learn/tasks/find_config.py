@@ -4,12 +4,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from lenssim.learn.config import TrainConfig
+from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
 __all__ = ["FindConfig"]
 
 
-class FindConfig(TrainConfig):
+class FindConfig(AdaptableConfig):
     """Settings of a training of the task `find`."""
 
     task: Literal["find"] = Field(
