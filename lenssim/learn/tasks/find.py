@@ -224,17 +224,21 @@ class Find(Task):
         """Calibrate each network's outputs by itself, for the share of this task."""
         from torch import cat
 
+        from lenssim.learn.scores.finding import log_odds, mean_thresholds
+
         members = tuple(len(passes) for passes in outputs)
         if not others:
             return self.model_copy(update={"members": members}), outputs[0]
         tasks = [self, *others]
-        own_odds = _log_odds(self.share)
+        own_odds = log_odds(self.share)
         scaled = [
-            task.slope * passes + (task.offset + own_odds - _log_odds(task.share))
+            task.slope * passes + (task.offset + own_odds - log_odds(task.share))
             for task, passes in zip(tasks, outputs, strict=True)
         ]
         joint = self._with_calibration(1.0, 0.0)
-        thresholds = _mean_thresholds(tasks, own_odds)
+        thresholds = mean_thresholds(
+            [task.thresholds for task in tasks], [task.share for task in tasks], self.share
+        )
         update = {"members": members, "thresholds": thresholds}
         return joint.model_copy(update=update), cat(scaled)
 
@@ -334,21 +338,3 @@ def _check_both(dataset: Data, split: str, truth: np.ndarray, positive: str) -> 
         folder=dataset.folder,
         split=split,
     )
-
-
-def _log_odds(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))
-
-
-def _mean_thresholds(tasks: Sequence[Find], own_odds: float) -> dict[str, float]:
-    """Return the mean thresholds of several networks, for one share of lenses."""
-    rates = set.intersection(*(set(task.thresholds) for task in tasks))
-    thresholds = {}
-    for rate in sorted(rates, reverse=True):
-        odds = [
-            _log_odds(np.clip(task.thresholds[rate], _TINY, 1 - _TINY))
-            - _log_odds(task.share)
-            for task in tasks
-        ]
-        thresholds[rate] = float(1 / (1 + np.exp(-(np.mean(odds) + own_odds))))
-    return thresholds
