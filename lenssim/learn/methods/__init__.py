@@ -18,7 +18,10 @@ from lenssim.learn.methods.adaptation.sidda import SIDDA
 from lenssim.learn.methods.adaptation.transfer import Transfer
 from lenssim.learn.methods.adaptation.wdgrl import WDGRL
 from lenssim.learn.methods.detectors import DETECTORS
+from lenssim.learn.methods.mae import Mae
 from lenssim.learn.methods.method import MODEL, Method, TrainingSetup
+from lenssim.learn.methods.scan import Scan
+from lenssim.learn.methods.simclr import SimClr
 from lenssim.learn.methods.supervised import Supervised
 from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
@@ -38,6 +41,9 @@ METHODS: dict[str, type[Method]] = {
     "cgdm": CGDM,
     "transfer": Transfer,
     **DETECTORS,
+    "simclr": SimClr,
+    "mae": Mae,
+    "scan": Scan,
 }
 
 

@@ -172,6 +172,8 @@ class Method(Record, ABC):
     ) -> None:
         """Set what follows from the training images at once, before the first step.
 
+        A resumed training does so again, and then takes the weights of its checkpoint.
+
         Args:
             networks: The networks, by name, which are changed in place.
             dataset: The data set.
