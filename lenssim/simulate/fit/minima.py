@@ -1,13 +1,20 @@
 """Minima: from candidates to the distinct minima of each lens, on binned and on all pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.simulate.fit.additions import Fits, plain_fits, polished, with_additions
+from lenssim.simulate.fit.additions import (
+    GOOD,
+    Fits,
+    joined,
+    plain_fits,
+    polished,
+    with_additions,
+)
 from lenssim.simulate.fit.companions import MAX_COMPANIONS, companion_columns
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B, LensLight, start_values
 from lenssim.simulate.fit.marquardt import minimise
@@ -58,6 +65,9 @@ class Minimum:
     has_shear: bool
     companions: Tensor = field(default_factory=lambda: torch.empty(0, 4))
     clumps: Tensor = field(default_factory=lambda: torch.empty(0, 3))
+
+
+Rivals = Callable[[int], tuple[Minimum, ...]]
 
 
 def light_values(light: LensLight | None, count: int) -> Tensor:
@@ -161,6 +171,7 @@ def fine_minima(
     settings: Search,
     minima: list[tuple[Minimum, ...]],
     expected: Sequence[float],
+    rivals: Rivals | None = None,
 ) -> list[tuple[Minimum, ...]]:
     """Fit the minima of each lens at full resolution, with all parameters free.
 
@@ -170,28 +181,74 @@ def fine_minima(
         settings: How they are searched.
         minima: Their coarse minima.
         expected: Chi2 a pixel of each lens that noise alone gives.
+        rivals: Further coarse minima of a lens, by its row. Only lenses that a smooth source
+            does not explain are asked for them.
     """
-    rows = [row for row, group in enumerate(minima) for _ in group]
-    every = [minimum for group in minima for minimum in group]
-    owners = torch.tensor(rows, device=stamps.data.device)
-    start = torch.stack([minimum.values for minimum in every]).to(stamps.data.device)
     free = list(_LENS_FREE)
     if settings.has_light:
         free += _LIGHT_FREE
-    shears = torch.tensor([minimum.has_shear for minimum in every], device=start.device)
-    model = source_model(stamps, prior, settings, FINE_SOURCE, settings.rays).take(owners)
-    fixed = _fixed(tuple(free), shears)
-    values, state, companions = _beside(model, start, free, fixed, every)
-    fits = plain_fits(values, state, companions)
+    table = _Rows(stamps, prior, settings, free)
+    noise = stamps.data.new_tensor(list(expected))
+    owners, shears, fits = table.fitted(minima)
+    if settings.adds and rivals is not None:
+        poor = _poor(fits, owners, noise * (stamps.weights > 0).sum(1))
+        further = [rivals(row) if row in poor else () for row in range(len(minima))]
+        if any(further):
+            more = table.fitted(further)
+            owners = torch.cat([owners, more[0]])
+            shears = torch.cat([shears, more[1]])
+            fits = joined(fits, more[2])
+    model = table.model(owners)
     if settings.adds:
-        noise = values.new_tensor(list(expected))[owners]
-        fits = with_additions(model, fits, owners, free, fixed, noise)
+        fixed = _fixed(tuple(free), shears)
+        fits = with_additions(model, fits, owners, free, fixed, noise[owners])
     if settings.has_multipoles:
         free += _MULTIPOLES
-        fixed = _fixed(tuple(free), shears)
         model = replace(model, has_multipoles=True)
-        fits = polished(model, fits, owners, free, fixed)
-    return _by_lens(rows, fits, shears, len(minima), settings.minima)
+        fits = polished(model, fits, owners, free, _fixed(tuple(free), shears))
+    return _by_lens(owners.tolist(), fits, shears, len(minima), settings.minima)
+
+
+def _poor(fits: Fits, owners: Tensor, expected: Tensor) -> set[int]:
+    """Return the lenses whose best fit is not near the chi2 (L,) that noise gives."""
+    best = torch.full_like(expected, torch.inf)
+    best = best.scatter_reduce(0, owners, fits.state.chi2, "amin")
+    return set(torch.nonzero(best > GOOD * expected)[:, 0].tolist())
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Fits at full resolution of rows that several lenses own.
+
+    Attributes:
+        stamps: The lenses (L, P).
+        prior: Their priors.
+        settings: How they are searched.
+        free: Columns of values that may move.
+    """
+
+    stamps: Stamps
+    prior: Prior
+    settings: Search
+    free: list[int]
+
+    def model(self, owners: Tensor) -> GaussianModel:
+        """Return the model of rows of some lenses (N,)."""
+        settings = self.settings
+        model = source_model(self.stamps, self.prior, settings, FINE_SOURCE, settings.rays)
+        return model.take(owners)
+
+    def fitted(self, minima: Sequence[Sequence[Minimum]]) -> tuple[Tensor, Tensor, Fits]:
+        """Return the lenses of all minima, whether their shear is free, and their fits."""
+        rows = [row for row, group in enumerate(minima) for _ in group]
+        every = [minimum for group in minima for minimum in group]
+        owners = torch.tensor(rows, device=self.stamps.data.device)
+        shears = [minimum.has_shear for minimum in every]
+        free_shear = torch.tensor(shears, device=owners.device)
+        start = torch.stack([minimum.values for minimum in every]).to(self.stamps.data)
+        fixed = _fixed(tuple(self.free), free_shear)
+        fit = _beside(self.model(owners), start, self.free, fixed, every)
+        return owners, free_shear, plain_fits(*fit)
 
 
 def _beside(

@@ -10,7 +10,7 @@ from torch import Tensor
 from lenssim.simulate.fit.evidence import Inversion, curvature, invert
 from lenssim.simulate.fit.marquardt import bounded
 from lenssim.simulate.fit.projection import Prior
-from lenssim.simulate.fit.stamps import Stamps
+from lenssim.simulate.fit.stamps import Stamps, filtered
 from lenssim.simulate.fit.tracing import trace, trace_slopes
 
 __all__ = ["PixelFit", "PixelSource"]
@@ -161,12 +161,10 @@ class PixelSource:
     def _blurred(self, images: Tensor) -> Tensor:
         """Return images (M, P) through the PSF, weighted."""
         size = self.stamps.size
-        side = self.stamps.transform.shape[-2]
         transform = self.stamps.transform[0].to(torch.complex64)
         planes = images.to(torch.float32).unflatten(-1, (size, size))
-        blurred = torch.fft.irfft2(torch.fft.rfft2(planes, (side, side)) * transform)
         weights = self.stamps.weights[0].to(torch.float32)
-        return blurred[..., :size, :size].flatten(-2) * weights
+        return filtered(planes, transform).flatten(-2) * weights
 
     def _system(
         self, values: Tensor, state: _State, free: list[int]
