@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.signal import convolve
 
 from lenssim.simulate.fit.clumps import clumps_of
 from lenssim.simulate.fit.companions import companion_columns, companions_of
@@ -148,3 +149,18 @@ def test_multipoles_are_those_of_lenstronomy(order):
     np.testing.assert_allclose(found[0][0], expected[0], atol=1e-9)
     np.testing.assert_allclose(found[1][0], expected[1], atol=1e-9)
     assert np.abs(expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("side", [1, 5, 23, 41])
+def test_the_blur_is_a_convolution(side):
+    """Nothing wraps round, however large the PSF is."""
+    rng = np.random.default_rng(side)
+    image = rng.random((1, 24, 24))
+    psf = rng.random((1, side, side))
+    flat = np.ones_like(image)
+    stamp = stamps(image, flat, flat > 0, psf, 0.1)
+    blurred = stamp.blur(torch.from_numpy(image.reshape(1, 1, -1)))[0, 0]
+    whole = convolve(image[0], psf[0], method="direct")
+    half = side // 2
+    expected = whole[half : half + 24, half : half + 24]
+    np.testing.assert_allclose(blurred.reshape(24, 24), expected, rtol=1e-9)
