@@ -1,11 +1,18 @@
-"""Fits from scratch beside fits from the truth: uv run python benchmarks/fit.py [--n 60] [--model hst-arcs]
+"""Fits from scratch beside fits from the truth: uv run python benchmarks/fit.py [--n 60] [--out FILE.jsonl]
 
 With --peers, lenstronomy's swarm and PyAutoLens's Nautilus fit the same lenses, from one blind start: minutes to an
-hour of a core a lens. --quick gives them a fraction of that.
+hour of a core a lens. --quick gives them less. With --out, what is done is kept in a file, and the same command goes
+on from there.
 """
 
 import argparse
+import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,50 +39,103 @@ def main() -> None:
     parser.add_argument("--model", default="hst-arcs", help="a preset without lens light")
     parser.add_argument("--n", type=int, default=BATCH)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="lines of JSON, one a batch and peer")
     parser.add_argument("--peers", action="store_true", help="fit by other codes, too")
     parser.add_argument("--quick", action="store_true", help="give them less time")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    spec = SimulationSpec.of(load_preset(options.model), seed=options.seed, noise="nominal")
-    totals: dict[str, list[np.ndarray]] = {}
-    spent = {"truth": 0.0, "search": 0.0, "last fit": 0.0}
-    for start in range(0, options.n, BATCH):
-        numbers = np.arange(start, min(start + BATCH, options.n))
-        exposure = simulate(spec, numbers)
-        for name, column in _compared(exposure, spent).items():
-            totals.setdefault(name, []).append(column)
-    columns = {name: np.concatenate(parts) for name, parts in totals.items()}
+    work = Work(options.model, options.seed, Record(options.out))
+    batches = [
+        work.batch(start, min(start + BATCH, options.n))
+        for start in range(0, options.n, BATCH)
+    ]
+    columns = {
+        name: np.concatenate([np.array(batch["columns"][name]) for batch in batches])
+        for name in batches[0]["columns"]
+    }
+    spent = {
+        name: sum(batch["spent"][name] for batch in batches) for name in batches[0]["spent"]
+    }
     _print(columns, spent)
     if options.peers:
-        numbers = np.arange(options.n)
-        _print_peers(simulate(spec, numbers), columns, QUICK if options.quick else FULL)
+        _print_peers(work, columns, QUICK if options.quick else FULL)
 
 
-def _print_peers(
-    exposure: Exposure, columns: dict[str, np.ndarray], budget: Budget
-) -> None:
+class Record:
+    """What is done, by a key; in a file, if there is one, so that it need not be done again."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.done: dict[str, Any] = {}
+        if path is not None and path.exists():
+            self.done = dict(json.loads(line) for line in path.read_text().splitlines())
+
+    def of(self, key: str, work: Callable[[], Any]) -> Any:
+        """Return what was done under a key, or do it."""
+        if key not in self.done:
+            self.done[key] = work()
+            if self.path is not None:
+                with self.path.open("a") as file:
+                    file.write(json.dumps([key, self.done[key]]) + "\n")
+        return self.done[key]
+
+
+@dataclass
+class Work:
+    """The lenses of a preset and a seed, and the record of their fits."""
+
+    model: str
+    seed: int
+    record: Record
+
+    def exposure(self, numbers: np.ndarray) -> Exposure:
+        """Return the images of some lenses."""
+        preset = load_preset(self.model)
+        spec = SimulationSpec.of(preset, seed=self.seed, noise="nominal")
+        return simulate(spec, numbers)
+
+    def batch(self, start: int, stop: int) -> dict[str, Any]:
+        """Return the fits of some lenses, and the CPU seconds they took."""
+
+        def fit() -> dict[str, Any]:
+            spent = {"truth": 0.0, "search": 0.0, "last fit": 0.0}
+            columns = _compared(self.exposure(np.arange(start, stop)), spent)
+            listed = {name: column.tolist() for name, column in columns.items()}
+            return {"columns": listed, "spent": spent}
+
+        return self.record.of(f"{self.model} {self.seed} {start}-{stop}", fit)
+
+
+def _print_peers(work: Work, columns: dict[str, np.ndarray], budget: Budget) -> None:
     """Fit the same lenses by other codes; print chi2, theta_E and CPU seconds of each."""
-    camera = exposure.spec.preset.instrument
-    images = exposure.observed.astype(np.float64)
-    sigma = noise_sigma(images, exposure.scenes, camera)
     print(f"peers, from one blind start: {budget}")
     for name, fit in PEERS.items():
-        for row in range(len(exposure)):
-            planes = {
-                column: float(exposure.scenes.params[column][row])
-                for column in ("z_lens", "z_source")
-            }
-            begin = seconds()
-            chi2, theta_E, evaluations = fit(
-                blind_start(planes), camera, images[row, 0], sigma[row, 0], budget
+        for row in range(len(columns["chi2"])):
+            key = f"{work.model} {work.seed} {row} {name} {budget}"
+            chi2, theta_E, evaluations, spent = work.record.of(
+                key, partial(_peer, work, row, fit, budget)
             )
             gap = chi2 - columns["truth-started chi2"][row]
             error = 100 * (theta_E / columns["true theta_E"][row] - 1)
             print(
                 f"{name}: lens {row}, chi2 {gap:+,.1f} from the truth-started, theta_E "
-                f"{error:+.2f} %, {seconds() - begin:.0f} CPU s, {evaluations:,} evaluations",
+                f"{error:+.2f} %, {spent:.0f} CPU s, {evaluations:,} evaluations",
                 flush=True,
             )
+
+
+def _peer(work: Work, row: int, fit: Callable[..., Any], budget: Budget) -> list[float]:
+    """Return chi2, theta_E, evaluations and CPU seconds of another code's fit of a lens."""
+    exposure = work.exposure(np.array([row]))
+    camera = exposure.spec.preset.instrument
+    images = exposure.observed.astype(np.float64)
+    sigma = noise_sigma(images, exposure.scenes, camera)
+    planes = {
+        name: float(exposure.scenes.params[name][0]) for name in ("z_lens", "z_source")
+    }
+    begin = seconds()
+    answer = fit(blind_start(planes), camera, images[0, 0], sigma[0, 0], budget)
+    return [*map(float, answer[:2]), int(answer[2]), seconds() - begin]
 
 
 def _compared(exposure: Exposure, spent: dict[str, float]) -> dict[str, np.ndarray]:

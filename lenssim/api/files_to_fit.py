@@ -13,6 +13,7 @@ from lenssim.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from lenssim.data.streaming.dataset import ShardDataset
+    from lenssim.sky.models.request import FitRequest
 
 __all__ = ["dataset_of"]
 
@@ -23,58 +24,80 @@ _FILES = "files"  # links to the files
 def dataset_of(
     data: Dataset | Path | str | Sequence[Path | str],
     out: Path,
-    native_scale: float | None = None,
+    request: FitRequest,
 ) -> ShardDataset:
     """Return the data set that is modelled. Files are imported into the folder of the fit.
 
     Args:
         data: A data set, its folder or URL, or files of images and folders of them.
         out: The folder of the fit.
-        native_scale: Pixel scale of the files [arcsec]; None: what their headers say.
+        request: How they are modelled, with the pixel scale of files and whether bad ones are
+            left out.
 
     Raises:
-        ConfigError: There is a pixel scale for a data set, which has its own, or there are
-            no data.
+        ConfigError: There are options of files for a data set, or there are no data.
         DataError: A file cannot be read.
     """
     if isinstance(data, Dataset):
-        return _with_scale_of_its_own(data, native_scale)
+        return _data_set(data, request)
     paths = [data] if isinstance(data, Path | str) else list(data)
     if not paths:
         raise ConfigError(
             "nothing to fit: give a data set, folders or files", code="no-data"
         )
     if len(paths) == 1 and not _holds_files(paths[0]):
-        return _with_scale_of_its_own(Dataset(paths[0]), native_scale)
+        return _data_set(_opened(paths[0]), request)
     source = Path(paths[0])
     if len(paths) > 1:
         source = _linked([Path(path) for path in paths], out / _FILES)
-    return _imported(source, out / _IMPORTED, native_scale)
+    return _imported(source, out / _IMPORTED, request)
 
 
-def _with_scale_of_its_own(data: Dataset, native_scale: float | None) -> ShardDataset:
-    if native_scale is not None:
+def _data_set(data: Dataset, request: FitRequest) -> ShardDataset:
+    """Return a data set, which has options of its own."""
+    for option, value in _options(request).items():
         raise ConfigError(
-            f"{data.folder} is a data set and has its own pixel scale; leave --native-scale out",
-            code="scale-of-data",
+            f"{data.folder} is a data set, and --{option.replace('_', '-')} is for files; "
+            "leave it out",
+            code="option-of-files",
             folder=data.folder,
+            option=option,
+            value=value,
         )
     return data.source
 
 
-def _imported(source: Path, folder: Path, native_scale: float | None) -> ShardDataset:
+def _options(request: FitRequest) -> dict[str, float | bool]:
+    """Return the options of the import that were given."""
+    options = {"native_scale": request.native_scale, "skip_bad": request.skip_bad or None}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _opened(place: Path | str) -> Dataset:
+    """Open a data set; a folder that is none holds no FITS files either."""
+    try:
+        return Dataset(place)
+    except DataError as error:
+        if error.code != "no-data-set" or not Path(place).is_dir():
+            raise
+        raise DataError(
+            f"{error} and no FITS files", code="no-images", folder=place
+        ) from None
+
+
+def _imported(source: Path, folder: Path, request: FitRequest) -> ShardDataset:
     from lenssim.api.exchange import import_data
 
-    options = {} if native_scale is None else {"native_scale": native_scale}
     try:
-        return import_data("fits", source, folder, **options).source
+        return import_data("fits", source, folder, **_options(request)).source
     except DataError as error:
-        if error.code != "no-pixel-scale":
-            raise
+        words = str(error)
+        if error.code == "no-pixel-scale":
+            words += ". For a fit, state --native-scale ARCSEC"
         import_command = command("import", "fits", source, "--out", "D")
         raise DataError(
-            f"{error}. Give --native-scale ARCSEC. Other options are those of the import, so "
-            f"import the folder first: {import_command} --pixel-scale ARCSEC, then fit D",
+            f"{words}. Other options of the import: {command('import', 'fits', '--help')}; "
+            f"with them, {import_command}, then {command('fit', 'D')}",
             code=error.code,
             **error.fields,
         ) from None

@@ -32,6 +32,7 @@ class FitOptions(TypedDict, total=False):
     guesses: Path | str | None
     start: Path | str | None
     native_scale: float | None
+    skip_bad: bool | None
     multipoles: bool | None
     n: int | None
     device: str | None
@@ -107,7 +108,7 @@ def fit(
 
     check_workers(workers)
     request = parse_request(FitRequest, options)
-    source = dataset_of(data, Path(out), request.native_scale)
+    source = dataset_of(data, Path(out), request)
     starts = starts_of(request.start, source)
     with samples_bar("fitting") as report:
         count = _workers(workers, source, request)

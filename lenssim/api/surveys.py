@@ -205,7 +205,7 @@ def _conclude(
     images = None
     if data is not None:
         images = data.images(_clearest(lenses["snr"]))
-    _write_fits(lenses)
+    lenses.save(lenses.folder / "catalogue.fits")
     write_page(lenses.folder, document, lenses, lenses.rates, images, remarks)
 
 
@@ -214,17 +214,3 @@ def _clearest(snr: np.ndarray) -> np.ndarray:
     import numpy as np
 
     return np.argsort(-snr, kind="stable")[:_SHOWN]
-
-
-def _write_fits(lenses: Lenses) -> None:
-    """Write the catalogue as a FITS table too."""
-    import io
-
-    from astropy.table import Table as FitsTable
-
-    from lenssim.data.format.files import write
-
-    table = FitsTable(dict(lenses), units=_UNITS)
-    file = io.BytesIO()
-    table.write(file, format="fits")
-    write(lenses.folder / "catalogue.fits", file.getbuffer())

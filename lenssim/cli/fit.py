@@ -62,7 +62,8 @@ def fit(
         rows = [models.row(number) for number in range(models.rows)]
         print(dumps([_finite(row) for row in rows]))
         return
-    print(f"{out}: {models.rows} lenses modelled, {models.flagged} with flags")
+    lenses = "lens" if models.rows == 1 else "lenses"
+    print(f"{out}: {models.rows} {lenses} modelled, {models.flagged} with flags")
     print(f"table {out / 'models.csv'}, page {out / 'index.html'}")
     print(f"next: {command('show', out / 'pictures', '--picture', 'residual')}")
 

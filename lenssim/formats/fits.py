@@ -5,7 +5,7 @@ import io
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +22,7 @@ from lenssim.formats.limits import (
 from lenssim.formats.sky_header import UNKNOWN, SkyHeader, read_sky_header
 
 if TYPE_CHECKING:
-    from astropy.io.fits import HDUList
+    from astropy.io.fits import HDUList, Header
 
 __all__ = [
     "FitsImage",
@@ -151,10 +151,28 @@ def read_fits(path: Path, extension: str | None = None) -> FitsImage:
         chosen = _choice(names, extension)
         unread = [name for number, name in names.items() if number != chosen]
         remark = f"took {names[chosen]}, not {', '.join(unread[:8])}" if unread else ""
-        sky = read_sky_header(units[chosen].header)
+        sky = _sky(units[chosen].header)
         if sky == UNKNOWN and chosen:
-            sky = read_sky_header(units[0].header)
+            sky = _sky(units[0].header)
         return FitsImage(_numbers(units[chosen].data, chosen), remark, sky)
+
+
+def _sky(header: "Header") -> SkyHeader:
+    """Return what a header says of the sky; a card that FITS does not know says nothing."""
+    from astropy.io.fits import VerifyError
+
+    try:
+        return read_sky_header(header)
+    except VerifyError:
+        return read_sky_header(dict(_readable_cards(header)))
+
+
+def _readable_cards(header: "Header") -> Iterator[tuple[str, object]]:
+    from astropy.io.fits import VerifyError
+
+    for card in header.cards:
+        with suppress(VerifyError):
+            yield card.keyword, card.value
 
 
 def fits_names(path: Path) -> list[str]:

@@ -12,6 +12,7 @@ from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
 __all__ = ["hdf5_shapes", "read_hdf5", "read_hdf5_rows"]
 
 _NUMBERS = "iufb"  # kinds of numpy's types that are numbers
+_DEPTH = 4  # groups within groups
 
 
 @contextmanager
@@ -27,19 +28,25 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def hdf5_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of numbers at the top of a file, by name.
+    """Return the shapes of the arrays of numbers of a file, by name: `group/name` in groups.
 
     Raises:
         DataError: The file cannot be read.
     """
+    with _opened(path) as file:
+        return dict(_shapes(file, "", _DEPTH))
+
+
+def _shapes(group: Any, prefix: str, depth: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield names and shapes of the arrays of a group; links to groups are not followed."""
     import h5py
 
-    with _opened(path) as file:
-        return {
-            name: tuple(item.shape)
-            for name, item in file.items()
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in _NUMBERS
-        }
+    for name, item in group.items():
+        if isinstance(item, h5py.Dataset):
+            if item.dtype.kind in _NUMBERS:
+                yield f"{prefix}{name}", tuple(item.shape)
+        elif depth and isinstance(group.get(name, getlink=True), h5py.HardLink):
+            yield from _shapes(item, f"{prefix}{name}/", depth - 1)
 
 
 def read_hdf5(path: Path, name: str) -> np.ndarray:

@@ -259,6 +259,11 @@ class TrainConfig(Record):
     def _check_names(cls, name: str, info: Any) -> str:
         return check_choice(load(_CHECKS[info.field_name]), name)
 
+    @property
+    def label(self) -> str:
+        """What stands in titles for what is trained: the net."""
+        return self.net
+
     def changes(self, other: "TrainConfig") -> list[str]:
         """Name the settings in which `other` would not continue this training, a line each.
 

@@ -423,6 +423,11 @@ FILES = {
         "image-shape",
     ),
     "no image": ({"image": None}, "image-unclear"),
+    "magnitudes with a sign of none": (
+        {"image": np.where(truth(1).bad, 99, magnitudes()), "noise": None},
+        "magnitudes",
+    ),
+    "a single pixel": ({"image": np.ones((1, 1)), "noise": None}, "image-shape"),
 }
 
 
@@ -436,6 +441,60 @@ def test_files_that_cannot_be_used_are_refused_by_name(tmp_path, fault):
     assert not (tmp_path / "D").exists()
     folder_a_lens(root, truths("g"))
     assert import_folder("fits", root, tmp_path / "D", skip_bad=True).n == 2
+
+
+@pytest.mark.parametrize("role", ["noise", "mask", "psf"])
+def test_a_cube_of_maps_has_a_map_for_each_band(tmp_path, role):
+    lens = truth(1)
+    maps = {"noise": lens.sigma, "mask": lens.bad.astype(np.uint8), "psf": lens.psf}
+    changes = {"image": np.stack([lens.image, lens.image[::-1]])}
+    root = one_lens(tmp_path / "set", **changes, **{role: np.stack([maps[role]] * 3)})
+    with pytest.raises(DataError, check=has_code("shapes-differ")):
+        import_folder("fits", root, tmp_path / "D", bands="g,r")
+
+
+def test_pixels_larger_than_a_stamp_are_refused(tmp_path):
+    root = one_lens(tmp_path / "set")
+    with pytest.raises(DataError, check=has_code("stamp-too-small")):
+        import_folder("fits", root, tmp_path / "D", pixel_scale=SCALE * SIDE)
+
+
+def test_a_card_that_holds_no_number_says_nothing(tmp_path):
+    """A pipeline wrote NaN into a card, which FITS does not know: the user may state the scale."""
+    root = one_lens(tmp_path / "set")
+    path = root / "lens" / "image.fits"
+    content = path.read_bytes()
+    start = content.index(b"CD1_1 ")
+    card = b"CD1_1   =                  NaN".ljust(80)
+    path.write_bytes(content[:start] + card + content[start + 80 :])
+    with pytest.raises(DataError, check=has_code("no-pixel-scale")):
+        import_folder("fits", root, tmp_path / "D")
+    import_folder("fits", root, tmp_path / "D", native_scale=SCALE)
+    assert ShardDataset(tmp_path / "D").pixel_scale == SCALE
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path):
+    root = tmp_path / "set"
+    folder_a_lens(root, truths("g"))
+    (root / NAMES[0] / "back").symlink_to(root)
+    assert import_folder("fits", root, tmp_path / "D").n == 2
+
+
+def test_arrays_in_groups_of_hdf5_are_found(tmp_path):
+    (tmp_path / "set").mkdir()
+    lens = truth(1)
+    with h5py.File(tmp_path / "set" / "lens.h5", "w") as file:
+        group = file.create_group("kwargs_data")
+        group["image_data"] = lens.image
+        group["noise_map"] = lens.sigma
+        group["transform_pix2angle"] = np.eye(2) * SCALE
+        file["kwargs_psf/kernel_point_source"] = lens.psf
+        file["kwargs_psf/loop"] = h5py.SoftLink("/")
+    import_folder("fits", tmp_path / "set", tmp_path / "D")
+    observation = ShardDataset(tmp_path / "D").observations([0])[0]
+    np.testing.assert_array_equal(observation.sigma[0], lens.sigma)
+    assert observation.pixel_scale == pytest.approx(SCALE)
+    assert observation.psf[0].shape == (7, 7)
 
 
 def test_a_band_that_is_a_copy_of_another_is_named(tmp_path):

@@ -2,15 +2,18 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from error_codes import has_code
+from scipy.ndimage import gaussian_filter
 
 import lenssim as package
 from lenssim.api import network_starts
+from lenssim.api.files_to_fit import dataset_of
 from lenssim.errors import ConfigError, DataError
 from lenssim.simulate.fit.scan import Candidate, ScanGrid
 from lenssim.simulate.fit.settings import Search
@@ -18,6 +21,8 @@ from lenssim.simulate.pipeline import simulate
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.spec import SimulationSpec
 from lenssim.sky.models import modelling
+from lenssim.sky.models.lenses import Lenses, lens_names
+from lenssim.sky.models.request import FitRequest
 from lenssim.sky.models.starts import NO_STARTS, Starts
 
 SCALE = 0.08
@@ -132,10 +137,87 @@ def test_nothing_to_fit_is_said(tmp_path, data, code):
     assert not (tmp_path / "fit").exists()
 
 
-def test_a_data_set_has_its_own_scale_and_stands_alone(cutouts, tmp_path):
+def test_a_folder_without_fits_files_is_told_from_a_data_set(tmp_path):
+    (tmp_path / "notes.txt").write_text("no lenses")
+    with pytest.raises(DataError, check=has_code("no-images")) as refused:
+        package.fit(tmp_path, tmp_path / "fit", workers=0)
+    assert refused.value.fields == {"folder": tmp_path}
+    assert not (tmp_path / "fit").exists()
+
+
+def test_files_that_cannot_be_used_are_left_out_if_asked(cutouts, tmp_path):
+    source = tmp_path / "sky"
+    shutil.copytree(cutouts, source)
+    noise = fits.getdata(source / "b" / "noise.fits")
+    fits.writeto(source / "b" / "noise.fits", -noise, overwrite=True)
+    request = FitRequest(native_scale=SCALE)
+    with pytest.raises(DataError, check=has_code("noise-values")) as refused:
+        dataset_of(source, tmp_path / "fit", request)
+    assert "--skip-bad" in str(refused.value)
+    data = dataset_of(
+        source, tmp_path / "fit", request.model_copy(update={"skip_bad": True})
+    )
+    assert lens_names(data) == ("a",)
+
+
+@pytest.mark.parametrize("option", [{"native_scale": SCALE}, {"skip_bad": True}])
+def test_a_data_set_takes_no_options_of_files(cutouts, tmp_path, option):
     data = package.import_data("fits", cutouts, tmp_path / "data", native_scale=SCALE)
-    with pytest.raises(ConfigError, check=has_code("scale-of-data")):
-        package.fit(data, tmp_path / "fit", native_scale=SCALE)
+    with pytest.raises(ConfigError, check=has_code("option-of-files")):
+        package.fit(data, tmp_path / "fit", **option)
+
+
+def write_bands(folder, exposure, blurs):
+    """Write one lens as the extensions of a file: bands with noise maps and PSFs that differ."""
+    camera = exposure.spec.preset.instrument
+    psf = camera.of_image(exposure.scenes.params, 0).psf.kernel_at(SCALE)
+    parts = [fits.PrimaryHDU()]
+    for name, blur in blurs.items():
+        header = fits.Header({"PIXSCALE": SCALE})
+        planes = {
+            "BGSUB": gaussian_filter(exposure.observed[0, 0], blur),
+            "RMS": exposure.sigma[0, 0],
+            "PSF": gaussian_filter(np.pad(psf, 6), blur),
+        }
+        parts += [
+            fits.ImageHDU(plane.astype(np.float32), header, name=f"{name}_{role}")
+            for role, plane in planes.items()
+        ]
+    folder.mkdir()
+    fits.HDUList(parts).writeto(folder / "cutout.fits")
+
+
+@pytest.fixture
+def three_bands(exposure, tmp_path):
+    """A lens in three bands, of which the second to be read is the sharpest."""
+    write_bands(tmp_path / "sky", exposure, {"DES_G": 4, "VIS": 0, "DES_R": 5})
+    return tmp_path / "sky"
+
+
+def test_the_clearest_band_is_fitted_unless_another_is_named(three_bands, tmp_path):
+    data = dataset_of(three_bands, tmp_path / "fit", FitRequest())
+    lenses = Lenses(data, FitRequest())
+    assert data.bands[0] != "VIS"
+    assert lenses.band == data.bands.index("VIS")
+    assert lenses.band_words == f"band VIS of {', '.join(data.bands)}"
+    for number, name in enumerate(data.bands):
+        assert Lenses(data, FitRequest(band=name)).band == number
+
+
+@pytest.mark.thorough
+def test_a_fit_says_which_band_it_takes(three_bands, tmp_path, capsys):
+    models = package.fit(three_bands, tmp_path / "fit", workers=0, lens_light="no")
+    data = package.open(tmp_path / "fit" / "data")
+    assert "band VIS of" in capsys.readouterr().err
+    assert "band VIS of" in (tmp_path / "fit" / "index.html").read_text()
+    (image,) = data.images([0])
+    np.testing.assert_array_equal(
+        models.pictures.images([0])[0, 0], image[data.bands.index("VIS")]
+    )
+
+
+def test_a_data_set_stands_alone(cutouts, tmp_path):
+    package.import_data("fits", cutouts, tmp_path / "data", native_scale=SCALE)
     with pytest.raises(ConfigError, check=has_code("data-among-files")):
         package.fit([tmp_path / "data", cutouts / "a"], tmp_path / "fit")
 

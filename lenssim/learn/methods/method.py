@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from lenssim.record import Record
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
+    from lenssim.learn.tasks.task import Data
 
     Networks = Mapping[str, nn.Module]
 
@@ -59,6 +61,10 @@ class Method(Record, ABC):
 
     sources: ClassVar[tuple[str, ...]] = ("data",)
     """Names of the data sets. A step gets a batch of each."""
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """Names of the tasks that the method serves; empty for all."""
+    has_steps: ClassVar[bool] = True
+    """Whether weights are found in steps; if not, `begin` finds them all."""
 
     def networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         """Return the untrained networks by name; one of them is `MODEL`.
@@ -116,6 +122,18 @@ class Method(Record, ABC):
 
         return {MODEL: weight_groups(networks.values())}
 
+    def begin(
+        self, networks: Networks, dataset: Data, rows: np.ndarray, setup: TrainingSetup
+    ) -> None:
+        """Set what follows from the training images at once, before the first step.
+
+        Args:
+            networks: The networks, by name, which are changed in place.
+            dataset: The data set.
+            rows: Its training rows (N,).
+            setup: What the training depends on.
+        """
+
     @abstractmethod
     def step(
         self,
@@ -139,6 +157,10 @@ class Method(Record, ABC):
         """Return the outputs (N, K) for a batch of validation images, and the scalar loss."""
         outputs = networks[MODEL](batch["image"])
         return outputs, setup.task.loss(outputs, batch)
+
+    def starting(self, networks: Networks) -> Model:
+        """Return the network that takes the weights of another run; by default the exported."""
+        return self.export(networks)
 
     def export(self, networks: Networks) -> Model:
         """Return the trained network that evaluation and prediction use."""

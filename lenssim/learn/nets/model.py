@@ -37,7 +37,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        net: str,
+        net: str | nn.Module,
         normalise: str,
         images: ImageDescription,
         outputs: int,
@@ -50,7 +50,7 @@ class Model(nn.Module):
         """Build the network.
 
         Args:
-            net: Name of the net.
+            net: Name of the net, or the network itself.
             normalise: Name of the normalisation.
             images: The images.
             outputs: Number K of outputs.
@@ -60,10 +60,12 @@ class Model(nn.Module):
             through: Net from images to images, whose fixed weights change the images first.
         """
         super().__init__()
-        self.name = net
+        self.name = getattr(net, "name", str(net))
         self.seed = seed
         self.normalise = normalisation(normalise)
-        self.net = build_net(net, images, outputs, seed)
+        if isinstance(net, str):
+            net = build_net(net, images, outputs, seed)
+        self.net = net
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None

@@ -23,7 +23,11 @@ __all__ = [
     "PopulationStep",
 ]
 
-_ELSEWHERE = ("start", "native_scale")  # fields of a fit that a recipe says otherwise
+_ELSEWHERE = (
+    "start",
+    "native_scale",
+    "skip_bad",
+)  # fields of a fit that a recipe says otherwise
 _Mass = Annotated[float, Field(ge=1e5, le=1e13)]
 _Redshift = Annotated[float, Field(gt=1e-3, le=10)]
 
@@ -93,7 +97,7 @@ class FitStep(FitRequest):
     def _only_here(self) -> Self:
         """Refuse what a recipe says in other places."""
         for name in _ELSEWHERE:
-            if getattr(self, name) is not None:
+            if getattr(self, name):
                 raise ValueError(f"{name} is no option of a fit in a recipe")
         return self
 

@@ -121,8 +121,8 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     networks = method.fresh_networks(setup)
     if previous is not None:
         previous.check_resumable()
+    start, start_seen = _start(config, method.starting(networks), previous)
     model = method.export(networks)
-    start, start_seen = _start(config, model, previous)
     if denoiser is not None:
         look_through(model, denoiser)
         start_seen = {**read_seen(denoiser), **start_seen}

@@ -25,6 +25,7 @@ from lenssim.learn.training.callbacks import (
 )
 from lenssim.learn.training.completion import complete
 from lenssim.learn.training.continuation import continue_run
+from lenssim.learn.training.fitted import write_fitted
 from lenssim.learn.training.lightning import fit, interruptible, quiet, trainer_of
 from lenssim.learn.training.preparation import PreparedTraining, prepare
 
@@ -65,7 +66,7 @@ def train(
     training = prepare(config, previous)
     run = _open_folder(folder, training, previous)
     if run.record.result is None:
-        _run_steps(run, training, callbacks)
+        _find_weights(run, training, callbacks)
         complete(run, training)
     return run
 
@@ -88,6 +89,21 @@ def _begin_or_continue(folder: Path, record: RunRecord, previous: Run | None) ->
     if previous is None:
         return create_run(folder, record)
     return continue_run(previous, record)
+
+
+def _find_weights(
+    run: Run, training: PreparedTraining, callbacks: Iterable[Callback]
+) -> None:
+    """Find the weights at once or in steps, as the method does."""
+    learner = training.learner
+    if not run.last.exists():
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            rows = training.rows["train"]
+            learner.method.begin(learner.networks, training.dataset, rows, training.setup)
+    if learner.method.has_steps:
+        _run_steps(run, training, callbacks)
+    else:
+        write_fitted(run, training)
 
 
 def _run_steps(run: Run, training: PreparedTraining, callbacks: Iterable[Callback]) -> None:

@@ -1,7 +1,7 @@
 """The lenses of a data set, as a fit takes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,8 @@ from lenssim.sky.models.request import FitRequest
 
 __all__ = ["Lenses", "lens_names"]
 
+_JUDGED = 8  # lenses that tell which band is the clearest
+
 
 @dataclass(frozen=True)
 class Lenses:
@@ -36,14 +38,14 @@ class Lenses:
 
     @cached_property
     def band(self) -> int:
-        """The number of the band that is fitted.
+        """The number of the band that is fitted: as asked, or else the clearest one.
 
         Raises:
             ConfigError: There is no such band.
         """
         name = self.request.band
         if name is None:
-            return 0
+            return self._clearest_band()
         bands = self.dataset.bands
         if name in bands:
             return bands.index(name)
@@ -51,6 +53,34 @@ class Lenses:
         if name.isdecimal() and int(name) < count:
             return int(name)
         raise unknown("band", name, bands or map(str, range(count)), code="unknown-band")
+
+    def _clearest_band(self) -> int:
+        count = self.dataset.image_shape[0]
+        if count == 1:
+            return 0
+        names = self.dataset.bands or tuple(map(str, range(count)))
+        requests = [self.request.model_copy(update={"band": name}) for name in names]
+        return int(np.argmax([replace(self, request=of).clarity() for of in requests]))
+
+    def clarity(self) -> float:
+        """Return how much the first lenses show in the band: signal to noise over PSF width."""
+        total = 0.0
+        for row in range(min(_JUDGED, len(self.dataset))):
+            try:
+                lens = self.observation(row)
+            except DataError:  # it cannot be fitted, so it does not tell
+                continue
+            signal = np.linalg.norm(np.where(lens.mask, lens.image / lens.sigma, 0))
+            total += float(signal * np.linalg.norm(lens.psf))  # 1 / width of the PSF
+        return total
+
+    @property
+    def band_words(self) -> str:
+        """The band that is fitted, in words; "" where there is one only."""
+        bands = self.dataset.bands
+        if len(bands) < 2:
+            return ""
+        return f"band {bands[self.band]} of {', '.join(bands)}"
 
     @property
     def is_simulated(self) -> bool:

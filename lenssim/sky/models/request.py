@@ -9,7 +9,14 @@ from lenssim.record import Record
 
 __all__ = ["FitRequest"]
 
-_NOT_IN_BITS = {"n", "device", "guesses", "start", "native_scale"}  # or stated otherwise
+_NOT_IN_BITS = {  # or stated otherwise
+    "n",
+    "device",
+    "guesses",
+    "start",
+    "native_scale",
+    "skip_bad",
+}
 
 
 class FitRequest(Record):
@@ -32,7 +39,7 @@ class FitRequest(Record):
     band: str | None = Field(
         default=None,
         description="Name or number of the band that is fitted",
-        json_schema_extra={"unset": "the first"},
+        json_schema_extra={"unset": "that with the most signal and the sharpest PSF"},
     )
     guesses: Path | None = Field(
         default=None,
@@ -51,6 +58,9 @@ class FitRequest(Record):
         gt=1e-4,
         lt=600,
         description="Pixel scale of FITS files in arcsec, where their headers do not say it",
+    )
+    skip_bad: bool = Field(
+        default=False, description="Leave out FITS files that cannot be used, and name them"
     )
     n: int | None = Field(default=None, ge=1, description="Only the first so many lenses")
     device: Literal["cpu", "cuda"] = Field(

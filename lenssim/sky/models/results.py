@@ -56,6 +56,8 @@ def fit_dataset(
     if request.guesses is not None:
         starts = starts.joined(guessed_starts(request.guesses, lens_names(dataset)))
     lenses = Lenses(dataset, request)
+    if lenses.band_words:
+        work.note(f"{lenses.band_words} is fitted; --band names another")
     pictures = folder / PICTURES
     model_dataset(pictures, lenses, starts, work)
     models = ShardDataset(pictures)
@@ -88,4 +90,7 @@ def _write(
     write_table(folder, table)
     write_covariances(folder, models)
     write_documents(folder, models, lenses)
-    write_page(folder, models, table, f"Models of {lenses.dataset.name}")
+    title = f"Models of {lenses.dataset.name}"
+    if lenses.band_words:
+        title += f", {lenses.band_words}"
+    write_page(folder, models, table, title)

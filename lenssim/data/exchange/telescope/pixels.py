@@ -27,6 +27,7 @@ _FEWEST_EQUAL = 3  # masked pixels of one value, which then is no flux
 _NEIGHBOURS = 1.5  # pixels: width of the mean that fills pixels without flux
 _MAGNITUDES = (10.0, 45.0)
 _FAINTER = 0.5  # mag
+_NO_MAGNITUDE = 99.0  # what catalogues write where nothing was seen, also as -99
 
 
 def masked_by_value(image: np.ndarray, values: Sequence[float]) -> np.ndarray:
@@ -178,6 +179,9 @@ def check_flux(image: np.ndarray, unit: str, where: str) -> None:
         DataError: Its unit is magnitudes, or its values look like them: they all lie between
             10 and 45, and those in the middle are smaller than those at the edge.
     """
+    image = np.where(np.abs(image) == _NO_MAGNITUDE, np.nan, image)
+    if np.isnan(image).all():
+        return
     low = np.nanmin(image)
     high = np.nanmax(image)
     looks_so = _MAGNITUDES[0] < low and high < _MAGNITUDES[1]

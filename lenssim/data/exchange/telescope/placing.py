@@ -13,6 +13,7 @@ from lenssim.names import printable
 __all__ = ["on_grid"]
 
 _SAME_SCALE = 2e-3
+_FEWEST_PIXELS = 4  # a side, as --num-pix allows
 _UNSEEN = 1e-6  # of a new pixel: rounding
 
 
@@ -37,7 +38,7 @@ def on_grid(image: BandImage, options: ReadingOptions, lens: str) -> BandImage:
             replace(image, sky=replace(image.sky, pixel_scale=target)), options, lens
         )
     side = int(min(image.pixels.shape) * scale / target + 1e-6)
-    num_pix = options.grid.num_pix or side
+    num_pix = options.grid.num_pix or max(side, _FEWEST_PIXELS)
     if num_pix > side:
         raise _too_small(lens, side, num_pix)
     unseen = regrid((~image.mask).astype(np.float64), scale, num_pix, target)
@@ -107,8 +108,8 @@ def _cut(image: BandImage, options: ReadingOptions, lens: str) -> BandImage:
 
 def _too_small(lens: str, side: int, num_pix: int) -> DataError:
     return DataError(
-        f"{printable(lens)}: its stamp has {side} pixels a side, fewer than --num-pix "
-        f"{num_pix}; take fewer or larger pixels",
+        f"{printable(lens)}: its stamp has {side} pixels a side, fewer than {num_pix}; state "
+        "a smaller --num-pix or --pixel-scale",
         code="stamp-too-small",
         lens=lens,
         side=side,

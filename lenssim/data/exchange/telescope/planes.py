@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lenssim.data.exchange.tally import Tally
 from lenssim.data.exchange.telescope.words import parts_of_name, parts_of_path
@@ -223,7 +223,8 @@ def _files(folder: Path, tally: Tally, without: Path, depth: int) -> list[Path]:
         if is_passed_over(path.name):
             tally.passed_over += 1
         elif path.is_dir():
-            if depth < _DEPTH and not lies_in(path, without):
+            leads_back = path.is_symlink() and lies_in(folder, path)
+            if depth < _DEPTH and not leads_back and not lies_in(path, without):
                 files += _files(path, tally, without, depth + 1)
         elif not _is_utf8(path.name):
             tally.leave_out(
@@ -320,10 +321,11 @@ def _hdf5_planes(path: Path, file_role: str, roles: Roles) -> list[Plane]:
     names = list(hdf5_shapes(path))
     planes = []
     for name in names:
-        key = name.lower()
-        role = _SCALARS.get(key) or parts_of_name(name).role
+        key = name.rpartition("/")[2].lower()
+        words = parts_of_path(PurePosixPath(name))
+        role = _SCALARS.get(key) or words.role
         if role and key not in _UNREAD:
-            planes.append(Plane(path, name, parts_of_name(name).band, role))
+            planes.append(Plane(path, name, words.band, role))
     if roles.units:
         named = _named_planes(path, roles)
         missing = [plane.unit for plane in named if plane.unit not in names]
@@ -334,7 +336,7 @@ def _hdf5_planes(path: Path, file_role: str, roles: Roles) -> list[Plane]:
     if not any(plane.role in ("image", "psf", "sigma", "mask") for plane in planes):
         raise DataError(
             f"{printable(str(path))}: none of its arrays is called image_data, noise_map or "
-            f"kernel_point_source; it has {', '.join(map(printable, names))}",
+            f"kernel_point_source; it has {', '.join(map(printable, names)) or 'none'}",
             code="image-unclear",
             path=path,
         )

@@ -99,16 +99,16 @@ def _read_cube(
 ) -> list[BandImage]:
     """Return the images of one plane: one, or the bands of a cube."""
     plane = planes["image"]
-    array, sky = _read(plane)
-    array = array.reshape([side for side in array.shape if side > 1])
-    if array.ndim == 2:
+    stored, sky = _read(plane)
+    array = _without_single_axes(stored)
+    if array.ndim == 2 and array.size:
         return [_band_image(planes, band, array, sky, options, None)]
     if array.ndim != 3 or array.shape[-1] < min(array.shape[:2]):
         raise DataError(
-            f"{plane}: its shape is {array.shape}; give an image (rows, columns), or a cube "
+            f"{plane}: its shape is {stored.shape}; give an image (rows, columns), or a cube "
             "with its bands first",
             code="image-shape",
-            shape=array.shape,
+            shape=stored.shape,
         )
     if len(array) != options.bands:
         raise DataError(
@@ -145,7 +145,7 @@ def _band_image(
     check_flux(np.where(hidden, np.nan, image), sky.unit, where)
     for role in _MASKS:
         if role in planes:
-            array, mask_sky = _like(image, planes[role], number)
+            array, mask_sky = _like(image, planes[role], options, number)
             masked |= ~used_pixels(
                 array, role, options.mask_means, str(planes[role]), mask_sky.bad_bits
             )
@@ -169,9 +169,7 @@ def _psf(
     """Return the kernel of a band, or None, and how far off its middle it lies."""
     if "psf" not in planes:
         return None, 0.0
-    array, _ = _read(planes["psf"])
-    if array.ndim == 3 and number is not None and len(array) > number:
-        array = array[number]
+    array = _of_band(_read(planes["psf"])[0], planes["psf"], options, number)
     psf = kernel_of(array, str(planes["psf"]), options.recentre_psf)
     return psf, float(np.hypot(*centroid(psf))) / options.psf_supersampling
 
@@ -186,7 +184,7 @@ def _sigma(
     """Return the noise map (H, W) of a band, or None."""
     for role in _NOISE:
         if role in planes:
-            array, _ = _like(image, planes[role], number)
+            array, _ = _like(image, planes[role], options, number)
             return noise_rms(array, options.noise_kind or role, str(planes[role]))
     if "background_rms" not in planes:
         return None
@@ -227,14 +225,33 @@ def _read(plane: Plane) -> tuple[np.ndarray, SkyHeader]:
     return np.asarray(content.value), content.sky
 
 
+def _without_single_axes(array: np.ndarray) -> np.ndarray:
+    return array.reshape([side for side in array.shape if side != 1])
+
+
+def _of_band(
+    array: np.ndarray, plane: Plane, options: ReadingOptions, number: int | None
+) -> np.ndarray:
+    """Return the map of a band of a cube: one of as many maps as bands, or the only one."""
+    array = _without_single_axes(array)
+    if array.ndim != 3 or number is None:
+        return array
+    if len(array) != options.bands:
+        raise DataError(
+            f"{plane}: it holds {len(array)} maps, and its image {options.bands} bands; give "
+            "one for each band, or one for all",
+            code="shapes-differ",
+            shape=array.shape,
+        )
+    return array[number]
+
+
 def _like(
-    image: np.ndarray, plane: Plane, number: int | None
+    image: np.ndarray, plane: Plane, options: ReadingOptions, number: int | None
 ) -> tuple[np.ndarray, SkyHeader]:
     """Return the map of a plane, of the shape (H, W) of its image, and its header."""
-    array, sky = _read(plane)
-    array = array.reshape([side for side in array.shape if side > 1])
-    if array.ndim == 3 and number is not None and len(array) > number:
-        array = array[number]
+    stored, sky = _read(plane)
+    array = _of_band(stored, plane, options, number)
     if array.shape != image.shape:
         raise DataError(
             f"{plane}: its shape is {array.shape}, and that of its image {image.shape}",
