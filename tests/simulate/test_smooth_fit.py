@@ -103,9 +103,10 @@ def test_slopes_of_the_model_are_those_of_its_projected_image(number):
     values = torch.zeros(1, len(PARAMETERS), dtype=torch.float64)
     values[0, :11] = torch.tensor(TRUTH, dtype=torch.float64)
     values[0, 11:17] = torch.tensor([0.01, -0.02, 0.1, 0.05, -0.1, 0.02])
-    values[0, 17:] = torch.tensor([0.02, -0.01, 0.015, 0.01])
+    values[0, 17:] = torch.tensor([0.02, -0.01, 0.015, 0.01, -0.1])
     prior = Prior(torch.zeros_like(values), torch.full_like(values, float("inf")))
-    model = GaussianModel(stamps, prior, (0.4,), (0.2,), (0.12, 0.3), has_multipoles=True)
+    model = GaussianModel(stamps, prior, (0.4,), (0.2,), (0.12, 0.3))
+    model = replace(model, has_multipoles=True, has_slope=True)
     state = model.evaluate(values, [number])
     images = []
     for sign in (1, -1):

@@ -32,7 +32,7 @@ class Fits:
     """Fits of rows, with their additions; NaN where there is none.
 
     Attributes:
-        values: Parameters (N, 21).
+        values: Parameters (N, 22).
         state: What the model is there.
         companions: x, y, e1 and e2 of galaxies beside the lens (N, C, 4).
         clumps: x, y and standard deviation of spots of the source (N, D, 3).

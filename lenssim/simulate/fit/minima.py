@@ -22,6 +22,7 @@ from lenssim.simulate.fit.projection import Evaluation, GaussianModel, Prior
 from lenssim.simulate.fit.scan import Candidate, candidates
 from lenssim.simulate.fit.settings import Priors, Search
 from lenssim.simulate.fit.stamps import Stamps
+from lenssim.simulate.fit.tracing import SLOPE
 
 __all__ = [
     "FINE_SOURCE",
@@ -49,7 +50,7 @@ class Minimum:
     """One minimum of one lens.
 
     Attributes:
-        values: Parameters (21,), about the (0, 0) of the stamp.
+        values: Parameters (22,), about the (0, 0) of the stamp.
         amplitudes: Of light, sky and source (K,).
         companions: x, y, e1 and e2 (C, 4) of galaxies beside the lens.
         clumps: x, y and standard deviation (D, 3) of spots of the source.
@@ -71,7 +72,7 @@ Rivals = Callable[[int], tuple[Minimum, ...]]
 
 
 def light_values(light: LensLight | None, count: int) -> Tensor:
-    """Return the values (L, 21) of the light of lenses, or of round lenses without light."""
+    """Return the values (L, 22) of the light of lenses, or of round lenses without light."""
     return start_values(count) if light is None else light.values
 
 
@@ -92,6 +93,7 @@ def priors_of(values: Tensor, light: LensLight | None, widths: Priors) -> Prior:
     width[:, 11:13] = 0.05
     width[:, 13:17] = 0.3
     width[:, 17:21] = widths.multipoles
+    width[:, SLOPE] = widths.slope
     return Prior(mean, width)
 
 
@@ -202,9 +204,11 @@ def fine_minima(
     if settings.adds:
         fixed = _fixed(tuple(free), shears)
         fits = with_additions(model, fits, owners, free, fixed, noise[owners])
-    if settings.has_multipoles:
-        free += _MULTIPOLES
-        model = replace(model, has_multipoles=True)
+    if settings.has_multipoles or settings.has_slope:
+        free += _MULTIPOLES * settings.has_multipoles + (SLOPE,) * settings.has_slope
+        model = replace(
+            model, has_multipoles=settings.has_multipoles, has_slope=settings.has_slope
+        )
         fits = polished(model, fits, owners, free, _fixed(tuple(free), shears))
     return _by_lens(owners.tolist(), fits, shears, len(minima), settings.minima)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["MULTIPOLES", "multipole_slopes", "unit_deflections"]
+__all__ = ["MULTIPOLES", "bent", "multipole_slopes", "unit_deflections"]
 
 MULTIPOLES = ("a3_cos", "a3_sin", "a4_cos", "a4_sin")
 _ORDERS = (3, 3, 4, 4)
@@ -50,6 +50,43 @@ def multipole_slopes(
     slopes_x = torch.cat([own_x, units_x], dim=1)
     slopes_y = torch.cat([own_y, units_y], dim=1)
     return alpha_x, alpha_y, slopes_x, slopes_y
+
+
+def bent(
+    x: Tensor,
+    y: Tensor,
+    mass: Tensor,
+    terms: Tensor,
+    beta_x: Tensor,
+    beta_y: Tensor,
+    slopes_x: Tensor,
+    slopes_y: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return rays and their derivatives with the deflection of multipoles added.
+
+    Args:
+        x: Positions (R,) [arcsec].
+        y: Positions, as `x`.
+        mass: Parameters (N, 7), in the order of `tracing.MASS`.
+        terms: Multipoles (N, 4).
+        beta_x: Where rays end (N, R) without multipoles [arcsec].
+        beta_y: As `beta_x`.
+        slopes_x: Derivatives (N, 7 or 8, R) of `beta_x` by the mass and perhaps its slope.
+        slopes_y: As `slopes_x`.
+
+    Returns:
+        Where rays end, and derivatives by mass, multipoles and slope, in this order.
+    """
+    dx = x - mass[:, 3:4]
+    dy = y - mass[:, 4:5]
+    alpha_x, alpha_y, by_x, by_y = multipole_slopes(dx, dy, mass[:, :1], terms)
+    changed = []
+    for slopes, by in ((slopes_x, by_x), (slopes_y, by_y)):
+        own = slopes[:, :7].clone()
+        own[:, 0] -= by[:, 0]
+        own[:, 3:5] += by[:, 1:3]
+        changed.append(torch.cat([own, -by[:, 3:], slopes[:, 7:]], dim=1))
+    return beta_x - alpha_x, beta_y - alpha_y, changed[0], changed[1]
 
 
 def unit_deflections(dx: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:

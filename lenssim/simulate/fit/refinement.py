@@ -12,6 +12,7 @@ from lenssim.simulate.fit.expected_noise import expected_noise
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B
 from lenssim.simulate.fit.minima import FINE_SOURCE, Minimum
 from lenssim.simulate.fit.search import SearchResult
+from lenssim.simulate.fit.tracing import SLOPE
 from lenssim.simulate.instruments import ADAPTIVE, Instrument
 from lenssim.simulate.scenes import Component, Scenes
 from lenssim.simulate.sources.sersic import unit_flux
@@ -133,7 +134,7 @@ def refined_scenes(
     light_count = len(amplitudes) - 1 - len(FINE_SOURCE)
     columns = {
         "theta_E": values[0],
-        "gamma": 2.0,
+        "gamma": 2 + values[SLOPE],
         "e1": values[1],
         "e2": values[2],
         "center_x": values[3] + shift_x,

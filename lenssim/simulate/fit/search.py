@@ -27,6 +27,7 @@ from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.stamps import Stamps
 from lenssim.simulate.fit.threads import one_thread
+from lenssim.simulate.fit.tracing import mass_of
 
 __all__ = ["SearchResult", "at_bound", "doubts", "search"]
 
@@ -77,7 +78,11 @@ class SearchResult:
         stamps = stamps.take(rows)
         rays = rays or self.search.rays
         model = source_model(stamps, prior, self.search, FINE_SOURCE, rays)
-        model = replace(model, has_multipoles=self.search.has_multipoles)
+        model = replace(
+            model,
+            has_multipoles=self.search.has_multipoles,
+            has_slope=self.search.has_slope,
+        )
         clumps = _stacked([minimum.clumps for minimum in self.minima])
         companions = _stacked([minimum.companions for minimum in self.minima])
         if clumps is not None:
@@ -253,7 +258,7 @@ def _ordered(minima: Sequence[Minimum]) -> tuple[Minimum, ...]:
 
 def _rank(minimum: Minimum) -> float:
     source = minimum.values[7:9].tolist()
-    has_images = image_count(minimum.values[:7], *source) > 1
+    has_images = image_count(mass_of(minimum.values[None])[0], *source) > 1
     return minimum.objective * (1.0 if has_images else _ONE_IMAGE)
 
 
