@@ -43,7 +43,9 @@ class TrainingSettings(TypedDict, total=False):
     start: Path | str | None
     pretrained: bool | None
     through: Path | str | None
-    target: Literal["clean", "arcs", "noisy"] | None
+    target: Path | str | None
+    adapt: str | None
+    select: Literal["source", "alignment", "infomax", "bnm"] | None
     epochs: int | None
     batch_size: int | None
     optimiser: str | None
@@ -72,6 +74,8 @@ class TrainingSettings(TypedDict, total=False):
     views: Literal["mean", "product"] | None
     balanced: bool | None
     method: str | None
+    coral_weight: float | None
+    mmd_weight: float | None
     detector: str | None
     normal: str | None
     unlabelled: bool | None

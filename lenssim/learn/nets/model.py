@@ -13,6 +13,7 @@ from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import build_net
+from lenssim.learn.nets.cut import features_of, head_of
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
 
 __all__ = [
@@ -82,6 +83,18 @@ class Model(nn.Module):
         if self.through is not None:
             images = self.through(images).view_as(images)
         return self.normalise(images)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the last layer sees of images (N, C, H, W), as (N, D).
+
+        Raises:
+            ConfigError: The net gives images, and so has no such layer.
+        """
+        return features_of(self.net, self._normalised(images))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the outputs (N, K) of features (N, D)."""
+        return head_of(self.net)(features)
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""

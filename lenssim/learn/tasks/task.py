@@ -122,6 +122,13 @@ class Task(Record, ABC):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the scalar that training minimises, for outputs (N, K)."""
 
+    def class_logits(self, outputs: Tensor) -> Tensor | None:
+        """Return logits (N, C) of classes that exclude each other, from outputs (N, K).
+
+        A task without classes returns None, as by default.
+        """
+        return None
+
     @abstractmethod
     def metrics(self) -> MetricCollection:
         """Return running scores of a validation, by the keys of `presentation.progress`."""
