@@ -73,9 +73,9 @@ def _series(zeta: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     by_zeta = torch.zeros_like(zeta)
     by_t = torch.zeros_like(zeta)
     for n in range(_TERMS - 1, -1, -1):
-        below = n + 2 - t / 2
-        factor = (n + t / 2) / below
-        by_t = zeta * ((n + 1) / below**2 * value + factor * by_t)
+        divisor = n + 2 - t / 2
+        factor = (n + t / 2) / divisor
+        by_t = zeta * ((n + 1) / divisor**2 * value + factor * by_t)
         by_zeta = factor * (value + zeta * by_zeta)
         value = 1 + factor * zeta * value
     return value, by_zeta, by_t

@@ -37,17 +37,17 @@ def expected_noise(images: np.ndarray, sigma: np.ndarray, model: np.ndarray) -> 
     for row, (image, plane, light) in enumerate(zip(images, sigma, model, strict=True)):
         seen = np.isfinite(plane)
         variance = plane[seen] ** 2
-        rest = (image - light)[seen]
-        noise[row][seen] = np.sqrt(_without(variance, light[seen], rest))
+        noise_seen = (image - light)[seen]
+        noise[row][seen] = np.sqrt(_without(variance, light[seen], noise_seen))
     return noise
 
 
-def _without(variance: np.ndarray, light: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Return variances (P,) less what they have of the noise `rest` (P,)."""
-    terms = np.stack([np.ones_like(light), light, rest], axis=1)
+def _without(variance: np.ndarray, light: np.ndarray, noise_seen: np.ndarray) -> np.ndarray:
+    """Return variances (P,) less what they have of the noise `noise_seen` (P,)."""
+    terms = np.stack([np.ones_like(light), light, noise_seen], axis=1)
     lengths = np.sqrt((terms**2).sum(0))
     if not (lengths > 0).all():
         return variance
     coefficients, *_ = np.linalg.lstsq(terms / lengths, variance, rcond=None)
     share = coefficients[2] / lengths[2]
-    return (variance - share * rest).clip(_LEAST * variance, _MOST * variance)
+    return (variance - share * noise_seen).clip(_LEAST * variance, _MOST * variance)

@@ -194,12 +194,12 @@ def fine_minima(
     owners, shears, fits = table.fitted(minima)
     if settings.adds and rivals is not None:
         poor = _poor(fits, owners, noise * (stamps.weights > 0).sum(1))
-        further = [rivals(row) if row in poor else () for row in range(len(minima))]
-        if any(further):
-            more = table.fitted(further)
-            owners = torch.cat([owners, more[0]])
-            shears = torch.cat([shears, more[1]])
-            fits = joined(fits, more[2])
+        rival_minima = [rivals(row) if row in poor else () for row in range(len(minima))]
+        if any(rival_minima):
+            rival_rows = table.fitted(rival_minima)
+            owners = torch.cat([owners, rival_rows[0]])
+            shears = torch.cat([shears, rival_rows[1]])
+            fits = joined(fits, rival_rows[2])
     model = table.model(owners)
     if settings.adds:
         fixed = _fixed(tuple(free), shears)
@@ -245,13 +245,13 @@ class _Rows:
     def fitted(self, minima: Sequence[Sequence[Minimum]]) -> tuple[Tensor, Tensor, Fits]:
         """Return the lenses of all minima, whether their shear is free, and their fits."""
         rows = [row for row, group in enumerate(minima) for _ in group]
-        every = [minimum for group in minima for minimum in group]
+        listed = [minimum for group in minima for minimum in group]
         owners = torch.tensor(rows, device=self.stamps.data.device)
-        shears = [minimum.has_shear for minimum in every]
+        shears = [minimum.has_shear for minimum in listed]
         free_shear = torch.tensor(shears, device=owners.device)
-        start = torch.stack([minimum.values for minimum in every]).to(self.stamps.data)
+        start = torch.stack([minimum.values for minimum in listed]).to(self.stamps.data)
         fixed = _fixed(tuple(self.free), free_shear)
-        fit = _beside(self.model(owners), start, self.free, fixed, every)
+        fit = _beside(self.model(owners), start, self.free, fixed, listed)
         return owners, free_shear, plain_fits(*fit)
 
 

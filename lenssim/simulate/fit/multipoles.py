@@ -82,10 +82,10 @@ def bent(
     alpha_x, alpha_y, by_x, by_y = multipole_slopes(dx, dy, mass[:, :1], terms)
     changed = []
     for slopes, by in ((slopes_x, by_x), (slopes_y, by_y)):
-        own = slopes[:, :7].clone()
-        own[:, 0] -= by[:, 0]
-        own[:, 3:5] += by[:, 1:3]
-        changed.append(torch.cat([own, -by[:, 3:], slopes[:, 7:]], dim=1))
+        of_mass = slopes[:, :7].clone()
+        of_mass[:, 0] -= by[:, 0]
+        of_mass[:, 3:5] += by[:, 1:3]
+        changed.append(torch.cat([of_mass, -by[:, 3:], slopes[:, 7:]], dim=1))
     return beta_x - alpha_x, beta_y - alpha_y, changed[0], changed[1]
 
 

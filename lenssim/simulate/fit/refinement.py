@@ -1,6 +1,7 @@
 """Refinement: a power law with shear and Sersic light, from the minima of the search."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -13,7 +14,7 @@ from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B
 from lenssim.simulate.fit.minima import FINE_SOURCE, Minimum
 from lenssim.simulate.fit.search import SearchResult
 from lenssim.simulate.fit.tracing import SLOPE
-from lenssim.simulate.instruments import ADAPTIVE, Instrument
+from lenssim.simulate.instruments import Instrument, Supersampling
 from lenssim.simulate.scenes import Component, Scenes
 from lenssim.simulate.sources.sersic import unit_flux
 
@@ -88,20 +89,22 @@ def refine(
     Returns:
         The minima of chi2 next to the starts. No lens depends on another.
     """
-    rays = regular(instrument, ADAPTIVE)
-    options = (instrument, rays, precision, kernels)
+    adaptive: Supersampling = "adaptive"
+    rays = regular(instrument, adaptive)
+    fit_of = partial(
+        SmoothFit, instrument=instrument, rays=rays, precision=precision, kernels=kernels
+    )
     rows = np.arange(len(images))
-    fit = SmoothFit(images[:, None], start, *options, sigma[:, None], ADAPTIVE)
+    fit = fit_of(images[:, None], start, sigma=sigma[:, None], sampling=adaptive)
     for _ in range(_ROUNDS):
         values, _ = fit.minimum(MAX_STEPS)
         scenes, _ = fit.at(rows, values)[0]
-        coarse, model = (
-            fit.engine.render(scenes, instrument, supersampling=sampling)[:, 0]
-            for sampling in (rays, ADAPTIVE)
-        )
-        noise = expected_noise(images, sigma, model.astype(np.float64))
-        corrected = images - (model.astype(np.float64) - coarse)
-        fit = SmoothFit(corrected[:, None], scenes, *options, noise[:, None])
+        coarse = fit.engine.render(scenes, instrument, supersampling=rays)[:, 0]
+        model = fit.engine.render(scenes, instrument, supersampling=adaptive)[:, 0]
+        model = model.astype(np.float64)
+        noise = expected_noise(images, sigma, model)
+        corrected = images - (model - coarse)
+        fit = fit_of(corrected[:, None], scenes, sigma=noise[:, None])
     values, residual = fit.minimum(MAX_STEPS)
     fit.rays = rays * -(-RAYS // rays)
     slopes = fit.slopes(rows, values)

@@ -179,7 +179,7 @@ def _power_law_trace(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, ...]:
     offset = torch.complex(dx, dy)
     beta = torch.complex(x + 0 * dx, y + 0 * dy) - alpha - shear * offset.conj()
     by_theta_E, by_e1, by_e2, by_x, by_y, by_gamma = slopes.unbind(1)
-    every = torch.stack(
+    slopes = torch.stack(
         [
             -by_theta_E,
             -by_e1,
@@ -192,4 +192,4 @@ def _power_law_trace(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, ...]:
         ],
         dim=1,
     )
-    return beta.real, beta.imag, every.real, every.imag
+    return beta.real, beta.imag, slopes.real, slopes.imag
