@@ -82,9 +82,18 @@ class TrainingSettings(TypedDict, total=False):
     alarm_rate: float | None
     components: int | None
     core: int | None
+    deceit: float | None
     divergence: float | None
     latent: int | None
     prior: float | None
+    temperature: float | None
+    projection: int | None
+    masked: float | None
+    patch: int | None
+    neighbours: int | None
+    balance: float | None
+    embedding: int | None
+    clusters: int | None
 
 
 @checked
@@ -108,7 +117,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, find, denoise, anomaly, or regress with `targets=`.
+        task: classify, find, denoise, anomaly, represent, cluster, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
@@ -150,17 +159,22 @@ def _prepared(
     settings: Mapping[str, Any],
 ) -> "tuple[TrainConfig, Path]":
     """Return the checked settings of a training, and the folder of its run."""
+    from lenssim.data.streaming.locations import open_location
+    from lenssim.data.streaming.urls import is_url
     from lenssim.learn.methods import method_of
-    from lenssim.learn.runs.run import open_run
     from lenssim.learn.tasks import parse_config
 
     values = training_settings(task, data, settings)
     folder = default_folder(values) if out is None else Path(out)
     earlier: dict[str, Any] = {}
     if resume:
+        from lenssim.learn.runs.run import open_run  # imports torch
+
         earlier = open_run(folder).record.config.model_dump()
     config = parse_config({**earlier, **values}, "training")
     method_of(config)
+    if config.data is not None and not is_url(config.data):
+        open_location(config.data)
     return config, folder
 
 

@@ -295,7 +295,10 @@ def explain(problem: dict[str, Any], kind: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         return str(unknown("setting", key, kind.model_fields))
     if problem["type"] == "missing":
-        return f"{key} is missing"
+        field = kind.model_fields.get(key)
+        meaning = field.description if field is not None else None
+        option = f"--{key.replace('_', '-')}"
+        return f"{key} is missing; give {option}, or {key} in a recipe: {meaning or key}"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
     return f"{key}: {explain_rule(problem)}"

@@ -37,6 +37,7 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "population": "population",
     "predict": "predict",
     "presets": "models",
+    "probe": "probe",
     "recipes": "recipes",
     "render": "render",
     "repack": "repack",

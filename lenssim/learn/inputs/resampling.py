@@ -203,7 +203,6 @@ def resampled_stack(stack: Stack, path: Path, resampling: Resampling | None) -> 
     """Return the images of a file on the pixels of the run, where that is asked for."""
     if resampling is None:
         return stack
-    images, remark, pixel_scale = stack
-    images, words = resampling(images, pixel_scale, path)
-    remark = "; ".join(filter(None, [remark, words]))
-    return Stack(images, remark, resampling.pixel_scale)
+    images, words = resampling(stack.images, stack.pixel_scale, path)
+    remark = "; ".join(filter(None, [stack.remark, words]))
+    return stack._replace(images=images, remark=remark, pixel_scale=resampling.pixel_scale)

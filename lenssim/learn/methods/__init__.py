@@ -10,7 +10,10 @@ from lenssim.learn.methods.adaptation.adabn import AdaBN
 from lenssim.learn.methods.adaptation.coral import Coral
 from lenssim.learn.methods.adaptation.mmd import MMD
 from lenssim.learn.methods.detectors import DETECTORS
+from lenssim.learn.methods.mae import Mae
 from lenssim.learn.methods.method import MODEL, Method, TrainingSetup
+from lenssim.learn.methods.scan import Scan
+from lenssim.learn.methods.simclr import SimClr
 from lenssim.learn.methods.supervised import Supervised
 from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
@@ -22,6 +25,9 @@ METHODS: dict[str, type[Method]] = {
     "coral": Coral,
     "mmd": MMD,
     **DETECTORS,
+    "simclr": SimClr,
+    "mae": Mae,
+    "scan": Scan,
 }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
     from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.instruments import AnyCamera
 
     Networks = Mapping[str, nn.Module]
 
@@ -35,15 +36,18 @@ MODEL = "model"
 class TrainingSetup:
     """What a method may know about the training that it takes part in.
 
-    Args:
-        config: Settings of the training.
-        task: The task, fitted to the training data.
-        images: Description of the training images, such as their shape.
-        samples: Number of training samples.
-        steps: Number of steps in the whole training.
-        through: Net from images to images that stands before the network, if any.
-        step: Number of batches that were learned from before.
-        target_has_truth: Whether the labels or parameters of the second data set are known.
+        Args:
+            config: Settings of the training.
+            task: The task, fitted to the training data.
+            images: Description of the training images, such as their shape.
+            samples: Number of training samples.
+            steps: Number of steps in the whole training.
+            through: Net from images to images that stands before the network, if any.
+    <<<<<<< HEAD
+            camera: Camera of the training images, if they are simulated ones in e-/s.
+    =======
+            step: Number of batches that were learned from before.
+            target_has_truth: Whether the labels or parameters of the second data set are known.
     """
 
     config: TrainConfig
@@ -54,6 +58,7 @@ class TrainingSetup:
     through: str | None = None
     step: int = 0
     target_has_truth: bool = False
+    camera: AnyCamera | None = None
 
     @property
     def progress(self) -> float:
@@ -169,6 +174,8 @@ class Method(Record, ABC):
         self, networks: Networks, dataset: Data, rows: np.ndarray, setup: TrainingSetup
     ) -> None:
         """Set what follows from the training images at once, before the first step.
+
+        A resumed training does so again, and then takes the weights of its checkpoint.
 
         Args:
             networks: The networks, by name, which are changed in place.

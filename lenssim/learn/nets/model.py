@@ -76,10 +76,10 @@ class Model(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(self._normalised(images))
+        return self.net(self.scaled(images))
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Return what the network sees of images (N, C, H, W)."""
+    def scaled(self, images: Tensor) -> Tensor:
+        """Return what the network sees of raw images (N, C, H, W)."""
         if self.through is not None:
             images = self.through(images).view_as(images)
         return self.normalise(images)
@@ -90,7 +90,7 @@ class Model(nn.Module):
         Raises:
             ConfigError: The net gives images, and so has no such layer.
         """
-        return features_of(self.net, self._normalised(images))
+        return features_of(self.net, self.scaled(images))
 
     def head(self, features: Tensor) -> Tensor:
         """Return the outputs (N, K) of features (N, D)."""
@@ -98,7 +98,7 @@ class Model(nn.Module):
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""
-        normalised = self._normalised(images)
+        normalised = self.scaled(images)
         if not dropouts(self.net):
             return self.net(normalised)[None]
         passes = []

@@ -26,9 +26,12 @@ from lenssim.learn.tasks import Task, task_class
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
 from lenssim.learn.training.target import Target, open_target
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import NoiseModel
 
 if TYPE_CHECKING:
     from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.instruments import AnyCamera
 
 __all__ = ["PreparedTraining", "prepare"]
 
@@ -127,6 +130,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         steps,
         through.net if through else None,
         target_has_truth=target is not None and target.has_truth,
+        camera=_camera(dataset),
     )
     method.check(setup)
     networks = method.fresh_networks(setup)
@@ -142,6 +146,14 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     return PreparedTraining(
         dataset, rows, device, learner, sampler, start, start_seen, through, target
     )
+
+
+def _camera(dataset: Data) -> AnyCamera | None:
+    """Return the camera of simulated images in e-/s; None of others."""
+    spec = dataset.spec
+    if spec is None or noise_model(spec.noise).unit != NoiseModel.unit:
+        return None
+    return spec.preset.instrument
 
 
 def _fit_task(config: TrainConfig, dataset: Data) -> tuple[Task, dict[str, np.ndarray]]:
