@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 __all__ = ["SECTIONS", "SectionedGroup"]
 
 SECTIONS = {
-    "The main road": ("generate", "show", "train", "evaluate", "predict", "run"),
+    "The main road": ("generate", "show", "train", "evaluate", "predict", "probe", "run"),
     "What there is to choose from": (
         "models",
         "instruments",
