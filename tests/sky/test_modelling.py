@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -272,6 +273,26 @@ def test_other_options_need_another_folder(lenses, fitted):
     folder, _ = fitted
     with pytest.raises(ConfigError, check=has_code("config-differs")):
         fit_dataset(folder, lenses, replace_request(lens_light="yes"))
+
+
+def test_a_quick_fit_searches_less_and_needs_another_folder(lenses, monkeypatch):
+    searches = []
+    monkeypatch.setattr(modelling, "Search", Search)
+    monkeypatch.setattr(
+        modelling, "fit_lens", lambda lens, search, **_: searches.append(search)
+    )
+    for request in (FitRequest(), FitRequest(quick=True)):
+        part = modelling.Lenses(lenses, request)
+        modelling._searched(part, part.observation(0), modelling.NO_STARTS)
+    slow, quick = searches
+    assert (quick.starts, quick.minima) < (slow.starts, slow.minima)
+    assert not quick.escalates
+    assert not replace(quick, has_light=True).adds
+    plans = [
+        fit_plan(lenses, FitRequest()),
+        fit_plan(lenses, FitRequest(quick=True)),
+    ]
+    assert plans[0].config_hash != plans[1].config_hash
 
 
 def replace_request(**changes):

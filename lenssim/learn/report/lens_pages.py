@@ -37,8 +37,8 @@ _STYLE = """body{font:15px/1.5 sans-serif;margin:2em;max-width:60em}
 table{border-collapse:collapse}td,th{padding:.2em .9em .2em 0;text-align:left;vertical-align:top}
 tr{border-top:1px solid #ccc}img{max-width:100%}.warn{color:#a00}"""
 _CAUTION = (
-    "A probability of the classifier holds for lenses like those it was trained on. "
-    "Where the novelty is below 0.01 it means nothing. The sensitivity is an upper limit: the "
+    "A probability of the classifier holds for lenses like those it was trained on. Of a "
+    "residual that is unlike those it means nothing. The sensitivity is an upper limit: the "
     "source is a Sersic profile, and a source with more freedom absorbs more. Nothing here is "
     "a detection of a halo: first compare models with and without it on this lens."
 )
