@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.modelling import Models, fit
+    from lenssim.api.nets import nets
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
-    from lenssim.api.recipes import run
+    from lenssim.api.recipes import recipes, run
     from lenssim.api.run import Run
     from lenssim.api.search import Candidates, search
     from lenssim.api.surveys import Lenses, survey
@@ -65,11 +66,13 @@ __all__ = [
     "learn",
     "load_run",
     "mosaic",
+    "nets",
     "open",
     "parity",
     "population",
     "predict",
     "presets",
+    "recipes",
     "render",
     "repack",
     "run",
@@ -97,8 +100,9 @@ _MODULES = {
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),
+    "nets": ("nets",),
     "presets": ("instruments", "presets"),
-    "recipes": ("run",),
+    "recipes": ("recipes", "run"),
     "run": ("Run",),
     "surveys": ("Lenses", "survey"),
     "search": ("Candidates", "search"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 from lenssim.api.arguments import Between, checked
 from lenssim.api.generation import DEVICE
@@ -13,7 +13,7 @@ from lenssim.api.workers import check_workers
 if TYPE_CHECKING:
     from lenssim.learn.report.table import Row
 
-__all__ = ["RecipeReport", "recipe_folder", "run"]
+__all__ = ["RecipeReport", "recipe_folder", "recipes", "run"]
 
 
 class RecipeReport(Table):
@@ -44,7 +44,7 @@ def run(
     The same call again does only what is left to do. Progress is shown on stderr.
 
     Args:
-        recipe: YAML file such as pipelines/quickstart.yaml.
+        recipe: Name of a recipe that comes with lenssim, such as quickstart, or a YAML file.
         out: Folder for data, runs and report; None: runs/ and the name of the recipe.
         workers: Processes that simulate. None: as many as pay for their start.
         jobs: Trainings at a time, sharing the GPU or the cores; evaluations too.
@@ -71,10 +71,11 @@ def run(
     from lenssim.api.progress import samples_bar
     from lenssim.learn.recipes.execution import follow
     from lenssim.learn.recipes.recipe import load_recipe
+    from lenssim.learn.recipes.shipped import find_recipe
     from lenssim.learn.report.table import report_text
     from lenssim.notes import note
 
-    steps = load_recipe(Path(recipe))
+    steps = load_recipe(find_recipe(recipe))
     check_workers(workers)
     folder = recipe_folder(recipe, out)
     rows = follow(
@@ -92,6 +93,41 @@ def run(
     report.evaluations = rows
     report.text = report_text(steps.title, rows)
     return report
+
+
+@overload
+def recipes(name: None = None) -> dict[str, str]: ...
+@overload
+def recipes(name: str) -> str: ...
+@checked
+def recipes(name: str | None = None) -> dict[str, str] | str:
+    """Return the recipes that come with lenssim, or one as YAML to copy and change.
+
+    Args:
+        name: Name of a recipe; None for all.
+
+    Returns:
+        The title of each recipe, by name. For one recipe the text of its file.
+
+    Raises:
+        ConfigError: There is no such recipe.
+
+    Example:
+        >>> recipes()["quickstart"]
+        'Quickstart: DeepLense Model III, without and with noise'
+        >>> recipes("quickstart").splitlines()[-1].strip()
+        'cnn-nominal: {data: nominal}'
+    """
+    from lenssim.formats.texts import read_text
+    from lenssim.formats.yaml import read_yaml
+    from lenssim.learn.recipes.shipped import shipped_recipe, shipped_recipes
+
+    if name is not None:
+        return read_text(shipped_recipe(name), "the recipe")
+    return {
+        name: str(read_yaml(path, "the recipe")["title"])
+        for name, path in shipped_recipes().items()
+    }
 
 
 def recipe_folder(recipe: Path | str, out: Path | str | None) -> Path:

@@ -235,7 +235,7 @@ class Run:
                 code="training-unfinished",
                 folder=self.folder,
             )
-        title = f"{record.config.net} trained on {record.data.title}"
+        title = f"{record.config.label} trained on {record.data.title}"
         figure = curves_figure(
             self.trained.epochs(),
             presentation(record).progress,
@@ -256,7 +256,7 @@ class Run:
             loss = f"validation loss {result.val_loss:.4f}"
             state = ", ".join([f"{result.epochs} epochs", loss, *scores])
         return (
-            f"Run {self.folder}: {record.task.title}; {record.config.net} on "
+            f"Run {self.folder}: {record.task.title}; {record.config.label} on "
             f"{record.data.title}; {state}"
         )
 

@@ -25,15 +25,6 @@ __all__ = ["Lenses", "SurveyOptions", "survey"]
 Stop = Callable[[], bool]
 _SEEN = 25.0  # delta chi2 of substructure that would be seen: five sigma
 _SHOWN = 48  # images of the page
-_UNITS = {
-    "theta_E": "arcsec",
-    "sigma_v": "km/s",
-    "source_R_sersic": "arcsec",
-    "lens_light_R_sersic": "arcsec",
-    "source_magnitude": "mag",
-    "lens_light_magnitude": "mag",
-    "drawn_area": "deg2",
-}
 
 
 class SurveyOptions(TypedDict, total=False):
@@ -46,6 +37,7 @@ class SurveyOptions(TypedDict, total=False):
     dark_matter: str | Sequence[str] | None
     seed: int | None
     split: str | None
+    double_sources: bool | None
     noise: str | None
     detectability: bool | None
     catalogue_only: bool | None
@@ -115,6 +107,7 @@ def survey(
     from lenssim.data.generation.progress import Progress
     from lenssim.formats.tables import read_table
     from lenssim.sky.surveys.catalogue import draw_catalogue
+    from lenssim.sky.surveys.tables import UNITS
 
     folder = Path(out)
     place = Workers(workers, cluster, scheduler)
@@ -129,7 +122,7 @@ def survey(
             report=lambda done, total: bar(Progress(done, total, 0)),
             stop=stop,
         )
-    lenses = Lenses(read_table(folder / CATALOGUE), _UNITS)
+    lenses = Lenses(read_table(folder / CATALOGUE), UNITS)
     lenses.folder = folder
     data = None
     if not request.catalogue_only:
@@ -168,6 +161,7 @@ def _images(
         folder / CATALOGUE,
         split=request.split,
         dark_matter=request.dark_matter or (),
+        double_sources=request.double_sources,
     )
     return generate(
         preset,
@@ -190,11 +184,11 @@ def _conclude(
     data: Dataset | None,
     request: SurveyRequest,
 ) -> None:
-    """Write the page and the FITS table, and note the rates of lenses."""
+    """Write the page, and note the rates of lenses."""
     from lenssim.sky.surveys.page import write_page
     from lenssim.sky.surveys.summary import rates
 
-    lenses.rates = rates(document, lenses)
+    lenses.rates = rates(document)
     remarks = []
     if data is not None and request.detectability:
         lenses.seen = int((data.params["delta_chi2"] > _SEEN).sum())
@@ -205,7 +199,6 @@ def _conclude(
     images = None
     if data is not None:
         images = data.images(_clearest(lenses["snr"]))
-    _write_fits(lenses)
     write_page(lenses.folder, document, lenses, lenses.rates, images, remarks)
 
 
@@ -214,17 +207,3 @@ def _clearest(snr: np.ndarray) -> np.ndarray:
     import numpy as np
 
     return np.argsort(-snr, kind="stable")[:_SHOWN]
-
-
-def _write_fits(lenses: Lenses) -> None:
-    """Write the catalogue as a FITS table too."""
-    import io
-
-    from astropy.table import Table as FitsTable
-
-    from lenssim.data.format.files import write
-
-    table = FitsTable(dict(lenses), units=_UNITS)
-    file = io.BytesIO()
-    table.write(file, format="fits")
-    write(lenses.folder / "catalogue.fits", file.getbuffer())

@@ -1,15 +1,21 @@
 """Tables as notebooks show them: columns by name, with units."""
 
+import io
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lenssim.errors import ConfigError
+from lenssim.names import printable
 from lenssim.rows import row_numbers
 
-__all__ = ["Table"]
+__all__ = ["FORMATS", "Table", "table_path"]
 
+FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
+"""Formats of astropy by the ending of a file."""
 _ROWS = 8  # of a table that are shown
 
 
@@ -71,6 +77,40 @@ class Table(dict[str, np.ndarray]):
         columns = {name: column[chosen] for name, column in self.items()}
         return Table(columns, self.units, self.title)
 
+    def save(self, path: Path | str) -> Path:
+        """Write the table to a file, whole or not at all.
+
+        Args:
+            path: The file. Its ending chooses the format: .csv, .ecsv or .fits. The last two
+                keep the units.
+
+        Returns:
+            The file.
+
+        Raises:
+            ConfigError: The file has another ending.
+
+        Example:
+            >>> Table({"theta_E": [1.2, 1.4]}, {"theta_E": "arcsec"}).save("radii.csv").read_text()
+            'theta_E\\n1.2\\n1.4\\n'
+        """
+        from astropy.table import Table as AstropyTable
+
+        from lenssim.data.format.files import write
+
+        file = table_path(path)
+        table = AstropyTable(dict(self), units=self.units)
+        form = FORMATS[file.suffix.lower()]
+        if form == "fits":
+            content = io.BytesIO()
+            table.write(content, format=form)
+            write(file, content.getvalue())
+        else:
+            text = io.StringIO()
+            table.write(text, format=form)
+            write(file, text.getvalue().encode())
+        return file
+
     def heading(self, name: str) -> str:
         """Return a column's name and, in brackets, its unit."""
         unit = self.units.get(name)
@@ -92,6 +132,20 @@ class Table(dict[str, np.ndarray]):
         """Return one row as a line of an HTML table."""
         cells = [_text(column[number]) for column in self.values()]
         return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def table_path(path: Path | str) -> Path:
+    """Return the path of a table's file, if its ending is that of a known format."""
+    file = Path(path)
+    if file.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            f"{printable(str(file))}: a table is written as {', '.join(FORMATS)}; "
+            "give the file such an ending",
+            code="option-format",
+            option="out",
+            value=str(file),
+        )
+    return file
 
 
 def _text(value: Any) -> str:

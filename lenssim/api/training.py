@@ -43,7 +43,9 @@ class TrainingSettings(TypedDict, total=False):
     start: Path | str | None
     pretrained: bool | None
     through: Path | str | None
-    target: Literal["clean", "arcs", "noisy"] | None
+    target: Path | str | None
+    adapt: str | None
+    select: Literal["source", "alignment", "infomax", "bnm"] | None
     epochs: int | None
     batch_size: int | None
     optimiser: str | None
@@ -72,6 +74,17 @@ class TrainingSettings(TypedDict, total=False):
     views: Literal["mean", "product"] | None
     balanced: bool | None
     method: str | None
+    coral_weight: float | None
+    mmd_weight: float | None
+    detector: str | None
+    normal: str | None
+    unlabelled: bool | None
+    alarm_rate: float | None
+    components: int | None
+    core: int | None
+    divergence: float | None
+    latent: int | None
+    prior: float | None
 
 
 @checked
@@ -95,7 +108,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, find, denoise, or regress with `targets=`.
+        task: classify, find, denoise, anomaly, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
@@ -202,7 +215,7 @@ def default_folder(settings: Mapping[str, Any]) -> Path:
     if "data" in settings:
         source = Path(settings["data"]).resolve().name
     picture = settings.get("picture", "image")
-    words = [settings.get("net", "cnn"), source]
+    words = [settings.get("detector", settings.get("net", "cnn")), source]
     if picture != "image":
         words.append(picture)
     return Path("runs") / "-".join(words).replace(":", "-").replace("/", "-")

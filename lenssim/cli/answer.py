@@ -73,6 +73,17 @@ _NativeScale = Annotated[
 ]
 
 
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Write the answers to a .csv, .ecsv or .fits file.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     app.command()(evaluate)
@@ -148,6 +159,7 @@ def predict(
     extension: _Extension = None,
     resample: _Resample = False,
     native_scale: _NativeScale = None,
+    out: _Out = None,
     json: Json = False,
 ) -> None:
     """Answer for the images in files, and say which of them look unlike the training data.
@@ -156,11 +168,14 @@ def predict(
     on stderr; the others are answered all the same, and the exit code is 1.
     """
     from lenssim.api.run import load_runs
+    from lenssim.api.table import table_path
 
+    if out is not None:
+        table_path(out)
     trained, *members = load_runs([run, *(others or [])])
     task = trained.record.task
     problems: list[Problem] = []
-    predictions = trained.predict(
+    answers = trained.predict(
         files,
         others=members,
         tta=tta,
@@ -170,9 +185,14 @@ def predict(
         resample=resample,
         native_scale=native_scale,
         report=problems.append,
-    ).predictions
+    )
+    predictions = answers.predictions
+    if out is not None:
+        answers.save(out)
     if json:
         _print_json(run, task, predictions, problems)
+    elif out is not None:
+        print(f"{answers.rows} answers are in {out}")
     elif predictions:
         _print_predictions(task, predictions)
     raise_problems(problems, answered=len(predictions))

@@ -14,6 +14,7 @@ import lenssim
 from lenssim.cli import (
     answer,
     audit,
+    choices,
     completeness,
     data,
     doctor,
@@ -83,6 +84,7 @@ def _options(
 for group in (
     models,
     instruments,
+    choices,
     generate,
     folder,
     parity,

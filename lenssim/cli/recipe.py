@@ -1,7 +1,7 @@
 """`lenssim run`: a recipe from data to report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,10 +9,16 @@ from lenssim.cli.options import Device, Json
 from lenssim.cli.stop import resumable
 from lenssim.commands import command, quoted
 
+if TYPE_CHECKING:
+    from lenssim.learn.report.table import Row
+
 __all__ = ["register"]
+
 _Recipe = Annotated[
     Path,
-    typer.Argument(metavar="RECIPE", help="YAML file such as pipelines/quickstart.yaml."),
+    typer.Argument(
+        metavar="RECIPE", help="Name of a recipe, such as quickstart, or a YAML file."
+    ),
 ]
 _Out = Annotated[
     Path | None,
@@ -62,5 +68,19 @@ def run_recipe(
     if json:
         print(dumps([asdict(row) for row in report.evaluations]))
         return
-    print(report.text)
+    _print_rows(report.evaluations)
     print(f"next: open {quoted(folder / 'report.html')}")
+
+
+def _print_rows(rows: "list[Row]") -> None:
+    """Print what a first look needs; the report has the rest."""
+    from lenssim.cli.table import print_table
+    from lenssim.learn.report.verdict import verdict
+
+    cells = [row.brief_cells for row in rows]
+    names = list(dict.fromkeys(name for line in cells for name in line))
+    lines = [[line.get(name, "") for name in names] for line in cells]
+    print_table(names, lines, right=names[2:])
+    print()
+    for sentence in verdict(rows):
+        print(sentence)

@@ -1,4 +1,4 @@
-"""Tables on stdout: whole in a pipe, folded on a terminal, in characters that the stream can hold."""
+"""Tables on stdout: folded on a terminal, tab-separated in a pipe, in characters the stream can hold."""
 
 import random
 import sys
@@ -9,26 +9,27 @@ from lenssim.names import printable
 
 __all__ = ["print_table"]
 
-_WIDE = 1_000_000  # columns: no line of a pipe is folded
-
 
 def print_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table without lines.
+    """Print a table without lines; in a pipe with tabs between its columns.
 
     Args:
         head: Names of the columns.
         rows: Cells of each row, in the order of `head`.
         right: Names of the columns whose cells stand at the right, as numbers do.
     """
+    if not sys.stdout.isatty():
+        _print_tabbed(head, rows)
+        return
     state = random.getstate()
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     random.setstate(state)  # rich draws numbers when it is imported
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console = Console()
     table = Table(box=None, pad_edge=False, show_header=any(head), header_style="")
     numbers = set(right)
     for name in head:
@@ -42,6 +43,13 @@ def print_table(
         console.print(table)
     for line in capture.get().splitlines():
         print(line.rstrip())
+
+
+def _print_tabbed(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a line for each row, which `cut` and spreadsheets can read."""
+    lines = [head, *rows] if any(head) else rows
+    for line in lines:
+        print("\t".join(_shown(cell).replace("\t", " ") for cell in line))
 
 
 def _shown(text: str) -> str:

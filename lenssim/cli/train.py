@@ -134,7 +134,7 @@ def _print_result(run: Run) -> None:
     if result.stopped == "early":
         early = f", stopped early after {config.patience} epochs without progress"
     print(
-        f"{run.folder}: {config.net}, {record.parameters:,} parameters, "
+        f"{run.folder}: {config.label}, {record.parameters:,} parameters, "
         f"{result.epochs} epochs in {result.seconds / 60:.1f} minutes{early}"
     )
     progress = record.task.presentation.progress

@@ -2,19 +2,22 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import batched
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from lenssim.formats.fits import open_fits
 from lenssim.formats.limits import Refused, check_bytes, open_regular, refusing
 
-__all__ = ["read_table", "table_text"]
+__all__ = ["read_csv_blocks", "read_table", "table_text"]
 
 _MOST_COLUMNS = 1000
 _FITS_NAMES = (".fits", ".fit", ".fits.gz", ".fit.gz")
 _NUMBER = 8  # bytes
+_BLOCK = 5000  # lines that are text at once
 
 
 def read_table(path: Path) -> dict[str, np.ndarray]:
@@ -60,32 +63,63 @@ def _text(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-def _csv_columns(path: Path) -> dict[str, np.ndarray]:
-    with open_regular(path) as (file, size):
+def read_csv_blocks(path: Path) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the columns of a CSV file some thousand rows at a time, in little memory.
+
+    Args:
+        path: The file, whose first line names its columns.
+
+    Yields:
+        Float64 columns (n,) by name, as those of `read_table`. A column that turns out to be
+        text is left out from there on.
+
+    Raises:
+        DataError: The file is no such table.
+    """
+    with refusing(path, "a table"), open_regular(path) as (file, size):
         check_bytes(size)
-        data = file.read()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused("it is no text in UTF-8") from None
-    lines = [line for line in csv.reader(io.StringIO(text)) if line]
-    if not lines:
+        try:
+            with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+                yield from _csv_blocks(text)
+        except UnicodeDecodeError:
+            raise Refused("it is no text in UTF-8") from None
+
+
+def _csv_columns(path: Path) -> dict[str, np.ndarray]:
+    blocks = list(read_csv_blocks(path))
+    if not blocks:
+        return _checked({})
+    return _checked(
+        {name: np.concatenate([block[name] for block in blocks]) for name in blocks[-1]}
+    )
+
+
+def _csv_blocks(text: TextIO) -> Iterator[dict[str, np.ndarray]]:
+    lines = (line for line in csv.reader(text) if line)
+    names = [name.strip() for name in next(lines, [])]
+    if not names:
         raise Refused("it is empty: its first line names its columns")
-    names = [name.strip() for name in lines[0]]
     _check_names(names)
-    rows = lines[1:]
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(names):
+    numeric = list(names)
+    first = 2
+    for rows in batched(lines, _BLOCK):
+        _check_lengths(rows, len(names), first)
+        first += len(rows)
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        block = {name: _numbers(columns[name]) for name in numeric}
+        numeric = [name for name in numeric if block[name] is not None]
+        yield {name: col for name, col in block.items() if col is not None}
+
+
+def _check_lengths(rows: tuple[list[str], ...], expected: int, first: int) -> None:
+    for number, row in enumerate(rows, start=first):
+        if len(row) != expected:
             raise Refused(
-                f"line {number} has {len(row)} fields, and the first line {len(names)} names"
+                f"line {number} has {len(row)} fields, and the first line {expected} names"
             )
-    columns = {
-        name: _numbers([row[place] for row in rows]) for place, name in enumerate(names)
-    }
-    return _checked({name: col for name, col in columns.items() if col is not None})
 
 
-def _numbers(fields: list[str]) -> np.ndarray | None:
+def _numbers(fields: tuple[str, ...]) -> np.ndarray | None:
     """Return the numbers of a column, None if it holds other text."""
     try:
         numbers = [float(field) if field.strip() else np.nan for field in fields]

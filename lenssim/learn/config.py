@@ -1,7 +1,7 @@
 """The settings that every training has."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -35,18 +35,6 @@ _CHECKS = {
     "schedule": "lenssim.learn.compute.optimisers:schedule",
     "dropout": "lenssim.learn.nets.dropout:parse_dropout",
 }
-_FREE_ON_RESUME = frozenset(
-    (
-        "data",
-        "start",
-        "through",
-        "workers",
-        "device",
-        "devices",
-        "compile",
-        "checkpoint_steps",
-    )
-)
 
 
 class LiveData(SimulationRequest):
@@ -82,6 +70,14 @@ class TrainConfig(Record):
     Every field has a default, but one of `data` and `live` must be given. The command line
     and docs/training.md take names, defaults and descriptions from the fields.
     """
+
+    free_on_resume: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("data", "start", "through", "workers", "device", "devices"),
+            *("compile", "checkpoint_steps"),
+        )
+    )
+    """Settings that may change when a training goes on."""
 
     task: str = Field(description="Train a network")
     data: str | None = Field(
@@ -259,6 +255,11 @@ class TrainConfig(Record):
     def _check_names(cls, name: str, info: Any) -> str:
         return check_choice(load(_CHECKS[info.field_name]), name)
 
+    @property
+    def label(self) -> str:
+        """What stands in titles for what is trained: the net."""
+        return self.net
+
     def changes(self, other: "TrainConfig") -> list[str]:
         """Name the settings in which `other` would not continue this training, a line each.
 
@@ -267,7 +268,7 @@ class TrainConfig(Record):
         """
         from lenssim.learn.compute.optimisers import schedule
 
-        free = set(_FREE_ON_RESUME)
+        free = set(self.free_on_resume)
         if not schedule(self.schedule).laid_out:
             free.add("epochs")
         before = self.model_dump()

@@ -22,6 +22,7 @@ from lenssim.simulate.noise.deviates import NEWEST
 from lenssim.simulate.noise.telescope import covered_sigma
 from lenssim.simulate.observe import observe
 from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.source_planes import has_further_planes
 from lenssim.simulate.spec import SimulationSpec
 from lenssim.simulate.streams import BLOCK
 
@@ -218,7 +219,7 @@ def simulate(
         spec.preset.lenses.check_count(int(numbers.max()) + 1 if len(numbers) else 0)
     scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split, fixed=fixed)
     renderer = engine(spec.engine, **spec.engine_settings)
-    if _has_noise_of_device(spec):
+    if _has_noise_of_device(spec) and not has_further_planes(scenes):
         from lenssim.simulate.engines.batched.exposure import exposed
 
         identity = NoiseIdentity(numbers, spec.seed, spec.split, spec.noise_stream)

@@ -26,6 +26,9 @@ _WITH_GALAXIES = "presets_with_galaxies"
 _FORMER = {"hst": "hst-arcs", "euclid": "euclid-arcs"}
 """Names that stood for other presets in version 0.1, and what these are called now."""
 
+_ALSO = {"euclid-bright": "euclid"}
+"""Further names of presets, which say what their lenses are like."""
+
 
 def presets() -> list[str]:
     """Return the names of the presets that come with lenssim.
@@ -63,7 +66,7 @@ def preset_text(model: str | Path) -> str:
     Raises:
         ConfigError: There is no such preset, or its file cannot be read.
     """
-    name = str(model)
+    name = _ALSO.get(str(model), str(model))
     if _is_file(name):
         return read_text(Path(model), "the preset")
     folder = _WITH_GALAXIES if name in presets_with_galaxies() else "presets"

@@ -15,11 +15,17 @@ from lenssim.errors import ConfigError
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import METHODS
 from lenssim.learn.tasks import TASKS
+from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
 TRAINING = Path(__file__).parents[2] / "docs" / "training.md"
+BASES = (AdaptableConfig, TrainConfig)
 TABLE = r"(<!-- options of {} -->\n).*?(<!-- end of options -->)"
 MODELS = {"TrainConfig": (TrainConfig, None)}
-MODELS |= {name: (task.settings, TrainConfig) for name, task in TASKS.items()}
+MODELS |= {"AdaptableConfig": (AdaptableConfig, TrainConfig)}
+MODELS |= {
+    name: (task.settings, next(base for base in BASES if issubclass(task.settings, base)))
+    for name, task in TASKS.items()
+}
 
 
 class Inner(BaseModel):

@@ -1,7 +1,12 @@
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import lightning.pytorch  # noqa: F401 - now, because importing it draws from the global random state
 import pytest
+from torch import nn
+
+from lenssim.learn.nets import NETS
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +23,18 @@ def tiny_dataset(tmp_path_factory) -> Path:
     plan = make_plan(parse_preset(document), 256, seed=4, noise="none", shard_size=100)
     generate(folder, plan)
     return folder
+
+
+def build_toy(images, outputs):
+    channels = images.shape[0]
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, outputs)
+    )
+
+
+@pytest.fixture
+def toy_net(monkeypatch):
+    module = ModuleType("lenssim.learn.nets.toy")
+    module.build = build_toy
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(NETS, "toy", "toy")

@@ -32,10 +32,12 @@ COMMANDS = {  # by function: what a terminal calls it, where that is another wor
     "info": "info",
     "instruments": "instruments",
     "mosaic": "mosaic",
+    "nets": "nets",
     "parity": "parity",
     "population": "population",
     "predict": "predict",
     "presets": "models",
+    "recipes": "recipes",
     "render": "render",
     "repack": "repack",
     "run": "run",
@@ -64,6 +66,7 @@ OF_THE_TERMINAL = {  # of what is printed, and of work that is done in parts
     "json",
     "dry_run",
     ("generate", "shards"),
+    ("predict", "out"),  # Answers.save
     ("render", "out"),  # Exposure.save
     ("survey", "found"),  # the opposite of --all
 }

@@ -5,8 +5,6 @@ the command line.
 """
 
 import json
-import sys
-from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -18,7 +16,6 @@ from torch import nn
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.figures.presentations.presentation import Presentation
 from lenssim.learn.methods import METHODS, MODEL, Method
-from lenssim.learn.nets import NETS
 from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks import TASKS, Task, TaskEntry
 
@@ -109,21 +106,6 @@ class Reconstruct(Method):
         if turn == "decoder":
             return reconstruction
         return setup.task.loss(answers, batch) + self.share * reconstruction
-
-
-def build_toy(images, outputs):
-    channels = images.shape[0]
-    return nn.Sequential(
-        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, outputs)
-    )
-
-
-@pytest.fixture
-def toy_net(monkeypatch):
-    module = ModuleType("lenssim.learn.nets.toy")
-    module.build = build_toy
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(NETS, "toy", "toy")
 
 
 @pytest.fixture

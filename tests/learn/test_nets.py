@@ -524,3 +524,20 @@ def test_nets_without_pretrained_weights_are_refused(monkeypatch):
     monkeypatch.setitem(pretrained.PRETRAINED, "cnn", "no-such-package")
     with pytest.raises(ConfigError, check=has_code("no-pretrained")):
         pretrained.load_pretrained(net_of("cnn"), "cnn")
+
+
+@every_net
+def test_outputs_are_the_head_of_the_features(name):
+    model = Model(name, "minmax", ImageDescription((2, 64, 64)), outputs=3).eval()
+    images = batch((2, 64, 64), 2)
+    with torch.inference_mode():
+        features = model.features(images)
+        torch.testing.assert_close(model.head(features), model(images))
+    assert features.shape[0] == 2
+    assert features.ndim == 2
+
+
+def test_a_net_of_images_has_no_features():
+    model = Model("unet", "none", ImageDescription((1, 32, 32)), outputs=1024)
+    with pytest.raises(ConfigError, check=has_code("no-features", net="UNet")):
+        model.features(batch((1, 32, 32), 1))

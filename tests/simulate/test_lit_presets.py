@@ -123,6 +123,15 @@ def test_what_version_0_1_simulated_is_the_arcs_preset(name):
     assert former_preset(ARCS[name]) is None
 
 
+def test_euclid_has_a_name_that_says_what_its_lenses_are_like():
+    assert load_preset("euclid-bright") == load_preset("euclid")
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_says_where_its_lenses_come_from(name):
+    assert load_preset(name).reference
+
+
 def test_a_data_set_of_a_former_preset_goes_on(tmp_path):
     former = former_preset("hst").with_classes(("no_sub",))
     folder = tmp_path / "D"

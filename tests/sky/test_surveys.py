@@ -1,19 +1,23 @@
 """Surveys on disk: catalogue, rates, images, page; by area and by number, interrupted, refused."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table as FitsTable
 from error_codes import has_code
 
 import lenssim as ls
 from lenssim.errors import ConfigError, IncompleteError
-from lenssim.formats.tables import read_table
+from lenssim.formats.tables import read_table, table_text
 from lenssim.intervals import wilson
 from lenssim.simulate.survey import load_survey
 from lenssim.sky.surveys.catalogue import draw_catalogue
 from lenssim.sky.surveys.request import SurveyRequest
 from lenssim.sky.surveys.summary import Rate
+from lenssim.sky.surveys.tables import join_tables, write_fits
 from lenssim.sky.surveys.tally import BINS, Tally
 
 
@@ -78,6 +82,40 @@ def test_found_lenses_are_those_that_the_rule_accepts(survey, tmp_path):
     assert not (tmp_path / "f" / "plan.json").exists()
 
 
+def test_parts_make_the_same_catalogue_as_one(survey, tmp_path):
+    parts = [tmp_path / f"{number}.csv" for number in range(2)]
+    for path, rows in zip(parts, (slice(0, 30), slice(30, None)), strict=True):
+        path.write_text(table_text({name: col[rows] for name, col in survey.items()}))
+    join_tables(tmp_path / "joined.csv", parts)
+    expected = (survey.folder / "catalogue.csv").read_bytes()
+    assert (tmp_path / "joined.csv").read_bytes() == expected
+
+
+def test_a_catalogue_is_a_table_of_astropys(survey):
+    table = FitsTable.read(survey.folder / "catalogue.fits")
+    assert len(table) == survey.rows
+    assert str(table["theta_E"].unit) == "arcsec"
+    assert (np.asarray(table["snr"]) == survey["snr"]).all()
+    with fits.open(survey.folder / "catalogue.fits") as units:
+        units.verify("exception")
+
+
+@pytest.mark.thorough
+def test_memory_does_not_grow_with_the_catalogue(tmp_path):
+    """Five times the rows take no more memory."""
+    table = {f"x{k}": np.arange(1000.0) + 0.123456789 for k in range(6)}
+    part = tmp_path / "part.csv"
+    part.write_text(table_text(table))
+    peaks = []
+    for number in (6, 30):
+        tracemalloc.start()
+        join_tables(tmp_path / "all.csv", [part] * number)
+        write_fits(tmp_path / "all.fits", tmp_path / "all.csv")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
 def test_a_number_of_lenses_is_an_area(survey, tmp_path):
     few = drawn(tmp_path / "n", n=2, seed=4)
     assert few["found"] == 2
@@ -99,6 +137,27 @@ def test_an_interrupted_survey_goes_on(tmp_path):
     drawn(tmp_path / "b", area=1.3, seed=5)
     for name in ("catalogue.csv", "survey.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.thorough
+def test_second_sources_are_shown(tmp_path):
+    options = {"area": 0.6, "seed": 1, "all": True, "noise": "none", "workers": 0}
+    double = ls.survey("euclid", tmp_path / "d", double_sources=True, **options)
+    single = ls.survey("euclid", tmp_path / "s", **options)
+    assert [str(rate) for rate in double.rates] == [str(rate) for rate in single.rates]
+    rows = np.flatnonzero(double["n_sources"] > 1)
+    assert len(rows)
+    row = rows[np.argmin(double["source2_magnitude"][rows])]
+    place = single["drawn_area"] == double["drawn_area"][row]
+    main = np.flatnonzero(place & (single["z_source"] == double["z_source"][row]))
+    image = double.data.images(np.array([row]))
+    without = single.data.images(main)
+    camera = load_survey("euclid").detection_camera
+    magnitude = double["source2_magnitude"][row]
+    flux = 10 ** (-0.4 * (magnitude - camera.zero_point))
+    added = (image - without).sum() / flux / double["source2_magnification"][row]
+    assert added == pytest.approx(1, abs=0.1)  # but for light outside of the stamp
+    assert ls.verify(double.folder, resimulate=2).resimulated == 2
 
 
 @pytest.mark.thorough
@@ -135,12 +194,26 @@ def test_bands_have_the_colours_of_galaxies(tmp_path):
         ({"area": 20_000}, "option-range"),
         ({"area": 0.2, "split": "other"}, "unknown-split"),
         ({"area": 0.2, "all": True, "dark_matter": "nothing"}, "unknown-class"),
+        ({"n": 1, "rule": "theta_E > 50"}, "no-survey-lenses"),
+        ({"area": 1e-6}, "no-survey-lenses"),
+        ({"n": 1, "double_sources": True, "detectability": True}, "settings-invalid"),
+        ({"n": 1, "detectability": True}, "settings-invalid"),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path, options, code):
+def test_what_cannot_be_is_refused(tmp_path, monkeypatch, options, code):
+    monkeypatch.setattr("lenssim.sky.surveys.catalogue._HOPELESS", 1)
     with pytest.raises(ConfigError, check=has_code(code)):
         ls.survey("euclid", tmp_path / "x", workers=0, **options)
     assert not (tmp_path / "x" / "plan.json").exists()
+    assert not (tmp_path / "x" / "survey-parts").exists()
+
+
+def test_limits_where_no_lens_can_be_are_refused_at_once(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("like: euclid\nname: mine\ndeflectors: {sigma_v: [399.9999, 400]}\n")
+    with pytest.raises(ConfigError, check=has_code("no-survey-lenses")):
+        ls.survey(path, tmp_path / "x", n=3, workers=0)
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_finished_survey_is_not_replaced(survey):

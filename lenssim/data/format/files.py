@@ -7,7 +7,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Buffer
+from collections.abc import Buffer, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "sweep",
     "write",
     "write_changed",
+    "write_chunks",
     "write_json",
 ]
 
@@ -77,11 +78,32 @@ def write(
         StorageError: The disk is full, read-only or gone. The message names path and cause;
             no part of the file stays.
     """
+    write_chunks(path, lambda: parts, durable=durable, sync_folder=sync_folder)
+
+
+def write_chunks(
+    path: Path,
+    chunks: Callable[[], Iterable[Buffer]],
+    *,
+    durable: bool = True,
+    sync_folder: bool = True,
+) -> None:
+    """Write a file as `write` does, of content that need not be in memory at once.
+
+    Args:
+        path: As in `write`.
+        chunks: Function that returns the content, one part after another.
+        durable: As in `write`.
+        sync_folder: As in `write`.
+
+    Raises:
+        StorageError: As in `write`.
+    """
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
     try:
         descriptor = _create(temporary)
         try:
-            for part in parts:
+            for part in chunks():
                 _write_all(descriptor, memoryview(part).cast("B"))
             if durable:
                 os.fsync(descriptor)
@@ -93,7 +115,7 @@ def write(
     except OSError as error:
         with suppress(OSError):  # the disk may be gone altogether
             temporary.unlink()
-        if _holds(path, parts):
+        if _holds(path, chunks()):
             return
         raise StorageError(
             f"cannot write {path}: {cause(error)}; "
@@ -103,14 +125,15 @@ def write(
         ) from None
 
 
-def _holds(path: Path, parts: tuple[Buffer, ...]) -> bool:
+def _holds(path: Path, parts: Iterable[Buffer]) -> bool:
     """Tell whether a file has some content already."""
-    views = [memoryview(part).cast("B") for part in parts]
     try:
-        if path.stat().st_size != sum(len(view) for view in views):
-            return False
         with path.open("rb") as file:
-            return all(file.read(len(view)) == view for view in views)
+            for part in parts:
+                view = memoryview(part).cast("B")
+                if file.read(len(view)) != view:
+                    return False
+            return not file.read(1)
     except OSError:
         return False
 

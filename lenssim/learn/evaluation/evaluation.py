@@ -171,7 +171,7 @@ def _check_rows(dataset: ShardDataset, rows: np.ndarray, which: str) -> None:
 
 def _title(run: Run, ensemble: Ensemble, dataset: ShardDataset, rows: np.ndarray) -> str:
     """Return the title of the figures."""
-    name = run.record.config.net
+    name = run.record.config.label
     if ensemble.passes > 1:
         name += f", {ensemble.passes} answers averaged"
     return f"{name} on {identify(dataset).title}, {len(rows)} held-out images"
@@ -184,7 +184,7 @@ def _subject(
     record = run.record
     return {
         "run": {
-            "net": record.config.net,
+            "net": record.config.label,
             "parameters": record.parameters,
             "checkpoint_sha256": run.digest,
             "trained_on": record.data.model_dump(mode="json"),
@@ -229,7 +229,7 @@ def _figures(
             epochs,
             record.task.presentation.progress,
             record.result.best_epoch,
-            f"{record.config.net} trained on {record.data.title}",
+            f"{record.config.label} trained on {record.data.title}",
         )
     return figures
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from lenssim.record import Record
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lenssim.learn.inputs.description import ImageDescription
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
+    from lenssim.learn.tasks.task import Data
 
     Networks = Mapping[str, nn.Module]
 
@@ -40,6 +42,8 @@ class TrainingSetup:
         samples: Number of training samples.
         steps: Number of steps in the whole training.
         through: Net from images to images that stands before the network, if any.
+        step: Number of batches that were learned from before.
+        target_has_truth: Whether the labels or parameters of the second data set are known.
     """
 
     config: TrainConfig
@@ -48,6 +52,13 @@ class TrainingSetup:
     samples: int
     steps: int
     through: str | None = None
+    step: int = 0
+    target_has_truth: bool = False
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is over, from 0 to 1."""
+        return min(1.0, self.step / max(1, self.steps))
 
 
 class Method(Record, ABC):
@@ -58,7 +69,24 @@ class Method(Record, ABC):
     """
 
     sources: ClassVar[tuple[str, ...]] = ("data",)
-    """Names of the data sets. A step gets a batch of each."""
+    """Names of the data sets. A step gets a batch of each.
+
+    The second one is `--target`; it never runs out of batches. Validation scores, the task
+    and its calibration are those of the first one.
+    """
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """Names of the tasks that the method serves; empty for all."""
+    has_steps: ClassVar[bool] = True
+    """Whether weights are found in steps; if not, `begin` finds them all."""
+    reads_target_truth: ClassVar[bool] = False
+    """Whether batches of the second data set keep their labels."""
+    answers_for_source: ClassVar[str] = MODEL
+    """Name of the network that answers for images of the first data set."""
+    criterion: ClassVar[str] = "val_loss"
+    """Column of metrics.csv; the epoch in which it is least is kept."""
+
+    def check(self, setup: TrainingSetup) -> None:
+        """Raise `ConfigError` if the method cannot train this task; by default it can."""
 
     def networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         """Return the untrained networks by name; one of them is `MODEL`.
@@ -78,6 +106,16 @@ class Method(Record, ABC):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(setup.config.seed)
             return self.networks(setup)
+
+    def target_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of the second data set to learn from; by default all of (N,)."""
+        return rows
+
+    def started(self, networks: Networks, setup: TrainingSetup) -> None:
+        """Go on from the first weights of `MODEL`, which another run may have given.
+
+        By default nothing is to do. A method with copies of the network makes them here.
+        """
 
     def views(
         self, batch: Batch, augment: Augmentation, generator: torch.Generator
@@ -109,12 +147,35 @@ class Method(Record, ABC):
     def optimisers(self, networks: Networks) -> dict[str, Weights]:
         """Return the weights that each optimiser changes, by the name of the optimiser.
 
-        By default one optimiser trains all networks. Several optimisers take turns: for every
-        batch each takes one step, with a loss of its own.
+        By default one optimiser trains all networks. Several optimisers take `turns`.
         """
         from lenssim.learn.methods.networks import weight_groups
 
         return {MODEL: weight_groups(networks.values())}
+
+    def turns(self, networks: Networks) -> tuple[str, ...]:
+        """Return the names of the optimisers in the order of their steps for one batch.
+
+        By default each takes one step. A name may occur several times. Each step has a loss
+        of its own.
+        """
+        return tuple(self.optimisers(networks))
+
+    def learning_rate(self, config: TrainConfig, turn: str) -> float:
+        """Return the learning rate of an optimiser; by default that of the training."""
+        return config.learning_rate
+
+    def begin(
+        self, networks: Networks, dataset: Data, rows: np.ndarray, setup: TrainingSetup
+    ) -> None:
+        """Set what follows from the training images at once, before the first step.
+
+        Args:
+            networks: The networks, by name, which are changed in place.
+            dataset: The data set.
+            rows: Its training rows (N,).
+            setup: What the training depends on.
+        """
 
     @abstractmethod
     def step(
@@ -137,8 +198,44 @@ class Method(Record, ABC):
         self, networks: Networks, batch: Batch, setup: TrainingSetup
     ) -> tuple[Tensor, Tensor]:
         """Return the outputs (N, K) for a batch of validation images, and the scalar loss."""
-        outputs = networks[MODEL](batch["image"])
+        outputs = networks[self.answers_for_source](batch["image"])
         return outputs, setup.task.loss(outputs, batch)
+
+    def observe(
+        self, networks: Networks, batch: Batch, source: str, setup: TrainingSetup
+    ) -> dict[str, Tensor]:
+        """Return what `criteria` needs of a validation batch of one of several data sets.
+
+        Args:
+            networks: The networks, by name.
+            batch: The batch; that of the second data set comes with its labels, for scores
+                that are marked as such.
+            source: Name of the data set.
+            setup: What the training depends on.
+
+        Returns:
+            Tensors (N, ...), which are joined over all batches. By default none.
+        """
+        return {}
+
+    def criteria(
+        self,
+        observed: Mapping[str, Mapping[str, Tensor]],
+        val_loss: Tensor,
+        setup: TrainingSetup,
+    ) -> dict[str, Tensor]:
+        """Return scalars of an epoch, which metrics.csv keeps as `val_` and their names.
+
+        Args:
+            observed: What `observe` has returned, joined, by data set.
+            val_loss: Mean loss of the validation images of the first data set.
+            setup: What the training depends on.
+        """
+        return {}
+
+    def starting(self, networks: Networks) -> Model:
+        """Return the network that takes the weights of another run; by default the exported."""
+        return self.export(networks)
 
     def export(self, networks: Networks) -> Model:
         """Return the trained network that evaluation and prediction use."""

@@ -13,6 +13,7 @@ from lenssim.errors import DataError
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.inputs.normalise import normalisation
 from lenssim.learn.nets import build_net
+from lenssim.learn.nets.cut import features_of, head_of
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
 
 __all__ = [
@@ -37,7 +38,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        net: str,
+        net: str | nn.Module,
         normalise: str,
         images: ImageDescription,
         outputs: int,
@@ -50,7 +51,7 @@ class Model(nn.Module):
         """Build the network.
 
         Args:
-            net: Name of the net.
+            net: Name of the net, or the network itself.
             normalise: Name of the normalisation.
             images: The images.
             outputs: Number K of outputs.
@@ -60,10 +61,12 @@ class Model(nn.Module):
             through: Net from images to images, whose fixed weights change the images first.
         """
         super().__init__()
-        self.name = net
+        self.name = getattr(net, "name", str(net))
         self.seed = seed
         self.normalise = normalisation(normalise)
-        self.net = build_net(net, images, outputs, seed)
+        if isinstance(net, str):
+            net = build_net(net, images, outputs, seed)
+        self.net = net
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None
@@ -80,6 +83,18 @@ class Model(nn.Module):
         if self.through is not None:
             images = self.through(images).view_as(images)
         return self.normalise(images)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the last layer sees of images (N, C, H, W), as (N, D).
+
+        Raises:
+            ConfigError: The net gives images, and so has no such layer.
+        """
+        return features_of(self.net, self._normalised(images))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the outputs (N, K) of features (N, D)."""
+        return head_of(self.net)(features)
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""

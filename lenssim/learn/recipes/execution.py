@@ -127,7 +127,7 @@ def _describe_training(name: str, config: TrainConfig) -> str:
     source = _data_name(Path(config.data or ""))
     if config.live is not None:
         source = f"live {config.live.model}"
-    return f"run {name}: {config.net} on {source}, {config.epochs} epochs"
+    return f"run {name}: {config.label} on {source}, {config.epochs} epochs"
 
 
 def _data_name(place: Path) -> str:

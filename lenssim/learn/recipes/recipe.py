@@ -47,7 +47,7 @@ LENSES = "lenses"
 
 _RUNS = ("start", "through")  # settings that name a run above
 _NUMBERS = ("limit", "dropout", "seed")
-_LISTS = ("data", "net", "picture", *_NUMBERS)
+_LISTS = ("data", "net", "picture", "target", "adapt", *_NUMBERS)
 MAX_TRAININGS = 10_000
 _Name = Annotated[  # of folders, inside the recipe's own
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
@@ -67,10 +67,10 @@ class Training:
 class Recipe(Record):
     """The whole of a recipe. Without `evaluate` every run is judged on the data it was trained on.
 
-    In a line of `train`, a list for `data`, `net`, `picture`, `limit`, `dropout` or `seed` stands for a run with each
-    of its values. Runs that differ in their seed alone are judged together too, by the mean of their answers. `start`
-    names a line above, whose run of the same net gives the weights to begin with, or is the folder of any run.
-    `through` names a line above that denoises.
+    In a line of `train`, a list for `data`, `net`, `picture`, `target`, `adapt`, `limit`, `dropout` or `seed` stands
+    for a run with each of its values. Runs that differ in their seed alone are judged together too, by the mean of
+    their answers. `start` names a line above, whose run of the same net gives the weights to begin with, or is the
+    folder of any run. `through` names a line above that denoises. `target` is a data set of the recipe.
     """
 
     title: str
@@ -219,20 +219,26 @@ class Recipe(Record):
         """The config of a training of the recipe that is followed in `folder`."""
         settings = self.trainings[name].settings
         if "live" not in settings:
-            data = str(settings.get("data"))
-            if data not in self.data_names:
-                raise unknown(
-                    f"data of the training {name!r}: data set",
-                    data,
-                    self.data_names,
-                    code="unknown-step",
-                )
-            settings = {**settings, "data": str(self.place(data, folder))}
+            settings = {**settings, "data": self._located(name, "data", folder)}
+        if "adapt" in settings:
+            settings = {**settings, "target": self._located(name, "target", folder)}
         for key, run in self.needed_by(name).items():
             settings = {**settings, key: str(folder / RUNS / run)}
         config = parse_config(settings, f"the training {name!r}")
         method_of(config)
         return config
+
+    def _located(self, name: str, key: str, folder: Path) -> str:
+        """Return where the data set lies that a setting of a training names."""
+        data = str(self.trainings[name].settings.get(key))
+        if data not in self.data_names:
+            raise unknown(
+                f"{key} of the training {name!r}: data set",
+                data,
+                self.data_names,
+                code="unknown-step",
+            )
+        return str(self.place(data, folder))
 
 
 def _most_alike(runs: list[Training], settings: dict[str, Any]) -> list[Training]:

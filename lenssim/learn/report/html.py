@@ -1,7 +1,5 @@
 """The HTML report of a recipe: one page that needs no other file."""
 
-import base64
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
@@ -22,29 +20,28 @@ from lenssim.learn.report.evaluated import (
     inside,
     with_truth,
 )
-from lenssim.learn.report.table import NOTE, seed_cells
+from lenssim.learn.report.foot import page_foot
+from lenssim.learn.report.table import NOTE, Row, seed_cells
 from lenssim.learn.report.through import through_cells
+from lenssim.learn.report.verdict import best_rows, verdict
 from lenssim.learn.runs.folders import make_folder
 from lenssim.learn.runs.run import identify
+from lenssim.pages import figure, heading, html_page, html_table, picture_url
 
 __all__ = ["EvaluatedRun", "write_page"]
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem;color:#222}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ccc}h3{font-size:1rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
-th,td{border-bottom:1px solid #ddd;padding:.25rem .6rem .25rem 0;text-align:left;vertical-align:top;white-space:nowrap}
-.figures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 20rem;max-width:34rem}
-figure.broad{flex-basis:100%;max-width:100%}
-img{max-width:100%;height:auto}figcaption,.note{font-size:.85rem;color:#555}
-@media print{body{max-width:none;font-size:10pt}.wide{overflow:visible}td,th{white-space:normal}
-figure,tr{break-inside:avoid}}
-"""
-
-
-_HEAD = (
-    "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
-)
+_CAPTIONS = {  # of figures of an evaluation, by the name of their file
+    "roc": "ROC: true positives against false positives",
+    "confusion": "confusion: true class against answered class, with counts",
+    "calibration": "calibration: how often an answer of this probability is right",
+    "curves": "loss and scores by epoch",
+    "errors": "errors of each target, with published ones",
+    "truth": "answers against true values",
+    "bins": "errors by true value",
+    "ranks": "ranks of the truth in the posterior; level if errors hold",
+    "coverage": "coverage: how often the truth lies inside the stated interval",
+    "corner": "posterior of one image, with its truth",
+}
 
 
 class _FigureFolder:
@@ -59,7 +56,7 @@ class _FigureFolder:
         path = self.folder / f"{name}.png"
         if not save_if_possible(draw, path):
             return f"<p class=note>{escape(caption)}: this figure could not be drawn</p>"
-        return _figure(path, caption)
+        return _png(path, caption)
 
 
 def write_page(
@@ -79,40 +76,52 @@ def write_page(
     """
     figures = _FigureFolder(folder / "figures")
     parts = [
-        *_summary(title, evaluations),
+        *_summary(evaluations),
         *_examples(evaluations, figures),
         *_trainings(evaluations, figures),
         *_comparisons(evaluations, figures),
         *_sizes(evaluations, figures),
         *_populations(populations or {}),
-        "<h2>Run by run</h2>",
+        heading("Run by run"),
     ]
     for evaluation in evaluations:
         parts += _run(evaluation, figures)
-    head = f"<head>{_HEAD}<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-    body = "\n".join(parts)
-    page = f"<!doctype html><html lang=en>{head}<body>{body}</body></html>\n"
+    page = html_page(title, parts, foot=page_foot(evaluations))
     write(folder / "report.html", page.encode())
 
 
-def _summary(title: str, evaluations: Sequence[EvaluatedRun]) -> Iterator[str]:
+def _summary(evaluations: Sequence[EvaluatedRun]) -> Iterator[str]:
     """Yield the tables of all runs, of their means over seeds, and of the data."""
     rows = [evaluation.row for evaluation in evaluations]
     seeds = seed_cells(rows)
-    yield f"<h1>{escape(title)}</h1>"
-    yield _table([row.cells for row in rows])
-    yield f"<p class=note>{escape(NOTE)}</p>"
+    sentences = "".join(map(_sentence, verdict(rows)))
+    yield f"<div class=verdict>{sentences}</div>"
+    yield html_table([row.brief_cells for row in rows], best=_best_row(rows))
+    full = html_table([row.cells for row in rows])
+    yield f"<details><summary>All scores and costs</summary>{full}"
+    yield f"<p class=note>{escape(NOTE)}</p></details>"
     if seeds:
-        yield "<h2>Over seeds</h2>"
-        yield _table(seeds)
+        yield heading("Over seeds")
+        yield html_table(seeds)
         yield "<p class=note>Mean and standard deviation of trainings.</p>"
     through = through_cells(rows)
     if through:
-        yield "<h2>With and without a denoiser</h2>"
-        yield _table(through)
+        yield heading("With and without a denoiser")
+        yield html_table(through)
         yield "<p class=note>In square brackets: 95 % intervals over seeds.</p>"
-    yield "<h2>Data</h2>"
-    yield _table(_data_cells(evaluations))
+    yield heading("Data")
+    yield html_table(_data_cells(evaluations))
+
+
+def _sentence(text: str) -> str:
+    kind = " class=warn" if text.startswith("Warning") else ""
+    return f"<p{kind}>{escape(text)}</p>"
+
+
+def _best_row(rows: Sequence[Row]) -> int | None:
+    """Return the number of the row that validation chooses, if all are of the same data."""
+    best = list(best_rows(rows).values())
+    return rows.index(best[0]) if len(best) == 1 else None
 
 
 def _examples(evaluations: Sequence[EvaluatedRun], figures: _FigureFolder) -> Iterator[str]:
@@ -149,7 +158,7 @@ def _trainings(
         if with_column:
             draw = partial(histories_figure, with_column, key, label, "all trainings")
             figures_html.append(figures.html(f"curves-{key}", draw, f"{label} by epoch"))
-    yield "<h2>Trainings</h2>"
+    yield heading("Trainings")
     yield _section(*figures_html)
 
 
@@ -159,7 +168,7 @@ def _comparisons(
     """Yield comparisons of all runs with the same task on the same data."""
     for data, on_data in _grouped(evaluations, lambda evaluation: evaluation.row.data):
         title = on_data[0].row.title
-        yield f"<h2>All runs on {escape(data)}: {escape(title)}</h2>"
+        yield heading(f"All runs on {data}: {title}")
         for _, group in _grouped(on_data, _task_title):
             tables = {
                 evaluation.row.run: with_truth(read_table(evaluation.folder), evaluation)
@@ -204,7 +213,7 @@ def _sizes(evaluations: Sequence[EvaluatedRun], figures: _FigureFolder) -> Itera
     }
     if curves:
         draw = partial(sizes_figure, curves, name, "the same net, from more images")
-        yield "<h2>Training-set size</h2>"
+        yield heading("Training-set size")
         yield _section(figures.html("sizes", draw, "score against images trained on"))
 
 
@@ -212,9 +221,9 @@ def _populations(populations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield tables and figures of inferred populations."""
     for name, document in populations.items():
         paths = sorted(Path(document["folder"]).glob("*.png"), reverse=True)
-        yield f"<h2>Populations: {escape(name)}</h2>"
-        yield _table(coverage_cells(document))
-        yield _section(*[_figure(path, path.stem) for path in paths])
+        yield heading(f"Populations: {name}")
+        yield html_table(coverage_cells(document))
+        yield _section(*[_png(path, _CAPTIONS.get(path.stem, path.stem)) for path in paths])
 
 
 def _run(evaluation: EvaluatedRun, figures: _FigureFolder) -> Iterator[str]:
@@ -222,13 +231,13 @@ def _run(evaluation: EvaluatedRun, figures: _FigureFolder) -> Iterator[str]:
     row = evaluation.row
     yield f"<h3>{escape(row.run)} on {escape(row.data)}</h3>"
     paths = sorted(evaluation.folder.glob("*.png"))
-    figures_html = [_figure(path, path.stem) for path in paths]
+    figures_html = [_png(path, _CAPTIONS.get(path.stem, path.stem)) for path in paths]
     if row.members == 1:
         for name, draw, caption in inside(evaluation):
             figures_html.append(figures.html(f"{name}-{row.run}-{row.data}", draw, caption))
     tables = read_json(evaluation.folder / "metrics.json").get("tables", {})
     for name, lines in tables.items():
-        yield f"<h4>{escape(name)}</h4>{_table(lines)}"
+        yield f"<h4>{escape(name)}</h4>{html_table(lines)}"
     yield _section(*figures_html)
 
 
@@ -236,26 +245,9 @@ def _section(*figures: str) -> str:
     return f"<div class=figures>{''.join(figures)}</div>"
 
 
-def _figure(path: Path, caption: str) -> str:
-    content = path.read_bytes()
-    text = escape(caption)
-    width, height = struct.unpack(">II", content[16:24])  # the position in a PNG
-    data = base64.b64encode(content).decode()
-    image = f"<img alt='{text}' src='data:image/png;base64,{data}'>"
-    style = " class=broad" if width > 2 * height else ""
-    return f"<figure{style}>{image}<figcaption>{text}</figcaption></figure>"
-
-
-def _table(cells: Sequence[Mapping[str, str]]) -> str:
-    names = list(dict.fromkeys(name for row in cells for name in row))
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = "".join(_table_line([row.get(name, "") for name in names]) for row in cells)
-    return f"<div class=wide><table><tr>{head}</tr>{lines}</table></div>"
-
-
-def _table_line(texts: Sequence[str]) -> str:
-    cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
-    return f"<tr>{cells}</tr>"
+def _png(path: Path, caption: str) -> str:
+    source, broad = picture_url(path.read_bytes())
+    return figure(source, caption, broad=broad)
 
 
 def _data_cells(evaluations: Sequence[EvaluatedRun]) -> list[dict[str, str]]:

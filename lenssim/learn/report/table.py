@@ -46,6 +46,7 @@ class Row:
     leaks: dict[str, Any]
     validation_loss: float | None = None
     through: str = ""
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -81,7 +82,7 @@ class Row:
             data=data,
             title=identity.title,
             fingerprint=identity.fingerprint,
-            net=record.config.net,
+            net=record.config.label,
             parameters=record.parameters,
             train_images=record.samples["train"],
             test_images=evaluation["n"],
@@ -92,6 +93,7 @@ class Row:
             metrics=evaluation["metrics"],
             leaks=leaks or {},
             through=record.through.net if record.through else "",
+            doubts=tuple(record.task.presentation.doubts(evaluation["metrics"])),
         )
         return row._with_result(record.result)
 
@@ -109,6 +111,23 @@ class Row:
             cost=cost,
             validation_loss=validation_loss,
         )
+
+    @property
+    def main_scores(self) -> dict[str, str]:
+        """Return the two main scores as text, by name."""
+        first = dict(list(self.headlines.items())[:2])
+        return {name: interval_text(self.metrics[key], 3) for key, name in first.items()}
+
+    @property
+    def brief_cells(self) -> dict[str, str]:
+        """Return what a first look needs, in six columns."""
+        return {
+            "run": self.run,
+            "judged on": self.data,
+            "images": f"{self.train_images:,} / {self.test_images:,}",
+            **self.main_scores,
+            "minutes": f"{self.minutes:.1f}",
+        }
 
     @property
     def cells(self) -> dict[str, str]:
@@ -258,7 +277,7 @@ def _csv(rows: Sequence[Row]) -> str:
 def _flat(row: Row) -> dict[str, Any]:
     """Return the values of a row without nesting, by column."""
     values = asdict(row)
-    for name in ("headlines", "metrics", "cost", "leaks"):
+    for name in ("headlines", "metrics", "cost", "leaks", "doubts"):
         del values[name]
     values |= row.cost
     for key in row.headlines:

@@ -84,7 +84,7 @@ def _introduction(record: RunRecord) -> list[str]:
     if record.images.bands:
         bands = f", bands {markdown(', '.join(record.images.bands))}"
     return [
-        f"# {markdown(config.net)}: {markdown(record.task.title)}",
+        f"# {markdown(config.label)}: {markdown(record.task.title)}",
         "",
         f"A network of {record.parameters:,} parameters that takes images of {shape} "
         f"(bands x rows x columns{bands}), scaled by `{config.normalise}`, "

@@ -153,7 +153,7 @@ def held_out(run: Run, dataset: ShardDataset, others: Sequence[Run] = ()) -> Hel
         hashes = read_seen(trained)
         learned += [(training, hashes) for training in trained.record.seen]
     shared = any(identity.shares_samples(training) for training, _ in learned)
-    rows = run.record.task.usable(dataset, dataset.rows("test" if shared else None))
+    rows = run.record.task.judged(dataset, dataset.rows("test" if shared else None))
     copies = _copies(dataset, rows, [hashes for _, hashes in learned])
     if len(rows) and copies.all():
         return HeldOut(rows[:0], "all of them are among those that the run learned from")

@@ -129,6 +129,7 @@ class RunRecord(Record):
     data: DataIdentity
     start: Start | None = None
     through: Through | None = None
+    target: DataIdentity | None = None
     versions: dict[str, str]
     result: RunResult | None = None
     files: dict[str, str] | None = None
@@ -152,6 +153,8 @@ class RunRecord(Record):
         for earlier in (self.start, self.through):
             if earlier is not None:
                 seen += earlier.data
+        if self.target is not None:
+            seen.append(self.target)
         return tuple(seen)
 
     @property

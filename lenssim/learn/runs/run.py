@@ -102,8 +102,12 @@ class Run:
         """
         return ShardDataset(data, picture=self.record.config.picture)
 
-    def model(self) -> Model:
+    def model(self, domain: str = "") -> Model:
         """Return the network that answers, with the best weights.
+
+        Args:
+            domain: Name of the first data set of the method, for the network that answers
+                for it. By default the one that evaluations and predictions use.
 
         Raises:
             DataError: The checkpoint is missing or does not fit.
@@ -112,6 +116,10 @@ class Run:
         self.check(self.best)
         for name, network in networks.items():
             load_weights(network, self.best, name)
+        if domain == method.sources[0]:
+            network = networks[method.answers_for_source]
+            assert isinstance(network, Model)
+            return network
         return method.export(networks)
 
     def fresh_model(self) -> Model:

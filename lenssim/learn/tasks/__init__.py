@@ -67,6 +67,10 @@ TASKS = {
         "lenssim.learn.tasks.denoise:Denoise",
         "lenssim.learn.tasks.denoise_config:DenoiseConfig",
     ),
+    "anomaly": TaskEntry(
+        "lenssim.learn.tasks.anomaly:Anomaly",
+        "lenssim.learn.tasks.anomaly_config:AnomalyConfig",
+    ),
 }
 
 

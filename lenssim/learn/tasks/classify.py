@@ -93,6 +93,10 @@ class Classify(Task):
         return cross_entropy(outputs, batch["label"], weights)
 
     @override
+    def class_logits(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    @override
     def metrics(self) -> MetricCollection:
         """Return accuracy, and the macro one-vs-rest AUC."""
         from torchmetrics import MetricCollection

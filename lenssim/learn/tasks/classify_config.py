@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidatorFunctionWrapHandler, WrapValidator
 
-from lenssim.learn.config import TrainConfig
+from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
 __all__ = ["ClassifyConfig"]
 
@@ -26,7 +26,7 @@ def _class_weights(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     return _WEIGHTS.validate_python(value)
 
 
-class ClassifyConfig(TrainConfig):
+class ClassifyConfig(AdaptableConfig):
     """Settings of a training of the task `classify`."""
 
     task: Literal["classify"] = Field(

@@ -145,6 +145,13 @@ class Find(Task):
         )
 
     @override
+    def class_logits(self, outputs: Tensor) -> Tensor:
+        """Return the logits (N, 2) of the others and of the found class."""
+        from torch.nn.functional import pad
+
+        return pad(outputs[:, :1], (1, 0))
+
+    @override
     def metrics(self) -> MetricCollection:
         """Return the AUC and the accuracy."""
         from torchmetrics import MetricCollection

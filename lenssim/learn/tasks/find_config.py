@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from lenssim.learn.config import TrainConfig
+from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
 __all__ = ["FindConfig"]
 
 
-class FindConfig(TrainConfig):
+class FindConfig(AdaptableConfig):
     """Settings of a training of the task `find`."""
 
     task: Literal["find"] = Field(

@@ -4,12 +4,13 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lenssim.learn.config import TrainConfig, check_choice
+from lenssim.learn.config import check_choice
+from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
 __all__ = ["RegressConfig"]
 
 
-class RegressConfig(TrainConfig):
+class RegressConfig(AdaptableConfig):
     """Settings of a training of the task `regress`."""
 
     task: Literal["regress"] = Field(

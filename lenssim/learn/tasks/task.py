@@ -84,6 +84,10 @@ class Task(Record, ABC):
         """Return the rows, of those given (N,), that the task can use; by default all."""
         return rows
 
+    def judged(self, dataset: Data, rows: np.ndarray) -> np.ndarray:
+        """Return the rows, of those given (N,), that an evaluation judges; by default `usable`."""
+        return self.usable(dataset, rows)
+
     @property
     def maps(self) -> tuple[str, ...]:
         """Names of maps that every batch of a training has to hold; by default none."""
@@ -117,6 +121,13 @@ class Task(Record, ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the scalar that training minimises, for outputs (N, K)."""
+
+    def class_logits(self, outputs: Tensor) -> Tensor | None:
+        """Return logits (N, C) of classes that exclude each other, from outputs (N, K).
+
+        A task without classes returns None, as by default.
+        """
+        return None
 
     @abstractmethod
     def metrics(self) -> MetricCollection:

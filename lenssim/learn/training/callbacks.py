@@ -35,7 +35,8 @@ def steps_taken(trainer: Trainer) -> int:
 
     Lightning counts the steps of every optimiser.
     """
-    return trainer.global_step // max(1, len(trainer.optimizers))
+    turns = getattr(trainer.lightning_module, "turns", ("model",))
+    return trainer.global_step // len(turns)
 
 
 class SamplerState(Callback):
@@ -74,20 +75,24 @@ class DeviceShares(Callback):
     """Gives each process its share of every training batch and of the validation samples.
 
     Args:
-        sampler: Order of the training samples.
-        validation: Order of the validation samples.
+        samplers: Orders of the training samples.
+        validations: Orders of the validation samples.
     """
 
-    def __init__(self, sampler: BatchSampler, validation: BatchSampler) -> None:
-        self.sampler = sampler
-        self.validation = validation
+    def __init__(
+        self, samplers: Sequence[BatchSampler], validations: Sequence[BatchSampler]
+    ) -> None:
+        self.samplers = samplers
+        self.validations = validations
 
     @override
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         rank = trainer.global_rank
         world = trainer.world_size
-        self.sampler.share(rank, world)
-        self.validation.rows = self.validation.rows[rank::world]
+        for sampler in self.samplers:
+            sampler.share(rank, world)
+        for validation in self.validations:
+            validation.rows = validation.rows[rank::world]
 
 
 class HistoryWriter(Callback):
@@ -157,12 +162,18 @@ class Checkpoints(Checkpoint):
         every_steps: Write last.ckpt also after every this many steps.
         interrupts: SIGINTs that came. After one, the current step is finished and saved,
             then `KeyboardInterrupt` is raised.
+        criterion: Score that stands for the validation loss.
     """
 
     def __init__(
-        self, run: Run, every_steps: int | None, interrupts: Sequence[int] = ()
+        self,
+        run: Run,
+        every_steps: int | None,
+        interrupts: Sequence[int] = (),
+        criterion: str = "val_loss",
     ) -> None:
         self.run = run
+        self.criterion = criterion
         self.every_steps = every_steps
         self.interrupts = interrupts
         self.best: dict[str, float] = {"val_loss": math.inf}
@@ -186,7 +197,7 @@ class Checkpoints(Checkpoint):
     @override
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if scores["val_loss"] < self.best["val_loss"]:
+        if scores[self.criterion] < self.best.get(self.criterion, math.inf):
             self.best = {"epoch": trainer.current_epoch + 1, **scores}
             trainer.save_checkpoint(self.run.best)
         trainer.save_checkpoint(self.run.last)

@@ -30,7 +30,13 @@ def complete(run: Run, training: PreparedTraining) -> None:
     rows = training.rows
     if isinstance(dataset, ShardDataset) and not is_at_hand(dataset):
         write_seen(run, learned_from(dataset, rows, read_seen(run)))
+    target = training.target
+    if target is not None and not is_at_hand(target.dataset):
+        write_seen(run, learned_from(target.dataset, target.rows, read_seen(run)))
     validation = rows["validation"]
+    source, *further = training.learner.method.sources
+    if further:
+        model = run.model(source)
     answers = outputs(model, dataset, validation, training.device)
     task = run.record.task.calibrated(answers, dataset, validation)
     run.finish(_result(run, epochs, cost), task)

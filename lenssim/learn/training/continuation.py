@@ -1,7 +1,7 @@
 """Going on with a training that stopped."""
 
 from lenssim.errors import ConfigError
-from lenssim.learn.runs.record import RunRecord
+from lenssim.learn.runs.record import DataIdentity, RunRecord
 from lenssim.learn.runs.run import Run
 
 __all__ = ["continue_run"]
@@ -41,6 +41,8 @@ def _differences(before: RunRecord, after: RunRecord) -> list[str]:
             f"data set: fingerprint {before.data.fingerprint[:8]} there, "
             f"{after.data.fingerprint[:8]} given"
         )
+    if before.target != after.target:
+        lines.append(f"target: {_name(before.target)} there, {_name(after.target)} given")
     if before.task.title != after.task.title:
         lines.append(f"task: {before.task.title} there, {after.task.title} given")
     if (before.start is None) != (after.config.start is None):
@@ -48,6 +50,11 @@ def _differences(before: RunRecord, after: RunRecord) -> list[str]:
     elif after.start is not None and before.start != after.start:
         lines.append(f"start: other weights in {after.config.start} than then")
     return lines
+
+
+def _name(data: DataIdentity | None) -> str:
+    """Return the fingerprint of a data set, for a message."""
+    return "none" if data is None else f"fingerprint {data.fingerprint[:8]}"
 
 
 def _has_ended(before: RunRecord, after: RunRecord) -> bool:

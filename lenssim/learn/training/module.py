@@ -1,6 +1,7 @@
 """A method as Lightning trains it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, override
 
 import torch
@@ -10,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
 from lenssim.data.streaming.dataset import Batch
+from lenssim.data.streaming.paired import without_truth
 from lenssim.errors import DataError
 from lenssim.learn.compute.optimisers import Weights, optimiser, schedule
 from lenssim.learn.inputs.augment import augmentation, batch_seed
@@ -45,49 +47,67 @@ class Learner(LightningModule):
         self.task = setup.task
         self.augment = augmentation(setup.config.augment, setup.task.columns, setup.images)
         self.scores = setup.task.metrics()
+        self.val_loss = MeanMetric()
         self.train_loss = MeanMetric()
         # the mean over an epoch that is resumed half-way
         self.train_loss.persistent(True)
-        self.turns = tuple(method.optimisers(networks))
+        self.optimiser_names = tuple(method.optimisers(networks))
+        self.turns = method.turns(networks)
         # Lightning takes the steps of one optimiser; those of several are taken here
         self.automatic_optimization = len(self.turns) == 1
+        self.observed: dict[str, list[dict[str, Tensor]]] = {}
 
     @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         seed = batch_seed(self.config.seed, self.current_epoch, batch_idx, self.global_rank)
         _seed(self.device, seed)  # for dropout; `train` keeps the caller's streams
         generator = torch.Generator().manual_seed(seed)
-        views = {"data": self.method.views(batch, self.augment, generator)}
+        batches = self._by_source(batch)
+        views = {
+            source: self.method.views(one_batch, self.augment, generator)
+            for source, one_batch in batches.items()
+        }
         where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
+        steps = self.training_setup.steps // self.config.epochs
+        setup = replace(self.training_setup, step=self.current_epoch * steps + batch_idx)
+        step = _Step(views, batches, setup, where)
         if self.automatic_optimization:
-            loss = self._loss(views, self.turns[0], batch, where)
+            loss = self._loss(step, self.turns[0])
             self.train_loss.update(loss.detach())
             return loss
-        losses = self._take_turns(views, batch, where)
+        losses = self._take_turns(step)
         self.train_loss.update(torch.stack(losses).sum())
         return None
 
-    def _loss(
-        self, views: Mapping[str, tuple[Batch, ...]], turn: str, batch: Batch, where: str
-    ) -> Tensor:
+    def _by_source(self, batch: Any) -> dict[str, Batch]:
+        """Return the batches by the name of their data set."""
+        first, *further = self.method.sources
+        if not further:
+            return {first: batch}
+        batches: dict[str, Batch] = batch
+        if self.method.reads_target_truth:
+            return batches
+        hidden = {source: without_truth(batches[source]) for source in further}
+        return {**batches, **hidden}
+
+    def _loss(self, step: "_Step", turn: str) -> Tensor:
         """Return the finite loss of a turn."""
-        loss = self.method.step(self.networks, views, self.training_setup, turn)
-        _check(loss, batch, where)
+        loss = self.method.step(self.networks, step.views, step.setup, turn)
+        _check(loss, step.batches, step.where)
         return loss
 
-    def _take_turns(
-        self, views: Mapping[str, tuple[Batch, ...]], batch: Batch, where: str
-    ) -> list[Tensor]:
-        """Take a step of each optimiser; return their losses."""
-        losses = []
-        for turn, steps in zip(self.turns, self.optimizers(), strict=True):
-            loss = self._loss(views, turn, batch, where)
-            steps.zero_grad()
+    def _take_turns(self, step: "_Step") -> list[Tensor]:
+        """Take the steps of the optimisers; return the last loss of each."""
+        optimisers = dict(zip(self.optimiser_names, self.optimizers(), strict=True))
+        losses = {}
+        for turn in self.turns:
+            loss = self._loss(step, turn)
+            optimisers[turn].zero_grad()
             self.manual_backward(loss)
-            steps.step()
-            losses.append(loss.detach())
+            optimisers[turn].step()
+            losses[turn] = loss.detach()
         self._move_rates("step")
-        return losses
+        return list(losses.values())
 
     def _move_rates(self, interval: str) -> None:
         """Move the rates of several optimisers, whose schedules Lightning leaves to us."""
@@ -99,20 +119,41 @@ class Learner(LightningModule):
                 plan.scheduler.step()
 
     @override
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(
+        self, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         setup = self.training_setup
+        source = self.method.sources[dataloader_idx]
+        if len(self.method.sources) > 1:
+            observed = self.method.observe(self.networks, batch, source, setup)
+            self.observed.setdefault(source, []).append(observed)
+        if dataloader_idx > 0:
+            return
         outputs, loss = self.method.validation_step(self.networks, batch, setup)
         where = f"the validation of epoch {self.current_epoch + 1}, batch {batch_idx + 1}"
-        _check(loss, batch, where)
+        _check(loss, {source: batch}, where)
         self.task.update(self.scores, outputs, batch)
         distributed = self.trainer.world_size > 1
-        self.log("val_loss", loss, batch_size=len(batch["image"]), sync_dist=distributed)
+        self.val_loss.update(loss, weight=len(batch["image"]))
+        self.log(
+            "val_loss",
+            loss,
+            batch_size=len(batch["image"]),
+            sync_dist=distributed,
+            add_dataloader_idx=False,
+        )
 
     @override
     def on_validation_epoch_end(self) -> None:
         scores = self.scores.compute()
+        val_loss = self.val_loss.compute()
+        joined = {source: _joined(parts) for source, parts in self.observed.items()}
+        criteria = self.method.criteria(joined, val_loss, self.training_setup)
+        scores = {**scores, **criteria}
         self.log_dict({f"val_{name}": value for name, value in scores.items()})
         self.scores.reset()
+        self.val_loss.reset()
+        self.observed.clear()
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -122,21 +163,35 @@ class Learner(LightningModule):
     @override
     def configure_optimizers(self) -> Any:
         weights = self.method.optimisers(self.networks)
-        plans = [self._optimiser(weights[turn]) for turn in self.turns]
+        plans = [self._optimiser(name, weights[name]) for name in self.optimiser_names]
         return plans[0] if len(plans) == 1 else plans
 
-    def _optimiser(self, weights: Weights) -> Any:
+    def _optimiser(self, name: str, weights: Weights) -> Any:
         """Return an optimiser of some weights and its schedule, as Lightning takes them."""
         config = self.config
         plan = schedule(config.schedule)
-        steps = optimiser(config.optimiser)(
-            weights, config.learning_rate, config.weight_decay
-        )
-        rates = plan.make(steps, config.learning_rate, self.training_setup.steps)
+        rate = self.method.learning_rate(config, name)
+        steps = optimiser(config.optimiser)(weights, rate, config.weight_decay)
+        rates = plan.make(steps, rate, self.training_setup.steps)
         scheduler: dict[str, Any] = {"scheduler": rates}
         if self.automatic_optimization:
             scheduler["interval"] = plan.interval
         return {"optimizer": steps, "lr_scheduler": scheduler}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one step sees: views and batches by data set, and where in the training it is."""
+
+    views: Mapping[str, tuple[Batch, ...]]
+    batches: Mapping[str, Batch]
+    setup: TrainingSetup
+    where: str
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return tensors of many batches as one each, by name."""
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -151,25 +206,30 @@ def _seed(device: torch.device, seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
-def _check(loss: Tensor, batch: Batch, where: str) -> None:
-    """Raise `DataError` naming the samples of the batch if its loss is not finite."""
+def _check(loss: Tensor, batches: Mapping[str, Batch], where: str) -> None:
+    """Raise `DataError` naming the samples of the batches if their loss is not finite."""
     if torch.isfinite(loss):
         return
-    broken = ~torch.isfinite(batch["image"]).flatten(1).all(dim=1)
-    numbers = batch["index"].tolist()
-    if broken.any():
-        numbers = batch["index"][broken].tolist()
-    listed = ", ".join(map(str, numbers[:MAX_NUMBERS_IN_ERROR]))
-    if len(numbers) > MAX_NUMBERS_IN_ERROR:
-        listed += " ..."
-    cause = f"the batch holds samples {listed}; try a lower learning rate"
-    if broken.any():
-        cause = (
-            f"the images of samples {listed} hold NaN or infinite pixels; "
-            "mend or remake the data set"
-        )
+    first = next(iter(batches))
+    cause = f"the batch holds samples {_listed(batches[first]['index'])}"
+    cause += "; try a lower learning rate"
+    for source, batch in batches.items():
+        broken = ~torch.isfinite(batch["image"]).flatten(1).all(dim=1)
+        if broken.any():
+            owner = "" if source == first else f" of the {source}"
+            cause = (
+                f"the images of samples {_listed(batch['index'][broken])}{owner} hold NaN "
+                "or infinite pixels; mend or remake the data set"
+            )
+            break
     raise DataError(
         f"the loss became {loss.item()} in {where}: {cause}. Earlier checkpoints are kept",
         code="loss-not-finite",
         where=where,
     )
+
+
+def _listed(numbers: Tensor) -> str:
+    """Return the first of some sample numbers as text."""
+    listed = ", ".join(map(str, numbers.tolist()[:MAX_NUMBERS_IN_ERROR]))
+    return f"{listed} ..." if len(numbers) > MAX_NUMBERS_IN_ERROR else listed

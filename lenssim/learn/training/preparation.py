@@ -15,7 +15,7 @@ from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.inputs.description import ImageDescription, describe
-from lenssim.learn.methods import Method, TrainingSetup, method_of
+from lenssim.learn.methods import TrainingSetup, method_of
 from lenssim.learn.nets import parameter_count
 from lenssim.learn.nets.model import Model
 from lenssim.learn.nets.pretrained import load_pretrained
@@ -25,6 +25,7 @@ from lenssim.learn.runs.run import Run, begin, look_through, open_run, through_o
 from lenssim.learn.tasks import Task, task_class
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
+from lenssim.learn.training.target import Target, open_target
 
 if TYPE_CHECKING:
     from lenssim.learn.tasks.task import Data
@@ -45,6 +46,7 @@ class PreparedTraining:
         start: The weights that the networks start from; None for random weights.
         start_seen: Hashes of the images that these weights have learned from.
         through: The denoiser that stands before the network, if any.
+        target: The data set that the network is adapted to, if any.
     """
 
     dataset: Data
@@ -55,6 +57,7 @@ class PreparedTraining:
     start: Start | None
     start_seen: dict[str, np.ndarray]
     through: Through | None = None
+    target: Target | None = None
 
     @property
     def setup(self) -> TrainingSetup:
@@ -77,6 +80,7 @@ class PreparedTraining:
             data=identify(self.dataset),
             start=self.start,
             through=self.through,
+            target=identify(self.target.dataset) if self.target else None,
             versions=versions(),
             files={},
         )
@@ -94,7 +98,6 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         DataError: The task cannot be asked of these data.
     """
     method = method_of(config)
-    _check_sources(config, method)
     fingerprint = previous.record.data.fingerprint if previous else None
     dataset = open_source(config.data, config.live, config.picture, fingerprint=fingerprint)
     if config.live is not None and dataset.spec is not None:
@@ -110,37 +113,35 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
             batch_size=config.batch_size,
             folder=dataset.folder,
         )
+    target = open_target(config, method, task, dataset)
     device = _pick_devices(config)
     sampler = _training_sampler(config, dataset, rows["train"])
     steps = config.epochs * len(sampler)
     images = describe(dataset)
     through, denoiser = _through(config, images, previous)
     setup = TrainingSetup(
-        config, task, images, len(rows["train"]), steps, through.net if through else None
+        config,
+        task,
+        images,
+        len(rows["train"]),
+        steps,
+        through.net if through else None,
+        target_has_truth=target is not None and target.has_truth,
     )
+    method.check(setup)
     networks = method.fresh_networks(setup)
     if previous is not None:
         previous.check_resumable()
+    start, start_seen = _start(config, method.starting(networks), previous)
     model = method.export(networks)
-    start, start_seen = _start(config, model, previous)
     if denoiser is not None:
         look_through(model, denoiser)
         start_seen = {**read_seen(denoiser), **start_seen}
+    method.started(networks, setup)
     learner = Learner(method, networks, setup)
     return PreparedTraining(
-        dataset, rows, device, learner, sampler, start, start_seen, through
+        dataset, rows, device, learner, sampler, start, start_seen, through, target
     )
-
-
-def _check_sources(config: TrainConfig, method: Method) -> None:
-    """Raise `ConfigError` for a method that needs several data sets."""
-    if method.sources != ("data",):
-        raise ConfigError(
-            f"the method {config.method} learns from {' and '.join(method.sources)}; "
-            "trainings have one data set",
-            code="method-sources",
-            method=config.method,
-        )
 
 
 def _fit_task(config: TrainConfig, dataset: Data) -> tuple[Task, dict[str, np.ndarray]]:

@@ -10,8 +10,6 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lenssim.cache import private_compilers
 from lenssim.data.generation.runners import fitting_workers
 from lenssim.data.streaming.dataset import ShardDataset
-from lenssim.data.streaming.sampler import BatchSampler
-from lenssim.data.streaming.stream import stream
 from lenssim.learn.compute.cost import reset_peak_memory
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.runs.overlap import is_at_hand, learned_from, write_seen
@@ -25,8 +23,10 @@ from lenssim.learn.training.callbacks import (
 )
 from lenssim.learn.training.completion import complete
 from lenssim.learn.training.continuation import continue_run
+from lenssim.learn.training.fitted import write_fitted
 from lenssim.learn.training.lightning import fit, interruptible, quiet, trainer_of
 from lenssim.learn.training.preparation import PreparedTraining, prepare
+from lenssim.learn.training.streams import Streams, streams_of
 
 __all__ = ["train"]
 
@@ -65,7 +65,7 @@ def train(
     training = prepare(config, previous)
     run = _open_folder(folder, training, previous)
     if run.record.result is None:
-        _run_steps(run, training, callbacks)
+        _find_weights(run, training, callbacks)
         complete(run, training)
     return run
 
@@ -75,8 +75,11 @@ def _open_folder(folder: Path, training: PreparedTraining, previous: Run | None)
     dataset = training.dataset
     hashes = training.start_seen
     has_hashes = previous is not None and previous.seen.is_file()
+    target = training.target
     if isinstance(dataset, ShardDataset) and is_at_hand(dataset) and not has_hashes:
         hashes = learned_from(dataset, training.rows, hashes)
+    if target is not None and is_at_hand(target.dataset) and not has_hashes:
+        hashes = learned_from(target.dataset, target.rows, hashes)
     run = _begin_or_continue(folder, training.record(), previous)
     if run.record.result is None and hashes and not has_hashes:
         write_seen(run, hashes)
@@ -90,11 +93,26 @@ def _begin_or_continue(folder: Path, record: RunRecord, previous: Run | None) ->
     return continue_run(previous, record)
 
 
+def _find_weights(
+    run: Run, training: PreparedTraining, callbacks: Iterable[Callback]
+) -> None:
+    """Find the weights at once or in steps, as the method does."""
+    learner = training.learner
+    if not run.last.exists():
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            rows = training.rows["train"]
+            learner.method.begin(learner.networks, training.dataset, rows, training.setup)
+    if learner.method.has_steps:
+        _run_steps(run, training, callbacks)
+    else:
+        write_fitted(run, training)
+
+
 def _run_steps(run: Run, training: PreparedTraining, callbacks: Iterable[Callback]) -> None:
     """Train from the last checkpoint, or from the first weights, to the end."""
     config = training.setup.config
     device = training.device
-    validation = BatchSampler(training.rows["validation"], VALIDATION_BATCH, shuffle=False)
+    streams = streams_of(training, VALIDATION_BATCH)
     pin = device.type == "cuda"
     checkpoint = run.last if run.last.exists() else None
     with (
@@ -102,36 +120,38 @@ def _run_steps(run: Run, training: PreparedTraining, callbacks: Iterable[Callbac
         interruptible() as interrupts,
         torch.random.fork_rng(range(torch.cuda.device_count())),
     ):
-        checkpoints = Checkpoints(run, config.checkpoint_steps, interrupts)
-        hooks = _callbacks(run, training, validation, callbacks)
+        criterion = training.learner.method.criterion
+        checkpoints = Checkpoints(run, config.checkpoint_steps, interrupts, criterion)
+        hooks = _callbacks(run, training, streams, callbacks)
         trainer = trainer_of(config, device, run, [*hooks, checkpoints])
         if config.compile:
             private_compilers()
             training.model.net.compile()
         reset_peak_memory(device)
         workers = _loaders(config)
-        batches = stream(training.dataset, training.sampler, workers, pin)
-        judged_batches = stream(training.dataset, validation, workers, pin)
+        batches = streams.training(workers, pin)
+        judged_batches = streams.validation(workers, pin)
         fit(trainer, training.learner, batches, judged_batches, checkpoint)
 
 
 def _callbacks(
     run: Run,
     training: PreparedTraining,
-    validation: BatchSampler,
+    streams: Streams,
     callbacks: Iterable[Callback],
 ) -> list[Callback]:
     """Return what happens around the steps, but for the checkpoints."""
     hooks: list[Callback] = [
         SamplerState(training.sampler),
-        DeviceShares(training.sampler, validation),
+        DeviceShares(streams.samplers, streams.validation_samplers),
         HistoryWriter(run),
         *callbacks,
     ]
     patience = training.setup.config.patience
     if patience is not None:
+        monitor = training.learner.method.criterion
         hooks.append(
-            EarlyStopping("val_loss", patience=patience, check_on_train_epoch_end=True)
+            EarlyStopping(monitor, patience=patience, check_on_train_epoch_end=True)
         )
     return hooks
 

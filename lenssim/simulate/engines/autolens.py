@@ -25,6 +25,7 @@ from lenssim.simulate.instruments import (
     check_sampling,
 )
 from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.source_planes import each_source_plane
 
 __all__ = ["Autolens", "grid", "kernel", "tracer"]
 
@@ -46,6 +47,7 @@ class Autolens:
     beyond the stamp as the instrument's PSF says.
     """
 
+    @each_source_plane
     def render(
         self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:

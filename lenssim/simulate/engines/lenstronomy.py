@@ -30,6 +30,7 @@ from lenssim.simulate.instruments import (
     check_sampling,
 )
 from lenssim.simulate.scenes import Component, Scenes
+from lenssim.simulate.source_planes import each_source_plane
 
 import_on_use("scipy", "signal")  # lenstronomy needs it for other convolutions only
 from lenstronomy.ImSim.Numerics.numerics import Numerics  # noqa: E402
@@ -71,6 +72,7 @@ class Lenstronomy:
                 code="lenstronomy-settings",
             )
 
+    @each_source_plane
     def render(
         self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:

@@ -17,6 +17,7 @@ __all__ = [
     "colours_of_types",
     "filter_of",
     "filters",
+    "magnitudes_of_types",
 ]
 
 GALAXY_TYPES = ("E", "Sbc", "Scd", "Im")
@@ -161,6 +162,34 @@ def colours_of_types(
         of_type = types == code
         kind = GALAXY_TYPES[int(code)]
         column[of_type] = colour(z[of_type], kind, filter_name, reference)
+    return column
+
+
+def magnitudes_of_types(
+    z: np.ndarray, types: np.ndarray, filter_name: str, cosmology: Cosmology
+) -> np.ndarray:
+    """Return the magnitudes (N,) of galaxies of M_r = 0, each of its own type.
+
+    Args:
+        z: Redshifts (N,).
+        types: The number of each type (N,) in `GALAXY_TYPES`.
+        filter_name: Name of the filter.
+        cosmology: The cosmology.
+
+    Raises:
+        ConfigError: As `apparent_magnitude`.
+
+    Example:
+        >>> cosmology = Cosmology(H0=70, Om0=0.3, Ob0=0.05)
+        >>> magnitudes_of_types(np.array([0.2]), np.array([0]), "lsst_i", cosmology).round(1)
+        array([39.7])
+    """
+    column = np.zeros(len(z))
+    for code in np.unique(types):
+        of_type = types == code
+        kind = GALAXY_TYPES[int(code)]
+        zero = np.zeros(int(of_type.sum()))
+        column[of_type] = apparent_magnitude(zero, z[of_type], filter_name, kind, cosmology)
     return column
 
 

@@ -31,6 +31,16 @@ class SkyModel:
         self._deflector_counts: Counts = deflectors.counts(cosmology)
         self._source_density = sources.density(cosmology)
 
+    def density(self) -> float:
+        """Return how many ideal lenses a square degree has in the mean."""
+        deflectors = self._deflector_counts
+        sigma_v = 0.5 * (deflectors.y[1:] + deflectors.y[:-1])
+        area = np.pi * _largest_radius(sigma_v) ** 2
+        z_source, numbers = self.sources.redshifts(self.cosmology)
+        z_lens = 0.5 * (deflectors.x[1:] + deflectors.x[:-1])
+        share = self._ratio(z_lens[:, None], z_source[None, :]) ** 2 @ numbers
+        return float(share @ (deflectors.numbers @ area))
+
     def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw the ideal lenses of a square degree.
 
@@ -47,7 +57,7 @@ class SkyModel:
         )
         sky = rng.random(len(z_lens))
         # the Einstein radius for a source at infinity: none lies inside a larger one
-        largest = 4 * np.pi * (sigma_v / C) ** 2 * ARCSEC_PER_RADIAN
+        largest = _largest_radius(sigma_v)
         behind = rng.poisson(np.pi * largest**2 * self._source_density)
         owner = np.repeat(np.arange(len(z_lens)), behind)
         source = self.sources.draw(rng, len(owner), self.cosmology)
@@ -83,3 +93,8 @@ class SkyModel:
         lens = self.cosmology.comoving_distance(z_lens)
         source = self.cosmology.comoving_distance(z_source)
         return np.maximum(1 - lens / source, 0.0)
+
+
+def _largest_radius(sigma_v: np.ndarray) -> np.ndarray:
+    """Return the Einstein radius (N,) [arcsec] for a source at infinity."""
+    return 4 * np.pi * (sigma_v / C) ** 2 * ARCSEC_PER_RADIAN

@@ -7,6 +7,7 @@ from typing import Any
 from lenssim.errors import unknown
 from lenssim.names import printable
 from lenssim.simulate.preset import Preset, load_preset, parse_preset
+from lenssim.simulate.survey.double import SECOND
 from lenssim.simulate.survey.survey import Survey
 
 __all__ = ["survey_preset"]
@@ -22,7 +23,12 @@ _LIGHT |= {"center_x": 0, "center_y": 0}
 
 
 def survey_preset(
-    survey: Survey, table: Path, *, split: str, dark_matter: Sequence[str] = ()
+    survey: Survey,
+    table: Path,
+    *,
+    split: str,
+    dark_matter: Sequence[str] = (),
+    double_sources: bool = False,
 ) -> Preset:
     """Return the preset that shows the lenses of a survey's catalogue.
 
@@ -32,6 +38,7 @@ def survey_preset(
         split: The split that its lenses were drawn for.
         dark_matter: Classes of dark matter, of the preset `survey.classes_of`, which are put
             into the lenses in turn. None of them: smooth lenses.
+        double_sources: Whether the table has second sources, which are shown too.
 
     Raises:
         ConfigError: There is no such class, or no such table.
@@ -42,6 +49,9 @@ def survey_preset(
         if name not in models:
             raise unknown("dark matter", printable(name), models, code="unknown-class")
     light = _light(survey)
+    sources = [light | {"n_sersic": 1}]
+    if double_sources:
+        sources.append(sources[0] | {"name": SECOND.removesuffix("_")})
     document: dict[str, Any] = {
         "name": f"survey-{survey.name}",
         "summary": survey.summary,
@@ -54,7 +64,7 @@ def survey_preset(
         "z_source": 2.0,
         "lens": _LENS,
         "lens_light": [light | {"n_sersic": 4}],
-        "source": [light | {"n_sersic": 1}],
+        "source": sources,
         "classes": {name: models[name].model_dump(mode="json") for name in names},
         "lenses": {"path": str(table), "split": split},
     }

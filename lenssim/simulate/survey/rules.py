@@ -22,10 +22,16 @@ RULES = {
         "snr > 20 and magnification > 3 and magnification * source_R_sersic > seeing "
         "and 2 * theta_E**2 > 4 * source_R_sersic**2 + seeing**2"
     ),
+    "euclid_q1": (
+        "snr > 20 and magnification > 3 and magnification * source_R_sersic > seeing "
+        "and theta_E**2 > source_R_sersic**2 + (seeing / 2)**2 "
+        "and lens_light_magnitude < 22.5"
+    ),
     "resolved": "snr > 20 and magnification > 3 and theta_E > 3 * seeing",
     "all": "theta_E > 0",
 }
-"""Collett 2015 as its paper and as its code LensPop have it, clearly resolved rings, and all."""
+"""Rules by name: Collett 2015 as its paper and as its code LensPop have it; the paper's for
+the galaxies that Euclid's first search looked at; clearly resolved rings; and all."""
 
 _LONGEST = 1000  # characters of an expression
 _OPERATORS: dict[type, Callable[..., Any]] = {

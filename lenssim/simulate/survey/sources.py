@@ -1,14 +1,24 @@
 """Sources: the galaxies behind deflectors, drawn from luminosity functions."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from lenssim.record import Record
 from lenssim.simulate.cosmology import Cosmology
-from lenssim.simulate.sources.colours import GALAXY_TYPES, filters
+from lenssim.simulate.sources.colours import (
+    GALAXY_TYPES,
+    filters,
+    magnitudes_of_types,
+)
 from lenssim.simulate.survey.counts import Counts
+from lenssim.simulate.survey.galaxy_catalogue import GalaxyCatalogue
 from lenssim.simulate.survey.luminosity import LuminosityFunction
 from lenssim.simulate.survey.shapes import axis_ratios
 
@@ -51,7 +61,8 @@ class Sources(Record):
         ['R_sersic', 'absolute_magnitude', 'kind', 'q', 'z_source']
     """
 
-    populations: tuple[GalaxyPopulation, ...] = Field(min_length=1, max_length=8)
+    populations: tuple[GalaxyPopulation, ...] = Field(default=(), max_length=8)
+    catalogue: GalaxyCatalogue | None = None
     faintest: float = Field(
         default=27.8, ge=15, le=32, description="largest apparent magnitude"
     )
@@ -66,7 +77,18 @@ class Sources(Record):
             raise ValueError("z must rise and lie in 0 to 6")
         if self.band not in filters():
             raise ValueError(f"unknown filter of `band`; there are {', '.join(filters())}")
+        if bool(self.populations) == (self.catalogue is not None):
+            raise ValueError("state either `populations` or a `catalogue`")
         return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out which of populations and catalogue is not stated."""
+        document: dict[str, Any] = handler(self)
+        for name in ("populations", "catalogue"):
+            if not getattr(self, name):
+                document.pop(name)
+        return document
 
     def counts(self, cosmology: Cosmology) -> list[tuple[str, Counts]]:
         """Return the type of galaxies and their counts on a square arcsec, by z and magnitude."""
@@ -81,7 +103,19 @@ class Sources(Record):
 
     def density(self, cosmology: Cosmology) -> float:
         """Return how many sources there are on a square arcsec."""
+        if self.catalogue is not None:
+            return self.catalogue.density(self.faintest, self.z)
         return sum(counts.total for _, counts in self.counts(cosmology))
+
+    def redshifts(self, cosmology: Cosmology) -> tuple[np.ndarray, np.ndarray]:
+        """Return redshifts (Z,), and how many sources (Z,) of each are on a square arcsec."""
+        if self.catalogue is not None:
+            z = self.catalogue.galaxies(self.faintest, self.z)["z"]
+            return z, np.full(len(z), self.catalogue.share)
+        types = [counts for _, counts in self.counts(cosmology)]
+        edges = types[0].x
+        numbers = sum(counts.numbers.sum(axis=1) for counts in types)
+        return 0.5 * (edges[1:] + edges[:-1]), np.asarray(numbers)
 
     def draw(
         self, rng: np.random.Generator, n: int, cosmology: Cosmology
@@ -92,6 +126,8 @@ class Sources(Record):
             Columns (n,): `z_source`, `absolute_magnitude` in SDSS r at rest, `kind` (the number of its
             type in `GALAXY_TYPES`), `R_sersic` [arcsec] and axis ratio `q`.
         """
+        if self.catalogue is not None:
+            return self._draw_rows(self.catalogue, rng, n, cosmology)
         types = self.counts(cosmology)
         totals = np.array([counts.total for _, counts in types])
         numbers = rng.multinomial(n, totals / totals.sum())
@@ -111,4 +147,28 @@ class Sources(Record):
             "kind": np.repeat(codes, numbers)[order],
             "R_sersic": kpc / cosmology.kpc_per_arcsec(z),
             "q": axis_ratios(rng, np.full(n, _FLATTENING)),
+        }
+
+    def _draw_rows(
+        self,
+        catalogue: GalaxyCatalogue,
+        rng: np.random.Generator,
+        n: int,
+        cosmology: Cosmology,
+    ) -> dict[str, np.ndarray]:
+        """Draw `n` galaxies of a catalogue, as `draw` returns them."""
+        galaxies = catalogue.galaxies(self.faintest, self.z)
+        rows = rng.integers(len(galaxies["z"]), size=n)
+        columns = {name: column[rows] for name, column in galaxies.items()}
+        kinds = rng.integers(len(catalogue.spectrum), size=n)
+        codes = np.array([float(GALAXY_TYPES.index(kind)) for kind in catalogue.spectrum])
+        kind = columns.get("spectrum", codes[kinds])
+        dimming = magnitudes_of_types(columns["z"], kind, self.band, cosmology)
+        q = axis_ratios(rng, np.full(n, _FLATTENING))
+        return {
+            "z_source": columns["z"],
+            "absolute_magnitude": columns["magnitude"] - dimming,
+            "kind": kind,
+            "R_sersic": columns["R_sersic"],
+            "q": columns.get("q", q),
         }

@@ -138,7 +138,7 @@ class Survey(Record):
             first: Number of the square degree to begin with.
         """
         self.check_area(area)
-        sky = SkyModel(self.deflectors, self.sources, self.cosmology)
+        sky = self._sky
         for number in range(first, int(np.ceil(area))):
             lenses = sky.draw(generator(seed, split, SURVEY, number))
             lenses["drawn_area"] = number + lenses.pop("sky")
@@ -160,6 +160,30 @@ class Survey(Record):
                 option="area",
                 value=area,
             )
+
+    def check_lenses(self) -> None:
+        """Refuse limits of deflectors and sources within which no lens can be.
+
+        Raises:
+            ConfigError: The whole survey has less than one ideal lens in the mean.
+        """
+        if self.ideal_density * self.area < 1:
+            raise ConfigError(
+                f"the survey {self.name} can have no lens: of deflectors at z below "
+                f"{self.deflectors.z_max:g} and the sources stated, its {self.area:g} square "
+                f"degrees hold {self.ideal_density * self.area:.2g} ideal lenses in the mean",
+                code="no-survey-lenses",
+                name=self.name,
+            )
+
+    @cached_property
+    def ideal_density(self) -> float:
+        """Ideal lenses a square degree, in the mean."""
+        return self._sky.density()
+
+    @cached_property
+    def _sky(self) -> SkyModel:
+        return SkyModel(self.deflectors, self.sources, self.cosmology)
 
     def found(self, lenses: dict[str, np.ndarray]) -> np.ndarray:
         """Return which lenses (N,) the survey's rule accepts, from columns with those of `detect`."""

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,18 @@ import numpy as np
 from lenssim.data.format.files import canonical_json, make_folder, write
 from lenssim.data.format.manifest import CATALOGUE, SURVEY
 from lenssim.errors import ConfigError, IncompleteError
-from lenssim.formats.tables import read_table, table_text
-from lenssim.machine import available_cores
-from lenssim.simulate.survey import Survey, detect
+from lenssim.simulate.survey import Survey
+from lenssim.sky.surveys.parts import Part, Parts
 from lenssim.sky.surveys.request import SurveyRequest
+from lenssim.sky.surveys.tables import join_tables, write_fits
 from lenssim.sky.surveys.tally import Tally
 
-__all__ = ["draw_catalogue"]
+__all__ = ["FITS_CATALOGUE", "draw_catalogue"]
 
+FITS_CATALOGUE = "catalogue.fits"
 PARTS = "survey-parts"
 _DEGREES = 10  # square degrees of a part
+_HOPELESS = 100  # square degrees without a lens that is kept, where a number is wanted
 _OF_THE_SKY = {"area", "n", "all", "seed", "split"}  # fields of a request
 
 Report = Callable[[int, int], None]
@@ -38,7 +39,7 @@ def draw_catalogue(
     memory does not grow with the area, and what was interrupted goes on.
 
     Args:
-        folder: Where to write `catalogue.csv` and `survey.json`.
+        folder: Where to write `catalogue.csv`, `catalogue.fits` and `survey.json`.
         survey: The survey, with its rule.
         request: How much is drawn, and which lenses are kept.
         report: Function of the square degrees that are drawn and those that are wanted; of lenses,
@@ -53,37 +54,38 @@ def draw_catalogue(
         IncompleteError: Work stopped before its end.
     """
     survey.check_area(request.area or survey.area)
+    survey.check_lenses()
     identity = _identity(survey, request)
     if (folder / SURVEY).exists():
         return _finished(folder, identity)
-    parts = folder / PARTS
-    make_folder(parts)
-    _claim(parts, identity)
-    tables, tally, area = _drawn(parts, survey, request, report, stop)
-    catalogue = {
-        name: np.concatenate([table[name] for table in tables]) for name in tables[0]
-    }
-    if not len(catalogue["theta_E"]):
-        raise ConfigError(
-            f"the rule {survey.rule} finds none of the {tally.ideal} ideal lenses on {area:g} "
-            "square degrees: take a larger area, another rule, or --all",
-            code="no-survey-lenses",
-            area=area,
-        )
-    write(folder / CATALOGUE, table_text(catalogue).encode())
+    parts = Parts(folder / PARTS, survey, request)
+    make_folder(parts.folder)
+    _claim(parts.folder, identity)
+    try:
+        sky_parts, area = _sky_parts(parts, report, stop)
+        _check_kept(sky_parts, survey, area)
+    except ConfigError:  # no repetition would find lenses
+        _remove(parts.folder)
+        raise
+    join_tables(folder / CATALOGUE, [part.file for part in sky_parts])
+    write_fits(folder / FITS_CATALOGUE, folder / CATALOGUE)
+    tally = _merged(sky_parts)
     document = {**identity, "drawn_area": area, **tally.document()}
     write(folder / SURVEY, json.dumps(document, indent=1).encode())
-    shutil.rmtree(parts, ignore_errors=True)
+    shutil.rmtree(parts.folder, ignore_errors=True)
     return document
 
 
 def _identity(survey: Survey, request: SurveyRequest) -> dict[str, Any]:
     """Return the document of what the catalogue depends on."""
-    return {
+    identity = {
         "format": "lenssim-survey/1",
         "survey": survey.model_dump(mode="json"),
         **request.model_dump(mode="json", include=_OF_THE_SKY),
     }
+    if request.double_sources:  # documents without it stay what they were
+        identity["double_sources"] = True
+    return identity
 
 
 def _finished(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -112,37 +114,40 @@ def _another(folder: Path) -> ConfigError:
     )
 
 
-def _drawn(
-    parts: Path, survey: Survey, request: SurveyRequest, report: Report, stop: Stop
-) -> tuple[list[dict[str, np.ndarray]], Tally, float]:
-    """Return the tables of all parts, the tally of all lenses, and the area."""
-    area = request.area or survey.area
-    tables: list[dict[str, np.ndarray]] = []
-    tally = Tally()
+def _remove(parts: Path) -> None:
+    """Remove the folder of parts, and the survey's if it holds nothing else."""
+    shutil.rmtree(parts, ignore_errors=True)
+    with suppress(OSError):
+        parts.parent.rmdir()
+
+
+def _sky_parts(parts: Parts, report: Report, stop: Stop) -> tuple[list[Part], float]:
+    """Return all parts, and the area that they cover."""
+    request = parts.request
+    area = request.area or parts.survey.area
+    sky_parts: list[Part] = []
     for first in range(0, int(np.ceil(area)), _DEGREES):
         _check_stop(stop, first)
-        last = min(first + _DEGREES, area)
-        table, part_tally = _part(parts, survey, request, first, last)
-        missing = _missing(request, tables)
-        if missing is not None and len(table["theta_E"]) >= missing:
-            last = float(np.nextafter(table["drawn_area"][missing - 1], np.inf))
-            table, part_tally = _simulated(survey, request, first, last)
-        tables.append(table)
-        tally.merge(part_tally)
+        missing = _missing(request, sky_parts)
+        part, last = parts.part(first, min(first + _DEGREES, area), missing)
+        sky_parts.append(part)
         if request.n is None:
             report(int(last), int(np.ceil(area)))
             continue
-        report(request.n - (_missing(request, tables) or 0), request.n)
-        if not _missing(request, tables):
-            return tables, tally, last
-    if missing := _missing(request, tables):
+        missing = _missing(request, sky_parts) or 0
+        report(request.n - missing, request.n)
+        if not missing:
+            return sky_parts, last
+        if missing == request.n and last >= _HOPELESS:
+            return sky_parts, last
+    if missing := _missing(request, sky_parts):
         raise ConfigError(
-            f"the whole survey of {survey.area:g} square degrees has {missing} lenses less "
+            f"the whole survey of {area:g} square degrees has {missing} lenses less "
             f"than {request.n}",
             code="no-survey-lenses",
             n=request.n,
         )
-    return tables, tally, area
+    return sky_parts, area
 
 
 def _check_stop(stop: Stop, degrees: int) -> None:
@@ -153,62 +158,32 @@ def _check_stop(stop: Stop, degrees: int) -> None:
         )
 
 
-def _missing(request: SurveyRequest, tables: list[dict[str, np.ndarray]]) -> int | None:
+def _missing(request: SurveyRequest, sky_parts: list[Part]) -> int | None:
     """Return how many lenses are still to be drawn; None if an area is."""
     if request.n is None:
         return None
-    return request.n - sum(len(table["theta_E"]) for table in tables)
+    return request.n - sum(part.rows for part in sky_parts)
 
 
-def _part(
-    parts: Path, survey: Survey, request: SurveyRequest, first: int, last: float
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the table and the tally of a part, from its files if they are there."""
-    name = f"{first:06d}"
-    table_file = parts / f"{name}.csv"
-    tally_file = parts / f"{name}.json"
-    if tally_file.exists():
-        stored: dict[str, Any] = json.loads(tally_file.read_text())
-        if stored["found"] or request.all:
-            return read_table(table_file), stored
-    table, tally = _simulated(survey, request, first, last)
-    write(table_file, table_text(table).encode(), durable=False)
-    write(tally_file, json.dumps(tally).encode(), durable=False)
-    return table, tally
-
-
-def _simulated(
-    survey: Survey, request: SurveyRequest, first: int, last: float
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Draw a part of the sky; return the table of the lenses that are kept, and the tally of all."""
+def _merged(sky_parts: list[Part]) -> Tally:
+    """Return the tally of all parts."""
     tally = Tally()
-    selected: list[dict[str, np.ndarray]] = []
-    degrees = survey.draw_degrees(last, seed=request.seed, split=request.split, first=first)
-    for lenses in _detected(survey, degrees):
-        accepted = survey.found(lenses)
-        tally.add(lenses, accepted)
-        lenses["found"] = accepted.astype(np.float64)
-        rows = accepted | request.all
-        selected.append({name: column[rows] for name, column in lenses.items()})
-    names = selected[0]
-    table = {name: np.concatenate([part[name] for part in selected]) for name in names}
-    return table, tally.document()
+    for part in sky_parts:
+        tally.merge(part.tally)
+    return tally
 
 
-def _detected(
-    survey: Survey, degrees: Iterator[dict[str, np.ndarray]]
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield lenses with the columns of their detection, which threads compute ahead."""
-
-    def detected(lenses: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return lenses | detect(lenses, survey.detection_camera, survey.cosmology)
-
-    threads = available_cores()
-    ahead: deque[Future[dict[str, np.ndarray]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for lenses in degrees:
-            ahead.append(pool.submit(detected, lenses))
-            if len(ahead) > threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+def _check_kept(sky_parts: list[Part], survey: Survey, area: float) -> None:
+    """Refuse a sky without a lens that is kept."""
+    if any(part.rows for part in sky_parts):
+        return
+    ideal = sum(part.tally["ideal"] for part in sky_parts)
+    reason = f"the rule {survey.rule} finds none of the {ideal} ideal lenses"
+    if not ideal:
+        density = survey.ideal_density
+        reason = f"there is no ideal lens, where {density:.3g} are a square degree's mean,"
+    raise ConfigError(
+        f"{reason} on {area:g} square degrees: take a larger area, another rule, or --all",
+        code="no-survey-lenses",
+        area=area,
+    )

@@ -33,8 +33,8 @@ class SurveyRequest(Record):
     )
     rule: str | None = Field(
         default=None,
-        description="rule of what is found: collett2015, collett2015_coded, resolved, all, or "
-        "an expression such as 'theta_E > 0.5 and snr > 40'",
+        description="rule of what is found: collett2015, collett2015_coded, euclid_q1, "
+        "resolved, all, or an expression such as 'theta_E > 0.5 and snr > 40'",
         json_schema_extra={"unset": "the survey's"},
     )
     dark_matter: Names | None = Field(
@@ -52,6 +52,11 @@ class SurveyRequest(Record):
     split: str = Field(
         default="train",
         description="which of three different skies: train, validation or test",
+    )
+    double_sources: bool = Field(
+        default=False,
+        description="show the second source of deflectors that have one: a lens each, "
+        "with columns source2_...",
     )
     noise: str | None = Field(
         default=None,
@@ -71,4 +76,12 @@ class SurveyRequest(Record):
     def _of_one_size(self) -> SurveyRequest:
         if (self.area is None) == (self.n is None):
             raise ValueError("give either area or n")
+        if self.detectability and not self.dark_matter:
+            raise ValueError(
+                "detectability goes with dark_matter, whose substructure is seen"
+            )
+        if self.double_sources and self.detectability:
+            raise ValueError(
+                "detectability is that of one source: leave double_sources out"
+            )
         return self

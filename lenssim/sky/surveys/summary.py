@@ -49,20 +49,17 @@ class Rate:
         )
 
 
-def rates(document: Mapping[str, Any], lenses: Mapping[str, np.ndarray]) -> list[Rate]:
+def rates(document: Mapping[str, Any]) -> list[Rate]:
     """Return the rates of ideal and found lenses, and of deflectors with two found sources.
 
     Args:
         document: The document of `survey.json`.
-        lenses: The catalogue.
     """
     areas = (document["drawn_area"], document["survey"]["area"])
-    # a deflector is known by its place on the sky
-    _, sources = np.unique(lenses["drawn_area"][lenses["found"] > 0], return_counts=True)
     return [
         Rate("ideal lenses", document["ideal"], *areas),
         Rate(f"found by the rule {document['survey']['rule']}", document["found"], *areas),
-        Rate("double source planes, both found", int((sources > 1).sum()), *areas),
+        Rate("double source planes, both found", document.get("double", 0), *areas),
     ]
 
 

@@ -20,6 +20,9 @@ NETWORK_BINS = BINS | {"snr": np.array([0, 10, 20, 30, 45, 70, 120, 250, 1e9])}
 """Edges of the bins of a network's selection function."""
 
 
+_PLACE = "drawn_area"  # the same for all sources of a deflector
+
+
 @dataclass
 class Tally:
     """Numbers of ideal and of found lenses, in all and by bin.
@@ -28,6 +31,7 @@ class Tally:
         bins: Edges of the bins, by column.
         ideal: Number of all lenses.
         found: Number of those that are found.
+        double: Number of deflectors with two sources that are found, or more.
         ideal_counts: Numbers of all lenses in each bin, by column.
         found_counts: Numbers of those that are found.
 
@@ -42,6 +46,7 @@ class Tally:
     bins: Mapping[str, np.ndarray] = field(default_factory=lambda: BINS)
     ideal: int = 0
     found: int = 0
+    double: int = 0
     ideal_counts: dict[str, np.ndarray] = field(init=False)
     found_counts: dict[str, np.ndarray] = field(init=False)
 
@@ -63,6 +68,9 @@ class Tally:
         """
         self.ideal += len(accepted)
         self.found += int(accepted.sum())
+        if _PLACE in lenses:
+            _, sources = np.unique(lenses[_PLACE][accepted], return_counts=True)
+            self.double += int((sources > 1).sum())
         for name, edges in self.bins.items():
             self.ideal_counts[name] += np.histogram(lenses[name], edges)[0]
             self.found_counts[name] += np.histogram(lenses[name][accepted], edges)[0]
@@ -71,6 +79,7 @@ class Tally:
         """Add what another tally counted, from its `document`."""
         self.ideal += document["ideal"]
         self.found += document["found"]
+        self.double += document.get("double", 0)
         for name in self.bins:
             self.ideal_counts[name] += np.array(document["by"][name]["ideal"])
             self.found_counts[name] += np.array(document["by"][name]["found"])
@@ -80,6 +89,7 @@ class Tally:
         return {
             "ideal": self.ideal,
             "found": self.found,
+            "double": self.double,
             "by": {
                 name: {
                     "edges": edges.tolist(),

@@ -5,6 +5,7 @@ import pytest
 from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
+from lenstronomy.Cosmo.lens_cosmo import LensCosmo
 
 from lenssim.errors import ConfigError
 from lenssim.simulate.engines import engine
@@ -18,6 +19,26 @@ LENSES = {
     "source_R_sersic": np.array([0.05, 0.1, 0.3]),
     "magnification": np.array([2.0, 8.0, 4.0]),
     "snr": np.array([10.0, 25.0, 60.0]),
+    "lens_light_magnitude": np.array([18.0, 21.0, 24.0]),
+}
+
+
+def _clear(theta_E, radius, mu, snr, seeing):
+    return (snr > 20) & (mu > 3) & (mu * radius > seeing)
+
+
+BY_HAND = {
+    "collett2015": lambda b, r, mu, snr, m, seeing: (
+        _clear(b, r, mu, snr, seeing) & (b > np.hypot(r, seeing / 2))
+    ),
+    "collett2015_coded": lambda b, r, mu, snr, m, seeing: (
+        _clear(b, r, mu, snr, seeing) & (b > np.hypot(2 * r, seeing) / np.sqrt(2))
+    ),
+    "euclid_q1": lambda b, r, mu, snr, m, seeing: (
+        _clear(b, r, mu, snr, seeing) & (b > np.hypot(r, seeing / 2)) & (m < 22.5)
+    ),
+    "resolved": lambda b, r, mu, snr, m, seeing: (snr > 20) & (mu > 3) & (b > 3 * seeing),
+    "all": lambda b, r, mu, snr, m, seeing: np.ones(len(b), bool),
 }
 
 
@@ -66,6 +87,13 @@ def test_detection_agrees_with_lenstronomy(count):
     rows = np.flatnonzero(is_clear)[:count]
     lenses = {name: column[rows] for name, column in lenses.items()}
     seen = detect(lenses, survey.detection_camera, survey.cosmology)
+    radii = [
+        LensCosmo(z_lens, z_source, survey.cosmology.astropy()).sis_sigma_v2theta_E(sigma_v)
+        for z_lens, z_source, sigma_v in zip(
+            lenses["z_lens"], lenses["z_source"], lenses["sigma_v"], strict=True
+        )
+    ]
+    assert lenses["theta_E"] == pytest.approx(radii, rel=1e-4)
     snr, magnification = _by_lenstronomy(lenses, survey, 80)
     assert seen["snr"] == pytest.approx(snr, rel=0.02)
     assert seen["magnification"] == pytest.approx(magnification, rel=0.02)
@@ -102,8 +130,23 @@ def test_a_rule_is_what_python_says(rule, accepted):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_named_rules_can_be_applied(name):
-    assert found(name, LENSES, seeing=0.17).shape == (3,)
+def test_named_rules_are_their_papers(name):
+    rng = np.random.default_rng(5)
+    count = 4000
+    radius = 10 ** rng.uniform(-2, 0, count)
+    theta_E = radius * 10 ** rng.uniform(-0.5, 1.2, count)
+    mu, snr = rng.uniform(1, 8, count), rng.uniform(10, 60, count)
+    magnitude = rng.uniform(17, 26, count)
+    columns = {
+        "theta_E": theta_E,
+        "source_R_sersic": radius,
+        "magnification": mu,
+        "snr": snr,
+        "lens_light_magnitude": magnitude,
+    }
+    expected = BY_HAND[name](theta_E, radius, mu, snr, magnitude, 0.17)
+    assert (found(name, columns, seeing=0.17) == expected).all()
+    assert expected.any()
 
 
 @pytest.mark.parametrize(

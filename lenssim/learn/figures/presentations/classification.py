@@ -54,6 +54,19 @@ class ClassificationPresentation(Presentation):
         return {f"AUC of {name}": score for name, score in metrics["auc"].items()}
 
     @override
+    def doubts(self, metrics: Mapping[str, Any]) -> list[str]:
+        doubts = []
+        answered = np.asarray(metrics["confusion"]["value"]).any(axis=0)
+        if answered.sum() == 1:
+            doubts.append(
+                f"the answer is {self.classes[answered.argmax()]} for every image"
+            )
+        low = metrics["macro_auc"]["low"]
+        if low is not None and low <= 0.5:
+            doubts.append("no better than chance")
+        return doubts
+
+    @override
     def remarks(self, document: Mapping[str, Any]) -> list[str]:
         before = document["before_calibration"]
         calibration = (

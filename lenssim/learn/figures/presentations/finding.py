@@ -50,6 +50,11 @@ class FindingPresentation(Presentation):
         return {"score": f"{answer['score']:.4f}", name: f"{answer['probability']:.4f}"}
 
     @override
+    def doubts(self, metrics: Mapping[str, Any]) -> list[str]:
+        low = metrics["auc"]["low"]
+        return ["no better than chance"] if low is not None and low <= 0.5 else []
+
+    @override
     def details(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         details = {name: metrics[key] for key, name in _SCORES.items()}
         for key in self.headlines:

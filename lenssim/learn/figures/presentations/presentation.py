@@ -35,6 +35,10 @@ class Presentation(ABC):
         """Return scores to print below the headlines, by name; none by default."""
         return {}
 
+    def doubts(self, metrics: Mapping[str, Any]) -> list[str]:
+        """Return why a run has learned nothing, as parts of a sentence."""
+        return []
+
     def remarks(self, document: Mapping[str, Any]) -> list[str]:
         """Return further lines on an evaluation, from its metrics.json; none by default."""
         return []

@@ -53,6 +53,20 @@ class RegressionPresentation(Presentation):
         return scores
 
     @override
+    def doubts(self, metrics: Mapping[str, Any]) -> list[str]:
+        scores = metrics["targets"].items()
+        names = [
+            name
+            for name, score in scores
+            if _value(score, "mae") >= _value(score, "mae_of_the_mean")
+        ]
+        return (
+            [f"no better than always answering the mean for {', '.join(names)}"]
+            if names
+            else []
+        )
+
+    @override
     def tables(self, scores: TaskScores, preset: str | None) -> Tables:
         from lenssim.learn.figures.regression_set import measure_tables
 
@@ -79,3 +93,9 @@ class RegressionPresentation(Presentation):
         from lenssim.learn.figures.regression_set import compared_errors
 
         return compared_errors(self.columns, tables, title)
+
+
+def _value(scores: Mapping[str, Any], key: str) -> float:
+    """Return a score, or nan where it is not defined."""
+    value = scores[key]["value"]
+    return float("nan") if value is None else float(value)

@@ -45,6 +45,7 @@ from lenssim.simulate.noise.variance import pixel_variance
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Scenes
+from lenssim.simulate.source_planes import each_source_plane
 
 __all__ = ["Batched", "numpy_dtype"]
 
@@ -68,6 +69,7 @@ class Batched:
         self.compiled = kernels == "compiled"
         self.deflections = Deflections(self.dtype, self.device, self.compiled, far_field)
 
+    @each_source_plane
     def render(
         self, scenes: Scenes, instrument: AnyCamera, *, supersampling: Supersampling = 1
     ) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""The recipes that come with lenssim, by name: of a wheel, or of a clone."""
+
+from pathlib import Path
+
+import lenssim
+from lenssim.errors import unknown
+
+__all__ = ["find_recipe", "shipped_recipe", "shipped_recipes"]
+
+FOLDER = "pipelines"
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the files of the recipes that come with lenssim, by name.
+
+    Example:
+        >>> shipped_recipes()["quickstart"].name
+        'quickstart.yaml'
+    """
+    package = Path(lenssim.__file__).parent
+    folder = package / FOLDER  # a wheel has them inside the package
+    if not folder.is_dir():
+        folder = package.parent / FOLDER
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def shipped_recipe(name: str) -> Path:
+    """Return the file of a recipe that comes with lenssim.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        ConfigError: There is no recipe of this name. The message suggests the nearest name.
+    """
+    recipes = shipped_recipes()
+    if name not in recipes:
+        raise unknown("recipe", name, recipes, code="unknown-recipe")
+    return recipes[name]
+
+
+def find_recipe(recipe: Path | str) -> Path:
+    """Return the file of a recipe.
+
+    Args:
+        recipe: Path of the file, or the name of a recipe that comes with lenssim. A path
+            with a folder or an ending is never taken for a name.
+
+    Raises:
+        ConfigError: There is neither a file nor a recipe of this name.
+
+    Example:
+        >>> find_recipe("quickstart") == shipped_recipes()["quickstart"]
+        True
+    """
+    path = Path(recipe)
+    is_name = path.name == str(recipe) and not path.suffix
+    if path.exists() or not is_name:
+        return path
+    return shipped_recipe(path.name)
