@@ -126,6 +126,9 @@ def test_documents_are_of_the_standard(fitted):
     folder, table = fitted
     scenes = from_coolest(folder / "coolest" / "000002.json")
     assert scenes.params["theta_E"][0] == pytest.approx(table["theta_E"][2])
+    document = json.loads((folder / "coolest" / "000002.json").read_text())
+    redshifts = document["meta"]["lenssim"]["known_redshifts"]
+    assert redshifts == {name: scenes.params[name][0] for name in ("z_lens", "z_source")}
 
 
 def test_the_page_has_a_row_for_each_lens(fitted):
