@@ -128,6 +128,18 @@ def test_from_slacs_to_pages(trained, tmp_path):
     assert len(usable) == 16
 
 
+@pytest.mark.parametrize("name", ["real_lenses.yaml", "real_lenses_small.yaml"])
+def test_the_recipes_load_in_any_folder(tmp_path, monkeypatch, name):
+    """Their preset lies beside them, and the lenses where the user is."""
+    recipes = Path(package.__file__).parents[1] / "pipelines"
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe(recipes / name)
+    assert recipe.generate["simulated"].spec().preset.name == "hst-acs-haloes"
+    assert recipe.imports["cutouts"].source == Path("lenses")
+    fits = [fit.model_copy(update={"data": ""}) for fit in recipe.fits.values()]
+    assert all(fit == fits[0] for fit in fits), "the sky is fitted as the simulations are"
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
