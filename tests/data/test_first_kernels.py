@@ -14,7 +14,7 @@ def compiled(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setenv("LENSSIM_CACHE", str(tmp_path))
 
-    def compile_kernels(spec, numbers, tell):
+    def compile_kernels(spec, numbers, tell, early=False):
         calls.append(numbers.tolist())
         tell(0, 1, None)
         (tmp_path / "kernels" / "one.pt2").touch()

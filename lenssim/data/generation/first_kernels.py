@@ -20,6 +20,7 @@ from lenssim.simulate.spec import SimulationSpec
 __all__ = ["compile_kernels"]
 
 _KERNELS = "kernels"  # folder in the cache
+_HELPERS = 8  # at most; no data set needs many more kernels
 _SCENES_A_CLASS = 4  # drawn to see which kernels are needed
 
 
@@ -58,7 +59,8 @@ def compile_kernels(
     if numbers is not None:
         _compile(spec, np.asarray(numbers), tell)
         return
-    packages = _compile(spec, np.arange(_SCENES_A_CLASS * len(spec.preset.classes)), tell)
+    scenes = np.arange(_SCENES_A_CLASS * len(spec.preset.classes))
+    packages = _compile(spec, scenes, tell, early=True)
     if record is not None:
         with suppress(OSError):
             record.write_text(json.dumps(packages), encoding="utf-8")
@@ -68,8 +70,16 @@ def _compile(
     spec: SimulationSpec,
     numbers: np.ndarray,
     tell: Callable[[int, int, float | None], None],
+    *,
+    early: bool = False,
 ) -> list[str]:
-    """Compile the missing kernels of samples, and return the files of all."""
+    """Compile the missing kernels of samples, and return the files of all.
+
+    `early` processes import torch's compiler while this one finds out what is missing.
+    """
+    from lenssim.simulate.engines.batched.compilers import waiting_compilers
+
+    helpers = waiting_compilers(_HELPERS) if early else []
     from lenssim.simulate.engines.batched.deflections import Deflections
     from lenssim.simulate.engines.batched.engine import Batched
     from lenssim.simulate.engines.batched.jobs import needed_jobs
@@ -84,7 +94,7 @@ def _compile(
         arcs = sources_alone(scenes)
         further = needed_jobs(deflections, arcs, camera, spec.supersampling)
         jobs += [job for job in further if job not in jobs]
-    compile_all(jobs, tell)
+    compile_all(jobs, tell, helpers)
     return list(packages_of(jobs))
 
 

@@ -1,6 +1,8 @@
 """Helpers compile the kernels announced, except those that another process compiles."""
 
 import fcntl
+import io
+import pickle
 
 import pytest
 
@@ -26,6 +28,28 @@ def test_they_begin_at_the_end_and_each_elsewhere(started, tmp_path):
     compilers.start_helpers(tmp_path)
     assert len(started) == 2, "the jobs were announced once"
     assert not list(tmp_path.iterdir())
+
+
+def test_waiting_helpers_are_handed_all_jobs_each_from_another_one_on(started, monkeypatch):
+    lists = []
+    monkeypatch.setattr(compilers, "_start_process", lambda **options: lists)
+    monkeypatch.setattr(compilers, "_tell", lambda helper, jobs: helper.append(jobs))
+    helpers = compilers.waiting_compilers(2)
+    assert len(helpers) == 2
+    compilers.hand_out(JOBS, helpers)
+    assert lists == [[JOBS[2], JOBS[1], JOBS[0]], [JOBS[1], JOBS[0], JOBS[2]]]
+
+
+def test_waiting_helpers_that_are_handed_nothing_end(monkeypatch):
+    monkeypatch.setattr(compilers, "_started", [])
+    helper = compilers._start_process()
+    compilers.hand_out([], [helper])
+    assert helper.wait() != 0
+
+
+@pytest.mark.parametrize(("told", "jobs"), [(b"", []), (pickle.dumps(JOBS), JOBS)])
+def test_a_helper_of_a_process_that_has_ended_has_no_jobs(told, jobs):
+    assert compilers._jobs_in(io.BytesIO(told)) == jobs
 
 
 @pytest.mark.parametrize(("cores", "memory"), [(1, 64e9), (3, 1.5e9)])

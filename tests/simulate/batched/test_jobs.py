@@ -90,15 +90,18 @@ def test_missing_kernels_are_compiled_and_counted(made, monkeypatch):
     )
     started = []
 
-    def start(missing, count):
-        started.append(missing)
+    def hand_out(missing, helpers):
+        started.append((missing, len(helpers)))
         ready.update(dict.fromkeys(made, True))
+
+    def wait_for_jobs(most):
         return [subprocess.Popen([sys.executable, "-c", ""])]
 
-    monkeypatch.setattr(compilers, "start_compilers", start)
+    monkeypatch.setattr(compilers, "waiting_compilers", wait_for_jobs)
+    monkeypatch.setattr(compilers, "hand_out", hand_out)
     told = []
     preparation.compile_all(jobs, lambda *progress: told.append(progress))
-    assert started == [jobs[:3]]
+    assert started == [(jobs[:3], 1)]
     assert told[0] == (0, 3, None)
     assert told[-1][:2] == (len(made), 3)
     ready.update(dict.fromkeys("abc", True))

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenssim.simulate.engines.batched.inductor import each_expression_once
+from lenssim.simulate.engines.batched.calls import short_calls
+from lenssim.simulate.engines.batched.inductor import each_expression_once, forget_processor
+from lenssim.simulate.engines.batched.packages import load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
 __all__ = ["Axis", "compile_module"]
@@ -48,6 +50,24 @@ def compile_module(
         target: Path of the archive.
         config: Options of torch's compiler.
     """
+    try:
+        with short_calls():
+            _write(module, example, dynamic, target, config | _trusted_processor())
+        load_package(target)
+    except (
+        Exception
+    ):  # what torch writes, or g++ takes, has another form than is known here
+        forget_processor()
+        _write(module, example, dynamic, target, config)
+
+
+def _write(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    dynamic: tuple[Any, ...],
+    target: Path,
+    config: dict[str, Any],
+) -> None:
     program = torch.export.export(module, example, dynamic_shapes=_with_dims(dynamic, {}))
     with each_expression_once():
         torch._inductor.aoti_compile_and_package(
@@ -55,6 +75,16 @@ def compile_module(
             package_path=str(target),
             inductor_configs=config | _quick_wrapper() | _libraries(),
         )
+
+
+def _trusted_processor() -> dict[str, Any]:
+    """Return the option that spares programs which show whether vector instructions work.
+
+    The kernel itself shows it.
+    """
+    if hasattr(torch._inductor.config.cpp, "vec_isa_ok"):  # not in older releases
+        return {"cpp.vec_isa_ok": True}
+    return {}
 
 
 def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:

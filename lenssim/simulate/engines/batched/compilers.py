@@ -6,23 +6,32 @@ out to be missing, so they cost nothing where all are in the cache.
 
 import atexit
 import fcntl
+import gc
 import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lenssim.lazy import load
 from lenssim.machine import available_cores, available_memory
 
-__all__ = ["Job", "announce", "help_out", "start_compilers", "start_helpers"]
+__all__ = [
+    "Job",
+    "announce",
+    "hand_out",
+    "help_out",
+    "start_helpers",
+    "waiting_compilers",
+]
 
 Job = tuple[str, tuple[Any, ...]]
 """A function that returns a kernel, as "module:name", and its arguments."""
 
-_MODULE = "lenssim.simulate.engines.batched.compilers"
+_PACKAGE = "lenssim.simulate.engines.batched"
 _MEMORY = 1.0e9  # bytes of a process that compiles
 waits = True  # for other processes that compile the same kernel
 _announced: list[Job] = []
@@ -60,34 +69,56 @@ def start_helpers(folder: Path) -> None:
         (folder / "helpers.lock").unlink()
 
 
-def start_compilers(jobs: Sequence[Job], count: int) -> "list[subprocess.Popen[bytes]]":
-    """Start processes that compile kernels without a word, each from another one on.
+def waiting_compilers(most: int) -> "list[subprocess.Popen[bytes]]":
+    """Start processes that import torch's compiler, without a word, and wait for jobs.
+
+    There are as many as there are cores, as far as memory goes.
 
     Args:
-        jobs: The kernels' jobs.
-        count: Number of processes.
+        most: Largest number of processes.
     """
-    return [
-        _start_helper([*jobs[first:], *jobs[:first]], stderr=subprocess.DEVNULL)
-        for first in range(count)
-    ]
+    room = int(available_memory() // _MEMORY)
+    count = max(1, min(most, available_cores(), room))
+    return [_start_process(stderr=subprocess.DEVNULL) for _ in range(count)]
 
 
-def _start_helper(
-    jobs: list[Job], lock: int | None = None, stderr: int | None = None
-) -> "subprocess.Popen[bytes]":
+def hand_out(jobs: Sequence[Job], helpers: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """Let waiting processes compile kernels, each from another one on, the last ones first.
+
+    Args:
+        jobs: The kernels' jobs; without any, the processes end.
+        helpers: What `waiting_compilers` returned.
+    """
+    order = list(jobs[::-1])  # those of light take longest
+    for first, helper in enumerate(helpers):
+        if not jobs:
+            helper.terminate()
+        _tell(helper, [*order[first:], *order[:first]])
+
+
+def _start_helper(jobs: list[Job], lock: int) -> None:
+    _tell(_start_process(pass_fds=(lock,)), jobs)
+
+
+def _start_process(**options: Any) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
-        [sys.executable, "-c", f"import {_MODULE} as compilers; compilers.main()"],
+        [
+            sys.executable,
+            "-c",
+            f"import {_PACKAGE}.compilers as compilers; compilers.main()",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=stderr,
-        pass_fds=() if lock is None else (lock,),
+        **options,
     )
     _started.append(helper)
+    return helper
+
+
+def _tell(helper: "subprocess.Popen[bytes]", jobs: list[Job]) -> None:
     assert helper.stdin is not None
     with suppress(BrokenPipeError), helper.stdin as stream:
         pickle.dump(jobs, stream)
-    return helper
 
 
 @atexit.register
@@ -112,4 +143,18 @@ def help_out(jobs: Sequence[Job]) -> None:
 
 def main() -> None:
     """Compile the kernels that the process at the other end of stdin names."""
-    help_out(pickle.load(sys.stdin.buffer))
+    gc.disable()  # it would look through all that torch imports, again and again
+    with suppress(Exception):  # whoever needs a kernel hears of it
+        load(f"{_PACKAGE}.inductor:private_inductor")()
+        import_module(f"{_PACKAGE}.engine")
+        import_module("torch._inductor.compile_fx")
+    help_out(_jobs_in(sys.stdin.buffer))
+
+
+def _jobs_in(stream: BinaryIO) -> list[Job]:
+    """Return the jobs that a process was told; none if the other process has ended."""
+    try:
+        jobs: list[Job] = pickle.load(stream)
+    except EOFError:
+        return []
+    return jobs

@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lenssim.cache import private_compilers
 
-__all__ = ["each_expression_once", "private_inductor"]
+__all__ = ["each_expression_once", "forget_processor", "private_inductor"]
 
 
 def private_inductor() -> None:
@@ -40,6 +40,21 @@ def private_inductor() -> None:
         headers = Path(folder) / "precompiled_headers"
         codecache._HEADER_DIR = str(headers)
         codecache._HEADER_LOCK_DIR = str(headers / "locks")
+
+
+def forget_processor() -> None:
+    """Let the compiler find out anew which vector instructions this machine has."""
+    from torch._inductor import cpu_vec_isa
+
+    functions: list[Any] = [cpu_vec_isa.valid_vec_isa_list]
+    functions += [
+        vars(kind).get("__bool__")
+        for kind in vars(cpu_vec_isa).values()
+        if isinstance(kind, type)
+    ]
+    for function in functions:
+        with suppress(AttributeError):  # it remembers nothing
+            function.cache_clear()
 
 
 @contextmanager

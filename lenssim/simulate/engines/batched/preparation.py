@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from lenssim.lazy import load
-from lenssim.machine import available_cores, available_memory
 from lenssim.simulate.engines.batched import compilers
 from lenssim.simulate.engines.batched.compilers import Job
 from lenssim.simulate.engines.batched.kernels import asked_for_package
@@ -13,8 +12,8 @@ from lenssim.simulate.engines.batched.kernels import asked_for_package
 __all__ = ["compile_all", "packages_of"]
 
 _LOOK_EVERY = 0.5  # s
-_MEMORY = 1.0e9  # bytes of a process that compiles
 
+Helper = subprocess.Popen[bytes]
 Told = Callable[[int, int, float | None], None]  # kernels done, in all, seconds left
 
 
@@ -24,7 +23,7 @@ def packages_of(jobs: Sequence[Job]) -> dict[str, bool]:
     return dict(answer for answer in found if answer is not None)
 
 
-def compile_all(jobs: Sequence[Job], tell: Told) -> None:
+def compile_all(jobs: Sequence[Job], tell: Told, helpers: Sequence[Helper] = ()) -> None:
     """Compile the kernels that are missing, in processes of their own.
 
     A kernel that does not compile is left to the process that needs it, which says why.
@@ -33,15 +32,17 @@ def compile_all(jobs: Sequence[Job], tell: Told) -> None:
         jobs: The kernels' jobs, in the order of their use.
         tell: Hears how many kernels are done, how many were missing, and about how many
             seconds are left, None where that is not known yet.
+        helpers: Processes that wait for jobs, of `waiting_compilers`. Without any, they
+            start here.
     """
     missing = [job for job in jobs if False in packages_of([job]).values()]
+    if missing and not helpers:
+        helpers = compilers.waiting_compilers(len(missing))
+    compilers.hand_out(missing, helpers)
     if not missing:
         return
-    room = int(available_memory() // _MEMORY)
-    count = max(1, min(len(missing), available_cores(), room))
     start = time.monotonic()
     tell(0, len(missing), None)
-    helpers = compilers.start_compilers(missing, count)
     while any(helper.poll() is None for helper in helpers):
         for helper in helpers:
             _wait(helper)
@@ -52,7 +53,7 @@ def compile_all(jobs: Sequence[Job], tell: Told) -> None:
         tell(done, len(missing), left)
 
 
-def _wait(helper: "subprocess.Popen[bytes]") -> None:
+def _wait(helper: Helper) -> None:
     """Wait for a moment, or until a process ends."""
     try:
         helper.wait(_LOOK_EVERY)
