@@ -16,6 +16,7 @@ from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
+from lenssim.learn.recipes.shipped import find_presets
 from lenssim.learn.recipes.steps import (
     EvaluateStep,
     FitStep,
@@ -261,7 +262,7 @@ def load_recipe(path: Path) -> Recipe:
             code="settings-invalid",
             path=path,
         )
-    _find_presets(document.get("generate"), path.parent)
+    find_presets(document.get("generate"), path.parent)
     try:
         recipe = Recipe.model_validate(document)
         _check_settings(recipe)
@@ -271,19 +272,6 @@ def load_recipe(path: Path) -> Recipe:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}", code=error.code, **error.fields) from None
     return recipe
-
-
-def _find_presets(steps: Any, folder: Path) -> None:
-    """Let steps name presets as they lie beside the recipe, too."""
-    if not isinstance(steps, dict):
-        return
-    for step in steps.values():
-        model = step.get("model") if isinstance(step, dict) else None
-        if not isinstance(model, str) or Path(model).exists():
-            continue
-        beside = folder / model
-        if beside.suffix == ".yaml" and beside.exists():
-            step["model"] = str(beside)
 
 
 def _check_settings(recipe: Recipe) -> None:
