@@ -170,7 +170,10 @@ def _searched(lenses: Lenses, observation: Observation, starts: Starts) -> LensM
     return fit_lens(
         observation,
         Search(
-            has_light=lenses.has_light, has_multipoles=lenses.request.multipoles, **quick
+            has_light=lenses.has_light,
+            has_multipoles=lenses.request.multipoles,
+            has_slope=lenses.request.has_slope,
+            **quick,
         ),
         candidates=starts.of(observation.name),
         device=lenses.request.device,
