@@ -82,11 +82,11 @@ def judge_lenses(
         "run": opened.digest,
         "step": step.model_dump(mode="json"),
     }
-    note = folder / _ORIGIN
-    if not (note.exists() and read_json(note) == origin):
+    origin_path = folder / _ORIGIN
+    if not (origin_path.exists() and read_json(origin_path) == origin):
         pages = _pages(step, Lenses(ShardDataset(data), fit.request), models, opened)
         write_lens_pages(folder, models, pages, step.threshold)
-        write_json(note, origin)
+        write_json(origin_path, origin)
     return folder / INDEX
 
 

@@ -80,6 +80,6 @@ def find_presets(steps: Any, folder: Path) -> None:
         model = step.get("model") if isinstance(step, dict) else None
         if not isinstance(model, str) or Path(model).exists():
             continue
-        beside = folder / model
-        if beside.suffix == ".yaml" and beside.exists():
-            step["model"] = str(beside)
+        place = folder / model
+        if place.suffix == ".yaml" and place.exists():
+            step["model"] = str(place)

@@ -49,9 +49,9 @@ def model_scene(
     roles = {component.role for component in components}
     if not {"lens", "source"} <= roles:
         return None
-    known = known_redshifts(models, row)
+    stated = known_redshifts(models, row)
     for name, value in zip(_PLANES, redshifts, strict=True):
-        params[name] = np.array([known.get(name, value)])
+        params[name] = np.array([stated.get(name, value)])
     return Scenes(tuple(components), params)
 
 

@@ -56,11 +56,11 @@ def write_page(
 
 def _document(title: str, rows: list[str], count: int, table: dict[str, list[Any]]) -> str:
     flagged = sum(bool(flags) for flags in table["flags"])
-    used = {flag for flags in table["flags"] for flag in flags.split()}
+    present = {flag for flags in table["flags"] for flag in flags.split()}
     meanings = "".join(
         f"<li><b>{name}</b>: {escape(text)}</li>"
         for name, text in FLAGS.items()
-        if name in used
+        if name in present
     )
     left_out = f"<p>The first {len(rows)} are shown.</p>" if len(rows) < count else ""
     lenses = "lens" if count == 1 else "lenses"
@@ -105,11 +105,11 @@ def _number(table: dict[str, list[Any]], row: int, column: str) -> str:
     return f"{column} {value:.4f}" + f" &plusmn; {errors}" * bool(errors)
 
 
-def _window(seen: np.ndarray) -> tuple[slice, slice]:
+def _window(fitted: np.ndarray) -> tuple[slice, slice]:
     """Return the part of an image (H, W) that was fitted; all of it if nothing was."""
-    if not seen.any():
-        seen = np.ones_like(seen)
-    rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    if not fitted.any():
+        fitted = np.ones_like(fitted)
+    rows, columns = (np.flatnonzero(fitted.any(axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
@@ -126,9 +126,9 @@ def model_figure(models: ShardDataset, row: int) -> bytes:
     rows = np.array([row])
     light = models.read_map("lens_light", rows)[0, 0]
     residual = models.read_map("residual", rows)[0, 0]
-    inside = (light != 0) | (residual != 0)
-    window = _window(inside)
-    arcs = np.where(inside, models.images(rows)[0, 0] - light, 0)[window]
+    modelled = (light != 0) | (residual != 0)
+    window = _window(modelled)
+    arcs = np.where(modelled, models.images(rows)[0, 0] - light, 0)[window]
     source = models.read_map("source", rows)[0, 0][window]
     residual = residual[window]
     figure = Figure(figsize=(6, 2), facecolor="white")
