@@ -87,6 +87,8 @@ class Method(Record, ABC):
     """Whether batches of the second data set keep their labels."""
     answers_for_source: ClassVar[str] = MODEL
     """Name of the network that answers for images of the first data set."""
+    laid_out: ClassVar[bool] = False
+    """Whether losses depend on the length of the training, which then cannot change."""
     criterion: ClassVar[str] = "val_loss"
     """Column of metrics.csv; the epoch in which it is least is kept."""
 
