@@ -96,7 +96,7 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it",
+        "the data keep it; image+residual joins them as bands",
     )
     start: str | None = Field(
         default=None,

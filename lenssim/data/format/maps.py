@@ -20,6 +20,7 @@ __all__ = [
     "UNITS",
     "check_kept",
     "check_picture",
+    "parts_of",
 ]
 
 TRUTHS = tuple(MAPS)  # maps of simulated data
@@ -37,11 +38,28 @@ UNITS = {name: kind.unit for name, kind in MAPS.items()}
 def check_picture(name: str) -> None:
     """Refuse a name that is neither the image nor one of `PICTURES`, with a suggestion.
 
+    Several names may be joined by `+`, unless their maps have other sizes than the image.
+
     Raises:
         ConfigError: There is no such map.
     """
-    if name not in (IMAGE, *PICTURES):
-        raise unknown("picture", name, [IMAGE, *PICTURES], code="unknown-map")
+    parts = parts_of(name)
+    names = [IMAGE, *PICTURES]
+    if len(parts) > 1:
+        names = [part for part in names if part not in OF_OTHER_SIZE]
+    for part in parts:
+        if part not in names:
+            raise unknown("picture", part, names, code="unknown-map")
+
+
+def parts_of(picture: str) -> tuple[str, ...]:
+    """Return the names of the maps that a picture joins.
+
+    Example:
+        >>> parts_of("image+residual")
+        ('image', 'residual')
+    """
+    return tuple(picture.split("+"))
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
