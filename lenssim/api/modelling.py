@@ -27,6 +27,7 @@ class FitOptions(TypedDict, total=False):
     """Options of a fit: fields of `FitRequest`."""
 
     source: str | None
+    mass: str | None
     lens_light: str | None
     band: str | None
     guesses: Path | str | None

@@ -1,7 +1,11 @@
 """Maps that a data set may keep beside its images, by the names of their datasets."""
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lenssim.data.format.spec import maps_of
 from lenssim.errors import ConfigError, unknown
@@ -18,9 +22,11 @@ __all__ = [
     "SIGMA",
     "TRUTHS",
     "UNITS",
+    "WITH_NOISE",
     "check_kept",
     "check_picture",
     "parts_of",
+    "stacked",
 ]
 
 TRUTHS = tuple(MAPS)  # maps of simulated data
@@ -28,6 +34,7 @@ IMAGE = "image"  # the map that is the image itself
 PAIRED = "hr"  # of imported pairs: the same sky on finer pixels, of a size of its own
 KERNEL = "psf"  # of telescope images: the PSF of each band, of a size of its own
 SIGMA = "sigma"
+WITH_NOISE = f"{IMAGE}+{SIGMA}"  # the picture of both
 MASK = "mask"
 OF_OTHER_SIZE = (PAIRED, KERNEL)  # maps whose pixels are not those of the images
 FITTED = ("model", "lens_light", "source")  # of fitted lenses, besides their residual
@@ -38,7 +45,8 @@ UNITS = {name: kind.unit for name, kind in MAPS.items()}
 def check_picture(name: str) -> None:
     """Refuse a name that is neither the image nor one of `PICTURES`, with a suggestion.
 
-    Several names may be joined by `+`, unless their maps have other sizes than the image.
+    Names that are joined by `+`, such as `image+sigma`, stand for the bands of the image, and then
+    those of the other maps. Maps of other sizes cannot be joined.
 
     Raises:
         ConfigError: There is no such map.
@@ -49,17 +57,22 @@ def check_picture(name: str) -> None:
         names = [part for part in names if part not in OF_OTHER_SIZE]
     for part in parts:
         if part not in names:
-            raise unknown("picture", part, names, code="unknown-map")
+            raise unknown("picture", part, [*names, WITH_NOISE], code="unknown-map")
 
 
-def parts_of(picture: str) -> tuple[str, ...]:
-    """Return the names of the maps that a picture joins.
+def parts_of(picture: str) -> list[str]:
+    """Return the maps whose bands a picture shows one after another.
 
     Example:
-        >>> parts_of("image+residual")
-        ('image', 'residual')
+        >>> parts_of("image+sigma"), parts_of("clean")
+        (['image', 'sigma'], ['clean'])
     """
-    return tuple(picture.split("+"))
+    return picture.split("+")
+
+
+def stacked(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Return maps (N, C, H, W) with their bands one after another; one map as it is."""
+    return maps[0] if len(maps) == 1 else np.concatenate(maps, axis=1)
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
@@ -75,6 +88,7 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
     """
     for name in names:
         check_picture(name)
+    for name in chain.from_iterable(map(parts_of, names)):
         if name == IMAGE or name in maps_of(config):
             continue
         maker = f"lenssim generate --truth {name}"

@@ -10,7 +10,7 @@ import torch
 
 from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import CATALOGUE, Manifest, read_manifest
-from lenssim.data.format.maps import IMAGE, check_kept, parts_of
+from lenssim.data.format.maps import IMAGE, check_kept, parts_of, stacked
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
@@ -52,7 +52,7 @@ class ShardDataset(SampleDataset):
         maps: Names of maps that every sample contains too, such as "clean" and "kappa".
         targets: Names of T true parameters. Every sample contains them as `target` float64 (T,).
         transform: Applied to the image of every sample.
-        picture: Name of the map that is read as the image, or several: "image+residual".
+        picture: Name of the map that is read as the image, such as "residual".
 
     Attributes:
         index: Sample numbers (n,).
@@ -85,8 +85,9 @@ class ShardDataset(SampleDataset):
         picture: str = IMAGE,
     ) -> None:
         self.location = open_location(folder)
-        has_manifest = self.location.manifest is not None
-        self.folder = path_of(folder) if has_manifest else self.location.folder
+        self.folder = self.location.folder
+        if self.location.manifest is not None:
+            self.folder = path_of(folder)
         self.info = self.location.info()
         self.config: dict[str, Any] = self.info.config
         self.split = split
@@ -94,11 +95,13 @@ class ShardDataset(SampleDataset):
         self.columns = tuple(targets)
         self.transform = transform
         self.picture = picture
-        check_kept(folder, self.config, *self.maps, *parts_of(picture))
+        check_kept(folder, self.config, *self.maps, picture)
         self._select_rows()
         self._open_readers()
-        if self.columns:  # so that an unknown name is an error now
-            self.targets(self.columns, np.arange(0))
+        if self.columns:
+            self.targets(
+                self.columns, np.arange(0)
+            )  # so that an unknown name is an error now
 
     def _select_rows(self) -> None:
         """Find the rows of the split, and set their labels and sample numbers."""
@@ -155,8 +158,8 @@ class ShardDataset(SampleDataset):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        shapes = [self._shape(name) for name in parts_of(self.picture)]
-        height, width = shapes[0][1:]
+        shapes = [self._shape(part) for part in parts_of(self.picture)]
+        _, height, width = shapes[0]
         return sum(shape[0] for shape in shapes), height, width
 
     @property
@@ -238,14 +241,14 @@ class ShardDataset(SampleDataset):
             DataError: A shard cannot be read.
             RowError: A row lies outside the data set; it is an `IndexError` too.
         """
-        return self.read_map(self.picture, rows)
+        return stacked([self.read_map(part, rows) for part in parts_of(self.picture)])
 
     def read_map(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Return the maps of some rows.
 
         Args:
             name: "image", or a map that the data set keeps: "clean" [e-/s], "kappa",
-                "residual" [sigma], "hr". Several, joined by `+`, become bands.
+                "residual" [sigma], "hr".
             rows: Rows (N,) of the data set, from 0.
 
         Returns:
@@ -256,8 +259,6 @@ class ShardDataset(SampleDataset):
             RowError: A row lies outside the data set; it is an `IndexError` too.
         """
         rows = row_numbers(rows, len(self))
-        if "+" in name:
-            return np.concatenate([self.read_map(part, rows) for part in parts_of(name)], 1)
         maps = np.empty((len(rows), *self._shape(name)), np.float32)
         for destination, (shard, row) in zip(maps, self._positions(rows), strict=True):
             reader = self._reader(shard)
@@ -293,7 +294,7 @@ class ShardDataset(SampleDataset):
         shards = {shard for shard, _ in self._positions(rows)}
         for shard in sorted(shards - self._verified):
             check_shard(self.location.path(shard), self.location.record(shard))
-        self._verified |= shards
+            self._verified.add(shard)
         digests = [np.empty((0, 32), np.uint8)]
         for start in range(0, len(rows), _ROWS_PER_HASH):
             images = self.read_map(IMAGE, rows[start : start + _ROWS_PER_HASH])
@@ -320,9 +321,8 @@ class ShardDataset(SampleDataset):
 
     def _shape(self, name: str) -> tuple[int, ...]:
         """Return the shape (C, H, W) of a map."""
-        if name == IMAGE:
-            return self.info.image_shape
-        return self._map_reader(name, 0).shape[1:]
+        is_image = name == IMAGE
+        return self.info.image_shape if is_image else self._map_reader(name, 0).shape[1:]
 
     def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """Return for each row (N,) of the data set its shard and its row in that shard."""

@@ -14,7 +14,7 @@ from lenssim.data.exchange.published import Stack, read_stack
 from lenssim.data.format.digests import check_shard
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import SHARDS
-from lenssim.data.format.maps import IMAGE, parts_of
+from lenssim.data.format.maps import IMAGE, parts_of, stacked
 from lenssim.data.format.reading import decoded, open_shard
 from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.dataset import ShardDataset
@@ -23,6 +23,7 @@ from lenssim.errors import DataError, LenssimError, from_validation
 from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.description import ImageDescription
+from lenssim.learn.inputs.fluxes import fluxes_of
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.learn.inputs.resampling import Resampling, opened_dataset, resampled_stack
 from lenssim.names import printable
@@ -142,11 +143,13 @@ def _read(
     elif name.endswith(_SHARD_ENDINGS):
         yield _Part(*_read_shard(path, picture))
     else:
-        images, remark, pixel_scale = resampled_stack(
-            _read_stack(path, images_of_run, extension), path, resampling
-        )
-        check_scale(pixel_scale, path, images_of_run)
-        yield _Part(np.arange(len(images)), images, remark)
+        stack = _read_stack(path, images_of_run, extension)
+        numbers = np.arange(len(stack.images))
+        if picture == IMAGE:
+            numbers, stack = fluxes_of(stack, str(path), report)
+        stack = resampled_stack(stack, path, resampling)
+        check_scale(stack.pixel_scale, path, images_of_run)
+        yield _Part(numbers, stack.images, stack.remark)
 
 
 def _check_location(location: Path | str, path: Path) -> None:
@@ -190,7 +193,7 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
     _check_against_record(path)
     with open_shard(path) as file:
         maps = [_shard_map(file, path, part) for part in parts_of(picture)]
-        return file["index"][...], np.concatenate(maps, axis=1)
+        return file["index"][...], stacked(maps)
 
 
 def _shard_map(file: h5py.File, path: Path, name: str) -> np.ndarray:

@@ -162,7 +162,11 @@ def _searched(lenses: Lenses, observation: Observation, starts: Starts) -> LensM
     """Return the model of one lens with a source of Gaussians or of pixels."""
     return fit_lens(
         observation,
-        Search(has_light=lenses.has_light, has_multipoles=lenses.request.multipoles),
+        Search(
+            has_light=lenses.has_light,
+            has_multipoles=lenses.request.multipoles,
+            has_slope=lenses.request.has_slope,
+        ),
         candidates=starts.of(observation.name),
         device=lenses.request.device,
         has_evidence=lenses.request.source == "pixels",
