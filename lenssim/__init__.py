@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lenssim.api.nets import nets
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
+    from lenssim.api.probing import probe
     from lenssim.api.recipes import recipes, run
     from lenssim.api.run import Run
     from lenssim.api.search import Candidates, search
@@ -72,6 +73,7 @@ __all__ = [
     "population",
     "predict",
     "presets",
+    "probe",
     "recipes",
     "render",
     "repack",
@@ -102,6 +104,7 @@ _MODULES = {
     "modelling": ("Models", "fit"),
     "nets": ("nets",),
     "presets": ("instruments", "presets"),
+    "probing": ("probe",),
     "recipes": ("recipes", "run"),
     "run": ("Run",),
     "surveys": ("Lenses", "survey"),

@@ -62,7 +62,8 @@ def export(folder: Dataset | Path | str, out: Path | str, to: str = "npy") -> li
     Args:
         folder: The data set, its folder or its URL.
         out: Folder to write to.
-        to: Layout: npy (published folders), webdataset or fits.
+        to: Layout: npy (published folders), webdataset, fits (a file a shard) or cutouts (a file
+            an image, with noise map, mask and PSF).
 
     Returns:
         The files or folders that were written.

@@ -73,18 +73,44 @@ class TrainingSettings(TypedDict, total=False):
     prevalence: float | None
     views: Literal["mean", "product"] | None
     balanced: bool | None
+    balanced_batches: bool | None
     method: str | None
     coral_weight: float | None
     mmd_weight: float | None
+    dann_weight: float | None
+    adda_encoder_rate: float | None
+    wdgrl_weight: float | None
+    wdgrl_steps: int | None
+    wdgrl_penalty: float | None
+    sidda_warmup: float | None
+    ensemble_decay: float | None
+    ensemble_confidence: float | None
+    ensemble_weight: float | None
+    ensemble_balance: float | None
+    adamatch_threshold: float | None
+    adamatch_noise: float | None
+    cgdm_weight: float | None
+    cgdm_steps: int | None
+    transfer_labels: int | None
+    transfer_frozen: bool | None
     detector: str | None
     normal: str | None
     unlabelled: bool | None
     alarm_rate: float | None
     components: int | None
     core: int | None
+    deceit: float | None
     divergence: float | None
     latent: int | None
     prior: float | None
+    temperature: float | None
+    projection: int | None
+    masked: float | None
+    patch: int | None
+    neighbours: int | None
+    balance: float | None
+    embedding: int | None
+    clusters: int | None
 
 
 @checked
@@ -108,7 +134,7 @@ def train(
     Progress is shown on stderr: a bar on a terminal, else a line an epoch.
 
     Args:
-        task: classify, find, denoise, anomaly, or regress with `targets=`.
+        task: classify, find, denoise, anomaly, represent, cluster, or regress with `targets=`.
         data: The data set, its folder or its URL; or `live=` names a preset to simulate.
         out: Folder of the run; None: runs/ and the names of net and data.
         resume: Whether to go on with the run in `out`, with its settings.
@@ -150,17 +176,22 @@ def _prepared(
     settings: Mapping[str, Any],
 ) -> "tuple[TrainConfig, Path]":
     """Return the checked settings of a training, and the folder of its run."""
+    from lenssim.data.streaming.locations import open_location
+    from lenssim.data.streaming.urls import is_url
     from lenssim.learn.methods import method_of
-    from lenssim.learn.runs.run import open_run
     from lenssim.learn.tasks import parse_config
 
     values = training_settings(task, data, settings)
     folder = default_folder(values) if out is None else Path(out)
     earlier: dict[str, Any] = {}
     if resume:
+        from lenssim.learn.runs.run import open_run  # imports torch
+
         earlier = open_run(folder).record.config.model_dump()
     config = parse_config({**earlier, **values}, "training")
     method_of(config)
+    if config.data is not None and not is_url(config.data):
+        open_location(config.data)
     return config, folder
 
 

@@ -75,6 +75,13 @@ class Workers:
 
         return job_script(read_queue(Path(self.cluster)))
 
+    def jobs(self) -> str:
+        """Return how many jobs of how many workers a queue gets."""
+        from lenssim.data.generation.batch_queue import read_queue
+
+        queue = read_queue(Path(str(self.cluster)))
+        return f"{queue.jobs} of {queue.workers} workers each"
+
     def prepare(self, plan: "Plan", report: "Report") -> None:
         """Compile the kernels of a plan that this machine lacks, if it is the place.
 

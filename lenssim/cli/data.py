@@ -54,8 +54,14 @@ _Picture = Annotated[
 ]
 _ExportOut = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
 _To = Annotated[
-    str, typer.Option("--to", help="Layout: npy (published folders), webdataset, fits.")
+    str,
+    typer.Option(
+        "--to",
+        help="Layout: npy (published folders), webdataset, fits (a file a shard), cutouts (a file an image).",
+    ),
 ]
+
+_MOST_NAMED = 20  # of the files that an export writes
 
 
 def register(app: typer.Typer) -> None:
@@ -189,5 +195,8 @@ def export(
     """Write a data set in another layout."""
     from lenssim.api.exchange import export as export_data
 
-    for path in export_data(folder, out, to):
+    paths = export_data(folder, out, to)
+    for path in paths[:_MOST_NAMED]:
         print(path)
+    if len(paths) > _MOST_NAMED:
+        print(f"... {len(paths):,} files in all")

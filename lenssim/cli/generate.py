@@ -13,6 +13,7 @@ from lenssim.commands import command
 
 if TYPE_CHECKING:
     from lenssim.api.dataset import Dataset
+    from lenssim.api.workers import Workers
     from lenssim.data.generation.request import GenerationRequest
     from lenssim.simulate.request import SimulationRequest
 
@@ -51,7 +52,8 @@ _Dashboard = Annotated[
 _DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Check everything, print the plan and any job script only."
+        "--dry-run",
+        help="Check everything; print size, time and any job script, and write nothing.",
     ),
 ]
 _RenderOut = Annotated[
@@ -121,7 +123,7 @@ def generate(
     place = Workers(workers, cluster, scheduler, dashboard)
     place.check()
     if dry_run:
-        _print_plan(out, place.script(), options)
+        _print_plan(out, place, options, json)
         return
     if shards is not None:
         _make_share(out, shards, workers, options)
@@ -139,14 +141,35 @@ def generate(
     print_dataset(out, data, json)
 
 
-def _print_plan(out: Path, script: str | None, options: dict[str, Any]) -> None:
-    """Print the plan of a data set, and the script of its jobs."""
+def _print_plan(out: Path, place: Workers, options: dict[str, Any], json: bool) -> None:
+    """Print what a data set will cost, and the script of its jobs; as JSON the plan itself."""
     from lenssim.api.generation import plan_dataset
+    from lenssim.data.format.bands import shape_words
+    from lenssim.data.generation.effort import images_bytes, seconds_an_image
 
     plan = plan_dataset(out=out, **options)
+    if json:
+        print(plan.model_dump_json(indent=1))
+        return
+    preset = plan.spec.preset
+    shape = shape_words(preset.image_shape, preset.instrument.band_names)
+    print(f"{out}: {plan.n:,} images of {shape} in {plan.shards:,} shards")
+    print(f"on disk: {images_bytes(plan) / 1e9:.3g} GB of images and maps")
+    hours = plan.n * seconds_an_image(plan.spec) / 3600
+    print(f"cost: about {_hours(hours)} of one core of a present machine")
+    script = place.script()
     if script is not None:
-        print(f"# every job:\n{script}\n# the plan:")
-    print(plan.model_dump_json(indent=1))
+        print(f"jobs: {place.jobs()}. Every job:\n{script}")
+    print("nothing was written; --json prints the plan")
+
+
+def _hours(hours: float) -> str:
+    """Return a time in the unit that suits it."""
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    if hours * 60 >= 1:
+        return f"{hours * 60:.0f} minutes"
+    return f"{max(1, round(hours * 3600))} seconds"
 
 
 def _make_share(

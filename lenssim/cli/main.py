@@ -27,11 +27,13 @@ from lenssim.cli import (
     models,
     parity,
     population,
+    probe,
     recipe,
     survey,
     train,
 )
 from lenssim.cli.garbage import spare_collections
+from lenssim.cli.sections import SectionedGroup
 from lenssim.cli.streams import stdout_fault, whole_streams
 from lenssim.drawing import ignore_user_settings
 from lenssim.errors import LenssimError
@@ -57,8 +59,8 @@ _LOADING = re.compile(r"\.so[.\d]*: |\.dylib|shared object|cannot allocate memor
 
 app = typer.Typer(
     name="lenssim",
+    cls=SectionedGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would make --help three times slower
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -96,6 +98,7 @@ for group in (
     audit,
     train,
     answer,
+    probe,
     completeness,
     recipe,
     population,

@@ -96,7 +96,7 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it",
+        "the data keep it; image+sigma is the image and then its noise map",
     )
     start: str | None = Field(
         default=None,
@@ -137,7 +137,7 @@ class TrainConfig(Record):
     )
     schedule: str = Field(
         default="onecycle",
-        description="Schedule of the learning rate: onecycle, cosine, exponential, "
+        description="Schedule of the learning rate: onecycle, cosine, exponential, tenths, "
         "constant, as_run or as_written",
     )
     learning_rate: float = Field(
@@ -295,7 +295,10 @@ def explain(problem: dict[str, Any], kind: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         return str(unknown("setting", key, kind.model_fields))
     if problem["type"] == "missing":
-        return f"{key} is missing"
+        field = kind.model_fields.get(key)
+        meaning = field.description if field is not None else None
+        option = f"--{key.replace('_', '-')}"
+        return f"{key} is missing; give {option}, or {key} in a recipe: {meaning or key}"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
     return f"{key}: {explain_rule(problem)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from astropy.io import fits
 
 from lenssim.simulate.preset import preset_text
@@ -40,6 +41,30 @@ def test_help_imports_nothing_heavy():
         "evaluate",
     ):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        ("--data . --epochs 0", "epochs"),
+        ("--data . --net resnet19", "resnet18"),
+        ("--data absent", "absent is no folder"),
+    ],
+)
+def test_mistakes_in_options_of_a_training_are_named_before_torch_is_imported(
+    tmp_path, mistake, says
+):
+    code = (
+        f"import sys; sys.argv = 'lenssim train classify {mistake} --out r'.split()\n"
+        "from lenssim.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n"
+        "    print(end.code, {'torch', 'lightning'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.startswith("2 set()") or done.stdout.startswith("1 set()"), done
+    assert says in done.stderr
 
 
 def test_version_and_models(lenssim):
@@ -214,6 +239,19 @@ def test_damage_ends_in_exit_code_3(tmp_path, lenssim):
 
 
 def test_dry_run_writes_nothing(tmp_path, lenssim):
-    done = lenssim("generate", "--model", "III", "--n", 6, "--out", "D", "--dry-run")
-    assert json.loads(done.out)["config"]["preset"]["name"] == "III"
+    command = ("generate", "--model", "III", "--n", 90_000, "--out", "D", "--dry-run")
+    done = lenssim(*command)
+    assert "90,000 images of 1 x 64 x 64 in 44 shards" in done.out
+    assert "on disk: 1.47 GB" in done.out
+    plan = json.loads(lenssim(*command, "--json").out)
+    assert plan["config"]["preset"]["name"] == "III"
     assert not (tmp_path / "D").exists()
+
+
+def test_help_lists_every_command_in_a_section_of_the_road():
+    from lenssim.cli.main import app
+    from lenssim.cli.sections import SECTIONS
+
+    listed = [name for section in SECTIONS.values() for name in section]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(typer.main.get_command(app).commands)

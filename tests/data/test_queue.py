@@ -1,6 +1,5 @@
 """Cluster files and the job scripts made of them; a real queue is met in tests/slurm."""
 
-import json
 import os
 import subprocess
 import sys
@@ -79,10 +78,10 @@ def test_a_dry_run_prints_job_script_and_plan_and_makes_nothing(tmp_path, lenssi
     )
     done = lenssim(*command)
     assert done.code == 0, done.err
-    script, plan = done.out.removeprefix("# every job:\n").split("# the plan:\n")
+    assert "1,000 images" in done.out
+    assert "jobs: 3 of 4 workers each" in done.out
     for line in HEADS[system]:
-        assert line in script, script
-    assert json.loads(plan)["n"] == 1000
+        assert line in done.out
     assert [path.name for path in tmp_path.iterdir()] == ["cluster.yaml"]
 
 
@@ -132,7 +131,7 @@ def test_the_example_is_one(tmp_path, lenssim):
     dry = lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--dry-run")
     assert dry.code == 0, dry.err
     assert "#SBATCH -p standard" in dry.out
-    assert '"n": 100' in dry.out
+    assert "100 images" in dry.out
     assert not (tmp_path / "D").exists()
     assert (
         lenssim(*command, "--cluster", PIPELINES / "cluster.yaml", "--workers", 2).code == 2

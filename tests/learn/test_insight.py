@@ -13,7 +13,7 @@ from lenssim.learn.nets import IMAGE_NETS, NETS
 from lenssim.learn.nets.model import Model
 
 NUMBER_NETS = [name for name in NETS if name not in IMAGE_NETS]
-COARSE = {"vit", "lensformer"}  # whole quadrants of the image at once
+COARSE = {"vit", "lensformer", "graph"}  # quadrants of the image at once, or objects
 
 
 @pytest.mark.parametrize("name", NUMBER_NETS)

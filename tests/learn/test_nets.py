@@ -40,6 +40,7 @@ COUNTS = {
     "lensformer": 13_236_421,
     "efficientnet_lite0": 3374275,
     "finder": 680_427,
+    "graph": 32_451,
     "lastro_baseline": 5_676_195,
     "lastro_views": 7_035_326,
     "lastro_residual": 4_865_071,
@@ -58,6 +59,7 @@ SMALLEST = {
     "alexnet": 8,
     "cvt": 16,
     "finder": 16,
+    "graph": 8,
 }
 SMALLEST |= {"lensformer": 2}
 SMALLEST |= {f"equivariant_{group}": 8 for group in ("c4", "d4", "c8")}

@@ -34,7 +34,14 @@ from lenssim.data.streaming.locations import (
 )
 from lenssim.errors import ConfigError, DataError, IncompleteError, StorageError
 
-__all__ = ["EXPORTERS", "UNFINISHED", "export_fits", "export_npy", "export_webdataset"]
+__all__ = [
+    "EXPORTERS",
+    "UNFINISHED",
+    "export_cutouts",
+    "export_fits",
+    "export_npy",
+    "export_webdataset",
+]
 
 UNFINISHED = ".lenssim-export.json"  # stands in a target until its export is whole, and says of what it is
 
@@ -106,6 +113,33 @@ def export_npy(
                     )
         write(target / MASSES, _table(("file", "index", "class", "log10_m_axion"), rows))
     return homes
+
+
+def export_cutouts(
+    folder: Path | str, target: Path, *, report: Report = lambda progress: None
+) -> list[Path]:
+    """Write one FITS file an image, with noise map, mask and PSF, and the true numbers as `truth.csv`.
+
+    Arguments and errors are those of `export_webdataset`. Returns the files.
+    """
+    from lenssim.data.exchange.cutouts import TRUTH, cutouts, truth_table
+    from lenssim.data.streaming.dataset import ShardDataset
+
+    place = open_complete(folder)
+    paths: list[Path] = []
+    names: list[str] = []
+    with _unfinished(place, target, "cutouts"):
+        dataset = ShardDataset(folder)
+        first = 0
+        for samples in _verified(place, range(len(place.manifest.shards)), report):
+            rows = np.arange(first, first + len(samples))
+            first += len(samples)
+            for name, content in cutouts(dataset, rows):
+                write(target / name, content, durable=False)
+                paths.append(target / name)
+                names.append(Path(name).stem)
+        write(target / TRUTH, truth_table(dataset, names))
+    return [*paths, target / TRUTH]
 
 
 def _export_shards(
@@ -304,5 +338,6 @@ EXPORTERS: dict[str, Callable[..., list[Path]]] = {
     "npy": export_npy,
     "webdataset": export_webdataset,
     "fits": export_fits,
+    "cutouts": export_cutouts,
 }
 """Layouts by name: a new one is a function and a line."""

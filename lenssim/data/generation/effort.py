@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from lenssim.data.format.manifest import Plan, sidecars
-from lenssim.data.format.spec import GenerationSpec
+from lenssim.data.format.spec import GenerationSpec, maps_of, storage_of
 from lenssim.data.generation.runners import default_workers
 from lenssim.simulate.draw import draw
 from lenssim.simulate.instruments import ADAPTIVE
 
-__all__ = ["images_left", "paying_workers", "seconds_an_image"]
+__all__ = ["images_bytes", "images_left", "paying_workers", "seconds_an_image"]
 
 _START = 2.5  # s before the first worker works: dask, certificates, imports
 _START_A_WORKER = 0.15  # s more for each
@@ -111,3 +111,11 @@ def _perturbers(spec: GenerationSpec) -> tuple[float, float]:
     counts = {kind: table.counts.mean() for kind, table in scenes.perturbers.items()}
     points = float(counts.pop("point_mass", 0.0))
     return points, float(sum(counts.values()))
+
+
+def images_bytes(plan: Plan) -> int:
+    """Return the bytes that images and maps of a plan take on disk, without compression."""
+    pixels = plan.n * math.prod(plan.spec.preset.image_shape)
+    storage = storage_of(plan.config)
+    maps = len(maps_of(plan.config))
+    return pixels * (np.dtype(storage).itemsize + maps * np.dtype(np.float32).itemsize)

@@ -3,13 +3,17 @@
 A module may set `SMALLEST`, the pixels a side of the smallest stamp that its nets accept.
 """
 
-from importlib import import_module
+from __future__ import annotations
 
-import torch
-from torch import nn
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from lenssim.errors import ConfigError, unknown
-from lenssim.learn.inputs.description import ImageDescription
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lenssim.learn.inputs.description import ImageDescription
 
 __all__ = ["IMAGE_NETS", "NETS", "build_net", "check_net", "parameter_count"]
 
@@ -30,6 +34,7 @@ NETS = {  # name: its module, and the third argument of `build` where the module
     "cvt": "cvt",
     "lensformer": "lensformer",
     "finder": "finder",
+    "graph": "graph",
     "lastro_baseline": "lastro:baseline",
     "lastro_views": "lastro:views",
     "lastro_residual": "lastro:residual",
@@ -78,9 +83,12 @@ def build_net(
         ConfigError: The name is unknown, or the net cannot take the images.
 
     Example:
+        >>> from lenssim.learn.inputs.description import ImageDescription
         >>> parameter_count(build_net("cnn", ImageDescription((1, 64, 64)), outputs=3))
         125683
     """
+    import torch  # here, so that a name is checked at once
+
     check_net(name)
     module, _, member = NETS.get(name, name).partition(":")
     nets = import_module(f"{__name__}.{module}")

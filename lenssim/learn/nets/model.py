@@ -64,24 +64,26 @@ class Model(nn.Module):
         self.name = getattr(net, "name", str(net))
         self.seed = seed
         self.normalise = normalisation(normalise)
+        pictures = images if through is None else images.first_part
+        self.picture_shape = pictures.shape
         if isinstance(net, str):
-            net = build_net(net, images, outputs, seed)
+            net = build_net(net, pictures, outputs, seed)
         self.net = net
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None
         if through is not None:
-            self.through = build_net(through, images, int(np.prod(images.shape)), seed)
+            self.through = build_net(through, images, int(np.prod(pictures.shape)), seed)
             self.through.requires_grad_(requires_grad=False)
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(self._normalised(images))
+        return self.net(self.scaled(images))
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Return what the network sees of images (N, C, H, W)."""
+    def scaled(self, images: Tensor) -> Tensor:
+        """Return what the network sees of raw images (N, C, H, W)."""
         if self.through is not None:
-            images = self.through(images).view_as(images)
+            images = self.through(images).unflatten(1, self.picture_shape)
         return self.normalise(images)
 
     def features(self, images: Tensor) -> Tensor:
@@ -90,7 +92,7 @@ class Model(nn.Module):
         Raises:
             ConfigError: The net gives images, and so has no such layer.
         """
-        return features_of(self.net, self._normalised(images))
+        return features_of(self.net, self.scaled(images))
 
     def head(self, features: Tensor) -> Tensor:
         """Return the outputs (N, K) of features (N, D)."""
@@ -98,7 +100,7 @@ class Model(nn.Module):
 
     def passes(self, images: Tensor) -> Tensor:
         """Return the outputs (P, N, K) of the draws for images (N, C, H, W)."""
-        normalised = self._normalised(images)
+        normalised = self.scaled(images)
         if not dropouts(self.net):
             return self.net(normalised)[None]
         passes = []

@@ -71,6 +71,14 @@ TASKS = {
         "lenssim.learn.tasks.anomaly:Anomaly",
         "lenssim.learn.tasks.anomaly_config:AnomalyConfig",
     ),
+    "represent": TaskEntry(
+        "lenssim.learn.tasks.represent:Represent",
+        "lenssim.learn.tasks.represent_config:RepresentConfig",
+    ),
+    "cluster": TaskEntry(
+        "lenssim.learn.tasks.cluster:Cluster",
+        "lenssim.learn.tasks.cluster_config:ClusterConfig",
+    ),
 }
 
 

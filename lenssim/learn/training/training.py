@@ -98,10 +98,9 @@ def _find_weights(
 ) -> None:
     """Find the weights at once or in steps, as the method does."""
     learner = training.learner
-    if not run.last.exists():
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            rows = training.rows["train"]
-            learner.method.begin(learner.networks, training.dataset, rows, training.setup)
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        rows = training.rows["train"]
+        learner.method.begin(learner.networks, training.dataset, rows, training.setup)
     if learner.method.has_steps:
         _run_steps(run, training, callbacks)
     else:

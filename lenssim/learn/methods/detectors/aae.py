@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lenssim.data.streaming.dataset import Batch
     from lenssim.learn.compute.optimisers import Weights
+    from lenssim.learn.config import TrainConfig
     from lenssim.learn.methods.method import Networks, TrainingSetup
 
 __all__ = ["Aae"]
@@ -34,6 +35,14 @@ class Aae(Ae):
         default=5.0, gt=0, description="Standard deviation of the codes of aae"
     )
 
+    deceit: float = Field(
+        default=0.1,
+        gt=0,
+        le=10,
+        description="Learning rate with which the encoder of aae deceives its discriminator, "
+        "over that of all else",
+    )
+
     @override
     def networks(self, setup: TrainingSetup) -> dict[str, nn.Module]:
         from lenssim.learn.nets.detection.autoencoder import discriminator
@@ -49,6 +58,12 @@ class Aae(Ae):
             _DISCRIMINATOR: [*networks[_DISCRIMINATOR].parameters()],
             _ENCODER: [*self.autoencoder(networks).encoder.parameters()],
         }
+
+    @override
+    def learning_rate(self, config: TrainConfig, turn: str) -> float:
+        """Return the learning rate of a turn: published is a tenth against the discriminator."""
+        factor = self.deceit if turn == _ENCODER else 1.0
+        return factor * config.learning_rate
 
     @override
     def step(
