@@ -18,7 +18,7 @@ from lenssim.simulate.preset import Preset, parse_preset, preset_text
 
 PRESETS = (
     *("hst", "euclid", "hst-acs", "euclid-vis", "euclid-vis-nisp"),
-    *("roman", "rubin", "nircam"),
+    *("roman", "rubin", "nircam", "hsc"),
 )
 CLASSES = ("no_sub", "cdm", "axion")
 SUBSTRUCTURE = "substructure_mass"  # 0 in no_sub

@@ -15,7 +15,7 @@ DEAR_PRESETS = (
         "euclid-vis",
         "euclid-vis-nisp",
     ),
-    *("nircam", "roman", "rubin", "survey-lenses"),
+    *("hsc", "nircam", "roman", "rubin", "survey-lenses"),
 )
 """Presets that are drawn slowly. The laws run on `hst`, `hst-acs` and `challenge-space` in every suite."""
 

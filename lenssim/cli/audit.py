@@ -124,6 +124,9 @@ def _print_realism(audited: "RealismTable") -> None:
     rows = [_realism_cells(audited.row(number)) for number in range(audited.rows)]
     head = ["statistic", "real", "simulated", "AUC", "95 % interval", "p", ""]
     print_table(head, rows, right=["real", "simulated", "AUC", "p"])
+    if factors := audited.document.get("unit_factors"):
+        words = ", ".join(f"{factor:.3g}" for factor in factors)
+        print(f"real images are in another unit of flux: multiplied by {words}")
     for row in audited.document["separations"]:
         print(f"{row['name']}: AUC {row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
     for path in (audited.path, *audited.figures):

@@ -39,6 +39,21 @@ def folder(tmp_path_factory):
     return place
 
 
+def test_the_only_band_may_have_a_name(folder, tmp_path):
+    """Cameras of one band give it none, and files of a telescope do; units may differ."""
+    data = ls.open(folder / "same").source
+    (tmp_path / "files").mkdir()
+    for number, image in enumerate(data.images(np.arange(10))):
+        np.save(tmp_path / "files" / f"lens{number}_vis.npy", image[0] * 1e-12)
+    scale = data.pixel_scale
+    real = ls.import_data("fits", tmp_path / "files", tmp_path / "D", native_scale=scale)
+    assert real.source.bands == ("vis",)
+    document = ls.audit(folder / "sim", real=real.folder, out=tmp_path / "a.json").document
+    assert document["images"]["real"] == 10
+    assert document["unit_factors"] == [pytest.approx(1e12, rel=0.1)]
+    assert not any(row["betrays"] for row in document["statistics"])
+
+
 def test_images_of_one_sky_are_not_told_apart_and_the_card_says_so(lenssim, folder):
     before = verify(folder / "sim")
     done = lenssim("audit", folder / "sim", "--real", folder / "same")

@@ -508,6 +508,25 @@ def test_a_band_that_is_a_copy_of_another_is_named(tmp_path):
     assert manifest.n == 1
 
 
+def test_maps_that_not_all_bands_have_are_said_to_be_left_out(tmp_path):
+    lens = truth(1)
+    write(tmp_path / "set" / "lens_g.fits", lens.image, header("g"))
+    write(tmp_path / "set" / "lens_r.fits", truth(2).image, header("r"))
+    write(tmp_path / "set" / "lens_g_rms.fits", lens.sigma)
+    said = heard_of(tmp_path / "set", tmp_path / "D")
+    assert "band r has no noise map" in said
+    assert ShardDataset(tmp_path / "D").observations([0])[0].sigma is None
+    assert "PSF" not in said
+
+
+def test_a_lens_that_stands_twice_is_said(tmp_path):
+    for name in ("first", "second"):
+        write(tmp_path / "set" / f"{name}.fits", truth(1).image, header())
+    said = heard_of(tmp_path / "set", tmp_path / "D")
+    assert "the same pixels as first" in said
+    assert ShardDataset(tmp_path / "D").names == {0: "first", 1: "second"}
+
+
 def test_a_file_of_several_images_without_names_asks_for_them(tmp_path):
     lenses = truths(BANDS)
     (tmp_path / "set").mkdir()

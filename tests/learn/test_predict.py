@@ -84,6 +84,39 @@ def test_units_do_not_matter_and_a_scaled_integer_fits_is_read(tiny_run, images,
     np.testing.assert_allclose(answers, answers[[0, 0, 0]], atol=1e-4)
 
 
+def magnitudes(image: np.ndarray) -> np.ndarray:
+    return 25 - 2.5 * np.log10(image.clip(min=0.1))
+
+
+NO_FLUXES = {
+    "magnitudes": (magnitudes, "magnitudes"),
+    "99 where nothing is seen": (
+        lambda image: np.where(image < 0.5, 99, magnitudes(image)),
+        "magnitudes",
+    ),
+    "masked by 100": (lambda image: np.where(image > 3.0, 100, image / 4), "image-values"),
+    "masked by 1e16": (lambda image: np.where(image > 3.0, 1e16, image), "image-values"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FLUXES)
+def test_what_is_no_flux_is_refused_by_number(tmp_path, kind):
+    change, code = NO_FLUXES[kind]
+    y, x = np.mgrid[:16, :16] - 7.5
+    image = 4 * np.exp(-np.hypot(x, y) / 4) + 0.01 * np.sin(x * y)
+    np.save(tmp_path / "a.npy", np.stack([image, change(image), image + 1]))
+    problems = []
+    (part,) = read_file_images(
+        tmp_path / "a.npy", ImageDescription((1, 16, 16)), report=problems.append
+    )
+    assert part.numbers.tolist() == [0, 2]
+    np.testing.assert_allclose(part.images[1, 0], image + 1, rtol=1e-6)
+    (problem,) = problems
+    assert (problem.image, problem.error.code) == (1, code)
+    maps = read_file_images(tmp_path / "a.npy", ImageDescription((1, 16, 16)), "kappa")
+    assert len(next(maps).images) == 3
+
+
 def test_bands_come_first(tmp_path):
     image = np.random.default_rng(0).random((3, 8, 8))
     np.save(tmp_path / "image.npy", image)

@@ -35,12 +35,13 @@ LENSTRONOMY = {
     "HST": ("WFC3_F160W", "TDLMC_F160W"),
     "JWST": ("F115W", "F150W", "F200W", "F277W", "F356W", "F444W"),
     "LSST": "ugrizy",
-    "Roman": ("F062", "F087", "F106", "F129", "F158", "F184"),
+    "Roman": ("F062", "F087", "F106", "F129", "F146", "F158", "F184"),
     "ZTF": "gri",
 }
 MODES = {  # of Roman's surveys: the first that has the band
     "F062": "time_domain_wide",
     "F087": "time_domain_wide",
+    "F146": "microlensing",
     "F184": "time_domain_deep",
 }
 THEIR_BANDS = [(name, band) for name, bands in LENSTRONOMY.items() for band in bands]

@@ -50,11 +50,13 @@ class Stack(NamedTuple):
         images: Images (N, C, H, W) as they lie there, of any type of number.
         remark: What was chosen in the file, or that three axes were read as images; else "".
         pixel_scale: Side of a pixel [arcsec], if the header states it.
+        unit: Unit of the pixels as the header states it, or "".
     """
 
     images: np.ndarray
     remark: str
     pixel_scale: float | None
+    unit: str = ""
 
 
 def read_image(
@@ -107,7 +109,8 @@ def read_stack(path: Path, *, bands: int = 1, extension: str | None = None) -> S
     array, _ = _split(content.value, name)
     remarks = [content.remark, described_stack(array.shape, bands)]
     images = as_images(array, bands, name)
-    return Stack(images, "; ".join(filter(None, remarks)), content.sky.pixel_scale)
+    remark = "; ".join(filter(None, remarks))
+    return Stack(images, remark, content.sky.pixel_scale, content.sky.unit)
 
 
 def _split(value: Any, name: str) -> tuple[np.ndarray, Any]:

@@ -1,6 +1,6 @@
 """The realism audit of a data set: its images beside real ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,8 @@ DEFAULT_LIMIT = 1000
 _MASKED_SIGMA = 1e7  # of a noise map; larger values mark masked pixels
 _SCALE_TOLERANCE = 0.02
 _IMAGES_PER_CHUNK = 256
+_OTHER_UNIT = 100.0  # ratio of noise levels beyond which they are in different units
+_TINY = 1e-300
 
 Values = dict[str, np.ndarray]
 
@@ -110,7 +112,9 @@ def audit_realism(
     rows, real_rows = _rows(dataset, real, limit or DEFAULT_LIMIT)
     is_halved = dataset.fingerprint == real.fingerprint
     check_counts(len(real_rows), len(rows), is_halved)
-    samples = (_sample(real, real_rows), _sample(dataset, rows))
+    sample = _sample(dataset, rows)
+    real_sample, factors = _in_unit_of(_sample(real, real_rows), sample)
+    samples = (real_sample, sample)
     real_values, values = (_statistics(sample) for sample in samples)
     differences = compare(real_values, values)
     compared = [row.statistic for row in differences]
@@ -124,7 +128,7 @@ def audit_realism(
         separate(ALL_STATISTICS, *columns),
         separate(_net_name(run), *(features(sample.filled) for sample in samples)),
     ]
-    document = {
+    document: dict[str, Any] = {
         "fingerprint": dataset.fingerprint,
         "real": real.fingerprint,
         "images": {"real": len(real_rows), "simulated": len(rows)},
@@ -132,6 +136,8 @@ def audit_realism(
         "separations": [row.document() for row in separations],
         "statistics": [row.document() for row in differences],
     }
+    if any(factor != 1 for factor in factors):
+        document["unit_factors"] = factors
     real_images, images = _shown_images(*samples)
     return RealismAudit(
         document, differences, separations, real_values, values, real_images, images
@@ -178,7 +184,8 @@ def _check_alike(dataset: ShardDataset, real: ShardDataset) -> None:
             scale=real_scale,
             expected=scale,
         )
-    if dataset.image_shape != real.image_shape or dataset.bands != real.bands:
+    has_other_bands = channels > 1 and dataset.bands != real.bands
+    if dataset.image_shape != real.image_shape or has_other_bands:
         raise ConfigError(
             f"{real.folder} has images of {shape_words(real.image_shape, real.bands)}, and "
             f"{dataset.folder} of {shape_words(dataset.image_shape, dataset.bands)}: "
@@ -232,6 +239,23 @@ def _sample(dataset: ShardDataset, rows: np.ndarray) -> _Sample:
     if MASK in maps:
         images[dataset.read_map(MASK, rows) == 0] = np.nan
     return _Sample(images, sigma, dataset.bands)
+
+
+def _in_unit_of(real: _Sample, simulated: _Sample) -> tuple[_Sample, list[float]]:
+    """Return real images in the unit of simulated ones, and the factor of each band.
+
+    Noise that differs more than a hundred times says another unit of flux, and no other depth.
+    Medians of the noise then agree.
+    """
+    factors = []
+    for band in range(real.images.shape[1]):
+        levels = [Stamps(sample.images[:, band]).rms for sample in (simulated, real)]
+        ratio = float(np.nanmedian(levels[0]) / max(np.nanmedian(levels[1]), _TINY))
+        has_other_unit = ratio > 0 and abs(np.log(ratio)) > np.log(_OTHER_UNIT)
+        factors.append(ratio if has_other_unit else 1.0)
+    scale = np.array(factors)[:, None, None]
+    sigma = None if real.sigma is None else real.sigma * scale
+    return replace(real, images=real.images * scale, sigma=sigma), factors
 
 
 def _statistics(sample: _Sample) -> Values:

@@ -8,9 +8,18 @@ import torch
 from torch import Tensor
 
 from lenssim.errors import ConfigError, unknown
+from lenssim.learn.inputs.augmented_batch import AugmentedBatch, Step, amounts_of, coins_of
 from lenssim.learn.inputs.description import ImageDescription
+from lenssim.learn.inputs.noise_steps import (
+    add_drizzled,
+    add_gaussian,
+    add_photons,
+    add_telescope,
+    lose_dead_pixels,
+    lose_disc,
+)
 from lenssim.learn.inputs.symmetry import Moves
-from lenssim.learn.inputs.telescope import drizzled_noise
+from lenssim.simulate.instruments import AnyCamera
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "augmentation", "batch_seed", "symmetries"]
 
@@ -43,73 +52,38 @@ def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
     return int(state[0] >> np.uint64(1))
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Images (N, C, H, W), their targets (N, T), and the rules by which targets follow images."""
-
-    images: Tensor
-    targets: Tensor
-    moves: Moves
-
-    def with_images(self, images: Tensor) -> "_Batch":
-        return replace(self, images=images)
-
-    def where(self, chosen: Tensor, images: Tensor, targets: Tensor) -> "_Batch":
-        """Replace the `chosen` (N,) images, and all targets: `targets` has moved only the chosen."""
-        images = torch.where(chosen[:, None, None, None], images, self.images)
-        return _Batch(images, targets, self.moves)
-
-
-_Step = Callable[[_Batch, float, torch.Generator], _Batch]
-
-
-def _coins(batch: _Batch, generator: torch.Generator) -> Tensor:
-    """Choose each image with probability 1/2, bool (N,)."""
-    coins = torch.randint(2, (len(batch.images),), generator=generator, dtype=torch.bool)
-    return coins.to(batch.images.device)
-
-
-def _amounts(batch: _Batch, maximum: float, generator: torch.Generator) -> Tensor:
-    """Draw amounts (N, 1, 1, 1), uniform in 0 ... `maximum`."""
-    uniform = torch.rand((len(batch.images), 1, 1, 1), generator=generator)
-    return maximum * uniform.to(batch.images)
-
-
-def _device_generator(batch: _Batch, generator: torch.Generator) -> torch.Generator:
-    """Return a generator on the device of the images, seeded by the one on the CPU."""
-    seed = int(torch.randint(2**62, (), generator=generator))
-    return torch.Generator(batch.images.device).manual_seed(seed)
-
-
-def _peak(images: Tensor) -> Tensor:
-    """Return the peak (N, C, 1, 1) of each band of each image."""
-    return images.amax((2, 3), keepdim=True).clamp(min=torch.finfo(images.dtype).tiny)
-
-
-def _none(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+def _none(
+    batch: AugmentedBatch, amount: float, generator: torch.Generator
+) -> AugmentedBatch:
     return batch
 
 
-def _flips(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+def _flips(
+    batch: AugmentedBatch, amount: float, generator: torch.Generator
+) -> AugmentedBatch:
     """Mirror in x, in y, both or neither."""
     for axis, dim in (("x", -1), ("y", -2)):
-        coins = _coins(batch, generator)
+        coins = coins_of(batch, generator)
         targets = batch.moves.mirrored(batch.targets, coins, axis)
         batch = batch.where(coins, batch.images.flip(dim), targets)
     return batch
 
 
-def _dihedral(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+def _dihedral(
+    batch: AugmentedBatch, amount: float, generator: torch.Generator
+) -> AugmentedBatch:
     """Apply one of the eight symmetries of the square, or flips to images that are not square."""
     batch = _flips(batch, amount, generator)
     if batch.images.shape[-1] != batch.images.shape[-2]:
         return batch
-    coins = _coins(batch, generator)
+    coins = coins_of(batch, generator)
     targets = batch.moves.transposed(batch.targets, coins)
     return batch.where(coins, batch.images.transpose(-1, -2), targets)
 
 
-def _recentre(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+def _recentre(
+    batch: AugmentedBatch, amount: float, generator: torch.Generator
+) -> AugmentedBatch:
     """Shift by whole pixels, up to `amount` in x and y, with periodic edges.
 
     An edge filled with zeros would tell the network how far the image was moved.
@@ -124,12 +98,14 @@ def _recentre(batch: _Batch, amount: float, generator: torch.Generator) -> _Batc
     image_index = torch.arange(len(images), device=x.device)[:, None, None]
     shifted = images[image_index, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
     targets = batch.moves.shifted(batch.targets, x, y)
-    return _Batch(shifted, targets, batch.moves)
+    return replace(batch, images=shifted, targets=targets)
 
 
-def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
+def _psf(
+    batch: AugmentedBatch, amount: float, generator: torch.Generator
+) -> AugmentedBatch:
     """Blur by a Gaussian of up to `amount` pixels; the noise of the image becomes correlated."""
-    sigma = _amounts(batch, amount, generator)[:, 0].clamp(min=1e-3)
+    sigma = amounts_of(batch, amount, generator)[:, 0].clamp(min=1e-3)
     images = batch.images
     for dim in (-1, -2):
         pixels = torch.arange(images.shape[dim], device=images.device, dtype=images.dtype)
@@ -139,76 +115,18 @@ def _psf(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
     return batch.with_images(images)
 
 
-def _poisson(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add photon noise that at the peak of a band is a share r of it, with r up to `amount`.
-
-    The peak then has 1 / r^2 counts.
-    """
-    relative = _amounts(batch, amount, generator)
-    counts = relative.clamp(min=1e-6) ** -2
-    peak = _peak(batch.images)
-    expected = batch.images.clamp(min=0)
-    device_generator = _device_generator(batch, generator)
-    photons = torch.poisson(expected * (counts / peak), generator=device_generator)
-    noisy = batch.images - expected + photons * (peak / counts)
-    return batch.with_images(torch.where(relative > 1e-6, noisy, batch.images))
-
-
-def _gaussian(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add Gaussian noise to every pixel, with a sigma up to a share `amount` of the band's peak."""
-    sigma = _amounts(batch, amount, generator) * _peak(batch.images)
-    noise = torch.randn(
-        batch.images.shape,
-        generator=_device_generator(batch, generator),
-        dtype=batch.images.dtype,
-        device=batch.images.device,
-    )
-    return batch.with_images(batch.images + sigma * noise)
-
-
-def _drizzle(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Add noise, correlated as in drizzled images, with a sigma up to `amount` of the peak."""
-    sigma = _amounts(batch, amount, generator) * _peak(batch.images)
-    noise = drizzled_noise(batch.images, _device_generator(batch, generator))
-    return batch.with_images(batch.images + sigma * noise)
-
-
-def _dead(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Set a share of the pixels, up to `amount`, to 0 in all bands: masked pixels are 0 too."""
-    share = _amounts(batch, amount, generator)
-    height, width = batch.images.shape[-2:]
-    uniform = torch.rand(
-        (len(batch.images), 1, height, width),
-        generator=_device_generator(batch, generator),
-        dtype=batch.images.dtype,
-        device=batch.images.device,
-    )
-    return batch.with_images(torch.where(uniform < share, 0, batch.images))
-
-
-def _mask(batch: _Batch, amount: float, generator: torch.Generator) -> _Batch:
-    """Set a disc of pixels with a radius up to `amount` to 0."""
-    radius = _amounts(batch, amount, generator)[:, 0]
-    height, width = batch.images.shape[-2:]
-    uniform = torch.rand((2, len(batch.images), 1, 1), generator=generator)
-    y, x = uniform.to(batch.images)
-    dy = torch.arange(height, device=x.device)[:, None] - y * (height - 1)
-    dx = torch.arange(width, device=x.device) - x * (width - 1)
-    disc = (dy**2 + dx**2 < radius**2)[:, None]
-    return batch.with_images(torch.where(disc, 0, batch.images))
-
-
-AUGMENTATIONS: dict[str, tuple[_Step, float | None]] = {
+AUGMENTATIONS: dict[str, tuple[Step, float | None]] = {
     "none": (_none, None),
     "flips": (_flips, None),
     "dihedral": (_dihedral, None),
     "recentre": (_recentre, 2.0),
     "psf": (_psf, 1.0),
-    "poisson": (_poisson, 0.1),
-    "gaussian": (_gaussian, 0.05),
-    "mask": (_mask, 3.0),
-    "drizzle": (_drizzle, 0.05),
-    "dead": (_dead, 0.01),
+    "poisson": (add_photons, 0.1),
+    "gaussian": (add_gaussian, 0.05),
+    "mask": (lose_disc, 3.0),
+    "drizzle": (add_drizzled, 0.05),
+    "telescope": (add_telescope, 1.0),
+    "dead": (lose_dead_pixels, 0.01),
 }
 """The function of each augmentation, and its largest amount by default, or None for no amount."""
 _VIEWS = {"none": 1, "flips": 4, "dihedral": 8}
@@ -221,10 +139,12 @@ class Augmentation:
     Attributes:
         steps: Name and largest amount of each augmentation.
         moves: The rules by which targets follow images.
+        camera: The camera of the images, if it is known.
     """
 
     steps: tuple[tuple[str, float], ...]
     moves: Moves = field(default_factory=Moves)
+    camera: AnyCamera | None = None
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, targets: Tensor | None = None
@@ -242,7 +162,7 @@ class Augmentation:
         """
         if targets is None:
             targets = images.new_zeros((len(images), 0))
-        batch = _Batch(images, targets, self.moves)
+        batch = AugmentedBatch(images, targets, self.moves, self.camera)
         for name, amount in self.steps:
             step, _ = AUGMENTATIONS[name]
             batch = step(batch, amount, generator)
@@ -250,7 +170,10 @@ class Augmentation:
 
 
 def augmentation(
-    text: str, targets: Sequence[str] = (), images: ImageDescription | None = None
+    text: str,
+    targets: Sequence[str] = (),
+    images: ImageDescription | None = None,
+    camera: AnyCamera | None = None,
 ) -> Augmentation:
     """Parse an augmentation such as `dihedral` or `dihedral+recentre=2+psf`.
 
@@ -258,12 +181,14 @@ def augmentation(
         text: Names of `AUGMENTATIONS` joined by `+`, with amounts.
         targets: Names of the targets that must follow.
         images: Description of the images. Its pixel scale says how far targets shift with them.
+        camera: Their camera, whose noise `telescope` adds.
 
     Returns:
         The augmentation.
 
     Raises:
-        ConfigError: A name is unknown, an amount is impossible, or a target cannot follow the image.
+        ConfigError: A name is unknown, an amount is impossible, a target cannot follow the image,
+            or the images have no camera that has noise.
 
     Example:
         >>> augmentation("flips+psf=1.5").steps
@@ -281,7 +206,13 @@ def augmentation(
             moves.check_turns(name, transposes=name == "dihedral")
         if name == "recentre" and images is not None:
             moves.check_shifts(name)
-    return Augmentation(tuple(steps), moves)
+        if name == "telescope" and images is not None and camera is None:
+            raise ConfigError(
+                "augment: telescope adds the noise of the images' camera, and these images "
+                "state none in e-/s: train on simulated images, or use drizzle",
+                code="augment-camera",
+            )
+    return Augmentation(tuple(steps), moves, camera)
 
 
 def _parsed_step(part: str) -> tuple[str, float]:

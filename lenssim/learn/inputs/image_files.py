@@ -22,6 +22,7 @@ from lenssim.errors import DataError, LenssimError, from_validation
 from lenssim.formats.files import IMAGE_ENDINGS, is_image_name
 from lenssim.formats.images import as_pixels
 from lenssim.learn.inputs.description import ImageDescription
+from lenssim.learn.inputs.fluxes import fluxes_of
 from lenssim.learn.inputs.problems import Problem, Report, raise_problem
 from lenssim.learn.inputs.resampling import Resampling, opened_dataset, resampled_stack
 from lenssim.names import printable
@@ -141,11 +142,13 @@ def _read(
     elif name.endswith(_SHARD_ENDINGS):
         yield _Part(*_read_shard(path, picture))
     else:
-        images, remark, pixel_scale = resampled_stack(
-            _read_stack(path, images_of_run, extension), path, resampling
-        )
-        check_scale(pixel_scale, path, images_of_run)
-        yield _Part(np.arange(len(images)), images, remark)
+        stack = _read_stack(path, images_of_run, extension)
+        numbers = np.arange(len(stack.images))
+        if picture == IMAGE:
+            numbers, stack = fluxes_of(stack, str(path), report)
+        stack = resampled_stack(stack, path, resampling)
+        check_scale(stack.pixel_scale, path, images_of_run)
+        yield _Part(numbers, stack.images, stack.remark)
 
 
 def _check_location(location: Path | str, path: Path) -> None:

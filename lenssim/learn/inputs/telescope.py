@@ -9,8 +9,9 @@ from torch import Tensor
 from lenssim.errors import DataError
 from lenssim.names import printable
 from lenssim.simulate.instruments import AnyCamera, Instrument
+from lenssim.simulate.noise.correlated import resampling_margin
 from lenssim.simulate.noise.coverage import lost_share
-from lenssim.simulate.resampling.correlation import drizzle_taps, resampling_loss
+from lenssim.simulate.resampling.correlation import drizzle_taps
 
 __all__ = ["drizzled_noise", "filter_by_taps", "telescope_noise"]
 
@@ -58,8 +59,8 @@ def telescope_noise(
 
     Args:
         expected: Expected images (N, C, H, W) in e-/s, such as the map `clean`.
-        camera: The camera of C bands, with resampling in closed form. The noise of each band
-            is independent of that of the others.
+        camera: The camera of C bands. The noise of each band is independent of that of the
+            others.
         generator: Random generator on the device of the images.
 
     Returns:
@@ -85,11 +86,11 @@ def telescope_noise(
             code="image-shape",
             shape=tuple(expected.shape),
         )
-    seen = [
+    exposures = [
         _noise_of_band(expected[:, [number]], band, generator)
         for number, band in enumerate(bands)
     ]
-    observed, sigma = (torch.cat(images, dim=1) for images in zip(*seen, strict=True))
+    observed, sigma = (torch.cat(images, dim=1) for images in zip(*exposures, strict=True))
     return observed, sigma
 
 
@@ -100,9 +101,8 @@ def _noise_of_band(
     options: Any = {"dtype": expected.dtype, "device": expected.device}
     total = float(instrument.total_exposure())
     background = float(instrument.background())
-    taps = instrument.taps
-    margin = len(taps) - 1
-    flux = torch.nn.functional.pad(expected, (0, margin, 0, margin), mode="replicate")
+    margin = resampling_margin(instrument)
+    flux = _padded(expected, margin)
     light = flux.clamp(min=0)
     white = background * torch.randn(flux.shape, generator=generator, **options)
     if instrument.shot_noise == "poisson":
@@ -110,26 +110,45 @@ def _noise_of_band(
     else:
         deviates = torch.randn(flux.shape, generator=generator, **options)
         white += deviates * (light / total).sqrt()
-    share = _exposure_share(flux, instrument, generator)
-    white = white / share.clamp(min=1e-6).sqrt()
-    noise = filter_by_taps(white, taps * np.sqrt(resampling_loss(taps)))
-    seen = share[..., : expected.shape[-2], : expected.shape[-1]]
-    sigma = ((background**2 + expected.clamp(min=0) / total) / seen).sqrt()
-    return torch.where(seen > 0, expected + noise, 0), sigma
+    coverage = _exposure_share(expected, instrument, generator)
+    share = _padded(
+        torch.where(coverage > 0, coverage, 1), margin
+    )  # neighbours need a noise
+    noise = _resampled(white / share.sqrt(), instrument)
+    sigma = ((background**2 + expected.clamp(min=0) / total) / coverage).sqrt()
+    return torch.where(coverage > 0, expected + noise, 0), sigma
+
+
+def _padded(images: Tensor, margin: int) -> Tensor:
+    """Return images (N, C, H, W) whose edges are continued on the far sides."""
+    return torch.nn.functional.pad(images, (0, margin, 0, margin), mode="replicate")
+
+
+def _resampled(white: Tensor, instrument: Instrument) -> Tensor:
+    """Return white noise with a margin as resampling leaves it, without the margin."""
+    measured = instrument.resampling.measured
+    if measured is None:
+        return filter_by_taps(white, instrument.taps * np.sqrt(instrument.pixel_loss))
+    amplitude = torch.as_tensor(measured.amplitude(white.shape[-1]).copy()).to(white)
+    noise = torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=white.shape[-2:])
+    window = slice(None, white.shape[-1] - measured.margin)
+    return noise[..., window, window] * measured.loss
 
 
 def _exposure_share(
-    flux: Tensor, instrument: Instrument, generator: torch.Generator
+    expected: Tensor, instrument: Instrument, generator: torch.Generator
 ) -> Tensor:
-    """Draw the share of the exposures that saw each pixel, of the shape of `flux`."""
-    share = torch.ones_like(flux)
+    """Draw the share of the exposures that saw each pixel, of the shape of `expected`."""
+    share = torch.ones_like(expected)
     lost = lost_share(instrument, instrument.exposure_time)
     if lost > 0:
-        count = torch.full_like(flux, float(instrument.num_exposures))
-        losses = torch.binomial(count, torch.full_like(flux, lost), generator=generator)
+        count = torch.full_like(expected, float(instrument.num_exposures))
+        losses = torch.binomial(count, torch.full_like(expected, lost), generator=generator)
         share -= losses / count
     shares = instrument.exposure_shares()
     if shares is not None:
-        height, width = shares.shape
-        share[..., :height, :width] *= torch.as_tensor(shares.copy()).to(share)
+        share *= torch.as_tensor(shares.copy()).to(share)
+    if instrument.saturation is not None:
+        limit = float(instrument.saturation_flux(instrument.exposure_time))
+        share[expected > limit] = 0
     return share

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lenssim.learn.nets.model import Model
     from lenssim.learn.tasks import Task
     from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.instruments import AnyCamera
 
     Networks = Mapping[str, nn.Module]
 
@@ -42,6 +43,7 @@ class TrainingSetup:
         samples: Number of training samples.
         steps: Number of steps in the whole training.
         through: Net from images to images that stands before the network, if any.
+        camera: Camera of the training images, if they are simulated ones in e-/s.
         step: Number of batches that were learned from before.
         target_has_truth: Whether the labels or parameters of the second data set are known.
     """
@@ -54,6 +56,7 @@ class TrainingSetup:
     through: str | None = None
     step: int = 0
     target_has_truth: bool = False
+    camera: AnyCamera | None = None
 
     @property
     def progress(self) -> float:
@@ -82,6 +85,8 @@ class Method(Record, ABC):
     """Whether batches of the second data set keep their labels."""
     answers_for_source: ClassVar[str] = MODEL
     """Name of the network that answers for images of the first data set."""
+    laid_out: ClassVar[bool] = False
+    """Whether losses depend on the length of the training, which then cannot change."""
     criterion: ClassVar[str] = "val_loss"
     """Column of metrics.csv; the epoch in which it is least is kept."""
 

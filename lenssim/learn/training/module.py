@@ -45,7 +45,9 @@ class Learner(LightningModule):
         self.training_setup = setup
         self.config = setup.config
         self.task = setup.task
-        self.augment = augmentation(setup.config.augment, setup.task.columns, setup.images)
+        self.augment = augmentation(
+            setup.config.augment, setup.task.columns, setup.images, setup.camera
+        )
         self.scores = setup.task.metrics()
         self.val_loss = MeanMetric()
         self.train_loss = MeanMetric()

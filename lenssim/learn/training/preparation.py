@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from lenssim.data.generation.surroundings import require
+from lenssim.data.streaming.balanced import BalancedSampler
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
@@ -26,9 +27,12 @@ from lenssim.learn.tasks import Task, task_class
 from lenssim.learn.training.module import Learner
 from lenssim.learn.training.source import open_source
 from lenssim.learn.training.target import Target, open_target
+from lenssim.simulate.noise import noise_model
+from lenssim.simulate.noise.model import NoiseModel
 
 if TYPE_CHECKING:
     from lenssim.learn.tasks.task import Data
+    from lenssim.simulate.instruments import AnyCamera
 
 __all__ = ["PreparedTraining", "prepare"]
 
@@ -115,7 +119,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         )
     target = open_target(config, method, task, dataset)
     device = _pick_devices(config)
-    sampler = _training_sampler(config, dataset, rows["train"])
+    sampler = _training_sampler(config, task, dataset, rows["train"])
     steps = config.epochs * len(sampler)
     images = describe(dataset)
     through, denoiser = _through(config, images, previous)
@@ -127,6 +131,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         steps,
         through.net if through else None,
         target_has_truth=target is not None and target.has_truth,
+        camera=_camera(dataset),
     )
     method.check(setup)
     networks = method.fresh_networks(setup)
@@ -142,6 +147,14 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     return PreparedTraining(
         dataset, rows, device, learner, sampler, start, start_seen, through, target
     )
+
+
+def _camera(dataset: Data) -> AnyCamera | None:
+    """Return the camera of simulated images in e-/s; None of others."""
+    spec = dataset.spec
+    if spec is None or noise_model(spec.noise).unit != NoiseModel.unit:
+        return None
+    return spec.preset.instrument
 
 
 def _fit_task(config: TrainConfig, dataset: Data) -> tuple[Task, dict[str, np.ndarray]]:
@@ -169,18 +182,33 @@ def _pick_devices(config: TrainConfig) -> torch.device:
     return device
 
 
-def _training_sampler(config: TrainConfig, dataset: Data, rows: np.ndarray) -> BatchSampler:
+def _training_sampler(
+    config: TrainConfig, task: Task, dataset: Data, rows: np.ndarray
+) -> BatchSampler:
     """Return the order of the training samples, for one of the devices."""
-    sampler = BatchSampler(
-        rows,
-        config.batch_size,
-        seed=config.seed,
-        fingerprint=dataset.fingerprint,
-        drop_last=True,
+    options: dict[str, Any] = {
+        "seed": config.seed,
+        "fingerprint": dataset.fingerprint,
         **dataset.order,
-    )
+    }
+    half = task.half_of_batches(config, dataset, rows)
+    if half is None:
+        sampler = BatchSampler(rows, config.batch_size, drop_last=True, **options)
+    else:
+        _check_repeats(dataset)
+        sampler = BalancedSampler(rows, config.batch_size, half, **options)
     sampler.share(0, config.devices)
     return sampler
+
+
+def _check_repeats(dataset: Data) -> None:
+    """Raise `ConfigError` if other images come every epoch: their classes are not known."""
+    if dataset.order.get("fresh", 0):
+        raise ConfigError(
+            "balanced_batches needs images that come again, and live-endless has new ones "
+            "every epoch; state equal shares by live-classes, such as lens=1,non_lens=1",
+            code="options-conflict",
+        )
 
 
 def _through(

@@ -53,8 +53,10 @@ class MeasuredNoise(Record):
             return data
         else:
             rho = read_square(data["correlation"], folder, "correlation function")
-        others = {name: data[name] for name in data if name not in ("correlation", "power")}
-        return {"correlation": pack(_normal(rho)), **others}
+        settings = {
+            name: data[name] for name in data if name not in ("correlation", "power")
+        }
+        return {"correlation": pack(_normal(rho)), **settings}
 
     @field_validator("correlation")
     @classmethod
@@ -76,12 +78,16 @@ class MeasuredNoise(Record):
         """How many pixels the noise is correlated over, at most."""
         return len(self.rho()) // 2
 
+    def amplitude(self, side: int) -> np.ndarray:
+        """Return what each wave (S, S / 2 + 1) of white noise on S x S pixels is multiplied by."""
+        return _amplitude(self.correlation, side)
+
     def filtered(self, white: np.ndarray) -> np.ndarray:
         """Return white noise (..., S, S) of rms 1 as correlated noise of rms 1, same shape.
 
         The noise is periodic: leave `margin` pixels on one side out of each axis.
         """
-        amplitude = _amplitude(self.correlation, white.shape[-1])
+        amplitude = self.amplitude(white.shape[-1])
         spectrum = np.fft.rfft2(white) * amplitude.astype(white.dtype)
         return np.fft.irfft2(spectrum, white.shape[-2:])
 

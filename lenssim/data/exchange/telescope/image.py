@@ -1,5 +1,6 @@
 """The image of a lens as it goes into a data set, and its reader."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, override
@@ -89,12 +90,14 @@ class TelescopeReader(ItemReader):
         options: How they are read.
         wanted: Names of the bands in order; none: all that the first lens has.
         common: What all images share; the first one decides it.
+        lens_by_pixels: The first lens of each image, by the hash of its pixels.
     """
 
     lenses: Mapping[str, LensFiles] = field(default_factory=dict)
     options: ReadingOptions = field(default_factory=ReadingOptions)
     wanted: tuple[str, ...] = ()
     common: list[_Common] = field(default_factory=list)
+    lens_by_pixels: dict[bytes, str] = field(default_factory=dict)
 
     @override
     def images(self, item: ImportItem) -> list[PublishedImage]:
@@ -105,10 +108,23 @@ class TelescopeReader(ItemReader):
         with refusing(lens.paths[0], "the images of a lens"):
             bands = read_bands(lens, wanted, self.options)
         self._check_count(lens, bands)
-        remarks = [*_unread(lens, wanted), *remarks_on(bands)]
+        remarks = [*_unread(lens, wanted), *remarks_on(bands), *self._copies(lens, bands)]
         image = _joined(lens, bands, _band_names(bands, wanted), remarks)
         self._compare(lens, bands, image)
         return [image]
+
+    def _copies(self, lens: LensFiles, bands: Sequence[BandImage]) -> list[str]:
+        """Return a remark on a lens that shows the pixels of another one."""
+        pixels = hashlib.sha256()
+        for band in bands:
+            pixels.update(band.pixels.tobytes())
+        twin = self.lens_by_pixels.setdefault(pixels.digest(), lens.name)
+        if twin == lens.name:
+            return []
+        return [
+            f"shows the same pixels as {printable(twin)}: one of them is a copy, and splits "
+            "of the data set may share it"
+        ]
 
     def _check_count(self, lens: LensFiles, bands: Sequence[BandImage]) -> None:
         """Refuse another number of bands than was asked for."""

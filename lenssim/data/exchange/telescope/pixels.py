@@ -184,7 +184,8 @@ def check_flux(image: np.ndarray, unit: str, where: str) -> None:
         return
     low = np.nanmin(image)
     high = np.nanmax(image)
-    looks_so = _MAGNITUDES[0] < low and high < _MAGNITUDES[1]
+    is_counted = (np.round(image) == image)[np.isfinite(image)].all()  # in electrons
+    looks_so = _MAGNITUDES[0] < low and high < _MAGNITUDES[1] and not is_counted
     if looks_so:
         rows, columns = (slice(3 * side // 8, 5 * side // 8 + 1) for side in image.shape)
         middle = np.nanmedian(image[rows, columns])

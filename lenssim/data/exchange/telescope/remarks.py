@@ -21,7 +21,7 @@ def remarks_on(bands: Sequence[BandImage]) -> list[str]:
     Args:
         bands: The bands, with their sky as the headers state it.
     """
-    return [*_mirrored(bands), *_psfs(bands), *_apart(bands)]
+    return [*_mirrored(bands), *_psfs(bands), *_apart(bands), *_incomplete(bands)]
 
 
 def _mirrored(bands: Sequence[BandImage]) -> list[str]:
@@ -51,6 +51,19 @@ def _psfs(bands: Sequence[BandImage]) -> list[str]:
     return [
         f"its PSF lies {offset:.1f} pixels off the middle of the kernel, which shifts models "
         "by as much; --recentre-psf moves it"
+    ]
+
+
+def _incomplete(bands: Sequence[BandImage]) -> list[str]:
+    """Remark on maps that some bands have and others lack, so that the data set has none."""
+    maps = {
+        "noise map": [image.band for image in bands if image.sigma is None],
+        "PSF": [image.band for image in bands if image.psf is None],
+    }
+    return [
+        f"band {printable(missing[0])} has no {name}, so that of the other bands is not kept"
+        for name, missing in maps.items()
+        if 0 < len(missing) < len(bands)
     ]
 
 

@@ -27,6 +27,7 @@ _SCORES = {
     "purity_50": "purity with half of them found",
 }
 _SEEDS = "images and seeds"
+_TWINS = "AUC of lenses without their arcs (0.5 without a leak)"
 _POINTS_TITLE = "Operating points, with thresholds chosen on the validation images"
 
 
@@ -43,6 +44,12 @@ class FindingPresentation(Presentation):
         "ece": "calibration error",
     }
     progress = {"auc": "AUC", "accuracy": "accuracy"}  # noqa: RUF012
+    captions = {  # noqa: RUF012
+        "roc": "ROC: lenses found against the rate of false positives, logarithmic",
+        "purity": "purity against completeness at the stated prevalence",
+        "completeness": "lenses found above the threshold of 0.01, by property",
+        "errors": "the most confident errors: others that look like lenses, missed lenses",
+    }
 
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
@@ -65,6 +72,8 @@ class FindingPresentation(Presentation):
         for key, score in metrics.get(_SEEDS, {}).items():
             if key in ("auc", "tpr0", "tpr10"):
                 details[f"{_SCORES[key]} of one network, over {_SEEDS}"] = score
+        if "twin" in metrics:
+            details[_TWINS] = metrics["twin"]["auc"]
         return details
 
     @override
