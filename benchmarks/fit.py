@@ -109,19 +109,28 @@ class Work:
 def _print_peers(work: Work, columns: dict[str, np.ndarray], budget: Budget) -> None:
     """Fit the same lenses by other codes; print chi2, theta_E and CPU seconds of each."""
     print(f"peers, from one blind start: {budget}")
-    for name, fit in PEERS.items():
-        for row in range(len(columns["chi2"])):
+    answers: dict[str, list[list[float]]] = {name: [] for name in PEERS}
+    for row in range(len(columns["chi2"])):
+        for name, fit in PEERS.items():
             key = f"{work.model} {work.seed} {row} {name} {budget}"
             chi2, theta_E, evaluations, spent = work.record.of(
                 key, partial(_peer, work, row, fit, budget)
             )
             gap = chi2 - columns["truth-started chi2"][row]
             error = 100 * (theta_E / columns["true theta_E"][row] - 1)
+            answers[name].append([gap, abs(error), spent])
             print(
                 f"{name}: lens {row}, chi2 {gap:+,.1f} from the truth-started, theta_E "
                 f"{error:+.2f} %, {spent:.0f} CPU s, {evaluations:,} evaluations",
                 flush=True,
             )
+    for name, rows in answers.items():
+        gaps, errors, spent = np.array(rows).T
+        print(
+            f"{name}: {len(rows)} lenses, {(gaps <= MARGIN).sum()} at the minimum; theta_E: "
+            f"{(errors < 1).sum()} within 1 %, {(errors < 5).sum()} within 5 %; "
+            f"{spent.mean():.0f} CPU s a lens"
+        )
 
 
 def _peer(work: Work, row: int, fit: Callable[..., Any], budget: Budget) -> list[float]:

@@ -35,6 +35,7 @@ class FitOptions(TypedDict, total=False):
     native_scale: float | None
     skip_bad: bool | None
     multipoles: bool | None
+    quick: bool | None
     n: int | None
     device: str | None
 

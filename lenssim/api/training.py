@@ -73,9 +73,26 @@ class TrainingSettings(TypedDict, total=False):
     prevalence: float | None
     views: Literal["mean", "product"] | None
     balanced: bool | None
+    balanced_batches: bool | None
     method: str | None
     coral_weight: float | None
     mmd_weight: float | None
+    dann_weight: float | None
+    adda_encoder_rate: float | None
+    wdgrl_weight: float | None
+    wdgrl_steps: int | None
+    wdgrl_penalty: float | None
+    sidda_warmup: float | None
+    ensemble_decay: float | None
+    ensemble_confidence: float | None
+    ensemble_weight: float | None
+    ensemble_balance: float | None
+    adamatch_threshold: float | None
+    adamatch_noise: float | None
+    cgdm_weight: float | None
+    cgdm_steps: int | None
+    transfer_labels: int | None
+    transfer_frozen: bool | None
     detector: str | None
     normal: str | None
     unlabelled: bool | None

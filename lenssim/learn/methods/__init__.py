@@ -7,8 +7,16 @@ from pydantic import ValidationError
 from lenssim.errors import ConfigError, from_validation, unknown
 from lenssim.learn.config import TrainConfig, explain
 from lenssim.learn.methods.adaptation.adabn import AdaBN
+from lenssim.learn.methods.adaptation.adamatch import AdaMatch
+from lenssim.learn.methods.adaptation.adda import ADDA
+from lenssim.learn.methods.adaptation.cgdm import CGDM
 from lenssim.learn.methods.adaptation.coral import Coral
+from lenssim.learn.methods.adaptation.dann import DANN
 from lenssim.learn.methods.adaptation.mmd import MMD
+from lenssim.learn.methods.adaptation.self_ensemble import SelfEnsemble
+from lenssim.learn.methods.adaptation.sidda import SIDDA
+from lenssim.learn.methods.adaptation.transfer import Transfer
+from lenssim.learn.methods.adaptation.wdgrl import WDGRL
 from lenssim.learn.methods.detectors import DETECTORS
 from lenssim.learn.methods.mae import Mae
 from lenssim.learn.methods.method import MODEL, Method, TrainingSetup
@@ -24,6 +32,14 @@ METHODS: dict[str, type[Method]] = {
     "adabn": AdaBN,
     "coral": Coral,
     "mmd": MMD,
+    "dann": DANN,
+    "adda": ADDA,
+    "wdgrl": WDGRL,
+    "sidda": SIDDA,
+    "self_ensemble": SelfEnsemble,
+    "adamatch": AdaMatch,
+    "cgdm": CGDM,
+    "transfer": Transfer,
     **DETECTORS,
     "simclr": SimClr,
     "mae": Mae,

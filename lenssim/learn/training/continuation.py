@@ -1,6 +1,7 @@
 """Going on with a training that stopped."""
 
 from lenssim.errors import ConfigError
+from lenssim.learn.methods import method_of
 from lenssim.learn.runs.record import DataIdentity, RunRecord
 from lenssim.learn.runs.run import Run
 
@@ -36,6 +37,9 @@ def continue_run(run: Run, record: RunRecord) -> Run:
 def _differences(before: RunRecord, after: RunRecord) -> list[str]:
     """Return a line for each difference that forbids going on."""
     lines = before.config.changes(after.config)
+    epochs = (before.config.epochs, after.config.epochs)
+    if method_of(after.config).laid_out and epochs[0] != epochs[1]:
+        lines.append(f"epochs of {after.config.method}: {epochs[0]} there, {epochs[1]}")
     if before.data.fingerprint != after.data.fingerprint:
         lines.append(
             f"data set: fingerprint {before.data.fingerprint[:8]} there, "

@@ -73,6 +73,8 @@ def open_target(
         note(
             f"{dataset.folder}: source and target hold the same images: nothing to adapt to"
         )
+    if has_truth:
+        _note_absent_classes(dataset, rows["train"])
     return Target(dataset, rows, has_truth)
 
 
@@ -91,6 +93,19 @@ def _has_truth(dataset: ShardDataset, source: Data, task: Task, needs_truth: boo
     if task.columns:
         return True
     return dataset.labels is not None and dataset.classes == source.classes
+
+
+def _note_absent_classes(dataset: ShardDataset, rows: np.ndarray) -> None:
+    """Say which classes the target lacks; nothing else is made of its labels."""
+    if dataset.labels is None:
+        return
+    counts = np.bincount(dataset.labels[rows], minlength=len(dataset.classes))
+    absent = [name for name, n in zip(dataset.classes, counts, strict=True) if not n]
+    if absent:
+        note(
+            f"{dataset.folder}: its training images have no {', '.join(absent)}; an alignment "
+            "with all classes of the source then moves the others too"
+        )
 
 
 def _check_images(dataset: ShardDataset, source: Data) -> None:

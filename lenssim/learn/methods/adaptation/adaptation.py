@@ -21,6 +21,8 @@ __all__ = ["SOURCE", "TARGET", "Adaptation", "Pair", "model_of"]
 
 SOURCE = "source"
 TARGET = "target"
+OF_CLASSES = ("infomax", "bnm")
+"""Validators that read the probabilities of classes."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,6 @@ class Adaptation(Method):
     sources: ClassVar[tuple[str, ...]] = (SOURCE, TARGET)
     answers_for_source: ClassVar[str] = SOURCE
     criterion: ClassVar[str] = "val_criterion"
-    needs_classes: ClassVar[bool] = False
-    """Whether the method asks for the probabilities of classes."""
     needs_start: ClassVar[bool] = False
     """Whether the method begins with the weights of another run."""
 
@@ -70,12 +70,14 @@ class Adaptation(Method):
                 code="adapt-needs-start",
                 method=config.method,
             )
-        if self.needs_classes and setup.task.class_logits(_no_outputs(setup)) is None:
+
+        chosen = _chosen(setup)
+        if chosen in OF_CLASSES and setup.task.class_logits(_no_outputs(setup)) is None:
             raise ConfigError(
-                f"the method {config.method} works by classes, and {config.task} has none: "
-                "take coral, mmd or sidda",
-                code="adapt-needs-classes",
-                method=config.method,
+                f"{chosen} chooses epochs by the probabilities of classes, and "
+                f"{config.task} has none: take --select source or alignment",
+                code="select-needs-classes",
+                select=chosen,
             )
 
     @override
@@ -163,14 +165,7 @@ class Adaptation(Method):
         from lenssim.learn.methods.adaptation.validators import oracle, validators
 
         values = validators(observed[SOURCE], observed[TARGET], val_loss, setup.task)
-        chosen = str(getattr(setup.config, "select", "source"))
-        if chosen not in values:
-            raise ConfigError(
-                f"{chosen} chooses epochs by the probabilities of classes, and "
-                f"{setup.config.task} has none: take --select source or alignment",
-                code="select-needs-classes",
-                select=chosen,
-            )
+        chosen = _chosen(setup)
         scores = {**values, "criterion": values[chosen]}
         return {**scores, **oracle(observed[TARGET], setup.task)}
 
@@ -182,6 +177,11 @@ def model_of(networks: Networks, name: str = MODEL) -> Model:
     model = networks[name]
     assert isinstance(model, Model)
     return model
+
+
+def _chosen(setup: TrainingSetup) -> str:
+    """Return the name of the validator that chooses epochs."""
+    return str(getattr(setup.config, "select", SOURCE))
 
 
 def _no_outputs(setup: TrainingSetup) -> Tensor:
