@@ -74,7 +74,7 @@ class TrainConfig(Record):
     free_on_resume: ClassVar[frozenset[str]] = frozenset(
         (
             *("data", "start", "through", "workers", "device", "devices"),
-            *("compile", "checkpoint_steps"),
+            *("compile", "checkpoint_steps", "logger"),
         )
     )
     """Settings that may change when a training goes on."""
@@ -96,7 +96,8 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it; image+sigma is the image and then its noise map",
+        "the data keep it; image+sigma is the image and then its noise map, and image+residual "
+        "the image and then its residual",
     )
     start: str | None = Field(
         default=None,
@@ -197,6 +198,10 @@ class TrainConfig(Record):
         le=10**15,
         description="Save a checkpoint every this many steps too",
         json_schema_extra={"unset": "after each epoch only"},
+    )
+    logger: Literal["csv", "tensorboard", "wandb"] = Field(
+        default="csv",
+        description="Where losses go too: csv (metrics.csv alone), tensorboard or wandb",
     )
     workers: int = Field(
         default=0,

@@ -174,6 +174,18 @@ def test_every_figure_of_a_finder_has_its_own_caption():
     assert set(figures) == set(presentation.captions)
 
 
+def test_a_bin_from_zero_fits_on_a_logarithmic_axis():
+    truth, score = ranked("free", 9, 600)
+    pixels = np.where(score < -1, 0.0, np.exp(2 * score))
+    bins = completeness_by(truth, score, 1.0, {"npix": pixels})
+    assert bins["npix"][0]["low"] == 0
+    (axes,) = completeness_figure(bins, "title").axes
+    assert axes.get_xscale() == "log"
+    (container,) = axes.containers
+    x, _ = container.lines[0].get_data()
+    assert (x > 0).all()
+
+
 class Labelled:
     def __init__(self, labels, classes=CLASSES):
         self.labels, self.classes, self.folder = labels, classes, "labelled"
