@@ -22,9 +22,11 @@ def row(preset: str, images: int, document: dict) -> str:
     for group in (others, edges):
         worst = max(group, key=lambda leak: leak["auc"])
         pair = " / ".join(worst["classes"])
-        name = "" if group is edges else f"{worst['statistic']}, "
-        cells.append(f"{name}{pair}")
-        cells.append(f"{worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]")
+        auc = f"{worst['auc']:.3f} [{worst['low']:.3f}, {worst['high']:.3f}]"
+        if group is edges:
+            cells.append(f"{auc}, {pair}")
+        else:
+            cells += [f"{worst['statistic']}, {pair}", auc]
     above = sum(leak["low"] > 0.5 for leak in results)
     cells.append(f"{above} of {len(results)}")
     cells.append(document["verdict"])

@@ -58,6 +58,7 @@ class MosaicOptions(TypedDict, total=False):
     lenses: int | None
     galaxies: float | None
     stars: float | None
+    bad_pixels: float | None
     seed: int | None
     split: str | None
     camera: str | None
@@ -128,6 +129,8 @@ def field_paths(field: Path | str | Iterable[Path | str]) -> list[Path]:
 def mosaic(
     model: str | Path | Preset,
     out: Path | str,
+    *,
+    stop: Stop = lambda: False,
     **options: Unpack[MosaicOptions],
 ) -> Table:
     """Simulate a wide field with galaxies, stars, and a preset's lenses at known places.
@@ -138,6 +141,7 @@ def mosaic(
     Args:
         model: Preset, by name or by the path of its YAML file, or a `Preset`.
         out: The FITS file to write.
+        stop: Function that is asked between parts; True leaves the rest for another call.
         **options: Size and content of the mosaic.
 
     Returns:
@@ -147,6 +151,7 @@ def mosaic(
     Raises:
         ConfigError: A name or value is unknown, or the lenses do not fit into the field.
         StorageError: The file cannot be written.
+        IncompleteError: Work stopped before its end; the same call continues it.
 
     Example:
         >>> truth = mosaic("euclid-vis", "field.fits", size=256, lenses=1, seed=3)
@@ -165,5 +170,5 @@ def mosaic(
         def report(done: int, total: int) -> None:
             bar(Progress(done, total, 0, phase="parts of the field"))
 
-        truth = write_mosaic(Path(out), preset, request, report)
+        truth = write_mosaic(Path(out), preset, request, report, stop)
     return Table(truth.columns, {"ra": "deg", "dec": "deg", "theta_E": "arcsec"})

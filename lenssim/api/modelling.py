@@ -27,6 +27,7 @@ class FitOptions(TypedDict, total=False):
     """Options of a fit: fields of `FitRequest`."""
 
     source: str | None
+    mass: str | None
     lens_light: str | None
     band: str | None
     guesses: Path | str | None
@@ -34,6 +35,7 @@ class FitOptions(TypedDict, total=False):
     native_scale: float | None
     skip_bad: bool | None
     multipoles: bool | None
+    quick: bool | None
     n: int | None
     device: str | None
 

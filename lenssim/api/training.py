@@ -73,6 +73,7 @@ class TrainingSettings(TypedDict, total=False):
     prevalence: float | None
     views: Literal["mean", "product"] | None
     balanced: bool | None
+    balanced_batches: bool | None
     method: str | None
     coral_weight: float | None
     mmd_weight: float | None

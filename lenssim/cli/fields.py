@@ -117,9 +117,11 @@ def search(
 def mosaic(model: _Model, out: _File, **options: Any) -> None:
     """Simulate a wide field: galaxies, stars, and a preset's lenses at known places."""
     from lenssim.api.fields import mosaic as simulate_mosaic
+    from lenssim.cli.stop import stoppable
     from lenssim.simulate.wide.mosaic import truth_path
 
-    truth = simulate_mosaic(model, out, **options)
+    with stoppable() as stop:
+        truth = simulate_mosaic(model, out, stop=stop, **options)
     kinds = truth["kind"].tolist()
     print(
         f"{out}: {kinds.count('lens')} lenses, {kinds.count('galaxy')} galaxies, "

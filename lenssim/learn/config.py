@@ -96,7 +96,7 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it",
+        "the data keep it; image+sigma is the image and then its noise map",
     )
     start: str | None = Field(
         default=None,
@@ -137,7 +137,7 @@ class TrainConfig(Record):
     )
     schedule: str = Field(
         default="onecycle",
-        description="Schedule of the learning rate: onecycle, cosine, exponential, "
+        description="Schedule of the learning rate: onecycle, cosine, exponential, tenths, "
         "constant, as_run or as_written",
     )
     learning_rate: float = Field(

@@ -6,6 +6,7 @@ from error_codes import has_code
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lenssim.data.streaming.balanced import BalancedSampler
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 
@@ -128,3 +129,35 @@ def test_a_part_of_a_batch_is_not_shared():
     with pytest.raises(ConfigError, match="drop_last", check=has_code("batch-indivisible")):
         BatchSampler(np.arange(21), 4, world=2)
     assert len(BatchSampler(np.arange(21), 4, world=2, drop_last=True)) == 5
+
+
+@given(sizes, st.integers(1, 299), st.integers(0, 3))
+def test_half_of_a_balanced_batch_is_chosen(size, count, epoch):
+    n, share, world, _ = size
+    batch = share * world
+    chosen = np.arange(n) < count
+    if chosen.all() or batch < 2:
+        return
+    options = {"seed": 5, "world": 1}
+    balanced = BalancedSampler(np.arange(n), batch, chosen, **options)
+    plain = BatchSampler(np.arange(n), batch, drop_last=True, **options)
+    balanced.epoch = epoch
+    batches = list(balanced)
+    assert len(batches) == len(plain) == n // batch
+    for one in batches:
+        assert len(one) == batch
+        assert chosen[one].sum() == batch // 2
+    used = Counter(row for one in batches for row in one if chosen[row])
+    assert not used or max(used.values()) - min(used.values()) <= 1
+
+
+def test_a_balanced_order_goes_on_and_is_no_other_order():
+    rows = np.arange(40)
+    balanced = BalancedSampler(rows, 6, rows % 4 == 0, seed=2)
+    expected = list(balanced)
+    balanced.advance()
+    again = BalancedSampler(rows, 6, rows % 4 == 0, seed=2)
+    again.load_state_dict(balanced.state_dict())
+    assert list(again) == expected[1:]
+    with pytest.raises(ConfigError, check=has_code("order-differs")):
+        again.load_state_dict(BatchSampler(rows, 6, drop_last=True, seed=2).state_dict())

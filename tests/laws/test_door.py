@@ -76,6 +76,7 @@ OF_PYTHON = {  # a terminal has Ctrl-C and stderr
     ("search", "stop"),
     ("fit", "stop"),
     ("generate", "stop"),
+    ("mosaic", "stop"),
     ("parity", "report"),
     ("population", "report"),
     ("predict", "report"),

@@ -80,6 +80,49 @@ def test_a_net_of_images_learns_to_take_noise_off(name):
     assert 10 * np.log10(gain.mean()) > 5
 
 
+@every_image_net
+@pytest.mark.parametrize("factor", [1e-12, 300.0])
+def test_a_net_sees_the_noise_map_in_the_unit_of_the_image(name, factor):
+    shape = (4, 21, 33)  # two bands, and two noise maps
+    numbers = int(np.prod(shape)) // 2
+    net = build_net(name, ImageDescription(shape, parts=2), numbers).eval()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 2, 21, 33, generator=generator)
+    sigma = 1 + torch.rand(2, 2, 21, 33, generator=generator)
+    with torch.inference_mode():
+        answer = net(torch.cat([images, sigma], dim=1))
+        assert answer.shape == (2, numbers)
+        scaled = net(torch.cat([factor * images, factor * sigma], dim=1)) / factor
+        torch.testing.assert_close(scaled, answer, atol=1e-3, rtol=1e-4)
+        other = net(torch.cat([images, 2 * sigma], dim=1))
+        assert not torch.allclose(other, answer)
+        sigma[0, 0, :5] = 0.0
+        sigma[1, 1, :5] = torch.inf
+        assert torch.isfinite(net(torch.cat([images, sigma], dim=1))).all()
+
+
+@pytest.mark.thorough
+def test_the_noise_map_tells_where_to_smooth():
+    """The left half of each image is noisier: a net that sees the map gains more there."""
+    sigma = np.where(np.arange(26) < 13, 4.0, 0.5) * np.ones((32, 2, 21, 1))
+    errors = {}
+    for parts in (1, 2):
+        shape = (2 * parts, 21, 26)
+        net = build_net("unet", ImageDescription(shape, parts=parts), 2 * 21 * 26)
+        optimiser = torch.optim.Adam(net.parameters(), 3e-3)
+        for seed in range(60):
+            truth = scene(32)[0]
+            noise = np.random.default_rng(seed).normal(size=truth.shape)
+            maps = np.concatenate([truth + sigma * noise, sigma][:parts], axis=1)
+            answer = net(torch.from_numpy(maps.astype(np.float32)))
+            error = (answer - torch.from_numpy(truth).flatten(1)).square().mean()
+            optimiser.zero_grad()
+            error.backward()
+            optimiser.step()
+        errors[parts] = float(error.detach())
+    assert errors[2] < 0.9 * errors[1], errors
+
+
 def test_the_noise_is_recovered():
     noisy = np.pad(scene(20)[0], [(0, 0), (0, 0), (20, 20), (20, 20)])
     noisy = noisy + np.random.default_rng(1).normal(size=noisy.shape)
@@ -220,6 +263,7 @@ def test_maps_move_with_their_image(augment):
         ("normalise", "minmax"),
         ("augment", "dihedral+gaussian"),
         ("target", "x"),
+        ("picture", "sigma"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(key, value):
@@ -255,6 +299,29 @@ def test_denoise_and_look_through_from_the_command_line(lenssim, kept_data, tmp_
     (tmp_path / "d").rename(tmp_path / "moved")  # the run keeps what it needs
     done = lenssim("evaluate", "c", "--data", kept_data)
     assert done.code == 0, done.err
+
+
+@pytest.mark.thorough
+def test_a_denoiser_with_the_noise_map_stands_before_a_network(kept_data, tmp_path):
+    settings = {"data": kept_data, "epochs": 1, "batch_size": 32, "picture": "image+sigma"}
+    denoise = package.train("denoise", out=tmp_path / "d", **settings)
+    assert denoise.record.image_shape == (2, 64, 64)
+    assert denoise.record.task.shape == (1, 64, 64)
+    metrics = denoise.evaluate(kept_data).document["metrics"]
+    assert metrics["gain"]["value"] > -3
+    through = package.train(
+        "classify",
+        net="cnn",
+        through=tmp_path / "d",
+        limit=64,
+        out=tmp_path / "c",
+        **settings,
+    )
+    assert through.evaluate(kept_data).document["n"] == 64
+    with pytest.raises(ConfigError, check=has_code("no-denoiser")):
+        package.train(
+            "classify", kept_data, net="cnn", through=tmp_path / "d", out=tmp_path / "e"
+        )
 
 
 def test_a_run_that_gives_no_images_is_no_denoiser(lenssim, workplace):

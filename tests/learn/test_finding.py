@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+import yaml
 from error_codes import has_code
 from sklearn.metrics import roc_auc_score, roc_curve
 
 import lenssim as package
 from lenssim.errors import ConfigError, DataError
 from lenssim.learn.figures.finding import completeness_figure
+from lenssim.learn.figures.presentations.finding import FindingPresentation
 from lenssim.learn.scores.finding import (
     FALSE_POSITIVES,
     Ranking,
@@ -23,6 +25,7 @@ from lenssim.learn.scores.finding import (
 from lenssim.learn.scores.hand_made import hand_made_features
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.find import Find
+from lenssim.simulate.preset import load_preset
 
 CLASSES = ("lens", "spiral", "merger")
 
@@ -295,6 +298,61 @@ def test_runs_of_other_tasks_take_no_prevalence(workplace):
     run = package.load_run(workplace / "runs/cnn")
     with pytest.raises(ConfigError, check=has_code("no-prevalence")):
         run.predict(workplace / "data/III", prevalence=0.1)
+
+
+@pytest.mark.parametrize("settings", [{}, {"balanced_batches": True}])
+def test_half_of_a_batch_is_found_only_if_asked_for(settings):
+    config = parse_config({"task": "find", "data": "d", **settings})
+    rows = np.arange(10, 60)
+    half = fitted(LABELS).half_of_batches(config, Labelled(LABELS), rows)
+    if settings:
+        np.testing.assert_array_equal(half, LABELS[rows] == 0)
+    else:
+        assert half is None
+
+
+def test_batches_and_loss_are_not_balanced_together():
+    settings = {"balanced": True, "balanced_batches": True}
+    with pytest.raises(ConfigError, match="give one of them"):
+        parse_config({"task": "find", "data": "d", **settings})
+
+
+@pytest.fixture(scope="module")
+def lenses_and_twins(tmp_path_factory):
+    """Small stamps of a finder's preset with their twins, and a run on them."""
+    folder = tmp_path_factory.mktemp("twins")
+    document = load_preset("challenge-space").model_dump(mode="json")
+    document["instrument"]["num_pix"] = 16
+    document["supersampling"] = 1
+    preset = folder / "small.yaml"
+    preset.write_text(yaml.safe_dump(document))
+    package.generate(preset, 256, folder / "data", workers=0, maps=("twin",))
+    package.train(
+        "find",
+        data=folder / "data",
+        out=folder / "run",
+        epochs=1,
+        normalise="sky",
+        balanced_batches=True,
+    )
+    return folder
+
+
+@pytest.mark.thorough
+def test_an_evaluation_shows_the_twins_too(lenses_and_twins):
+    """The AUC of twins is that of their own scores, and an image of a non-lens is its twin."""
+    run = package.load_run(lenses_and_twins / "run")
+    data = package.open(lenses_and_twins / "data")
+    evaluation = run.evaluate(lenses_and_twins / "data")
+    rows = np.flatnonzero(np.arange(256) // 64 == 3)
+    truth = data.labels[rows] == data.classes.index("lens")
+    score = run.predict(data.images(rows, "twin"))["score"]
+    metrics = evaluation.document["metrics"]
+    stated = metrics["twin"]["auc"]
+    assert stated["value"] == pytest.approx(roc_auc_score(truth, score), abs=1e-6)
+    assert stated["low"] < stated["value"] < stated["high"]
+    details = FindingPresentation("lens").details(metrics)
+    assert details["AUC of lenses without their arcs (0.5 without a leak)"] == stated
 
 
 def test_hand_made_features_know_no_unit_and_no_turn():

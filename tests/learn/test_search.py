@@ -180,3 +180,74 @@ def test_a_run_that_does_not_look_for_lenses_is_refused(work, workplace):
             work / "field.fits", workplace / "runs" / "cnn", work / "no", device="cpu"
         )
     assert not (work / "no").exists()
+
+
+BANDS = ("g", "r")
+
+
+def coloured(rng: np.random.Generator, is_lens: bool, side: int = SIDE) -> np.ndarray:
+    """Bands g and r of a galaxy with a ring, which is blue if it is a lens' and red if not."""
+    plain, ringed = (stamp(rng, has_ring, side) for has_ring in (False, True))
+    return np.stack([ringed, plain] if is_lens else [plain, ringed])
+
+
+def write_bands(images: np.ndarray, start: Path) -> list[Path]:
+    paths = [start.with_name(f"{start.name}_{band}.fits") for band in BANDS]
+    for path, image in zip(paths, images, strict=True):
+        fits.writeto(path, image.astype(np.float32), header(), overwrite=True)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def coloured_work(tmp_path_factory) -> Path:
+    """A folder with a run on two bands, and a field of two bands."""
+    folder = tmp_path_factory.mktemp("bands")
+    (folder / "files").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["name,class"]
+    for number in range(256):
+        is_lens = number % 2 == 1
+        write_bands(coloured(rng, is_lens), folder / "files" / f"J{number:04d}")
+        lines.append(f"J{number:04d},{'lens' if is_lens else 'nolens'}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    labels = str(folder / "labels.csv")
+    data = ls.import_data(
+        "fits", folder / "files", folder / "data", labels=labels, bands="g,r"
+    )
+    assert data.image_shape == (2, SIDE, SIDE)
+    ls.train(
+        "find",
+        data,
+        out=folder / "run",
+        epochs=6,
+        device="cpu",
+        net="finder",
+        learning_rate=5e-3,
+    )
+    field = rng.normal(0, 1, (2, 256, 256))
+    for places, is_lens in ((LENSES, True), (GALAXIES, False)):
+        for x, y in places:
+            part = coloured(rng, is_lens, 21)
+            field[:, y - 10 : y + 11, x - 10 : x + 11] += part
+    write_bands(field, folder / "field")
+    return folder
+
+
+@pytest.mark.thorough
+def test_a_field_of_two_bands_is_searched(coloured_work):
+    paths = [coloured_work / f"field_{band}.fits" for band in BANDS]
+    run = coloured_work / "run"
+    found = ls.search(paths, run, coloured_work / "found", device="cpu")
+    best = {
+        (round(x), round(y)) for x, y in zip(found["x"][:2], found["y"][:2], strict=True)
+    }
+    assert found.rows == 5
+    assert best == set(LENSES)
+    turned = ls.search(paths[::-1], run, coloured_work / "turned", device="cpu")
+    np.testing.assert_allclose(turned["score"], found["score"], atol=1e-6)
+    assert turned["name"].tolist() == found["name"].tolist()
+    stamps = ls.open(coloured_work / "turned" / "stamps")
+    assert stamps.image_shape == (2, SIDE, SIDE)
+    with pytest.raises(DataError, check=has_code("band-missing")):
+        ls.search(paths[0], run, coloured_work / "one", device="cpu")
+    assert not (coloured_work / "one").exists()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lenstronomy.LensModel.Profiles.multipole import Multipole
+import torch
 
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines.batched.detectability import detectability
@@ -13,7 +13,6 @@ from lenssim.simulate.fit import sensitivity as module
 from lenssim.simulate.fit.sensitivity import (
     Sensitivity,
     arc_positions,
-    multipole_deflection,
     sensitivity,
     subhalo,
 )
@@ -46,7 +45,8 @@ def lens():
 def test_without_multipoles_it_is_the_detectability(lens, monkeypatch):
     scene, camera, sigma, positions = lens
     with_multipoles = sensitivity(scene, camera, sigma, MASSES, positions)
-    monkeypatch.setattr(module, "MULTIPOLES", ())
+    none = torch.zeros(1, 0, camera.num_pix**2, dtype=torch.float64)
+    monkeypatch.setattr(module, "unit_deflections", lambda x, y: (none, none))
     without = sensitivity(scene, camera, sigma, MASSES, positions)
     for mass, costs in zip(MASSES, without.delta_chi2, strict=True):
         haloes = scene.take(np.zeros(len(positions), np.int64))
@@ -61,16 +61,6 @@ def test_masked_pixels_tell_nothing(lens):
     scene, camera, sigma, positions = lens
     blind = sensitivity(scene, camera, np.full_like(sigma, np.inf), MASSES[:1], positions)
     assert (blind.delta_chi2 == 0).all()
-
-
-@pytest.mark.parametrize("order", [3, 4])
-def test_multipoles_are_those_of_lenstronomy(order):
-    x, y = np.random.default_rng(1).normal(0, 1, (2, 20))
-    for wave, phase in zip(
-        multipole_deflection(x, y, order), (0.0, np.pi / (2 * order)), strict=True
-    ):
-        expected = Multipole().derivatives(x, y, m=order, a_m=1.0, phi_m=phase)
-        np.testing.assert_allclose(wave, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_the_least_mass_lies_between_those_that_were_tried():

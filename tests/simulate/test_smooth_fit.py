@@ -16,13 +16,14 @@ from lenssim.simulate.fit.evidence import curvature, invert
 from lenssim.simulate.fit.gaussians import radius_squared_slopes
 from lenssim.simulate.fit.lens_model import fit_lens
 from lenssim.simulate.fit.marquardt import minimise
+from lenssim.simulate.fit.minima import FINE_SOURCE
 from lenssim.simulate.fit.observation import Observation
 from lenssim.simulate.fit.preparation import Noise, corner_noise, prepare, stamps_of
 from lenssim.simulate.fit.projection import PARAMETERS, GaussianModel, Prior
 from lenssim.simulate.fit.scan import ScanGrid
 from lenssim.simulate.fit.search import search
 from lenssim.simulate.fit.settings import Search
-from lenssim.simulate.fit.tracing import MASS, trace, trace_slopes
+from lenssim.simulate.fit.tracing import MASS, SLOPE, trace, trace_slopes
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
 PIXEL = 0.08
@@ -42,7 +43,7 @@ def kernel(side=7, sigma=1.1):
     return plane / plane.sum()
 
 
-def mock(seed=0, truth=TRUTH, side=48, light=False, name="mock"):
+def mock(seed=0, truth=TRUTH, side=48, light=False, name="mock", slope=None):
     """A lens of this wing's own family, with noise."""
     blank = Observation.of(
         name, np.zeros((side, side)), np.full((side, side), SIGMA), kernel(), PIXEL
@@ -50,10 +51,13 @@ def mock(seed=0, truth=TRUTH, side=48, light=False, name="mock"):
     stamps = stamps_of([prepare(blank, has_light=False)])
     values = torch.zeros(1, len(PARAMETERS), dtype=torch.float64)
     values[0, : len(truth)] = torch.tensor(truth, dtype=torch.float64)
+    values[0, SLOPE] = slope or 0.0
     prior = Prior(torch.zeros_like(values), torch.full_like(values, float("inf")))
     sigmas = (0.4,) if light else ()
-    model = GaussianModel(stamps, prior, sigmas, (), (0.12,), rays=2)
-    solved = [0.4] * light + [0.0, 0.014]
+    # the slope is degenerate with the size of a source, so this one has the sizes of the fit
+    sizes = (0.12,) if slope is None else FINE_SOURCE[2:5]
+    model = GaussianModel(stamps, prior, sigmas, (), sizes, 2, has_slope=slope is not None)
+    solved = [0.4] * light + [0.0] + [0.014 / len(sizes)] * len(sizes)
     lens_light, arcs = model.images(values, torch.tensor([solved], dtype=torch.float64))
     image = (lens_light + arcs)[0].reshape(side, side).numpy()
     noise = np.random.default_rng(seed).normal(0, SIGMA, image.shape)
@@ -103,9 +107,10 @@ def test_slopes_of_the_model_are_those_of_its_projected_image(number):
     values = torch.zeros(1, len(PARAMETERS), dtype=torch.float64)
     values[0, :11] = torch.tensor(TRUTH, dtype=torch.float64)
     values[0, 11:17] = torch.tensor([0.01, -0.02, 0.1, 0.05, -0.1, 0.02])
-    values[0, 17:] = torch.tensor([0.02, -0.01, 0.015, 0.01])
+    values[0, 17:] = torch.tensor([0.02, -0.01, 0.015, 0.01, -0.1])
     prior = Prior(torch.zeros_like(values), torch.full_like(values, float("inf")))
-    model = GaussianModel(stamps, prior, (0.4,), (0.2,), (0.12, 0.3), has_multipoles=True)
+    model = GaussianModel(stamps, prior, (0.4,), (0.2,), (0.12, 0.3))
+    model = replace(model, has_multipoles=True, has_slope=True)
     state = model.evaluate(values, [number])
     images = []
     for sign in (1, -1):
@@ -217,6 +222,20 @@ def test_the_search_finds_the_lens(light):
     np.testing.assert_allclose(
         residual[inside], model.pictures["residual"][inside], atol=1e-9
     )
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("slope", "has_evidence"), [(-0.1, False), (0.15, True)])
+def test_the_slope_of_a_power_law_is_measured(slope, has_evidence):
+    observation = mock(slope=slope)
+    settings = replace(SMALL, has_slope=True)
+    model = fit_lens(observation, settings, has_evidence=has_evidence)
+    numbers = model.numbers
+    assert abs(numbers["gamma"] - 2 - slope) < 4 * numbers["gamma_sigma"]
+    assert 0.003 < numbers["gamma_sigma"] < 0.1
+    assert "gamma" in model.names
+    if has_evidence:
+        assert numbers["gamma_systematic"] < 0.1
 
 
 def test_pulls_of_the_errors_are_normal():

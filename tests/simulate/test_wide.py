@@ -8,13 +8,15 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from error_codes import has_code
 
-from lenssim.errors import ConfigError
+from lenssim.errors import ConfigError, IncompleteError
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines import engine
 from lenssim.simulate.instruments import instrument
 from lenssim.simulate.noise.correlated import correlate
 from lenssim.simulate.preset import load_preset
 from lenssim.simulate.wide import noise as noise_module
+from lenssim.simulate.wide.journal import Journal
+from lenssim.simulate.wide.losses import FieldLosses
 from lenssim.simulate.wide.mosaic import truth_path, write_mosaic
 from lenssim.simulate.wide.noise import FieldNoise
 from lenssim.simulate.wide.population import field_objects
@@ -155,3 +157,53 @@ def test_a_camera_without_magnitudes_is_refused(tmp_path):
     request = MosaicRequest(size=256, lenses=0, camera="deeplense_simple")
     with pytest.raises(ConfigError, check=has_code("no-zero-point")):
         write_mosaic(tmp_path / "field.fits", load_preset("I"), request)
+
+
+SMALL = MosaicRequest(size=600, lenses=2, seed=5, galaxies=3, stars=3, bad_pixels=0.01)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "field.fits"
+    write_mosaic(path, load_preset("challenge-space"), SMALL)
+    return path
+
+
+@pytest.mark.parametrize("parts", [1, 4, 9, 12])  # lenses, galaxies and stars, noise
+def test_a_stopped_mosaic_goes_on(small, tmp_path, parts):
+    path = tmp_path / "field.fits"
+    answers = iter([False] * parts)
+    preset = load_preset("challenge-space")
+    with pytest.raises(IncompleteError, check=has_code("stopped")):
+        write_mosaic(path, preset, SMALL, stop=lambda: next(answers, True))
+    assert not path.exists()
+    write_mosaic(path, preset, SMALL)
+    assert path.read_bytes() == small.read_bytes()
+    assert truth_path(path).read_bytes() == truth_path(small).read_bytes()
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, truth_path(path).name}
+
+
+def test_a_killed_mosaic_begins_anew(small, tmp_path):
+    """Light is added to the file: what a killed process left may hold a part of it twice."""
+    path = tmp_path / "field.fits"
+    preset = load_preset("challenge-space")
+    journal = Journal(path, preset, SMALL)
+    journal.open()
+    journal.field.write_bytes(b"half")
+    write_mosaic(path, preset, SMALL)
+    assert path.read_bytes() == small.read_bytes()
+
+
+def test_bad_pixels_are_masked_and_glare(small):
+    plain = small.with_name("plain.fits")
+    whole = SMALL.model_copy(update={"bad_pixels": 0.0})
+    write_mosaic(plain, load_preset("challenge-space"), whole)
+    mask = fits.getdata(small, "DQ") > 0
+    assert abs(mask.mean() / SMALL.bad_pixels - 1) < 0.1
+    image, expected = (fits.getdata(path, "SCI") for path in (small, plain))
+    np.testing.assert_array_equal(image[~mask], expected[~mask])
+    sigma = fits.getdata(small, "ERR")
+    excess = (image - expected)[mask] / sigma[mask]
+    np.testing.assert_allclose(excess, FieldLosses.glare, rtol=1e-3)
+    with fits.open(plain) as units:
+        assert [unit.name for unit in units][1:] == ["SCI", "ERR", "PSF"]

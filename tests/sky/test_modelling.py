@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,9 @@ def test_documents_are_of_the_standard(fitted):
     folder, table = fitted
     scenes = from_coolest(folder / "coolest" / "000002.json")
     assert scenes.params["theta_E"][0] == pytest.approx(table["theta_E"][2])
+    document = json.loads((folder / "coolest" / "000002.json").read_text())
+    redshifts = document["meta"]["lenssim"]["known_redshifts"]
+    assert redshifts == {name: scenes.params[name][0] for name in ("z_lens", "z_source")}
 
 
 def test_the_page_has_a_row_for_each_lens(fitted):
@@ -272,6 +276,26 @@ def test_other_options_need_another_folder(lenses, fitted):
     folder, _ = fitted
     with pytest.raises(ConfigError, check=has_code("config-differs")):
         fit_dataset(folder, lenses, replace_request(lens_light="yes"))
+
+
+def test_a_quick_fit_searches_less_and_needs_another_folder(lenses, monkeypatch):
+    searches = []
+    monkeypatch.setattr(modelling, "Search", Search)
+    monkeypatch.setattr(
+        modelling, "fit_lens", lambda lens, search, **_: searches.append(search)
+    )
+    for request in (FitRequest(), FitRequest(quick=True)):
+        part = modelling.Lenses(lenses, request)
+        modelling._searched(part, part.observation(0), modelling.NO_STARTS)
+    slow, quick = searches
+    assert (quick.starts, quick.minima) < (slow.starts, slow.minima)
+    assert not quick.escalates
+    assert not replace(quick, has_light=True).adds
+    plans = [
+        fit_plan(lenses, FitRequest()),
+        fit_plan(lenses, FitRequest(quick=True)),
+    ]
+    assert plans[0].config_hash != plans[1].config_hash
 
 
 def replace_request(**changes):

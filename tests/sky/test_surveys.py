@@ -249,4 +249,6 @@ def test_intervals_are_wilsons():
 def test_a_rate_has_the_error_of_its_count():
     rate = Rate("lenses", 100, 20.0, 15_000.0)
     assert (rate.density, rate.error) == (5.0, 0.5)
+    none = str(Rate("lenses", 0, 20.0, 15_000.0))
+    assert none == "lenses: none, so below 0.15 a square degree (95 %)"
     assert str(rate) == ("lenses: 5 +- 0.5 a square degree, 75,000 in the survey's 15,000")

@@ -1,7 +1,11 @@
 """Maps that a data set may keep beside its images, by the names of their datasets."""
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lenssim.data.format.spec import maps_of
 from lenssim.errors import ConfigError, unknown
@@ -18,8 +22,11 @@ __all__ = [
     "SIGMA",
     "TRUTHS",
     "UNITS",
+    "WITH_NOISE",
     "check_kept",
     "check_picture",
+    "parts_of",
+    "stacked",
 ]
 
 TRUTHS = tuple(MAPS)  # maps of simulated data
@@ -27,6 +34,7 @@ IMAGE = "image"  # the map that is the image itself
 PAIRED = "hr"  # of imported pairs: the same sky on finer pixels, of a size of its own
 KERNEL = "psf"  # of telescope images: the PSF of each band, of a size of its own
 SIGMA = "sigma"
+WITH_NOISE = f"{IMAGE}+{SIGMA}"  # the picture of both
 MASK = "mask"
 OF_OTHER_SIZE = (PAIRED, KERNEL)  # maps whose pixels are not those of the images
 FITTED = ("model", "lens_light", "source")  # of fitted lenses, besides their residual
@@ -37,11 +45,28 @@ UNITS = {name: kind.unit for name, kind in MAPS.items()}
 def check_picture(name: str) -> None:
     """Refuse a name that is neither the image nor one of `PICTURES`, with a suggestion.
 
+    The name `image+sigma` stands for the bands of the image, and then those of its noise map.
+
     Raises:
         ConfigError: There is no such map.
     """
-    if name not in (IMAGE, *PICTURES):
-        raise unknown("picture", name, [IMAGE, *PICTURES], code="unknown-map")
+    if name not in (IMAGE, WITH_NOISE, *PICTURES):
+        raise unknown("picture", name, [IMAGE, WITH_NOISE, *PICTURES], code="unknown-map")
+
+
+def parts_of(picture: str) -> list[str]:
+    """Return the maps whose bands a picture shows one after another.
+
+    Example:
+        >>> parts_of("image+sigma"), parts_of("clean")
+        (['image', 'sigma'], ['clean'])
+    """
+    return picture.split("+")
+
+
+def stacked(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Return maps (N, C, H, W) with their bands one after another; one map as it is."""
+    return maps[0] if len(maps) == 1 else np.concatenate(maps, axis=1)
 
 
 def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
@@ -57,6 +82,7 @@ def check_kept(folder: Path | str, config: dict[str, Any], *names: str) -> None:
     """
     for name in names:
         check_picture(name)
+    for name in chain.from_iterable(map(parts_of, names)):
         if name == IMAGE or name in maps_of(config):
             continue
         maker = f"lenssim generate --truth {name}"

@@ -10,7 +10,7 @@ import torch
 
 from lenssim.data.format.digests import check_shard, pixel_digests
 from lenssim.data.format.manifest import CATALOGUE, Manifest, read_manifest
-from lenssim.data.format.maps import IMAGE, check_kept
+from lenssim.data.format.maps import IMAGE, check_kept, parts_of, stacked
 from lenssim.data.format.origin import Origin
 from lenssim.data.format.spec import GenerationSpec, spec_of
 from lenssim.data.streaming.locations import LocalFolder, open_location, path_of
@@ -158,8 +158,9 @@ class ShardDataset(SampleDataset):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        channels, height, width = self._shape(self.picture)
-        return channels, height, width
+        shapes = [self._shape(part) for part in parts_of(self.picture)]
+        _, height, width = shapes[0]
+        return sum(shape[0] for shape in shapes), height, width
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -240,7 +241,7 @@ class ShardDataset(SampleDataset):
             DataError: A shard cannot be read.
             RowError: A row lies outside the data set; it is an `IndexError` too.
         """
-        return self.read_map(self.picture, rows)
+        return stacked([self.read_map(part, rows) for part in parts_of(self.picture)])
 
     def read_map(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Return the maps of some rows.
@@ -320,9 +321,8 @@ class ShardDataset(SampleDataset):
 
     def _shape(self, name: str) -> tuple[int, ...]:
         """Return the shape (C, H, W) of a map."""
-        if name == IMAGE:
-            return self.info.image_shape
-        return self._map_reader(name, 0).shape[1:]
+        is_image = name == IMAGE
+        return self.info.image_shape if is_image else self._map_reader(name, 0).shape[1:]
 
     def _positions(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """Return for each row (N,) of the data set its shard and its row in that shard."""

@@ -11,7 +11,7 @@ import torch
 
 from lenssim.data.format.files import canonical_json
 from lenssim.data.format.manifest import Plan
-from lenssim.data.format.maps import IMAGE, check_kept
+from lenssim.data.format.maps import IMAGE, check_kept, parts_of, stacked
 from lenssim.data.format.spec import GenerationSpec
 from lenssim.data.streaming.reading_order import ReadingOrder
 from lenssim.data.streaming.source import Batch, SampleDataset
@@ -86,7 +86,7 @@ class LiveDataset(SampleDataset):
         bands, height, width = self.preset.image_shape
         if self.picture in MAPS and not MAPS[self.picture].has_bands:
             bands = 1
-        return bands, height, width
+        return bands * len(parts_of(self.picture)), height, width
 
     @property
     def order(self) -> ReadingOrder:
@@ -120,9 +120,8 @@ class LiveDataset(SampleDataset):
 
     def _shown(self, exposure: Exposure) -> np.ndarray:
         """Return the images of an exposure, or the map that takes their place."""
-        if self.picture == IMAGE:
-            return exposure.observed
-        return exposure.maps[self.picture]
+        maps = {**exposure.maps, IMAGE: exposure.observed}
+        return stacked([maps[name] for name in parts_of(self.picture)])
 
     def _params(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return the true parameters (N,), rendering only where they follow from images."""

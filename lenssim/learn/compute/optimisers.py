@@ -1,5 +1,6 @@
 """Optimisers and schedules of the learning rate, by name."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from torch.optim.lr_scheduler import (
     ExponentialLR,
     LRScheduler,
     OneCycleLR,
+    StepLR,
 )
 
 from lenssim.errors import unknown
@@ -20,6 +22,7 @@ __all__ = ["OPTIMISERS", "SCHEDULES", "Schedule", "optimiser", "schedule"]
 
 _PUBLISHED_DECAY = 0.8  # factor an epoch in the text of the published six-network benchmark
 _FINAL_RATE = 0.01  # relative rate at the end of an exponential schedule
+_STAGES = 3  # of a schedule by tenths
 
 Weights = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -93,16 +96,22 @@ def _exponential(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
     return ExponentialLR(optimiser, gamma=_FINAL_RATE ** (1 / steps))
 
 
+def _tenths(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
+    return StepLR(optimiser, step_size=max(1, math.ceil(steps / _STAGES)), gamma=0.1)
+
+
 def _as_written(optimiser: Optimizer, rate: float, steps: int) -> LRScheduler:
     return ExponentialLR(optimiser, gamma=_PUBLISHED_DECAY)
 
 
 # onecycle: up in 30 % of the steps, then down to zero (Smith & Topin 2017). The text of the published
-# benchmark lowers the rate by a fifth an epoch (as_written); its code never does (as_run).
+# benchmark lowers the rate by a fifth an epoch (as_written); its code never does (as_run). CMU DeepLens
+# takes a tenth of the rate after each third of the training (tenths).
 SCHEDULES: dict[str, Schedule] = {
     "onecycle": Schedule(_onecycle, "step"),
     "cosine": Schedule(_cosine, "step"),
     "exponential": Schedule(_exponential, "step"),
+    "tenths": Schedule(_tenths, "step"),
     "constant": Schedule(_constant, "epoch", laid_out=False),
     "as_run": Schedule(_constant, "epoch", laid_out=False),
     "as_written": Schedule(_as_written, "epoch", laid_out=False),

@@ -1,6 +1,7 @@
 """Ensembles: answers of several runs, or of one run for every symmetry of an image."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -72,12 +73,16 @@ class Ensemble:
         first_task, *other_tasks = self.tasks
         return first_task.joined(other_tasks, outputs)
 
-    def of(self, dataset: ShardDataset, rows: np.ndarray) -> tuple[Task, Tensor]:
-        """Return the joint task, and its outputs (P, N, K) for rows (N,) of a data set."""
+    def of(
+        self, dataset: ShardDataset, rows: np.ndarray, picture: str | None = None
+    ) -> tuple[Task, Tensor]:
+        """Return the joint task, and its outputs (P, N, K) for rows (N,) of a data set.
+
+        `picture` names a map that is shown in place of the images.
+        """
+        read = dataset.images if picture is None else partial(dataset.read_map, picture)
         starts = range(0, len(rows), IMAGES_IN_MEMORY)
-        parts = [
-            self(dataset.images(rows[start : start + IMAGES_IN_MEMORY])) for start in starts
-        ]
+        parts = [self(read(rows[start : start + IMAGES_IN_MEMORY])) for start in starts]
         return parts[0][0], torch.cat([outputs for _, outputs in parts], dim=1)
 
 

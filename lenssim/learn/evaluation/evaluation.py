@@ -16,6 +16,7 @@ from lenssim.data.format.files import read_json, write, write_json
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
 from lenssim.learn.compute.device import pick_device
+from lenssim.learn.evaluation.controls import control_scores
 from lenssim.learn.evaluation.ensemble import Ensemble
 from lenssim.learn.evaluation.prediction import novelties_of
 from lenssim.learn.figures.classification import curves_figure
@@ -128,6 +129,8 @@ def evaluate(
     ensemble = Ensemble([run, *others], pick_device(device), tta=tta, prevalence=prevalence)
     task, outputs = ensemble.of(dataset, rows)
     scores = task.judge(outputs, dataset, rows, resamples, seed)
+    options = {"resamples": resamples, "seed": seed}
+    controls = control_scores(ensemble, task, dataset, rows, **options)
     table = _csv({"index": dataset.index[rows], **scores.table}).encode()
     title = _title(run, ensemble, dataset, rows)
     figures = _figures(run, task, scores, dataset, rows, title)
@@ -139,8 +142,8 @@ def evaluate(
         **_unlike([run, *others], dataset, rows),
         **scores.facts,
         "tables": dict(task.presentation.tables(scores, _preset_name(dataset))),
-        "metrics": scores.metrics,
-        "intervals": _INTERVALS | {"resamples": resamples, "seed": seed},
+        "metrics": {**scores.metrics, **controls},
+        "intervals": _INTERVALS | options,
         "versions": versions(),
         "files": {_TABLE: hashlib.sha256(table).hexdigest()},
         "figures": sorted(figures),

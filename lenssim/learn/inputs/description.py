@@ -1,11 +1,13 @@
 """Description of the images that a network is built for."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from lenssim.data.format.bands import shape_words
+from lenssim.data.format.maps import parts_of
 from lenssim.data.streaming.source import ImageSource
 from lenssim.errors import ConfigError
 from lenssim.simulate.draw import draw
@@ -28,6 +30,7 @@ class ImageDescription:
         theta_E: Smallest and largest Einstein radius in arcsec, for the source at its own redshift.
             None if unknown.
         bands: Names of the bands; empty where they have none.
+        parts: Number of maps whose bands follow one another, such as an image and its noise map.
 
     Example:
         >>> ImageDescription((1, 64, 64), pixel_scale=0.05).pixel_scale
@@ -38,6 +41,15 @@ class ImageDescription:
     pixel_scale: float | None = None
     theta_E: tuple[float, float] | None = None
     bands: tuple[str, ...] = ()
+    parts: int = 1
+
+    @property
+    def first_part(self) -> "ImageDescription":
+        """The first of the maps alone."""
+        if self.parts == 1:
+            return self
+        channels, height, width = self.shape
+        return replace(self, shape=(channels // self.parts, height, width), parts=1)
 
     def __str__(self) -> str:
         return shape_words(self.shape, self.bands)
@@ -56,10 +68,10 @@ def describe(dataset: ImageSource) -> ImageDescription:
         The description.
     """
     spec = dataset.spec
+    layout: dict[str, Any] = {"bands": dataset.bands}
+    layout["parts"] = len(parts_of(dataset.picture))
     if spec is None:
-        return ImageDescription(
-            dataset.image_shape, dataset.pixel_scale, bands=dataset.bands
-        )
+        return ImageDescription(dataset.image_shape, dataset.pixel_scale, **layout)
     numbers = np.asarray(dataset.index[:_SCENES])
     try:
         scenes = draw(spec.preset, numbers, seed=spec.seed, split=spec.split)
@@ -69,7 +81,7 @@ def describe(dataset: ImageSource) -> ImageDescription:
             raise
         radii = _stored_range(dataset, spec.preset)
     pixel_scale = spec.preset.instrument.pixel_scale
-    return ImageDescription(dataset.image_shape, pixel_scale, radii, dataset.bands)
+    return ImageDescription(dataset.image_shape, pixel_scale, radii, **layout)
 
 
 def _stored_range(dataset: ImageSource, preset: Preset) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lenssim.data.exchange.published import Stack
 from lenssim.data.exchange.telescope.regridding import regrid
-from lenssim.data.format.maps import IMAGE, MASK, SIGMA
+from lenssim.data.format.maps import IMAGE, MASK, SIGMA, parts_of, stacked
 from lenssim.data.format.origin import Origin
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.errors import DataError
@@ -186,8 +186,13 @@ class ResampledDataset(ShardDataset):
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Return the images (N, C, H, W) of some rows (N,) on the pixels of the run."""
-        native = super().images(rows)
-        return self.resampling(native, self._native_scale, self.folder, self.picture)[0]
+        maps = [
+            self.resampling(
+                self.read_map(name, rows), self._native_scale, self.folder, name
+            )[0]
+            for name in parts_of(self.picture)
+        ]
+        return stacked(maps)
 
 
 def opened_dataset(

@@ -86,11 +86,11 @@ def telescope_noise(
             code="image-shape",
             shape=tuple(expected.shape),
         )
-    seen = [
+    exposures = [
         _noise_of_band(expected[:, [number]], band, generator)
         for number, band in enumerate(bands)
     ]
-    observed, sigma = (torch.cat(images, dim=1) for images in zip(*seen, strict=True))
+    observed, sigma = (torch.cat(images, dim=1) for images in zip(*exposures, strict=True))
     return observed, sigma
 
 
@@ -110,11 +110,13 @@ def _noise_of_band(
     else:
         deviates = torch.randn(flux.shape, generator=generator, **options)
         white += deviates * (light / total).sqrt()
-    seen = _exposure_share(expected, instrument, generator)
-    share = _padded(torch.where(seen > 0, seen, 1), margin)  # neighbours need a noise
+    coverage = _exposure_share(expected, instrument, generator)
+    share = _padded(
+        torch.where(coverage > 0, coverage, 1), margin
+    )  # neighbours need a noise
     noise = _resampled(white / share.sqrt(), instrument)
-    sigma = ((background**2 + expected.clamp(min=0) / total) / seen).sqrt()
-    return torch.where(seen > 0, expected + noise, 0), sigma
+    sigma = ((background**2 + expected.clamp(min=0) / total) / coverage).sqrt()
+    return torch.where(coverage > 0, expected + noise, 0), sigma
 
 
 def _padded(images: Tensor, margin: int) -> Tensor:
@@ -129,8 +131,8 @@ def _resampled(white: Tensor, instrument: Instrument) -> Tensor:
         return filter_by_taps(white, instrument.taps * np.sqrt(instrument.pixel_loss))
     amplitude = torch.as_tensor(measured.amplitude(white.shape[-1]).copy()).to(white)
     noise = torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=white.shape[-2:])
-    inside = slice(None, white.shape[-1] - measured.margin)
-    return noise[..., inside, inside] * measured.loss
+    window = slice(None, white.shape[-1] - measured.margin)
+    return noise[..., window, window] * measured.loss
 
 
 def _exposure_share(

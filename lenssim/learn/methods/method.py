@@ -36,18 +36,16 @@ MODEL = "model"
 class TrainingSetup:
     """What a method may know about the training that it takes part in.
 
-        Args:
-            config: Settings of the training.
-            task: The task, fitted to the training data.
-            images: Description of the training images, such as their shape.
-            samples: Number of training samples.
-            steps: Number of steps in the whole training.
-            through: Net from images to images that stands before the network, if any.
-    <<<<<<< HEAD
-            camera: Camera of the training images, if they are simulated ones in e-/s.
-    =======
-            step: Number of batches that were learned from before.
-            target_has_truth: Whether the labels or parameters of the second data set are known.
+    Args:
+        config: Settings of the training.
+        task: The task, fitted to the training data.
+        images: Description of the training images, such as their shape.
+        samples: Number of training samples.
+        steps: Number of steps in the whole training.
+        through: Net from images to images that stands before the network, if any.
+        camera: Camera of the training images, if they are simulated ones in e-/s.
+        step: Number of batches that were learned from before.
+        target_has_truth: Whether the labels or parameters of the second data set are known.
     """
 
     config: TrainConfig

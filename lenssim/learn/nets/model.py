@@ -64,14 +64,16 @@ class Model(nn.Module):
         self.name = getattr(net, "name", str(net))
         self.seed = seed
         self.normalise = normalisation(normalise)
+        pictures = images if through is None else images.first_part
+        self.picture_shape = pictures.shape
         if isinstance(net, str):
-            net = build_net(net, images, outputs, seed)
+            net = build_net(net, pictures, outputs, seed)
         self.net = net
         add_dropout(self.net, dropout)
         self.draws = draws if dropouts(self.net) else 1
         self.through: nn.Module | None = None
         if through is not None:
-            self.through = build_net(through, images, int(np.prod(images.shape)), seed)
+            self.through = build_net(through, images, int(np.prod(pictures.shape)), seed)
             self.through.requires_grad_(requires_grad=False)
 
     @override
@@ -81,7 +83,7 @@ class Model(nn.Module):
     def scaled(self, images: Tensor) -> Tensor:
         """Return what the network sees of raw images (N, C, H, W)."""
         if self.through is not None:
-            images = self.through(images).view_as(images)
+            images = self.through(images).unflatten(1, self.picture_shape)
         return self.normalise(images)
 
     def features(self, images: Tensor) -> Tensor:

@@ -3,6 +3,9 @@
 It sees each band in units of its own noise: asinh of the light, and what a blur of three pixels
 takes away, where noise shows on bright galaxies. For each pixel it gives a change of the light as a
 share of it, and a correction, so that it need not learn the range of the light.
+
+With a noise map beside the image, the unit is that of each pixel, and the net also sees where the
+map differs from its median: an exposure that ends, or a bright galaxy's photon noise.
 """
 
 from typing import override
@@ -37,6 +40,17 @@ def _level(images: Tensor) -> Tensor:
     return torch.cat(edges, dim=-1).median(dim=-1).values[..., None, None]
 
 
+def _median(maps: Tensor) -> Tensor:
+    """Return the median (N, C, 1, 1) of maps (N, C, H, W)."""
+    return maps.flatten(2).median(dim=2).values[..., None, None]
+
+
+def _stated(sigma: Tensor, measured: Tensor) -> Tensor:
+    """Return noise maps (N, C, H, W), with the measured noise where they state none."""
+    is_stated = torch.isfinite(sigma) & (sigma > 0)
+    return torch.where(is_stated, sigma, measured)
+
+
 def _convolutions(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1),
@@ -50,13 +64,14 @@ class UNet(nn.Module):
     """Four resolutions, with shortcuts between the way down and the way up.
 
     It maps images (N, C, H, W), in any unit, to images of the same shape and unit as numbers
-    (N, C H W).
+    (N, C H W). With noise maps it takes (N, 2 C, H, W): the images, and then their noise maps.
     """
 
-    def __init__(self, bands: int) -> None:
+    def __init__(self, bands: int, has_noise_map: bool = False) -> None:
         super().__init__()
+        self.has_noise_map = has_noise_map
         down = []
-        channels = 2 * bands
+        channels = (3 if has_noise_map else 2) * bands
         for width in _WIDTHS:
             down.append(_convolutions(channels, width))
             channels = width
@@ -74,14 +89,19 @@ class UNet(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
+        extent: list[Tensor] = []
+        if self.has_noise_map:
+            images, sigma = images.chunk(2, dim=1)
+            noise = _stated(sigma, noise_of(images))
+            extent = [noise.log() - _median(noise).log()]
+        else:
+            noise = noise_of(images)
         level = _level(images)
-        noise = noise_of(images)
         light = (images - level) / noise
         blurred = avg_pool2d(light, 3, stride=1, padding=1, count_include_pad=False)
         detail = (light - blurred).clamp(-_CLIP, _CLIP)
-        change, correction = self._maps(torch.cat([light.asinh(), detail], dim=1)).chunk(
-            2, 1
-        )
+        features = torch.cat([light.asinh(), detail, *extent], dim=1)
+        change, correction = self._maps(features).chunk(2, 1)
         answer = noise * ((1 + change) * light + correction)
         return (answer + level).flatten(1)
 
@@ -109,15 +129,18 @@ def build(images: ImageDescription, outputs: int) -> nn.Module:
 
     Args:
         images: The images, with any number of bands.
-        outputs: Number of outputs: that of the images' numbers.
+        outputs: Number of outputs: that of the images' numbers, or half of it for images whose
+            second half of bands are noise maps.
 
     Returns:
-        A network from images (N, C, H, W) to (N, C H W).
+        A network from images (N, C, H, W) to (N, C H W), or to half of these numbers.
 
     Raises:
         ConfigError: Other outputs than images are asked for.
     """
-    if outputs != np.prod(images.shape):
+    numbers = int(np.prod(images.shape))
+    has_noise_map = 2 * outputs == numbers and images.shape[0] % 2 == 0
+    if outputs != numbers and not has_noise_map:
         raise ConfigError(
             f"the net unet gives images of {images}, not {outputs} numbers; "
             "it serves lenssim train denoise",
@@ -125,4 +148,5 @@ def build(images: ImageDescription, outputs: int) -> nn.Module:
             name="unet",
             outputs=outputs,
         )
-    return UNet(images.shape[0])
+    bands = images.shape[0]
+    return UNet(bands // 2 if has_noise_map else bands, has_noise_map)

@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lenssim.data.exchange.importing import Listeners
+from lenssim.data.format.files import read_json, write_json
 from lenssim.data.generation.progress import Progress
 from lenssim.data.generation.runners import default_workers
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.learn.evaluation.prediction import predict
 from lenssim.learn.recipes.steps import FitStep, ImportStep, LensesStep
-from lenssim.learn.report.lens_pages import LensPage, write_lens_pages
-from lenssim.learn.runs.run import open_run
+from lenssim.learn.report.lens_pages import INDEX, LensPage, write_lens_pages
+from lenssim.learn.runs.run import Run, open_run
 from lenssim.sky.models.lenses import Lenses
 from lenssim.sky.models.results import fit_dataset
 from lenssim.sky.models.sensitivities import lens_sensitivity
@@ -19,6 +20,7 @@ from lenssim.sky.models.work import Work
 
 __all__ = ["fit_lenses", "import_images", "judge_lenses"]
 
+_ORIGIN = "lenses.json"  # what the pages were made from; written last
 Say = Callable[[str], None]
 Reporter = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
@@ -74,21 +76,35 @@ def judge_lenses(
         folder: Where to write.
     """
     models = ShardDataset(pictures)
-    lenses = Lenses(ShardDataset(data), fit.request)
-    answers = {}
     opened = open_run(run)
-    for prediction in predict(opened, [pictures], report=_pass_over):
-        answers[prediction.image] = prediction
-    pages = []
-    for row, number in enumerate(models.index.tolist()):
-        pages.append(
-            LensPage(
-                row,
-                answers.get(number),
-                lens_sensitivity(lenses, models, row, step.options),
-            )
+    origin = {
+        "fit": models.fingerprint,
+        "run": opened.digest,
+        "step": step.model_dump(mode="json"),
+    }
+    origin_path = folder / _ORIGIN
+    if not (origin_path.exists() and read_json(origin_path) == origin):
+        pages = _pages(step, Lenses(ShardDataset(data), fit.request), models, opened)
+        write_lens_pages(folder, models, pages, step.threshold)
+        write_json(origin_path, origin)
+    return folder / INDEX
+
+
+def _pages(
+    step: LensesStep, lenses: Lenses, models: ShardDataset, run: Run
+) -> list[LensPage]:
+    """Ask the classifier about all lenses, and compute their sensitivities."""
+    pictures = models.folder
+    answers = {
+        prediction.image: prediction
+        for prediction in predict(run, [pictures], report=_pass_over)
+    }
+    return [
+        LensPage(
+            row, answers.get(number), lens_sensitivity(lenses, models, row, step.options)
         )
-    return write_lens_pages(folder, models, pages, step.threshold)
+        for row, number in enumerate(models.index.tolist())
+    ]
 
 
 def _pass_over(*problem: object) -> None:

@@ -16,6 +16,7 @@ from lenssim.formats.yaml import read_yaml
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.methods import method_of
 from lenssim.learn.nets import check_net
+from lenssim.learn.recipes.shipped import find_presets
 from lenssim.learn.recipes.steps import (
     EvaluateStep,
     FitStep,
@@ -261,6 +262,7 @@ def load_recipe(path: Path) -> Recipe:
             code="settings-invalid",
             path=path,
         )
+    find_presets(document.get("generate"), path.parent)
     try:
         recipe = Recipe.model_validate(document)
         _check_settings(recipe)

@@ -1,11 +1,12 @@
-"""The recipes that come with lenssim, by name: of a wheel, or of a clone."""
+"""The recipes that come with lenssim, by name, and the presets that lie beside them."""
 
 from pathlib import Path
+from typing import Any
 
 import lenssim
 from lenssim.errors import unknown
 
-__all__ = ["find_recipe", "shipped_recipe", "shipped_recipes"]
+__all__ = ["find_presets", "find_recipe", "shipped_recipe", "shipped_recipes"]
 
 FOLDER = "pipelines"
 
@@ -58,3 +59,27 @@ def find_recipe(recipe: Path | str) -> Path:
     if path.exists() or not is_name:
         return path
     return shipped_recipe(path.name)
+
+
+def find_presets(steps: Any, folder: Path) -> None:
+    """Let steps of a recipe name presets as they lie beside it, too.
+
+    Args:
+        steps: What the recipe says of its data sets, by name; changed in place.
+        folder: The folder of the recipe.
+
+    Example:
+        >>> steps = {"lenses": {"model": "presets/hst-acs-haloes.yaml"}}
+        >>> find_presets(steps, shipped_recipes()["real_lenses"].parent)
+        >>> Path(steps["lenses"]["model"]).is_absolute()
+        True
+    """
+    if not isinstance(steps, dict):
+        return
+    for step in steps.values():
+        model = step.get("model") if isinstance(step, dict) else None
+        if not isinstance(model, str) or Path(model).exists():
+            continue
+        place = folder / model
+        if place.suffix == ".yaml" and place.exists():
+            step["model"] = str(place)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,12 +16,15 @@ from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.drawing import plain_style, png_bytes, stretched
 from lenssim.learn.evaluation.prediction import Prediction
 from lenssim.learn.runs.folders import make_folder
+from lenssim.pages import figure, heading, html_page, html_table
 from lenssim.simulate.fit.flags import FLAGS
 from lenssim.simulate.fit.sensitivity import Sensitivity
 from lenssim.sky.models.page import model_figure
 from lenssim.sky.models.table import model_texts
 
-__all__ = ["LensPage", "write_lens_pages"]
+__all__ = ["INDEX", "LensPage", "write_lens_pages"]
+
+INDEX = "index.html"
 
 _NUMBERS = (
     "theta_E",
@@ -33,14 +37,15 @@ _NUMBERS = (
     "chi2_per_pixel",
     "chi2_per_pixel_expected",
 )
-_STYLE = """body{font:15px/1.5 sans-serif;margin:2em;max-width:60em}
-table{border-collapse:collapse}td,th{padding:.2em .9em .2em 0;text-align:left;vertical-align:top}
-tr{border-top:1px solid #ccc}img{max-width:100%}.warn{color:#a00}"""
 _CAUTION = (
-    "A probability of the classifier holds for lenses like those it was trained on. "
-    "Where the novelty is below 0.01 it means nothing. The sensitivity is an upper limit: the "
+    "A probability of the classifier holds for lenses like those it was trained on. Of a "
+    "residual that is unlike those it means nothing. The sensitivity is an upper limit: the "
     "source is a Sersic profile, and a source with more freedom absorbs more. Nothing here is "
     "a detection of a halo: first compare models with and without it on this lens."
+)
+_REPORT = (
+    "<p><a href='../../report.html'>The report of the recipe</a> says how often the "
+    "classifier is right on simulated lenses.</p>"
 )
 
 
@@ -83,12 +88,12 @@ def write_lens_pages(
         stem = f"{page.row:06d}"
         write(folder / f"{stem}.png", model_figure(models, page.row))
         if page.sensitivity is not None:
-            figure = _sensitivity_figure(models, page.row, page.sensitivity)
-            write(folder / f"{stem}-sensitivity.png", figure)
+            picture = _sensitivity_figure(models, page.row, page.sensitivity)
+            write(folder / f"{stem}-sensitivity.png", picture)
         text = _page(page, row, flags[page.row], stem, models)
         write(folder / f"{stem}.html", text.encode())
     write(folder / "lenses.csv", _csv(rows))
-    index = folder / "index.html"
+    index = folder / INDEX
     write(index, _index(rows, pages).encode())
     return index
 
@@ -119,39 +124,36 @@ def _number(models: ShardDataset, name: str, row: int) -> float:
 def _page(
     page: LensPage, row: dict[str, Any], flags: str, stem: str, models: ShardDataset
 ) -> str:
-    name = escape(str(row["name"]))
     numbers = [(column, _number(models, column, page.row)) for column in _NUMBERS]
     rows = [(column, f"{value:.4g}") for column, value in numbers if np.isfinite(value)]
     meanings = [f"{flag}: {FLAGS[flag]}" for flag in flags.split() if flag in FLAGS]
     parts = [
-        f"<p><a href='index.html'>all lenses</a></p><h1>{name}</h1>",
-        *(f"<p class='warn'>{escape(meaning)}</p>" for meaning in meanings),
-        f"<img src='{stem}.png' alt='image less lens light, lensed source, residual'>",
-        "<p>Image less lens light, lensed source, residual in sigma.</p>",
-        "<h2>Model</h2>",
-        _table(rows),
-        "<h2>Classifier of the residual</h2>",
+        "<p><a href='index.html'>all lenses</a></p>",
+        *(f"<p class=warn>{escape(meaning)}</p>" for meaning in meanings),
+        figure(f"{stem}.png", "Image less lens light, lensed source, residual in sigma."),
+        heading("Model"),
+        html_table([dict(rows)]),
+        heading("Classifier of the residual"),
         _answer(page.answer),
-        "<h2>Sensitivity</h2>",
+        heading("Sensitivity"),
         _sensitivity(page.sensitivity, row, stem),
-        f"<p>{_CAUTION}</p>",
+        f"<p class=note>{_CAUTION}</p>",
     ]
-    return _document(str(row["name"]), parts)
+    return html_page(str(row["name"]), parts)
 
 
 def _answer(answer: Prediction | None) -> str:
     if answer is None:
         return "<p>It was not asked: there is no residual.</p>"
     probabilities = answer.answer.get("probabilities", {})
-    rows = [(label, f"{float(value):.3f}") for label, value in probabilities.items()]
-    text = _table(rows)
+    text = html_table([{k: f"{float(value):.3f}" for k, value in probabilities.items()}])
     if answer.novelty is not None:
         text += (
             f"<p>Novelty: {answer.novelty:.3f} of the validation images look at least as "
             "unlike the training data.</p>"
         )
     if answer.unlike:
-        text += "<p class='warn'>This residual is unlike those of the training.</p>"
+        text += "<p class=warn>This residual is unlike those of the training.</p>"
     return text
 
 
@@ -160,10 +162,11 @@ def _sensitivity(result: Sensitivity | None, row: dict[str, Any], stem: str) -> 
         return "<p>There is no complete model.</p>"
     pairs = zip(result.masses, result.best, np.median(result.delta_chi2, 1), strict=True)
     rows = [
-        (
-            f"{mass:.0e} Msun",
-            f"{best:.1f} in the best place, {middle:.1f} in the median one",
-        )
+        {
+            "mass [Msun]": f"{mass:.0e}",
+            "in the best place": f"{best:.1f}",
+            "in the median place": f"{middle:.1f}",
+        }
         for mass, best, middle in pairs
     ]
     limits = [
@@ -173,8 +176,8 @@ def _sensitivity(result: Sensitivity | None, row: dict[str, Any], stem: str) -> 
     ]
     return (
         "<p>Expected delta chi2 of one subhalo on the arcs, after mass, shear, light and "
-        f"multipoles have adapted:</p>{_table(rows)}{''.join(limits)}"
-        f"<img src='{stem}-sensitivity.png' alt='sensitivity'>"
+        f"multipoles have adapted:</p>{html_table(rows)}{''.join(limits)}"
+        + figure(f"{stem}-sensitivity.png", "Sensitivity over the lensed source.")
     )
 
 
@@ -182,30 +185,15 @@ def _mass(value: float) -> str:
     return f"{value:.2g} Msun" if np.isfinite(value) else "above the largest mass tried"
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows
-    )
-    return f"<table>{cells}</table>"
-
-
-def _document(title: str, parts: Sequence[str]) -> str:
-    return (
-        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style>{''.join(parts)}\n"
-    )
-
-
 def _index(rows: Sequence[dict[str, Any]], pages: Sequence[LensPage]) -> str:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    lines = []
+    table = html_table(
+        [{name: _cell(value) for name, value in row.items()} for row in rows]
+    )
     for row, page in zip(rows, pages, strict=True):
-        cells = [escape(_cell(row.get(name))) for name in columns]
-        cells[0] = f"<a href='{page.row:06d}.html'>{cells[0]}</a>"
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    table = f"<table><tr>{head}</tr>{''.join(lines)}</table>"
-    return _document("Lenses", ["<h1>Lenses</h1>", f"<p>{_CAUTION}</p>", table])
+        name = escape(_cell(row["name"]))
+        link = f"<td><a href='{page.row:06d}.html'>{name}</a></td>"
+        table = re.sub(f"<td[^>]*>{re.escape(name)}</td>", link, table, count=1)
+    return html_page("Lenses", [f"<p>{_CAUTION}</p>", _REPORT, table])
 
 
 def _cell(value: Any) -> str:
@@ -234,8 +222,8 @@ def _sensitivity_figure(models: ShardDataset, row: int, result: Sensitivity) -> 
     scale = models.pixel_scale or 1.0
     half_x, half_y = (side * scale / 2 for side in source.shape[::-1])
     number = len(result.masses) // 2
-    figure = Figure(figsize=(4.6, 3.6), facecolor="white", layout="constrained")
-    axis = figure.add_subplot()
+    drawing = Figure(figsize=(4.6, 3.6), facecolor="white", layout="constrained")
+    axis = drawing.add_subplot()
     extent = (-half_x, half_x, -half_y, half_y)
     axis.imshow(stretched(source), origin="lower", cmap="Greys", extent=extent)
     x, y = result.positions.T
@@ -245,5 +233,5 @@ def _sensitivity_figure(models: ShardDataset, row: int, result: Sensitivity) -> 
     axis.set_ylim(-min(reach, half_y), min(reach, half_y))
     axis.set_xlabel("x [arcsec]")
     axis.set_ylabel("y [arcsec]")
-    figure.colorbar(points, label=f"delta chi2 of {result.masses[number]:.0e} Msun")
-    return png_bytes(figure, dpi=90)
+    drawing.colorbar(points, label=f"delta chi2 of {result.masses[number]:.0e} Msun")
+    return png_bytes(drawing, dpi=90)

@@ -17,6 +17,8 @@ __all__ = [
     "Ranking",
     "completeness_by",
     "intervals",
+    "log_odds",
+    "mean_thresholds",
     "operating_point",
     "shifted",
     "threshold_at",
@@ -26,6 +28,7 @@ FALSE_POSITIVES = {"tpr0": 0, "tpr10": 9}  # that each of these scores allows
 _RATES = {"tpr_1e-2": 1e-2, "tpr_1e-3": 1e-3}  # false-positive rates
 _LEVEL = (2.5, 97.5)  # percentiles
 _WEIGHTS_PER_CHUNK = 2**22
+_TINY = 1e-12
 _HALF = 0.5  # completeness at which purity is stated
 
 
@@ -47,6 +50,37 @@ def shifted(probability: np.ndarray, share: float, prevalence: float) -> np.ndar
     lens = np.asarray(probability, np.float64) * (prevalence / share)
     other = (1 - np.asarray(probability, np.float64)) * ((1 - prevalence) / (1 - share))
     return lens / (lens + other)
+
+
+def log_odds(share: float) -> float:
+    """Return the logarithm of the odds of a share.
+
+    Example:
+        >>> log_odds(0.5)
+        0.0
+    """
+    return float(np.log(share) - np.log1p(-share))
+
+
+def mean_thresholds(
+    thresholds: Sequence[Mapping[str, float]], shares: Sequence[float], share: float
+) -> dict[str, float]:
+    """Return the mean thresholds of several networks, for one share of lenses.
+
+    Args:
+        thresholds: The thresholds of each network, by the rate of false positives.
+        shares: The share of lenses that each network is calibrated for.
+        share: That of the answer.
+    """
+    rates = set.intersection(*map(set, thresholds))
+    means = {}
+    for rate in sorted(rates, reverse=True):
+        odds = [
+            log_odds(np.clip(of_network[rate], _TINY, 1 - _TINY)) - log_odds(calibrated)
+            for of_network, calibrated in zip(thresholds, shares, strict=True)
+        ]
+        means[rate] = float(1 / (1 + np.exp(-(np.mean(odds) + log_odds(share)))))
+    return means
 
 
 @dataclass(frozen=True)

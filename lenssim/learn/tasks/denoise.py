@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, override
 
 import numpy as np
 
-from lenssim.data.format.maps import SIGMA, check_kept
+from lenssim.data.format.maps import SIGMA, check_kept, parts_of
 from lenssim.data.format.spec import maps_of
 from lenssim.learn.config import TrainConfig
 from lenssim.learn.figures.presentations.denoising import DenoisingPresentation
@@ -55,9 +55,12 @@ class Denoise(Task):
 
         assert isinstance(config, DenoiseConfig)
         check_kept(dataset.folder, dataset.config, *_maps(config.target))
-        images = dataset.images(rows["train"][:_IMAGES_FOR_NOISE])
+        bands, height, width = dataset.image_shape
+        bands //= len(parts_of(config.picture))
+        images = dataset.images(rows["train"][:_IMAGES_FOR_NOISE])[:, :bands]
         noise = float(np.median(noise_level(images)))
-        return cls(target=config.target, shape=dataset.image_shape, noise=noise or 1.0)
+        shape = (bands, height, width)
+        return cls(target=config.target, shape=shape, noise=noise or 1.0)
 
     @property
     @override
@@ -140,7 +143,7 @@ class Denoise(Task):
 
         answers = self.pictures(outputs).numpy()
         check_answers(answers, dataset.folder)
-        noisy = dataset.images(rows)
+        noisy = dataset.images(rows)[:, : self.shape[0]]
         truth = dataset.read_map(self._truth, rows)
         noise = self._noise_maps(dataset, rows, noisy)
         peak = float(np.median(dataset.read_map(self._truth, rows).max(axis=(1, 2, 3))))

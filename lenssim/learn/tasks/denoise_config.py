@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from lenssim.data.format.maps import IMAGE, WITH_NOISE
 from lenssim.learn.config import TrainConfig
 
 __all__ = ["DenoiseConfig"]
@@ -36,6 +37,10 @@ class DenoiseConfig(TrainConfig):
             raise ValueError(
                 f"net {self.net} gives numbers, not images; nets of denoise are "
                 f"{', '.join(IMAGE_NETS)}"
+            )
+        if self.picture not in (IMAGE, WITH_NOISE):
+            raise ValueError(
+                f"picture of denoise is {IMAGE} or {WITH_NOISE}: the image, and its noise map"
             )
         if self.normalise != "none":
             raise ValueError("normalise of denoise is none: images keep their unit")

@@ -50,6 +50,7 @@ class Find(Task):
 
     settings = FindConfig
     invariant: ClassVar[bool] = True
+    controls: ClassVar[tuple[str, ...]] = ("twin",)
 
     classes: tuple[ClassName, ...]
     positive: ClassName
@@ -96,6 +97,15 @@ class Find(Task):
             views=config.views,
             weights=weights,
         )
+
+    @override
+    def half_of_batches(
+        self, config: TrainConfig, dataset: Data, rows: np.ndarray
+    ) -> np.ndarray | None:
+        assert isinstance(config, FindConfig)
+        if not config.balanced_batches:
+            return None
+        return self._truth(labels_of(dataset)[rows])
 
     @property
     @override
@@ -214,17 +224,21 @@ class Find(Task):
         """Calibrate each network's outputs by itself, for the share of this task."""
         from torch import cat
 
+        from lenssim.learn.scores.finding import log_odds, mean_thresholds
+
         members = tuple(len(passes) for passes in outputs)
         if not others:
             return self.model_copy(update={"members": members}), outputs[0]
         tasks = [self, *others]
-        own_odds = _log_odds(self.share)
+        own_odds = log_odds(self.share)
         scaled = [
-            task.slope * passes + (task.offset + own_odds - _log_odds(task.share))
+            task.slope * passes + (task.offset + own_odds - log_odds(task.share))
             for task, passes in zip(tasks, outputs, strict=True)
         ]
         joint = self._with_calibration(1.0, 0.0)
-        thresholds = _mean_thresholds(tasks, own_odds)
+        thresholds = mean_thresholds(
+            [task.thresholds for task in tasks], [task.share for task in tasks], self.share
+        )
         update = {"members": members, "thresholds": thresholds}
         return joint.model_copy(update=update), cat(scaled)
 
@@ -274,6 +288,17 @@ class Find(Task):
         }
         return TaskScores(scores.metrics, scores.facts, table)
 
+    @override
+    def judge_control(
+        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, **options: int
+    ) -> dict[str, Any]:
+        """Return the AUC of lenses without their arcs among the others: 0.5 without a leak."""
+        from lenssim.learn.scores.finding import intervals
+
+        truth = self._truth(labels_of(dataset)[rows])
+        score = self.scores(outputs)
+        return {"auc": intervals(truth, [score], self.prevalence, **options)["auc"]}
+
     def _joint_scores(self, outputs: Tensor) -> dict[str, np.ndarray]:
         """Return the scores (N,), the answer first, by the way in which passes are joined."""
         joint = {self.views: self.scores(outputs)}
@@ -313,21 +338,3 @@ def _check_both(dataset: Data, split: str, truth: np.ndarray, positive: str) -> 
         folder=dataset.folder,
         split=split,
     )
-
-
-def _log_odds(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))
-
-
-def _mean_thresholds(tasks: Sequence[Find], own_odds: float) -> dict[str, float]:
-    """Return the mean thresholds of several networks, for one share of lenses."""
-    rates = set.intersection(*(set(task.thresholds) for task in tasks))
-    thresholds = {}
-    for rate in sorted(rates, reverse=True):
-        odds = [
-            _log_odds(np.clip(task.thresholds[rate], _TINY, 1 - _TINY))
-            - _log_odds(task.share)
-            for task in tasks
-        ]
-        thresholds[rate] = float(1 / (1 + np.exp(-(np.mean(odds) + own_odds))))
-    return thresholds

@@ -1,8 +1,8 @@
 """Settings of a finder."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lenssim.learn.tasks.adaptable_config import AdaptableConfig
 
@@ -32,3 +32,12 @@ class FindConfig(AdaptableConfig):
     balanced: bool = Field(
         default=False, description="Found class and all others weigh alike in the loss"
     )
+    balanced_batches: bool = Field(
+        default=False, description="Half of the images of each batch are of the found class"
+    )
+
+    @model_validator(mode="after")
+    def _check_balance(self) -> Self:
+        if self.balanced and self.balanced_batches:
+            raise ValueError("balanced and balanced_batches do the same: give one of them")
+        return self

@@ -61,6 +61,8 @@ class Task(Record, ABC):
     """Settings of a training of this task."""
     invariant: ClassVar[bool] = False
     """Whether the answer stays the same when the image is turned or mirrored."""
+    controls: ClassVar[tuple[str, ...]] = ()
+    """Maps that an evaluation shows in place of the images: they lack what is looked for."""
     columns: tuple[str, ...] = ()
     """True parameters that every batch has to hold, as `target` float64 (N, T)."""
 
@@ -147,6 +149,15 @@ class Task(Record, ABC):
         """
         return self
 
+    def half_of_batches(
+        self, config: TrainConfig, dataset: Data, rows: np.ndarray
+    ) -> np.ndarray | None:
+        """Return which of the rows (N,) make up half of each batch, bool (N,).
+
+        None, as by default, for batches of whatever comes next.
+        """
+        return None
+
     def at_prevalence(self, prevalence: float) -> Self:
         """Return the task with probabilities for a share of the found class.
 
@@ -208,6 +219,12 @@ class Task(Record, ABC):
         Raises:
             DataError: Some images hold NaN.
         """
+
+    def judge_control(
+        self, outputs: Tensor, dataset: ShardDataset, rows: np.ndarray, **options: int
+    ) -> dict[str, Any]:
+        """Score outputs for one of `controls`, with the arguments of `judge`."""
+        raise NotImplementedError
 
     @abstractmethod
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:

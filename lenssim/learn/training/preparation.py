@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from lenssim.data.generation.surroundings import require
+from lenssim.data.streaming.balanced import BalancedSampler
 from lenssim.data.streaming.sampler import BatchSampler
 from lenssim.errors import ConfigError
 from lenssim.learn.compute.device import pick_device
@@ -118,7 +119,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
         )
     target = open_target(config, method, task, dataset)
     device = _pick_devices(config)
-    sampler = _training_sampler(config, dataset, rows["train"])
+    sampler = _training_sampler(config, task, dataset, rows["train"])
     steps = config.epochs * len(sampler)
     images = describe(dataset)
     through, denoiser = _through(config, images, previous)
@@ -181,18 +182,33 @@ def _pick_devices(config: TrainConfig) -> torch.device:
     return device
 
 
-def _training_sampler(config: TrainConfig, dataset: Data, rows: np.ndarray) -> BatchSampler:
+def _training_sampler(
+    config: TrainConfig, task: Task, dataset: Data, rows: np.ndarray
+) -> BatchSampler:
     """Return the order of the training samples, for one of the devices."""
-    sampler = BatchSampler(
-        rows,
-        config.batch_size,
-        seed=config.seed,
-        fingerprint=dataset.fingerprint,
-        drop_last=True,
+    options: dict[str, Any] = {
+        "seed": config.seed,
+        "fingerprint": dataset.fingerprint,
         **dataset.order,
-    )
+    }
+    half = task.half_of_batches(config, dataset, rows)
+    if half is None:
+        sampler = BatchSampler(rows, config.batch_size, drop_last=True, **options)
+    else:
+        _check_repeats(dataset)
+        sampler = BalancedSampler(rows, config.batch_size, half, **options)
     sampler.share(0, config.devices)
     return sampler
+
+
+def _check_repeats(dataset: Data) -> None:
+    """Raise `ConfigError` if other images come every epoch: their classes are not known."""
+    if dataset.order.get("fresh", 0):
+        raise ConfigError(
+            "balanced_batches needs images that come again, and live-endless has new ones "
+            "every epoch; state equal shares by live-classes, such as lens=1,non_lens=1",
+            code="options-conflict",
+        )
 
 
 def _through(

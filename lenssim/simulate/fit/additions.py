@@ -1,6 +1,6 @@
 """Additions: the companions and clumps that minima need beside a smooth source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -15,12 +15,12 @@ from lenssim.simulate.fit.companions import (
 from lenssim.simulate.fit.marquardt import minimise
 from lenssim.simulate.fit.projection import Evaluation, GaussianModel
 
-__all__ = ["Fits", "plain_fits", "polished", "with_additions"]
+__all__ = ["GOOD", "Fits", "joined", "plain_fits", "polished", "with_additions"]
 
 _ROUNDS = 3
 _TRIED = 3  # minima of a lens that get additions
 _POLISHED = 2
-_GOOD = 1.2  # times the chi2 that noise gives: such a fit needs no addition
+GOOD = 1.2  # times the chi2 that noise gives: such a fit needs no addition
 _FAR_WORSE = 3.0  # times the best objective: such a minimum gets none
 _STEPS = 8
 _POLISHING_STEPS = 15
@@ -32,7 +32,7 @@ class Fits:
     """Fits of rows, with their additions; NaN where there is none.
 
     Attributes:
-        values: Parameters (N, 21).
+        values: Parameters (N, 22).
         state: What the model is there.
         companions: x, y, e1 and e2 of galaxies beside the lens (N, C, 4).
         clumps: x, y and standard deviation of spots of the source (N, D, 3).
@@ -57,6 +57,19 @@ def plain_fits(values: Tensor, state: Evaluation, companions: Tensor | None = No
         companions = values.new_full((len(values), MAX_COMPANIONS, 4), torch.nan)
     clumps = values.new_full((len(values), _ROUNDS * CLUMPS_A_ROUND, 3), torch.nan)
     return Fits(values, state, companions, clumps)
+
+
+def joined(first: Fits, second: Fits) -> Fits:
+    """Return the rows of two tables of fits of one model, those of the first before."""
+    names = [field.name for field in fields(Evaluation)]
+    states = [
+        torch.cat([getattr(fits.state, name) for fits in (first, second)]) for name in names
+    ]
+    tables = [
+        torch.cat([getattr(fits, name) for fits in (first, second)])
+        for name in ("values", "companions", "clumps")
+    ]
+    return Fits(tables[0], Evaluation(*states), *tables[1:])
 
 
 def with_additions(
@@ -85,7 +98,7 @@ def with_additions(
     pixels = (model.stamps.weights > 0).sum(1)
     for _ in range(_ROUNDS):
         best = _best(fits, owners, 1)
-        is_poor = fits.state.chi2[best] > _GOOD * (expected * pixels)[best]
+        is_poor = fits.state.chi2[best] > GOOD * (expected * pixels)[best]
         rows = _best(fits, owners, _TRIED)
         rows = rows[torch.isin(owners[rows], owners[best[is_poor]])]
         if not len(rows):

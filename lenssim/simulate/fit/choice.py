@@ -11,7 +11,7 @@ from lenssim.simulate.fit.pixel_source import PixelFit, PixelSource
 from lenssim.simulate.fit.projection import GaussianModel
 from lenssim.simulate.fit.search import SearchResult
 from lenssim.simulate.fit.threads import one_thread
-from lenssim.simulate.fit.tracing import trace
+from lenssim.simulate.fit.tracing import SLOPE, mass_of, trace
 
 __all__ = ["chosen_by_evidence"]
 
@@ -59,7 +59,8 @@ def _fit(model: GaussianModel, row: int, minimum: Minimum, half: float) -> Pixel
     is_used = torch.cat([is_used, always])
     centre = (float(minimum.values[7]), float(minimum.values[8]))
     source = PixelSource(part.stamps, columns[is_used], part.prior, centre, half)
-    return source.fit(minimum.values, _FREE)
+    free = [*_FREE, SLOPE] if bool(minimum.values[SLOPE] != 0) else _FREE
+    return source.fit(minimum.values, free)
 
 
 def _half(result: SearchResult, model: GaussianModel, minimum: Minimum) -> float:
@@ -68,7 +69,7 @@ def _half(result: SearchResult, model: GaussianModel, minimum: Minimum) -> float
     if int(arcs.sum()) < _MIN_ARC:
         return _DEFAULT_HALF
     x, y = model.stamps.rays()
-    beta_x, beta_y = trace(x[arcs], y[arcs], minimum.values[None, :7])
+    beta_x, beta_y = trace(x[arcs], y[arcs], mass_of(minimum.values[None]))
     offsets = torch.maximum(
         (beta_x - minimum.values[7]).abs(), (beta_y - minimum.values[8]).abs()
     )

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lenssim.simulate.fit.amplitudes import amplitudes
 from lenssim.simulate.fit.projection import GaussianModel
-from lenssim.simulate.fit.tracing import trace
+from lenssim.simulate.fit.tracing import mass_of, trace
 
 __all__ = ["CLUMPS_A_ROUND", "CLUMP_COST", "clumps_of"]
 
@@ -29,7 +29,7 @@ def clumps_of(
 
     Args:
         model: A model with one row.
-        values: Its parameters (1, 21).
+        values: Its parameters (1, 22).
         residual: (image - model) / sigma (1, P).
         min_gain: Least gain of a clump.
 
@@ -80,7 +80,7 @@ def _about(place: Tensor) -> Tensor:
 def _rays(model: GaussianModel, values: Tensor) -> tuple[Tensor, Tensor]:
     """Return where rays (P,), one a pixel, end from the centre of the source."""
     x, y = model.stamps.rays()
-    beta_x, beta_y = trace(x, y, values[:, :7])
+    beta_x, beta_y = trace(x, y, mass_of(values))
     return beta_x[0] - values[0, 7], beta_y[0] - values[0, 8]
 
 

@@ -33,7 +33,7 @@ class LensLight:
     """The light of L lenses.
 
     Attributes:
-        values: Parameters (L, 21), of which those of the light were fitted.
+        values: Parameters (L, 22), of which those of the light were fitted.
         ellipticity: e1 and e2 (L, 2) of the light, weighted by flux.
         arcs: Which pixels (L, P) were thrown out as arcs.
     """
@@ -54,7 +54,7 @@ def light_residual(stamps: Stamps, light: LensLight) -> Tensor:
 
 
 def start_values(count: int) -> Tensor:
-    """Return values (N, 21) of a round lens of 1 arcsec at (0, 0)."""
+    """Return values (N, 22) of a round lens of 1 arcsec at (0, 0)."""
     values = torch.zeros(count, len(PARAMETERS), dtype=torch.float64)
     values[:, 0] = 1.0
     return values

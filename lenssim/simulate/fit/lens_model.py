@@ -22,7 +22,7 @@ from lenssim.simulate.fit.search import SearchResult, at_bound, doubts, search
 from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.spots import spots_chi2
 from lenssim.simulate.fit.threads import one_thread
-from lenssim.simulate.fit.tracing import MASS
+from lenssim.simulate.fit.tracing import MASS, SLOPE, mass_of
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
 __all__ = ["LensModel", "described", "fit_lens"]
@@ -109,7 +109,10 @@ def _pixel_numbers(model: LensModel, fits: list[PixelFit]) -> dict[str, float]:
         numbers["log_evidence_gap"] = fits[0].log_evidence - fits[1].log_evidence
     numbers["chi2_per_pixel_source"] = fits[0].chi2 / model.result.pixels
     best = model.result.best.values
-    for number, name in enumerate(MASS):
+    parameters = dict(enumerate(MASS))
+    if model.result.search.has_slope:
+        parameters[SLOPE] = "gamma"
+    for number, name in parameters.items():
         difference = float(fits[0].values[number] - best[number])
         numbers[f"{name}_systematic"] = abs(difference)
     return numbers
@@ -130,7 +133,7 @@ def described(observation: Observation, result: SearchResult) -> LensModel:
     covariance = formal_covariance(slopes, prior)
     sandwich = sandwich_covariance(slopes, model.stamps.size, result.prepared.noise, prior)
     numbers = _numbers(result, state)
-    names = tuple(PARAMETERS[number] for number in free)
+    names = tuple("gamma" if number == SLOPE else PARAMETERS[number] for number in free)
     for name, formal, correlated in zip(
         names, np.diag(covariance), np.diag(sandwich), strict=True
     ):
@@ -149,6 +152,8 @@ def _free(settings: Search, minimum: Minimum) -> list[int]:
         free += range(11, 17)
     if settings.has_multipoles:
         free += range(17, 21)
+    if settings.has_slope:
+        free.append(SLOPE)
     return free
 
 
@@ -165,7 +170,10 @@ def _numbers(result: SearchResult, state: Evaluation) -> dict[str, float]:
     if not result.search.has_multipoles:
         for name in MULTIPOLES:
             del numbers[name]
-    mass = best.values[:7]
+    if result.search.has_slope:
+        numbers["gamma"] = 2 + numbers["slope"]
+    del numbers["slope"]
+    mass = mass_of(best.values[None])[0]
     pixels = result.pixels
     numbers["theta_E_effective"] = effective_radius(mass)
     numbers["images"] = image_count(mass, float(best.values[7]), float(best.values[8]))

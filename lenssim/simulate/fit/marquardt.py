@@ -32,6 +32,7 @@ HIGHEST = (
     9.0,
     *[0.7] * 4,
     *[0.2] * 4,
+    0.6,
 )
 LOWEST = (0.2, *(-value for value in HIGHEST[1:]))
 _ELLIPTICITIES = ("e1", "source_e1", "light_e1", "light_e1_b")
@@ -40,7 +41,7 @@ Proposal = Callable[[Tensor], Tensor]
 
 
 def bounded(values: Tensor) -> Tensor:
-    """Return values (N, 21) inside their bounds, ellipticities at most 0.65."""
+    """Return values (N, 22) inside their bounds, ellipticities at most 0.65."""
     values = values.clamp(values.new_tensor(LOWEST), values.new_tensor(HIGHEST))
     for name in _ELLIPTICITIES:
         column = number_of(name)
@@ -63,14 +64,14 @@ def minimise(
 
     Args:
         model: The model, with a row for each row of values.
-        values: Start (N, 21).
+        values: Start (N, 22).
         free: Columns of values that may move.
         fixed: Free parameters (N, F) that must not move in some rows.
         steps: Steps that may be step_count.
         min_gain: A step that gains less of the objective ends its row.
 
     Returns:
-        Values (N, 21), and their evaluation.
+        Values (N, 22), and their evaluation.
     """
     values = bounded(values.clone())
     state = model.evaluate(values, free)

@@ -1,13 +1,20 @@
 """Minima: from candidates to the distinct minima of each lens, on binned and on all pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.simulate.fit.additions import Fits, plain_fits, polished, with_additions
+from lenssim.simulate.fit.additions import (
+    GOOD,
+    Fits,
+    joined,
+    plain_fits,
+    polished,
+    with_additions,
+)
 from lenssim.simulate.fit.companions import MAX_COMPANIONS, companion_columns
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B, LensLight, start_values
 from lenssim.simulate.fit.marquardt import minimise
@@ -15,6 +22,7 @@ from lenssim.simulate.fit.projection import Evaluation, GaussianModel, Prior
 from lenssim.simulate.fit.scan import Candidate, candidates
 from lenssim.simulate.fit.settings import Priors, Search
 from lenssim.simulate.fit.stamps import Stamps
+from lenssim.simulate.fit.tracing import SLOPE
 
 __all__ = [
     "FINE_SOURCE",
@@ -42,7 +50,7 @@ class Minimum:
     """One minimum of one lens.
 
     Attributes:
-        values: Parameters (21,), about the (0, 0) of the stamp.
+        values: Parameters (22,), about the (0, 0) of the stamp.
         amplitudes: Of light, sky and source (K,).
         companions: x, y, e1 and e2 (C, 4) of galaxies beside the lens.
         clumps: x, y and standard deviation (D, 3) of spots of the source.
@@ -60,8 +68,11 @@ class Minimum:
     clumps: Tensor = field(default_factory=lambda: torch.empty(0, 3))
 
 
+Rivals = Callable[[int], tuple[Minimum, ...]]
+
+
 def light_values(light: LensLight | None, count: int) -> Tensor:
-    """Return the values (L, 21) of the light of lenses, or of round lenses without light."""
+    """Return the values (L, 22) of the light of lenses, or of round lenses without light."""
     return start_values(count) if light is None else light.values
 
 
@@ -82,6 +93,7 @@ def priors_of(values: Tensor, light: LensLight | None, widths: Priors) -> Prior:
     width[:, 11:13] = 0.05
     width[:, 13:17] = 0.3
     width[:, 17:21] = widths.multipoles
+    width[:, SLOPE] = widths.slope
     return Prior(mean, width)
 
 
@@ -161,6 +173,7 @@ def fine_minima(
     settings: Search,
     minima: list[tuple[Minimum, ...]],
     expected: Sequence[float],
+    rivals: Rivals | None = None,
 ) -> list[tuple[Minimum, ...]]:
     """Fit the minima of each lens at full resolution, with all parameters free.
 
@@ -170,28 +183,76 @@ def fine_minima(
         settings: How they are searched.
         minima: Their coarse minima.
         expected: Chi2 a pixel of each lens that noise alone gives.
+        rivals: Further coarse minima of a lens, by its row. Only lenses that a smooth source
+            does not explain are asked for them.
     """
-    rows = [row for row, group in enumerate(minima) for _ in group]
-    every = [minimum for group in minima for minimum in group]
-    owners = torch.tensor(rows, device=stamps.data.device)
-    start = torch.stack([minimum.values for minimum in every]).to(stamps.data.device)
     free = list(_LENS_FREE)
     if settings.has_light:
         free += _LIGHT_FREE
-    shears = torch.tensor([minimum.has_shear for minimum in every], device=start.device)
-    model = source_model(stamps, prior, settings, FINE_SOURCE, settings.rays).take(owners)
-    fixed = _fixed(tuple(free), shears)
-    values, state, companions = _beside(model, start, free, fixed, every)
-    fits = plain_fits(values, state, companions)
+    table = _Rows(stamps, prior, settings, free)
+    noise = stamps.data.new_tensor(list(expected))
+    owners, shears, fits = table.fitted(minima)
+    if settings.adds and rivals is not None:
+        poor = _poor(fits, owners, noise * (stamps.weights > 0).sum(1))
+        rival_minima = [rivals(row) if row in poor else () for row in range(len(minima))]
+        if any(rival_minima):
+            rival_rows = table.fitted(rival_minima)
+            owners = torch.cat([owners, rival_rows[0]])
+            shears = torch.cat([shears, rival_rows[1]])
+            fits = joined(fits, rival_rows[2])
+    model = table.model(owners)
     if settings.adds:
-        noise = values.new_tensor(list(expected))[owners]
-        fits = with_additions(model, fits, owners, free, fixed, noise)
-    if settings.has_multipoles:
-        free += _MULTIPOLES
         fixed = _fixed(tuple(free), shears)
-        model = replace(model, has_multipoles=True)
-        fits = polished(model, fits, owners, free, fixed)
-    return _by_lens(rows, fits, shears, len(minima), settings.minima)
+        fits = with_additions(model, fits, owners, free, fixed, noise[owners])
+    if settings.has_multipoles or settings.has_slope:
+        free += _MULTIPOLES * settings.has_multipoles + (SLOPE,) * settings.has_slope
+        model = replace(
+            model, has_multipoles=settings.has_multipoles, has_slope=settings.has_slope
+        )
+        fits = polished(model, fits, owners, free, _fixed(tuple(free), shears))
+    return _by_lens(owners.tolist(), fits, shears, len(minima), settings.minima)
+
+
+def _poor(fits: Fits, owners: Tensor, expected: Tensor) -> set[int]:
+    """Return the lenses whose best fit is not near the chi2 (L,) that noise gives."""
+    best = torch.full_like(expected, torch.inf)
+    best = best.scatter_reduce(0, owners, fits.state.chi2, "amin")
+    return set(torch.nonzero(best > GOOD * expected)[:, 0].tolist())
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Fits at full resolution of rows that several lenses own.
+
+    Attributes:
+        stamps: The lenses (L, P).
+        prior: Their priors.
+        settings: How they are searched.
+        free: Columns of values that may move.
+    """
+
+    stamps: Stamps
+    prior: Prior
+    settings: Search
+    free: list[int]
+
+    def model(self, owners: Tensor) -> GaussianModel:
+        """Return the model of rows of some lenses (N,)."""
+        settings = self.settings
+        model = source_model(self.stamps, self.prior, settings, FINE_SOURCE, settings.rays)
+        return model.take(owners)
+
+    def fitted(self, minima: Sequence[Sequence[Minimum]]) -> tuple[Tensor, Tensor, Fits]:
+        """Return the lenses of all minima, whether their shear is free, and their fits."""
+        rows = [row for row, group in enumerate(minima) for _ in group]
+        listed = [minimum for group in minima for minimum in group]
+        owners = torch.tensor(rows, device=self.stamps.data.device)
+        shears = [minimum.has_shear for minimum in listed]
+        free_shear = torch.tensor(shears, device=owners.device)
+        start = torch.stack([minimum.values for minimum in listed]).to(self.stamps.data)
+        fixed = _fixed(tuple(self.free), free_shear)
+        fit = _beside(self.model(owners), start, self.free, fixed, listed)
+        return owners, free_shear, plain_fits(*fit)
 
 
 def _beside(

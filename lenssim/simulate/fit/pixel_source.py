@@ -10,8 +10,8 @@ from torch import Tensor
 from lenssim.simulate.fit.evidence import Inversion, curvature, invert
 from lenssim.simulate.fit.marquardt import bounded
 from lenssim.simulate.fit.projection import Prior
-from lenssim.simulate.fit.stamps import Stamps
-from lenssim.simulate.fit.tracing import trace, trace_slopes
+from lenssim.simulate.fit.stamps import Stamps, filtered
+from lenssim.simulate.fit.tracing import MASS, mass_of, trace, trace_slopes
 
 __all__ = ["PixelFit", "PixelSource"]
 
@@ -29,7 +29,7 @@ class PixelFit:
     """A lens with a source on pixels.
 
     Attributes:
-        values: Parameters (21,), of which the mass was fitted.
+        values: Parameters (22,), of which the mass was fitted.
         chi2: With the noise of the search.
         log_evidence: Of the source on pixels, with the priors of the mass.
         brightness: The source (SIDE, SIDE).
@@ -82,7 +82,7 @@ class PixelSource:
         self.norm2 = float(stamps.data.square().sum())
 
     def fit(self, values: Tensor, free: list[int]) -> PixelFit:
-        """Return the mass with the least chi2, penalty and prior, from a start (21,)."""
+        """Return the mass with the least chi2, penalty and prior, from a start (22,)."""
         state = self._state(values)
         damping = 1e-2
         for step in range(_STEPS):
@@ -111,7 +111,7 @@ class PixelSource:
 
     def _state(self, values: Tensor, strength: float | None = None) -> _State:
         """Return the inversion at a mass; without a strength that of the best evidence."""
-        rays = trace(self.x, self.y, values[None, :7])
+        rays = trace(self.x, self.y, mass_of(values[None]))
         columns = torch.cat([self.light, self._columns(rays)])
         gram = (columns @ columns.T).to(torch.float64).numpy()
         projection = (columns @ self.data).to(torch.float64).numpy()
@@ -123,7 +123,7 @@ class PixelSource:
             for value in strengths
         ]
         best = max(inversions, key=lambda inversion: inversion.log_evidence)
-        pulls = float(self.prior.pulls(values[None])[:, :7].square().sum())
+        pulls = float(mass_of(self.prior.pulls(values[None])).square().sum())
         return _State(best, columns, rays, best.chi2 + best.penalty + pulls)
 
     def _cells(self, rays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -161,12 +161,10 @@ class PixelSource:
     def _blurred(self, images: Tensor) -> Tensor:
         """Return images (M, P) through the PSF, weighted."""
         size = self.stamps.size
-        side = self.stamps.transform.shape[-2]
         transform = self.stamps.transform[0].to(torch.complex64)
         planes = images.to(torch.float32).unflatten(-1, (size, size))
-        blurred = torch.fft.irfft2(torch.fft.rfft2(planes, (side, side)) * transform)
         weights = self.stamps.weights[0].to(torch.float32)
-        return blurred[..., :size, :size].flatten(-2) * weights
+        return filtered(planes, transform).flatten(-2) * weights
 
     def _system(
         self, values: Tensor, state: _State, free: list[int]
@@ -175,8 +173,9 @@ class PixelSource:
         inversion = state.inversion
         source = torch.from_numpy(inversion.amplitudes[len(self.light) :].copy())
         gradient_x, gradient_y = self._gradient(source.reshape(SIDE, SIDE), state.rays)
-        _, _, slopes_x, slopes_y = trace_slopes(self.x, self.y, values[None, :7])
-        rays = gradient_x * slopes_x[0, free] + gradient_y * slopes_y[0, free]
+        _, _, slopes_x, slopes_y = trace_slopes(self.x, self.y, mass_of(values[None]))
+        rows = [min(number, len(MASS)) for number in free]  # the slope follows the mass
+        rays = gradient_x * slopes_x[0, rows] + gradient_y * slopes_y[0, rows]
         slopes = self._blurred(rays.unflatten(-1, (-1, _RAYS**2)).mean(-1))
         amplitudes = torch.from_numpy(inversion.amplitudes).to(torch.float32)
         residual = self.data - amplitudes @ state.columns

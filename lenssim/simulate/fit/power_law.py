@@ -9,9 +9,9 @@ from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.steps import SCENES
 from lenssim.simulate.fit.lens_model import LensModel
 from lenssim.simulate.fit.observation import Observation
-from lenssim.simulate.fit.refinement import RAYS, Refined, refine, refined_scenes
+from lenssim.simulate.fit.refinement import Refined, refine, refined_scenes
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
-from lenssim.simulate.instruments import Instrument
+from lenssim.simulate.instruments import ADAPTIVE, Instrument
 from lenssim.simulate.scenes import Scenes
 
 __all__ = ["with_power_law"]
@@ -61,7 +61,7 @@ def _refined(
         .render(
             replace(refined.scenes, components=_without_light(refined.scenes)),
             camera,
-            supersampling=RAYS,
+            supersampling=ADAPTIVE,
         )[:, 0]
         .astype(np.float64)
     )
@@ -95,12 +95,12 @@ def _described(
         numbers[name] = value
         numbers[f"{name}_sigma"] = _root(covariance[number, number])
         numbers[f"{name}_sandwich"] = _root(sandwich[number, number])
-    residual = refined.residual[row]
+    model_image = observation.image - refined.left[row]
+    residual = np.where(observation.mask, refined.left[row] / observation.sigma, 0.0)
     pixels = int(observation.mask.sum())
     numbers["chi2"] = float((residual**2).sum())
     numbers["pixels"] = float(pixels)
     numbers["chi2_per_pixel"] = numbers["chi2"] / pixels
-    model_image = observation.image - residual * observation.sigma
     pictures = {
         "model": np.where(observation.mask, model_image, 0.0),
         "lens_light": np.where(observation.mask, model_image - arcs, 0.0),

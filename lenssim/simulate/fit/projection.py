@@ -11,9 +11,9 @@ from lenssim.simulate.fit.gaussians import (
     gaussians,
     radius_squared_slopes,
 )
-from lenssim.simulate.fit.multipoles import MULTIPOLES, multipole_slopes
+from lenssim.simulate.fit.multipoles import MULTIPOLES, bent
 from lenssim.simulate.fit.stamps import Stamps
-from lenssim.simulate.fit.tracing import MASS, trace_slopes
+from lenssim.simulate.fit.tracing import MASS, SLOPE, trace_slopes
 
 __all__ = ["PARAMETERS", "Evaluation", "GaussianModel", "Prior", "number_of"]
 
@@ -22,6 +22,7 @@ PARAMETERS = (
     *("source_x", "source_y", "source_e1", "source_e2"),
     *("light_x", "light_y", "light_e1", "light_e2", "light_e1_b", "light_e2_b"),
     *MULTIPOLES,
+    "slope",  # gamma - 2 of a power law
 )
 _MASS = slice(0, 7)
 _SOURCE = slice(7, 11)
@@ -30,7 +31,7 @@ _MULTIPOLES = slice(17, 21)
 
 
 def number_of(name: str) -> int:
-    """Return the column of a parameter in tables of values (N, 21)."""
+    """Return the column of a parameter in tables of values (N, 22)."""
     return PARAMETERS.index(name)
 
 
@@ -39,8 +40,8 @@ class Prior:
     """Normal priors of the parameters; an infinite width is none.
 
     Attributes:
-        mean: (N, 21).
-        width: (N, 21).
+        mean: (N, 22).
+        width: (N, 22).
     """
 
     mean: Tensor
@@ -51,7 +52,7 @@ class Prior:
         return Prior(self.mean[rows], self.width[rows])
 
     def pulls(self, values: Tensor) -> Tensor:
-        """Return (values - mean) / width (N, 21), 0 where there is no prior."""
+        """Return (values - mean) / width (N, 22), 0 where there is no prior."""
         return (values - self.mean) / self.width
 
 
@@ -99,6 +100,7 @@ class GaussianModel:
         clumps: Round Gaussians (N, C, 3) beside those of the source: x and y from its centre,
             and their standard deviations [arcsec]; NaN: there is none.
         has_multipoles: Whether the mass has multipoles.
+        has_slope: Whether the mass is a power law, which need not be isothermal.
     """
 
     stamps: Stamps
@@ -111,6 +113,7 @@ class GaussianModel:
     companions: Tensor | None = None
     clumps: Tensor | None = None
     has_multipoles: bool = False
+    has_slope: bool = False
 
     @property
     def light_count(self) -> int:
@@ -159,7 +162,7 @@ class GaussianModel:
         """Return chi2, residuals and slopes.
 
         Args:
-            values: Parameters (N, 21).
+            values: Parameters (N, 22).
             free: The columns of values whose slopes are wanted.
             start: Amplitudes (N, K) that are likely in use.
         """
@@ -235,9 +238,7 @@ class GaussianModel:
         if not self.source:
             return values.new_zeros(len(values), 0, self.stamps.data.shape[1]), ()
         x, y = self.stamps.rays(self.rays)
-        beta_x, beta_y, *mass_slopes = trace_slopes(x, y, values[:, _MASS])
-        if self.has_multipoles:
-            beta_x, beta_y, *mass_slopes = _bent(x, y, values, beta_x, beta_y, *mass_slopes)
+        beta_x, beta_y, *mass_slopes = self._rays(values, x, y)
         dx = beta_x - values[:, 7:8]
         dy = beta_y - values[:, 8:9]
         radius2, *slopes = radius_squared_slopes(dx, dy, values[:, 9:10], values[:, 10:11])
@@ -247,6 +248,17 @@ class GaussianModel:
         lensed = torch.cat([brightness, clumps[0]], dim=1) if clumps else brightness
         parts = (brightness, variances, slopes, mass_slopes, clumps)
         return self.stamps.blur(lensed), parts
+
+    def _rays(self, values: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Return where rays end, and derivatives by mass, multipoles and slope, in this order."""
+        mass = values[:, _MASS]
+        if self.has_slope:
+            mass = torch.cat([mass, values[:, SLOPE:]], dim=1)
+        beta_x, beta_y, slopes_x, slopes_y = trace_slopes(x, y, mass)
+        if not self.has_multipoles:
+            return beta_x, beta_y, slopes_x, slopes_y
+        terms = values[:, _MULTIPOLES]
+        return bent(x, y, values[:, _MASS], terms, beta_x, beta_y, slopes_x, slopes_y)
 
     def _slopes(
         self, free: list[int], solved: Tensor, light_parts: list, source_parts: tuple
@@ -282,6 +294,8 @@ class GaussianModel:
                 rows.append(of_source[number - 7])
                 continue
             column = number if number < 7 else number - 10  # multipoles follow the mass
+            if number == SLOPE:
+                column = -1
             row = gradient_x * mass_x[:, column] + gradient_y * mass_y[:, column]
             rows.append(row)
         return torch.stack(rows, dim=1)
@@ -302,29 +316,6 @@ class GaussianModel:
         gradients[11] = shift_x
         gradients[12] = shift_y
         return torch.stack([gradients[number] for number in numbers], dim=1)
-
-
-def _bent(
-    x: Tensor,
-    y: Tensor,
-    values: Tensor,
-    beta_x: Tensor,
-    beta_y: Tensor,
-    slopes_x: Tensor,
-    slopes_y: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return rays and their derivatives with the deflection of multipoles added."""
-    dx = x - values[:, 3:4]
-    dy = y - values[:, 4:5]
-    bent = multipole_slopes(dx, dy, values[:, :1], values[:, _MULTIPOLES])
-    alpha_x, alpha_y, by_x, by_y = bent
-    changed = []
-    for slopes, by in ((slopes_x, by_x), (slopes_y, by_y)):
-        mass = slopes.clone()
-        mass[:, 0] -= by[:, 0]
-        mass[:, 3:5] += by[:, 1:3]
-        changed.append(torch.cat([mass, -by[:, 3:]], dim=1))
-    return beta_x - alpha_x, beta_y - alpha_y, changed[0], changed[1]
 
 
 def _projected(slopes: Tensor, columns: Tensor, active: Tensor) -> Tensor:

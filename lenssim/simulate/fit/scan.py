@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lenssim.simulate.fit.stamps import Stamps
+from lenssim.simulate.fit.stamps import Stamps, filtered
 from lenssim.simulate.fit.tracing import trace
 
 __all__ = ["FINE", "QUICK", "Candidate", "ScanGrid", "candidates", "scan"]
@@ -183,13 +183,9 @@ def _of_mass(stamps: Stamps, mass: Tensor, sources: Tensor) -> Tensor:
     dy = (beta_y - sources[:, 1:2]).to(torch.float32)
     variance = (sources[:, 2:] ** 2).to(torch.float32)
     brightness = torch.exp(-((dx * dx + dy * dy) / (2 * variance)).clamp(max=60.0))
-    side = stamps.transform.shape[-2]
     images = brightness.unflatten(-1, (stamps.size, stamps.size))
-    spectrum = torch.fft.rfft2(images, (side, side)) * stamps.transform[0].to(
-        torch.complex64
-    )
-    blurred = torch.fft.irfft2(spectrum, (side, side))
-    return blurred[None, :, : stamps.size, : stamps.size].flatten(-2).contiguous()
+    blurred = filtered(images, stamps.transform[0].to(torch.complex64))
+    return blurred[None].flatten(-2).contiguous()
 
 
 def _key(stamps: Stamps, grid: ScanGrid) -> tuple:

@@ -27,6 +27,7 @@ from lenssim.simulate.fit.scan import Candidate
 from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.stamps import Stamps
 from lenssim.simulate.fit.threads import one_thread
+from lenssim.simulate.fit.tracing import mass_of
 
 __all__ = ["SearchResult", "at_bound", "doubts", "search"]
 
@@ -77,7 +78,11 @@ class SearchResult:
         stamps = stamps.take(rows)
         rays = rays or self.search.rays
         model = source_model(stamps, prior, self.search, FINE_SOURCE, rays)
-        model = replace(model, has_multipoles=self.search.has_multipoles)
+        model = replace(
+            model,
+            has_multipoles=self.search.has_multipoles,
+            has_slope=self.search.has_slope,
+        )
         clumps = _stacked([minimum.clumps for minimum in self.minima])
         companions = _stacked([minimum.companions for minimum in self.minima])
         if clumps is not None:
@@ -179,18 +184,21 @@ def _searched(
 ) -> list[SearchResult]:
     """Scan, fit all candidates on binned pixels, and the best of them on all pixels."""
     coarse = stamps_of(list(lenses), floor=FLOOR, bin=_BIN, device=device)
+    fine = stamps_of(list(lenses), floor=FLOOR, device=device)
     values = light_values(light, len(lenses)).to(device)
     prior = priors_of(values, light, settings.widths)
+    expected = tuple(lens.noise.variance for lens in lenses)
+    work = _Work(coarse, fine, light, prior, settings)
     starts = starts_of(coarse, values, prior, settings, guesses)
     minima = coarse_minima(coarse, values, prior, settings, starts)
-    fine = stamps_of(list(lenses), floor=FLOOR, device=device)
-    if light is not None and settings.adds:
-        minima = [
-            (*group, *_without_brightest(coarse, fine, light, prior, settings, row))
-            for row, group in enumerate(minima)
-        ]
-    expected = [lens.noise.variance for lens in lenses]
-    finest = fine_minima(fine, prior, settings, minima, expected)
+    finest = fine_minima(
+        fine,
+        prior,
+        settings,
+        minima,
+        expected,
+        lambda row: _without_brightest(work.take(row)),
+    )
     counts = (fine.weights > 0).sum(1).tolist()
     return [
         SearchResult(lens, settings, _ordered(group), _row(light, number), counts[number])
@@ -198,32 +206,47 @@ def _searched(
     ]
 
 
-def _without_brightest(
-    coarse: Stamps,
-    fine: Stamps,
-    light: LensLight,
-    prior: Prior,
-    settings: Search,
-    row: int,
-) -> tuple[Minimum, ...]:
+@dataclass(frozen=True)
+class _Work:
+    """Lenses of one size, and what their fits start from."""
+
+    coarse: Stamps
+    fine: Stamps
+    light: LensLight | None
+    prior: Prior
+    settings: Search
+
+    def take(self, row: int) -> "_Work":
+        """Return the work of one lens."""
+        rows = torch.tensor([row], device=self.fine.data.device)
+        light = self.light
+        if light is not None:
+            light = LensLight(light.values[rows], light.ellipticity[rows], light.arcs[rows])
+        coarse = self.coarse.take(rows)
+        fine = self.fine.take(rows)
+        return _Work(coarse, fine, light, self.prior.take(rows), self.settings)
+
+
+def _without_brightest(work: _Work) -> tuple[Minimum, ...]:
     """Return coarse minima of one lens where the brightest spot is masked as a companion.
 
-    A neighbour that outshines the arcs leads every candidate of the scan to itself.
+    A neighbour that outshines the arcs leads every candidate of the scan to itself. Where a
+    smooth source alone explains the image, no such neighbour is asked for: it may take an
+    image of the source away, and always fits about as well.
     """
-    rows = torch.tensor([row], device=fine.data.device)
-    part_light = LensLight(light.values[rows], light.ellipticity[rows], light.arcs[rows])
-    stamp = fine.take(rows)
-    shape = brightest_companion(stamp, light_residual(stamp, part_light))
+    light = work.light
+    if light is None:
+        return ()
+    shape = brightest_companion(work.fine, light_residual(work.fine, light))
     if not bool(shape.isfinite().all()):
         return ()
-    binned = coarse.take(rows)
-    x, y = binned.rays()
+    x, y = work.coarse.rays()
     is_near = torch.hypot(x - shape[0], y - shape[1]) < _COMPANION_RADIUS
-    masked = binned.weighted(torch.where(is_near, 0.0, binned.weights))
+    masked = work.coarse.weighted(torch.where(is_near, 0.0, work.coarse.weights))
+    settings = work.settings
     fewer = replace(settings, starts=settings.starts // 2, minima=2)
-    part = prior.take(rows)
-    starts = starts_of(masked, part_light.values, part, fewer, [()])
-    (minima,) = coarse_minima(masked, part_light.values, part, fewer, starts)
+    starts = starts_of(masked, light.values, work.prior, fewer, [()])
+    (minima,) = coarse_minima(masked, light.values, work.prior, fewer, starts)
     companions = shape[None].cpu()
     return tuple(replace(minimum, companions=companions) for minimum in minima)
 
@@ -235,7 +258,7 @@ def _ordered(minima: Sequence[Minimum]) -> tuple[Minimum, ...]:
 
 def _rank(minimum: Minimum) -> float:
     source = minimum.values[7:9].tolist()
-    has_images = image_count(minimum.values[:7], *source) > 1
+    has_images = image_count(mass_of(minimum.values[None])[0], *source) > 1
     return minimum.objective * (1.0 if has_images else _ONE_IMAGE)
 
 

@@ -4,22 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from lenssim.simulate.cosmology import critical_surface_density
 from lenssim.simulate.engines.batched.detectability import unexplained
 from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.gradients import differentiable, jacobian
 from lenssim.simulate.engines.batched.steps import SCENES
+from lenssim.simulate.fit.multipoles import unit_deflections
 from lenssim.simulate.halos.concentration import concentration
 from lenssim.simulate.halos.halos import deflection_at_scale_radius, nfw_structure
 from lenssim.simulate.halos.tides import roche_radius
 from lenssim.simulate.instruments import Instrument
 from lenssim.simulate.scenes import Perturbers, Scenes
 
-__all__ = ["Sensitivity", "arc_positions", "multipole_deflection", "sensitivity", "subhalo"]
+__all__ = ["Sensitivity", "arc_positions", "sensitivity", "subhalo"]
 
 RAYS = 2  # a pixel side
-MULTIPOLES = (3, 4)
 _HOST_DISTANCE = 50.0  # kpc, which truncates a subhalo
 _SPACING = 0.15  # arcsec between positions
 _BRIGHTEST = 40  # positions
@@ -163,35 +164,6 @@ def subhalo(scene: Scenes, mass: float, positions: np.ndarray) -> Perturbers:
     )
 
 
-def multipole_deflection(
-    x: np.ndarray, y: np.ndarray, order: int
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return the deflections of a cosine and a sine multipole of amplitude 1 about (0, 0).
-
-    The potential is r cos(m phi) / (1 - m^2), or the same with a sine: Chu et al. 2013
-    (arXiv:1302.5482).
-
-    Args:
-        x: Positions [arcsec].
-        y: As `x`.
-        order: The order m, at least 2.
-    """
-    r = np.maximum(np.hypot(x, y), 1e-9)
-    cos = x / r
-    sin = y / r
-    phi = np.arctan2(y, x)
-    scale = 1 / (1 - order**2)
-    waves = (
-        (np.cos(order * phi), -order * np.sin(order * phi)),
-        (np.sin(order * phi), order * np.cos(order * phi)),
-    )
-    cosine, sine = (
-        (scale * (cos * wave - sin * slope), scale * (sin * wave + cos * slope))
-        for wave, slope in waves
-    )
-    return cosine, sine
-
-
 def _perturbed(
     engine: Batched, smooth: Scenes, camera: Instrument, mass: float, positions: np.ndarray
 ) -> np.ndarray:
@@ -221,10 +193,10 @@ def _slopes(smooth: Scenes, camera: Instrument) -> np.ndarray:
     x, y = np.meshgrid(
         pixels - smooth.params["center_x"][0], pixels - smooth.params["center_y"][0]
     )
-    columns = list(slopes)
-    for order in MULTIPOLES:
-        for alpha_x, alpha_y in multipole_deflection(x, y, order):
-            columns.append(
-                by_name["source_center_x"] * alpha_x + by_name["source_center_y"] * alpha_y
-            )
-    return np.stack([column.reshape(-1) for column in columns])
+    alpha_x, alpha_y = unit_deflections(
+        torch.from_numpy(x.reshape(1, -1)), torch.from_numpy(y.reshape(1, -1))
+    )
+    by_x = by_name["source_center_x"].reshape(1, -1)
+    by_y = by_name["source_center_y"].reshape(1, -1)
+    multipoles = by_x * alpha_x[0].numpy() + by_y * alpha_y[0].numpy()
+    return np.concatenate([slopes.reshape(len(slopes), -1), multipoles])

@@ -18,6 +18,7 @@ class Priors:
         source_ellipticity: Of the source, about 0.
         source_centre: Of the source, about the lens [arcsec].
         multipoles: Of each multipole of the mass, about 0.
+        slope: Of the slope gamma of the mass, about 2.
     """
 
     ellipticity: float = 0.08
@@ -26,6 +27,7 @@ class Priors:
     source_ellipticity: float = 0.25
     source_centre: float = 0.5
     multipoles: float = 0.01
+    slope: float = 0.2
 
 
 WITH_LIGHT = Priors()
@@ -48,6 +50,7 @@ class Search:
         has_additions: Whether neighbours and clumps of the source are modelled; None: of
             lenses that shine.
         has_multipoles: Whether the last fit of the mass has multipoles, m = 3 and 4.
+        has_slope: Whether the last fit of the mass is a power law, not isothermal.
         escalates: Whether a search that looks unsure is repeated on the finer grid.
     """
 
@@ -61,6 +64,7 @@ class Search:
     rays: int = 2
     has_additions: bool | None = None
     has_multipoles: bool = False
+    has_slope: bool = False
     escalates: bool = True
 
     @property

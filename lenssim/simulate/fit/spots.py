@@ -24,7 +24,7 @@ def spots_chi2(model: GaussianModel, values: Tensor) -> tuple[float, float]:
 
     Args:
         model: A model with one row.
-        values: Its parameters (1, 21), of which those of the light count.
+        values: Its parameters (1, 22), of which those of the light count.
     """
     light = model.light_columns(values)[0]
     sky = model.light_count

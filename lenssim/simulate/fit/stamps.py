@@ -7,7 +7,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-__all__ = ["Stamps", "stamps"]
+__all__ = ["Stamps", "filtered", "stamps"]
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,30 @@ class Stamps:
         if count > 1:
             brightness = brightness.unflatten(-1, (-1, count)).mean(-1)
         images = brightness.unflatten(-1, (self.size, self.size))
-        sides = 2 * self.transform.shape[-2:-1]
-        spectrum = torch.fft.rfft2(images, sides) * self.transform[:, None]
-        blurred = torch.fft.irfft2(spectrum, sides)
-        return blurred[..., : self.size, : self.size].flatten(-2)
+        return filtered(images, self.transform[:, None]).flatten(-2)
 
     def unblurred(self, planes: Tensor) -> Tensor:
         """Return the transpose of `blur` at one ray a pixel, times planes (L, P)."""
         images = (planes * self.weights).unflatten(-1, (self.size, self.size))
-        sides = 2 * self.transform.shape[-2:-1]
-        spectrum = torch.fft.rfft2(images, sides) * self.transform.conj()
-        turned = torch.fft.irfft2(spectrum, sides)
-        return turned[..., : self.size, : self.size].flatten(-2)
+        return filtered(images, self.transform.conj()).flatten(-2)
+
+
+def filtered(images: Tensor, transform: Tensor) -> Tensor:
+    """Return images (..., n, n) times a transform (..., F, F // 2 + 1), without its padding.
+
+    Args:
+        images: Images, whose sides are padded with zeros to F.
+        transform: What their Fourier transforms are multiplied by.
+
+    Example:
+        >>> image = torch.eye(4, dtype=torch.float64)
+        >>> filtered(image, torch.ones(6, 4, dtype=torch.complex128)).round()[0]
+        tensor([1., 0., 0., 0.], dtype=torch.float64)
+    """
+    size = images.shape[-1]
+    side = transform.shape[-2]
+    spectrum = torch.fft.rfft2(images, (side, side)) * transform
+    return torch.fft.irfft2(spectrum, (side, side))[..., :size, :size]
 
 
 def stamps(
@@ -131,7 +143,9 @@ def stamps(
 def _transforms(psfs: np.ndarray, size: int) -> Tensor:
     """Return the Fourier transforms of PSFs whose middle lies at the first pixel."""
     side = psfs.shape[-1]
-    padded = next_fast_len(size + side - 1, real=True)
+    # what wraps round by half a PSF must fall on zeros, and no more is cut out
+    padded = next_fast_len(size + side // 2, real=True)
+    padded = max(padded, side)
     kernels = torch.zeros(len(psfs), padded, padded, dtype=torch.float64)
     kernels[:, :side, :side] = torch.from_numpy(np.ascontiguousarray(psfs, np.float64))
     kernels = torch.roll(kernels, (-(side // 2), -(side // 2)), (1, 2))

@@ -1,13 +1,28 @@
-"""Rays through an isothermal ellipsoid with shear, and their derivatives, in closed form."""
+"""Rays through an ellipsoid with shear, and their derivatives, in closed form."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["MASS", "deflection", "trace", "trace_slopes"]
+from lenssim.simulate.fit.elliptical_power_law import power_law_slopes
+
+__all__ = ["MASS", "SLOPE", "deflection", "mass_of", "trace", "trace_slopes"]
 
 MASS = ("theta_E", "e1", "e2", "center_x", "center_y", "gamma1", "gamma2")
+SLOPE = 21  # column of gamma - 2 in tables of values (N, 22)
 _ROUND = 1e-3  # smaller ellipticities are taken as this one: the formula divides by them
 _CORE2 = 1e-10  # arcsec^2
+
+
+def mass_of(values: Tensor) -> Tensor:
+    """Return the mass (N, 7) of rows of values, or (N, 8) where one is not isothermal.
+
+    Args:
+        values: Parameters (N, 22).
+    """
+    slope = values[:, SLOPE:]
+    if not bool(slope.any()):
+        return values[:, :7]
+    return torch.cat([values[:, :7], slope], dim=1)
 
 
 def _axes(mass: Tensor) -> tuple[Tensor, ...]:
@@ -62,11 +77,15 @@ def trace(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         x: Positions (R,) or (N, R) [arcsec].
         y: Positions, as `x`.
-        mass: Parameters (N, 7), in the order of `MASS`.
+        mass: Parameters (N, 7), in the order of `MASS`, of isothermal lenses; or (N, 8), with
+            gamma - 2 of power laws behind them.
 
     Returns:
         Positions beta_x and beta_y (N, R) [arcsec].
     """
+    if mass.shape[1] > 7:
+        beta_x, beta_y, _, _ = trace_slopes(x, y, mass)
+        return beta_x, beta_y
     alpha_x, alpha_y = deflection(x, y, mass)
     dx = x - mass[:, 3:4]
     dy = y - mass[:, 4:5]
@@ -81,8 +100,10 @@ def trace_slopes(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, ...]:
     """Return `trace` and its derivatives.
 
     Returns:
-        beta_x and beta_y (N, R), and their derivatives (N, 7, R) by the parameters.
+        beta_x and beta_y (N, R), and their derivatives (N, 7 or 8, R) by the parameters.
     """
+    if mass.shape[1] > 7:
+        return _power_law_trace(x, y, mass)
     q, cos, sin, e1, e2 = _axes(mass)
     theta_E = mass[:, :1]
     dx = x - mass[:, 3:4]
@@ -146,3 +167,29 @@ def trace_slopes(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, ...]:
     beta_x = x - alpha_x - gamma1 * dx - gamma2 * dy
     beta_y = y - alpha_y - gamma2 * dx + gamma1 * dy
     return beta_x, beta_y, slopes_x, slopes_y
+
+
+def _power_law_trace(x: Tensor, y: Tensor, mass: Tensor) -> tuple[Tensor, ...]:
+    """Return `trace_slopes` of power laws (N, 8)."""
+    theta_E, e1, e2, center_x, center_y, gamma1, gamma2, slope = mass.split(1, dim=1)
+    dx = x - center_x
+    dy = y - center_y
+    alpha, slopes = power_law_slopes(dx, dy, theta_E, (e1, e2), 2 + slope)
+    shear = torch.complex(gamma1, gamma2)
+    offset = torch.complex(dx, dy)
+    beta = torch.complex(x + 0 * dx, y + 0 * dy) - alpha - shear * offset.conj()
+    by_theta_E, by_e1, by_e2, by_x, by_y, by_gamma = slopes.unbind(1)
+    slopes = torch.stack(
+        [
+            -by_theta_E,
+            -by_e1,
+            -by_e2,
+            by_x + shear,
+            by_y - 1j * shear,
+            -offset.conj(),
+            -1j * offset.conj(),
+            -by_gamma,
+        ],
+        dim=1,
+    )
+    return beta.real, beta.imag, slopes.real, slopes.imag

@@ -41,8 +41,8 @@ def correlate(white: np.ndarray, instrument: Instrument) -> np.ndarray:
     measured = instrument.resampling.measured
     margin = resampling_margin(instrument)
     if measured is not None:
-        inside = slice(None, white.shape[-1] - margin)
-        return measured.filtered(white)[..., inside, inside] * measured.loss
+        window = slice(None, white.shape[-1] - margin)
+        return measured.filtered(white)[..., window, window] * measured.loss
     if margin == 0:
         return white
     loss = instrument.pixel_loss

@@ -53,8 +53,10 @@ class MeasuredNoise(Record):
             return data
         else:
             rho = read_square(data["correlation"], folder, "correlation function")
-        others = {name: data[name] for name in data if name not in ("correlation", "power")}
-        return {"correlation": pack(_normal(rho)), **others}
+        settings = {
+            name: data[name] for name in data if name not in ("correlation", "power")
+        }
+        return {"correlation": pack(_normal(rho)), **settings}
 
     @field_validator("correlation")
     @classmethod

@@ -1,33 +1,31 @@
 """The mosaic: a FITS file of any size with its noise map, PSF, and a table of what lies in it."""
 
-import io
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lenssim.errors import ConfigError, StorageError
+from lenssim.errors import ConfigError, IncompleteError, StorageError
 from lenssim.simulate.camera_choice import psf_columns
 from lenssim.simulate.draw import draw, labels
 from lenssim.simulate.engines import engine
 from lenssim.simulate.instruments import AnyCamera, instrument
 from lenssim.simulate.preset import Preset
-from lenssim.simulate.wide.light import FieldLight, field_kernels
+from lenssim.simulate.wide.journal import Journal
+from lenssim.simulate.wide.light import FieldLight
+from lenssim.simulate.wide.losses import FieldLosses
 from lenssim.simulate.wide.noise import BLOCK_SIDE, FieldNoise
-from lenssim.simulate.wide.population import FieldObjects, field_objects
+from lenssim.simulate.wide.planes import Planes, full_pixel, prepared_planes
+from lenssim.simulate.wide.population import field_objects
 from lenssim.simulate.wide.request import MosaicRequest
-from lenssim.simulate.wide.sky import mosaic_header
 from lenssim.simulate.wide.truth import Truth
 
 __all__ = ["truth_path", "write_mosaic"]
 
 _LENS_SIDE = 20.0  # arcsec: side of the stamps of lenses
 _AT_ONCE = 64  # lenses that are drawn together
-_SATURATED = 0.98  # of a full pixel: from here on a pixel counts as saturated
-_BLOCK_BYTES = 2880  # of FITS files
 
 
 def truth_path(path: Path) -> Path:
@@ -45,6 +43,7 @@ def write_mosaic(
     preset: Preset,
     request: MosaicRequest,
     report: Callable[[int, int], None] = lambda finished, total: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Truth:
     """Simulate a wide field and write it, and the table of what lies in it.
 
@@ -52,42 +51,44 @@ def write_mosaic(
     when it is whole.
 
     Args:
-        path: The FITS file. For each band it holds an image, a noise map and a PSF.
+        path: The FITS file. For each band it holds an image, a noise map and a PSF, and a mask
+            if there are bad pixels.
         preset: What is injected.
         request: Size and content.
         report: Is told how many parts of how many are done.
+        stop: Whether to begin no further part.
 
     Raises:
         ConfigError: The camera has no zero point, or the field is too small for so many lenses.
         StorageError: The disk is full or cannot be written.
+        IncompleteError: Work stopped before its end; the same call continues it.
     """
     if request.camera is not None:
         preset = preset.model_copy(update={"instrument": instrument(request.camera)})
         preset.check()
     _check(preset, request)
-    temporary = _temporary(path)
+    journal = Journal(path, preset, request)
     try:
-        truth = _write(temporary, preset, request, report)
+        truth = _write(journal, preset, request, report, stop)
         table = truth_path(path)
-        unfinished = _temporary(table)
+        unfinished = table.with_name(f".tmp-{table.name}-{uuid.uuid4().hex}")
         unfinished.write_bytes(truth.csv_bytes())
         unfinished.replace(table)
-        temporary.replace(path)
+        journal.field.replace(path)
+    except IncompleteError:
+        raise
     except OSError as error:
+        journal.remove()
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}; mend that or choose another file",
             code="write-failed",
             path=path,
         ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    except BaseException:
+        journal.remove()
+        raise
+    journal.remove()
     return truth
-
-
-def _temporary(path: Path) -> Path:
-    """Return the name that a file has until it is whole."""
-    return path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex}")
 
 
 def _check(preset: Preset, request: MosaicRequest) -> None:
@@ -111,39 +112,58 @@ def _check(preset: Preset, request: MosaicRequest) -> None:
 
 
 def _write(
-    path: Path,
+    journal: Journal,
     preset: Preset,
     request: MosaicRequest,
     report: Callable[[int, int], None],
+    stop: Callable[[], bool],
 ) -> Truth:
-    """Write the file under its temporary name."""
+    """Write the file under its temporary name, or go on with it."""
     camera = preset.instrument
     psf_values = _psf_values(preset, request)
-    canvas, maps = _prepared(path, camera, request, psf_values)
-    light = FieldLight(canvas, camera, engine("batched"), psf_values)
+    finished_before = journal.open()
+    planes = prepared_planes(journal.field, camera, request, psf_values, finished_before)
     truth = Truth(camera.pixel_scale, request)
     columns = -(-request.size // BLOCK_SIDE)
     total = request.lenses + 3 * columns**2  # each cell has galaxies, stars and noise
     finished = 0
-    for count in _injected(light, preset, request, psf_values, truth):
+    for count, add in _work(planes, preset, request, psf_values, truth):
+        if finished >= finished_before:
+            if stop():
+                planes.flush()
+                journal.close(finished)
+                raise IncompleteError(
+                    f"{finished} of {total} parts of the field are written; repeat the "
+                    "command to go on",
+                    code="stopped",
+                )
+            add()
         finished += count
         report(finished, total)
+    planes.flush()
+    return truth
+
+
+def _work(
+    planes: Planes,
+    preset: Preset,
+    request: MosaicRequest,
+    psf_values: dict[str, float],
+    truth: Truth,
+) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Note what lies in each part of the field, and yield its size and what adds it."""
+    camera = preset.instrument
+    light = FieldLight(planes.images, camera, engine("batched"), psf_values)
+    yield from _injected(light, preset, request, psf_values, truth)
     for objects in field_objects(request, camera.pixel_scale):
-        light.add_objects(objects)
-        _note_objects(truth, objects)
-        finished += 1
-        report(finished, total)
+        truth.add_objects(objects.kind, objects.x, objects.y, objects.magnitude)
+        yield 1, partial(light.add_objects, objects)
+    columns = -(-request.size // BLOCK_SIDE)
     noise = FieldNoise(camera, request.seed, request.split, columns)
-    limits = [_full_pixel(band) for band in camera.instruments]
+    losses = FieldLosses(request)
     for row in range(columns):
         for column in range(columns):
-            for band in range(len(canvas)):
-                _expose(canvas[band], maps[band], noise, (row, column, band), limits[band])
-            finished += 1
-            report(finished, total)
-    for plane in (*canvas, *maps):
-        plane.flush()
-    return truth
+            yield 1, partial(_expose_block, planes, camera, noise, losses, (row, column))
 
 
 def _injected(
@@ -152,8 +172,8 @@ def _injected(
     request: MosaicRequest,
     psf_values: dict[str, float],
     truth: Truth,
-) -> Iterator[int]:
-    """Add the lenses on a grid that is as wide as they allow; yields how many were added."""
+) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Yield the lenses on a grid that is as wide as they allow."""
     camera = preset.instrument
     per_row = max(1, int(np.ceil(np.sqrt(request.lenses))))
     step = request.size / per_row
@@ -165,14 +185,10 @@ def _injected(
         )
         x = np.floor((numbers % per_row + 0.5) * step)
         y = np.floor((numbers // per_row + 0.5) * step)
-        light.add_scenes(scenes, x, y, side, preset.supersampling)
         classes = [preset.class_names[label] for label in labels(preset, numbers)]
         truth.add_lenses(numbers, classes, scenes, x, y)
-        yield len(numbers)
-
-
-def _note_objects(truth: Truth, objects: FieldObjects) -> None:
-    truth.add_objects(objects.kind, objects.x, objects.y, objects.magnitude)
+        add = partial(light.add_scenes, scenes, x, y, side, preset.supersampling)
+        yield len(numbers), add
 
 
 def _psf_values(preset: Preset, request: MosaicRequest) -> dict[str, float]:
@@ -184,88 +200,44 @@ def _psf_values(preset: Preset, request: MosaicRequest) -> dict[str, float]:
     return {name: float(scenes.params[name][0]) for name in names}
 
 
-def _full_pixel(band: Any) -> float:
-    """Return the flux in e-/s of a full pixel; infinite where none is stated."""
-    if band.saturation is None:
-        return float("inf")
-    return float(band.saturation_flux(band.exposure_time))
-
-
-def _expose(
-    canvas: np.ndarray,
-    sigma: np.ndarray,
+def _expose_block(
+    planes: Planes,
+    camera: AnyCamera,
     noise: FieldNoise,
-    place: tuple[int, int, int],
-    full: float,
+    losses: FieldLosses,
+    place: tuple[int, int],
 ) -> None:
-    """Put noise on one block of one band, and write its noise map.
+    """Put noise on one block of all bands, and write its noise maps and masks.
 
     Blocks come in the order of rows and columns, so that the margin of a block, which lies
     after it, is still light without noise.
     """
-    row, column, band = place
-    size = canvas.shape[0]
-    first_row, first_column = row * BLOCK_SIDE, column * BLOCK_SIDE
-    reach = BLOCK_SIDE + noise.margin
-    light = np.asarray(
-        canvas[first_row : first_row + reach, first_column : first_column + reach],
-        dtype=np.float64,
-    )
+    row, column = place
+    size = planes.images[0].shape[0]
+    rows = slice(row * BLOCK_SIDE, min((row + 1) * BLOCK_SIDE, size))
+    columns = slice(column * BLOCK_SIDE, min((column + 1) * BLOCK_SIDE, size))
+    block = (slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))
+    for band, instrument_of_band in enumerate(camera.instruments):
+        full = full_pixel(instrument_of_band)
+        light = _block_with_margin(planes.images[band], place, noise.margin, full)
+        sigma = noise.sigma(light[0][block], band)
+        exposed = light[0][block] + noise.noise(light[1], row, column, band)[block]
+        exposed = np.minimum(exposed, full)
+        if planes.masks:
+            lost = losses.lost(row, column, band)[block]
+            exposed = np.where(lost, exposed + losses.glare * sigma, exposed)
+            planes.masks[band][rows, columns] = lost
+        planes.sigmas[band][rows, columns] = sigma
+        planes.images[band][rows, columns] = exposed
+
+
+def _block_with_margin(
+    canvas: np.ndarray, place: tuple[int, int], margin: int, full: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the light of a block with the margin after it, and the same to its full size."""
+    row, column = (number * BLOCK_SIDE for number in place)
+    reach = BLOCK_SIDE + margin
+    light = np.asarray(canvas[row : row + reach, column : column + reach], dtype=np.float64)
     light = np.minimum(light, full)
     missing = [(0, reach - length) for length in light.shape]
-    padded = np.pad(light, missing, mode="edge")
-    rows = slice(first_row, min(first_row + BLOCK_SIDE, size))
-    columns = slice(first_column, min(first_column + BLOCK_SIDE, size))
-    block = (slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))
-    sigma[rows, columns] = noise.sigma(light[block], band)
-    exposed = light[block] + noise.noise(padded, row, column, band)[block]
-    canvas[rows, columns] = np.minimum(exposed, full)
-
-
-def _prepared(
-    path: Path, camera: AnyCamera, request: MosaicRequest, psf_values: dict[str, float]
-) -> tuple[list[np.memmap], list[np.memmap]]:
-    """Write the headers of a file and its PSFs, and return its images and noise maps.
-
-    Returns:
-        Images and noise maps (H, W) of each band, empty parts of the file.
-    """
-    from astropy.io import fits
-
-    size = request.size
-    places: list[list[int]] = [[], []]
-    names = [f"{name}_" if name else "" for name in camera.band_names or ("",)]
-    with path.open("wb") as file:
-        primary = fits.PrimaryHDU().header
-        primary["EXTEND"] = True
-        primary["INSTRUME"] = camera.name
-        file.write(primary.tostring().encode())
-        for name, band in zip(names, camera.instruments, strict=True):
-            for number, role in enumerate(("SCI", "ERR")):
-                header = mosaic_header(request, band, f"{name}{role}")
-                if role == "SCI" and band.saturation is not None:
-                    header["SATURATE"] = (_SATURATED * _full_pixel(band), "e-/s")
-                file.write(header.tostring().encode())
-                places[number].append(file.tell())
-                length = 4 * size * size
-                file.seek(length + -length % _BLOCK_BYTES, io.SEEK_CUR)
-        file.truncate()
-    _append_kernels(path, names, field_kernels(camera, psf_values))
-    planes = [
-        [
-            np.memmap(path, dtype=">f4", mode="r+", offset=offset, shape=(size, size))
-            for offset in offsets
-        ]
-        for offsets in places
-    ]
-    return planes[0], planes[1]
-
-
-def _append_kernels(path: Path, names: list[str], kernels: list[np.ndarray]) -> None:
-    """Append the PSF of each band to a file."""
-    from astropy.io import fits
-
-    for name, kernel in zip(names, kernels, strict=True):
-        unit = fits.ImageHDU(kernel.astype(np.float32))
-        unit.header["EXTNAME"] = f"{name}PSF"
-        fits.append(path, unit.data, unit.header, verify=False)
+    return light, np.pad(light, missing, mode="edge")

@@ -33,6 +33,12 @@ class MosaicRequest(Record):
     stars: float = Field(
         default=2.0, ge=0, le=1000, description="Stars from 17 to 25 mag per square arcmin"
     )
+    bad_pixels: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Share of pixels that are dead or hit by cosmic rays, and masked",
+    )
     seed: int = Field(
         default=0,
         ge=0,

@@ -95,7 +95,10 @@ def columns_of(request: FitRequest) -> tuple[str, ...]:
     fitted = [*_MASS, *_GAUSSIAN_SOURCE]
     if request.multipoles:
         fitted += _MULTIPOLES
+    if request.has_slope:
+        fitted += _SLOPE
     errors = ("sigma", "sandwich")
+    systematic = {*_MASS, *_SLOPE} if request.has_slope else {*_MASS}
     names: list[str] = []
     if request.source == "sersic":
         fitted = [*_MASS, *_SLOPE]
@@ -105,7 +108,7 @@ def columns_of(request: FitRequest) -> tuple[str, ...]:
     equivalents = [name for name in (*_SLOPE, *shapes) if name not in fitted]
     for name in fitted:
         names += [name, *(f"{name}_{kind}" for kind in errors)]
-        if request.source != "mge" and name in _MASS:
+        if request.source != "mge" and name in systematic:
             names.append(f"{name}_systematic")
     return (*names, *equivalents, *_SCORES)
 

@@ -90,17 +90,17 @@ def _check_names(path: Path, cells: list[str], names: Collection[str] | None) ->
 
 def _candidate(path: Path, row: dict[str, str]) -> Candidate:
     theta_E = _number(path, row, "theta_E")
-    rest = {name: _number(path, row, name) for name in _OPTIONAL if row.get(name)}
-    rest.setdefault("e1", 0.0)
-    rest.setdefault("e2", 0.0)
-    rest.setdefault("source_x", 0.0)
-    rest.setdefault("source_y", 0.0)
-    if rest["e1"] ** 2 + rest["e2"] ** 2 >= _LARGEST["e1"] ** 2:
+    values = {name: _number(path, row, name) for name in _OPTIONAL if row.get(name)}
+    values.setdefault("e1", 0.0)
+    values.setdefault("e2", 0.0)
+    values.setdefault("source_x", 0.0)
+    values.setdefault("source_y", 0.0)
+    if values["e1"] ** 2 + values["e2"] ** 2 >= _LARGEST["e1"] ** 2:
         raise _fault(
             path,
             f"e1 and e2 of {printable(row['name'])} are no ellipse; their length is below 0.95",
         )
-    return Candidate(theta_E=theta_E, **rest)
+    return Candidate(theta_E=theta_E, **values)
 
 
 def _number(path: Path, row: dict[str, str], name: str) -> float:
@@ -112,6 +112,6 @@ def _number(path: Path, row: dict[str, str], name: str) -> float:
     if not math.isfinite(value):
         raise _fault(path, f"{which}, which is no number")
     if abs(value) > _LARGEST[name] or (name == "theta_E" and value < 1e-3):
-        least = "0.001" if name == "theta_E" else f"{-_LARGEST[name]:g}"
-        raise _fault(path, f"{which}; it must lie in {least}..{_LARGEST[name]:g}")
+        lowest = "0.001" if name == "theta_E" else f"{-_LARGEST[name]:g}"
+        raise _fault(path, f"{which}; it must lie in {lowest}..{_LARGEST[name]:g}")
     return value

@@ -8,9 +8,10 @@ from lenssim.simulate.scenes import Component, Scenes
 from lenssim.sky.models.cameras import camera_of_observation
 from lenssim.sky.models.lenses import Lenses
 
-__all__ = ["REDSHIFTS", "camera_of", "model_scene"]
+__all__ = ["REDSHIFTS", "camera_of", "known_redshifts", "model_scene"]
 
 REDSHIFTS = (0.5, 1.5)  # where nobody knows them; images do not ask
+_PLANES = ("z_lens", "z_source")
 _COMPONENTS = (
     Component("lens", "epl", ""),
     Component("lens", "shear", ""),
@@ -48,11 +49,22 @@ def model_scene(
     roles = {component.role for component in components}
     if not {"lens", "source"} <= roles:
         return None
-    for name, value in zip(("z_lens", "z_source"), redshifts, strict=True):
-        column = models.params.get(f"true_{name}")
-        redshift = np.nan if column is None else column[row]
-        params[name] = np.array([redshift if np.isfinite(redshift) else value])
+    stated = known_redshifts(models, row)
+    for name, value in zip(_PLANES, redshifts, strict=True):
+        params[name] = np.array([stated.get(name, value)])
     return Scenes(tuple(components), params)
+
+
+def known_redshifts(models: ShardDataset, row: int) -> dict[str, float]:
+    """Return the redshifts of lens and source that the table of the lenses has.
+
+    Args:
+        models: The data set of models.
+        row: Row of the lens.
+    """
+    columns = {name: models.params.get(f"true_{name}") for name in _PLANES}
+    values = {name: column[row] for name, column in columns.items() if column is not None}
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 
 def camera_of(lenses: Lenses, row: int) -> Instrument:

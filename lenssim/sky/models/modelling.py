@@ -36,6 +36,12 @@ __all__ = ["MODULE", "UNUSABLE", "fit_plan", "fit_rows", "model_dataset"]
 MODULE = "lenssim.sky.models.modelling"
 UNUSABLE = "unusable"  # the flag of a lens that cannot be fitted
 _LAYOUT = "fit"
+_QUICK: dict[str, Any] = {
+    "starts": 3,
+    "minima": 2,
+    "has_additions": False,
+    "escalates": False,
+}
 _SHARD_ROWS = {"mge": 4, "pixels": 1, "sersic": 64}  # a power law is fitted in batches
 
 
@@ -160,9 +166,15 @@ def fit_rows(
 
 def _searched(lenses: Lenses, observation: Observation, starts: Starts) -> LensModel:
     """Return the model of one lens with a source of Gaussians or of pixels."""
+    quick = _QUICK if lenses.request.quick else {}
     return fit_lens(
         observation,
-        Search(has_light=lenses.has_light, has_multipoles=lenses.request.multipoles),
+        Search(
+            has_light=lenses.has_light,
+            has_multipoles=lenses.request.multipoles,
+            has_slope=lenses.request.has_slope,
+            **quick,
+        ),
         candidates=starts.of(observation.name),
         device=lenses.request.device,
         has_evidence=lenses.request.source == "pixels",

@@ -9,6 +9,7 @@ import numpy as np
 from lenssim.data.format.files import make_folder, write
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.drawing import plain_style, png_bytes
+from lenssim.pages import html_page
 from lenssim.simulate.fit.flags import FLAGS
 
 __all__ = ["PAGE", "model_figure", "write_page"]
@@ -28,9 +29,6 @@ _NUMBERS = (
 _SIGMAS = 4.0  # ends of the residual's colours
 _STRETCH = 10.0  # of the flux over the peak of the lensed source, in asinh
 _DARK = -0.6  # stretched flux that is black, below the sky
-_STYLE = """body{font:14px sans-serif;margin:2em;max-width:70em}
-table{border-collapse:collapse}td,th{padding:.3em .8em;vertical-align:top;text-align:left}
-tr{border-top:1px solid #ccc}img{display:block}.flag{color:#a00}"""
 
 
 def write_page(
@@ -58,24 +56,24 @@ def write_page(
 
 def _document(title: str, rows: list[str], count: int, table: dict[str, list[Any]]) -> str:
     flagged = sum(bool(flags) for flags in table["flags"])
-    used = {flag for flags in table["flags"] for flag in flags.split()}
+    present = {flag for flags in table["flags"] for flag in flags.split()}
     meanings = "".join(
         f"<li><b>{name}</b>: {escape(text)}</li>"
         for name, text in FLAGS.items()
-        if name in used
+        if name in present
     )
     left_out = f"<p>The first {len(rows)} are shown.</p>" if len(rows) < count else ""
     lenses = "lens" if count == 1 else "lenses"
-    return (
-        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>"
+    parts = [
         f"<p>{count} {lenses}, {flagged} with flags. The first error of a number is the "
         "formal one, the second that under the noise of the image's corners. Errors are too small "
-        f"for real lenses. models.csv has all numbers.</p>{left_out}<ul>{meanings}</ul>"
-        "<table><tr><th>image less lens light, lensed source (one scale), residual from "
-        f"-{_SIGMAS:g} sigma (blue) to {_SIGMAS:g} sigma (red)</th>"
-        f"<th>model</th></tr>{''.join(rows)}</table>\n"
-    )
+        "for real lenses. models.csv has all numbers.</p>",
+        f"{left_out}<ul>{meanings}</ul>",
+        "<div class=wide><table><tr><th>image less lens light, lensed source (one scale), "
+        f"residual from -{_SIGMAS:g} sigma (blue) to {_SIGMAS:g} sigma (red)</th>"
+        f"<th>model</th></tr>{''.join(rows)}</table></div>",
+    ]
+    return html_page(title, parts)
 
 
 def _row(table: dict[str, list[Any]], row: int, figure: str) -> str:
@@ -83,7 +81,7 @@ def _row(table: dict[str, list[Any]], row: int, figure: str) -> str:
     flags = table["flags"][row]
     lines = [f"<b>{name}</b>"]
     if flags:
-        lines.append(f"<span class='flag'>{escape(flags)}</span>")
+        lines.append(f"<span class=warn>{escape(flags)}</span>")
     if table["problem"][row]:
         lines.append(escape(table["problem"][row]))
     lines += [_number(table, row, column) for column in _NUMBERS]
@@ -107,11 +105,11 @@ def _number(table: dict[str, list[Any]], row: int, column: str) -> str:
     return f"{column} {value:.4f}" + f" &plusmn; {errors}" * bool(errors)
 
 
-def _window(seen: np.ndarray) -> tuple[slice, slice]:
+def _window(fitted: np.ndarray) -> tuple[slice, slice]:
     """Return the part of an image (H, W) that was fitted; all of it if nothing was."""
-    if not seen.any():
-        seen = np.ones_like(seen)
-    rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    if not fitted.any():
+        fitted = np.ones_like(fitted)
+    rows, columns = (np.flatnonzero(fitted.any(axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
@@ -128,9 +126,9 @@ def model_figure(models: ShardDataset, row: int) -> bytes:
     rows = np.array([row])
     light = models.read_map("lens_light", rows)[0, 0]
     residual = models.read_map("residual", rows)[0, 0]
-    inside = (light != 0) | (residual != 0)
-    window = _window(inside)
-    arcs = np.where(inside, models.images(rows)[0, 0] - light, 0)[window]
+    modelled = (light != 0) | (residual != 0)
+    window = _window(modelled)
+    arcs = np.where(modelled, models.images(rows)[0, 0] - light, 0)[window]
     source = models.read_map("source", rows)[0, 0][window]
     residual = residual[window]
     figure = Figure(figsize=(6, 2), facecolor="white")

@@ -32,6 +32,11 @@ class FitRequest(Record):
         description="Source of the last fit: mge (Gaussians), sersic (a power "
         "law with shear and Sersic light), or pixels, whose evidence chooses among the minima",
     )
+    mass: Literal["sie", "epl"] = Field(
+        default="sie",
+        description="Mass of the last fit: sie (isothermal) or epl (a power law); source sersic "
+        "always has a power law",
+    )
     lens_light: Literal["auto", "yes", "no"] = Field(
         default="auto",
         description="Whether the lens shines; auto: as simulated, and yes for real images",
@@ -48,6 +53,11 @@ class FitRequest(Record):
     multipoles: bool = Field(
         default=False,
         description="Let the mass have multipoles of orders 3 and 4 in the last fit (source mge)",
+    )
+    quick: bool = Field(
+        default=False,
+        description="Fewer starts, no finer scan, no companions and no clumps: two to five times faster, "
+        "and less safe",
     )
     start: Path | None = Field(
         default=None,
@@ -67,11 +77,19 @@ class FitRequest(Record):
         default="cpu", description="Where the search works: cpu or cuda"
     )
 
+    @property
+    def has_slope(self) -> bool:
+        """Whether the mass of the search gets a slope, before any fit of Sersic light."""
+        return self.mass == "epl" and self.source != "sersic"
+
     def config(self) -> dict[str, Any]:
         """Return what the bits of a model depend on."""
         document = self.model_dump(mode="json", exclude=_NOT_IN_BITS)
-        if not self.multipoles:
-            del document["multipoles"]
+        for name in ("multipoles", "quick"):
+            if not document[name]:
+                del document[name]
+        if self.mass == "sie":
+            del document["mass"]
         if self.device != "cpu":
             document["device"] = self.device
         return document

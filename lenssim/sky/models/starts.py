@@ -33,18 +33,18 @@ class Starts:
         """
         return self.by_lens.get(name, ())
 
-    def joined(self, other: "Starts") -> "Starts":
+    def joined(self, further: "Starts") -> "Starts":
         """Return these candidates and those of others.
 
         Args:
-            other: Further candidates.
+            further: Further candidates.
         """
         names = [
             *self.by_lens,
-            *(name for name in other.by_lens if name not in self.by_lens),
+            *(name for name in further.by_lens if name not in self.by_lens),
         ]
-        by_lens = {name: (*self.of(name), *other.of(name)) for name in names}
-        return Starts(by_lens, {**self.digests, **other.digests})
+        by_lens = {name: (*self.of(name), *further.of(name)) for name in names}
+        return Starts(by_lens, {**self.digests, **further.digests})
 
 
 NO_STARTS = Starts()

@@ -180,8 +180,8 @@ def _check_kept(sky_parts: list[Part], survey: Survey, area: float) -> None:
     ideal = sum(part.tally["ideal"] for part in sky_parts)
     reason = f"the rule {survey.rule} finds none of the {ideal} ideal lenses"
     if not ideal:
-        density = survey.ideal_density
-        reason = f"there is no ideal lens, where {density:.3g} are a square degree's mean,"
+        mean = survey.ideal_density * area
+        reason = f"of {mean:.2g} ideal lenses in the mean there is none"
     raise ConfigError(
         f"{reason} on {area:g} square degrees: take a larger area, another rule, or --all",
         code="no-survey-lenses",

@@ -28,6 +28,7 @@ _LABELS = PROPERTIES | {"sigma_v": "velocity dispersion [km/s]"}
 _LOGARITHMIC = ("magnification", "snr")
 _BINS = 24
 _SIGMAS = 1.959964  # of the 95 % intervals
+_FEWEST = 8  # lenses of a bin that is plotted, where there are so many
 _COLOUR = "#30649b"
 
 
@@ -133,10 +134,10 @@ def _plot_shares(ax: "Axes", counts: Mapping[str, Any]) -> None:
     edges[-1] = min(edges[-1], 2 * edges[-2])  # an open bin
     ideal = np.array(counts["ideal"])
     accepted = np.array(counts["found"])
-    nonempty = ideal > 0
-    middle = 0.5 * (edges[1:] + edges[:-1])[nonempty]
-    share = (accepted / np.maximum(ideal, 1))[nonempty]
-    low, high = wilson(share, ideal[nonempty], _SIGMAS)
+    filled = ideal >= max(1, min(_FEWEST, ideal.max()))
+    middle = 0.5 * (edges[1:] + edges[:-1])[filled]
+    share = (accepted / np.maximum(ideal, 1))[filled]
+    low, high = wilson(share, ideal[filled], _SIGMAS)
     errors = np.abs(np.stack([share - low, high - share]))
-    widths = (0.5 * np.diff(edges))[nonempty]
+    widths = (0.5 * np.diff(edges))[filled]
     ax.errorbar(middle, share, errors, widths, fmt="o", ms=4, color=_COLOUR)

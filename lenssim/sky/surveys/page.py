@@ -31,7 +31,8 @@ _DRAWN = (  # title, file and caption of the figures of every survey
     (
         "Completeness",
         "completeness.png",
-        "The share of all ideal lenses that the rule finds. Bars are 95 % intervals.",
+        "The share of all ideal lenses that the rule finds. Bars are 95 % intervals. Bins of "
+        "fewer than eight lenses are left out.",
     ),
 )
 _STYLE = """body{font:15px/1.5 sans-serif;margin:2em auto;max-width:64em;padding:0 1em}

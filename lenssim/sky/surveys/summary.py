@@ -15,6 +15,9 @@ _DESCRIBED = (
 )
 
 
+_NONE_BELOW = 3.0  # expected, at 95 %, where none is counted
+
+
 @dataclass(frozen=True)
 class Rate:
     """Lenses a square degree, with the Poisson error.
@@ -42,6 +45,9 @@ class Rate:
         return float(np.sqrt(self.number)) / self.area
 
     def __str__(self) -> str:
+        if not self.number:
+            limit = _NONE_BELOW / self.area
+            return f"{self.name}: none, so below {limit:.2g} a square degree (95 %)"
         expected = self.density * self.survey_area
         return (
             f"{self.name}: {self.density:.3g} +- {self.error:.2g} a square degree, "

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.signal import convolve
 
+from lenssim.simulate.engines.batched.profiles.epl import deflection as epl_deflection
 from lenssim.simulate.fit.clumps import clumps_of
 from lenssim.simulate.fit.companions import companion_columns, companions_of
 from lenssim.simulate.fit.lens_light import LIGHT, LIGHT_B
@@ -13,6 +15,7 @@ from lenssim.simulate.fit.minima import FINE_SOURCE
 from lenssim.simulate.fit.multipoles import multipole_slopes
 from lenssim.simulate.fit.projection import PARAMETERS, GaussianModel, Prior
 from lenssim.simulate.fit.stamps import stamps
+from lenssim.simulate.fit.tracing import trace, trace_slopes
 
 MASS_AND_ALL = {
     "theta_E": 1.1,
@@ -36,6 +39,7 @@ MASS_AND_ALL = {
     "a3_sin": -0.015,
     "a4_cos": 0.01,
     "a4_sin": 0.025,
+    "slope": 0.15,
 }
 
 
@@ -64,6 +68,7 @@ def small_model(has_additions=False):
         companions=companions,
         clumps=clumps,
         has_multipoles=has_additions,
+        has_slope=has_additions,
     )
     columns = model.light_columns(values)
     source, _ = model._source(values)
@@ -148,3 +153,65 @@ def test_multipoles_are_those_of_lenstronomy(order):
     np.testing.assert_allclose(found[0][0], expected[0], atol=1e-9)
     np.testing.assert_allclose(found[1][0], expected[1], atol=1e-9)
     assert np.abs(expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("side", [1, 5, 23, 41])
+def test_the_blur_is_a_convolution(side):
+    """Nothing wraps round, however large the PSF is."""
+    rng = np.random.default_rng(side)
+    image = rng.random((1, 24, 24))
+    psf = rng.random((1, side, side))
+    flat = np.ones_like(image)
+    stamp = stamps(image, flat, flat > 0, psf, 0.1)
+    blurred = stamp.blur(torch.from_numpy(image.reshape(1, 1, -1)))[0, 0]
+    whole = convolve(image[0], psf[0], method="direct")
+    half = side // 2
+    expected = whole[half : half + 24, half : half + 24]
+    np.testing.assert_allclose(blurred.reshape(24, 24), expected, rtol=1e-9)
+
+
+def power_law(slope, e1=0.2, e2=-0.1):
+    return torch.tensor(
+        [[1.1, e1, e2, 0.03, -0.02, 0.04, -0.03, slope]], dtype=torch.float64
+    )
+
+
+def test_an_isothermal_power_law_is_the_ellipsoid():
+    x, y = torch.from_numpy(np.random.default_rng(1).normal(0, 1, (2, 60)))
+    mass = power_law(0.0)
+    expected = trace_slopes(x, y, mass[:, :7])
+    for found, known in zip(trace_slopes(x, y, mass), expected, strict=True):
+        found = found[:, :7] if found.ndim == 3 else found
+        torch.testing.assert_close(found, known, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("slope", [-0.4, 0.0, 0.3])
+@pytest.mark.parametrize("shape", [(0.0, 0.0), (0.2, -0.1), (-0.3, 0.25)])
+def test_power_laws_are_those_of_the_engine(slope, shape):
+    x, y = torch.from_numpy(np.random.default_rng(2).normal(0, 1, (2, 60)))
+    mass = power_law(slope, *shape)
+    theta_E, e1, e2, center_x, center_y, *shear, _ = mass.split(1, dim=1)
+    alpha = epl_deflection(x, y, theta_E, 2 + mass[:, 7:], e1, e2, center_x, center_y)
+    dx = x - center_x
+    dy = y - center_y
+    gamma1, gamma2 = shear
+    expected_x = x - alpha[0] - gamma1 * dx - gamma2 * dy
+    expected_y = y - alpha[1] - gamma2 * dx + gamma1 * dy
+    beta_x, beta_y = trace(x, y, mass)
+    torch.testing.assert_close(beta_x, expected_x, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(beta_y, expected_y, atol=1e-7, rtol=1e-7)
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("slope", [-0.4, 0.0, 0.3])
+def test_derivatives_of_power_laws_are_those_of_finite_differences(number, slope):
+    x, y = torch.from_numpy(np.random.default_rng(3).normal(0, 1, (2, 60)))
+    mass = power_law(slope)
+    _, _, *slopes = trace_slopes(x, y, mass)
+    step = torch.zeros_like(mass)
+    step[0, number] = 1e-6
+    ahead = trace(x, y, mass + step)
+    behind = trace(x, y, mass - step)
+    for after, before, derivative in zip(ahead, behind, slopes, strict=True):
+        expected = (after - before) / 2e-6
+        torch.testing.assert_close(derivative[:, number], expected, atol=1e-6, rtol=1e-5)

@@ -90,14 +90,14 @@ class TelescopeReader(ItemReader):
         options: How they are read.
         wanted: Names of the bands in order; none: all that the first lens has.
         common: What all images share; the first one decides it.
-        seen: The first lens of each image, by the hash of its pixels.
+        lens_by_pixels: The first lens of each image, by the hash of its pixels.
     """
 
     lenses: Mapping[str, LensFiles] = field(default_factory=dict)
     options: ReadingOptions = field(default_factory=ReadingOptions)
     wanted: tuple[str, ...] = ()
     common: list[_Common] = field(default_factory=list)
-    seen: dict[bytes, str] = field(default_factory=dict)
+    lens_by_pixels: dict[bytes, str] = field(default_factory=dict)
 
     @override
     def images(self, item: ImportItem) -> list[PublishedImage]:
@@ -118,11 +118,11 @@ class TelescopeReader(ItemReader):
         pixels = hashlib.sha256()
         for band in bands:
             pixels.update(band.pixels.tobytes())
-        first = self.seen.setdefault(pixels.digest(), lens.name)
-        if first == lens.name:
+        twin = self.lens_by_pixels.setdefault(pixels.digest(), lens.name)
+        if twin == lens.name:
             return []
         return [
-            f"shows the same pixels as {printable(first)}: one of them is a copy, and splits "
+            f"shows the same pixels as {printable(twin)}: one of them is a copy, and splits "
             "of the data set may share it"
         ]
 

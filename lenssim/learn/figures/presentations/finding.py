@@ -27,6 +27,7 @@ _SCORES = {
     "purity_50": "purity with half of them found",
 }
 _SEEDS = "images and seeds"
+_TWINS = "AUC of lenses without their arcs (0.5 without a leak)"
 _POINTS_TITLE = "Operating points, with thresholds chosen on the validation images"
 
 
@@ -65,6 +66,8 @@ class FindingPresentation(Presentation):
         for key, score in metrics.get(_SEEDS, {}).items():
             if key in ("auc", "tpr0", "tpr10"):
                 details[f"{_SCORES[key]} of one network, over {_SEEDS}"] = score
+        if "twin" in metrics:
+            details[_TWINS] = metrics["twin"]["auc"]
         return details
 
     @override

@@ -86,6 +86,8 @@ class SmoothFit:
         kernels: "compiled" or "eager".
         sigma: Noise (N, C, H, W), infinite where a pixel does not count; None: the nominal
             noise of the images.
+        sampling: Rays a pixel side of the images that are compared, or "adaptive"; None:
+            `rays`, which derivatives always have.
     """
 
     def __init__(
@@ -97,8 +99,10 @@ class SmoothFit:
         precision: str = "float32",
         kernels: str = "compiled",
         sigma: np.ndarray | None = None,
+        sampling: Supersampling | None = None,
     ) -> None:
         self.rays = rays
+        self.sampling = rays if sampling is None else sampling
         self.precision = precision
         self.kernels = kernels
         self.engine = Batched(precision, "cpu", kernels)
@@ -171,7 +175,7 @@ class SmoothFit:
         if not len(rows):
             return np.empty((0, self.sigma.shape[1]))
         bands = [
-            _flat(self.engine.render(*view, supersampling=self.rays))
+            _flat(self.engine.render(*view, supersampling=self.sampling))
             for view in self.at(rows, values)
         ]
         expected = np.concatenate(bands, axis=1)
