@@ -224,6 +224,25 @@ def test_a_regression_takes_what_needs_no_classes(lenssim, tiny_dataset, target_
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("method", ["mmd", "sidda"])
+def test_a_regression_is_adapted_before_its_flow(
+    lenssim, deep_net, tiny_dataset, target_dataset, tmp_path, method
+):
+    pair = ("--data", tiny_dataset, "--target", target_dataset, "--adapt", method)
+    options = ("--targets", "source_center_x", "--head", "flow", "--net", "deep")
+    sizes = ("--epochs", 2, "--batch-size", 32, "--out", "run")
+    done = lenssim("train", "regress", *pair, *options, *sizes)
+    assert done.code == 0, done.err
+    done = lenssim("evaluate", "run", "--data", target_dataset)
+    assert done.code == 0, done.err
+    assert "coverage" in done.out or "68 %" in done.out
+    header = (tmp_path / "run/metrics.csv").read_text().splitlines()[0].split(",")
+    assert "val_alignment" in header
+    assert "val_infomax" not in header
+    assert any(name.startswith("val_oracle_") for name in header)
+
+
+@pytest.mark.thorough
 def test_a_recipe_reports_both_domains_and_the_gap(deep_net, tmp_path):
     from lenssim.learn.recipes.execution import follow
     from lenssim.learn.recipes.recipe import load_recipe
