@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lenssim.api.folders import info, repack, seal
     from lenssim.api.generation import expose, generate, render
     from lenssim.api.modelling import Models, fit
-    from lenssim.api.nets import nets
+    from lenssim.api.nets import nets, pack, pretrained
     from lenssim.api.opening import open, show
     from lenssim.api.presets import instruments, presets
     from lenssim.api.probing import probe
@@ -69,10 +69,12 @@ __all__ = [
     "mosaic",
     "nets",
     "open",
+    "pack",
     "parity",
     "population",
     "predict",
     "presets",
+    "pretrained",
     "probe",
     "recipes",
     "render",
@@ -102,7 +104,7 @@ _MODULES = {
     "folders": ("info", "repack", "seal"),
     "generation": ("expose", "generate", "render"),
     "modelling": ("Models", "fit"),
-    "nets": ("nets",),
+    "nets": ("nets", "pack", "pretrained"),
     "presets": ("instruments", "presets"),
     "probing": ("probe",),
     "recipes": ("recipes", "run"),

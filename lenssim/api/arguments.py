@@ -281,11 +281,15 @@ class _Named:
 
 
 class _Namespace(dict[str, Any]):
-    """Names of a module; those that it imports for type checkers alone are classes by name."""
+    """Names of a module; those that it imports for type checkers alone are classes by name.
+
+    Options may be annotated in another module, so words of typing are known in each.
+    """
 
     def __missing__(self, name: str) -> Any:
-        if hasattr(builtins, name):
-            return getattr(builtins, name)
+        for module in (builtins, typing):
+            if hasattr(module, name):
+                return getattr(module, name)
         return type(name, (_Named,), {})
 
 

@@ -60,6 +60,7 @@ class TrainingSettings(TypedDict, total=False):
     patience: int | None
     limit: int | None
     checkpoint_steps: int | None
+    logger: Literal["csv", "tensorboard", "wandb"] | None
     workers: int | None
     class_weights: Mapping[str, float] | str | None
     precision: Literal["32", "bf16", "16"] | None
@@ -180,6 +181,7 @@ def _prepared(
     from lenssim.data.streaming.urls import is_url
     from lenssim.learn.methods import method_of
     from lenssim.learn.tasks import parse_config
+    from lenssim.learn.training.loggers import check_logger
 
     values = training_settings(task, data, settings)
     folder = default_folder(values) if out is None else Path(out)
@@ -190,6 +192,7 @@ def _prepared(
         earlier = open_run(folder).record.config.model_dump()
     config = parse_config({**earlier, **values}, "training")
     method_of(config)
+    check_logger(config.logger)
     if config.data is not None and not is_url(config.data):
         open_location(config.data)
     return config, folder

@@ -7,14 +7,20 @@ from typer.core import TyperGroup
 __all__ = ["SECTIONS", "SectionedGroup"]
 
 SECTIONS = {
-    "The main road": ("generate", "show", "train", "evaluate", "predict", "run"),
-    "What there is to choose from": ("models", "instruments", "nets", "recipes"),
+    "The main road": ("generate", "show", "train", "evaluate", "predict", "probe", "run"),
+    "What there is to choose from": (
+        "models",
+        "instruments",
+        "nets",
+        "pretrained",
+        "recipes",
+    ),
     "Real skies": (
         *("import", "fit", "extract", "search"),
         *("survey", "completeness", "mosaic", "population"),
     ),
     "Data sets": ("info", "verify", "audit", "export", "repack", "seal"),
-    "Single images, engines, this machine": ("render", "parity", "doctor"),
+    "Single images, engines, runs, this machine": ("render", "parity", "pack", "doctor"),
 }
 """Commands by section. A command that stands in none comes last."""
 

@@ -74,7 +74,7 @@ class TrainConfig(Record):
     free_on_resume: ClassVar[frozenset[str]] = frozenset(
         (
             *("data", "start", "through", "workers", "device", "devices"),
-            *("compile", "checkpoint_steps"),
+            *("compile", "checkpoint_steps", "logger"),
         )
     )
     """Settings that may change when a training goes on."""
@@ -197,6 +197,10 @@ class TrainConfig(Record):
         le=10**15,
         description="Save a checkpoint every this many steps too",
         json_schema_extra={"unset": "after each epoch only"},
+    )
+    logger: Literal["csv", "tensorboard", "wandb"] = Field(
+        default="csv",
+        description="Where losses go too: csv (metrics.csv alone), tensorboard or wandb",
     )
     workers: int = Field(
         default=0,

@@ -23,6 +23,7 @@ from lenssim.learn.scores.finding import (
     threshold_at,
 )
 from lenssim.learn.scores.hand_made import hand_made_features
+from lenssim.learn.scores.task_scores import TaskScores
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.tasks.find import Find
 from lenssim.simulate.preset import load_preset
@@ -160,6 +161,29 @@ def test_the_figure_of_completeness_draws_every_bin_with_its_interval():
     x, y = container.lines[0].get_data()
     np.testing.assert_allclose(y, [entry["completeness"] for entry in bins["theta_E"]])
     assert (np.diff(x) > 0).all()
+
+
+def test_every_figure_of_a_finder_has_its_own_caption():
+    """Of other tasks, `errors` are those of measured numbers."""
+    truth, score = ranked("free", 9, 100)
+    label = np.where(truth, "lens", "other")
+    facts = {"prevalence": 0.1, "completeness": {"theta_E": []}}
+    scores = TaskScores({}, facts, {"label": label, "score": score})
+    presentation = FindingPresentation("lens")
+    figures = presentation.figures(scores, None, np.arange(100), "title")
+    assert set(figures) == set(presentation.captions)
+
+
+def test_a_bin_from_zero_fits_on_a_logarithmic_axis():
+    truth, score = ranked("free", 9, 600)
+    pixels = np.where(score < -1, 0.0, np.exp(2 * score))
+    bins = completeness_by(truth, score, 1.0, {"npix": pixels})
+    assert bins["npix"][0]["low"] == 0
+    (axes,) = completeness_figure(bins, "title").axes
+    assert axes.get_xscale() == "log"
+    (container,) = axes.containers
+    x, _ = container.lines[0].get_data()
+    assert (x > 0).all()
 
 
 class Labelled:

@@ -100,6 +100,16 @@ def test_scores_are_those_that_predict_gives(work, found):
         assert abs(by_name[name] - score) < 1e-6
 
 
+def test_the_command_finds_the_same(work, found, lenssim):
+    field_and_run = (work / "field.fits", "--run", work / "run")
+    done = lenssim("search", *field_and_run, "--out", "s", "--device", "cpu")
+    assert done.code == 0, done.err
+    assert f"{found.rows} galaxies have a score" in done.out
+    with Path("s/catalogue.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == found["name"].tolist()
+
+
 def test_the_catalogue_is_the_answer(work, found):
     with (work / "found" / "catalogue.csv").open() as file:
         rows = list(csv.DictReader(file))

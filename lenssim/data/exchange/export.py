@@ -130,10 +130,10 @@ def export_cutouts(
     names: list[str] = []
     with _unfinished(place, target, "cutouts"):
         dataset = ShardDataset(folder)
-        first = 0
+        start = 0
         for samples in _verified(place, range(len(place.manifest.shards)), report):
-            rows = np.arange(first, first + len(samples))
-            first += len(samples)
+            rows = np.arange(start, start + len(samples))
+            start += len(samples)
             for name, content in cutouts(dataset, rows):
                 write(target / name, content, durable=False)
                 paths.append(target / name)

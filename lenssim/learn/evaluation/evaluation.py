@@ -54,7 +54,7 @@ def evaluation_folder(
         name += "-tta"
     if prevalence is not None:
         name += f"-at-{prevalence:g}"
-    return run.folder / name
+    return run.outputs / name
 
 
 def finished_evaluation(

@@ -113,13 +113,15 @@ def completeness_figure(
 
 def _draw_bins(ax: Axes, bins: Sequence[Mapping[str, Any]]) -> None:
     """Draw the completeness of each bin with its interval."""
-    low = np.array([entry["low"] for entry in bins])
+    low = np.array([entry["low"] for entry in bins], np.float64)
     high = np.array([entry["high"] for entry in bins])
     counts = np.array([entry["n"] for entry in bins])
     share = np.array([entry["completeness"] for entry in bins])
     centres = (low + high) / 2
-    logarithmic = low[0] > 0 and high[-1] > _LOGARITHMIC * low[0]
+    start = low[0] or high[0] / _LOGARITHMIC  # a bin may begin at 0, as pixels of arcs do
+    logarithmic = start > 0 and high[-1] > _LOGARITHMIC * start
     if logarithmic:
+        low[0] = start
         centres = np.sqrt(low * high)
     bottom, top = wilson(share, counts)
     ends = np.abs(np.stack([share - bottom, top - share]))

@@ -17,6 +17,7 @@ from lenssim.learn.nets.cut import features_of, head_of
 from lenssim.learn.nets.dropout import add_dropout, dropouts, thinned
 
 __all__ = [
+    "PACKED",
     "Model",
     "image_outputs",
     "load_weights",
@@ -25,6 +26,8 @@ __all__ = [
     "read_tensors",
 ]
 
+PACKED = "best.safetensors"
+"""Name of the file of rounded weights, in place of a checkpoint."""
 _IMAGES_PER_BATCH = 256
 _IMAGES_PER_CHUNK = 1024  # in memory at a time
 
@@ -123,6 +126,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         DataError: As `read_tensors`, and if the file holds no weights.
     """
+    if path.name == PACKED:
+        return {"state_dict": _read_packed(path)}
     checkpoint = read_tensors(path)
     if isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict):
         return checkpoint
@@ -131,6 +136,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         code="checkpoint-invalid",
         path=path,
     )
+
+
+def _read_packed(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a packed run, in float32."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} is no file of weights, or a damaged one ({error})",
+            code="checkpoint-invalid",
+            path=path,
+        ) from None
+    return {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
 
 
 def read_tensors(path: Path) -> Any:

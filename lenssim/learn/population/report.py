@@ -116,7 +116,7 @@ def populations(
     images = _Images(posterior, truth, groups)
     answer = _inferred(task, images, prior, options, common_error, say)
     document = _document(run, task, files, options, answer, prior, common_error)
-    folder = out or run.folder / "population"
+    folder = out or run.outputs / "population"
     _write(folder, document, _figures(run, answer, prior))
     return {"folder": str(folder), **document}
 

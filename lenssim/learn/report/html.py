@@ -238,7 +238,8 @@ def _run(evaluation: EvaluatedRun, figures: _FigureFolder) -> Iterator[str]:
     row = evaluation.row
     yield f"<h3>{escape(row.run)} on {escape(row.data)}</h3>"
     paths = sorted(evaluation.folder.glob("*.png"))
-    figures_html = [_png(path, _CAPTIONS.get(path.stem, path.stem)) for path in paths]
+    captions = {**_CAPTIONS, **evaluation.run.record.task.presentation.captions}
+    figures_html = [_png(path, captions.get(path.stem, path.stem)) for path in paths]
     if row.members == 1:
         for name, draw, caption in inside(evaluation):
             figures_html.append(figures.html(f"{name}-{row.run}-{row.data}", draw, caption))

@@ -31,7 +31,7 @@ def write_card(run: Run) -> Path:
     Returns:
         The path of the card.
     """
-    path = run.folder / "card.md"
+    path = run.outputs / "card.md"
     write(path, card_text(run, _evaluations(run)).encode())
     return path
 
@@ -39,7 +39,7 @@ def write_card(run: Run) -> Path:
 def _evaluations(run: Run) -> list[dict[str, Any]]:
     """Return the documents of the run's evaluations; damaged ones are left out."""
     documents = []
-    for path in sorted(run.folder.glob("evaluation-*/metrics.json")):
+    for path in sorted(run.outputs.glob("evaluation-*/metrics.json")):
         try:
             documents.append(read_json(path))
         except DataError:

@@ -13,9 +13,10 @@ from lenssim.errors import ConfigError, DataError, from_validation
 from lenssim.learn.inputs.description import ImageDescription
 from lenssim.learn.methods import Method, TrainingSetup, method_of
 from lenssim.learn.nets import IMAGE_NETS
-from lenssim.learn.nets.model import Model, load_weights
+from lenssim.learn.nets.model import PACKED, Model, load_weights
 from lenssim.learn.runs.hashes import ABSENT, FileHashes, file_sha256
 from lenssim.learn.runs.history import read_epochs
+from lenssim.learn.runs.pretrained import outputs_of, run_folder
 from lenssim.learn.runs.record import (
     DataIdentity,
     RunRecord,
@@ -60,8 +61,14 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Checkpoint of the epoch with the lowest validation loss."""
-        return self.folder / CHECKPOINTS / "best.ckpt"
+        """Weights of the epoch with the lowest validation loss."""
+        packed = self.folder / CHECKPOINTS / PACKED
+        return packed if packed.is_file() else packed.with_name("best.ckpt")
+
+    @property
+    def outputs(self) -> Path:
+        """Folder for evaluations: that of the run, or one below runs/ if it comes with lenssim."""
+        return outputs_of(self.folder)
 
     @property
     def digest(self) -> str:
@@ -323,7 +330,8 @@ def through_of(run: Run, images: ImageDescription) -> Through:
 
 
 def open_run(folder: Path) -> Run:
-    """Open a run; `DataError` if the folder holds none, or its record is damaged."""
+    """Open a run or `pretrained:NAME`; `DataError` if there is none, or its record is damaged."""
+    folder = run_folder(folder)
     path = folder / _RECORD
     if not path.is_file():
         hint = (

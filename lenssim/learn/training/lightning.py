@@ -21,6 +21,7 @@ from lenssim.learn.config import TrainConfig
 from lenssim.learn.nets.model import read_checkpoint
 from lenssim.learn.runs.run import Run
 from lenssim.learn.training.callbacks import AtomicCheckpoints
+from lenssim.learn.training.loggers import logger_of
 
 __all__ = ["fit", "interruptible", "quiet", "trainer_of"]
 
@@ -49,7 +50,7 @@ def trainer_of(
             max_epochs=config.epochs,
             callbacks=callbacks,
             plugins=[AtomicCheckpoints(run.hashes)],
-            logger=False,
+            logger=logger_of(config.logger, run.folder),
             default_root_dir=run.folder,
             enable_progress_bar=False,
             enable_model_summary=False,

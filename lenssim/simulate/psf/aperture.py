@@ -41,45 +41,45 @@ def aperture(obscuration: float, struts: int, segments: int) -> np.ndarray:
         segments: Number of hexagons around a missing middle one; 0 for a disc.
     """
     y, x = _coordinates()
-    inside = np.hypot(x, y) <= 0.5
+    transparent = np.hypot(x, y) <= 0.5
     if segments:
-        inside = _hexagons(x, y, ring_count(segments))
-    inside &= np.hypot(x, y) >= obscuration / 2
+        transparent = _hexagons(x, y, ring_count(segments))
+    transparent &= np.hypot(x, y) >= obscuration / 2
     for strut in range(struts):
         angle = np.pi / 2 + 2 * np.pi * strut / struts
         along = x * np.cos(angle) + y * np.sin(angle)
         across = -x * np.sin(angle) + y * np.cos(angle)
-        inside &= (np.abs(across) > _STRUT_WIDTH / 2) | (along < 0)
-    inside.flags.writeable = False
-    return inside
+        transparent &= (np.abs(across) > _STRUT_WIDTH / 2) | (along < 0)
+    transparent.flags.writeable = False
+    return transparent
 
 
-def wave_front(inside: np.ndarray, rms: float, screen: int) -> np.ndarray:
+def wave_front(transparent: np.ndarray, rms: float, screen: int) -> np.ndarray:
     """Return a random error of the wave front, (P, P), in the unit of `rms`.
 
     Its amplitudes fall with spatial frequency f as f^-1.5. Piston and tilts are left out, so
     that the image stays in the middle.
 
     Args:
-        inside: Where light passes, (P, P).
+        transparent: Where light passes, (P, P).
         rms: Its rms over the aperture.
         screen: Number of the draw; the same number is always the same wave front.
     """
     if rms == 0:
-        return np.zeros(inside.shape)
+        return np.zeros(transparent.shape)
     sequence = np.random.SeedSequence(screen, spawn_key=(_SCREENS,))
     rng = np.random.Generator(np.random.SFC64(sequence))
-    side = len(inside)
+    side = len(transparent)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     frequency[0, 0] = np.inf
-    spectrum = np.fft.rfft2(rng.standard_normal(inside.shape)) * frequency**_SLOPE
-    error = np.fft.irfft2(spectrum, inside.shape)
+    spectrum = np.fft.rfft2(rng.standard_normal(transparent.shape)) * frequency**_SLOPE
+    error = np.fft.irfft2(spectrum, transparent.shape)
     y, x = _coordinates()
-    modes = np.stack([np.ones(inside.sum()), x[inside], y[inside]], axis=1)
-    values = error[inside]
+    modes = np.stack([np.ones(transparent.sum()), x[transparent], y[transparent]], axis=1)
+    values = error[transparent]
     values = values - modes @ np.linalg.lstsq(modes, values, rcond=None)[0]
-    error = np.zeros(inside.shape)
-    error[inside] = values * (rms / values.std())
+    error = np.zeros(transparent.shape)
+    error[transparent] = values * (rms / values.std())
     return error
 
 
@@ -93,15 +93,15 @@ def _coordinates() -> tuple[np.ndarray, np.ndarray]:
 def _hexagons(x: np.ndarray, y: np.ndarray, rings: int) -> np.ndarray:
     """Return which points lie in hexagons of some rings, flat sides up; x, y (P, P)."""
     width = 1 / (2 * rings + 1)  # between flat sides
-    inside = np.zeros(x.shape, dtype=bool)
+    transparent = np.zeros(x.shape, dtype=bool)
     for q in range(-rings, rings + 1):
         for r in range(-rings, rings + 1):
             if abs(q + r) > rings or (q, r) == (0, 0):
                 continue
             centre_x = width * np.sqrt(3) / 2 * q
             centre_y = width * (r + q / 2)
-            inside |= _hexagon(x - centre_x, y - centre_y, width * (1 - _GAP))
-    return inside
+            transparent |= _hexagon(x - centre_x, y - centre_y, width * (1 - _GAP))
+    return transparent
 
 
 def _hexagon(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:

@@ -31,6 +31,10 @@ class DenoisingPresentation(Presentation):
     }
     progress = {"mse": "squared error in noise units"}  # noqa: RUF012
 
+    captions = {  # noqa: RUF012
+        "examples": "images, answers and truths, in units of the noise",
+    }
+
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
         return {name: f"{value:.4g}" for name, value in answer.items()}

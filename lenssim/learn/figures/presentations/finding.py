@@ -44,6 +44,12 @@ class FindingPresentation(Presentation):
         "ece": "calibration error",
     }
     progress = {"auc": "AUC", "accuracy": "accuracy"}  # noqa: RUF012
+    captions = {  # noqa: RUF012
+        "roc": "ROC: lenses found against the rate of false positives, logarithmic",
+        "purity": "purity against completeness at the stated prevalence",
+        "completeness": "lenses found above the threshold of 0.01, by property",
+        "errors": "the most confident errors: others that look like lenses, missed lenses",
+    }
 
     @override
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:

@@ -26,6 +26,8 @@ class Presentation(ABC):
     """Main scores of an evaluation: their key in its metrics, and their name."""
     progress: ClassVar[Mapping[str, str]]
     """Scores of a validation: their key in the task's `metrics()`, and their name."""
+    captions: ClassVar[Mapping[str, str]] = {}
+    """Captions of figures of this task alone, by the name of their file."""
 
     @abstractmethod
     def cells(self, answer: Mapping[str, Any]) -> dict[str, str]:
