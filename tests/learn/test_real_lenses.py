@@ -15,6 +15,7 @@ import lenssim as package
 from lenssim.errors import ConfigError
 from lenssim.learn.recipes.execution import follow
 from lenssim.learn.recipes.recipe import load_recipe
+from lenssim.learn.recipes.shipped import shipped_recipe
 from lenssim.simulate.fit.scan import ScanGrid
 from lenssim.simulate.fit.settings import Search
 from lenssim.sky.models import modelling
@@ -129,12 +130,15 @@ def test_from_slacs_to_pages(trained, tmp_path):
     assert len(usable) == 16
 
 
-@pytest.mark.parametrize("name", ["real_lenses.yaml", "real_lenses_small.yaml"])
-def test_the_recipes_load_in_any_folder(tmp_path, monkeypatch, name):
-    """Their preset lies beside them, and the lenses where the user is."""
-    recipes = Path(package.__file__).parents[1] / "pipelines"
+@pytest.mark.parametrize("name", ["real_lenses", "real_lenses_small"])
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_the_recipes_load_in_any_folder(tmp_path, monkeypatch, name, is_copy):
+    """Their preset lies beside the shipped ones, and the lenses where the user is."""
     monkeypatch.chdir(tmp_path)
-    recipe = load_recipe(recipes / name)
+    path = shipped_recipe(name)
+    if is_copy:
+        path = shutil.copy(path, tmp_path)
+    recipe = load_recipe(Path(path))
     assert recipe.generate["simulated"].spec().preset.name == "hst-acs-haloes"
     assert recipe.imports["cutouts"].source == Path("lenses")
     fits = [fit.model_copy(update={"data": ""}) for fit in recipe.fits.values()]
