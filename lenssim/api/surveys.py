@@ -82,7 +82,7 @@ def survey(
     """Draw the lenses of a survey and what it sees of them; the same call goes on.
 
     Args:
-        name: Survey: euclid, rubin, roman, des, or the path of a YAML file.
+        name: Survey: euclid, euclid-q1, rubin, roman, des, or the path of a YAML file.
         out: Folder of the catalogue, the images and the page.
         workers: Worker processes that make the images, as in `generate`.
         cluster: YAML file of a batch queue, whose jobs make the images.

@@ -20,7 +20,7 @@ _Name = Annotated[
     str,
     typer.Argument(
         metavar="SURVEY",
-        help="euclid, rubin, roman, des, or the path of a YAML file.",
+        help="euclid, euclid-q1, rubin, roman, des, or the path of a YAML file.",
     ),
 ]
 _Out = Annotated[

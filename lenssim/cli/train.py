@@ -131,7 +131,7 @@ def _print_result(run: Run) -> None:
     result = record.result
     assert result is not None  # a training that returns has ended
     early = ""
-    if result.stopped == "early":
+    if result.stopped == "early" and config.patience is not None:
         early = f", stopped early after {config.patience} epochs without progress"
     print(
         f"{run.folder}: {config.label}, {record.parameters:,} parameters, "

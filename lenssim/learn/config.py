@@ -96,7 +96,8 @@ class TrainConfig(Record):
     picture: str = Field(
         default=IMAGE,
         description="What the network sees: image, or clean, kappa, residual, sigma, mask if "
-        "the data keep it; image+sigma is the image and then its noise map",
+        "the data keep it; image+sigma is the image and then its noise map, and image+residual "
+        "the image and then its residual",
     )
     start: str | None = Field(
         default=None,

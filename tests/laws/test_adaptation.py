@@ -221,3 +221,60 @@ def test_a_regression_takes_what_needs_no_classes(lenssim, tiny_dataset, target_
     done = lenssim(*command, "--adapt", "coral", "--select", "infomax", "--epochs", 1)
     assert done.code == 2
     assert "--select source or alignment" in done.err
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("method", ["mmd", "sidda"])
+def test_a_regression_is_adapted_before_its_flow(
+    lenssim, deep_net, tiny_dataset, target_dataset, tmp_path, method
+):
+    pair = ("--data", tiny_dataset, "--target", target_dataset, "--adapt", method)
+    options = ("--targets", "source_center_x", "--head", "flow", "--net", "deep")
+    sizes = ("--epochs", 2, "--batch-size", 32, "--out", "run")
+    done = lenssim("train", "regress", *pair, *options, *sizes)
+    assert done.code == 0, done.err
+    done = lenssim("evaluate", "run", "--data", target_dataset)
+    assert done.code == 0, done.err
+    assert "coverage" in done.out or "68 %" in done.out
+    header = (tmp_path / "run/metrics.csv").read_text().splitlines()[0].split(",")
+    assert "val_alignment" in header
+    assert "val_infomax" not in header
+    assert any(name.startswith("val_oracle_") for name in header)
+
+
+@pytest.mark.thorough
+def test_a_recipe_reports_both_domains_and_the_gap(deep_net, tmp_path):
+    from lenssim.learn.recipes.execution import follow
+    from lenssim.learn.recipes.recipe import load_recipe
+    from lenssim.simulate.preset import preset_text
+
+    document = yaml.safe_load(preset_text("III"))
+    document["instrument"]["num_pix"] = 32
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    data = {"model": str(tmp_path / "tiny.yaml"), "n": 256, "noise": "nominal"}
+    recipe = {
+        "title": "Tiny",
+        "generate": {name: {**data, "seed": seed} for name, seed in (("s", 1), ("t", 2))},
+        "settings": {"task": "classify", "net": "deep", "epochs": 1, "batch_size": 32},
+        "train": {
+            "plain": {"data": "s"},
+            "adapted": {"data": "s", "target": "t", "adapt": ["mmd"], "seed": [0, 1]},
+            "learned": {"data": "t"},
+        },
+        "evaluate": [
+            {"run": "plain", "data": "t"},
+            {"run": "adapted", "data": "t"},
+            {"run": "learned", "data": "t"},
+        ],
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    follow(load_recipe(path), tmp_path / "out")
+    table = (tmp_path / "out/report.md").read_text()
+    assert "Runs that were adapted" in table
+    lines = (tmp_path / "out/adaptation.csv").read_text().splitlines()
+    assert len(lines) == 1 + 3  # two seeds, and their mean
+    assert {"val_infomax", "accuracy", "learning_rate"} < set(lines[0].split(","))
+    page = (tmp_path / "out/report.html").read_text()
+    assert "Adapted to other images" in page
+    assert page.count("in their plane of most variance") >= 2

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import lenssim as package
 from lenssim.learn.methods import METHODS
@@ -65,8 +66,9 @@ def test_a_detector_by_commands(lenssim, tiny_dataset, tmp_path):
     done = lenssim("evaluate", "r", "--data", tiny_dataset, "--json")
     assert done.code == 0, done.err
     document = json.loads(done.out)
-    assert document["metrics"]["auc_all"]["value"] > 0.9
-    assert sum(document["counts"].values()) == document["n"]
+    assert document["metrics"]["auc_all"]["value"] > 0.6
+    answered = document["n"] * (1 - document["foreign_noise"])
+    assert sum(document["counts"].values()) == pytest.approx(answered)
     assert {"roc.png", "alarms.png", "examples.png"} <= set(document["figures"])
     assert (tmp_path / document["folder"] / "examples.png").is_file()
     np.save("image.npy", np.random.default_rng(0).normal(size=(32, 32)))
@@ -117,4 +119,39 @@ def test_a_representation_starts_others_and_is_probed(lenssim, tiny_dataset, tmp
     assert "prototypes, AUC" in done.out
     assert list((tmp_path / "s").glob("probe-*/few_shot.png"))
     refused = lenssim("probe", "s", "--data", tiny_dataset, "--shots", "x")
+    assert refused.code == 2
+
+
+def test_images_and_residuals_are_seen_together(lenssim, tmp_path):
+    """Maps that are joined become bands, in files as in data sets."""
+    from lenssim.data.generation.simulation import generate, make_plan
+    from lenssim.simulate.preset import parse_preset, preset_text
+
+    document = yaml.safe_load(preset_text("III"))
+    document["instrument"]["num_pix"] = 24
+    plan = make_plan(
+        parse_preset(document),
+        256,
+        seed=1,
+        noise="nominal",
+        truth=("clean",),
+        shard_size=256,
+    )
+    generate(tmp_path / "D", plan)
+    options = ("--data", "D", "--picture", "image+clean", "--components", 8, "--out", "r")
+    done = lenssim("train", "anomaly", *options, "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert record["images"]["shape"] == [2, 24, 24]
+    assert record["config"]["normalise"] == "band_max"
+    assert lenssim("evaluate", "r", "--data", "D").code == 0
+    answers = []
+    for place in ("D", next((tmp_path / "D").rglob("*.h5"))):
+        done = lenssim("predict", "r", place, "--json")
+        answers.append([row["score"] for row in json.loads(done.out)["predictions"]])
+    assert len(answers[0]) == 256
+    assert answers[0] == answers[1]
+    refused = lenssim(
+        "train", "anomaly", "--data", "D", "--picture", "image+hr", "--out", "s"
+    )
     assert refused.code == 2

@@ -153,6 +153,26 @@ def test_similarity_and_peak_signal_to_noise_are_those_of_scikit_image():
         )
 
 
+def test_the_similarity_of_many_images_needs_the_memory_of_a_few(monkeypatch):
+    functional = pytest.importorskip("torchmetrics.functional.image")
+    measure = functional.structural_similarity_index_measure
+    sizes = []
+
+    def measured(images, *args, **kwargs):
+        sizes.append(len(images))
+        return measure(images, *args, **kwargs)
+
+    monkeypatch.setattr(functional, "structural_similarity_index_measure", measured)
+    truth, noisy = scene(70)
+    together = denoising.similarity(noisy, truth, 30.0)
+    assert together.shape == (70,)
+    assert max(sizes) <= 32
+    single = [
+        denoising.similarity(noisy[k : k + 1], truth[k : k + 1], 30.0) for k in (0, 69)
+    ]
+    np.testing.assert_allclose(together[[0, 69]], np.concatenate(single), rtol=1e-9)
+
+
 def test_nl_means_take_noise_off_and_keep_the_unit():
     pytest.importorskip("skimage")
     truth, noisy = scene()

@@ -72,6 +72,15 @@ def test_a_survey_is_made_again_to_the_bit(survey):
     assert again.data.manifest.fingerprint == survey.data.manifest.fingerprint
 
 
+def test_columns_say_why_a_lens_is_found(survey):
+    clear = (survey["snr"] > 20) & (survey["magnification"] > 3)
+    found = clear & (survey["resolved"] > 0) & (survey["separated"] > 0)
+    assert (found == (survey["found"] > 0)).all()
+    assert found.any()
+    assert 0 < survey["resolved"].mean() < 1
+    assert 0 < survey["separated"].mean() < 1
+
+
 def test_found_lenses_are_those_that_the_rule_accepts(survey, tmp_path):
     found = ls.survey(
         "euclid", tmp_path / "f", area=0.4, seed=4, catalogue_only=True, workers=0

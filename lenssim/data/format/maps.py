@@ -45,13 +45,19 @@ UNITS = {name: kind.unit for name, kind in MAPS.items()}
 def check_picture(name: str) -> None:
     """Refuse a name that is neither the image nor one of `PICTURES`, with a suggestion.
 
-    The name `image+sigma` stands for the bands of the image, and then those of its noise map.
+    Names that are joined by `+`, such as `image+sigma`, stand for the bands of the image, and then
+    those of the other maps. Maps of other sizes cannot be joined.
 
     Raises:
         ConfigError: There is no such map.
     """
-    if name not in (IMAGE, WITH_NOISE, *PICTURES):
-        raise unknown("picture", name, [IMAGE, WITH_NOISE, *PICTURES], code="unknown-map")
+    parts = parts_of(name)
+    names = [IMAGE, *PICTURES]
+    if len(parts) > 1:
+        names = [part for part in names if part not in OF_OTHER_SIZE]
+    for part in parts:
+        if part not in names:
+            raise unknown("picture", part, [*names, WITH_NOISE], code="unknown-map")
 
 
 def parts_of(picture: str) -> list[str]:

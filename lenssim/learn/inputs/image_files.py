@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 from pydantic import ValidationError
 
@@ -13,7 +14,7 @@ from lenssim.data.exchange.published import Stack, read_stack
 from lenssim.data.format.digests import check_shard
 from lenssim.data.format.files import read_json
 from lenssim.data.format.manifest import SHARDS
-from lenssim.data.format.maps import IMAGE
+from lenssim.data.format.maps import IMAGE, parts_of, stacked
 from lenssim.data.format.reading import decoded, open_shard
 from lenssim.data.format.records import ShardRecord
 from lenssim.data.streaming.dataset import ShardDataset
@@ -191,16 +192,22 @@ def _read_shard(path: Path, picture: str) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers and images of a single shard."""
     _check_against_record(path)
     with open_shard(path) as file:
-        if picture == IMAGE:
-            return file["index"][...], decoded(file)
-        if picture not in file:
-            raise DataError(
-                f"{path} keeps no {picture!r}, which this run looks at",
-                code="map-missing",
-                path=path,
-                picture=picture,
-            )
-        return file["index"][...], file[picture][...]
+        maps = [_shard_map(file, path, part) for part in parts_of(picture)]
+        return file["index"][...], stacked(maps)
+
+
+def _shard_map(file: h5py.File, path: Path, name: str) -> np.ndarray:
+    """Return the images of a shard, or its maps of a name."""
+    if name == IMAGE:
+        return decoded(file)
+    if name not in file:
+        raise DataError(
+            f"{path} keeps no {name!r}, which this run looks at",
+            code="map-missing",
+            path=path,
+            picture=name,
+        )
+    return file[name][...]
 
 
 def _read_dataset(dataset: ShardDataset, file: str, report: Report) -> Iterator[_Part]:

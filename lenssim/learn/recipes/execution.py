@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lenssim.data.format.files import write
 from lenssim.data.format.manifest import Plan
 from lenssim.data.generation.first_kernels import compile_kernels
 from lenssim.data.generation.progress import Progress
@@ -30,6 +31,7 @@ from lenssim.learn.recipes.recipe import (
     Training,
 )
 from lenssim.learn.recipes.steps import FitStep, LensesStep, PopulationStep
+from lenssim.learn.report.adaptation import adaptation_cells, adaptation_csv
 from lenssim.learn.report.html import EvaluatedRun, write_page
 from lenssim.learn.report.table import Row, write_report
 from lenssim.learn.report.through import through_cells
@@ -93,7 +95,10 @@ def follow(
         fit = recipe.fits[lenses.fit]
         say(f"open {_judged(steps, lenses, fit)}")
     rows = [entry.row for entry in evaluated]
-    write_report(folder, recipe.title, rows, through_cells(rows))
+    adapted = adaptation_cells(evaluated)
+    write_report(folder, recipe.title, rows, through_cells(rows), adapted)
+    if adapted:
+        write(folder / "adaptation.csv", adaptation_csv(evaluated).encode())
     write_page(folder, recipe.title, evaluated, inferred)
     return rows
 

@@ -48,7 +48,7 @@ LENSES = "lenses"
 
 _RUNS = ("start", "through")  # settings that name a run above
 _NUMBERS = ("limit", "dropout", "seed")
-_LISTS = ("data", "net", "picture", "target", "adapt", *_NUMBERS)
+_LISTS = ("data", "net", "picture", "target", "adapt", "detector", "method", *_NUMBERS)
 MAX_TRAININGS = 10_000
 _Name = Annotated[  # of folders, inside the recipe's own
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)

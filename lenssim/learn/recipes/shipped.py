@@ -18,11 +18,15 @@ def shipped_recipes() -> dict[str, Path]:
         >>> shipped_recipes()["quickstart"].name
         'quickstart.yaml'
     """
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def _folder() -> Path:
     package = Path(lenssim.__file__).parent
     folder = package / FOLDER  # a wheel has them inside the package
-    if not folder.is_dir():
-        folder = package.parent / FOLDER
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if folder.is_dir():
+        return folder
+    return package.parent / FOLDER
 
 
 def shipped_recipe(name: str) -> Path:
@@ -62,7 +66,7 @@ def find_recipe(recipe: Path | str) -> Path:
 
 
 def find_presets(steps: Any, folder: Path) -> None:
-    """Let steps of a recipe name presets as they lie beside it, too.
+    """Let steps of a recipe name presets as they lie beside it or the shipped recipes.
 
     Args:
         steps: What the recipe says of its data sets, by name; changed in place.
@@ -80,6 +84,7 @@ def find_presets(steps: Any, folder: Path) -> None:
         model = step.get("model") if isinstance(step, dict) else None
         if not isinstance(model, str) or Path(model).exists():
             continue
-        place = folder / model
-        if place.suffix == ".yaml" and place.exists():
-            step["model"] = str(place)
+        for place in (folder / model, _folder() / model):
+            if place.suffix == ".yaml" and place.exists():
+                step["model"] = str(place)
+                break

@@ -13,6 +13,7 @@ from lenssim.data.format.maps import IMAGE
 from lenssim.data.streaming.dataset import ShardDataset
 from lenssim.data.streaming.labels import labels_of
 from lenssim.learn.evaluation.evaluation import read_table
+from lenssim.learn.figures.adaptation import embedding_figure
 from lenssim.learn.figures.attribution import (
     attributions_figure,
     examples_figure,
@@ -32,6 +33,7 @@ __all__ = ["EvaluatedRun", "figure_of_examples", "inside", "with_truth"]
 
 _EXAMPLES = 16
 _EXPLAINED_IMAGES = 8
+_EMBEDDED_IMAGES = 256  # of each domain
 NamedDrawing = tuple[str, Callable[[], Figure], str]
 """Name of a figure, function that draws it, and caption."""
 
@@ -133,6 +135,26 @@ def inside(evaluation: EvaluatedRun) -> Iterator[NamedDrawing]:
         "against it; smoothed"
     )
     yield "gradients", draw, caption
+    if evaluation.run.record.target is not None:
+        draw = partial(_embedding, evaluation)
+        yield "embedding", draw, "features of both domains, in their plane of most variance"
+
+
+def _embedding(evaluation: EvaluatedRun) -> Figure:
+    """Draw the features of test images of the source and of the evaluated data set."""
+    run = evaluation.run
+    features = {}
+    labels = {}
+    sources = {"source": run.opened(run.record.config.data or "")}
+    for name, dataset in {**sources, "target": evaluation.dataset}.items():
+        model = run.model("source") if name == "source" else run.model()
+        rows = dataset.rows("test")[:_EMBEDDED_IMAGES]
+        images = torch.from_numpy(dataset.images(rows)).float()
+        with torch.inference_mode():
+            features[name] = model.eval().features(images).double().numpy()
+        labels[name] = None if dataset.labels is None else dataset.labels[rows]
+    classes = evaluation.dataset.classes
+    return embedding_figure(features, labels, classes, f"{evaluation.row.run}: features")
 
 
 def _with_predictions(

@@ -14,6 +14,8 @@ from lenssim.learn.evaluation.evaluation import read_table
 from lenssim.learn.figures.comparison import histories_figure, sizes_figure
 from lenssim.learn.figures.style import save_if_possible
 from lenssim.learn.population.coverage import coverage_cells
+from lenssim.learn.report.adaptation import NOTE as ADAPTATION_NOTE
+from lenssim.learn.report.adaptation import adaptation_cells
 from lenssim.learn.report.evaluated import (
     EvaluatedRun,
     figure_of_examples,
@@ -104,6 +106,11 @@ def _summary(evaluations: Sequence[EvaluatedRun]) -> Iterator[str]:
         yield heading("Over seeds")
         yield html_table(seeds)
         yield "<p class=note>Mean and standard deviation of trainings.</p>"
+    adapted = adaptation_cells(evaluations)
+    if adapted:
+        yield heading("Adapted to other images")
+        yield html_table(adapted)
+        yield f"<p class=note>{escape(ADAPTATION_NOTE)}</p>"
     through = through_cells(rows)
     if through:
         yield heading("With and without a denoiser")

@@ -209,9 +209,12 @@ def _mean_text(values: Sequence[float | None]) -> str:
 
 
 def report_text(
-    title: str, rows: Sequence[Row], through: Sequence[dict[str, str]] = ()
+    title: str,
+    rows: Sequence[Row],
+    through: Sequence[dict[str, str]] = (),
+    adapted: Sequence[dict[str, str]] = (),
 ) -> str:
-    """Return the tables of a report as markdown; `through` compares runs with a denoiser."""
+    """Return the tables of a report as markdown; arguments are those of `write_report`."""
     lines = [f"# {markdown(title)}", "", *_markdown([row.cells for row in rows]), "", NOTE]
     seeds = seed_cells(rows)
     if seeds:
@@ -220,6 +223,9 @@ def report_text(
         lines += ["", "The same net with and without a denoiser before it, 95 % intervals "]
         lines[-1] += "over seeds:"
         lines += ["", *_markdown(through)]
+    if adapted:
+        lines += ["", "Runs that were adapted to the images they are judged on:", ""]
+        lines += _markdown(adapted)
     return "\n".join([*lines, ""])
 
 
@@ -245,6 +251,7 @@ def write_report(
     title: str,
     rows: Sequence[Row],
     through: Sequence[dict[str, str]] = (),
+    adapted: Sequence[dict[str, str]] = (),
 ) -> None:
     """Write report.md, report.csv and report.json.
 
@@ -253,8 +260,9 @@ def write_report(
         title: Title of the report.
         rows: Its rows.
         through: Cells that compare runs with and without a denoiser.
+        adapted: Cells that say what adaptations gain.
     """
-    write(folder / "report.md", report_text(title, rows, through).encode())
+    write(folder / "report.md", report_text(title, rows, through, adapted).encode())
     write(folder / "report.csv", _csv(rows).encode())
     document = {
         "format": "lenssim-report/2",

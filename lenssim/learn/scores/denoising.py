@@ -20,6 +20,9 @@ _APERTURE = 0.25  # radius, of the shorter side
 _NL_MEANS = {"patch_size": 5, "patch_distance": 7, "fast_mode": True}
 _NL_STRENGTH = 0.8  # of the noise, as scikit-image advises for the fast algorithm
 _LEVEL = (2.5, 97.5)
+_AT_ONCE = (
+    32  # images whose similarity is computed together: each takes 50 MB at 101 pixels
+)
 
 
 def noise_level(images: np.ndarray) -> np.ndarray:
@@ -48,15 +51,18 @@ def similarity(images: np.ndarray, truth: np.ndarray, peak: float) -> np.ndarray
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    scores = structural_similarity_index_measure(
-        torch.as_tensor(images, dtype=torch.float64),
-        torch.as_tensor(truth, dtype=torch.float64),
-        sigma=1.5,
-        kernel_size=11,
-        data_range=peak,
-        reduction="none",
-    )
-    return np.atleast_1d(np.asarray(scores))
+    scores = [
+        structural_similarity_index_measure(
+            torch.as_tensor(images[start : start + _AT_ONCE], dtype=torch.float64),
+            torch.as_tensor(truth[start : start + _AT_ONCE], dtype=torch.float64),
+            sigma=1.5,
+            kernel_size=11,
+            data_range=peak,
+            reduction="none",
+        )
+        for start in range(0, len(images), _AT_ONCE)
+    ]
+    return np.concatenate([np.atleast_1d(np.asarray(part)) for part in scores])
 
 
 def aperture_flux(images: np.ndarray) -> np.ndarray:

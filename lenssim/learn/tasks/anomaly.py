@@ -30,7 +30,7 @@ __all__ = ["Anomaly"]
 
 _CONDITIONS = ("noise", "flux", "radius")
 _LOOKED_AT = 256  # images by which constant data are known
-_NOISE_FACTOR = 1.25  # beyond the noise of all validation images, noise is another one
+_NOISE_FACTOR = 1.25  # beyond all validation images and their scatter, noise is another one
 _CONTAMINATED = 0.01  # share of images that stand out, which a clean set does not have
 
 
@@ -196,7 +196,7 @@ class Anomaly(Task):
         conditions = self._conditions(outputs)
         fitted = Conditions.fit(scores[::2], conditions[::2])
         noise = self.fact(outputs, "noise")
-        margin = float(np.log(_NOISE_FACTOR))
+        margin = float(np.log(_NOISE_FACTOR) + noise.std())
         excess = fitted.excess(scores, conditions)
         outliers = outlier_share(excess)
         calibration = np.sort(excess[1::2])

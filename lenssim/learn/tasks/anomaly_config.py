@@ -61,8 +61,11 @@ class AnomalyConfig(TrainConfig):
         if not isinstance(document, dict):
             return document
         name = document.get("detector", document.get("method", _DEFAULT))
-        if document.get("picture") == "residual":
+        picture = str(document.get("picture", ""))
+        if picture == "residual":
             document = {"normalise": "none", **document}
+        elif "+" in picture:
+            document = {"normalise": "band_max", **document}
         return {"detector": name, "method": name, **document}
 
     @field_validator("detector")

@@ -4,7 +4,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from lenssim.data.format.maps import IMAGE, WITH_NOISE
 from lenssim.learn.config import TrainConfig
 
 __all__ = ["DenoiseConfig"]
@@ -31,6 +30,7 @@ class DenoiseConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _check_images(self) -> Self:
+        from lenssim.data.format.maps import IMAGE, WITH_NOISE
         from lenssim.learn.nets import IMAGE_NETS
 
         if self.net not in IMAGE_NETS:

@@ -109,7 +109,7 @@ def prepare(config: TrainConfig, previous: Run | None) -> PreparedTraining:
     task, rows = _fit_task(config, dataset)
     dataset.columns = task.columns
     dataset.maps = task.maps
-    if len(rows["train"]) < config.batch_size:
+    if method.has_steps and len(rows["train"]) < config.batch_size:
         raise ConfigError(
             f"a batch of {config.batch_size} is more than the {len(rows['train'])} "
             f"training samples of {dataset.folder}",

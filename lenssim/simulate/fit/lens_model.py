@@ -25,7 +25,7 @@ from lenssim.simulate.fit.threads import one_thread
 from lenssim.simulate.fit.tracing import MASS, SLOPE, mass_of
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 
-__all__ = ["LensModel", "described", "fit_lens"]
+__all__ = ["LensModel", "described", "fit_lens", "is_above_noise"]
 
 RAYS = 4  # a pixel side, for errors and pictures
 _MIN_GAIN = 100.0
@@ -33,6 +33,7 @@ _MIN_EXPLAINED = 0.5
 _MIN_OVER_SPOTS = 1.02
 _MAX_COMPANION_SHARE = 0.5
 _MAX_OVER_EXPECTED = 1.5
+_LEAST_EXPECTED = 0.3  # chi2 a pixel
 _PSF_WIDTHS = (0.02, 2.0)  # arcsec at half maximum, of telescopes that resolve lenses
 _MIN_HALF_SIZE = 1.2  # arcsec: smaller images hold no lens with its light
 _MIN_PLATEAU = 4  # pixels with the same highest value
@@ -277,8 +278,7 @@ def _flags(
     flags = list(doubts(result))
     if at_bound(result.best.values) and "bound" not in flags:
         flags.append("bound")
-    expected = max(result.prepared.noise.variance, 0.3)
-    if numbers["chi2_per_pixel_search"] > _MAX_OVER_EXPECTED * expected:
+    if is_above_noise(result, numbers["chi2_per_pixel_search"]):
         flags.append("chi2")
     if numbers["gain"] < _MIN_GAIN:
         flags.append("no-arcs")
@@ -295,6 +295,17 @@ def _flags(
         flags.append("scale")
     flags += [remark for remark in observation.remarks if remark in FLAGS]
     return tuple(name for name in FLAGS if name in flags)
+
+
+def is_above_noise(result: SearchResult, chi2_per_pixel: float) -> bool:
+    """Return whether chi2 a pixel, with the noise of the search, is above what noise gives.
+
+    Args:
+        result: What the search found of the lens.
+        chi2_per_pixel: Of a model of it.
+    """
+    expected = max(result.prepared.noise.variance, _LEAST_EXPECTED)
+    return chi2_per_pixel > _MAX_OVER_EXPECTED * expected
 
 
 def _is_saturated(observation: Observation, prepared: Prepared) -> bool:

@@ -7,8 +7,10 @@ import numpy as np
 
 from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.engines.batched.steps import SCENES
-from lenssim.simulate.fit.lens_model import LensModel
+from lenssim.simulate.fit.flags import FLAGS
+from lenssim.simulate.fit.lens_model import LensModel, is_above_noise
 from lenssim.simulate.fit.observation import Observation
+from lenssim.simulate.fit.preparation import FLOOR
 from lenssim.simulate.fit.refinement import Refined, refine, refined_scenes
 from lenssim.simulate.fit.uncertainty import formal_covariance, sandwich_covariance
 from lenssim.simulate.instruments import ADAPTIVE, Instrument
@@ -16,6 +18,7 @@ from lenssim.simulate.scenes import Scenes
 
 __all__ = ["with_power_law"]
 
+_OF_THE_FIT = {"poor-fit", "chi2"}  # flags of the search that a better fit takes away
 _COMPARED = ("theta_E", "e1", "e2", "center_x", "center_y", "gamma1", "gamma2")
 
 
@@ -101,6 +104,9 @@ def _described(
     numbers["chi2"] = float((residual**2).sum())
     numbers["pixels"] = float(pixels)
     numbers["chi2_per_pixel"] = numbers["chi2"] / pixels
+    softer = np.hypot(observation.sigma, FLOOR * observation.image)
+    searched = ((residual * observation.sigma / softer) ** 2).sum() / pixels
+    numbers["chi2_per_pixel_search"] = float(searched)
     pictures = {
         "model": np.where(observation.mask, model_image, 0.0),
         "lens_light": np.where(observation.mask, model_image - arcs, 0.0),
@@ -114,7 +120,16 @@ def _described(
         covariance=covariance,
         sandwich=sandwich,
         pictures=pictures,
+        flags=_flags(model, numbers["chi2_per_pixel_search"]),
     )
+
+
+def _flags(model: LensModel, chi2_per_pixel: float) -> tuple[str, ...]:
+    """Return the flags of the search, but how well the last fit explains the image."""
+    flags = set(model.flags) - _OF_THE_FIT
+    if is_above_noise(model.result, chi2_per_pixel):
+        flags.add("chi2")
+    return tuple(name for name in FLAGS if name in flags)
 
 
 def _root(variance: float) -> float:

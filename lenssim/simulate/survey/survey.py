@@ -185,6 +185,24 @@ class Survey(Record):
     def _sky(self) -> SkyModel:
         return SkyModel(self.deflectors, self.sources, self.cosmology)
 
+    def flags(self, lenses: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what the rule of Collett 2015 asks for beside signal to noise and magnification.
+
+        Args:
+            lenses: Columns (N,) with those of `detect`.
+
+        Returns:
+            Columns (N,) of 0 and 1: `resolved`, the images are longer than the seeing, and
+            `separated`, theta_E^2 > R^2 + (seeing / 2)^2.
+        """
+        radius = lenses["source_R_sersic"]
+        resolved = lenses["magnification"] * radius > self.seeing
+        separated = lenses["theta_E"] ** 2 > radius**2 + (self.seeing / 2) ** 2
+        return {
+            "resolved": resolved.astype(np.float64),
+            "separated": separated.astype(np.float64),
+        }
+
     def found(self, lenses: dict[str, np.ndarray]) -> np.ndarray:
         """Return which lenses (N,) the survey's rule accepts, from columns with those of `detect`."""
         return found(self.rule, lenses, seeing=self.seeing)

@@ -117,7 +117,8 @@ def _detected(
     """Yield lenses with the columns of their detection, which threads compute ahead."""
 
     def detected(lenses: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return lenses | detect(lenses, survey.detection_camera, survey.cosmology)
+        lenses = lenses | detect(lenses, survey.detection_camera, survey.cosmology)
+        return lenses | survey.flags(lenses)
 
     threads = available_cores()
     ahead: deque[Future[dict[str, np.ndarray]]] = deque()

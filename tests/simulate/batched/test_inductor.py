@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
-from lenssim.simulate.engines.batched.inductor import each_expression_once
+from lenssim.simulate.engines.batched.inductor import (
+    each_expression_once,
+    forget_processor,
+    trusted_processor,
+)
 
 
 def test_an_expression_is_visited_once_for_each_handler():
@@ -25,3 +29,17 @@ def test_an_expression_is_visited_once_for_each_handler():
     with V.set_ops_handler(object()):
         assert loader([0]) == 3
     assert visits == [(0,), (1,), (0,)]
+
+
+def test_the_processor_is_believed_until_a_kernel_fails():
+    from torch._inductor.cpu_vec_isa import VecISA, valid_vec_isa_list
+
+    check_build = VecISA.check_build
+    forget_processor()
+    with trusted_processor():
+        assert VecISA().check_build("no program at all")
+        valid_vec_isa_list()
+    assert VecISA.check_build is check_build
+    assert valid_vec_isa_list.cache_info().currsize == 1
+    forget_processor()
+    assert valid_vec_isa_list.cache_info().currsize == 0

@@ -8,7 +8,12 @@ import pytest
 from lenssim.simulate.draw import draw
 from lenssim.simulate.engines.batched.engine import Batched
 from lenssim.simulate.fit.expected_noise import expected_noise
+from lenssim.simulate.fit.lens_model import fit_lens
+from lenssim.simulate.fit.observation import Observation
+from lenssim.simulate.fit.power_law import with_power_law
 from lenssim.simulate.fit.refinement import refine
+from lenssim.simulate.fit.scan import ScanGrid
+from lenssim.simulate.fit.settings import Search
 from lenssim.simulate.fit.uncertainty import formal_covariance
 from lenssim.simulate.noise.variance import noise_sigma
 from lenssim.simulate.preset import load_preset
@@ -89,3 +94,20 @@ def test_a_noise_map_of_another_origin_stays(kind):
     np.testing.assert_allclose(found, maps[kind], rtol=0.05)
     if kind != "other":
         np.testing.assert_allclose(found, maps[kind], rtol=1e-6)
+
+
+@pytest.mark.thorough
+def test_a_good_last_fit_takes_away_the_flag_of_a_poor_search(lenses):
+    """Gaussians do not explain a peaked source, and a Sersic profile does."""
+    scenes, camera, images, sigma = lenses
+    noise = np.random.default_rng(0).normal(0, sigma)
+    psf = camera.psf.kernel_at(camera.pixel_scale)
+    lens = Observation.of("a", (images + noise)[1], sigma[1], psf, camera.pixel_scale)
+    grid = ScanGrid((0.8, 1.0, 1.25, 1.6), 3)
+    search = Search(has_light=False, grid=grid, fine_grid=grid, starts=3, minima=2)
+    found = fit_lens(lens, search)
+    poor = replace(found, flags=("poor-fit", "chi2", "no-psf"))
+    redshifts = {name: float(scenes.params[name][1]) for name in ("z_lens", "z_source")}
+    (fitted,) = with_power_law([lens], [poor], camera, [redshifts])
+    assert fitted.flags == ("no-psf",)
+    assert fitted.numbers["chi2_per_pixel_search"] < 1.1

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from error_codes import has_code
 from lenstronomy.Data.pixel_grid import PixelGrid
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 
+from lenssim.errors import ConfigError
 from lenssim.simulate.cosmology import Cosmology
 from lenssim.simulate.engines import engine
 from lenssim.simulate.instruments import Instrument
@@ -93,6 +95,13 @@ def test_at_the_same_redshift_planes_are_one():
     del one_plane.params["source2_z"]
     one = engine("lenstronomy").render(one_plane, camera(), supersampling=2)
     assert shown == pytest.approx(one, abs=1e-12 * one.max())
+
+
+def test_derivatives_of_two_planes_are_refused():
+    from lenssim.simulate.engines.batched.gradients import jacobian
+
+    with pytest.raises(ConfigError, check=has_code("engine-options")):
+        jacobian(scenes(2.5), camera(), ["theta_E"])
 
 
 @pytest.fixture(scope="module")

@@ -78,8 +78,14 @@ class Detector(nn.Module):
     def _conditions(
         self, images: Tensor, significance: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logarithms of noise and light, and the radius of the light, each (N,)."""
+        """Return logarithms of noise and light, and the radius of the light, each (N,).
+
+        What remains of a fit is in units of its noise. Its bright pixels are the anomaly itself, so
+        they are no condition, and the numbers are constant.
+        """
         noise = self._noise(images).mean((1, 2, 3))
+        if self.in_sigma:
+            return torch.log(noise), torch.zeros_like(noise), torch.zeros_like(noise)
         light = (significance - _BRIGHT).clamp(min=0).sum(1)
         total = light.sum((1, 2))
         radius = (light * _radii(light)).sum((1, 2)) / (total + _TINY)

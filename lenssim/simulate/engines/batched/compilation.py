@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from lenssim.simulate.engines.batched.calls import short_calls
-from lenssim.simulate.engines.batched.inductor import each_expression_once, forget_processor
+from lenssim.simulate.engines.batched.inductor import (
+    each_expression_once,
+    forget_processor,
+    trusted_processor,
+)
 from lenssim.simulate.engines.batched.packages import load_package
 from lenssim.simulate.engines.batched.settings import compiler
 
@@ -51,8 +55,8 @@ def compile_module(
         config: Options of torch's compiler.
     """
     try:
-        with short_calls():
-            _write(module, example, dynamic, target, config | _trusted_processor())
+        with short_calls(), trusted_processor():
+            _write(module, example, dynamic, target, config)
         load_package(target)
     except (
         Exception
@@ -75,16 +79,6 @@ def _write(
             package_path=str(target),
             inductor_configs=config | _quick_wrapper() | _libraries(),
         )
-
-
-def _trusted_processor() -> dict[str, Any]:
-    """Return the option that spares programs which show whether vector instructions work.
-
-    The kernel itself shows it.
-    """
-    if hasattr(torch._inductor.config.cpp, "vec_isa_ok"):  # not in older releases
-        return {"cpp.vec_isa_ok": True}
-    return {}
 
 
 def _with_dims(dynamic: Any, dims: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ from lenssim.simulate.instruments import (
 from lenssim.simulate.profiles import PROFILES
 from lenssim.simulate.psf.choice import psf_values
 from lenssim.simulate.scenes import Component, Scenes
+from lenssim.simulate.source_planes import has_further_planes
 
 # torch makes its own forward derivatives with functions that it deprecates
 with warnings.catch_warnings():
@@ -138,6 +139,11 @@ def jacobian(
     """
     check_sampling(instrument, supersampling)
     _check_differentiable(scenes.components, names, supersampling)
+    if has_further_planes(scenes):
+        raise ConfigError(
+            "derivatives are those of one source plane, and a source has a redshift of its own",
+            code="engine-options",
+        )
     engine = Batched(precision, "cpu", kernels)
     derivatives = np.empty(
         (len(scenes), len(names), instrument.num_pix, instrument.num_pix)

@@ -3,13 +3,18 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lenssim.cache import private_compilers
 
-__all__ = ["each_expression_once", "forget_processor", "private_inductor"]
+__all__ = [
+    "each_expression_once",
+    "forget_processor",
+    "private_inductor",
+    "trusted_processor",
+]
 
 
 def private_inductor() -> None:
@@ -42,19 +47,33 @@ def private_inductor() -> None:
         codecache._HEADER_LOCK_DIR = str(headers / "locks")
 
 
-def forget_processor() -> None:
-    """Let the compiler find out anew which vector instructions this machine has."""
-    from torch._inductor import cpu_vec_isa
+@contextmanager
+def trusted_processor() -> Iterator[None]:
+    """Let the compiler believe what the processor says of its vector instructions.
 
-    functions: list[Any] = [cpu_vec_isa.valid_vec_isa_list]
-    functions += [
-        vars(kind).get("__bool__")
-        for kind in vars(cpu_vec_isa).values()
-        if isinstance(kind, type)
-    ]
-    for function in functions:
-        with suppress(AttributeError):  # it remembers nothing
-            function.cache_clear()
+    Else it compiles six small programs to see whether they work, which takes g++ eight seconds.
+    A kernel that is compiled and loaded shows it too.
+    """
+    from torch._inductor.cpu_vec_isa import VecISA
+
+    check_build = VecISA.check_build
+    VecISA.check_build = lambda self, code: True  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        VecISA.check_build = check_build  # type: ignore[method-assign]
+
+
+def forget_processor() -> None:
+    """Let the compiler find out anew which vector instructions work."""
+    cpu_vec_isa = sys.modules.get("torch._inductor.cpu_vec_isa")
+    if cpu_vec_isa is None:  # another release of torch
+        return
+    kinds = [kind for kind in vars(cpu_vec_isa).values() if isinstance(kind, type)]
+    for owner in (cpu_vec_isa, *kinds):
+        for function in vars(owner).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
 
 
 @contextmanager
