@@ -56,7 +56,7 @@ class SurveyRequest(Record):
     double_sources: bool = Field(
         default=False,
         description="show the second source of deflectors that have one: a lens each, "
-        "with columns source2_...",
+        "with columns such as source2_z",
     )
     noise: str | None = Field(
         default=None,
