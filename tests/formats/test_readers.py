@@ -310,10 +310,10 @@ def test_axes_of_length_one_are_dropped_in_every_format(tmp_path, ending, shape)
         fits.writeto(path, array)
     else:
         np.save(path, array) if ending == "npy" else np.savez(path, array)
-    images, remark, _ = read_stack(path)
-    assert images.shape == (*SHAPES[shape], SIDE, SIDE)
-    np.testing.assert_array_equal(images.ravel(), array.ravel())
-    assert ("3 images of one band" in remark) == (shape == (3, SIDE, SIDE))
+    stack = read_stack(path)
+    assert stack.images.shape == (*SHAPES[shape], SIDE, SIDE)
+    np.testing.assert_array_equal(stack.images.ravel(), array.ravel())
+    assert ("3 images of one band" in stack.remark) == (shape == (3, SIDE, SIDE))
 
 
 @pytest.mark.parametrize(

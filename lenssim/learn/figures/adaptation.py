@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lenssim.drawing import plain_style
 from lenssim.learn.figures.style import axes_of
 
 __all__ = ["embedding_figure", "plane_of"]
@@ -25,6 +26,7 @@ def plane_of(features: np.ndarray) -> np.ndarray:
     return centred @ axes[:2].T
 
 
+@plain_style()
 def embedding_figure(
     features: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray | None],

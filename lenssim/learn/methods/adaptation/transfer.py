@@ -33,7 +33,7 @@ class Transfer(Adaptation):
     needs_start: ClassVar[bool] = True
 
     transfer_labels: int = Field(
-        default=256, ge=1, description="transfer: labelled images of the target"
+        default=256, ge=1, le=10**9, description="transfer: labelled images of the target"
     )
     transfer_frozen: bool = Field(
         default=False, description="transfer: only the last layer learns"
