@@ -9,6 +9,7 @@ import numpy as np
 
 from lenssim.data.format.files import make_folder, write
 from lenssim.drawing import colour_image, plain_style, png_bytes, stretched
+from lenssim.pages import figure, heading, html_page, html_table
 from lenssim.sky.surveys.figures import completeness_figure, population_figure
 from lenssim.sky.surveys.summary import PERCENTILES, Rate, percentiles
 
@@ -35,11 +36,6 @@ _DRAWN = (  # title, file and caption of the figures of every survey
         "fewer than eight lenses are left out.",
     ),
 )
-_STYLE = """body{font:15px/1.5 sans-serif;margin:2em auto;max-width:64em;padding:0 1em}
-img{max-width:100%;height:auto}table{border-collapse:collapse}
-td,th{padding:.2em .9em;text-align:right}th:first-child,td:first-child{text-align:left}
-tr{border-top:1px solid #ccc}@media(prefers-color-scheme:dark){body{background:#16181c;color:#ddd}
-img{background:#fff}}"""
 
 
 def write_page(
@@ -93,19 +89,21 @@ def _figures(
 
 
 def _figure(title: str, name: str, caption: str) -> str:
-    return (
-        f"<h2>{escape(title)}</h2><a href='{_FIGURES}/{name}'>"
-        f"<img src='{_FIGURES}/{name}' alt='{escape(title)}'></a><p>{escape(caption)}</p>"
-    )
+    return heading(title) + figure(f"{_FIGURES}/{name}", caption, broad=True)
 
 
 def _table(catalogue: Mapping[str, np.ndarray]) -> str:
-    heads = "".join(f"<th>{percent} %</th>" for percent in PERCENTILES)
-    rows = [
-        f"<tr><td>{name}</td>{''.join(f'<td>{value:.3g}</td>' for value in values)}</tr>"
+    cells = [
+        {
+            "percentiles": name,
+            **{
+                f"{percent} %": f"{value:.3g}"
+                for percent, value in zip(PERCENTILES, values, strict=True)
+            },
+        }
         for name, values in percentiles(catalogue).items()
     ]
-    return f"<table><tr><th>percentiles</th>{heads}</tr>{''.join(rows)}</table>"
+    return html_table(cells)
 
 
 def _document(
@@ -117,16 +115,14 @@ def _document(
 ) -> str:
     survey = document["survey"]
     title = f"Lenses of {survey['name']} on {document['drawn_area']:.4g} square degrees"
-    lines = [f"<li>{escape(str(rate))}" for rate in rates]
-    lines += [f"<li>{escape(remark)}" for remark in remarks]
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>"
-        f"<p>{escape(survey['summary'])}. {escape(survey['reference'])}.</p>"
-        f"<ul>{''.join(lines)}</ul><p>The catalogue is catalogue.csv, and catalogue.fits "
-        f"has the same.</p>{table}{''.join(parts)}</html>\n"
-    )
+    lines = "".join(f"<li>{escape(str(line))}</li>" for line in [*rates, *remarks])
+    summary = [
+        f"<p>{escape(survey['summary'])}. {escape(survey['reference'])}.</p>",
+        f"<ul>{lines}</ul>",
+        "<p>The catalogue is catalogue.csv, and catalogue.fits has the same.</p>",
+        table,
+    ]
+    return html_page(title, [*summary, *parts])
 
 
 @plain_style()
@@ -136,11 +132,11 @@ def _sheet(images: np.ndarray) -> "Figure":
 
     images = images[:_MOST_SHOWN]
     rows = -(-len(images) // _A_ROW)
-    figure = Figure(figsize=(1.4 * _A_ROW, 1.45 * rows), layout="constrained")
-    axes = figure.subplots(rows, _A_ROW, squeeze=False).ravel()
+    sheet = Figure(figsize=(1.4 * _A_ROW, 1.45 * rows), layout="constrained")
+    axes = sheet.subplots(rows, _A_ROW, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
     for ax, image in zip(axes, images, strict=False):
         picture = stretched(image[0]) if len(image) == 1 else colour_image(image)
         ax.imshow(picture, origin="lower", cmap="gray")
-    return figure
+    return sheet
