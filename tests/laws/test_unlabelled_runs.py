@@ -13,7 +13,11 @@ from lenssim.learn.methods.detectors import DETECTORS
 from lenssim.learn.tasks import parse_config
 from lenssim.learn.training.training import train
 
-STEPS = [name for name, kind in METHODS.items() if kind.has_steps and kind.tasks]
+STEPS = [  # adaptations have a law of their own
+    name
+    for name, kind in METHODS.items()
+    if kind.has_steps and kind.tasks and len(kind.sources) == 1
+]
 SHORT = {"batch_size": 16, "epochs": 2, "schedule": "constant"}
 SMALL = {"components": 8, "latent": 16, "core": 64, "neighbours": 3}
 

@@ -53,7 +53,8 @@ class Refined:
     @property
     def left(self) -> np.ndarray:
         """What the model leaves of the images (N, H, W), 0 where masked."""
-        return np.where(np.isfinite(self.noise), self.residual * self.noise, 0.0)
+        noise = np.where(np.isfinite(self.noise), self.noise, 0.0)
+        return self.residual * noise
 
     @property
     def chi2(self) -> np.ndarray:
