@@ -18,7 +18,18 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def is_dear(path: Path) -> bool:
+    """Whether the examples of a module follow a whole recipe."""
+    return path.name == "recipes.py"
+
+
+EXAMPLES = [
+    pytest.param(path, id=module_name(path), marks=[pytest.mark.thorough] * is_dear(path))
+    for path in MODULES
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
 def test_examples_run(request, tmp_path, monkeypatch, path):
     module = importlib.import_module(module_name(path))
     text = path.read_text()

@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 NOT_NEEDED = (
     "astropy",
     "dask",
@@ -52,6 +54,7 @@ def test_a_plan_is_made_without_torch():
     assert subprocess.run([sys.executable, "-c", PLAN]).returncode == 0
 
 
+@pytest.mark.thorough
 def test_a_training_starts_without_the_libraries_of_its_scores():
     program = (
         "import sys, lenssim.learn.training.training\n"

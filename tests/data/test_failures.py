@@ -413,6 +413,7 @@ def test_whatever_the_system_refuses_leaves_nothing_behind(tmp_path, monkeypatch
     assert (tmp_path / "file").read_bytes() == b"before"
 
 
+@pytest.mark.thorough
 def test_two_generators_on_one_folder_do_no_harm(tmp_path, pieces):
     """At once, for many small shards, so that each meets the other's temporary files."""
     results, errors = [], []

@@ -67,6 +67,7 @@ def fitted(tmp_path_factory):
     return place
 
 
+@pytest.mark.thorough
 def test_a_residual_is_that_of_a_smooth_fit_to_the_image(fitted):
     samples = read_samples(fitted / SHARDS / shard_name(0))
     camera, scenes, residual = (

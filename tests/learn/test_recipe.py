@@ -53,6 +53,7 @@ def write(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.thorough
 def test_a_recipe_runs_to_its_report_and_repeating_it_does_nothing_twice(write, tmp_path):
     recipe, steps = load_recipe(write()), []
     rows = follow(recipe, tmp_path / "out", say=steps.append)

@@ -25,7 +25,9 @@ def scenes_with_amplitudes():
     return replace(scenes, params={**params, "source_amp": amp})
 
 
-@pytest.mark.parametrize("supersampling", [1, 2])
+@pytest.mark.parametrize(
+    "supersampling", [1, pytest.param(2, marks=pytest.mark.thorough)]
+)
 def test_derivatives_are_those_of_finite_differences(supersampling):
     scenes, camera = scenes_with_amplitudes(), PRESET.instrument
     names = differentiable(scenes.components)
