@@ -19,8 +19,8 @@ def module_name(path: Path) -> str:
 
 
 def is_dear(path: Path) -> bool:
-    """Whether the examples of a module follow a whole recipe."""
-    return path.name == "recipes.py"
+    """Whether the examples of a module follow a whole recipe, or draw a survey."""
+    return path.parent.name == "api" and path.name in ("recipes.py", "surveys.py")
 
 
 EXAMPLES = [

@@ -8,6 +8,7 @@ from astropy.io import fits
 
 import lenssim as package
 
+pytestmark = pytest.mark.thorough
 N = 64
 
 

@@ -65,6 +65,7 @@ def test_gradients_reach_every_weight_of_a_net_of_images(name):
         assert parameter.grad.abs().sum() > 0, key
 
 
+@pytest.mark.thorough
 @every_image_net
 def test_a_net_of_images_learns_to_take_noise_off(name):
     net = build_net(name, ImageDescription(SHAPE), int(np.prod(SHAPE)))

@@ -299,6 +299,7 @@ def test_what_cannot_be_learned_is_refused(settings, error, message, folder, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.thorough
 def test_one_class_alone(folder, tmp_path):
     asked = config(
         folder, targets=["log10_m_axion"], only="axion", augment="dihedral", epochs=1

@@ -37,6 +37,7 @@ def test_damage_to_an_archive_is_a_runtime_error_and_leaves_nothing(
     assert os.environ["TMPDIR"] == str(temporary)
 
 
+@pytest.mark.thorough
 def test_what_torch_unpacks_goes_with_the_process(tmp_path):
     """A kernel that is alive at the end, as those in a cache of a module are."""
     program = (

@@ -111,6 +111,7 @@ def test_of_weak_substructure_is_left_what_delta_chi2_says():
     np.testing.assert_allclose(left, expected, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.thorough
 def test_a_residual_does_not_depend_on_the_others():
     scenes = draw(PRESET, np.arange(5), seed=1)
     images = observed(scenes, "nominal")

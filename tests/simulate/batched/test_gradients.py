@@ -25,9 +25,7 @@ def scenes_with_amplitudes():
     return replace(scenes, params={**params, "source_amp": amp})
 
 
-@pytest.mark.parametrize(
-    "supersampling", [1, pytest.param(2, marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("supersampling", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_derivatives_are_those_of_finite_differences(supersampling):
     scenes, camera = scenes_with_amplitudes(), PRESET.instrument
     names = differentiable(scenes.components)
