@@ -16,6 +16,8 @@ from lenssim.errors import ConfigError, DataError
 from lenssim.learn.nets.features import network_features, untrained_model
 from lenssim.simulate.preset import parse_preset, preset_text
 
+pytestmark = pytest.mark.thorough
+
 
 def made(folder, seed, count=60, noise="nominal", **camera):
     document = yaml.safe_load(preset_text("sie"))

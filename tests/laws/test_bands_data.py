@@ -270,6 +270,7 @@ def test_pictures_show_all_bands(two_bands, lenssim, tmp_path):
     assert "2 x 16 x 16, bands g, r" in repr(exposure)
 
 
+@pytest.mark.thorough
 def test_exports_and_imports_keep_all_bands(two_bands, lenssim, tmp_path):
     data = package.open(two_bands / "toy")
     for layout in ("npy", "fits", "webdataset", "cutouts"):

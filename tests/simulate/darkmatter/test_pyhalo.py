@@ -25,6 +25,8 @@ from lenssim.simulate.halos.soliton import core_density, core_radius, minimum_ma
 from lenssim.simulate.halos.tides import roche_radius
 from lenssim.simulate.scenes import Component
 
+pytestmark = pytest.mark.thorough
+
 pytest.importorskip("pyHalo", reason="pyHalo is not installed (lenssim[halos])")
 
 COSMOLOGY = Cosmology(H0=67.5, Om0=0.309, Ob0=0.049)  # pyHalo's
